@@ -1,0 +1,33 @@
+import { z } from 'zod'
+
+/**
+ * Something wrong with an object that a person wrote. Codes are stable: scripts match on them, docs/problems.md lists them.
+ */
+export const problemCode = z.enum([
+  'syntax', // not YAML or JSON, duplicate keys, not an object
+  'too_large', // size, depth, number of objects
+  'unknown_kind',
+  'unknown_field',
+  'invalid', // a value of the wrong type, out of range, or against the reference
+  'unsupported', // upstream has it, Atoll does not (yet)
+  'dangling_reference', // names an object that does not exist
+  'conflict', // two objects want the same thing
+  'duplicate', // the same object twice in one apply
+  'forbidden',
+])
+export type ProblemCode = z.infer<typeof problemCode>
+
+export const problem = z.object({
+  code: problemCode,
+  severity: z.enum(['error', 'warning']),
+  /** Absent when the document did not get so far. */
+  object: z.object({ kind: z.string(), namespace: z.string(), name: z.string() }).optional(),
+  /** Where inside the object, such as `spec.http[0].route[1].weight`; "" = the whole object. */
+  path: z.string(),
+  /** What is wrong and what to do, for a person. */
+  message: z.string(),
+  /** Place in the submitted text, 1-based, where known. */
+  document: z.int().optional(),
+  line: z.int().optional(),
+})
+export type Problem = z.infer<typeof problem>

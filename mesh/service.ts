@@ -1,0 +1,94 @@
+import { z } from 'zod'
+import { clusterName, networkName, serviceKey } from './names.ts'
+
+/**
+ * What a cluster offers to the mesh: services and their endpoints, as immutable records. The registry of an agent makes
+ * them (from Kubernetes or from files), the uplink carries them, the MeshView merges them, the compiler reads them.
+ */
+
+/** How the bytes on a port are to be understood. `auto` is sniffed. Istio: "Protocol Selection". */
+export const protocol = z.enum(['http', 'http2', 'grpc', 'grpc-web', 'https', 'tls', 'tcp', 'auto'])
+export type Protocol = z.infer<typeof protocol>
+
+export const isHttpProtocol = (value: Protocol): boolean =>
+  value === 'http' || value === 'http2' || value === 'grpc' || value === 'grpc-web'
+
+export const servicePort = z
+  .object({ name: z.string().max(63), number: z.int().min(1).max(65535), protocol })
+  .readonly()
+export type ServicePort = z.infer<typeof servicePort>
+
+const stringMap = z.record(z.string(), z.string()).readonly()
+
+export const service = z
+  .object({
+    key: serviceKey,
+    namespace: z.string(),
+    hostname: z.string(),
+    /** Virtual IPs under which clients may also address the service. */
+    addresses: z.array(z.string()).readonly(),
+    ports: z.array(servicePort).readonly(),
+    /** Istio ServiceEntry.Resolution; a `Service` is `static` (its endpoints are known). */
+    resolution: z.enum(['static', 'dns', 'dns-round-robin', 'none']),
+    location: z.enum(['mesh-internal', 'mesh-external']),
+    /** Namespaces that may call it: names, "." for its own, "*" for all, "~" for none. Istio: exportTo. Never empty. */
+    exportTo: z.array(z.string()).readonly(),
+    source: z.enum(['service', 'service-entry']),
+    labels: stringMap,
+    /** SANs that a ServiceEntry demands of its servers, beside those of its endpoints' service accounts. */
+    subjectAltNames: z.array(z.string()).readonly(),
+  })
+  .readonly()
+export type Service = z.infer<typeof service>
+
+export const endpoint = z
+  .object({
+    /** Unique in its service and cluster, stable over changes of the other fields: the workload's name or its address. */
+    id: z.string(),
+    cluster: clusterName,
+    network: networkName,
+    /** "region/zone/subzone", trailing parts may be missing; "" when unknown. */
+    locality: z.string(),
+    /** An IP, a host name (resolution dns) or "unix:///path". */
+    address: z.string(),
+    /** Service port name → port number at this endpoint. A port that is missing here is not served by it. */
+    ports: z.record(z.string(), z.int().min(1).max(65535)).readonly(),
+    labels: stringMap,
+    weight: z.int().min(1),
+    health: z.enum(['healthy', 'unhealthy', 'draining']),
+    serviceAccount: z.string().optional(),
+    /** Whether a proxy in front of it speaks mesh mTLS. */
+    tls: z.enum(['mutual', 'none']),
+  })
+  .readonly()
+export type Endpoint = z.infer<typeof endpoint>
+
+/** One service as one cluster offers it: the unit that is reported, fanned out and merged. */
+export const catalogEntry = z.object({ service, endpoints: z.array(endpoint).readonly() }).readonly()
+export type CatalogEntry = z.infer<typeof catalogEntry>
+
+/** The endpoints of one service in one cluster that are alike to a client on another network (DESIGN §3 fan-out). */
+export const endpointGroup = z
+  .object({
+    locality: z.string(),
+    /** Names of the service ports that these endpoints serve, sorted. */
+    ports: z.array(z.string()).readonly(),
+    /** Only the labels that some subset or failover priority looks at. */
+    labels: stringMap,
+    /** Sum of the healthy mutual-TLS endpoints' weights. */
+    weight: z.int().min(1),
+    /** Sorted. */
+    serviceAccounts: z.array(z.string()).readonly(),
+  })
+  .readonly()
+export type EndpointGroup = z.infer<typeof endpointGroup>
+
+/** One service of one cluster as clusters on other networks see it: reached only through that cluster's gateways. */
+export const catalogSummary = z.object({ service, groups: z.array(endpointGroup).readonly() }).readonly()
+export type CatalogSummary = z.infer<typeof catalogSummary>
+
+/** Where a network is entered from outside: an east-west gateway's address, reachable from the other networks. */
+export const gatewayAddress = z
+  .object({ address: z.string().min(1).max(253), port: z.int().min(1).max(65535) })
+  .readonly()
+export type GatewayAddress = z.infer<typeof gatewayAddress>

@@ -1,0 +1,237 @@
+import { z } from 'zod'
+import { clusterName, meshName, networkName } from './names.ts'
+import { catalogEntry, gatewayAddress } from './service.ts'
+import { stateChange } from './state.ts'
+
+/**
+ * The uplink: one WebSocket from an agent replica to the control plane, JSON text messages, every one checked against
+ * these schemas by who receives it. Protocol history:
+ *   1  first version
+ * A peer that speaks a newer protocol is told the highest one we know; capabilities, not versions, switch features.
+ *
+ * Order on a session: plane `challenge` → agent `hello` → plane `welcome` → plane `changes`* (resume, or snapshot when
+ * `welcome.sync` says so) and from then on either side as events happen. `ping`/`pong` are the literal texts below, so that
+ * the plane answers without waking up.
+ */
+export const UPLINK_PROTOCOL = 1
+export const UPLINK_PING = 'ping'
+export const UPLINK_PONG = 'pong'
+/** Neither side sends a longer message (characters); longer content is split over `more: true` chunks. */
+export const UPLINK_MAX_MESSAGE_CHARS = 512 * 1024
+/** What a chunk of a split message aims at (characters). */
+export const UPLINK_CHUNK_CHARS = 128 * 1024
+
+/** A place in the plane's change log. Another epoch = another history (a restored plane): never compare sequences across. */
+export const position = z.object({ epoch: z.string().max(64), sequence: z.int().min(0) }).readonly()
+export type Position = z.infer<typeof position>
+
+/** Where a cluster's report stands: sequences count within one boot of one reporter. */
+export const reportPosition = z.object({ boot: z.string().max(64), sequence: z.int().min(0) }).readonly()
+export type ReportPosition = z.infer<typeof reportPosition>
+
+// ── plane → agent ────────────────────────────────────────────────────────────────────────────────────────────────
+
+const challenge = z.object({
+  type: z.literal('challenge'),
+  /** Base64url, 32 random bytes, good for one answer on this socket. */
+  nonce: z.string(),
+  protocol: z.int(),
+  capabilities: z.array(z.string()),
+})
+
+const welcome = z.object({
+  type: z.literal('welcome'),
+  session: z.string(),
+  epoch: z.string(),
+  /** `resume`: changes since the position in `hello`. `snapshot`: everything, and what is not in it is gone. */
+  sync: z.enum(['resume', 'snapshot']),
+  /** Fencing term and replica of the reporter that the plane last accepted; term 0 = never had one. */
+  reporter: z.object({ term: z.int(), replica: z.string().nullable(), connected: z.boolean() }),
+  /** What the plane has of this cluster's catalog; null = nothing. */
+  reported: reportPosition.nullable(),
+})
+
+/** State changes. Chunks of one batch carry `more: true` but the last; a batch is applied whole, or not at all. */
+const changes = z.object({
+  type: z.literal('changes'),
+  mode: z.enum(['delta', 'snapshot']),
+  /** The position after this batch. */
+  position,
+  /** The head revision of the configuration that this batch completes. */
+  revision: z.int().min(0),
+  items: z.array(stateChange),
+  more: z.boolean(),
+})
+
+const claimed = z.object({ type: z.literal('claimed'), term: z.int(), granted: z.boolean(), reported: reportPosition.nullable() })
+const reportAck = z.object({ type: z.literal('report-ack'), position: reportPosition })
+/** The report would remove more than the guard allows: it is kept aside until a person confirms `hold`. */
+const reportHeld = z.object({ type: z.literal('report-held'), position: reportPosition, hold: z.string(), reason: z.string() })
+const vacancy = z.object({ type: z.literal('vacancy'), term: z.int() })
+const issued = z.object({ type: z.literal('issued'), request: z.string(), certificatePem: z.string(), rootsPem: z.array(z.string()) })
+const query = z.object({
+  type: z.literal('query'),
+  request: z.string(),
+  query: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('proxies') }),
+    z.object({ kind: z.literal('proxy-config'), proxy: z.string() }),
+  ]),
+})
+/** A person confirmed a held step of the agent (a suspicious restore, a mass removal). */
+const confirm = z.object({ type: z.literal('confirm'), hold: z.string() })
+const refused = z.object({
+  type: z.literal('refused'),
+  code: z.enum([
+    'bad_message', 'bad_signature', 'unknown_cluster', 'evicted', 'protocol_too_new', 'protocol_too_old', 'stale_term',
+    'rate_limited', 'too_large', 'replaced', 'csr_refused', 'internal',
+  ]),
+  message: z.string(),
+  /** The request that it answers, if it answers one. */
+  request: z.string().optional(),
+  retryAfterSeconds: z.number().optional(),
+})
+
+export const planeMessage = z.discriminatedUnion('type', [
+  challenge, welcome, changes, claimed, reportAck, reportHeld, vacancy, issued, query, confirm, refused,
+])
+export type PlaneMessage = z.infer<typeof planeMessage>
+
+// ── agent → plane ────────────────────────────────────────────────────────────────────────────────────────────────
+
+const hello = z.object({
+  type: z.literal('hello'),
+  mesh: meshName,
+  cluster: clusterName,
+  /** Unique to one replica over its restarts. */
+  replica: z.string().min(1).max(128),
+  protocol: z.int(),
+  capabilities: z.array(z.string().max(64)).max(64),
+  agentVersion: z.string().max(64),
+  position: position.nullable(),
+  /** Base64url ECDSA P-256 (IEEE P1363) over `toHelloPayload`. */
+  signature: z.string().max(256),
+})
+
+const ack = z.object({ type: z.literal('ack'), position })
+/** "I am the reporter under this term." Granted iff the term is above the plane's, or equal and of the same replica. */
+const claim = z.object({ type: z.literal('claim'), term: z.int().min(1) })
+
+/**
+ * The cluster's catalog. `full` replaces all that the plane has of the cluster; `delta` changes single services. Chunks carry
+ * `more: true` but the last; the plane commits a batch whole and answers `report-ack`.
+ */
+const report = z.object({
+  type: z.literal('report'),
+  term: z.int(),
+  mode: z.enum(['full', 'delta']),
+  position: reportPosition,
+  upserts: z.array(catalogEntry),
+  removes: z.array(z.string()),
+  /** Addresses of this cluster's east-west gateways; absent = unchanged. */
+  gateways: z.array(gatewayAddress).max(64).optional(),
+  network: networkName,
+  /** Namespaces that exist here (what exportTo is judged by). Absent = unchanged. */
+  namespaces: z.array(z.string()).max(10_000).optional(),
+  more: z.boolean(),
+})
+
+export const nack = z.object({
+  proxy: z.string().max(256),
+  typeUrl: z.string(),
+  resources: z.array(z.string()).max(20),
+  reason: z.string().max(2048),
+  revision: z.int(),
+})
+export type Nack = z.infer<typeof nack>
+
+export const delivery = z.object({
+  /** The newest revision that the agent has compiled for all of its proxies. */
+  compiled: z.int().min(0),
+  /** Connected proxies of this replica. */
+  proxies: z.int().min(0),
+  /** Revision → number of proxies whose newest live revision it is; at most 32 entries, older ones added to the oldest. */
+  live: z.array(z.object({ revision: z.int(), proxies: z.int() })).max(32),
+  /** The proxies that are furthest behind, by name. */
+  laggards: z.array(z.object({ proxy: z.string().max(256), revision: z.int(), waitingFor: z.string().max(256) })).max(20),
+  nacks: z.array(nack).max(20),
+})
+export type Delivery = z.infer<typeof delivery>
+
+const deliveryReport = z.object({ type: z.literal('delivery'), delivery })
+
+/** Something the agent will not do before a person confirms it. Empty list = nothing is held any more. */
+export const hold = z.object({
+  id: z.string().max(128),
+  kind: z.enum(['restored-plane', 'mass-removal']),
+  reason: z.string().max(2048),
+  since: z.string(),
+})
+export type Hold = z.infer<typeof hold>
+const holds = z.object({ type: z.literal('holds'), holds: z.array(hold).max(20) })
+
+/** What this cluster's probes say of other clusters' gateways. */
+const probes = z.object({
+  type: z.literal('probes'),
+  results: z.array(z.object({ cluster: clusterName, address: z.string(), port: z.int(), reachable: z.boolean() })).max(1000),
+})
+
+const csr = z.object({ type: z.literal('csr'), request: z.string().max(64), csrPem: z.string().max(16_384) })
+
+export const proxyStatus = z.object({
+  name: z.string(),
+  cluster: clusterName,
+  role: z.string(),
+  namespace: z.string(),
+  workload: z.string(),
+  serviceAccount: z.string(),
+  replica: z.string(),
+  envoyVersion: z.string(),
+  connectedAt: z.string(),
+  revision: z.int(),
+  synced: z.boolean(),
+  types: z.array(z.object({ typeUrl: z.string(), resources: z.int(), state: z.enum(['synced', 'pending', 'nacked']) })),
+  nacks: z.array(nack),
+})
+export type ProxyStatus = z.infer<typeof proxyStatus>
+
+/** The answer to a `query`; split by `more`, the JSON text of `body` is cut into `part`s. */
+const answer = z.object({ type: z.literal('answer'), request: z.string(), ok: z.boolean(), part: z.string(), more: z.boolean() })
+
+export const agentMessage = z.discriminatedUnion('type', [
+  hello, ack, claim, report, deliveryReport, holds, probes, csr, answer,
+])
+export type AgentMessage = z.infer<typeof agentMessage>
+
+/** The bytes that a `hello` signs: bound to the purpose, the mesh, the cluster, the replica and the plane's nonce. */
+export const toHelloPayload = (hello: { mesh: string; cluster: string; replica: string; nonce: string; protocol: number }): string =>
+  ['atoll-uplink-hello', String(hello.protocol), hello.mesh, hello.cluster, hello.replica, hello.nonce].join('\n')
+
+// ── joining (HTTP: POST /v1/join) ────────────────────────────────────────────────────────────────────────────────
+
+export const joinRequest = z.object({
+  /** atoll_join_<id>_<secret> */
+  token: z.string().max(256),
+  replica: z.string().min(1).max(128),
+  /** PKCS#10, PEM, for the intermediate's key. Asks for no subject alternative name and no CA power: the plane decides those. */
+  csrPem: z.string().max(16_384),
+  /** SubjectPublicKeyInfo, PEM, of the agent's identity key (ECDSA P-256), which will sign the uplink's nonces. */
+  identityKeyPem: z.string().max(4096),
+  /** Base64url ECDSA over `toJoinPayload`: proof that the joiner holds the identity key. */
+  proof: z.string().max(256),
+})
+export type JoinRequest = z.infer<typeof joinRequest>
+
+export const joinResponse = z.object({
+  mesh: meshName,
+  meshId: z.string(),
+  cluster: clusterName,
+  network: networkName,
+  trustDomain: z.string(),
+  certificatePem: z.string(),
+  rootsPem: z.array(z.string()),
+})
+export type JoinResponse = z.infer<typeof joinResponse>
+
+/** The token's id (not its secret) and a hash of the CSR are signed, so that a proof can't be moved to another join. */
+export const toJoinPayload = (join: { tokenId: string; csrPem: string; replica: string }): string =>
+  ['atoll-join', join.tokenId, join.replica, join.csrPem.trim()].join('\n')

@@ -1,0 +1,83 @@
+import type { ConfigObject } from './config-object.ts'
+import type { DestinationRuleSpec } from './kinds/destination-rule.ts'
+import type { SidecarSpec } from './kinds/sidecar.ts'
+import type { VirtualServiceSpec } from './kinds/virtual-service.ts'
+import type { ClusterName, NetworkName, ServiceKey } from './names.ts'
+import type { CatalogSummary, Endpoint, EndpointGroup, GatewayAddress, Service } from './service.ts'
+import type { MeshSettings } from './settings.ts'
+import type { TrustState } from './trust.ts'
+import type { Workload } from './workload.ts'
+
+/** A configuration object whose spec has been parsed by its kind's schema. */
+export type Configured<Spec> = Omit<ConfigObject, 'spec'> & { readonly spec: Spec }
+
+/** What another cluster on another network offers of a service. */
+export interface RemoteGroups {
+  readonly cluster: ClusterName
+  readonly network: NetworkName
+  readonly groups: readonly EndpointGroup[]
+}
+
+/**
+ * The mesh as one cluster sees it: its own registry, the other clusters' catalogs and the configuration, merged by namespace
+ * sameness. The compiler reads nothing else. Every read has a key (`viewKeys`): a change names the keys that it touched,
+ * and what was compiled from other keys stays as it is.
+ */
+export interface MeshView {
+  readonly localCluster: ClusterName
+  readonly localNetwork: NetworkName
+  settings(): MeshSettings
+  trust(): TrustState
+  /** All services, sorted by key: changes when one comes or goes, not when one changes. */
+  serviceKeys(): readonly ServiceKey[]
+  /** The merged definition: the local cluster's ports and fields first, then the others' in order of cluster name. */
+  service(key: ServiceKey): Service | undefined
+  /** The services of this exact host name over all namespaces, sorted. */
+  servicesByHostname(hostname: string): readonly ServiceKey[]
+  /** Directly reachable endpoints: this cluster's and those of other clusters on this network. Sorted by cluster, then id. */
+  endpoints(key: ServiceKey): readonly Endpoint[]
+  /** What is behind other networks' gateways, sorted by cluster. Withdrawn clusters are left out. */
+  remoteGroups(key: ServiceKey): readonly RemoteGroups[]
+  /** The gateways of a cluster on another network that this agent's probes find alive; all of them when none is. */
+  gateways(cluster: ClusterName): readonly GatewayAddress[]
+  /** The VirtualServices that name this host (exactly or by wildcard), oldest first. */
+  virtualServicesFor(hostname: string): readonly Configured<VirtualServiceSpec>[]
+  destinationRulesFor(hostname: string): readonly Configured<DestinationRuleSpec>[]
+  /** Sidecar objects of one namespace, oldest first. */
+  sidecars(namespace: string): readonly Configured<SidecarSpec>[]
+  workload(workloadKey: string): Workload | undefined
+  /** The services of which this workload is an endpoint, with the port numbers it serves them on, sorted by service. */
+  workloadServices(workloadKey: string): readonly { readonly service: ServiceKey; readonly ports: Readonly<Record<string, number>> }[]
+}
+
+export type ViewKey = string & { readonly __brand: 'ViewKey' }
+const key = (text: string): ViewKey => text as ViewKey
+
+/** The key of each read of a MeshView. */
+export const viewKeys = {
+  settings: key('settings'),
+  trust: key('trust'),
+  serviceKeys: key('services'),
+  service: (service: ServiceKey) => key(`service:${service}`),
+  servicesByHostname: (hostname: string) => key(`hostname:${hostname}`),
+  endpoints: (service: ServiceKey) => key(`endpoints:${service}`),
+  remoteGroups: (service: ServiceKey) => key(`remote:${service}`),
+  gateways: (cluster: ClusterName) => key(`gateways:${cluster}`),
+  virtualServicesFor: (hostname: string) => key(`virtual-services:${hostname}`),
+  destinationRulesFor: (hostname: string) => key(`destination-rules:${hostname}`),
+  sidecars: (namespace: string) => key(`sidecars:${namespace}`),
+  workload: (workloadKey: string) => key(`workload:${workloadKey}`),
+  workloadServices: (workloadKey: string) => key(`workload-services:${workloadKey}`),
+} as const
+
+/** What changes a view: the plane's state items, the agent's own registry, its probes. */
+export type ViewChange =
+  | { readonly kind: 'settings'; readonly value: MeshSettings }
+  | { readonly kind: 'trust'; readonly value: TrustState }
+  | { readonly kind: 'cluster'; readonly cluster: ClusterName; readonly value: import('./state.ts').ClusterState | null }
+  | { readonly kind: 'catalog'; readonly cluster: ClusterName; readonly service: ServiceKey; readonly value: import('./service.ts').CatalogEntry | null }
+  | { readonly kind: 'summary'; readonly cluster: ClusterName; readonly service: ServiceKey; readonly value: CatalogSummary | null }
+  /** `origin: 'cluster'` objects are the local registry's own. */
+  | { readonly kind: 'config'; readonly origin: 'mesh' | 'cluster'; readonly key: string; readonly value: ConfigObject | null }
+  | { readonly kind: 'workload'; readonly key: string; readonly value: Workload | null }
+  | { readonly kind: 'gateway-health'; readonly cluster: ClusterName; readonly address: GatewayAddress; readonly alive: boolean }

@@ -1,0 +1,21 @@
+/** What a proxy is: from the token that it authenticated with and the workload behind it, never from its node metadata. */
+export interface Proxy {
+  readonly role: 'sidecar' | 'east-west-gateway'
+  readonly namespace: string
+  readonly serviceAccount: string
+  /** Name of the workload (WorkloadEntry, pod) in its namespace. */
+  readonly workload: string
+}
+
+/** Unique in a cluster: "<role>/<namespace>/<workload>". */
+export const toProxyName = (proxy: Proxy): string => `${proxy.role}/${proxy.namespace}/${proxy.workload}`
+
+/** Names of the secrets that the agent serves by SDS to every proxy that may have them. */
+export const secretNames = {
+  /** The proxy's own leaf and key. */
+  identity: 'default',
+  /** The intermediates that are trusted, without a SAN matcher: Envoy clusters bring their own. */
+  trust: 'trust',
+  /** The same with a matcher that demands the DNS name of some cluster of the mesh: for listeners. */
+  trustPeers: 'trust-peers',
+} as const
