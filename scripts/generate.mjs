@@ -38,11 +38,12 @@ async function generate() {
 async function generateFiles() {
   const { create, fromBinary, toBinary } = await import('@bufbuild/protobuf')
   const wkt = await import('@bufbuild/protobuf/wkt')
-  const { downloadWheel, runPython } = await import('./pypi-wheel.mjs')
+  const { withWheel, runPython } = await import('./pypi-wheel.mjs')
   const { pruneDescriptors } = await import('./prune-descriptors.mjs')
 
-  const wheel = downloadWheel(requirementsFile, join(root, '.cache/xds-protos'))
-  const descriptors = runPython([join(root, 'scripts/read-descriptors.py'), wheel])
+  const descriptors = withWheel(requirementsFile, (wheel) =>
+    runPython([join(root, 'scripts/read-descriptors.py'), wheel]),
+  )
   const wellKnown = Object.values(wkt).flatMap((value) =>
     typeof value === 'object' && 'kind' in value && value.kind === 'file' ? [value.proto] : [],
   )

