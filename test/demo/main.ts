@@ -1,0 +1,75 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { World } from '#test/harness/world.ts'
+import { createNarrator } from './narrator.ts'
+import { tellStory, type Story } from './story.ts'
+
+const usage = `npm run demo [-- --once]
+
+One mesh over two clusters on this machine's loopback addresses, with real Envoys; needs no root.
+  --once   run the story through, check every step, leave nothing behind; exit code 0 or 1
+  --keep   leave the folder with all files and logs behind
+`
+
+const write = (line: string): void => void process.stdout.write(`${line}\n`)
+
+/** Live counts until Ctrl-C. */
+const watch = async (story: Story, stopped: Promise<unknown>): Promise<void> => {
+  const { world } = story
+  write(`
+The mesh stays up until Ctrl-C. Look around, in another terminal:
+   export XDG_CONFIG_HOME=${join(world.directory, 'config')} ATOLL_MESH=${world.mesh}
+   npx atoll proxies
+   npx atoll services
+   npx atoll proxy config sidecar/default/frontend
+   curl -x ${[...story.east.proxies.values()].find((proxy) => proxy.name.endsWith('/frontend'))?.address}:15007 http://reviews.default:9080/
+   API: ${world.url}/openapi.json   token: npx atoll token create --role viewer
+`)
+  let over = false
+  void stopped.then(() => (over = true))
+  let total = 0
+  while (!over) {
+    const seen = await story.requests(50)
+    total += 50
+    const counts = [...seen.byApp].sort().map(([app, count]) => `${app} ${count * 2} %`)
+    const line = `   ${total} requests; of the last 50: ${counts.join(', ')}, failed ${seen.failed}`
+    if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${line}`)
+    else write(line)
+    await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, 1000))])
+  }
+  write('')
+}
+
+const main = async (): Promise<number> => {
+  const args = new Set(process.argv.slice(2))
+  if (args.has('--help')) {
+    write(usage)
+    return 0
+  }
+  const world = await World.create(await mkdtemp(join(tmpdir(), 'atoll-demo-')))
+  const stopped = new Promise<number>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(130))
+  })
+  const narrator = createNarrator(write)
+  const tell = async (): Promise<number> => {
+    const story = await tellStory(world, narrator)
+    if (!args.has('--once')) await watch(story, stopped)
+    return narrator.failures.length === 0 ? 0 : 1
+  }
+  try {
+    const code = await Promise.race([tell(), stopped])
+    if (narrator.failures.length > 0) write(`\n${narrator.failures.length} checks failed:\n  ${narrator.failures.join('\n  ')}`)
+    else write('\nEvery check holds.')
+    return code
+  } catch (error) {
+    write(`\nThe demo could not go on: ${error instanceof Error ? error.message : String(error)}`)
+    return 1
+  } finally {
+    await world.stop()
+    if (args.has('--keep')) write(`Files are in ${world.directory}`)
+    else await rm(world.directory, { recursive: true, force: true })
+  }
+}
+
+process.exitCode = await main()

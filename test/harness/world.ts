@@ -1,0 +1,182 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { randomInt } from 'node:crypto'
+import { createServer, type AddressInfo } from 'node:net'
+import { dirname, join } from 'node:path'
+import { Child, run } from './child.ts'
+import { envoyPath } from '../../scripts/envoy-path.mjs'
+
+const root = join(import.meta.dirname, '..', '..')
+
+/** A TCP port of 127.0.0.1 that was free a moment ago. */
+export const freePort = async (): Promise<number> => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** One cluster of a world: its files, its agent, its proxies, and loopback addresses that no other cluster uses. */
+export interface WorldCluster {
+  readonly name: string
+  readonly network: string
+  /** The registry's directory of YAML. */
+  readonly directory: string
+  readonly dataDirectory: string
+  /** First three octets of the cluster's addresses, such as "127.71.12". */
+  readonly prefix: string
+  readonly xdsAddress: string
+  readonly httpAddress: string
+  agent: Child | undefined
+  readonly proxies: Map<string, WorldProxy>
+}
+
+export interface WorldProxy {
+  readonly name: string
+  readonly directory: string
+  readonly address: string
+  envoy: Child | undefined
+}
+
+/**
+ * A whole mesh on this machine's loopback addresses, made of the real programs: the plane (`atoll plane serve`), agents,
+ * Envoys. Everything goes through the command line, as a person would do it.
+ */
+export class World {
+  readonly directory: string
+  readonly port: number
+  readonly clusters = new Map<string, WorldCluster>()
+  mesh = 'demo'
+  plane: Child | undefined
+  #octet = randomInt(16, 240)
+
+  private constructor(directory: string, port: number) {
+    this.directory = directory
+    this.port = port
+  }
+
+  static async create(directory: string): Promise<World> {
+    await mkdir(directory, { recursive: true })
+    return new World(directory, await freePort())
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`
+  }
+
+  /** Runs `atoll …` with this world's own user configuration; throws with its output when it fails, unless `allowFailure`. */
+  async atoll(
+    args: readonly string[],
+    options: { readonly input?: string; readonly allowFailure?: boolean } = {},
+  ): Promise<{ code: number | null; stdout: string; output: string }> {
+    const result = await run({
+      name: `atoll ${args[0] ?? ''}`,
+      command: process.execPath,
+      args: [join(root, 'cli/main.ts'), ...args],
+      env: this.#userEnvironment(),
+      ...(options.input === undefined ? {} : { input: options.input }),
+    })
+    if (result.code !== 0 && !options.allowFailure)
+      throw new Error(`atoll ${args.join(' ')} ended with ${result.code}:\n${result.output}`)
+    return result
+  }
+
+  async atollJson<T>(args: readonly string[]): Promise<T> {
+    return JSON.parse((await this.atoll([...args, '--output', 'json'])).stdout) as T
+  }
+
+  async startPlane(): Promise<void> {
+    this.plane = new Child({
+      name: 'plane',
+      command: process.execPath,
+      args: [join(root, 'cli/main.ts'), 'plane', 'serve', '--data', this.planeData, '--port', String(this.port), '--host', '127.0.0.1'],
+      env: this.#userEnvironment(),
+    })
+    await this.plane.waitForLine(/http:\/\/127\.0\.0\.1:\d+/)
+  }
+
+  get planeData(): string {
+    return join(this.directory, 'plane')
+  }
+
+  /** Makes the cluster's folder and addresses and joins it to the mesh; its agent is not started yet. */
+  async join(name: string, network: string): Promise<WorldCluster> {
+    const prefix = `127.${this.#octet++}.${randomInt(1, 250)}`
+    const cluster: WorldCluster = {
+      name,
+      network,
+      directory: join(this.directory, name, 'registry'),
+      dataDirectory: join(this.directory, name, 'agent'),
+      prefix,
+      xdsAddress: `${prefix}.1:15010`,
+      httpAddress: `${prefix}.1:15020`,
+      agent: undefined,
+      proxies: new Map(),
+    }
+    await mkdir(cluster.directory, { recursive: true })
+    await this.atoll([
+      'cluster', 'join', name, '--network', network, '--kind', 'universal',
+      '--directory', cluster.directory, '--data', cluster.dataDirectory,
+      '--xds-address', cluster.xdsAddress, '--http-address', cluster.httpAddress,
+    ])
+    this.clusters.set(name, cluster)
+    return cluster
+  }
+
+  async startAgent(cluster: WorldCluster): Promise<void> {
+    cluster.agent = new Child({
+      name: `agent ${cluster.name}`,
+      command: process.execPath,
+      args: [join(root, 'agent/main.ts'), 'run', '--config', join(cluster.dataDirectory, 'agent.yaml')],
+    })
+    await cluster.agent.waitForLine(/xds.*(serving|listening)/i)
+  }
+
+  /** Writes one file of the registry as a deployment tool does: beside it, then renamed over it. */
+  async writeRegistry(cluster: WorldCluster, file: string, text: string): Promise<void> {
+    const path = join(cluster.directory, file)
+    await mkdir(dirname(path), { recursive: true })
+    const temporary = join(dirname(cluster.directory), `.${file.replaceAll('/', '_')}.tmp`)
+    await writeFile(temporary, text)
+    await rename(temporary, path)
+  }
+
+  /** A machine token and Envoy's bootstrap for one workload of a cluster, and its Envoy. */
+  async addProxy(
+    cluster: WorldCluster,
+    proxy: { readonly role: 'sidecar' | 'east-west-gateway'; readonly namespace: string; readonly serviceAccount: string; readonly workload: string; readonly address: string },
+  ): Promise<WorldProxy> {
+    const directory = join(this.directory, cluster.name, proxy.workload)
+    await mkdir(directory, { recursive: true })
+    await this.atoll([
+      'machine', 'token', 'create', '--cluster', cluster.name, '--role', proxy.role, '--namespace', proxy.namespace,
+      '--service-account', proxy.serviceAccount, '--workload', proxy.workload, '--out', join(directory, 'machine-token'),
+    ])
+    await this.atoll(['bootstrap', '--token-file', join(directory, 'machine-token'), '--agent', cluster.xdsAddress, '--cluster', cluster.name, '--out', directory])
+    const added: WorldProxy = { name: `${proxy.role}/${proxy.namespace}/${proxy.workload}`, directory, address: proxy.address, envoy: undefined }
+    cluster.proxies.set(proxy.workload, added)
+    return added
+  }
+
+  startEnvoy(proxy: WorldProxy): void {
+    proxy.envoy = new Child({
+      name: `envoy ${proxy.name}`,
+      command: envoyPath(),
+      args: ['-c', 'envoy.yaml', '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning'],
+      cwd: proxy.directory,
+    })
+  }
+
+  /** Ends every process of this world. */
+  async stop(): Promise<void> {
+    const children = [...this.clusters.values()].flatMap((cluster) => [
+      ...[...cluster.proxies.values()].map((proxy) => proxy.envoy),
+      cluster.agent,
+    ])
+    await Promise.all([...children, this.plane].map((child) => child?.stop()))
+  }
+
+  #userEnvironment(): Record<string, string> {
+    return { XDG_CONFIG_HOME: join(this.directory, 'config'), ATOLL_MESH: this.mesh, NO_COLOR: '1' }
+  }
+}
