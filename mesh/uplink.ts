@@ -194,6 +194,17 @@ export const proxyStatus = z.object({
 })
 export type ProxyStatus = z.infer<typeof proxyStatus>
 
+/** What an agent serves one proxy: the answer to the query `proxy-config`. `body` is the Envoy resource in protobuf's JSON form, secrets left out. */
+export const proxyConfig = z.object({
+  name: z.string(),
+  cluster: clusterName,
+  revision: z.int(),
+  resources: z.array(
+    z.object({ typeUrl: z.string(), name: z.string(), version: z.string(), body: z.record(z.string(), z.unknown()) }),
+  ),
+})
+export type ProxyConfig = z.infer<typeof proxyConfig>
+
 /** The answer to a `query`; split by `more`, the JSON text of `body` is cut into `part`s. */
 const answer = z.object({ type: z.literal('answer'), request: z.string(), ok: z.boolean(), part: z.string(), more: z.boolean() })
 

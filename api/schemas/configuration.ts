@@ -1,0 +1,49 @@
+import { z } from 'zod'
+import { configObject } from '#mesh/config-object.ts'
+import { namespaceName, objectName } from '#mesh/names.ts'
+import { problem } from '#mesh/problem.ts'
+import { meshParams, pageQuery, queryFlag, timestamp } from './common.ts'
+
+export const MAX_CONFIGURATION_BODY_BYTES = 4 * 1024 * 1024
+export const MAX_OBJECTS_PER_APPLY = 2_000
+
+const kindName = z
+  .string()
+  .min(1)
+  .max(128)
+  .describe('A kind, such as `VirtualService`; `<Kind>.<group>` where two groups have a kind of that name.')
+
+export const objectParams = meshParams.extend({ kind: kindName, namespace: namespaceName, name: objectName })
+
+export const applyQuery = z.object({
+  dryRun: queryFlag('Check and answer what would change; change nothing.'),
+  namespace: namespaceName.default('default').describe('For objects that name no namespace.'),
+})
+
+export const changeAction = z.enum(['created', 'updated', 'deleted', 'unchanged'])
+export type ChangeAction = z.infer<typeof changeAction>
+
+export const objectChange = z.object({ key: z.string().describe('`<kind>/<namespace>/<name>`'), action: changeAction })
+export type ObjectChange = z.infer<typeof objectChange>
+
+/** What a write to the configuration did. When nothing changed there is no new revision, and `revision` is the newest one. */
+export const applyResult = z
+  .object({
+    revision: z.int().min(0).describe('The revision that this write made; in a dry run the newest one.'),
+    changes: z.array(objectChange),
+    problems: z.array(problem).describe('Warnings; with errors nothing is applied and the answer is `invalid_configuration`.'),
+  })
+  .meta({ id: 'ApplyResult' })
+export type ApplyResult = z.infer<typeof applyResult>
+
+export const storedObject = z
+  .object({
+    key: z.string(),
+    revision: z.int().min(1).describe('The revision that last changed it.'),
+    updatedAt: timestamp,
+    object: configObject,
+  })
+  .meta({ id: 'StoredObject' })
+export type StoredObject = z.infer<typeof storedObject>
+
+export const listConfigurationQuery = pageQuery.extend({ kind: kindName.optional(), namespace: namespaceName.optional() })

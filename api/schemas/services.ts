@@ -1,0 +1,44 @@
+import { z } from 'zod'
+import { clusterName, namespaceName, networkName } from '#mesh/names.ts'
+import { endpoint, service } from '#mesh/service.ts'
+import { clusterState } from '#mesh/state.ts'
+import { meshParams, pageQuery } from './common.ts'
+
+/** A detail shows at most so many endpoints; the counts are of all of them. */
+export const MAX_ENDPOINTS_SHOWN = 1_000
+
+export const serviceParams = meshParams.extend({ namespace: namespaceName, hostname: z.string().min(1).max(253) })
+export const listServicesQuery = pageQuery.extend({ namespace: namespaceName.optional(), cluster: clusterName.optional() })
+
+const serviceInCluster = z.object({
+  cluster: clusterName,
+  network: networkName,
+  contribution: clusterState.unwrap().shape.contribution,
+  endpoints: z.int().min(0),
+  healthy: z.int().min(0),
+})
+
+const definition = service.unwrap().shape
+
+export const serviceSummary = z
+  .object({
+    key: definition.key,
+    namespace: definition.namespace,
+    hostname: definition.hostname,
+    ports: definition.ports,
+    location: definition.location,
+    clusters: z.array(serviceInCluster),
+  })
+  .meta({ id: 'ServiceSummary' })
+export type ServiceSummary = z.infer<typeof serviceSummary>
+
+/** A service as the mesh sees it: its merged definition and the endpoints of every cluster. */
+export const serviceDetail = z
+  .object({
+    service,
+    clusters: z.array(serviceInCluster),
+    endpoints: z.array(endpoint).max(MAX_ENDPOINTS_SHOWN).describe('By cluster, then id.'),
+    endpointsLeftOut: z.int().min(0),
+  })
+  .meta({ id: 'ServiceDetail' })
+export type ServiceDetail = z.infer<typeof serviceDetail>
