@@ -1,0 +1,15 @@
+/** Time as the agent sees it; passed in, so that tests own it. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number
+  /** Runs `task` once, `delayMilliseconds` from now. The returned function cancels it. */
+  after(delayMilliseconds: number, task: () => void): () => void
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after: (delayMilliseconds, task) => {
+    const timer = setTimeout(task, delayMilliseconds)
+    return () => clearTimeout(timer)
+  },
+}
