@@ -1,0 +1,192 @@
+import { describe, expect, expectTypeOf, it } from 'vitest'
+import { AtollError } from './atoll-error.ts'
+import { ApiClient } from './client.ts'
+import type { HttpFetch } from './client.ts'
+import { toProblemDetails } from './problem-details.ts'
+import type { ApiProblemCode } from './problem-details.ts'
+import { evictCluster } from './routes/clusters.ts'
+import { applyConfiguration } from './routes/configuration.ts'
+import { getProxyConfig } from './routes/proxies.ts'
+import { getRevisionDelivery, listRevisions } from './routes/revisions.ts'
+import { createToken } from './routes/tokens.ts'
+
+type Call = { url: string } & Parameters<HttpFetch>[1]
+type Step = { status: number; body?: unknown; retryAfter?: string } | Error
+
+/** A plane that answers with the steps in turn. */
+const script = (...steps: Step[]) => {
+  const calls: Call[] = []
+  const delays: number[] = []
+  const client = new ApiClient({
+    baseUrl: 'https://plane.test/base/',
+    token: 'atoll_token_a_b',
+    fetch: (url, init) => {
+      calls.push({ url, ...init })
+      const step = steps[calls.length - 1]
+      if (step === undefined) throw new Error('one call too many')
+      if (step instanceof Error) return Promise.reject(step)
+      return Promise.resolve({
+        status: step.status,
+        headers: { get: (name: string) => (name === 'retry-after' ? (step.retryAfter ?? null) : null) },
+        text: () => Promise.resolve(step.body === undefined ? '' : JSON.stringify(step.body)),
+      })
+    },
+    sleep: (milliseconds) => {
+      delays.push(milliseconds)
+      return Promise.resolve()
+    },
+    random: () => 0.5,
+    newIdempotencyKey: () => `key-${calls.length}`,
+  })
+  return { client, calls, delays }
+}
+
+const refusal = (code: ApiProblemCode, detail?: string): Step => {
+  const body = toProblemDetails(code, { requestId: 'r1', ...(detail === undefined ? {} : { detail }) })
+  return { status: body.status, body }
+}
+
+const applied = { revision: 7, changes: [], problems: [] }
+const apply = { params: { mesh: 'shop' }, yaml: 'kind: Service' }
+
+const caught = async (promise: Promise<unknown>): Promise<AtollError> => {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  expect(error).toBeInstanceOf(AtollError)
+  return error as AtollError
+}
+
+describe('ApiClient.call', () => {
+  it('puts parameters, query, revision and body where the route wants them', async () => {
+    const { client, calls } = script({ status: 200, body: applied })
+    const result = await client.call(applyConfiguration, { ...apply, query: { dryRun: 'true' }, ifMatch: 6 })
+    expect(result).toEqual(applied)
+    expectTypeOf(result.revision).toEqualTypeOf<number>()
+    expect(calls).toEqual([
+      {
+        url: 'https://plane.test/base/v1/meshes/shop/configuration?dryRun=true',
+        method: 'POST',
+        headers: {
+          accept: 'application/json, application/problem+json',
+          authorization: 'Bearer atoll_token_a_b',
+          'content-type': 'application/yaml',
+          'idempotency-key': 'key-0',
+          'if-match': '"6"',
+        },
+        body: 'kind: Service',
+      },
+    ])
+  })
+
+  it('encodes what is in the path', async () => {
+    const { client, calls } = script({ status: 200, body: { name: 'sidecar/a/b', cluster: 'east', revision: 1, resources: [] } })
+    await client.call(getProxyConfig, { params: { mesh: 'shop', cluster: 'east', name: 'sidecar/a/b' } })
+    expect(calls[0]?.url).toBe('https://plane.test/base/v1/meshes/shop/proxies/east/sidecar%2Fa%2Fb/config')
+    expect(calls[0]?.headers).not.toHaveProperty('idempotency-key')
+  })
+
+  it('answers undefined for 204', async () => {
+    const { client } = script({ status: 204 })
+    expect(await client.call(evictCluster, { params: { mesh: 'shop', cluster: 'east' } })).toBeUndefined()
+  })
+
+  it('throws problem details as they are', async () => {
+    const { client, calls } = script(refusal('invalid_configuration', 'two mistakes'))
+    const error = await caught(client.call(applyConfiguration, apply))
+    expect(error).toMatchObject({ code: 'invalid_configuration', status: 422, message: 'two mistakes', requestId: 'r1', problems: [] })
+    expect(calls).toHaveLength(1)
+  })
+
+  it('falls back to the title of the code', async () => {
+    const { client } = script(refusal('forbidden'))
+    expect((await caught(client.call(applyConfiguration, apply))).message).toBe('The token may not do this')
+  })
+
+  it.each([
+    ['no JSON', { status: 500 }],
+    ['JSON of something else', { status: 404, body: { error: 'nginx' } }],
+    ['a success that is not in the contract', { status: 200, body: { revision: 'seven' } }],
+    ['a status that is not in the contract', { status: 299, body: applied }],
+  ])('calls %s a bad answer', async (_, step) => {
+    const { client } = script(step)
+    expect(await caught(client.call(applyConfiguration, apply))).toMatchObject({ code: 'bad_answer', status: step.status })
+  })
+
+  it('repeats what failed on the way, with one key and growing delays', async () => {
+    const { client, calls, delays } = script(new Error('reset'), { status: 502 }, refusal('unavailable'), { status: 200, body: applied })
+    expect(await client.call(applyConfiguration, apply)).toEqual(applied)
+    expect(new Set(calls.map((call) => call.headers['idempotency-key']))).toEqual(new Set(['key-0']))
+    expect(delays).toEqual([200, 400, 800])
+  })
+
+  it('waits as long as the plane says, but not for ever', async () => {
+    const { client, delays } = script(
+      { ...(refusal('rate_limited') as object), status: 429, retryAfter: '3' },
+      { ...(refusal('rate_limited') as object), status: 429, retryAfter: '86400' },
+      { status: 200, body: applied },
+    )
+    await client.call(applyConfiguration, apply)
+    expect(delays).toEqual([3000, 20_000])
+  })
+
+  it('gives up after four attempts and says why', async () => {
+    const reset = new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED 127.0.0.1:1') })
+    const { client, calls } = script(reset, reset, reset, reset)
+    expect(await caught(client.call(applyConfiguration, apply))).toMatchObject({
+      code: 'unreachable',
+      message: 'No answer from https://plane.test/base: connect ECONNREFUSED 127.0.0.1:1',
+    })
+    expect(calls).toHaveLength(4)
+  })
+
+  it('does not repeat for an agent that is away', async () => {
+    const { client, calls } = script(refusal('agent_unavailable'))
+    await caught(client.call(getProxyConfig, { params: { mesh: 'shop', cluster: 'east', name: 'a' } }))
+    expect(calls).toHaveLength(1)
+  })
+
+  it('takes a conflict of its own repeated key for work in progress', async () => {
+    const once = script(refusal('idempotency_conflict'))
+    await caught(once.client.call(applyConfiguration, apply))
+    expect(once.calls).toHaveLength(1)
+
+    const repeated = script(new Error('reset'), refusal('idempotency_conflict'), { status: 200, body: applied })
+    expect(await repeated.client.call(applyConfiguration, apply)).toEqual(applied)
+  })
+
+  it('types what a route takes', () => {
+    const { client } = script()
+    expectTypeOf(client.call<typeof createToken>).parameter(1).toHaveProperty('json')
+    expectTypeOf(client.call<typeof createToken>).parameter(1).not.toHaveProperty('ifMatch')
+    expectTypeOf(client.call<typeof getRevisionDelivery>).parameter(1).toHaveProperty('query')
+  })
+})
+
+describe('ApiClient.list', () => {
+  it('follows the cursors to the end, past an empty page', async () => {
+    const { client, calls } = script(
+      { status: 200, body: { items: [], nextCursor: 'a b' } },
+      { status: 200, body: { items: [], nextCursor: null } },
+    )
+    const items: unknown[] = []
+    for await (const item of client.list(listRevisions, { params: { mesh: 'shop' }, query: { limit: 2 } })) items.push(item)
+    expect(items).toEqual([])
+    expect(calls.map((call) => call.url)).toEqual([
+      'https://plane.test/base/v1/meshes/shop/revisions?limit=2',
+      'https://plane.test/base/v1/meshes/shop/revisions?limit=2&cursor=a%20b',
+    ])
+  })
+
+  it('asks for a page only when it is needed', async () => {
+    const token = { kind: 'token', id: 't', name: 'me' }
+    const item = { revision: 1, createdAt: '2026-01-01T00:00:00Z', actor: token, operation: 'apply', rollbackTo: null, created: 1, updated: 0, deleted: 0, retained: true }
+    const { client, calls } = script({ status: 200, body: { items: [item], nextCursor: 'next' } })
+    for await (const revision of client.list(listRevisions, { params: { mesh: 'shop' } })) {
+      expectTypeOf(revision.operation).toEqualTypeOf<'apply' | 'delete' | 'rollback'>()
+      break
+    }
+    expect(calls).toHaveLength(1)
+  })
+})

@@ -1,0 +1,218 @@
+import type { RouteConfig } from '@hono/zod-openapi'
+import { z } from 'zod'
+import { AtollError } from './atoll-error.ts'
+import { problemDetails } from './problem-details.ts'
+
+/** What the client needs of `fetch`; the caller adds time limits, proxies and certificates. */
+export type HttpFetch = (
+  url: string,
+  init: { method: string; headers: Record<string, string>; body?: string },
+) => Promise<HttpAnswer>
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly headers: { get(name: string): string | null }
+  text(): Promise<string>
+}
+
+export interface ApiClientOptions {
+  /** Where the plane is, such as "https://atoll.example.com"; a path before /v1 is kept. */
+  readonly baseUrl: string
+  /** Absent for the routes that need none. */
+  readonly token?: string | undefined
+  readonly fetch: HttpFetch
+  readonly sleep: (milliseconds: number) => Promise<void>
+  /** In [0, 1), for jitter. */
+  readonly random: () => number
+  /** A fresh unguessable key for every write. */
+  readonly newIdempotencyKey: () => string
+}
+
+type InputOf<Schema> = Schema extends z.ZodType ? z.input<Schema> : never
+type ParamsOf<R> = R extends { request: { params: infer Schema } } ? { params: InputOf<Schema> } : unknown
+type QueryOf<R> = R extends { request: { query: infer Schema } } ? { query?: InputOf<Schema> } : unknown
+type BodyOf<R> = R extends { request: { body: { content: infer Content } } }
+  ? Content extends { 'application/yaml': unknown }
+    ? { yaml: string }
+    : Content extends { 'application/json': { schema: infer Schema } }
+      ? { json: InputOf<Schema> }
+      : unknown
+  : unknown
+type IfMatchOf<R> = R extends { request: { headers: z.ZodType<{ 'If-Match'?: string | undefined }> } }
+  ? { ifMatch?: number | undefined }
+  : unknown
+
+/** What a route takes: its path parameters, query, body, and the revision for `If-Match`. */
+export type RequestOf<R extends RouteConfig> = ParamsOf<R> & QueryOf<R> & BodyOf<R> & IfMatchOf<R>
+
+type JsonOf<Response> = Response extends { content: { 'application/json': { schema: infer Schema } } }
+  ? Schema extends z.ZodType
+    ? z.output<Schema>
+    : never
+  : never
+
+/** What a route answers when it succeeds; `undefined` for 204. */
+export type OutputOf<R extends RouteConfig> = R['responses'] extends { 204: unknown }
+  ? undefined
+  : JsonOf<R['responses'][(200 | 201) & keyof R['responses']]>
+
+interface Page {
+  readonly items: readonly unknown[]
+  readonly nextCursor: string | null
+}
+type ItemOf<R extends RouteConfig> = OutputOf<R> extends { items: readonly (infer Item)[] } ? Item : never
+
+interface RequestParts {
+  readonly params?: Readonly<Record<string, string | number>>
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>
+  readonly json?: unknown
+  readonly yaml?: string
+  readonly ifMatch?: number | undefined
+}
+
+const MAX_ATTEMPTS = 4
+const FIRST_DELAY_MS = 200
+const MAX_DELAY_MS = 20_000
+
+/**
+ * Calls the routes of `api/routes`, with their types. Answers are parsed by the routes' schemas; refusals are thrown as AtollError.
+ * What can be repeated safely is: every write carries an Idempotency-Key.
+ *
+ * @example
+ * const mesh = await client.call(getMesh, { params: { mesh: 'shop' } })
+ * for await (const cluster of client.list(listClusters, { params: { mesh: 'shop' } })) …
+ */
+export class ApiClient {
+  readonly #options: ApiClientOptions
+  readonly #baseUrl: string
+
+  constructor(options: ApiClientOptions) {
+    this.#options = options
+    this.#baseUrl = options.baseUrl.replace(/\/+$/, '')
+  }
+
+  call<R extends RouteConfig>(route: R, request: RequestOf<R>): Promise<OutputOf<R>>
+  async call(route: RouteConfig, request: RequestParts): Promise<unknown> {
+    const url = this.#baseUrl + toPath(route.path, request)
+    const init = { method: route.method.toUpperCase(), ...this.#content(route, request) }
+    for (let attempt = 1; ; attempt++) {
+      const outcome = await this.#attempt(url, init)
+      if (!(outcome instanceof Refusal)) return parseAnswer(route, outcome)
+      if (attempt === MAX_ATTEMPTS || !outcome.isTransient(attempt)) throw outcome.error
+      await this.#options.sleep(outcome.retryAfterMs ?? this.#backoffMs(attempt))
+    }
+  }
+
+  /** The pages of a list, one request each. */
+  pages<R extends RouteConfig>(route: R, request: RequestOf<R>): AsyncIterable<OutputOf<R>>
+  async *pages(route: RouteConfig, request: RequestParts): AsyncIterable<unknown> {
+    for (let cursor: string | null | undefined; cursor !== null; ) {
+      const page = (await this.call(route, { ...request, query: { ...request.query, cursor } } as RequestOf<RouteConfig>)) as Page
+      yield page
+      cursor = page.nextCursor
+    }
+  }
+
+  /** The items of a list, page by page as they are asked for. */
+  list<R extends RouteConfig>(route: R, request: RequestOf<R>): AsyncIterable<ItemOf<R>>
+  async *list(route: RouteConfig, request: RequestParts): AsyncIterable<unknown> {
+    for await (const page of this.pages(route, request as RequestOf<RouteConfig>)) yield* (page as Page).items
+  }
+
+  #content(route: RouteConfig, request: RequestParts): { headers: Record<string, string>; body?: string } {
+    const { token, newIdempotencyKey } = this.#options
+    const headers: Record<string, string> = { accept: 'application/json, application/problem+json' }
+    if (token !== undefined) headers['authorization'] = `Bearer ${token}`
+    if (route.method !== 'get') headers['idempotency-key'] = newIdempotencyKey()
+    if (request.ifMatch !== undefined) headers['if-match'] = `"${request.ifMatch}"`
+    if (request.yaml !== undefined) return { headers: { ...headers, 'content-type': 'application/yaml' }, body: request.yaml }
+    if (request.json === undefined) return { headers }
+    return { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(request.json) }
+  }
+
+  async #attempt(url: string, init: Parameters<HttpFetch>[1]): Promise<Success | Refusal> {
+    try {
+      const answer = await this.#options.fetch(url, init)
+      const text = await answer.text()
+      if (answer.status >= 200 && answer.status < 300) return { status: answer.status, text }
+      return new Refusal(toError(answer.status, text), retryAfterMs(answer))
+    } catch (cause) {
+      return new Refusal(new AtollError('unreachable', `No answer from ${this.#baseUrl}: ${toReason(cause)}`, { cause }))
+    }
+  }
+
+  /** Exponential with full jitter. */
+  #backoffMs(attempt: number): number {
+    return Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt) * this.#options.random()
+  }
+}
+
+interface Success {
+  readonly status: number
+  readonly text: string
+}
+
+class Refusal {
+  readonly error: AtollError
+  readonly retryAfterMs: number | undefined
+
+  constructor(error: AtollError, retryAfterMs?: number) {
+    this.error = error
+    this.retryAfterMs = retryAfterMs
+  }
+
+  isTransient(attempt: number): boolean {
+    const { code, status } = this.error
+    if (code === 'unreachable' || code === 'rate_limited' || code === 'unavailable') return true
+    // Our own key, sent before: the first attempt is still being worked on.
+    if (code === 'idempotency_conflict') return attempt > 1
+    // Something between us and the plane.
+    return code === 'bad_answer' && (status === 502 || status === 503 || status === 504)
+  }
+}
+
+const toPath = (template: string, { params = {}, query = {} }: RequestParts): string => {
+  const path = template.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(params[name])))
+  const pairs = Object.entries(query).filter(([, value]) => value !== undefined)
+  if (pairs.length === 0) return path
+  return `${path}?${pairs.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join('&')}`
+}
+
+const parseAnswer = (route: RouteConfig, { status, text }: Success): unknown => {
+  if (status === 204) return undefined
+  const response = route.responses[status]
+  const schema = response !== undefined && 'content' in response ? response.content?.['application/json']?.schema : undefined
+  if (!(schema instanceof z.ZodType)) throw badAnswer(status, `${route.path} does not answer ${status}`)
+  const parsed = schema.safeParse(parseJson(text))
+  if (!parsed.success) throw badAnswer(status, `${route.path}: ${z.prettifyError(parsed.error)}`)
+  return parsed.data
+}
+
+const toError = (status: number, text: string): AtollError => {
+  const parsed = problemDetails.safeParse(parseJson(text))
+  if (!parsed.success) return badAnswer(status, 'this is no answer of an Atoll plane')
+  const { code, title, detail, problems, requestId } = parsed.data
+  return new AtollError(code, detail ?? title, { status, problems, requestId })
+}
+
+const badAnswer = (status: number, reason: string): AtollError =>
+  new AtollError('bad_answer', `The answer (HTTP ${status}) can't be understood: ${reason}`, { status })
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const retryAfterMs = (answer: HttpAnswer): number | undefined => {
+  const seconds = Number(answer.headers.get('retry-after') ?? Number.NaN)
+  return seconds >= 0 ? Math.min(seconds * 1000, MAX_DELAY_MS) : undefined
+}
+
+/** `fetch` hides what went wrong in the cause. */
+const toReason = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return String(cause)
+  return cause.cause instanceof Error && cause.cause.message !== '' ? cause.cause.message : cause.message
+}

@@ -1,0 +1,50 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { apiRoutes, buildOpenApiDocument } from './openapi.ts'
+import { problemDetails, problemTypes } from './problem-details.ts'
+
+const routesFolder = fileURLToPath(new URL('routes', import.meta.url))
+
+describe('the contract', () => {
+  it('has every route that is declared', async () => {
+    const declared: unknown[] = []
+    for (const file of readdirSync(routesFolder)) {
+      const module = (await import(join(routesFolder, file))) as Record<string, unknown>
+      declared.push(...Object.values(module).filter((value) => value instanceof Object && 'operationId' in value))
+    }
+    expect(new Set(apiRoutes)).toEqual(new Set(declared))
+    expect(apiRoutes).toHaveLength(declared.length)
+  })
+
+  it('names every operation once', () => {
+    const ids = apiRoutes.map((route) => route.operationId)
+    expect(new Set(ids).size).toBe(ids.length)
+  })
+
+  it.each(apiRoutes.map((route) => [route.operationId, route] as const))('%s keeps the house rules', (_, route) => {
+    if (route.method !== 'get' && route.operationId !== 'join')
+      expect(route.request).toHaveProperty(['headers', 'shape', 'Idempotency-Key'])
+    for (const [status, response] of Object.entries(route.responses))
+      if (Number(status) >= 400) expect(response).toHaveProperty('content', { 'application/problem+json': { schema: problemDetails } })
+    const open = ['getHealth', 'setup', 'join', 'uplink'].includes(route.operationId ?? '')
+    expect('security' in route).toBe(!open)
+    expect('401' in route.responses).toBe(!['getHealth', 'uplink'].includes(route.operationId ?? ''))
+  })
+
+  it('is an OpenAPI 3.1 document in which every reference resolves', () => {
+    const document = buildOpenApiDocument('1.2.3')
+    expect(document.openapi).toBe('3.1.0')
+    expect(document.info.version).toBe('1.2.3')
+    const schemas = Object.keys(document.components?.schemas ?? {})
+    const references = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/([^"]+)"/g)].map((match) => match[1])
+    expect(references.length).toBeGreaterThan(20)
+    for (const name of references) expect(schemas).toContain(name)
+  })
+
+  it('uses every problem code in some route', () => {
+    const text = JSON.stringify(buildOpenApiDocument('0').paths)
+    for (const code of Object.keys(problemTypes)) expect(text).toContain(`\`${code}\``)
+  })
+})
