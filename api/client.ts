@@ -180,12 +180,18 @@ const toPath = (template: string, { params = {}, query = {} }: RequestParts): st
 
 const parseAnswer = (route: RouteConfig, { status, text }: Success): unknown => {
   if (status === 204) return undefined
-  const response = route.responses[status]
-  const schema = response !== undefined && 'content' in response ? response.content?.['application/json']?.schema : undefined
-  if (!(schema instanceof z.ZodType)) throw badAnswer(status, `${route.path} does not answer ${status}`)
+  const schema = answerSchema(route, status)
+  if (schema === undefined) throw badAnswer(status, `${route.path} does not answer ${status}`)
   const parsed = schema.safeParse(parseJson(text))
   if (!parsed.success) throw badAnswer(status, `${route.path}: ${z.prettifyError(parsed.error)}`)
   return parsed.data
+}
+
+const answerSchema = (route: RouteConfig, status: number): z.ZodType | undefined => {
+  const response = route.responses[status]
+  if (response === undefined || !('content' in response)) return undefined
+  const media = response.content?.['application/json']
+  return media !== undefined && 'schema' in media && media.schema instanceof z.ZodType ? media.schema : undefined
 }
 
 const toError = (status: number, text: string): AtollError => {
