@@ -81,7 +81,10 @@ describe('ApiClient.call', () => {
   })
 
   it('encodes what is in the path', async () => {
-    const { client, calls } = script({ status: 200, body: { name: 'sidecar/a/b', cluster: 'east', revision: 1, resources: [] } })
+    const { client, calls } = script({
+      status: 200,
+      body: { name: 'sidecar/a/b', cluster: 'east', revision: 1, resources: [] },
+    })
     await client.call(getProxyConfig, { params: { mesh: 'shop', cluster: 'east', name: 'sidecar/a/b' } })
     expect(calls[0]?.url).toBe('https://plane.test/base/v1/meshes/shop/proxies/east/sidecar%2Fa%2Fb/config')
     expect(calls[0]?.headers).not.toHaveProperty('idempotency-key')
@@ -95,7 +98,13 @@ describe('ApiClient.call', () => {
   it('throws problem details as they are', async () => {
     const { client, calls } = script(refusal('invalid_configuration', 'two mistakes'))
     const error = await caught(client.call(applyConfiguration, apply))
-    expect(error).toMatchObject({ code: 'invalid_configuration', status: 422, message: 'two mistakes', requestId: 'r1', problems: [] })
+    expect(error).toMatchObject({
+      code: 'invalid_configuration',
+      status: 422,
+      message: 'two mistakes',
+      requestId: 'r1',
+      problems: [],
+    })
     expect(calls).toHaveLength(1)
   })
 
@@ -111,11 +120,17 @@ describe('ApiClient.call', () => {
     ['a status that is not in the contract', { status: 299, body: applied }],
   ])('calls %s a bad answer', async (_, step) => {
     const { client } = script(step)
-    expect(await caught(client.call(applyConfiguration, apply))).toMatchObject({ code: 'bad_answer', status: step.status })
+    expect(await caught(client.call(applyConfiguration, apply))).toMatchObject({
+      code: 'bad_answer',
+      status: step.status,
+    })
   })
 
   it('repeats what failed on the way, with one key and growing delays', async () => {
-    const { client, calls, delays } = script(new Error('reset'), { status: 502 }, refusal('unavailable'), { status: 200, body: applied })
+    const { client, calls, delays } = script(new Error('reset'), { status: 502 }, refusal('unavailable'), {
+      status: 200,
+      body: applied,
+    })
     expect(await client.call(applyConfiguration, apply)).toEqual(applied)
     expect(new Set(calls.map((call) => call.headers['idempotency-key']))).toEqual(new Set(['key-0']))
     expect(delays).toEqual([200, 400, 800])
@@ -158,9 +173,15 @@ describe('ApiClient.call', () => {
 
   it('types what a route takes', () => {
     const { client } = script()
-    expectTypeOf(client.call<typeof createToken>).parameter(1).toHaveProperty('json')
-    expectTypeOf(client.call<typeof createToken>).parameter(1).not.toHaveProperty('ifMatch')
-    expectTypeOf(client.call<typeof getRevisionDelivery>).parameter(1).toHaveProperty('query')
+    expectTypeOf(client.call<typeof createToken>)
+      .parameter(1)
+      .toHaveProperty('json')
+    expectTypeOf(client.call<typeof createToken>)
+      .parameter(1)
+      .not.toHaveProperty('ifMatch')
+    expectTypeOf(client.call<typeof getRevisionDelivery>)
+      .parameter(1)
+      .toHaveProperty('query')
   })
 })
 
@@ -171,7 +192,8 @@ describe('ApiClient.list', () => {
       { status: 200, body: { items: [], nextCursor: null } },
     )
     const items: unknown[] = []
-    for await (const item of client.list(listRevisions, { params: { mesh: 'shop' }, query: { limit: 2 } })) items.push(item)
+    for await (const item of client.list(listRevisions, { params: { mesh: 'shop' }, query: { limit: 2 } }))
+      items.push(item)
     expect(items).toEqual([])
     expect(calls.map((call) => call.url)).toEqual([
       'https://plane.test/base/v1/meshes/shop/revisions?limit=2',
@@ -181,7 +203,17 @@ describe('ApiClient.list', () => {
 
   it('asks for a page only when it is needed', async () => {
     const token = { kind: 'token', id: 't', name: 'me' }
-    const item = { revision: 1, createdAt: '2026-01-01T00:00:00Z', actor: token, operation: 'apply', rollbackTo: null, created: 1, updated: 0, deleted: 0, retained: true }
+    const item = {
+      revision: 1,
+      createdAt: '2026-01-01T00:00:00Z',
+      actor: token,
+      operation: 'apply',
+      rollbackTo: null,
+      created: 1,
+      updated: 0,
+      deleted: 0,
+      retained: true,
+    }
     const { client, calls } = script({ status: 200, body: { items: [item], nextCursor: 'next' } })
     for await (const revision of client.list(listRevisions, { params: { mesh: 'shop' } })) {
       expectTypeOf(revision.operation).toEqualTypeOf<'apply' | 'delete' | 'rollback'>()

@@ -106,8 +106,11 @@ export class ApiClient {
   /** The pages of a list, one request each. */
   pages<R extends RouteConfig>(route: R, request: RequestOf<R>): AsyncIterable<OutputOf<R>>
   async *pages(route: RouteConfig, request: RequestParts): AsyncIterable<unknown> {
-    for (let cursor: string | null | undefined; cursor !== null; ) {
-      const page = (await this.call(route, { ...request, query: { ...request.query, cursor } } as RequestOf<RouteConfig>)) as Page
+    for (let cursor: string | null | undefined; cursor !== null;) {
+      const page = (await this.call(route, {
+        ...request,
+        query: { ...request.query, cursor },
+      } as RequestOf<RouteConfig>)) as Page
       yield page
       cursor = page.nextCursor
     }
@@ -125,7 +128,8 @@ export class ApiClient {
     if (token !== undefined) headers['authorization'] = `Bearer ${token}`
     if (route.method !== 'get') headers['idempotency-key'] = newIdempotencyKey()
     if (request.ifMatch !== undefined) headers['if-match'] = `"${request.ifMatch}"`
-    if (request.yaml !== undefined) return { headers: { ...headers, 'content-type': 'application/yaml' }, body: request.yaml }
+    if (request.yaml !== undefined)
+      return { headers: { ...headers, 'content-type': 'application/yaml' }, body: request.yaml }
     if (request.json === undefined) return { headers }
     return { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(request.json) }
   }
@@ -137,7 +141,9 @@ export class ApiClient {
       if (answer.status >= 200 && answer.status < 300) return { status: answer.status, text }
       return new Refusal(toError(answer.status, text), retryAfterMs(answer))
     } catch (cause) {
-      return new Refusal(new AtollError('unreachable', `No answer from ${this.#baseUrl}: ${toReason(cause)}`, { cause }))
+      return new Refusal(
+        new AtollError('unreachable', `No answer from ${this.#baseUrl}: ${toReason(cause)}`, { cause }),
+      )
     }
   }
 

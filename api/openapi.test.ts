@@ -27,7 +27,8 @@ describe('the contract', () => {
     if (route.method !== 'get' && route.operationId !== 'join')
       expect(route.request).toHaveProperty(['headers', 'shape', 'Idempotency-Key'])
     for (const [status, response] of Object.entries(route.responses))
-      if (Number(status) >= 400) expect(response).toHaveProperty('content', { 'application/problem+json': { schema: problemDetails } })
+      if (Number(status) >= 400)
+        expect(response).toHaveProperty('content', { 'application/problem+json': { schema: problemDetails } })
     const open = ['getHealth', 'setup', 'join', 'uplink'].includes(route.operationId ?? '')
     expect('security' in route).toBe(!open)
     expect('401' in route.responses).toBe(!['getHealth', 'uplink'].includes(route.operationId ?? ''))
@@ -38,7 +39,9 @@ describe('the contract', () => {
     expect(document.openapi).toBe('3.1.0')
     expect(document.info.version).toBe('1.2.3')
     const schemas = Object.keys(document.components?.schemas ?? {})
-    const references = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/([^"]+)"/g)].map((match) => match[1])
+    const references = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/([^"]+)"/g)].map(
+      (match) => match[1],
+    )
     expect(references.length).toBeGreaterThan(20)
     for (const name of references) expect(schemas).toContain(name)
   })

@@ -21,7 +21,13 @@ import { createMachineToken, listMachineTokens, revokeMachineToken } from './rou
 import { createMesh, deleteMesh, getMesh, listMeshes, updateMesh } from './routes/meshes.ts'
 import { getWhoami, health, setup } from './routes/plane.ts'
 import { getProxy, getProxyConfig, listProxies } from './routes/proxies.ts'
-import { diffRevision, getRevision, getRevisionDelivery, listRevisions, rollBackToRevision } from './routes/revisions.ts'
+import {
+  diffRevision,
+  getRevision,
+  getRevisionDelivery,
+  listRevisions,
+  rollBackToRevision,
+} from './routes/revisions.ts'
 import { getService, listServices } from './routes/services.ts'
 import { createToken, listTokens, revokeToken } from './routes/tokens.ts'
 import { getTrust, listCertificates } from './routes/trust.ts'

@@ -15,7 +15,10 @@ export const problemTypes = {
   already_exists: { status: 409, title: 'The name is taken' },
   already_set_up: { status: 409, title: 'The plane has been set up before' },
   conflict: { status: 409, title: 'The thing is not in a state that allows this' },
-  idempotency_conflict: { status: 409, title: 'The Idempotency-Key was used for another request, or that request is still running' },
+  idempotency_conflict: {
+    status: 409,
+    title: 'The Idempotency-Key was used for another request, or that request is still running',
+  },
   revision_mismatch: { status: 412, title: 'The configuration has moved on from the revision in If-Match' },
   too_large: { status: 413, title: 'The request is larger than the limit' },
   unsupported_media_type: { status: 415, title: 'The body is of a media type that this route does not take' },

@@ -13,7 +13,10 @@ export const join = createRoute({
   description: 'For agents. The join token in the body authenticates.',
   tags,
   request: { body: jsonBody(joinRequest) },
-  responses: { 201: jsonResponse("The cluster's intermediate.", joinResponse), ...openProblems('join_refused', 'csr_refused') },
+  responses: {
+    201: jsonResponse("The cluster's intermediate.", joinResponse),
+    ...openProblems('join_refused', 'csr_refused'),
+  },
 })
 
 export const uplink = createRoute({
@@ -21,7 +24,8 @@ export const uplink = createRoute({
   path: '/v1/uplink/{meshId}',
   operationId: 'uplink',
   summary: 'Open an uplink',
-  description: "For agents: a WebSocket that speaks the uplink's protocol. The agent authenticates by signing the plane's challenge.",
+  description:
+    "For agents: a WebSocket that speaks the uplink's protocol. The agent authenticates by signing the plane's challenge.",
   tags,
   request: { params: z.object({ meshId: z.string().min(1).max(64) }) },
   responses: { 101: noContent('The uplink is open.'), ...openProblems('not_found') },

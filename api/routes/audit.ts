@@ -11,5 +11,8 @@ export const listAudit = createRoute({
   tags: ['audit'],
   security: bearer,
   request: { params: meshParams, query: listAuditQuery },
-  responses: { 200: jsonResponse('A page of events, newest first.', toPageSchema(auditEvent)), ...problems('not_found') },
+  responses: {
+    200: jsonResponse('A page of events, newest first.', toPageSchema(auditEvent)),
+    ...problems('not_found'),
+  },
 })

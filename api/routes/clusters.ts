@@ -1,5 +1,12 @@
 import { createRoute } from '@hono/zod-openapi'
-import { clusterParams, idempotencyHeaders, meshParams, pageQuery, resourceId, toPageSchema } from '../schemas/common.ts'
+import {
+  clusterParams,
+  idempotencyHeaders,
+  meshParams,
+  pageQuery,
+  resourceId,
+  toPageSchema,
+} from '../schemas/common.ts'
 import { cluster, confirmBody, createJoinTokenBody, issuedJoinToken, joinToken } from '../schemas/clusters.ts'
 import { bearer, jsonBody, jsonResponse, noContent, problems } from './responses.ts'
 
@@ -58,7 +65,10 @@ export const listJoinTokens = createRoute({
   tags,
   security: bearer,
   request: { params: meshParams, query: pageQuery },
-  responses: { 200: jsonResponse('A page of join tokens, newest first; no secrets.', toPageSchema(joinToken)), ...problems('not_found') },
+  responses: {
+    200: jsonResponse('A page of join tokens, newest first; no secrets.', toPageSchema(joinToken)),
+    ...problems('not_found'),
+  },
 })
 
 export const createJoinToken = createRoute({

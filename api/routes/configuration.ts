@@ -13,7 +13,13 @@ import {
 import { bearer, jsonResponse, problems } from './responses.ts'
 
 const tags = ['configuration']
-const writeProblems = ['not_found', 'idempotency_conflict', 'revision_mismatch', 'invalid_configuration', 'limit_reached'] as const
+const writeProblems = [
+  'not_found',
+  'idempotency_conflict',
+  'revision_mismatch',
+  'invalid_configuration',
+  'limit_reached',
+] as const
 
 export const applyConfiguration = createRoute({
   method: 'post',
@@ -68,5 +74,8 @@ export const deleteConfigurationObject = createRoute({
   tags,
   security: bearer,
   request: { params: objectParams, query: applyQuery.pick({ dryRun: true }), headers: configurationWriteHeaders },
-  responses: { 200: jsonResponse('What was, or in a dry run would be, changed.', applyResult), ...problems(...writeProblems) },
+  responses: {
+    200: jsonResponse('What was, or in a dry run would be, changed.', applyResult),
+    ...problems(...writeProblems),
+  },
 })

@@ -24,7 +24,10 @@ export const createMesh = createRoute({
   tags,
   security: bearer,
   request: { headers: idempotencyHeaders, body: jsonBody(createMeshBody) },
-  responses: { 201: jsonResponse('The mesh.', mesh), ...problems('already_exists', 'idempotency_conflict', 'limit_reached') },
+  responses: {
+    201: jsonResponse('The mesh.', mesh),
+    ...problems('already_exists', 'idempotency_conflict', 'limit_reached'),
+  },
 })
 
 export const getMesh = createRoute({

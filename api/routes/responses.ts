@@ -7,7 +7,10 @@ export const bearer = [{ bearer: [] }]
 
 const problemBody = { [PROBLEM_MEDIA_TYPE]: { schema: problemDetails } }
 
-type ProblemResponse = { description: string; content: { 'application/problem+json': { schema: typeof problemDetails } } }
+type ProblemResponse = {
+  description: string
+  content: { 'application/problem+json': { schema: typeof problemDetails } }
+}
 type ProblemStatus<Code extends ApiProblemCode> = (typeof problemTypes)[Code]['status']
 
 /** Any request may end in one of these. */
@@ -28,7 +31,8 @@ const toResponses = <Code extends ApiProblemCode>(codes: readonly Code[]) => {
 }
 
 /** The refusals of a route that needs no token. */
-export const openProblems = <Code extends ApiProblemCode = never>(...codes: Code[]) => toResponses([...everywhere, ...codes])
+export const openProblems = <Code extends ApiProblemCode = never>(...codes: Code[]) =>
+  toResponses([...everywhere, ...codes])
 
 /** The refusals of a route that needs a token. */
 export const problems = <Code extends ApiProblemCode = never>(...codes: Code[]) =>

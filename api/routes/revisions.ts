@@ -23,7 +23,10 @@ export const listRevisions = createRoute({
   tags,
   security: bearer,
   request: { params: meshParams, query: pageQuery },
-  responses: { 200: jsonResponse('A page of revisions, newest first.', toPageSchema(revision)), ...problems('not_found') },
+  responses: {
+    200: jsonResponse('A page of revisions, newest first.', toPageSchema(revision)),
+    ...problems('not_found'),
+  },
 })
 
 export const getRevision = createRoute({
@@ -75,5 +78,8 @@ export const getRevisionDelivery = createRoute({
   tags,
   security: bearer,
   request: { params: revisionParams, query: deliveryQuery },
-  responses: { 200: jsonResponse('Live proxies, laggards and refusals by cluster.', revisionDelivery), ...problems('not_found') },
+  responses: {
+    200: jsonResponse('Live proxies, laggards and refusals by cluster.', revisionDelivery),
+    ...problems('not_found'),
+  },
 })

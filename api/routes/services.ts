@@ -13,7 +13,10 @@ export const listServices = createRoute({
   tags,
   security: bearer,
   request: { params: meshParams, query: listServicesQuery },
-  responses: { 200: jsonResponse('A page of services, by key.', toPageSchema(serviceSummary)), ...problems('not_found') },
+  responses: {
+    200: jsonResponse('A page of services, by key.', toPageSchema(serviceSummary)),
+    ...problems('not_found'),
+  },
 })
 
 export const getService = createRoute({

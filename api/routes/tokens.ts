@@ -26,7 +26,10 @@ export const createToken = createRoute({
   tags,
   security: bearer,
   request: { headers: idempotencyHeaders, body: jsonBody(createTokenBody) },
-  responses: { 201: jsonResponse('The token; its secret is shown this once.', issuedToken), ...problems('limit_reached') },
+  responses: {
+    201: jsonResponse('The token; its secret is shown this once.', issuedToken),
+    ...problems('limit_reached'),
+  },
 })
 
 export const revokeToken = createRoute({

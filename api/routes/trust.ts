@@ -24,5 +24,8 @@ export const listCertificates = createRoute({
   tags,
   security: bearer,
   request: { params: meshParams, query: listCertificatesQuery },
-  responses: { 200: jsonResponse('A page of certificates, newest first.', toPageSchema(issuedCertificate)), ...problems('not_found') },
+  responses: {
+    200: jsonResponse('A page of certificates, newest first.', toPageSchema(issuedCertificate)),
+    ...problems('not_found'),
+  },
 })

@@ -22,7 +22,11 @@ export const auditEvent = z
 export type AuditEvent = z.infer<typeof auditEvent>
 
 export const listAuditQuery = pageQuery.extend({
-  action: z.string().max(64).optional().describe('Exactly this action, or with a trailing dot all of a resource: `token.`.'),
+  action: z
+    .string()
+    .max(64)
+    .optional()
+    .describe('Exactly this action, or with a trailing dot all of a resource: `token.`.'),
   actor: z.string().max(64).optional().describe('Id of the actor.'),
   cluster: clusterName.optional(),
   since: timestamp.optional(),

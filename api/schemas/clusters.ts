@@ -56,5 +56,9 @@ export const createJoinTokenBody = z.strictObject({
   cluster: clusterName,
   network: networkName,
   kind: clusterKind.default('universal'),
-  ttlSeconds: z.int().min(60).max(7 * DAY_SECONDS).default(60 * 60),
+  ttlSeconds: z
+    .int()
+    .min(60)
+    .max(7 * DAY_SECONDS)
+    .default(60 * 60),
 })

@@ -21,10 +21,18 @@ export const clusterParams = meshParams.extend({ cluster: clusterName })
 
 export const resourceId = z.string().min(1).max(64)
 
-export const revisionNumber = z.coerce.number<number>().int().min(0).describe('The number of a revision; 0 = before the first.')
+export const revisionNumber = z.coerce
+  .number<number>()
+  .int()
+  .min(0)
+  .describe('The number of a revision; 0 = before the first.')
 
 /** A yes or no in a query: the words `true` and `false`. */
-export const queryFlag = (description: string) => z.stringbool({ truthy: ['true'], falsy: ['false'] }).default(false).describe(description)
+export const queryFlag = (description: string) =>
+  z
+    .stringbool({ truthy: ['true'], falsy: ['false'] })
+    .default(false)
+    .describe(description)
 
 /** Header of every write: repeated with the same key within 24 hours, it is answered as the first time and done once. */
 export const idempotencyHeaders = z.object({

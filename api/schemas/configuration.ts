@@ -31,7 +31,9 @@ export const applyResult = z
   .object({
     revision: z.int().min(0).describe('The revision that this write made; in a dry run the newest one.'),
     changes: z.array(objectChange),
-    problems: z.array(problem).describe('Warnings; with errors nothing is applied and the answer is `invalid_configuration`.'),
+    problems: z
+      .array(problem)
+      .describe('Warnings; with errors nothing is applied and the answer is `invalid_configuration`.'),
   })
   .meta({ id: 'ApplyResult' })
 export type ApplyResult = z.infer<typeof applyResult>
@@ -46,4 +48,7 @@ export const storedObject = z
   .meta({ id: 'StoredObject' })
 export type StoredObject = z.infer<typeof storedObject>
 
-export const listConfigurationQuery = pageQuery.extend({ kind: kindName.optional(), namespace: namespaceName.optional() })
+export const listConfigurationQuery = pageQuery.extend({
+  kind: kindName.optional(),
+  namespace: namespaceName.optional(),
+})

@@ -28,5 +28,9 @@ export const createMachineTokenBody = z.strictObject({
   namespace: namespaceName,
   serviceAccount: objectName,
   workload: objectName,
-  ttlSeconds: z.int().min(60).max(MAX_TOKEN_TTL_SECONDS).default(90 * 24 * 60 * 60),
+  ttlSeconds: z
+    .int()
+    .min(60)
+    .max(MAX_TOKEN_TTL_SECONDS)
+    .default(90 * 24 * 60 * 60),
 })

@@ -19,7 +19,9 @@ export type UpdateMeshBody = z.infer<typeof updateMeshBody>
 
 export const createMeshBody = z.strictObject({
   name: meshName,
-  trustDomain: trustDomain.optional().describe('The SPIFFE trust domain, for good; `<mesh>.atoll.internal` when absent.'),
+  trustDomain: trustDomain
+    .optional()
+    .describe('The SPIFFE trust domain, for good; `<mesh>.atoll.internal` when absent.'),
   ...changes,
 })
 export type CreateMeshBody = z.infer<typeof createMeshBody>

@@ -8,7 +8,10 @@ import { meshParams, pageQuery } from './common.ts'
 export const MAX_ENDPOINTS_SHOWN = 1_000
 
 export const serviceParams = meshParams.extend({ namespace: namespaceName, hostname: z.string().min(1).max(253) })
-export const listServicesQuery = pageQuery.extend({ namespace: namespaceName.optional(), cluster: clusterName.optional() })
+export const listServicesQuery = pageQuery.extend({
+  namespace: namespaceName.optional(),
+  cluster: clusterName.optional(),
+})
 
 const serviceInCluster = z.object({
   cluster: clusterName,

@@ -5,7 +5,9 @@ import { resourceId, timestamp } from './common.ts'
 const DAY_SECONDS = 24 * 60 * 60
 export const MAX_TOKEN_TTL_SECONDS = 366 * DAY_SECONDS
 
-export const tokenRole = z.enum(['owner', 'viewer']).describe('`owner` may do everything in its scopes, `viewer` only read.')
+export const tokenRole = z
+  .enum(['owner', 'viewer'])
+  .describe('`owner` may do everything in its scopes, `viewer` only read.')
 export type TokenRole = z.infer<typeof tokenRole>
 
 export const tokenScopes = z
@@ -32,7 +34,11 @@ export const createTokenBody = z.strictObject({
   name: z.string().min(1).max(100).describe('For people: what the token is for.'),
   role: tokenRole,
   scopes: tokenScopes.default({}),
-  expiresInSeconds: z.int().min(60).max(MAX_TOKEN_TTL_SECONDS).default(90 * DAY_SECONDS),
+  expiresInSeconds: z
+    .int()
+    .min(60)
+    .max(MAX_TOKEN_TTL_SECONDS)
+    .default(90 * DAY_SECONDS),
 })
 
 export const whoami = z.object({ org: z.string(), token })
