@@ -110,7 +110,7 @@ export class ApiClient {
       const page = (await this.call(route, {
         ...request,
         query: { ...request.query, cursor },
-      } as RequestOf<RouteConfig>)) as Page
+      })) as Page
       yield page
       cursor = page.nextCursor
     }
@@ -119,7 +119,7 @@ export class ApiClient {
   /** The items of a list, page by page as they are asked for. */
   list<R extends RouteConfig>(route: R, request: RequestOf<R>): AsyncIterable<ItemOf<R>>
   async *list(route: RouteConfig, request: RequestParts): AsyncIterable<unknown> {
-    for await (const page of this.pages(route, request as RequestOf<RouteConfig>)) yield* (page as Page).items
+    for await (const page of this.pages(route, request)) yield* (page as Page).items
   }
 
   #content(route: RouteConfig, request: RequestParts): { headers: Record<string, string>; body?: string } {

@@ -1,52 +1,35 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { RouteConfig } from '@hono/zod-openapi'
-import { listAudit } from './routes/audit.ts'
-import { join, uplink } from './routes/agents.ts'
-import {
-  confirmHold,
-  createJoinToken,
-  evictCluster,
-  getCluster,
-  listClusters,
-  listJoinTokens,
-  revokeJoinToken,
-} from './routes/clusters.ts'
-import {
-  applyConfiguration,
-  deleteConfigurationObject,
-  getConfigurationObject,
-  listConfiguration,
-} from './routes/configuration.ts'
-import { createMachineToken, listMachineTokens, revokeMachineToken } from './routes/machine-tokens.ts'
-import { createMesh, deleteMesh, getMesh, listMeshes, updateMesh } from './routes/meshes.ts'
-import { getWhoami, health, setup } from './routes/plane.ts'
-import { getProxy, getProxyConfig, listProxies } from './routes/proxies.ts'
-import {
-  diffRevision,
-  getRevision,
-  getRevisionDelivery,
-  listRevisions,
-  rollBackToRevision,
-} from './routes/revisions.ts'
-import { getService, listServices } from './routes/services.ts'
-import { createToken, listTokens, revokeToken } from './routes/tokens.ts'
-import { getTrust, listCertificates } from './routes/trust.ts'
+import * as agents from './routes/agents.ts'
+import * as audit from './routes/audit.ts'
+import * as clusters from './routes/clusters.ts'
+import * as configuration from './routes/configuration.ts'
+import * as machineTokens from './routes/machine-tokens.ts'
+import * as meshes from './routes/meshes.ts'
+import * as plane from './routes/plane.ts'
+import * as proxies from './routes/proxies.ts'
+import * as revisions from './routes/revisions.ts'
+import * as services from './routes/services.ts'
+import * as tokens from './routes/tokens.ts'
+import * as trust from './routes/trust.ts'
 
-/** Every route of the API, in the order of the reference. */
-export const apiRoutes: readonly RouteConfig[] = [
-  ...[health, setup, getWhoami],
-  ...[listTokens, createToken, revokeToken],
-  ...[listMeshes, createMesh, getMesh, updateMesh, deleteMesh],
-  ...[listClusters, getCluster, evictCluster, confirmHold, listJoinTokens, createJoinToken, revokeJoinToken],
-  ...[listMachineTokens, createMachineToken, revokeMachineToken],
-  ...[applyConfiguration, listConfiguration, getConfigurationObject, deleteConfigurationObject],
-  ...[listRevisions, getRevision, diffRevision, rollBackToRevision, getRevisionDelivery],
-  ...[listServices, getService],
-  ...[listProxies, getProxy, getProxyConfig],
-  ...[getTrust, listCertificates],
-  ...[listAudit],
-  ...[join, uplink],
+const resources = [
+  plane,
+  tokens,
+  meshes,
+  clusters,
+  machineTokens,
+  configuration,
+  revisions,
+  services,
+  proxies,
+  trust,
+  audit,
+  agents,
 ]
+
+/** Every route of the API, resource by resource. */
+export const apiRoutes: readonly RouteConfig[] = resources.flatMap((resource) => Object.values<RouteConfig>(resource))
 
 /** The OpenAPI 3.1 document that the plane serves at /openapi.json. */
 export const buildOpenApiDocument = (version: string) => {
