@@ -18,10 +18,15 @@ export function withWheel(requirementsFile, use) {
   mkdirSync(cacheDirectory, { recursive: true })
   const scratch = mkdtempSync(join(cacheDirectory, 'wheel-'))
   try {
-    runPython([
-      ...['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary', ':all:'],
-      ...['--require-hashes', '--requirement', requirementsFile, '--dest', scratch],
-    ])
+    const options = [
+      '--quiet',
+      '--disable-pip-version-check',
+      '--no-deps',
+      '--only-binary',
+      ':all:',
+      '--require-hashes',
+    ]
+    runPython(['-m', 'pip', 'download', ...options, '--requirement', requirementsFile, '--dest', scratch])
     const wheel = readdirSync(scratch).find((name) => name.endsWith('.whl'))
     if (wheel === undefined) throw new Error(`pip left no wheel for ${requirementsFile}`)
     return use(join(scratch, wheel), scratch)

@@ -19,22 +19,28 @@ try {
   run(node24, ['scripts/generate.mjs'])
   ensureEnvoy()
 } catch (error) {
-  report(error instanceof Error ? error.message : String(error))
+  report(messageOf(error))
   process.exitCode = 1
 }
 
 function requireNode20() {
   if (Number.parseInt(process.versions.node, 10) < 20) {
-    throw new Error(`Node 20 or later is needed to start (Node 24 is then installed by itself); this is ${process.version}.`)
+    throw new Error(
+      `Node 20 or later is needed to start (Node 24 is then installed by itself); this is ${process.version}.`,
+    )
   }
 }
 
 function installPackages() {
   if (packagesAreCurrent()) return
-  report('installing packages (npm ci)')
-  run('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'])
+  report('installing packages')
+  // Not `npm ci`: it refuses a lockfile that lacks another platform's optional binaries, and a
+  // lockfile written where a registry mirror has not got them does.
+  run('npm', ['install', '--no-save', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'])
   if (!existsSync(node24)) {
-    throw new Error('The npm package `node` did not install Node 24: allow its install script (npm config ignore-scripts).')
+    throw new Error(
+      'The npm package `node` did not install Node 24: allow its install script (npm config ignore-scripts).',
+    )
   }
 }
 
@@ -63,7 +69,7 @@ function ensureEnvoy() {
     report('downloading Envoy (37 MB)')
     downloadEnvoy(downloadedEnvoyPath())
   } catch (error) {
-    report(`Envoy could not be downloaded: ${error instanceof Error ? error.message : error}\n${envoyRemedy}`)
+    report(`Envoy could not be downloaded: ${messageOf(error)}\n${envoyRemedy}`)
   }
 }
 
@@ -84,6 +90,11 @@ function run(command, args) {
   const { error, status, signal } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] })
   if (error) throw new Error(`${command} cannot be run: ${error.message}`)
   if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${status ?? signal}`)
+}
+
+/** @param {unknown} error */
+function messageOf(error) {
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** @param {string} text */
