@@ -45,7 +45,12 @@ export class AdsClient {
     })
     const metadata = new grpc.Metadata()
     metadata.set('authorization', `Bearer ${options.machineToken}`)
-    this.#stream = this.#client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize, metadata)
+    this.#stream = this.#client.makeBidiStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      metadata,
+    )
     this.#stream.on('data', (bytes: Buffer) => this.#receive(bytes))
     this.#stream.on('error', (error: Error) => options.onEnd(error))
     this.#stream.on('end', () => options.onEnd(new Error('the server ended the stream')))
@@ -64,7 +69,9 @@ export class AdsClient {
     this.#options.onResponse(response, bytes.length)
     this.#send(response.typeUrl, { nonce: response.nonce })
     if (response.typeUrl === typeUrls.cluster) {
-      const withEndpoints = response.resources.map((resource) => resource.name).filter((name) => name.startsWith('outbound'))
+      const withEndpoints = response.resources
+        .map((resource) => resource.name)
+        .filter((name) => name.startsWith('outbound'))
       if (withEndpoints.length > 0) this.#send(typeUrls.endpoint, { subscribe: withEndpoints })
     }
     if (response.typeUrl === typeUrls.listener) this.#send(typeUrls.route, { subscribe: this.#options.routes })

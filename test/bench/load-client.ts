@@ -21,7 +21,12 @@ export type LoadCommand =
   | { readonly type: 'close' }
 
 export type LoadAnswer =
-  | { readonly type: 'cold'; readonly startedAt: number; readonly completedAt: readonly number[]; readonly bytes: number }
+  | {
+      readonly type: 'cold'
+      readonly startedAt: number
+      readonly completedAt: readonly number[]
+      readonly bytes: number
+    }
   | { readonly type: 'armed'; readonly id: number }
   | { readonly type: 'seen'; readonly id: number; readonly at: readonly number[]; readonly bytes: number }
   | { readonly type: 'failed'; readonly message: string }

@@ -11,7 +11,8 @@ const round = (value: number): number => Math.round(value * 100) / 100
 /** Nearest-rank quantiles of milliseconds, rounded to hundredths. */
 export const toDistribution = (samples: readonly number[]): Distribution => {
   const sorted = [...samples].sort((a, b) => a - b)
-  const at = (quantile: number): number => round(sorted[Math.max(0, Math.ceil(sorted.length * quantile) - 1)] ?? Number.NaN)
+  const at = (quantile: number): number =>
+    round(sorted[Math.max(0, Math.ceil(sorted.length * quantile) - 1)] ?? Number.NaN)
   return { count: sorted.length, p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) }
 }
 

@@ -59,7 +59,8 @@ const main = async (): Promise<number> => {
   }
   try {
     const code = await Promise.race([tell(), stopped])
-    if (narrator.failures.length > 0) write(`\n${narrator.failures.length} checks failed:\n  ${narrator.failures.join('\n  ')}`)
+    if (narrator.failures.length > 0)
+      write(`\n${narrator.failures.length} checks failed:\n  ${narrator.failures.join('\n  ')}`)
     else write('\nEvery check holds.')
     return code
   } catch (error) {

@@ -27,7 +27,11 @@ spec:
 `
 
 /** The mesh's port 9080 of a workload leads to the application's own port on loopback. */
-export const inbound = (name: string, labels: Readonly<Record<string, string>>, applicationPort: number): string => `apiVersion: networking.istio.io/v1
+export const inbound = (
+  name: string,
+  labels: Readonly<Record<string, string>>,
+  applicationPort: number,
+): string => `apiVersion: networking.istio.io/v1
 kind: Sidecar
 metadata: {name: ${name}, namespace: default}
 spec:

@@ -179,8 +179,9 @@ export const eventually = async <T>(
       last = error
     }
     if (Date.now() > deadline)
-      throw new Error(`not within ${timeoutMilliseconds} ms: ${what}${last instanceof Error ? `: ${last.message}` : ''}`)
+      throw new Error(
+        `not within ${timeoutMilliseconds} ms: ${what}${last instanceof Error ? `: ${last.message}` : ''}`,
+      )
     await new Promise((resolve) => setTimeout(resolve, intervalMilliseconds))
   }
 }
-

@@ -12,7 +12,11 @@ const keepAlive = new Agent({ keepAlive: true, maxSockets: 16 })
 export const requestThroughProxy = (
   proxy: { readonly host: string; readonly port: number },
   url: string,
-  options: { readonly method?: string; readonly headers?: Readonly<Record<string, string>>; readonly timeoutMilliseconds?: number } = {},
+  options: {
+    readonly method?: string
+    readonly headers?: Readonly<Record<string, string>>
+    readonly timeoutMilliseconds?: number
+  } = {},
 ): Promise<ProxyReply> =>
   new Promise((resolve, reject) => {
     const outgoing = request(
@@ -33,7 +37,9 @@ export const requestThroughProxy = (
         incoming.on('error', reject)
       },
     )
-    outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer from ${url} through ${proxy.host}:${proxy.port}`)))
+    outgoing.on('timeout', () =>
+      outgoing.destroy(new Error(`no answer from ${url} through ${proxy.host}:${proxy.port}`)),
+    )
     outgoing.on('error', reject)
     outgoing.end()
   })

@@ -89,7 +89,17 @@ export class World {
     this.plane = new Child({
       name: 'plane',
       command: process.execPath,
-      args: [join(root, 'cli/main.ts'), 'plane', 'serve', '--data', this.planeData, '--port', String(this.port), '--host', '127.0.0.1'],
+      args: [
+        join(root, 'cli/main.ts'),
+        'plane',
+        'serve',
+        '--data',
+        this.planeData,
+        '--port',
+        String(this.port),
+        '--host',
+        '127.0.0.1',
+      ],
       env: this.#userEnvironment(),
     })
     await this.plane.waitForLine(/http:\/\/127\.0\.0\.1:\d+/)
@@ -115,9 +125,21 @@ export class World {
     }
     await mkdir(cluster.directory, { recursive: true })
     await this.atoll([
-      'cluster', 'join', name, '--network', network, '--kind', 'universal',
-      '--directory', cluster.directory, '--data', cluster.dataDirectory,
-      '--xds-address', cluster.xdsAddress, '--http-address', cluster.httpAddress,
+      'cluster',
+      'join',
+      name,
+      '--network',
+      network,
+      '--kind',
+      'universal',
+      '--directory',
+      cluster.directory,
+      '--data',
+      cluster.dataDirectory,
+      '--xds-address',
+      cluster.xdsAddress,
+      '--http-address',
+      cluster.httpAddress,
     ])
     this.clusters.set(name, cluster)
     return cluster
@@ -144,16 +166,50 @@ export class World {
   /** A machine token and Envoy's bootstrap for one workload of a cluster, and its Envoy. */
   async addProxy(
     cluster: WorldCluster,
-    proxy: { readonly role: 'sidecar' | 'east-west-gateway'; readonly namespace: string; readonly serviceAccount: string; readonly workload: string; readonly address: string },
+    proxy: {
+      readonly role: 'sidecar' | 'east-west-gateway'
+      readonly namespace: string
+      readonly serviceAccount: string
+      readonly workload: string
+      readonly address: string
+    },
   ): Promise<WorldProxy> {
     const directory = join(this.directory, cluster.name, proxy.workload)
     await mkdir(directory, { recursive: true })
     await this.atoll([
-      'machine', 'token', 'create', '--cluster', cluster.name, '--role', proxy.role, '--namespace', proxy.namespace,
-      '--service-account', proxy.serviceAccount, '--workload', proxy.workload, '--out', join(directory, 'machine-token'),
+      'machine',
+      'token',
+      'create',
+      '--cluster',
+      cluster.name,
+      '--role',
+      proxy.role,
+      '--namespace',
+      proxy.namespace,
+      '--service-account',
+      proxy.serviceAccount,
+      '--workload',
+      proxy.workload,
+      '--out',
+      join(directory, 'machine-token'),
     ])
-    await this.atoll(['bootstrap', '--token-file', join(directory, 'machine-token'), '--agent', cluster.xdsAddress, '--cluster', cluster.name, '--out', directory])
-    const added: WorldProxy = { name: `${proxy.role}/${proxy.namespace}/${proxy.workload}`, directory, address: proxy.address, envoy: undefined }
+    await this.atoll([
+      'bootstrap',
+      '--token-file',
+      join(directory, 'machine-token'),
+      '--agent',
+      cluster.xdsAddress,
+      '--cluster',
+      cluster.name,
+      '--out',
+      directory,
+    ])
+    const added: WorldProxy = {
+      name: `${proxy.role}/${proxy.namespace}/${proxy.workload}`,
+      directory,
+      address: proxy.address,
+      envoy: undefined,
+    }
     cluster.proxies.set(proxy.workload, added)
     return added
   }

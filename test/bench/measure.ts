@@ -1,0 +1,293 @@
+import { randomInt, randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ApiClient } from '#api/client.ts'
+import { applyConfiguration } from '#api/routes/configuration.ts'
+import { createMachineToken } from '#api/routes/machine-tokens.ts'
+import { getDelivery } from '#api/routes/revisions.ts'
+import { getTrust } from '#api/routes/trust.ts'
+import { toAgentDnsName } from '#mesh/identity.ts'
+import { clusterName } from '#mesh/names.ts'
+import { World, type WorldCluster } from '#test/harness/world.ts'
+import { eventually } from '#test/harness/child.ts'
+import { typeUrls } from '#xds/type-url.ts'
+import { LoadProcess } from './load-process.ts'
+import { readUsage } from './process-usage.ts'
+import { clientDocuments, endpointAddress, routeDocument, serviceDocuments, serviceFile } from './registry-files.ts'
+import { toDistribution, toMebibytes, type Distribution } from './statistics.ts'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+export interface Size {
+  readonly services: number
+  readonly endpoints: number
+  readonly proxies: number
+}
+
+interface Change {
+  readonly median: Distribution
+  readonly last: Distribution
+}
+
+export interface Report {
+  readonly size: Size
+  /** Milliseconds from connecting to full configuration. */
+  readonly coldOneProxy: number
+  readonly coldAllProxies: {
+    readonly median: number
+    readonly last: number
+    readonly mebibytes: number
+    readonly agentCpuSeconds: number
+  }
+  /** File renamed → EDS at the median and at the last of the cluster's proxies. */
+  readonly endpointChange: Change & { readonly agentCpuMilliseconds: number; readonly bytes: number }
+  readonly burstOf200: number
+  /** File renamed in east → EDS at west's proxies. */
+  readonly crossClusterEndpointChange: Change
+  /** Request sent → VHDS at the proxies of both clusters; and → the plane says that it is live on all of them. */
+  readonly routingChange: Change & {
+    readonly live: Distribution
+    readonly mebibytes: number
+    readonly agentCpuMilliseconds: number
+  }
+  readonly agentPeakRssMebibytes: number
+  readonly agentTotalCpuSeconds: number
+}
+
+const routeConfiguration = 'http-proxy'
+const changes = 100
+const westProxies = (size: Size): number => Math.min(20, size.proxies)
+const now = (): number => performance.timeOrigin + performance.now()
+
+/** One size, on a mesh of its own: two clusters on one network, all services in east, proxies in both. */
+export const measure = async (directory: string, size: Size, progress: (text: string) => void): Promise<Report> => {
+  const world = await World.create(directory)
+  const loads: LoadProcess[] = []
+  try {
+    progress('starting the plane and two agents')
+    const client = await signIn(world)
+    const east = await startCluster(world, 'east', size)
+    const west = await startCluster(world, 'west', { ...size, services: 0, proxies: westProxies(size) })
+    const eastAgent = agentPid(east)
+
+    progress('making machine tokens')
+    const expected = { clusters: size.services, endpoints: size.services, virtualHosts: size.services }
+    const target = await connectOptions(client, east)
+    const eastTokens = await makeTokens(client, 'east', size.proxies)
+    const westTokens = await makeTokens(client, 'west', westProxies(size))
+
+    progress('cold')
+    const [first, ...others] = eastTokens
+    if (!first) throw new Error('a size needs at least one proxy')
+    const load = new LoadProcess()
+    loads.push(load)
+    const warmUp = new LoadProcess()
+    loads.push(warmUp)
+    // the agent has compiled and encoded once before anything is measured, as an agent in production has
+    await warmUp.connect({ ...target, proxies: [first], expected })
+    await warmUp.close()
+    const one = await load.connect({ ...target, proxies: [first], expected })
+    const cpuBefore = readUsage(eastAgent).cpuSeconds
+    const all = await load.connect({ ...target, proxies: others, expected })
+    const coldCpu = readUsage(eastAgent).cpuSeconds - cpuBefore
+    const westLoad = new LoadProcess()
+    loads.push(westLoad)
+    await westLoad.connect({ ...(await connectOptions(client, west)), proxies: westTokens, expected })
+
+    progress(`${changes} endpoint changes`)
+    const endpoint = await measureEndpointChanges(world, east, size, load, eastAgent)
+    progress('a burst of 200 endpoint changes')
+    const burst = await measureBurst(world, east, size, load)
+    progress(`${changes} endpoint changes across clusters`)
+    const cross = await measureEndpointChanges(world, east, size, westLoad, eastAgent)
+    progress(`${changes} routing changes`)
+    const routing = await measureRouting(client, size, load, westLoad, eastAgent)
+
+    const completed = toDistribution(all.completedAt.map((at) => at - all.startedAt))
+    const usage = readUsage(eastAgent)
+    return {
+      size,
+      coldOneProxy: toDistribution(one.completedAt.map((at) => at - one.startedAt)).max,
+      coldAllProxies: {
+        median: completed.p50,
+        last: completed.max,
+        mebibytes: toMebibytes(all.bytes),
+        agentCpuSeconds: coldCpu,
+      },
+      endpointChange: endpoint,
+      burstOf200: burst,
+      crossClusterEndpointChange: { median: cross.median, last: cross.last },
+      routingChange: routing,
+      agentPeakRssMebibytes: usage.peakRssMebibytes,
+      agentTotalCpuSeconds: usage.cpuSeconds,
+    }
+  } finally {
+    await Promise.all(loads.map((load) => load.close()))
+    await world.stop()
+  }
+}
+
+const signIn = async (world: World): Promise<ApiClient> => {
+  await world.startPlane()
+  const setupToken = (await readFile(join(world.planeData, 'setup-token'), 'utf8')).trim()
+  await world.atoll(['login', '--url', world.url, '--setup-token-stdin', '--org', 'bench'], { input: setupToken })
+  await world.atoll(['mesh', 'create', world.mesh, '--trust-domain', 'bench.atoll.local'])
+  const { secret } = await world.atollJson<{ secret: string }>(['token', 'create', '--role', 'owner'])
+  return new ApiClient({
+    baseUrl: world.url,
+    token: secret,
+    fetch,
+    sleep,
+    random: Math.random,
+    newIdempotencyKey: randomUUID,
+  })
+}
+
+const startCluster = async (world: World, name: string, size: Size): Promise<WorldCluster> => {
+  const cluster = await world.join(name, 'flat')
+  for (let index = 0; index < size.services; index++)
+    await writeService(world, cluster, index, firstAddresses(index, size))
+  await world.writeRegistry(cluster, 'clients.yaml', clientDocuments(size.proxies))
+  await world.startAgent(cluster)
+  return cluster
+}
+
+const firstAddresses = (index: number, size: Size): string[] =>
+  Array.from({ length: size.endpoints }, (_, endpoint) => endpointAddress(index * size.endpoints + endpoint))
+
+const writeService = (
+  world: World,
+  cluster: WorldCluster,
+  index: number,
+  addresses: readonly string[],
+): Promise<void> => world.writeRegistry(cluster, serviceFile(index), serviceDocuments(index, addresses))
+
+const agentPid = (cluster: WorldCluster): number => {
+  if (!cluster.agent) throw new Error(`the agent of ${cluster.name} does not run`)
+  return cluster.agent.pid
+}
+
+const makeTokens = async (
+  client: ApiClient,
+  cluster: string,
+  count: number,
+): Promise<{ nodeId: string; machineToken: string }[]> => {
+  const tokens = []
+  for (let index = 0; index < count; index++) {
+    const workload = `client-${index}`
+    const issued = await client.call(createMachineToken, {
+      params: { mesh: 'demo', cluster },
+      json: { role: 'sidecar', namespace: 'bench', serviceAccount: 'client', workload },
+    })
+    tokens.push({ nodeId: workload, machineToken: issued.secret })
+  }
+  return tokens
+}
+
+const connectOptions = async (client: ApiClient, cluster: WorldCluster) => {
+  const trust = await eventually('the mesh trusts the cluster', async () => {
+    const answer = await client.call(getTrust, { params: { mesh: 'demo' } })
+    return answer.intermediates.some((intermediate) => intermediate.cluster === cluster.name) && answer
+  })
+  return {
+    address: cluster.xdsAddress,
+    rootPem: trust.roots.map((root) => root.pem).join('\n'),
+    serverName: toAgentDnsName(clusterName.parse(cluster.name), trust.trustDomain),
+    routes: [routeConfiguration],
+  }
+}
+
+/** Changes one endpoint of one service after the other; the new address is what the client looks for. */
+const measureEndpointChanges = async (
+  world: World,
+  east: WorldCluster,
+  size: Size,
+  load: LoadProcess,
+  agent: number,
+) => {
+  const medians: number[] = []
+  const lasts: number[] = []
+  let bytes = 0
+  const cpuBefore = readUsage(agent).cpuSeconds
+  for (let change = 0; change < changes; change++) {
+    const service = change % size.services
+    const address = freshAddress()
+    const { seen } = await load.watch(typeUrls.endpoint, [address])
+    const [, ...rest] = firstAddresses(service, size)
+    const startedAt = now()
+    await writeService(world, east, service, [address, ...rest])
+    const answer = await seen
+    const arrived = toDistribution(answer.at.map((at) => at - startedAt))
+    medians.push(arrived.p50)
+    lasts.push(arrived.max)
+    bytes += answer.bytes
+    await sleep(10)
+  }
+  const agentCpuMilliseconds = ((readUsage(agent).cpuSeconds - cpuBefore) * 1000) / changes
+  return {
+    median: toDistribution(medians),
+    last: toDistribution(lasts),
+    agentCpuMilliseconds,
+    bytes: Math.round(bytes / changes),
+  }
+}
+
+const measureBurst = async (world: World, east: WorldCluster, size: Size, load: LoadProcess): Promise<number> => {
+  const burst = Array.from({ length: 200 }, (_, change) => ({
+    service: change % size.services,
+    address: freshAddress(),
+  }))
+  const final = new Map(burst.map(({ service, address }) => [service, address]))
+  const { seen } = await load.watch(typeUrls.endpoint, [...final.values()])
+  const startedAt = now()
+  for (const { service, address } of burst) {
+    const [, ...rest] = firstAddresses(service, size)
+    await writeService(world, east, service, [address, ...rest])
+  }
+  return toDistribution((await seen).at.map((at) => at - startedAt)).max
+}
+
+const measureRouting = async (
+  client: ApiClient,
+  size: Size,
+  load: LoadProcess,
+  westLoad: LoadProcess,
+  agent: number,
+) => {
+  const medians: number[] = []
+  const lasts: number[] = []
+  const live: number[] = []
+  let bytes = 0
+  const cpuBefore = readUsage(agent).cpuSeconds
+  for (let change = 0; change < changes; change++) {
+    const marker = `bench-${randomUUID()}`
+    const watches = await Promise.all([load, westLoad].map((one) => one.watch(typeUrls.virtualHost, [marker])))
+    const startedAt = now()
+    const { revision } = await client.call(applyConfiguration, {
+      params: { mesh: 'demo' },
+      yaml: routeDocument(change % size.services, marker),
+    })
+    const delivered = client
+      .call(getDelivery, { params: { mesh: 'demo', revision }, query: { waitSeconds: 20 } })
+      .then((answer) => {
+        if (!answer.complete) throw new Error(`revision ${revision} is not live everywhere after 20 s`)
+        return now() - startedAt
+      })
+    const answers = await Promise.all(watches.map(({ seen }) => seen))
+    const arrived = toDistribution(answers.flatMap((answer) => answer.at.map((at) => at - startedAt)))
+    medians.push(arrived.p50)
+    lasts.push(arrived.max)
+    bytes += answers.reduce((sum, answer) => sum + answer.bytes, 0)
+    live.push(await delivered)
+  }
+  return {
+    median: toDistribution(medians),
+    last: toDistribution(lasts),
+    live: toDistribution(live),
+    mebibytes: toMebibytes(bytes / changes),
+    agentCpuMilliseconds: ((readUsage(agent).cpuSeconds - cpuBefore) * 1000) / changes,
+  }
+}
+
+let fresh = randomInt(1, 1 << 20)
+/** From 10.128.0.0/9, which the initial addresses do not reach. */
+const freshAddress = (): string => endpointAddress((1 << 23) + (fresh++ % (1 << 23)))
