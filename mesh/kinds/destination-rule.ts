@@ -1,0 +1,28 @@
+import { z } from 'zod'
+import { subsetName } from './schema/destination.ts'
+import { hostPattern } from './schema/host-names.ts'
+import { labels } from './schema/labels.ts'
+import { checked, message, unsupported } from './schema/message.ts'
+import { trafficPolicy } from './schema/traffic-policy.ts'
+
+const subset = message({
+  name: subsetName,
+  labels: labels.optional(),
+  trafficPolicy: trafficPolicy.optional(),
+})
+export type Subset = z.output<typeof subset>
+
+/** Istio reference: networking/destination-rule. */
+export const destinationRuleSpec = message({
+  /** A short name means the service of that name in the object's own namespace. */
+  host: hostPattern,
+  subsets: checked(z.array(subset), ({ value, report }) => {
+    for (const [index, { name }] of value.entries()) {
+      if (value.findIndex((other) => other.name === name) < index) report(`there is a subset "${name}" already`, [index, 'name'])
+    }
+  }).optional(),
+  trafficPolicy: trafficPolicy.optional(),
+  exportTo: z.array(z.string()).optional(),
+  workloadSelector: unsupported('a DestinationRule holds for all clients: selecting workloads is not supported'),
+})
+export type DestinationRuleSpec = z.output<typeof destinationRuleSpec>

@@ -1,0 +1,95 @@
+import { z } from 'zod'
+import type { ProblemCode } from '../../problem.ts'
+
+/**
+ * The vocabulary that the kinds are written in: protobuf messages in their JSON form. A kind lists every field that upstream
+ * has: those that Atoll acts on with their schema, the others as `unsupported` with a reason. Nothing else gets through.
+ */
+
+/** What the support table says about a field; found by walking a kind's schema. */
+export interface FieldNote {
+  /** Why Atoll refuses the field. */
+  readonly refused?: string
+  /** The enum values or forms that are taken … */
+  readonly values?: readonly string[]
+  /** … and those that upstream has and Atoll refuses, with the reason. */
+  readonly refusedValues?: Readonly<Record<string, string>>
+}
+export const fieldNotes = z.registry<FieldNote>()
+
+/** What a check tells `toProblems` through a zod issue's `params`. */
+export interface IssueParams {
+  readonly problem?: ProblemCode
+  /** The names that would have been right here, for a "did you mean". */
+  readonly known?: readonly string[]
+}
+
+type Path = readonly PropertyKey[]
+
+interface Checked<T> {
+  readonly value: T
+  /** Nothing inside the value was reported: what seems to be missing is not only what was refused. */
+  readonly sound: boolean
+  readonly report: (message: string, path?: Path, params?: IssueParams) => void
+}
+
+/** A check over a parsed value that may report several things; `path` is relative to the value. */
+export const checked = <S extends z.ZodType>(schema: S, check: (on: Checked<z.output<S>>) => void): S =>
+  schema.check((context) => {
+    check({
+      value: context.value,
+      sound: context.issues.length === 0,
+      report: (message, path = [], params) =>
+        context.issues.push({ code: 'custom', input: context.value, message, path: [...path], continue: true, ...(params && { params: { ...params } }) }),
+    })
+  })
+
+const unknownField = (known: readonly string[]) =>
+  checked(z.unknown(), ({ report }) => report('is not a field', [], { problem: 'unknown_field', known }))
+
+/** In protobuf's JSON form a field that is null is unset. (An entry of a map is not: it stays, and is refused.) */
+const withoutNulls = (value: unknown): unknown =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null))
+    : value
+
+/** A protobuf message: every field that it has; others are reported. */
+export const message = <Shape extends z.ZodRawShape>(shape: Shape) => {
+  const known: z.ZodType<z.output<z.ZodObject<Shape, z.core.$strip>>> = z.object(shape).catchall(unknownField(Object.keys(shape)))
+  return z.preprocess(withoutNulls, known)
+}
+
+/** In protobuf these say the same as leaving the field out. */
+const isUnset = (value: unknown): boolean =>
+  value === undefined || value === false || value === '' || (Array.isArray(value) && value.length === 0)
+
+/** A field that upstream has and Atoll refuses, unless its value says the same as leaving it out. */
+export const unsupported = (refused: string) =>
+  checked(z.unknown(), ({ value, report }) => {
+    if (!isUnset(value)) report(refused, [], { problem: 'unsupported' })
+  })
+    .transform((): undefined => undefined)
+    .optional()
+    .register(fieldNotes, { refused })
+
+/** An enum; `refused` holds upstream's other values with the reason. */
+export const choice = <const Value extends string | number>(values: readonly Value[], refused: Readonly<Record<string, string>> = {}) =>
+  z
+    .unknown()
+    .transform((input, context): Value => {
+      const found = values.find((value) => value === input)
+      if (found !== undefined) return found
+      const reason = typeof input === 'string' && Object.hasOwn(refused, input) ? refused[input] : undefined
+      const params: IssueParams = reason === undefined ? { known: values.map(String) } : { problem: 'unsupported' }
+      context.issues.push({ code: 'custom', input, message: reason ?? `must be one of ${values.join(', ')}`, params: { ...params } })
+      return z.NEVER
+    })
+    .register(fieldNotes, { values: values.map(String), refusedValues: refused })
+
+/** A protobuf string: "" is unset. */
+export const optionalText = <S extends z.ZodType>(schema: S) =>
+  z.preprocess((value) => (value === '' ? undefined : value), schema.optional()).optional()
+
+/** The fields of `value` that are set, of these. */
+export const setFields = <T extends object>(value: T, fields: readonly (keyof T & string)[]): readonly (keyof T & string)[] =>
+  fields.filter((field) => value[field] !== undefined)

@@ -1,0 +1,32 @@
+import { z } from 'zod'
+import { gatewayNames } from './schema/gateway-names.ts'
+import { hostFault, hostsOverlap } from './schema/host-names.ts'
+import { httpRoute } from './schema/http-route.ts'
+import { checked, message, unsupported } from './schema/message.ts'
+import { tcpRoute } from './schema/tcp-route.ts'
+
+/** Istio reference: networking/virtual-service. */
+export const virtualServiceSpec = checked(
+  message({
+    /** Whose requests are routed: host names, wildcards but "*", short names of services in the object's namespace, IP addresses. */
+    hosts: z.array(z.string()).default([]),
+    gateways: gatewayNames,
+    http: z.array(httpRoute).optional(),
+    tcp: z.array(tcpRoute).optional(),
+    tls: unsupported('TLS routes are not supported: route the port by tcp'),
+    exportTo: z.array(z.string()).optional(),
+  }),
+  ({ value, sound, report }) => {
+    if (sound && (value.http?.length ?? 0) + (value.tcp?.length ?? 0) === 0) report('needs at least one http or tcp route')
+    if (value.hosts.length === 0) report('VirtualServices without hosts, to be delegated to, are not supported', ['hosts'], { problem: 'unsupported' })
+    // Those for gateways alone may name other hosts; they are refused anyway.
+    if (value.gateways !== undefined && value.gateways.length > 0 && !value.gateways.includes('mesh')) return
+    for (const [index, host] of value.hosts.entries()) {
+      const fault = host === '*' ? '"*" is not possible for sidecars' : hostFault(host)
+      const earlier = value.hosts.slice(0, index).find((other) => hostsOverlap(other, host))
+      if (fault !== undefined) report(fault, ['hosts', index])
+      else if (earlier !== undefined) report(`overlaps with "${earlier}"`, ['hosts', index])
+    }
+  },
+)
+export type VirtualServiceSpec = z.output<typeof virtualServiceSpec>
