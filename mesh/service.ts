@@ -41,9 +41,14 @@ export const service = z
   .readonly()
 export type Service = z.infer<typeof service>
 
+export const endpointHealth = z.enum(['healthy', 'unhealthy', 'draining'])
+
 export const endpoint = z
   .object({
-    /** Unique in its service and cluster, stable over changes of the other fields: the workload's name or its address. */
+    /**
+     * Unique in its service and cluster, stable over changes of the other fields: the workload's name or, for an endpoint
+     * that is written into a ServiceEntry, "<entry>/<address>".
+     */
     id: z.string(),
     cluster: clusterName,
     network: networkName,
@@ -55,7 +60,7 @@ export const endpoint = z
     ports: z.record(z.string(), z.int().min(1).max(65535)).readonly(),
     labels: stringMap,
     weight: z.int().min(1),
-    health: z.enum(['healthy', 'unhealthy', 'draining']),
+    health: endpointHealth,
     serviceAccount: z.string().optional(),
     /** Whether a proxy in front of it speaks mesh mTLS. */
     tls: z.enum(['mutual', 'none']),

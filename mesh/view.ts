@@ -1,4 +1,4 @@
-import type { ConfigObject } from './config-object.ts'
+import type { ConfigObject, Configured } from './config-object.ts'
 import type { DestinationRuleSpec } from './kinds/destination-rule.ts'
 import type { SidecarSpec } from './kinds/sidecar.ts'
 import type { VirtualServiceSpec } from './kinds/virtual-service.ts'
@@ -7,9 +7,6 @@ import type { CatalogSummary, Endpoint, EndpointGroup, GatewayAddress, Service }
 import type { MeshSettings } from './settings.ts'
 import type { TrustState } from './trust.ts'
 import type { Workload } from './workload.ts'
-
-/** A configuration object whose spec has been parsed by its kind's schema. */
-export type Configured<Spec> = Omit<ConfigObject, 'spec'> & { readonly spec: Spec }
 
 /** What another cluster on another network offers of a service. */
 export interface RemoteGroups {
@@ -40,8 +37,15 @@ export interface MeshView {
   remoteGroups(key: ServiceKey): readonly RemoteGroups[]
   /** The gateways of a cluster on another network that this agent's probes find alive; all of them when none is. */
   gateways(cluster: ClusterName): readonly GatewayAddress[]
-  /** The VirtualServices that name this host (exactly or by wildcard), oldest first. */
+  /**
+   * The VirtualServices that name this host (exactly or by wildcard), oldest first. Empty for a host that neither a service has
+   * nor a VirtualService names literally: such names are endless, and no change could say which of them it touches.
+   */
   virtualServicesFor(hostname: string): readonly Configured<VirtualServiceSpec>[]
+  /**
+   * The DestinationRules that name this host, under the same condition: those with the exact host, then those with the longest
+   * wildcard …, the oldest first among equals. Of all namespaces: which one counts depends on the client.
+   */
   destinationRulesFor(hostname: string): readonly Configured<DestinationRuleSpec>[]
   /** Sidecar objects of one namespace, oldest first. */
   sidecars(namespace: string): readonly Configured<SidecarSpec>[]

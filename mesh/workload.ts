@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { networkName } from './names.ts'
+import { endpointHealth } from './service.ts'
 
 /** A workload of the agent's own cluster: a pod, or a machine's WorkloadEntry. What a sidecar is configured for. */
 export const workload = z
@@ -8,10 +9,17 @@ export const workload = z
     name: z.string(),
     address: z.string(),
     labels: z.record(z.string(), z.string()).readonly(),
+    /** "" when a WorkloadEntry names none. */
     serviceAccount: z.string(),
     network: networkName,
     /** "region/zone/subzone"; "" when unknown. */
     locality: z.string(),
+    /** Name → number of the ports that it listens on (WorkloadEntry.ports, a pod's named ports). Absent = none is named. */
+    ports: z.record(z.string(), z.int().min(1).max(65535)).readonly().optional(),
+    /** Absent = 1. */
+    weight: z.int().min(1).optional(),
+    /** Absent = healthy. */
+    health: endpointHealth.optional(),
   })
   .readonly()
 export type Workload = z.infer<typeof workload>
