@@ -22,6 +22,9 @@ export const configObject = z.object({
 })
 export type ConfigObject = z.infer<typeof configObject>
 
+/** A configuration object whose spec has been parsed by its kind's schema. */
+export type Configured<Spec> = Omit<ConfigObject, 'spec'> & { readonly spec: Spec }
+
 /** "<kind>/<namespace>/<name>"; the API group is implied by the kind (kinds of one name in two groups carry the group: "Gateway.networking.istio.io/…"). */
 export type ObjectKey = string & { readonly __brand: 'ObjectKey' }
 

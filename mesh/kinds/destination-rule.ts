@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { checkExportTo, istioNetworking } from './kind-definition.ts'
+import type { KindDefinition } from './kind-definition.ts'
 import { subsetName } from './schema/destination.ts'
 import { hostPattern } from './schema/host-names.ts'
 import { labels } from './schema/labels.ts'
@@ -26,3 +28,11 @@ export const destinationRuleSpec = message({
   workloadSelector: unsupported('a DestinationRule holds for all clients: selecting workloads is not supported'),
 })
 export type DestinationRuleSpec = z.output<typeof destinationRuleSpec>
+
+export const destinationRule: KindDefinition<DestinationRuleSpec> = {
+  ...istioNetworking,
+  kind: 'DestinationRule',
+  plural: 'destinationrules',
+  schema: destinationRuleSpec,
+  check: checkExportTo,
+}

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { istioNetworking } from './kind-definition.ts'
+import type { KindDefinition } from './kind-definition.ts'
 import { ipAddressFault, isDnsLabel, isPartialWildcard, isUnixAddress, unixAddressFault, wildcardDomainFault } from './schema/host-names.ts'
 import { workloadSelector } from './schema/labels.ts'
 import { checked, choice, message, optionalText, unsupported } from './schema/message.ts'
@@ -138,3 +140,21 @@ export const sidecarSpec = checked(
   },
 )
 export type SidecarSpec = z.output<typeof sidecarSpec>
+
+export const sidecar: KindDefinition<SidecarSpec> = {
+  ...istioNetworking,
+  kind: 'Sidecar',
+  plural: 'sidecars',
+  schema: sidecarSpec,
+  check(object, report) {
+    const selector = object.spec.workloadSelector
+    if (selector && Object.keys(selector.labels ?? {}).length === 0) {
+      report(['spec', 'workloadSelector'], 'selects every workload of the namespace', { severity: 'warning' })
+    }
+    for (const [index, { hosts }] of (object.spec.egress ?? []).entries()) {
+      for (const [place, host] of hosts.entries()) {
+        if (hosts.indexOf(host) < place) report(['spec', 'egress', index, 'hosts', place], `"${host}" is there already`, { severity: 'warning' })
+      }
+    }
+  },
+}

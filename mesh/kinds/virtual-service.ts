@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { checkExportTo, istioNetworking } from './kind-definition.ts'
+import type { KindDefinition } from './kind-definition.ts'
 import { gatewayNames } from './schema/gateway-names.ts'
 import { hostFault, hostsOverlap } from './schema/host-names.ts'
 import { httpRoute } from './schema/http-route.ts'
@@ -30,3 +32,11 @@ export const virtualServiceSpec = checked(
   },
 )
 export type VirtualServiceSpec = z.output<typeof virtualServiceSpec>
+
+export const virtualService: KindDefinition<VirtualServiceSpec> = {
+  ...istioNetworking,
+  kind: 'VirtualService',
+  plural: 'virtualservices',
+  schema: virtualServiceSpec,
+  check: checkExportTo,
+}

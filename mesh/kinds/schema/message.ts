@@ -10,6 +10,8 @@ import type { ProblemCode } from '../../problem.ts'
 export interface FieldNote {
   /** Why Atoll refuses the field. */
   readonly refused?: string
+  /** Atoll takes it and nothing follows from it. */
+  readonly withoutEffect?: true
   /** The enum values or forms that are taken … */
   readonly values?: readonly string[]
   /** … and those that upstream has and Atoll refuses, with the reason. */
@@ -71,6 +73,9 @@ export const unsupported = (refused: string) =>
     .transform((): undefined => undefined)
     .optional()
     .register(fieldNotes, { refused })
+
+/** A field that means something only where Atoll does not look: for nodes and load balancers of Kubernetes. */
+export const withoutEffect = z.unknown().transform((): undefined => undefined).optional().register(fieldNotes, { withoutEffect: true })
 
 /** An enum; `refused` holds upstream's other values with the reason. */
 export const choice = <const Value extends string | number>(values: readonly Value[], refused: Readonly<Record<string, string>> = {}) =>

@@ -24,3 +24,8 @@ export const protocolName = checked(z.string(), ({ value, report }) => {
     report('UDP is not proxied', [], { problem: 'unsupported' })
   }
 })
+
+const httpOrTls: readonly string[] = ['http', 'http_proxy', 'http2', 'grpc', 'grpc-web', 'https', 'tls']
+
+/** Neither HTTP nor TLS: bytes that don't tell which host they are for. Sniffed ports may be. */
+export const isStreamProtocol = (name: string | undefined): boolean => !httpOrTls.includes(name?.toLowerCase() ?? '')

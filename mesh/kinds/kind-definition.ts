@@ -1,0 +1,34 @@
+import type { z } from 'zod'
+import type { Configured } from '../config-object.ts'
+import type { Problem, ProblemCode } from '../problem.ts'
+import { exportToFaults } from './schema/export-to.ts'
+
+/** Reports a problem of the object under check; `path` is from the object's root, such as ['spec', 'hosts', 0]. */
+export type Report = (path: readonly PropertyKey[], message: string, options?: { readonly code?: ProblemCode; readonly severity?: Problem['severity'] }) => void
+
+/** One kind of configuration object: what people may write, and what of it Atoll understands. */
+export interface KindDefinition<Spec = unknown> {
+  /** "" is Kubernetes' core group. */
+  readonly group: string
+  /** The preferred one first; all have the same fields. */
+  readonly versions: readonly string[]
+  readonly kind: string
+  /** Lower case, as in Kubernetes' URLs and on the command line. */
+  readonly plural: string
+  readonly schema: z.ZodType<Spec>
+  /** What depends on the metadata, and what is only worth a warning. Called with a spec that the schema has accepted. */
+  check?(object: Configured<Spec>, report: Report): void
+}
+
+/** "networking.istio.io/v1", "v1". */
+export const toApiVersion = (definition: KindDefinition, version: string): string =>
+  definition.group === '' ? version : `${definition.group}/${version}`
+
+export const checkExportTo = (object: Configured<{ readonly exportTo?: readonly string[] | undefined }>, report: Report, options?: { readonly none?: boolean }): void => {
+  for (const { index, message } of exportToFaults(object.spec.exportTo ?? [], object.metadata.namespace, options)) {
+    report(['spec', 'exportTo', index], message)
+  }
+}
+
+/** networking.istio.io's kinds are served in three versions that have the same fields. */
+export const istioNetworking = { group: 'networking.istio.io', versions: ['v1', 'v1beta1', 'v1alpha3'] } as const

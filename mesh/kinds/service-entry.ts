@@ -1,0 +1,108 @@
+import { z } from 'zod'
+import { checkExportTo, istioNetworking } from './kind-definition.ts'
+import type { KindDefinition } from './kind-definition.ts'
+import { hostPattern, ipAddressOrCidr, isIpAddress, isPartialWildcard, isUnixAddress, isWildcard } from './schema/host-names.ts'
+import { workloadSelector } from './schema/labels.ts'
+import { checked, choice, message, optionalText } from './schema/message.ts'
+import { isStreamProtocol, optionalPortNumber, portName, portNumber, protocolName } from './schema/ports.ts'
+import { workloadEntrySpec } from './workload-entry.ts'
+
+/** networking.istio.io ServicePort. */
+const servicePort = message({
+  number: portNumber,
+  name: portName,
+  /** Absent: sniffed. */
+  protocol: optionalText(protocolName),
+  /** The endpoints' port; absent: the same number. */
+  targetPort: optionalPortNumber,
+})
+
+const ports = checked(z.array(servicePort).max(256), ({ value, report }) => {
+  for (const [index, { number, name }] of value.entries()) {
+    const earlier = value.slice(0, index)
+    if (earlier.some((port) => port.number === number)) report(`port ${number} is there already`, [index, 'number'])
+    if (earlier.some((port) => port.name === name)) report(`a port "${name}" is there already`, [index, 'name'])
+  }
+}).default([])
+
+const fields = message({
+  hosts: z
+    .array(
+      checked(hostPattern, ({ value, report }) => {
+        if (value === '*') report('"*" is not possible')
+      }),
+    )
+    .min(1, 'needs a host')
+    .max(256),
+  addresses: z.array(ipAddressOrCidr).max(256).optional(),
+  ports,
+  location: choice(['MESH_EXTERNAL', 'MESH_INTERNAL']).default('MESH_EXTERNAL'),
+  resolution: choice(['NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN'], {
+    DYNAMIC_DNS: 'resolving the host of each request is not supported: name the hosts and use DNS',
+  }).default('NONE'),
+  endpoints: z.array(workloadEntrySpec).max(4096).optional(),
+  workloadSelector: workloadSelector.optional(),
+  exportTo: z.array(z.string()).optional(),
+  subjectAltNames: z.array(z.string().min(1, 'must not be empty')).optional(),
+})
+export type ServiceEntrySpec = z.output<typeof fields>
+
+type FieldReport = (message: string, path: readonly PropertyKey[]) => void
+
+const checkEndpoints = (spec: ServiceEntrySpec, report: FieldReport): void => {
+  const portNames = spec.ports.map((port) => port.name)
+  for (const [index, endpoint] of (spec.endpoints ?? []).entries()) {
+    const unix = isUnixAddress(endpoint.address)
+    if (spec.resolution === 'STATIC' && !unix && !isIpAddress(endpoint.address)) {
+      report('must be an IP address or unix:///path with resolution STATIC', ['endpoints', index, 'address'])
+    }
+    if (spec.resolution !== 'STATIC' && unix) report('a Unix domain socket needs resolution STATIC', ['endpoints', index, 'address'])
+    if (unix && spec.ports.length !== 1) report('a Unix domain socket needs exactly one port in spec.ports', ['endpoints', index, 'address'])
+    for (const name of Object.keys(endpoint.ports ?? {})) {
+      if (!portNames.includes(name)) report('is not the name of a port in spec.ports', ['endpoints', index, 'ports', name])
+    }
+  }
+}
+
+const checkResolution = (spec: ServiceEntrySpec, report: FieldReport): void => {
+  const endpointCount = spec.endpoints?.length ?? 0
+  const byDns = spec.resolution === 'DNS' || spec.resolution === 'DNS_ROUND_ROBIN'
+  if (spec.resolution === 'NONE' && endpointCount > 0) report('are not possible with resolution NONE', ['endpoints'])
+  if (spec.resolution === 'DNS_ROUND_ROBIN' && endpointCount > 1) report('takes one at most with resolution DNS_ROUND_ROBIN', ['endpoints'])
+  if (byDns && spec.addresses?.some((address) => address.includes('/'))) report('CIDR blocks need resolution NONE or STATIC', ['addresses'])
+  const wildcard = spec.hosts.findIndex(isWildcard)
+  if (byDns && endpointCount === 0 && spec.workloadSelector === undefined && wildcard !== -1) {
+    report('a wildcard can not be resolved: name endpoints', ['hosts', wildcard])
+  }
+}
+
+/** Istio reference: networking/service-entry. */
+export const serviceEntrySpec = checked(fields, ({ value, report }) => {
+  checkEndpoints(value, report)
+  checkResolution(value, report)
+  if (value.workloadSelector && value.endpoints) report('takes only one of endpoints, workloadSelector')
+  // Nothing in a plain TCP stream tells which of the hosts is meant.
+  const streamPort = value.ports.findIndex((port) => isStreamProtocol(port.protocol))
+  if (value.resolution !== 'NONE' && value.hosts.length > 1 && streamPort !== -1) {
+    report('with several hosts every port must be HTTP or TLS', ['ports', streamPort, 'protocol'])
+  }
+})
+
+export const serviceEntry: KindDefinition<ServiceEntrySpec> = {
+  ...istioNetworking,
+  kind: 'ServiceEntry',
+  plural: 'serviceentries',
+  schema: serviceEntrySpec,
+  check(object, report) {
+    checkExportTo(object, report, { none: true })
+    for (const [index, host] of object.spec.hosts.entries()) {
+      if (isPartialWildcard(host)) report(['spec', 'hosts', index], 'a wildcard stands for a whole label: "*.example.org"', { severity: 'warning' })
+    }
+    const selector = object.spec.workloadSelector
+    if (selector && object.spec.resolution === 'NONE') {
+      report(['spec', 'workloadSelector'], 'has no effect with resolution NONE', { severity: 'warning' })
+    } else if (selector && Object.keys(selector.labels ?? {}).length === 0) {
+      report(['spec', 'workloadSelector'], 'selects every workload of the namespace', { severity: 'warning' })
+    }
+  },
+}

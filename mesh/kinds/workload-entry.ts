@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import { networkName } from '../names.ts'
+import { istioNetworking } from './kind-definition.ts'
+import type { KindDefinition } from './kind-definition.ts'
+import { fqdnFault, isIpAddress, isUnixAddress, unixAddressFault } from './schema/host-names.ts'
+import { labels } from './schema/labels.ts'
+import { checked, message, optionalText } from './schema/message.ts'
+import { portName, portNumber } from './schema/ports.ts'
+
+const addressFault = (address: string): string | undefined => {
+  if (isUnixAddress(address)) return unixAddressFault(address)
+  if (isIpAddress(address)) return undefined
+  const fault = fqdnFault(address)
+  return fault === undefined ? undefined : `must be an IP address, a host name or unix:///path: ${fault}`
+}
+
+const network = checked(z.string(), ({ value, report }) => {
+  if (!networkName.safeParse(value).success) report('Atoll’s networks are named by DNS labels in lower case', [], { problem: 'unsupported' })
+})
+
+/** Istio reference: networking/workload-entry; also the endpoints of a ServiceEntry. */
+export const workloadEntrySpec = checked(
+  message({
+    /** An IP address, a host name or "unix:///path". */
+    address: z.string().max(256).default(''),
+    /** Port name → number, where it differs from the service's. */
+    ports: checked(z.record(z.string(), portNumber), ({ value, report }) => {
+      for (const name of Object.keys(value)) if (!portName.safeParse(name).success) report('is not the name of a port', [name])
+    }).optional(),
+    labels: labels.optional(),
+    network: optionalText(network),
+    /** "region/zone/subzone", trailing parts may be missing. */
+    locality: optionalText(z.string().max(2048)),
+    /** Share of the traffic among the endpoints; 0 is unset. */
+    weight: z.int().min(0).max(0xffff_ffff).optional(),
+    serviceAccount: optionalText(z.string().max(253)),
+  }),
+  ({ value, report }) => {
+    if (value.address === '') {
+      if (value.network === undefined) report('is required', ['address'])
+      else report('endpoints without an address, behind a network’s gateway, are not supported', ['address'], { problem: 'unsupported' })
+      return
+    }
+    const fault = addressFault(value.address)
+    if (fault !== undefined) report(fault, ['address'])
+    if (isUnixAddress(value.address) && Object.keys(value.ports ?? {}).length > 0) report('a Unix domain socket has no ports', ['ports'])
+  },
+)
+export type WorkloadEntrySpec = z.output<typeof workloadEntrySpec>
+
+export const workloadEntry: KindDefinition<WorkloadEntrySpec> = {
+  ...istioNetworking,
+  kind: 'WorkloadEntry',
+  plural: 'workloadentries',
+  schema: workloadEntrySpec,
+}
