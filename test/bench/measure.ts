@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ApiClient } from '#api/client.ts'
 import { applyConfiguration } from '#api/routes/configuration.ts'
 import { createMachineToken } from '#api/routes/machine-tokens.ts'
-import { getDelivery } from '#api/routes/revisions.ts'
+import { getRevisionDelivery } from '#api/routes/revisions.ts'
 import { getTrust } from '#api/routes/trust.ts'
 import { toAgentDnsName } from '#mesh/identity.ts'
 import { clusterName } from '#mesh/names.ts'
@@ -267,7 +267,7 @@ const measureRouting = async (
       yaml: routeDocument(change % size.services, marker),
     })
     const delivered = client
-      .call(getDelivery, { params: { mesh: 'demo', revision }, query: { waitSeconds: 20 } })
+      .call(getRevisionDelivery, { params: { mesh: 'demo', revision }, query: { waitSeconds: 20 } })
       .then((answer) => {
         if (!answer.complete) throw new Error(`revision ${revision} is not live everywhere after 20 s`)
         return now() - startedAt

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { World } from '#test/harness/world.ts'
 import { createNarrator } from './narrator.ts'
-import { tellStory, type Story } from './story.ts'
+import { tellStory } from './story.ts'
+import type { TwoClusters } from '#test/harness/two-clusters.ts'
 
 const usage = `npm run demo [-- --once]
 
@@ -15,16 +16,18 @@ One mesh over two clusters on this machine's loopback addresses, with real Envoy
 const write = (line: string): void => void process.stdout.write(`${line}\n`)
 
 /** Live counts until Ctrl-C. */
-const watch = async (story: Story, stopped: Promise<unknown>): Promise<void> => {
+const watch = async (story: TwoClusters, stopped: Promise<unknown>): Promise<void> => {
   const { world } = story
+  const { secret } = await world.atollJson<{ secret: string }>(['token', 'create', '--role', 'viewer'])
   write(`
 The mesh stays up until Ctrl-C. Look around, in another terminal:
    export XDG_CONFIG_HOME=${join(world.directory, 'config')} ATOLL_MESH=${world.mesh}
    npx atoll proxies
    npx atoll services
    npx atoll proxy config sidecar/default/frontend
-   curl -x ${[...story.east.proxies.values()].find((proxy) => proxy.name.endsWith('/frontend'))?.address}:15007 http://reviews.default:9080/
-   API: ${world.url}/openapi.json   token: npx atoll token create --role viewer
+   curl -x ${story.frontend.address}:15007 http://reviews.default:9080/
+   curl -H 'authorization: Bearer ${secret}' ${world.url}/v1/meshes
+   The API is described at ${world.url}/openapi.json
 `)
   let over = false
   void stopped.then(() => (over = true))
@@ -73,4 +76,4 @@ const main = async (): Promise<number> => {
   }
 }
 
-process.exitCode = await main()
+process.exit(await main())

@@ -163,51 +163,45 @@ export class World {
     await rename(temporary, path)
   }
 
-  /** A machine token and Envoy's bootstrap for one workload of a cluster, and its Envoy. */
+  /** A machine token and Envoy's bootstrap for one workload of a cluster (namespace default); its Envoy is not started yet. */
   async addProxy(
     cluster: WorldCluster,
     proxy: {
       readonly role: 'sidecar' | 'east-west-gateway'
-      readonly namespace: string
       readonly serviceAccount: string
       readonly workload: string
-      readonly address: string
+      /** Last part of its address. */
+      readonly octet: number
     },
   ): Promise<WorldProxy> {
     const directory = join(this.directory, cluster.name, proxy.workload)
+    const token = join(directory, 'machine-token')
     await mkdir(directory, { recursive: true })
-    await this.atoll([
-      'machine',
-      'token',
-      'create',
-      '--cluster',
-      cluster.name,
-      '--role',
-      proxy.role,
-      '--namespace',
-      proxy.namespace,
-      '--service-account',
-      proxy.serviceAccount,
-      '--workload',
-      proxy.workload,
-      '--out',
-      join(directory, 'machine-token'),
-    ])
+    await this.atoll(
+      ['machine', 'token', 'create', '--cluster', cluster.name, '--role', proxy.role, '--namespace', 'default'].concat([
+        '--service-account',
+        proxy.serviceAccount,
+        '--workload',
+        proxy.workload,
+        '--out',
+        token,
+      ]),
+    )
     await this.atoll([
       'bootstrap',
       '--token-file',
-      join(directory, 'machine-token'),
-      '--agent',
-      cluster.xdsAddress,
+      token,
       '--cluster',
       cluster.name,
+      '--agent',
+      cluster.xdsAddress,
       '--out',
       directory,
     ])
     const added: WorldProxy = {
-      name: `${proxy.role}/${proxy.namespace}/${proxy.workload}`,
+      name: `${proxy.role}/default/${proxy.workload}`,
       directory,
-      address: proxy.address,
+      address: `${cluster.prefix}.${proxy.octet}`,
       envoy: undefined,
     }
     cluster.proxies.set(proxy.workload, added)
