@@ -132,6 +132,8 @@ const report = z.object({
   network: networkName,
   /** Namespaces that exist here (what exportTo is judged by). Absent = unchanged. */
   namespaces: z.array(z.string()).max(10_000).optional(),
+  /** The hold of this agent that a person confirmed: the removal it asked about is in this report and needs no second question. */
+  confirmed: z.string().max(128).optional(),
   more: z.boolean(),
 })
 
