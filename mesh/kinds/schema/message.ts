@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ProblemCode } from '../../problem.ts'
+import { problemCode } from '../../problem.ts'
 
 /**
  * The vocabulary that the kinds are written in: protobuf messages in their JSON form. A kind lists every field that upstream
@@ -20,11 +20,15 @@ export interface FieldNote {
 export const fieldNotes = z.registry<FieldNote>()
 
 /** What a check tells `toProblems` through a zod issue's `params`. */
-export interface IssueParams {
-  readonly problem?: ProblemCode
+const issueParamsSchema = z.object({
+  problem: problemCode.optional(),
   /** The names that would have been right here, for a "did you mean". */
-  readonly known?: readonly string[]
-}
+  known: z.array(z.string()).readonly().optional(),
+})
+type IssueParams = z.output<typeof issueParamsSchema>
+
+export const issueParams = (issue: z.core.$ZodIssue): IssueParams =>
+  issue.code === 'custom' && issue.params ? issueParamsSchema.parse(issue.params) : {}
 
 type Path = readonly PropertyKey[]
 

@@ -1,0 +1,26 @@
+/** Edit distance at which a name is still likely a typing error of another. */
+const maxDistance = 2
+const maxLength = 64
+
+const distance = (left: string, right: string): number => {
+  let row = Array.from({ length: right.length + 1 }, (_, index) => index)
+  for (const [i, letter] of [...left].entries()) {
+    const next = [i + 1]
+    for (const [j, other] of [...right].entries()) {
+      next.push(Math.min((row[j] ?? 0) + (letter === other ? 0 : 1), (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row.at(-1) ?? 0
+}
+
+/** The name of these that was probably meant. Case, "-" and "_" don't count: `max_retries` means `maxRetries`. */
+export const closestName = (name: string, names: readonly string[]): string | undefined => {
+  if (name.length > maxLength) return undefined
+  const plain = (text: string): string => text.toLowerCase().replaceAll(/[-_]/g, '')
+  const ranked = names
+    .map((candidate) => ({ candidate, distance: distance(plain(name), plain(candidate)) }))
+    .toSorted((left, right) => left.distance - right.distance)
+  const [best] = ranked
+  return best !== undefined && best.distance <= Math.min(maxDistance, Math.floor(best.candidate.length / 2)) ? best.candidate : undefined
+}
