@@ -1,0 +1,265 @@
+import * as grpc from '@grpc/grpc-js'
+import type { Clock } from '#agent/clock.ts'
+import type { Log } from '#agent/log.ts'
+import type { ProxyAuthenticator, ProxyGrant } from '#agent/proxy-auth/proxy-authenticator.ts'
+import type { Node } from '#envoy/envoy/config/core/v3/base_pb.ts'
+import type { DeltaDiscoveryRequest, DiscoveryRequest } from '#envoy/envoy/service/discovery/v3/discovery_pb.ts'
+import type { ResourceSet } from '#xds/resource-set.ts'
+import type { TypeUrl } from '#xds/type-url.ts'
+import { adsService } from './ads-service.ts'
+import { Attachments, type ProxySource } from './attachments.ts'
+import { DeliveryTracker } from './delivery-tracker.ts'
+import { DeltaDialect } from './delta-dialect.ts'
+import type { Dialect } from './dialect.ts'
+import { defaultLimits, type AdsLimits } from './limits.ts'
+import { endCall, ProxyConnection, type ConnectionHost, type OutgoingCall } from './proxy-connection.ts'
+import { Quarantine } from './quarantine.ts'
+import { StateOfTheWorldDialect } from './state-of-the-world-dialect.ts'
+import { StreamError } from './stream-error.ts'
+import type { WireResource } from './wire-resource.ts'
+
+export interface AdsServerOptions {
+  readonly source: ProxySource
+  readonly authenticator: ProxyAuthenticator
+  readonly certificates: grpc.experimental.CertificateProvider
+  readonly clock: Clock
+  readonly log: Log
+  /** Something that `delivery.summary()` tells may have changed. Called often. */
+  readonly onDeliveryChange: () => void
+  readonly limits?: Partial<AdsLimits>
+}
+
+/** Counters since the start, for /metrics. */
+export interface AdsStatistics {
+  readonly openStreams: number
+  readonly responses: number
+  readonly responseBytes: number
+  readonly nacks: number
+  readonly refusedStreams: number
+}
+
+/** What both variants' requests have in common. */
+interface ClientRequest {
+  readonly node?: Node | undefined
+}
+
+type AdsCall<Request> = grpc.ServerDuplexStream<Request, Buffer>
+
+const housekeepingMilliseconds = 30_000
+
+/** The agent's xDS server: AggregatedDiscoveryService, delta and state of the world, over TLS. */
+export class AdsServer implements ConnectionHost {
+  readonly limits: AdsLimits
+  readonly log: Log
+  readonly quarantine = new Quarantine()
+  readonly delivery: DeliveryTracker
+  tick = 0
+  readonly #options: AdsServerOptions
+  readonly #server: grpc.Server
+  readonly #attachments: Attachments
+  /** In order of connecting. */
+  readonly #connections = new Set<ProxyConnection>()
+  /** Calls that are not refused: connections, and those that are about to be. */
+  #calls = 0
+  #isClosing = false
+  #cancelHousekeeping = (): void => {}
+  #responses = 0
+  #responseBytes = 0
+  #nacks = 0
+  #refusedStreams = 0
+
+  constructor(options: AdsServerOptions) {
+    this.#options = options
+    this.limits = { ...defaultLimits, ...options.limits }
+    this.log = options.log
+    this.delivery = new DeliveryTracker(options.onDeliveryChange)
+    this.#attachments = new Attachments(options.source)
+    this.#server = new grpc.Server({
+      'grpc.max_receive_message_length': this.limits.requestBytes,
+      'grpc.max_send_message_length': -1,
+      'grpc.max_concurrent_streams': 16,
+      'grpc.keepalive_time_ms': 30_000,
+      'grpc.keepalive_timeout_ms': 10_000,
+      'grpc.enable_channelz': 0,
+    })
+    this.#server.addService(adsService, {
+      deltaAggregatedResources: (call: AdsCall<DeltaDiscoveryRequest>) => void this.#serve(call, new DeltaDialect()),
+      streamAggregatedResources: (call: AdsCall<DiscoveryRequest>) => void this.#serve(call, new StateOfTheWorldDialect()),
+    })
+  }
+
+  /** Returns the port. @throws when the address can't be had */
+  async listen(address: { readonly host: string; readonly port: number }): Promise<number> {
+    const host = address.host.includes(':') ? `[${address.host}]` : address.host
+    // A provider of certificates, unlike a certificate, may hand out another one later; connections stay.
+    const credentials = grpc.experimental.createCertificateProviderServerCredentials(this.#options.certificates, null, false)
+    const port = await new Promise<number>((resolve, reject) => {
+      this.#server.bindAsync(`${host}:${address.port}`, credentials, (error, bound) => (error ? reject(error) : resolve(bound)))
+    })
+    this.#keepHouse()
+    return port
+  }
+
+  get revision(): number {
+    return this.delivery.revision
+  }
+
+  get connections(): ReadonlySet<ProxyConnection> {
+    return this.#connections
+  }
+
+  statistics(): AdsStatistics {
+    return {
+      openStreams: this.#connections.size,
+      responses: this.#responses,
+      responseBytes: this.#responseBytes,
+      nacks: this.#nacks,
+      refusedStreams: this.#refusedStreams,
+    }
+  }
+
+  /** The compiler has brought the sets to this revision: pushes what changed, and follows its delivery. */
+  compiled(revision: number): void {
+    this.push()
+    this.delivery.compiled(revision, this.tick)
+  }
+
+  /** Sets have changed: pushes at once to every proxy that is not busy. */
+  push(): void {
+    this.tick++
+    for (const connection of this.#connections) connection.push()
+  }
+
+  /** Ends the streams whose credentials do not hold any more. */
+  revalidate(): void {
+    for (const connection of this.#connections)
+      if (!this.#options.authenticator.isValid(connection.grant))
+        connection.end(new StreamError('unauthenticated', 'the credential is revoked or expired'))
+  }
+
+  /** Takes no new streams, ends the open ones (GOAWAY), and is done after the grace at the latest. */
+  async close(graceMilliseconds: number): Promise<void> {
+    this.#isClosing = true
+    this.#cancelHousekeeping()
+    const shutDown = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
+    for (const connection of this.#connections) connection.end(new StreamError('unavailable', 'the agent is shutting down'))
+    const cancel = this.#options.clock.after(graceMilliseconds, () => this.#server.forceShutdown())
+    await shutDown
+    cancel()
+  }
+
+  // ── ConnectionHost ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  onProgress({ stream }: ProxyConnection): void {
+    this.delivery.update(stream)
+  }
+
+  onResponse(bytes: number): void {
+    this.#responses++
+    this.#responseBytes += bytes
+  }
+
+  onReleased(resources: readonly WireResource[]): void {
+    for (const { stream } of this.#connections) for (const resource of resources) stream.revisit(resource)
+    this.push()
+  }
+
+  onRefused(refused: { readonly type: TypeUrl; readonly name: string; readonly reason: string }): void {
+    this.#nacks++
+    this.log.warn(refused, 'a proxy refused a resource')
+    this.delivery.refused()
+  }
+
+  // ── streams ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #serve<Request extends ClientRequest>(call: AdsCall<Request>, dialect: Dialect<Request>): Promise<void> {
+    if (this.#isClosing) return this.#refuse(call, new StreamError('unavailable', 'the agent is shutting down'))
+    if (this.#calls >= this.limits.streams)
+      return this.#refuse(call, new StreamError('resource_exhausted', `this agent serves ${this.limits.streams} streams at most`))
+    this.#calls++
+    const closed = new Promise<void>((resolve) => call.once('cancelled', () => resolve()))
+    call.once('end', () => call.end())
+    try {
+      const grant = await this.#authenticate(call)
+      if (grant) await this.#connect(call, dialect, grant, closed)
+    } catch (error) {
+      this.log.error({ err: error }, 'could not open a stream')
+      this.#refuse(call, new StreamError('unavailable', 'the configuration of this proxy is not available'))
+    } finally {
+      this.#calls--
+    }
+  }
+
+  async #authenticate(call: AdsCall<unknown>): Promise<ProxyGrant | undefined> {
+    const [authorization] = call.metadata.get('authorization')
+    const grant = await this.#options.authenticator.authenticate(authorization?.toString())
+    if (grant.ok) return grant.value
+    this.log.warn({ peer: call.getPeer(), refusal: grant.error }, 'refused the credential of a proxy')
+    this.#refuse(call, new StreamError('unauthenticated', 'no valid credential'))
+    return undefined
+  }
+
+  async #connect<Request extends ClientRequest>(
+    call: AdsCall<Request>,
+    dialect: Dialect<Request>,
+    grant: ProxyGrant,
+    closed: Promise<void>,
+  ): Promise<void> {
+    try {
+      const attachment = await this.#attachments.acquire(grant.proxy)
+      if (call.cancelled) return
+      const connectedAt = this.#options.clock.now()
+      const connection = new ProxyConnection(this, call, { grant, attachment, encoder: dialect, connectedAt })
+      this.#makeRoom(connection.name)
+      this.#connections.add(connection)
+      this.delivery.add(connection.name, connection.stream)
+      this.log.info({ proxy: connection.name, peer: call.getPeer() }, 'a proxy connected')
+      call.on('data', (request: Request) => connection.receive(request.node, () => dialect.apply(request, connection.stream)))
+      await closed
+      this.#disconnect(connection)
+    } finally {
+      this.#attachments.release(grant.proxy)
+    }
+  }
+
+  #disconnect(connection: ProxyConnection): void {
+    connection.stream.close()
+    this.#connections.delete(connection)
+    if (!this.#connectionsOf(connection.name).length) connection.stream.resources.forgetRejections()
+    this.delivery.remove(connection.name, connection.stream)
+    this.log.info({ proxy: connection.name }, 'a proxy disconnected')
+  }
+
+  #connectionsOf(name: string): ProxyConnection[] {
+    return [...this.#connections].filter((connection) => connection.name === name)
+  }
+
+  #makeRoom(name: string): void {
+    const older = this.#connectionsOf(name)
+    for (const connection of older.slice(0, Math.max(0, older.length + 1 - this.limits.streamsPerProxy)))
+      connection.end(new StreamError('aborted', 'replaced by a newer stream of the same proxy'))
+  }
+
+  #refuse(call: OutgoingCall, error: StreamError): void {
+    this.#refusedStreams++
+    endCall(call, error)
+  }
+
+  #keepHouse(): void {
+    this.#cancelHousekeeping = this.#options.clock.after(housekeepingMilliseconds, () => {
+      this.revalidate()
+      this.#forgetTombstones()
+      this.#keepHouse()
+    })
+  }
+
+  /** Removals that every subscriber has been told of. */
+  #forgetTombstones(): void {
+    const served = new Map<ResourceSet, number>()
+    for (const { stream } of this.#connections)
+      for (const set of stream.resources.sets)
+        for (const subscription of stream.subscriptions.values())
+          served.set(set, Math.min(served.get(set) ?? Infinity, subscription.servedGeneration(set)))
+    for (const [set, generation] of served) set.forgetBefore(generation)
+  }
+}

@@ -1,0 +1,28 @@
+import type { MethodDefinition } from '@grpc/grpc-js'
+import { fromBinary, type DescMethod, type DescMethodBiDiStreaming, type MessageShape } from '@bufbuild/protobuf'
+import { AggregatedDiscoveryService } from '#envoy/envoy/service/discovery/v3/ads_pb.ts'
+
+/** A grpc-js method whose requests are decoded and whose responses are bytes already: `encodeDeltaResponse` and its sibling make them. */
+const toMethodDefinition = <Method extends DescMethodBiDiStreaming>(
+  method: Method,
+): MethodDefinition<MessageShape<Method['input']>, Buffer> => ({
+  path: toPath(method),
+  requestStream: true,
+  responseStream: true,
+  requestSerialize: unused,
+  requestDeserialize: (bytes) => fromBinary(method.input, bytes) as MessageShape<Method['input']>,
+  responseSerialize: (bytes) => bytes,
+  responseDeserialize: (bytes) => bytes,
+})
+
+const toPath = (method: DescMethod): string => `/${method.parent.typeName}/${method.name}`
+
+const unused = (): never => {
+  throw new Error('this definition is for a server')
+}
+
+/** envoy.service.discovery.v3.AggregatedDiscoveryService, both of its variants. */
+export const adsService = {
+  streamAggregatedResources: toMethodDefinition(AggregatedDiscoveryService.method.streamAggregatedResources),
+  deltaAggregatedResources: toMethodDefinition(AggregatedDiscoveryService.method.deltaAggregatedResources),
+}

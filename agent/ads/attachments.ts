@@ -1,0 +1,43 @@
+import { toProxyName, type Proxy } from '#xds/proxy.ts'
+import type { Attachment } from './proxy-resources.ts'
+
+/** Where a proxy's resources come from: the compiler and the workload identities. */
+export interface ProxySource {
+  /** The sets of a proxy, filled. They are kept up to date until `detach`. */
+  attach(proxy: Proxy): Promise<Attachment>
+  detach(proxy: Proxy): void
+}
+
+/** One attachment per proxy, however many streams it has at once. */
+export class Attachments {
+  readonly #source: ProxySource
+  readonly #byProxy = new Map<string, { readonly attachment: Promise<Attachment>; streams: number }>()
+
+  constructor(source: ProxySource) {
+    this.#source = source
+  }
+
+  /** Every call is matched by one of `release`, also when it fails. */
+  acquire(proxy: Proxy): Promise<Attachment> {
+    const key = toKey(proxy)
+    const known = this.#byProxy.get(key)
+    if (known) {
+      known.streams++
+      return known.attachment
+    }
+    const attachment = this.#source.attach(proxy)
+    this.#byProxy.set(key, { attachment, streams: 1 })
+    return attachment
+  }
+
+  release(proxy: Proxy): void {
+    const key = toKey(proxy)
+    const known = this.#byProxy.get(key)
+    if (!known || --known.streams > 0) return
+    this.#byProxy.delete(key)
+    this.#source.detach(proxy)
+  }
+}
+
+/** Two tokens may claim the same workload for different accounts: that is not the same attachment. */
+const toKey = (proxy: Proxy): string => `${toProxyName(proxy)} ${proxy.serviceAccount}`

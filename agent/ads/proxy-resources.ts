@@ -1,0 +1,71 @@
+import type { ResourceSet } from '#xds/resource-set.ts'
+import type { TypeUrl } from '#xds/type-url.ts'
+import type { Quarantine, Rejection } from './quarantine.ts'
+import { toWireResource, type WireResource } from './wire-resource.ts'
+
+/** What the compiler and the workload identities have for one proxy. The sets may change while it is attached. */
+export interface Attachment {
+  readonly sets: readonly ResourceSet[]
+}
+
+/** What one proxy may have, looked up over its sets. A name of a type is in one of them at most. */
+export class ProxyResources {
+  readonly #proxyName: string
+  readonly #attachment: Attachment
+  readonly #quarantine: Quarantine
+
+  constructor(proxyName: string, attachment: Attachment, quarantine: Quarantine) {
+    this.#proxyName = proxyName
+    this.#attachment = attachment
+    this.#quarantine = quarantine
+  }
+
+  get sets(): readonly ResourceSet[] {
+    return this.#attachment.sets
+  }
+
+  /** The resource as it should be. */
+  current(type: TypeUrl, name: string): WireResource | undefined {
+    const resource = this.#setOf(type, name)?.get(type, name)
+    return resource && toWireResource(type, resource)
+  }
+
+  /**
+   * The resource as this proxy is sent it: an older version when it is quarantined. 'kept' = it keeps what it has, 'gone' = there is
+   * no such resource.
+   */
+  served(type: TypeUrl, name: string): WireResource | 'kept' | 'gone' {
+    for (const set of this.sets) {
+      const current = set.get(type, name)
+      if (!current) continue
+      const served = this.#quarantine.servedTo(this.#proxyName, set, toWireResource(type, current))
+      return served ? toWireResource(type, served) : 'kept'
+    }
+    return 'gone'
+  }
+
+  /** The proxy ACKed these. Returns those that may now go to proxies that were spared them. */
+  accept(resources: readonly WireResource[]): WireResource[] {
+    return resources.filter((wire) => {
+      const set = this.#setOf(wire.type, wire.name)
+      return set !== undefined && this.#quarantine.accept(set, wire, this.#proxyName)
+    })
+  }
+
+  reject(wire: WireResource, reason: string, revision: number): void {
+    const set = this.#setOf(wire.type, wire.name)
+    if (set) this.#quarantine.reject(set, wire, { by: this.#proxyName, reason, revision })
+  }
+
+  rejections(): Rejection[] {
+    return this.sets.flatMap((set) => this.#quarantine.rejectionsFor(this.#proxyName, set))
+  }
+
+  forgetRejections(): void {
+    for (const set of this.sets) this.#quarantine.forget(this.#proxyName, set)
+  }
+
+  #setOf(type: TypeUrl, name: string): ResourceSet | undefined {
+    return this.sets.find((set) => set.get(type, name) !== undefined)
+  }
+}

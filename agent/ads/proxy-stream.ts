@@ -1,0 +1,178 @@
+import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
+import type { DialectStream, ResponseEncoder } from './dialect.ts'
+import type { AdsLimits } from './limits.ts'
+import type { ProxyResources } from './proxy-resources.ts'
+import { mayPush, mayRemove, pushOrder, removalOrder, routingTypes } from './push-order.ts'
+import type { Rejection } from './quarantine.ts'
+import { StreamError } from './stream-error.ts'
+import { Subscription, type Payload } from './subscription.ts'
+import type { WireResource } from './wire-resource.ts'
+
+/** What a stream has to know of the server that it belongs to. */
+export interface StreamHost {
+  readonly limits: AdsLimits
+  /** Counts what made resources due: see `Subscription.plan`. */
+  readonly tick: number
+  /** The newest compiled revision. */
+  readonly revision: number
+  /** A proxy took what others were spared: they may have it now. */
+  onReleased(resources: readonly WireResource[]): void
+  onRefused(refused: { readonly type: TypeUrl; readonly name: string; readonly reason: string }): void
+}
+
+/** Writes one response and calls back when it has left for the proxy. */
+export type WriteResponse = (response: Buffer, onDrained: () => void) => void
+
+/**
+ * The protocol on one stream: which subscription may write its next response. One response is on its way at a time, over all types:
+ * a proxy that does not read costs one chunk.
+ */
+export class ProxyStream implements DialectStream {
+  readonly #host: StreamHost
+  readonly #resources: ProxyResources
+  readonly #write: WriteResponse
+  readonly #subscriptions = new Map<TypeUrl, Subscription>()
+  readonly #encoder: ResponseEncoder
+  #nonce = 0
+  #isWriting = false
+  #isClosed = false
+
+  constructor(host: StreamHost, resources: ProxyResources, encoder: ResponseEncoder, write: WriteResponse) {
+    this.#host = host
+    this.#resources = resources
+    this.#encoder = encoder
+    this.#write = write
+  }
+
+  get subscriptions(): ReadonlyMap<TypeUrl, Subscription> {
+    return this.#subscriptions
+  }
+
+  get resources(): ProxyResources {
+    return this.#resources
+  }
+
+  /** Refused resources that the proxy asked for and does not have in their current version. */
+  rejections(): Rejection[] {
+    return this.#resources.rejections().filter(({ type, name }) => this.#subscriptions.get(type)?.covers(name))
+  }
+
+  /**
+   * Everything that was due at this tick is ACKed; -1 = the proxy has not even asked for its listeners, which it does last.
+   */
+  get settledTick(): number {
+    if (!this.#subscriptions.has(typeUrls.listener)) return -1
+    return Math.min(...[...this.#subscriptions.values()].map((subscription) => subscription.settledTick))
+  }
+
+  close(): void {
+    this.#isClosed = true
+  }
+
+  /** A resource that this proxy was spared may have become right for it. */
+  revisit(resource: WireResource): void {
+    const subscription = this.#subscriptions.get(resource.type)
+    if (subscription?.covers(resource.name)) subscription.ask(resource.name)
+  }
+
+  // ── for the dialects ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  subscription(type: TypeUrl): Subscription | undefined {
+    return this.#subscriptions.get(type)
+  }
+
+  open(type: TypeUrl): Subscription {
+    const subscription = new Subscription(type, this.#resources, {
+      pipelined: this.#encoder.pipelined,
+      ...(type === typeUrls.virtualHost
+        ? { routeConfigurations: () => this.#subscriptions.get(typeUrls.route)?.names ?? new Set<string>() }
+        : {}),
+    })
+    this.#subscriptions.set(type, subscription)
+    return subscription
+  }
+
+  subscribe(subscription: Subscription, names: readonly string[]): void {
+    if (names.length === 0) return
+    const { names: limit, nameLength } = this.#host.limits
+    const subscribed = [...this.#subscriptions.values()].reduce((sum, { names: { size } }) => sum + size, 0)
+    if (subscribed + names.length > limit)
+      throw new StreamError('resource_exhausted', `a stream may subscribe to ${limit} names in all`)
+    if (names.some((name) => name.length > nameLength))
+      throw new StreamError('invalid_argument', `a resource name is longer than ${nameLength} characters`)
+    subscription.subscribe(names)
+    // Envoy asks for virtual hosts once and then counts on those of each further route configuration.
+    const virtualHosts = this.#subscriptions.get(typeUrls.virtualHost)
+    if (subscription.type === typeUrls.route && virtualHosts?.wildcard) for (const name of names) virtualHosts.askVirtualHosts(name)
+  }
+
+  acknowledge(subscription: Subscription, nonce: string): void {
+    const payload = subscription.acknowledge(nonce)
+    if (!payload) return
+    this.#encoder.acknowledged(subscription, nonce)
+    const released = this.#resources.accept(payload.resources)
+    if (released.length > 0) this.#host.onReleased(released)
+  }
+
+  refuse(subscription: Subscription, nonce: string, reason: string): void {
+    const verdict = subscription.refuse(nonce, reason)
+    if (!verdict) return
+    const { culprit } = verdict
+    // A removal that is refused is not repeated: the proxy keeps what it has.
+    if (typeof culprit !== 'string') this.#resources.reject(culprit, reason, this.#host.revision)
+    const name = typeof culprit === 'string' ? culprit : culprit.name
+    this.#host.onRefused({ type: subscription.type, name, reason })
+  }
+
+  // ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Writes what is due and in order, one response at a time. */
+  push(): void {
+    if (this.#isWriting || this.#isClosed) return
+    const next = this.#next()
+    if (!next) return
+    const { subscription, payload } = next
+    const nonce = String(++this.#nonce)
+    const response = this.#encoder.encode(subscription, payload, nonce)
+    subscription.sent(nonce, payload)
+    if (subscription.type === typeUrls.cluster) this.#askEndpoints(payload)
+    this.#isWriting = true
+    this.#write(response, () => {
+      this.#isWriting = false
+      this.push()
+    })
+  }
+
+  #next(): { subscription: Subscription; payload: Payload } | undefined {
+    const { tick } = this.#host
+    for (const type of pushOrder) {
+      const subscription = this.#subscriptions.get(type)
+      if (!subscription || !mayPush(this.#subscriptions, type)) continue
+      subscription.plan(tick)
+      const payload = subscription.take(this.#encoder.maxBytes(type))
+      if (payload) return { subscription, payload }
+    }
+    for (const type of removalOrder) {
+      const subscription = this.#subscriptions.get(type)
+      if (!subscription?.hasWaitingRemovals || !mayRemove(this.#subscriptions, type) || this.#keepsOldRoutes()) continue
+      subscription.planRemovals(tick)
+      const payload = subscription.take(this.#encoder.maxBytes(type))
+      if (payload) return { subscription, payload }
+    }
+    return undefined
+  }
+
+  /** A refused route leaves its predecessor in force, and that may still need the clusters that are to go. */
+  #keepsOldRoutes(): boolean {
+    return this.rejections().some(({ type }) => routingTypes.has(type))
+  }
+
+  /**
+   * "Warming of Cluster is completed only when a new ClusterLoadAssignment response is supplied by management server even though there
+   * is no change in endpoints": Envoy does not ask for it when it is subscribed already. An assignment is named as its cluster.
+   */
+  #askEndpoints({ resources }: Payload): void {
+    const endpoints = this.#subscriptions.get(typeUrls.endpoint)
+    for (const { name } of resources) if (endpoints?.names.has(name)) endpoints.ask(name)
+  }
+}

@@ -1,0 +1,59 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { err, ok, type Result } from '#mesh/result.ts'
+import type { MachineToken } from '#mesh/state.ts'
+import type { CredentialRefusal, ProxyAuthenticator, ProxyGrant } from './proxy-authenticator.ts'
+
+export interface MachineTokens {
+  /** The record of a token as the plane last told it; undefined = there is none, or it was revoked. */
+  machineToken(id: string): MachineToken | undefined
+}
+
+/** What an unknown token's secret is compared with, so that it takes as long as a known one's. */
+const noSecretHash = Buffer.alloc(32)
+
+/** The tokens of proxies outside Kubernetes: `Authorization: Bearer atoll_machine_<id>_<secret>`. */
+export class MachineTokenAuthenticator implements ProxyAuthenticator {
+  readonly #tokens: MachineTokens
+  readonly #now: () => number
+
+  /** `now`: milliseconds since the epoch. */
+  constructor(tokens: MachineTokens, now: () => number) {
+    this.#tokens = tokens
+    this.#now = now
+  }
+
+  async authenticate(authorization: string | undefined): Promise<Result<ProxyGrant, CredentialRefusal>> {
+    if (authorization === undefined) return err('missing')
+    const presented = parseBearer(authorization)
+    if (!presented) return err('malformed')
+    const record = this.#tokens.machineToken(presented.id)
+    const secretHash = createHash('sha256').update(presented.secret).digest()
+    const isRight = timingSafeEqual(secretHash, record ? Buffer.from(record.secretHash, 'hex') : noSecretHash)
+    if (!record || !isRight) return err('unknown')
+    if (this.#isExpired(record)) return err('expired')
+    const { role, namespace, serviceAccount, workload } = record
+    return ok({ proxy: { role, namespace, serviceAccount, workload }, credential: record.id })
+  }
+
+  isValid({ credential, proxy }: ProxyGrant): boolean {
+    const record = this.#tokens.machineToken(credential)
+    return (
+      record !== undefined &&
+      !this.#isExpired(record) &&
+      record.role === proxy.role &&
+      record.namespace === proxy.namespace &&
+      record.serviceAccount === proxy.serviceAccount &&
+      record.workload === proxy.workload
+    )
+  }
+
+  /** A date that can't be read counts as past. */
+  #isExpired({ expiresAt }: MachineToken): boolean {
+    return !(Date.parse(expiresAt) > this.#now())
+  }
+}
+
+const parseBearer = (authorization: string): { readonly id: string; readonly secret: string } | undefined => {
+  const [, id, secret] = /^Bearer +atoll_machine_([A-Za-z0-9-]{1,64})_([A-Za-z0-9_-]{16,128})$/i.exec(authorization) ?? []
+  return id !== undefined && secret !== undefined ? { id, secret } : undefined
+}
