@@ -1,0 +1,8 @@
+/** The value of a key, made and put into the map when there is none. */
+export const getOrAdd = <K, V>(map: Map<K, V>, key: K, make: () => V): V => {
+  const found = map.get(key)
+  if (found !== undefined) return found
+  const made = make()
+  map.set(key, made)
+  return made
+}

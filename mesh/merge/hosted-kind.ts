@@ -1,0 +1,69 @@
+import type { ConfigObject, Configured, Origin } from '../config-object.ts'
+import type { KindDefinition } from '../kinds/kind-definition.ts'
+import type { Problem } from '../problem.ts'
+import { type HostOrder, HostIndex } from './host-index.ts'
+import { PrecedenceTable } from './precedence-table.ts'
+import { resolveHost } from './resolve-host.ts'
+
+interface Options<Spec> {
+  readonly definition: KindDefinition<Spec>
+  readonly order: HostOrder
+  /** As written. */
+  readonly toHosts: (spec: Spec) => readonly string[]
+  readonly domainSuffix: string
+}
+
+/** The objects of one kind that say something of hosts, by host. */
+export class HostedKind<Spec> {
+  readonly #objects: PrecedenceTable<Spec>
+  readonly #byHost: HostIndex<Configured<Spec>>
+  readonly #toHosts: (spec: Spec) => readonly string[]
+  #domainSuffix: string
+
+  constructor({ definition, order, toHosts, domainSuffix }: Options<Spec>) {
+    this.#objects = new PrecedenceTable(definition)
+    this.#byHost = new HostIndex(order)
+    this.#toHosts = toHosts
+    this.#domainSuffix = domainSuffix
+  }
+
+  find(hostname: string): readonly Configured<Spec>[] {
+    return this.#byHost.find(hostname)
+  }
+
+  problems(): readonly Problem[] {
+    return this.#objects.problems()
+  }
+
+  set(origin: Origin, key: string, object: ConfigObject | null): void {
+    this.#objects.set(origin, key, object)
+    this.#index(key)
+  }
+
+  /** Short host names mean other hosts now. */
+  setDomainSuffix(domainSuffix: string): void {
+    if (domainSuffix === this.#domainSuffix) return
+    this.#domainSuffix = domainSuffix
+    for (const key of this.#objects.keys()) this.#index(key)
+  }
+
+  setServiceHost(hostname: string, exists: boolean): void {
+    this.#byHost.setServiceHost(hostname, exists)
+  }
+
+  /** The hosts whose answers have changed since the last time. */
+  settle(): ReadonlySet<string> {
+    return this.#byHost.settle()
+  }
+
+  #index(key: string): void {
+    const effective = this.#objects.effective(key)
+    if (!effective) {
+      this.#byHost.set(key, null)
+      return
+    }
+    const { object } = effective
+    const hosts = this.#toHosts(object.spec).map((host) => resolveHost(host, object.metadata.namespace, this.#domainSuffix))
+    this.#byHost.set(key, { object, hosts })
+  }
+}

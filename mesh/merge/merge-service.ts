@@ -1,0 +1,131 @@
+import type { ClusterName, NetworkName } from '../names.ts'
+import type { Problem } from '../problem.ts'
+import type { Endpoint, EndpointGroup, Service } from '../service.ts'
+import type { ClusterState } from '../state.ts'
+import type { RemoteGroups } from '../view.ts'
+import { toWorkloadKey } from '../workload.ts'
+import { compareText } from './compare-text.ts'
+import { combineEndpoints, mergeDefinitions, type PortRenames } from './merge-definitions.ts'
+
+/** What one place says of one service. */
+export interface Contribution {
+  /** A cluster's catalog, a cluster's summary, or the mesh's own ServiceEntries (which are of the local cluster). */
+  readonly origin: 'catalog' | 'summary' | 'mesh'
+  readonly cluster: ClusterName
+  readonly service: Service
+  readonly endpoints: readonly Endpoint[]
+  readonly groups: readonly EndpointGroup[]
+  /** Only of origin `mesh`: whether it goes before what the local cluster says. */
+  readonly overrides: boolean
+}
+
+export interface MergedService {
+  readonly service: Service
+  readonly endpoints: readonly Endpoint[]
+  readonly remoteGroups: readonly RemoteGroups[]
+  /** Workload key → port numbers, for the local cluster's endpoints, also those on another network. */
+  readonly workloadPorts: ReadonlyMap<string, Readonly<Record<string, number>>>
+  readonly problems: readonly Problem[]
+}
+
+/** From where the mesh is looked at, and how the other clusters stand. */
+export interface Standpoint {
+  readonly localCluster: ClusterName
+  readonly localNetwork: NetworkName
+  readonly clusterState: (cluster: ClusterName) => ClusterState | undefined
+}
+
+/**
+ * One service out of all contributions to it, undefined when none counts. A cluster without a state is not in the mesh (evicted,
+ * or not yet known), and nothing of it counts. The local cluster always does: nobody knows better what runs here.
+ */
+export const mergeService = (contributions: Iterable<Contribution>, standpoint: Standpoint): MergedService | undefined => {
+  const counted = rankContributions(contributions, standpoint)
+  const [first, ...others] = counted.map((contribution) => toDefinition(contribution, standpoint))
+  if (!first) return undefined
+  const merged = mergeDefinitions(first, ...others)
+  const offers = counted.map((contribution) => toOffer(contribution, standpoint))
+
+  const isOfferedLive = offers.some((offer, index) => offer.standing === 'live' && offer.isUsable && merged.parts[index]?.isCompatible)
+  const kept = offers.map((offer) =>
+    offer.standing === 'live' || (offer.standing === 'deprioritised' && !isOfferedLive) ? offer : nothing,
+  )
+  const endpoints = combineEndpoints(merged, kept.map((offer) => offer.endpoints))
+  return {
+    service: merged.service,
+    endpoints: endpoints.filter(({ network }) => network === standpoint.localNetwork),
+    remoteGroups: merged.parts.flatMap(({ isCompatible, portRenames }, index) =>
+      isCompatible ? (kept[index]?.remoteGroups ?? []).map((remote) => renameGroupPorts(remote, portRenames)) : [],
+    ),
+    workloadPorts: toWorkloadPorts(merged.service, endpoints, standpoint.localCluster),
+    problems: merged.problems,
+  }
+}
+
+/** The virtual IPs that another cluster gave its `Service` mean something there alone; here they may be somebody else's. */
+const toDefinition = ({ cluster, service }: Contribution, { localCluster }: Standpoint): Service =>
+  cluster === localCluster || service.source === 'service-entry' ? service : { ...service, addresses: [] }
+
+interface Offer {
+  readonly endpoints: readonly Endpoint[]
+  readonly remoteGroups: readonly RemoteGroups[]
+}
+
+const nothing: Offer = { endpoints: [], remoteGroups: [] }
+
+/** What a contribution offers to clients here. */
+const toOffer = (
+  { cluster, endpoints, groups }: Contribution,
+  { localCluster, localNetwork, clusterState }: Standpoint,
+): Offer & { readonly standing: ClusterState['contribution']; readonly isUsable: boolean } => {
+  const state = clusterState(cluster)
+  const isBehindGateway = state !== undefined && state.network !== localNetwork && groups.length > 0
+  return {
+    standing: cluster === localCluster ? 'live' : (state?.contribution ?? 'withdrawn'),
+    isUsable: isBehindGateway || endpoints.some(({ health, network }) => health === 'healthy' && network === localNetwork),
+    // A cluster speaks for itself alone: an endpoint under another cluster's name is not believed.
+    endpoints: endpoints.filter((endpoint) => endpoint.cluster === cluster),
+    remoteGroups: isBehindGateway ? [{ cluster, network: state.network, groups }] : [],
+  }
+}
+
+/**
+ * The contributions that count, the weightiest first: the local cluster's, the mesh's own, the others by name. A mesh
+ * ServiceEntry with precedence `override` goes before the local cluster's. It does not mix with the local cluster's
+ * ServiceEntries for the same service: one of both counts.
+ */
+const rankContributions = (contributions: Iterable<Contribution>, { localCluster, clusterState }: Standpoint): readonly Contribution[] => {
+  const known = [...contributions].filter(({ cluster }) => cluster === localCluster || clusterState(cluster) !== undefined)
+  const mesh = known.find(({ origin }) => origin === 'mesh')
+  const localEntry = known.find(
+    ({ origin, cluster, service }) => origin === 'catalog' && cluster === localCluster && service.source === 'service-entry',
+  )
+  const loser = mesh && localEntry && (mesh.overrides ? localEntry : mesh)
+  const toRank = ({ origin, cluster, overrides }: Contribution): number => {
+    if (origin === 'mesh') return overrides ? 0 : 2
+    return cluster === localCluster ? 1 : 3
+  }
+  return known
+    .filter((contribution) => contribution !== loser)
+    .sort(
+      (left, right) =>
+        toRank(left) - toRank(right) || compareText(left.cluster, right.cluster) || compareText(left.origin, right.origin),
+    )
+}
+
+const renameGroupPorts = (remote: RemoteGroups, renames: PortRenames): RemoteGroups => {
+  if (renames.size === 0) return remote
+  const groups = remote.groups.map((group) => ({ ...group, ports: group.ports.map((name) => renames.get(name) ?? name).sort() }))
+  return { ...remote, groups }
+}
+
+const toWorkloadPorts = (
+  service: Service,
+  endpoints: readonly Endpoint[],
+  localCluster: ClusterName,
+): ReadonlyMap<string, Readonly<Record<string, number>>> =>
+  new Map(
+    endpoints
+      .filter(({ cluster }) => cluster === localCluster)
+      .map(({ id, ports }) => [toWorkloadKey(service.namespace, id), ports]),
+  )

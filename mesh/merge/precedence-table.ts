@@ -1,0 +1,65 @@
+import type { ConfigObject, Configured, ObjectMeta, Origin } from '../config-object.ts'
+import type { KindDefinition } from '../kinds/kind-definition.ts'
+import { configuredAs } from '../kinds/parse-object.ts'
+import type { Problem } from '../problem.ts'
+import { setOrDelete } from './set-or-delete.ts'
+
+/** On a mesh object: `override` puts it before a cluster's own object of the same key; `default`, as without it, behind. */
+export const PRECEDENCE_ANNOTATION = 'atoll.dev/precedence'
+
+export const isOverride = (metadata: ObjectMeta): boolean => metadata.annotations?.[PRECEDENCE_ANNOTATION] === 'override'
+
+interface Effective<Spec> {
+  readonly origin: Origin
+  readonly object: Configured<Spec>
+}
+
+/**
+ * The objects of one kind, of the mesh and of the cluster itself, and which one holds where both have the same key. Specs are
+ * parsed once, as they arrive; one that its kind's schema refuses counts as absent and is reported.
+ */
+export class PrecedenceTable<Spec> {
+  readonly #definition: KindDefinition<Spec>
+  readonly #objects = { mesh: new Map<string, Configured<Spec>>(), cluster: new Map<string, Configured<Spec>>() }
+  readonly #refusals = { mesh: new Map<string, readonly Problem[]>(), cluster: new Map<string, readonly Problem[]>() }
+
+  constructor(definition: KindDefinition<Spec>) {
+    this.#definition = definition
+  }
+
+  set(origin: Origin, key: string, object: ConfigObject | null): void {
+    const parsed = object && configuredAs(this.#definition, object)
+    setOrDelete(this.#objects[origin], key, parsed?.ok ? parsed.value : null)
+    setOrDelete(this.#refusals[origin], key, parsed && !parsed.ok ? parsed.error : null)
+  }
+
+  keys(): ReadonlySet<string> {
+    return new Set([...this.#objects.mesh.keys(), ...this.#objects.cluster.keys()])
+  }
+
+  effective(key: string): Effective<Spec> | null {
+    const mesh = this.#objects.mesh.get(key)
+    const cluster = this.#objects.cluster.get(key)
+    if (mesh && (!cluster || isOverride(mesh.metadata))) return { origin: 'mesh', object: mesh }
+    return cluster ? { origin: 'cluster', object: cluster } : null
+  }
+
+  problems(): readonly Problem[] {
+    const refusals = [...this.#refusals.mesh.values(), ...this.#refusals.cluster.values()].flat()
+    const contested = [...this.#objects.cluster.keys()].filter((key) => this.#objects.mesh.has(key))
+    return [...refusals, ...contested.flatMap((key) => this.#toConflict(key) ?? [])]
+  }
+
+  #toConflict(key: string): Problem | undefined {
+    const effective = this.effective(key)
+    if (!effective) return undefined
+    const { kind, metadata } = effective.object
+    return {
+      code: 'conflict',
+      severity: 'warning',
+      object: { kind, namespace: metadata.namespace, name: metadata.name },
+      path: '',
+      message: `the mesh and the cluster both have it: the ${effective.origin}'s holds (annotation ${PRECEDENCE_ANNOTATION} of the mesh's)`,
+    }
+  }
+}

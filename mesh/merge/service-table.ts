@@ -1,0 +1,146 @@
+import type { ClusterName, ServiceKey } from '../names.ts'
+import type { Problem } from '../problem.ts'
+import type { Endpoint, Service } from '../service.ts'
+import { type RemoteGroups, type ViewKey, viewKeys } from '../view.ts'
+import { compareText } from './compare-text.ts'
+import { isEqualData } from './equal-data.ts'
+import { getOrAdd } from './get-or-add.ts'
+import { type Contribution, mergeService, type MergedService, type Standpoint } from './merge-service.ts'
+import { MultiMap } from './multi-map.ts'
+import { setOrDelete } from './set-or-delete.ts'
+
+type Ports = Readonly<Record<string, number>>
+
+export interface WorkloadService {
+  readonly service: ServiceKey
+  readonly ports: Ports
+}
+
+/**
+ * The merged services and their indexes. Contributions are put in and taken out as they come; `settle` then merges the services
+ * that they belong to, and no other.
+ */
+export class ServiceTable {
+  readonly #standpoint: Standpoint
+  /** Service → "<origin>/<cluster>" → contribution. */
+  readonly #contributions = new Map<ServiceKey, Map<string, Contribution>>()
+  readonly #servicesOf = new MultiMap<ClusterName, ServiceKey>()
+  readonly #unsettled = new Set<ServiceKey>()
+  readonly #merged = new Map<ServiceKey, MergedService>()
+  readonly #byHostname = new Map<string, readonly ServiceKey[]>()
+  readonly #byWorkload = new Map<string, readonly WorkloadService[]>()
+  #keys: readonly ServiceKey[] = []
+
+  constructor(standpoint: Standpoint) {
+    this.#standpoint = standpoint
+  }
+
+  keys(): readonly ServiceKey[] {
+    return this.#keys
+  }
+
+  service(key: ServiceKey): Service | undefined {
+    return this.#merged.get(key)?.service
+  }
+
+  endpoints(key: ServiceKey): readonly Endpoint[] {
+    return this.#merged.get(key)?.endpoints ?? []
+  }
+
+  remoteGroups(key: ServiceKey): readonly RemoteGroups[] {
+    return this.#merged.get(key)?.remoteGroups ?? []
+  }
+
+  byHostname(hostname: string): readonly ServiceKey[] {
+    return this.#byHostname.get(hostname) ?? []
+  }
+
+  byWorkload(workloadKey: string): readonly WorkloadService[] {
+    return this.#byWorkload.get(workloadKey) ?? []
+  }
+
+  problems(): readonly Problem[] {
+    return this.#keys.flatMap((key) => this.#merged.get(key)?.problems ?? [])
+  }
+
+  put(key: ServiceKey, contribution: Contribution): void {
+    const { origin, cluster } = contribution
+    getOrAdd(this.#contributions, key, () => new Map<string, Contribution>()).set(`${origin}/${cluster}`, contribution)
+    this.#servicesOf.add(cluster, key)
+    this.#unsettled.add(key)
+  }
+
+  remove(key: ServiceKey, origin: Contribution['origin'], cluster: ClusterName): void {
+    const contributions = this.#contributions.get(key)
+    if (!contributions?.delete(`${origin}/${cluster}`)) return
+    if (contributions.size === 0) this.#contributions.delete(key)
+    if (![...contributions.values()].some((other) => other.cluster === cluster)) this.#servicesOf.delete(cluster, key)
+    this.#unsettled.add(key)
+  }
+
+  /** The state of a cluster has changed, and with it what its contributions count for. */
+  unsettleCluster(cluster: ClusterName): void {
+    for (const key of this.#servicesOf.get(cluster)) this.#unsettled.add(key)
+  }
+
+  /**
+   * Merges what has changed since the last time and adds the keys of the reads that answer differently now to `touched`.
+   * Returns the host names whose services came or went.
+   */
+  settle(touched: Set<ViewKey>): ReadonlySet<string> {
+    const hostnames = new Set<string>()
+    const added: ServiceKey[] = []
+    let isAnyGone = false
+    for (const key of this.#unsettled) {
+      const before = this.#merged.get(key)
+      const after = mergeService(this.#contributions.get(key)?.values() ?? [], this.#standpoint)
+      touchDifferences(key, before, after, touched)
+      this.#indexWorkloads(key, before?.workloadPorts ?? noPorts, after?.workloadPorts ?? noPorts, touched)
+      setOrDelete(this.#merged, key, after)
+      if (before && !after) isAnyGone = true
+      if (!before && after) added.push(key)
+      const service = after?.service ?? before?.service
+      if (service && !(before && after)) {
+        this.#indexHostname(service, after !== undefined)
+        hostnames.add(service.hostname)
+      }
+    }
+    this.#unsettled.clear()
+    for (const hostname of hostnames) touched.add(viewKeys.servicesByHostname(hostname))
+    if (isAnyGone) this.#keys = this.#keys.filter((key) => this.#merged.has(key))
+    // A sorted list with a few more at its end: the engine's merge sort takes one pass.
+    if (added.length > 0) this.#keys = [...this.#keys, ...added].sort(compareText)
+    if (isAnyGone || added.length > 0) touched.add(viewKeys.serviceKeys)
+    return hostnames
+  }
+
+  #indexHostname({ key, hostname }: Service, exists: boolean): void {
+    const others = this.byHostname(hostname).filter((other) => other !== key)
+    const services = exists ? [...others, key].toSorted(compareText) : others
+    setOrDelete(this.#byHostname, hostname, services.length > 0 ? services : null)
+  }
+
+  #indexWorkloads(service: ServiceKey, before: ReadonlyMap<string, Ports>, after: ReadonlyMap<string, Ports>, touched: Set<ViewKey>): void {
+    for (const workload of new Set([...before.keys(), ...after.keys()])) {
+      const ports = after.get(workload)
+      if (isEqualData(before.get(workload), ports)) continue
+      const others = this.byWorkload(workload).filter((other) => other.service !== service)
+      const services = ports ? [...others, { service, ports }].sort((left, right) => compareText(left.service, right.service)) : others
+      setOrDelete(this.#byWorkload, workload, services.length > 0 ? services : null)
+      touched.add(viewKeys.workloadServices(workload))
+    }
+  }
+}
+
+const noPorts: ReadonlyMap<string, Ports> = new Map()
+
+const touchDifferences = (
+  key: ServiceKey,
+  before: MergedService | undefined,
+  after: MergedService | undefined,
+  touched: Set<ViewKey>,
+): void => {
+  if (!isEqualData(before?.service, after?.service)) touched.add(viewKeys.service(key))
+  if (!isEqualData(before?.endpoints ?? [], after?.endpoints ?? [])) touched.add(viewKeys.endpoints(key))
+  if (!isEqualData(before?.remoteGroups ?? [], after?.remoteGroups ?? [])) touched.add(viewKeys.remoteGroups(key))
+}

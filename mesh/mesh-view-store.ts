@@ -1,0 +1,257 @@
+import type { ConfigObject, Configured, Origin } from './config-object.ts'
+import { destinationRule, type DestinationRuleSpec } from './kinds/destination-rule.ts'
+import { serviceEntry } from './kinds/service-entry.ts'
+import { sidecar, type SidecarSpec } from './kinds/sidecar.ts'
+import { virtualService, type VirtualServiceSpec } from './kinds/virtual-service.ts'
+import { AnswerWatch } from './merge/answer-watch.ts'
+import { byAge } from './merge/by-age.ts'
+import { HostedKind } from './merge/hosted-kind.ts'
+import { MultiMap } from './merge/multi-map.ts'
+import { isOverride, PrecedenceTable } from './merge/precedence-table.ts'
+import { ServiceTable, type WorkloadService } from './merge/service-table.ts'
+import { setOrDelete } from './merge/set-or-delete.ts'
+import type { ClusterName, NetworkName, ServiceKey } from './names.ts'
+import type { Problem } from './problem.ts'
+import { CatalogIndex } from './registry-records/catalog-index.ts'
+import { toServiceEntryOffers } from './registry-records/to-offers.ts'
+import type { Endpoint, GatewayAddress, Service } from './service.ts'
+import type { MeshSettings } from './settings.ts'
+import type { ClusterState } from './state.ts'
+import type { TrustState } from './trust.ts'
+import { type MeshView, type RemoteGroups, type ViewChange, type ViewKey, viewKeys } from './view.ts'
+import type { Workload } from './workload.ts'
+
+interface Start {
+  readonly localCluster: ClusterName
+  readonly localNetwork: NetworkName
+  readonly settings: MeshSettings
+  readonly trust: TrustState
+}
+
+/**
+ * The MeshView that is kept up to date by changes. Their order and how they are batched does not matter: the answers depend on the
+ * latest value of each thing alone. Values that are put in must not be changed afterwards.
+ */
+export class MeshViewStore implements MeshView {
+  readonly localCluster: ClusterName
+  readonly localNetwork: NetworkName
+  #settings: MeshSettings
+  #trust: TrustState
+  readonly #clusters = new Map<ClusterName, ClusterState>()
+  /** Gateways that this agent's probes found dead, by cluster. */
+  readonly #deadGateways = new MultiMap<ClusterName, string>()
+  readonly #workloads = new Map<string, Workload>()
+  readonly #services: ServiceTable
+  readonly #virtualServices: HostedKind<VirtualServiceSpec>
+  readonly #destinationRules: HostedKind<DestinationRuleSpec>
+  readonly #sidecars = new PrecedenceTable(sidecar)
+  readonly #sidecarsByNamespace = new MultiMap<string, Configured<SidecarSpec>>()
+  readonly #serviceEntries = new PrecedenceTable(serviceEntry)
+  /** What the mesh's own ServiceEntries offer here. */
+  readonly #meshCatalog: CatalogIndex
+  readonly #watch = new AnswerWatch()
+
+  constructor({ localCluster, localNetwork, settings, trust }: Start) {
+    this.localCluster = localCluster
+    this.localNetwork = localNetwork
+    this.#settings = settings
+    this.#trust = trust
+    this.#services = new ServiceTable({ localCluster, localNetwork, clusterState: (cluster) => this.#clusters.get(cluster) })
+    const { domainSuffix } = settings
+    this.#virtualServices = new HostedKind({
+      definition: virtualService,
+      order: 'age',
+      toHosts: (spec) => spec.hosts,
+      domainSuffix,
+    })
+    this.#destinationRules = new HostedKind({
+      definition: destinationRule,
+      order: 'specificity',
+      toHosts: (spec) => [spec.host],
+      domainSuffix,
+    })
+    this.#meshCatalog = new CatalogIndex(localCluster)
+  }
+
+  settings(): MeshSettings {
+    return this.#settings
+  }
+
+  trust(): TrustState {
+    return this.#trust
+  }
+
+  serviceKeys(): readonly ServiceKey[] {
+    return this.#services.keys()
+  }
+
+  service(key: ServiceKey): Service | undefined {
+    return this.#services.service(key)
+  }
+
+  servicesByHostname(hostname: string): readonly ServiceKey[] {
+    return this.#services.byHostname(hostname)
+  }
+
+  endpoints(key: ServiceKey): readonly Endpoint[] {
+    return this.#services.endpoints(key)
+  }
+
+  remoteGroups(key: ServiceKey): readonly RemoteGroups[] {
+    return this.#services.remoteGroups(key)
+  }
+
+  gateways(cluster: ClusterName): readonly GatewayAddress[] {
+    const all = this.#clusters.get(cluster)?.gateways ?? []
+    const dead = this.#deadGateways.get(cluster)
+    const alive = all.filter((address) => !dead.has(toAddressText(address)))
+    return alive.length > 0 ? alive : all
+  }
+
+  virtualServicesFor(hostname: string): readonly Configured<VirtualServiceSpec>[] {
+    return this.#virtualServices.find(hostname)
+  }
+
+  destinationRulesFor(hostname: string): readonly Configured<DestinationRuleSpec>[] {
+    return this.#destinationRules.find(hostname)
+  }
+
+  sidecars(namespace: string): readonly Configured<SidecarSpec>[] {
+    return [...this.#sidecarsByNamespace.get(namespace)].sort(byAge)
+  }
+
+  workload(workloadKey: string): Workload | undefined {
+    return this.#workloads.get(workloadKey)
+  }
+
+  workloadServices(workloadKey: string): readonly WorkloadService[] {
+    return this.#services.byWorkload(workloadKey)
+  }
+
+  /** What is wrong with what was put in: objects that are left out, definitions and objects that contradict each other. */
+  problems(): readonly Problem[] {
+    return [
+      ...this.#virtualServices.problems(),
+      ...this.#destinationRules.problems(),
+      ...this.#sidecars.problems(),
+      ...this.#serviceEntries.problems(),
+      ...this.#meshCatalog.problems(),
+      ...this.#services.problems(),
+    ]
+  }
+
+  /** Takes a batch of changes; the keys of the reads that answer differently after it. Never throws. */
+  apply(changes: Iterable<ViewChange>): ReadonlySet<ViewKey> {
+    for (const change of changes) this.#take(change)
+    return this.#settle()
+  }
+
+  #take(change: ViewChange): void {
+    switch (change.kind) {
+      case 'settings':
+        this.#watch.note(viewKeys.settings, () => this.#settings)
+        this.#settings = change.value
+        this.#virtualServices.setDomainSuffix(change.value.domainSuffix)
+        this.#destinationRules.setDomainSuffix(change.value.domainSuffix)
+        break
+      case 'trust':
+        this.#watch.note(viewKeys.trust, () => this.#trust)
+        this.#trust = change.value
+        break
+      case 'cluster':
+        this.#setCluster(change.cluster, change.value)
+        break
+      case 'gateway-health':
+        this.#noteGateways(change.cluster)
+        if (change.alive) this.#deadGateways.delete(change.cluster, toAddressText(change.address))
+        else this.#deadGateways.add(change.cluster, toAddressText(change.address))
+        break
+      case 'catalog':
+        if (change.value) this.#services.put(change.service, { origin: 'catalog', cluster: change.cluster, groups: [], overrides: false, ...change.value })
+        else this.#services.remove(change.service, 'catalog', change.cluster)
+        break
+      case 'summary':
+        if (change.value) this.#services.put(change.service, { origin: 'summary', cluster: change.cluster, endpoints: [], overrides: false, ...change.value })
+        else this.#services.remove(change.service, 'summary', change.cluster)
+        break
+      case 'config':
+        this.#setConfig(change.origin, change.key, change.value)
+        break
+      case 'workload':
+        this.#watch.note(viewKeys.workload(change.key), () => this.workload(change.key))
+        setOrDelete(this.#workloads, change.key, change.value)
+        this.#meshCatalog.setWorkload(change.key, change.value)
+        break
+    }
+  }
+
+  #setCluster(cluster: ClusterName, state: ClusterState | null): void {
+    const before = this.#clusters.get(cluster)
+    this.#noteGateways(cluster)
+    setOrDelete(this.#clusters, cluster, state)
+    if (before?.network !== state?.network || before?.contribution !== state?.contribution) this.#services.unsettleCluster(cluster)
+  }
+
+  #noteGateways(cluster: ClusterName): void {
+    this.#watch.note(viewKeys.gateways(cluster), () => this.gateways(cluster))
+  }
+
+  #setConfig(origin: Origin, key: string, object: ConfigObject | null): void {
+    switch (key.slice(0, key.indexOf('/'))) {
+      case virtualService.kind:
+        this.#virtualServices.set(origin, key, object)
+        break
+      case destinationRule.kind:
+        this.#destinationRules.set(origin, key, object)
+        break
+      case sidecar.kind:
+        this.#setSidecar(origin, key, object)
+        break
+      case serviceEntry.kind:
+        this.#setServiceEntry(origin, key, object)
+        break
+    }
+  }
+
+  #setSidecar(origin: Origin, key: string, object: ConfigObject | null): void {
+    const before = this.#sidecars.effective(key)?.object
+    this.#sidecars.set(origin, key, object)
+    const after = this.#sidecars.effective(key)?.object
+    const namespace = (after ?? before)?.metadata.namespace
+    if (namespace === undefined) return
+    this.#watch.note(viewKeys.sidecars(namespace), () => this.sidecars(namespace))
+    if (before) this.#sidecarsByNamespace.delete(namespace, before)
+    if (after) this.#sidecarsByNamespace.add(namespace, after)
+  }
+
+  /** A cluster's own ServiceEntries come with its catalog; here they only stand before the mesh's of the same key. */
+  #setServiceEntry(origin: Origin, key: string, object: ConfigObject | null): void {
+    this.#serviceEntries.set(origin, key, object)
+    const effective = this.#serviceEntries.effective(key)
+    this.#meshCatalog.setOffers(key, effective?.origin === 'mesh' ? toServiceEntryOffers(effective.object, this.localNetwork) : [])
+  }
+
+  #settle(): ReadonlySet<ViewKey> {
+    const touched = new Set<ViewKey>()
+    this.#settleMeshCatalog()
+    for (const hostname of this.#services.settle(touched)) {
+      const exists = this.servicesByHostname(hostname).length > 0
+      this.#virtualServices.setServiceHost(hostname, exists)
+      this.#destinationRules.setServiceHost(hostname, exists)
+    }
+    for (const hostname of this.#virtualServices.settle()) touched.add(viewKeys.virtualServicesFor(hostname))
+    for (const hostname of this.#destinationRules.settle()) touched.add(viewKeys.destinationRulesFor(hostname))
+    this.#watch.settle(touched)
+    return touched
+  }
+
+  #settleMeshCatalog(): void {
+    for (const [key, entry] of this.#meshCatalog.settle()) {
+      const overrides = this.#meshCatalog.offers(key).some(({ metadata }) => isOverride(metadata))
+      if (entry) this.#services.put(key, { origin: 'mesh', cluster: this.localCluster, groups: [], overrides, ...entry })
+      else this.#services.remove(key, 'mesh', this.localCluster)
+    }
+  }
+}
+
+const toAddressText = ({ address, port }: GatewayAddress): string => `${address} ${port}`

@@ -1,0 +1,36 @@
+import { isIpAddress, isUnixAddress } from '../kinds/schema/host-names.ts'
+import type { ClusterName } from '../names.ts'
+import type { Endpoint, Service } from '../service.ts'
+import type { Workload } from '../workload.ts'
+
+/** Istio's label that says whether a proxy in front of a workload speaks mesh mTLS ("istio") or not ("disabled"). */
+export const TLS_MODE_LABEL = 'security.istio.io/tlsMode'
+
+/** docs/decisions/0004: the label decides; without it, only a workload with a sidecar names its service account. */
+const toTls = ({ labels, serviceAccount }: Workload): Endpoint['tls'] => {
+  const mode = labels[TLS_MODE_LABEL]
+  const isMutual = mode === undefined ? serviceAccount !== '' : mode === 'istio'
+  return isMutual ? 'mutual' : 'none'
+}
+
+/** A workload as an endpoint of a service that it serves on these ports. */
+export const toEndpoint = (workload: Workload, cluster: ClusterName, ports: Endpoint['ports']): Endpoint => ({
+  id: workload.name,
+  cluster,
+  network: workload.network,
+  locality: workload.locality,
+  address: workload.address,
+  ports,
+  labels: workload.labels,
+  weight: workload.weight ?? 1,
+  health: workload.health ?? 'healthy',
+  ...(workload.serviceAccount !== '' && { serviceAccount: workload.serviceAccount }),
+  tls: toTls(workload),
+})
+
+/** Whether Envoy can reach an address of this form: it resolves names only for services with resolution DNS. */
+export const isReachableBy = (resolution: Service['resolution'], address: string): boolean => {
+  if (resolution === 'none') return false
+  if (resolution === 'static') return isUnixAddress(address) || isIpAddress(address)
+  return address !== '' && !isUnixAddress(address)
+}

@@ -1,0 +1,112 @@
+import type { Configured } from '../config-object.ts'
+import { exportToOf, type ServiceSpec } from '../kinds/service.ts'
+import type { ServiceEntrySpec } from '../kinds/service-entry.ts'
+import { type NetworkName, toServiceHostname, toServiceKey } from '../names.ts'
+import type { Endpoint, Service, ServicePort } from '../service.ts'
+import type { Workload } from '../workload.ts'
+import type { Offer } from './catalog-index.ts'
+import { selectProtocol } from './select-protocol.ts'
+import { toWorkload } from './to-workload.ts'
+
+type NamedPorts = Parameters<Offer['toPorts']>[0]
+
+/** A `Service` is served by the WorkloadEntries of its namespace that its selector selects; without labels it selects nothing. */
+export const toServiceOffer = ({ metadata, spec }: Configured<ServiceSpec>, domainSuffix: string): Offer => {
+  const { namespace } = metadata
+  const hostname = toServiceHostname(metadata.name, namespace, domainSuffix)
+  const labels = spec.selector ?? {}
+  const clusterIps = [spec.clusterIP ?? 'None', ...(spec.clusterIPs ?? [])].filter((address) => address !== 'None')
+  return {
+    kind: 'Service',
+    metadata,
+    service: {
+      key: toServiceKey(namespace, hostname),
+      namespace,
+      hostname,
+      addresses: [...new Set(clusterIps)],
+      ports: spec.ports.map(({ name = '', port, appProtocol }) => toPort(name, port, appProtocol)),
+      resolution: 'static',
+      location: 'mesh-internal',
+      exportTo: exportToOf(metadata.annotations),
+      source: 'service',
+      labels: metadata.labels ?? {},
+      subjectAltNames: [],
+    },
+    inline: [],
+    selector: Object.keys(labels).length > 0 ? { namespace, labels } : null,
+    toPorts: (named) =>
+      toServedPorts(spec.ports, ({ name = '', port, targetPort }) => {
+        if (typeof targetPort === 'string') return toNumber(named, targetPort)
+        return targetPort ?? toNumber(named, name) ?? port
+      }),
+  }
+}
+
+/**
+ * What a ServiceEntry offers: one service for each of its hosts. With resolution DNS and neither endpoints nor a selector the
+ * host itself is resolved. Istio reference: networking/service-entry.
+ */
+export const toServiceEntryOffers = (object: Configured<ServiceEntrySpec>, localNetwork: NetworkName): readonly Offer[] => {
+  const { metadata, spec } = object
+  const { namespace } = metadata
+  const hostnames = new Set(spec.hosts.map((host) => host.toLowerCase()))
+  const common = {
+    namespace,
+    addresses: spec.addresses ?? [],
+    ports: spec.ports.map(({ name, number, protocol }) => toPort(name, number, protocol)),
+    resolution: resolutions[spec.resolution],
+    location: spec.location === 'MESH_INTERNAL' ? 'mesh-internal' : 'mesh-external',
+    exportTo: spec.exportTo?.length ? spec.exportTo : ['*'],
+    source: 'service-entry',
+    labels: metadata.labels ?? {},
+    subjectAltNames: spec.subjectAltNames ?? [],
+  } satisfies Omit<Service, 'key' | 'hostname'>
+  return [...hostnames].map((hostname) => ({
+    kind: 'ServiceEntry',
+    metadata,
+    service: { ...common, key: toServiceKey(namespace, hostname), hostname },
+    inline: toInlineWorkloads(object, hostname, localNetwork),
+    selector: spec.workloadSelector ? { namespace, labels: spec.workloadSelector.labels ?? {} } : null,
+    toPorts: (named) => toServedPorts(spec.ports, ({ name, number, targetPort }) => toNumber(named, name) ?? targetPort ?? number),
+  }))
+}
+
+const resolutions: Readonly<Record<ServiceEntrySpec['resolution'], Service['resolution']>> = {
+  NONE: 'none',
+  STATIC: 'static',
+  DNS: 'dns',
+  DNS_ROUND_ROBIN: 'dns-round-robin',
+}
+
+const toPort = (name: string, number: number, explicit: string | undefined): ServicePort => ({
+  name,
+  number,
+  protocol: selectProtocol({ explicit, name, number }),
+})
+
+const toServedPorts = <Port extends { readonly name?: string | undefined }>(
+  ports: readonly Port[],
+  toNumberAt: (port: Port) => number | undefined,
+): Endpoint['ports'] =>
+  Object.fromEntries(
+    ports.flatMap((port): [string, number][] => {
+      const number = toNumberAt(port)
+      return number === undefined ? [] : [[port.name ?? '', number]]
+    }),
+  )
+
+const toNumber = (named: NamedPorts, name: string): number | undefined => (Object.hasOwn(named, name) ? named[name] : undefined)
+
+const toInlineWorkloads = ({ apiVersion, kind, metadata, spec }: Configured<ServiceEntrySpec>, hostname: string, localNetwork: NetworkName): readonly Workload[] => {
+  const isByDns = spec.resolution === 'DNS' || spec.resolution === 'DNS_ROUND_ROBIN'
+  const isTheHost = isByDns && !spec.endpoints?.length && !spec.workloadSelector
+  const endpoints = isTheHost ? [{ address: hostname }] : (spec.endpoints ?? [])
+  const seen = new Map<string, number>()
+  return endpoints.map((endpoint) => {
+    const count = (seen.get(endpoint.address) ?? 0) + 1
+    seen.set(endpoint.address, count)
+    // The same address may stand there several times, with different ports.
+    const name = `${metadata.name}/${endpoint.address}${count > 1 ? `#${count}` : ''}`
+    return toWorkload({ apiVersion, kind, metadata: { namespace: metadata.namespace, name }, spec: endpoint }, localNetwork)
+  })
+}

@@ -1,0 +1,53 @@
+import type { DestinationRuleSpec } from './kinds/destination-rule.ts'
+import { compareText } from './merge/compare-text.ts'
+import type { NetworkName } from './names.ts'
+import type { CatalogEntry, CatalogSummary, Endpoint, EndpointGroup } from './service.ts'
+import { isShared } from './visibility.ts'
+
+/**
+ * One service of one cluster as clusters on other networks need it: its healthy mutual-TLS endpoints on the cluster's network (what
+ * its gateways can reach), those alike put into one group. `labelKeys` are the labels that somebody tells endpoints apart by
+ * (`subsetLabelKeys`). Null when nothing remains, or when the service may not be known outside its cluster.
+ */
+export const summariseCatalog = (
+  entry: CatalogEntry,
+  labelKeys: ReadonlySet<string>,
+  network: NetworkName,
+): CatalogSummary | null => {
+  if (!isShared(entry.service)) return null
+  const alike = new Map<string, [Endpoint, ...Endpoint[]]>()
+  for (const endpoint of entry.endpoints) {
+    if (endpoint.health !== 'healthy' || endpoint.tls !== 'mutual' || endpoint.network !== network) continue
+    const likeness = JSON.stringify([endpoint.locality, toPortNames(endpoint), toPickedLabels(endpoint, labelKeys)])
+    const others = alike.get(likeness)
+    if (others) others.push(endpoint)
+    else alike.set(likeness, [endpoint])
+  }
+  if (alike.size === 0) return null
+  const groups = [...alike.entries()]
+    .toSorted(([left], [right]) => compareText(left, right))
+    .map(([, endpoints]) => toGroup(endpoints, labelKeys))
+  return { service: entry.service, groups }
+}
+
+/** The labels that the DestinationRules for a host tell its endpoints apart by. */
+export const subsetLabelKeys = (rules: Iterable<DestinationRuleSpec>): ReadonlySet<string> =>
+  new Set([...rules].flatMap((rule) => rule.subsets ?? []).flatMap((subset) => Object.keys(subset.labels ?? {})))
+
+const toGroup = (endpoints: readonly [Endpoint, ...Endpoint[]], labelKeys: ReadonlySet<string>): EndpointGroup => {
+  const [first] = endpoints
+  return {
+    locality: first.locality,
+    ports: toPortNames(first),
+    labels: Object.fromEntries(toPickedLabels(first, labelKeys)),
+    weight: endpoints.reduce((sum, endpoint) => sum + endpoint.weight, 0),
+    serviceAccounts: [...new Set(endpoints.flatMap((endpoint) => endpoint.serviceAccount ?? []))].toSorted(),
+  }
+}
+
+const toPortNames = (endpoint: Endpoint): string[] => Object.keys(endpoint.ports).toSorted()
+
+const toPickedLabels = (endpoint: Endpoint, labelKeys: ReadonlySet<string>): [string, string][] =>
+  Object.entries(endpoint.labels)
+    .filter(([key]) => labelKeys.has(key))
+    .toSorted(([left], [right]) => compareText(left, right))
