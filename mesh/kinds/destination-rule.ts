@@ -20,7 +20,8 @@ export const destinationRuleSpec = message({
   host: hostPattern,
   subsets: checked(z.array(subset), ({ value, report }) => {
     for (const [index, { name }] of value.entries()) {
-      if (value.findIndex((other) => other.name === name) < index) report(`there is a subset "${name}" already`, [index, 'name'])
+      if (value.findIndex((other) => other.name === name) < index)
+        report(`there is a subset "${name}" already`, [index, 'name'])
     }
   }).optional(),
   trafficPolicy: trafficPolicy.optional(),

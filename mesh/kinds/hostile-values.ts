@@ -14,7 +14,12 @@ const textFault = (text: string): string | undefined => {
  */
 export const findHostileValue = (value: unknown, budget: number): FoundProblem | undefined => {
   let visited = 0
-  const problem = (path: readonly PropertyKey[], code: FoundProblem['code'], message: string): FoundProblem => ({ code, severity: 'error', path, message })
+  const problem = (path: readonly PropertyKey[], code: FoundProblem['code'], message: string): FoundProblem => ({
+    code,
+    severity: 'error',
+    path,
+    message,
+  })
 
   const visit = (at: unknown, path: readonly PropertyKey[]): FoundProblem | undefined => {
     visited += 1

@@ -4,7 +4,11 @@ import type { Problem, ProblemCode } from '../problem.ts'
 import { exportToFaults } from './schema/export-to.ts'
 
 /** Reports a problem of the object under check; `path` is from the object's root, such as ['spec', 'hosts', 0]. */
-export type Report = (path: readonly PropertyKey[], message: string, options?: { readonly code?: ProblemCode; readonly severity?: Problem['severity'] }) => void
+export type Report = (
+  path: readonly PropertyKey[],
+  message: string,
+  options?: { readonly code?: ProblemCode; readonly severity?: Problem['severity'] },
+) => void
 
 /** One kind of configuration object: what people may write, and what of it Atoll understands. */
 export interface KindDefinition<Spec = unknown> {
@@ -24,7 +28,11 @@ export interface KindDefinition<Spec = unknown> {
 export const toApiVersion = (definition: KindDefinition, version: string): string =>
   definition.group === '' ? version : `${definition.group}/${version}`
 
-export const checkExportTo = (object: Configured<{ readonly exportTo?: readonly string[] | undefined }>, report: Report, options?: { readonly none?: boolean }): void => {
+export const checkExportTo = (
+  object: Configured<{ readonly exportTo?: readonly string[] | undefined }>,
+  report: Report,
+  options?: { readonly none?: boolean },
+): void => {
   for (const { index, message } of exportToFaults(object.spec.exportTo ?? [], object.metadata.namespace, options)) {
     report(['spec', 'exportTo', index], message)
   }

@@ -9,10 +9,21 @@ import { virtualService } from './virtual-service.ts'
 import { workloadEntry } from './workload-entry.ts'
 
 /** Every kind of configuration that Atoll takes, in the order of docs/support.md. */
-export const kinds: readonly KindDefinition[] = [virtualService, destinationRule, serviceEntry, workloadEntry, sidecar, service]
+export const kinds: readonly KindDefinition[] = [
+  virtualService,
+  destinationRule,
+  serviceEntry,
+  workloadEntry,
+  sidecar,
+  service,
+]
 
 export const findKind = (apiVersion: string, kind: string): KindDefinition | undefined =>
-  kinds.find((definition) => definition.kind === kind && definition.versions.some((version) => toApiVersion(definition, version) === apiVersion))
+  kinds.find(
+    (definition) =>
+      definition.kind === kind &&
+      definition.versions.some((version) => toApiVersion(definition, version) === apiVersion),
+  )
 
 /** By what people type: "VirtualService", "virtualservices", "virtualservice". */
 export const findKindByName = (name: string): KindDefinition | undefined => {
@@ -21,10 +32,13 @@ export const findKindByName = (name: string): KindDefinition | undefined => {
 }
 
 /** Why `findKind` finds nothing, for a person. */
-export const unknownKindMessage = (apiVersion: string, kind: string): string => {
+export const unknownKindMessage = (kind: string): string => {
   const sameName = kinds.find((definition) => definition.kind === kind)
-  if (sameName) return `${kind} is taken as ${sameName.versions.map((version) => toApiVersion(sameName, version)).join(', ')}`
+  if (sameName)
+    return `${kind} is taken as ${sameName.versions.map((version) => toApiVersion(sameName, version)).join(', ')}`
   const names = kinds.map((definition) => definition.kind)
   const meant = closestName(kind, names)
-  return meant === undefined ? `there is no such kind: there are ${names.join(', ')}` : `there is no such kind: did you mean ${meant}?`
+  return meant === undefined
+    ? `there is no such kind: there are ${names.join(', ')}`
+    : `there is no such kind: did you mean ${meant}?`
 }

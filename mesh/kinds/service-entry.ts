@@ -1,7 +1,14 @@
 import { z } from 'zod'
 import { checkExportTo, istioNetworking } from './kind-definition.ts'
 import type { KindDefinition } from './kind-definition.ts'
-import { hostPattern, ipAddressOrCidr, isIpAddress, isPartialWildcard, isUnixAddress, isWildcard } from './schema/host-names.ts'
+import {
+  hostPattern,
+  ipAddressOrCidr,
+  isIpAddress,
+  isPartialWildcard,
+  isUnixAddress,
+  isWildcard,
+} from './schema/host-names.ts'
 import { workloadSelector } from './schema/labels.ts'
 import { checked, choice, message, optionalText } from './schema/message.ts'
 import { isStreamProtocol, optionalPortNumber, portName, portNumber, protocolName } from './schema/ports.ts'
@@ -56,10 +63,13 @@ const checkEndpoints = (spec: ServiceEntrySpec, report: FieldReport): void => {
     if (spec.resolution === 'STATIC' && !unix && !isIpAddress(endpoint.address)) {
       report('must be an IP address or unix:///path with resolution STATIC', ['endpoints', index, 'address'])
     }
-    if (spec.resolution !== 'STATIC' && unix) report('a Unix domain socket needs resolution STATIC', ['endpoints', index, 'address'])
-    if (unix && spec.ports.length !== 1) report('a Unix domain socket needs exactly one port in spec.ports', ['endpoints', index, 'address'])
+    if (spec.resolution !== 'STATIC' && unix)
+      report('a Unix domain socket needs resolution STATIC', ['endpoints', index, 'address'])
+    if (unix && spec.ports.length !== 1)
+      report('a Unix domain socket needs exactly one port in spec.ports', ['endpoints', index, 'address'])
     for (const name of Object.keys(endpoint.ports ?? {})) {
-      if (!portNames.includes(name)) report('is not the name of a port in spec.ports', ['endpoints', index, 'ports', name])
+      if (!portNames.includes(name))
+        report('is not the name of a port in spec.ports', ['endpoints', index, 'ports', name])
     }
   }
 }
@@ -68,8 +78,10 @@ const checkResolution = (spec: ServiceEntrySpec, report: FieldReport): void => {
   const endpointCount = spec.endpoints?.length ?? 0
   const byDns = spec.resolution === 'DNS' || spec.resolution === 'DNS_ROUND_ROBIN'
   if (spec.resolution === 'NONE' && endpointCount > 0) report('are not possible with resolution NONE', ['endpoints'])
-  if (spec.resolution === 'DNS_ROUND_ROBIN' && endpointCount > 1) report('takes one at most with resolution DNS_ROUND_ROBIN', ['endpoints'])
-  if (byDns && spec.addresses?.some((address) => address.includes('/'))) report('CIDR blocks need resolution NONE or STATIC', ['addresses'])
+  if (spec.resolution === 'DNS_ROUND_ROBIN' && endpointCount > 1)
+    report('takes one at most with resolution DNS_ROUND_ROBIN', ['endpoints'])
+  if (byDns && spec.addresses?.some((address) => address.includes('/')))
+    report('CIDR blocks need resolution NONE or STATIC', ['addresses'])
   const wildcard = spec.hosts.findIndex(isWildcard)
   if (byDns && endpointCount === 0 && spec.workloadSelector === undefined && wildcard !== -1) {
     report('a wildcard can not be resolved: name endpoints', ['hosts', wildcard])
@@ -96,7 +108,10 @@ export const serviceEntry: KindDefinition<ServiceEntrySpec> = {
   check(object, report) {
     checkExportTo(object, report, { none: true })
     for (const [index, host] of object.spec.hosts.entries()) {
-      if (isPartialWildcard(host)) report(['spec', 'hosts', index], 'a wildcard stands for a whole label: "*.example.org"', { severity: 'warning' })
+      if (isPartialWildcard(host))
+        report(['spec', 'hosts', index], 'a wildcard stands for a whole label: "*.example.org"', {
+          severity: 'warning',
+        })
     }
     const selector = object.spec.workloadSelector
     if (selector && object.spec.resolution === 'NONE') {

@@ -10,7 +10,9 @@ import { portNumber } from './schema/ports.ts'
 export const exportToAnnotation = 'networking.istio.io/exportTo'
 
 /** IANA service name (RFC 6335): the name of a port of a container, which a WorkloadEntry's `ports` maps to a number. */
-const namedPort = z.string().regex(/^(?=.{1,15}$)(?=.*[a-z])[a-z0-9](?:-?[a-z0-9])*$/, 'must be a port number or the name of a port')
+const namedPort = z
+  .string()
+  .regex(/^(?=.{1,15}$)(?=.*[a-z])[a-z0-9](?:-?[a-z0-9])*$/, 'must be a port number or the name of a port')
 
 const lowerCaseLabel = z.string().regex(/^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a DNS label in lower case')
 
@@ -30,7 +32,8 @@ const ports = checked(z.array(servicePort), ({ value, report }) => {
     const earlier = value.slice(0, index)
     if (earlier.some((other) => other.port === port)) report(`port ${port} is there already`, [index, 'port'])
     if (name === undefined && value.length > 1) report('is required when there are several ports', [index, 'name'])
-    if (name !== undefined && earlier.some((other) => other.name === name)) report(`a port "${name}" is there already`, [index, 'name'])
+    if (name !== undefined && earlier.some((other) => other.name === name))
+      report(`a port "${name}" is there already`, [index, 'name'])
   }
 }).default([])
 
@@ -43,7 +46,9 @@ const virtualAddress = checked(z.string(), ({ value, report }) => {
 export const serviceSpec = message({
   ports,
   selector: labels.optional(),
-  type: choice(['ClusterIP', 'NodePort', 'LoadBalancer'], { ExternalName: 'aliases are not supported: write a ServiceEntry' }).optional(),
+  type: choice(['ClusterIP', 'NodePort', 'LoadBalancer'], {
+    ExternalName: 'aliases are not supported: write a ServiceEntry',
+  }).optional(),
   /** A virtual address that clients may use beside the host name; "None" = there is none. */
   clusterIP: optionalText(virtualAddress),
   clusterIPs: z.array(virtualAddress).max(2).optional(),
@@ -76,11 +81,15 @@ export const service: KindDefinition<ServiceSpec> = {
   plural: 'services',
   schema: serviceSpec,
   check({ metadata, spec }, report) {
-    if (!lowerCaseLabel.safeParse(metadata.name).success) report(['metadata', 'name'], 'must be a DNS label in lower case')
-    for (const { message: fault } of exportToFaults(exportToOf(metadata.annotations), metadata.namespace, { none: true })) {
+    if (!lowerCaseLabel.safeParse(metadata.name).success)
+      report(['metadata', 'name'], 'must be a DNS label in lower case')
+    for (const { message: fault } of exportToFaults(exportToOf(metadata.annotations), metadata.namespace, {
+      none: true,
+    })) {
       report(['metadata', 'annotations', exportToAnnotation], fault)
     }
-    if (spec.ports.length === 0) report(['spec', 'ports'], 'a service without ports can not be called', { severity: 'warning' })
+    if (spec.ports.length === 0)
+      report(['spec', 'ports'], 'a service without ports can not be called', { severity: 'warning' })
     if (Object.keys(spec.selector ?? {}).length === 0) {
       report(['spec', 'selector'], 'without a selector the service has no endpoints', { severity: 'warning' })
     }

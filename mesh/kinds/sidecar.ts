@@ -1,7 +1,14 @@
 import { z } from 'zod'
 import { istioNetworking } from './kind-definition.ts'
 import type { KindDefinition } from './kind-definition.ts'
-import { ipAddressFault, isDnsLabel, isPartialWildcard, isUnixAddress, unixAddressFault, wildcardDomainFault } from './schema/host-names.ts'
+import {
+  ipAddressFault,
+  isDnsLabel,
+  isPartialWildcard,
+  isUnixAddress,
+  unixAddressFault,
+  wildcardDomainFault,
+} from './schema/host-names.ts'
 import { workloadSelector } from './schema/labels.ts'
 import { checked, choice, message, optionalText, unsupported } from './schema/message.ts'
 import { optionalPortNumber, portName, protocolName } from './schema/ports.ts'
@@ -64,7 +71,8 @@ const egressHostFault = (text: string): string | undefined => {
   // A leading "~" takes the hosts out again; "~" alone is no namespace.
   const namespace = text.slice(0, slash).replace(/^~/, '')
   const host = text.slice(slash + 1)
-  if (namespace !== '' && namespace !== '*' && namespace !== '.' && !isDnsLabel(namespace)) return `"${namespace}" is not a namespace`
+  if (namespace !== '' && namespace !== '*' && namespace !== '.' && !isDnsLabel(namespace))
+    return `"${namespace}" is not a namespace`
   if (host !== '*' && !host.includes('.')) return `"${host}" is a short name: write the whole host name`
   const fault = wildcardDomainFault(host)
   if (fault !== undefined) return `"${host}" is not a host name: ${fault}`
@@ -116,13 +124,20 @@ export const sidecarSpec = checked(
   message({
     workloadSelector: workloadSelector.optional(),
     ingress: checked(z.array(ingressListener), ({ value, report }) => {
-      reportRepeated(value.map((each) => each.port.number), (index, port) => report(`port ${port} is listened on already`, [index, 'port', 'number']))
+      reportRepeated(
+        value.map((each) => each.port.number),
+        (index, port) => report(`port ${port} is listened on already`, [index, 'port', 'number']),
+      )
     }).optional(),
     egress: checked(z.array(egressListener), ({ value, report }) => {
       for (const [index, { port }] of value.entries()) {
-        if (port === undefined && index < value.length - 1) report('only the last listener may be without a port', [index])
+        if (port === undefined && index < value.length - 1)
+          report('only the last listener may be without a port', [index])
       }
-      reportRepeated(value.map((each) => each.port?.number), (index, port) => report(`port ${port} is listened on already`, [index, 'port', 'number']))
+      reportRepeated(
+        value.map((each) => each.port?.number),
+        (index, port) => report(`port ${port} is listened on already`, [index, 'port', 'number']),
+      )
       reportRepeated(
         value.map((each) => (each.port !== undefined && each.port.number === undefined ? each.bind : undefined)),
         (index, bind) => report(`${bind} is listened on already`, [index, 'bind']),
@@ -136,7 +151,8 @@ export const sidecarSpec = checked(
   }),
   ({ value, sound, report }) => {
     const listeners = (value.ingress?.length ?? 0) + (value.egress?.length ?? 0)
-    if (sound && listeners === 0 && value.outboundTrafficPolicy === undefined) report('needs ingress, egress or outboundTrafficPolicy')
+    if (sound && listeners === 0 && value.outboundTrafficPolicy === undefined)
+      report('needs ingress, egress or outboundTrafficPolicy')
   },
 )
 export type SidecarSpec = z.output<typeof sidecarSpec>
@@ -153,7 +169,8 @@ export const sidecar: KindDefinition<SidecarSpec> = {
     }
     for (const [index, { hosts }] of (object.spec.egress ?? []).entries()) {
       for (const [place, host] of hosts.entries()) {
-        if (hosts.indexOf(host) < place) report(['spec', 'egress', index, 'hosts', place], `"${host}" is there already`, { severity: 'warning' })
+        if (hosts.indexOf(host) < place)
+          report(['spec', 'egress', index, 'hosts', place], `"${host}" is there already`, { severity: 'warning' })
       }
     }
   },

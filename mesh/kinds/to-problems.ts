@@ -37,7 +37,8 @@ const expectedNames: Readonly<Record<string, string>> = {
 
 const typeFault = (expected: string, input: unknown): string => {
   if (input === undefined) return 'is required'
-  const quoted = expected === 'string' && (typeof input === 'number' || typeof input === 'boolean') ? ': put it in quotes' : ''
+  const quoted =
+    expected === 'string' && (typeof input === 'number' || typeof input === 'boolean') ? ': put it in quotes' : ''
   return `must be ${expectedNames[expected] ?? expected}, not ${typeName(input)}${quoted}`
 }
 

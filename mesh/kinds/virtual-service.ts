@@ -19,8 +19,12 @@ export const virtualServiceSpec = checked(
     exportTo: z.array(z.string()).optional(),
   }),
   ({ value, sound, report }) => {
-    if (sound && (value.http?.length ?? 0) + (value.tcp?.length ?? 0) === 0) report('needs at least one http or tcp route')
-    if (value.hosts.length === 0) report('VirtualServices without hosts, to be delegated to, are not supported', ['hosts'], { problem: 'unsupported' })
+    if (sound && (value.http?.length ?? 0) + (value.tcp?.length ?? 0) === 0)
+      report('needs at least one http or tcp route')
+    if (value.hosts.length === 0)
+      report('VirtualServices without hosts, to be delegated to, are not supported', ['hosts'], {
+        problem: 'unsupported',
+      })
     // Those for gateways alone may name other hosts; they are refused anyway.
     if (value.gateways !== undefined && value.gateways.length > 0 && !value.gateways.includes('mesh')) return
     for (const [index, host] of value.hosts.entries()) {

@@ -15,7 +15,8 @@ const addressFault = (address: string): string | undefined => {
 }
 
 const network = checked(z.string(), ({ value, report }) => {
-  if (!networkName.safeParse(value).success) report('Atoll’s networks are named by DNS labels in lower case', [], { problem: 'unsupported' })
+  if (!networkName.safeParse(value).success)
+    report('Atoll’s networks are named by DNS labels in lower case', [], { problem: 'unsupported' })
 })
 
 /** Istio reference: networking/workload-entry; also the endpoints of a ServiceEntry. */
@@ -25,7 +26,8 @@ export const workloadEntrySpec = checked(
     address: z.string().max(256).default(''),
     /** Port name → number, where it differs from the service's. */
     ports: checked(z.record(z.string(), portNumber), ({ value, report }) => {
-      for (const name of Object.keys(value)) if (!portName.safeParse(name).success) report('is not the name of a port', [name])
+      for (const name of Object.keys(value))
+        if (!portName.safeParse(name).success) report('is not the name of a port', [name])
     }).optional(),
     labels: labels.optional(),
     network: optionalText(network),
@@ -38,12 +40,16 @@ export const workloadEntrySpec = checked(
   ({ value, report }) => {
     if (value.address === '') {
       if (value.network === undefined) report('is required', ['address'])
-      else report('endpoints without an address, behind a network’s gateway, are not supported', ['address'], { problem: 'unsupported' })
+      else
+        report('endpoints without an address, behind a network’s gateway, are not supported', ['address'], {
+          problem: 'unsupported',
+        })
       return
     }
     const fault = addressFault(value.address)
     if (fault !== undefined) report(fault, ['address'])
-    if (isUnixAddress(value.address) && Object.keys(value.ports ?? {}).length > 0) report('a Unix domain socket has no ports', ['ports'])
+    if (isUnixAddress(value.address) && Object.keys(value.ports ?? {}).length > 0)
+      report('a Unix domain socket has no ports', ['ports'])
   },
 )
 export type WorkloadEntrySpec = z.output<typeof workloadEntrySpec>

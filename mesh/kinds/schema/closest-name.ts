@@ -4,9 +4,9 @@ const maxLength = 64
 
 const distance = (left: string, right: string): number => {
   let row = Array.from({ length: right.length + 1 }, (_, index) => index)
-  for (const [i, letter] of [...left].entries()) {
+  for (const [i, letter] of left.split('').entries()) {
     const next = [i + 1]
-    for (const [j, other] of [...right].entries()) {
+    for (const [j, other] of right.split('').entries()) {
       next.push(Math.min((row[j] ?? 0) + (letter === other ? 0 : 1), (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
     }
     row = next
@@ -22,5 +22,7 @@ export const closestName = (name: string, names: readonly string[]): string | un
     .map((candidate) => ({ candidate, distance: distance(plain(name), plain(candidate)) }))
     .toSorted((left, right) => left.distance - right.distance)
   const [best] = ranked
-  return best !== undefined && best.distance <= Math.min(maxDistance, Math.floor(best.candidate.length / 2)) ? best.candidate : undefined
+  return best !== undefined && best.distance <= Math.min(maxDistance, Math.floor(best.candidate.length / 2))
+    ? best.candidate
+    : undefined
 }

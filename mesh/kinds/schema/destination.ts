@@ -21,6 +21,10 @@ export type Destination = z.output<typeof destination>
 /** A share of 100 % or of the sum; alone it may be left out. */
 export const weight = z.int().min(0).max(0x7fff_ffff).optional()
 
-export const checkWeights = (routes: readonly { readonly weight?: number | undefined }[], report: (message: string) => void): void => {
-  if (routes.length > 1 && routes.every((route) => (route.weight ?? 0) === 0)) report('the weights add up to 0: nothing would get traffic')
+export const checkWeights = (
+  routes: readonly { readonly weight?: number | undefined }[],
+  report: (message: string) => void,
+): void => {
+  if (routes.length > 1 && routes.every((route) => (route.weight ?? 0) === 0))
+    report('the weights add up to 0: nothing would get traffic')
 }

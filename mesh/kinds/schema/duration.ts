@@ -4,8 +4,18 @@ import { checked } from './message.ts'
 /** A span of time as Istio writes it: Go's notation, such as `250ms`, `1.5s`, `1h30m`. Read it with `toMilliseconds`. */
 export type Duration = string & z.core.$brand<'Duration'>
 
-const unitMilliseconds: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-const duration = /^\+?(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h)(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))*$/
+const unitMilliseconds: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+}
+const duration =
+  /^\+?(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h)(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))*$/
 const part = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g
 /** google.protobuf.Duration ends at 315,576,000,000 s; nothing here is sensible beyond a year. */
 const maxMilliseconds = 366 * 24 * 3_600_000
@@ -14,7 +24,8 @@ const roundingError = 1e-6
 
 const sum = (text: string): number => {
   let total = 0
-  for (const [, amount, unit] of text.matchAll(part)) total += Number(amount) * (unitMilliseconds[unit ?? ''] ?? Number.NaN)
+  for (const [, amount, unit] of text.matchAll(part))
+    total += Number(amount) * (unitMilliseconds[unit ?? ''] ?? Number.NaN)
   const rounded = Math.round(total)
   return Math.abs(total - rounded) < roundingError ? rounded : total
 }

@@ -10,7 +10,8 @@ export const exportToFaults = (
   return exportTo.flatMap((entry, index) => {
     if (resolved.indexOf(resolved[index] ?? '') < index) return [{ index, message: `"${entry}" is there already` }]
     if (entry === '~' && !options.none) return [{ index, message: '"~" is for ServiceEntries only' }]
-    if (!['.', '*', '~'].includes(entry) && !isDnsLabel(entry)) return [{ index, message: 'must be ".", "*" or a namespace' }]
+    if (!['.', '*', '~'].includes(entry) && !isDnsLabel(entry))
+      return [{ index, message: 'must be ".", "*" or a namespace' }]
     if ((entry === '*' || entry === '~') && exportTo.length > 1) return [{ index, message: `"${entry}" stands alone` }]
     return []
   })

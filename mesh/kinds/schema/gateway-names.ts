@@ -5,7 +5,9 @@ import { checked } from './message.ts'
 const nameFault = (name: string): string | undefined => {
   const slash = name.indexOf('/')
   if (slash === -1) return fqdnFault(name)
-  return isDnsLabel(name.slice(0, slash)) && isDnsLabel(name.slice(slash + 1)) ? undefined : 'reads <namespace>/<gateway>'
+  return isDnsLabel(name.slice(0, slash)) && isDnsLabel(name.slice(slash + 1))
+    ? undefined
+    : 'reads <namespace>/<gateway>'
 }
 
 /** Which gateways a route is for; the reserved "mesh" means the sidecars. */
@@ -13,6 +15,7 @@ export const gatewayNames = checked(z.array(z.string()), ({ value, report }) => 
   for (const [index, name] of value.entries()) {
     const fault = nameFault(name)
     if (fault !== undefined) report(`is not the name of a gateway: ${fault}`, [index])
-    else if (name !== 'mesh') report('only "mesh" (the sidecars) is supported: Gateway objects come later', [index], { problem: 'unsupported' })
+    else if (name !== 'mesh')
+      report('only "mesh" (the sidecars) is supported: Gateway objects come later', [index], { problem: 'unsupported' })
   }
 }).optional()

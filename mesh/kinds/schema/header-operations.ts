@@ -23,12 +23,15 @@ const maxHeaderValue = 16_384
 const headerValueFault = (value: string): string | undefined => {
   if (value.length > maxHeaderValue) return `is longer than ${maxHeaderValue} characters`
   if (!headerValue.test(value)) return 'holds a control character'
-  return value.replaceAll(substitution, '').includes('%') ? 'has a "%" that is neither "%%" nor a substitution such as %REQ(name)%' : undefined
+  return value.replaceAll(substitution, '').includes('%')
+    ? 'has a "%" that is neither "%%" nor a substitution such as %REQ(name)%'
+    : undefined
 }
 
 const nameFault = (name: string, authority: 'allowed' | 'refused'): string | undefined => {
   if (name === '') return 'a header needs a name'
-  if (isAuthorityHeader(name)) return authority === 'allowed' ? undefined : 'the host header can be set in requests only'
+  if (isAuthorityHeader(name))
+    return authority === 'allowed' ? undefined : 'the host header can be set in requests only'
   if (name.startsWith(':')) return 'pseudo headers can not be changed'
   return headerName.test(name) ? undefined : 'is not a header name'
 }

@@ -19,7 +19,8 @@ const domainFault = (domain: string): string | undefined => {
   return bad === undefined ? undefined : `"${bad}" is not a DNS label`
 }
 
-export const isIpAddress = (text: string): boolean => z.ipv4().safeParse(text).success || z.ipv6().safeParse(text).success
+export const isIpAddress = (text: string): boolean =>
+  z.ipv4().safeParse(text).success || z.ipv6().safeParse(text).success
 
 const lengthFault = (domain: string): string | undefined => {
   if (domain === '') return 'must not be empty'
@@ -65,7 +66,8 @@ export const hostPattern = checked(z.string(), ({ value, report }) => {
   if (fault !== undefined) report(`is not a host name: ${fault}`)
 })
 
-export const ipAddressFault = (text: string): string | undefined => (isIpAddress(text) ? undefined : 'must be an IP address')
+export const ipAddressFault = (text: string): string | undefined =>
+  isIpAddress(text) ? undefined : 'must be an IP address'
 
 export const ipAddressOrCidr = checked(z.string(), ({ value, report }) => {
   if (!isIpAddress(value) && !z.cidrv4().safeParse(value).success && !z.cidrv6().safeParse(value).success) {
@@ -80,5 +82,7 @@ export const isUnixAddress = (address: string): boolean => address.startsWith(un
 export const unixAddressFault = (address: string): string | undefined => {
   const path = address.slice(unixPrefix.length)
   if (path.startsWith('@')) return undefined
-  return path.startsWith('/') && !path.endsWith('/') ? undefined : 'a Unix domain socket reads unix:///absolute/path or unix://@name'
+  return path.startsWith('/') && !path.endsWith('/')
+    ? undefined
+    : 'a Unix domain socket reads unix:///absolute/path or unix://@name'
 }

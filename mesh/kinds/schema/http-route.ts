@@ -46,7 +46,8 @@ export type HttpRouteDestination = z.output<typeof httpRouteDestination>
 const redirectCodes: readonly number[] = [301, 302, 303, 307, 308]
 
 const redirectCode = checked(z.int().min(300).max(399), ({ value, report }) => {
-  if (!redirectCodes.includes(value)) report(`Envoy redirects with ${redirectCodes.join(', ')} only`, [], { problem: 'unsupported' })
+  if (!redirectCodes.includes(value))
+    report(`Envoy redirects with ${redirectCodes.join(', ')} only`, [], { problem: 'unsupported' })
 })
 
 const redirect = checked(
@@ -92,16 +93,30 @@ const rewrite = checked(
     uriRegexRewrite: message({ match: regularExpression, rewrite: z.string().min(1, 'must not be empty') }).optional(),
   }),
   ({ value, report }) => {
-    if (setFields(value, ['uri', 'authority', 'uriRegexRewrite']).length === 0) report('needs a uri, uriRegexRewrite or authority')
+    if (setFields(value, ['uri', 'authority', 'uriRegexRewrite']).length === 0)
+      report('needs a uri, uriRegexRewrite or authority')
     if (value.uri !== undefined && value.uriRegexRewrite !== undefined) report('takes only one of uri, uriRegexRewrite')
   },
 )
 
 /** What Envoy's x-envoy-retry-on and x-envoy-retry-grpc-on take; a status code stands for itself. */
 const retryConditions: readonly string[] = [
-  '5xx', 'gateway-error', 'reset', 'reset-before-request', 'connect-failure', 'retriable-4xx', 'refused-stream',
-  'retriable-status-codes', 'retriable-headers', 'envoy-ratelimited', 'http3-post-connect-failure',
-  'cancelled', 'deadline-exceeded', 'internal', 'resource-exhausted', 'unavailable',
+  '5xx',
+  'gateway-error',
+  'reset',
+  'reset-before-request',
+  'connect-failure',
+  'retriable-4xx',
+  'refused-stream',
+  'retriable-status-codes',
+  'retriable-headers',
+  'envoy-ratelimited',
+  'http3-post-connect-failure',
+  'cancelled',
+  'deadline-exceeded',
+  'internal',
+  'resource-exhausted',
+  'unavailable',
 ]
 
 const retries = checked(
@@ -162,10 +177,17 @@ export const httpRoute = checked(
     if (value.rewrite && (value.redirect || value.directResponse)) report('only a route can be rewritten', ['rewrite'])
     checkWeights(value.route ?? [], (fault) => report(fault, ['route']))
 
-    const setsAuthority = [...Object.keys(value.headers?.request?.set ?? {}), ...Object.keys(value.headers?.request?.add ?? {})].filter(isAuthorityHeader)
-    if (setsAuthority.length + (value.rewrite?.authority === undefined ? 0 : 1) > 1) report('sets the authority more than once')
+    const setsAuthority = [
+      ...Object.keys(value.headers?.request?.set ?? {}),
+      ...Object.keys(value.headers?.request?.add ?? {}),
+    ].filter(isAuthorityHeader)
+    if (setsAuthority.length + (value.rewrite?.authority === undefined ? 0 : 1) > 1)
+      report('sets the authority more than once')
 
-    if (value.redirect?.prefixRewrite !== undefined && value.match?.some((match) => match.uri && match.uri.prefix === undefined)) {
+    if (
+      value.redirect?.prefixRewrite !== undefined &&
+      value.match?.some((match) => match.uri && match.uri.prefix === undefined)
+    ) {
       report('needs every match on the uri to be a prefix', ['redirect', 'prefixRewrite'])
     }
   },

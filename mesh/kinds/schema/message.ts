@@ -46,7 +46,14 @@ export const checked = <S extends z.ZodType>(schema: S, check: (on: Checked<z.ou
       value: context.value,
       sound: context.issues.length === 0,
       report: (message, path = [], params) =>
-        context.issues.push({ code: 'custom', input: context.value, message, path: [...path], continue: true, ...(params && { params: { ...params } }) }),
+        context.issues.push({
+          code: 'custom',
+          input: context.value,
+          message,
+          path: [...path],
+          continue: true,
+          ...(params && { params: { ...params } }),
+        }),
     })
   })
 
@@ -61,7 +68,9 @@ const withoutNulls = (value: unknown): unknown =>
 
 /** A protobuf message: every field that it has; others are reported. */
 export const message = <Shape extends z.ZodRawShape>(shape: Shape) => {
-  const known: z.ZodType<z.output<z.ZodObject<Shape, z.core.$strip>>> = z.object(shape).catchall(unknownField(Object.keys(shape)))
+  const known: z.ZodType<z.output<z.ZodObject<Shape, z.core.$strip>>> = z
+    .object(shape)
+    .catchall(unknownField(Object.keys(shape)))
   return z.preprocess(withoutNulls, known)
 }
 
@@ -79,10 +88,17 @@ export const unsupported = (refused: string) =>
     .register(fieldNotes, { refused })
 
 /** A field that means something only where Atoll does not look: for nodes and load balancers of Kubernetes. */
-export const withoutEffect = z.unknown().transform((): undefined => undefined).optional().register(fieldNotes, { withoutEffect: true })
+export const withoutEffect = z
+  .unknown()
+  .transform((): undefined => undefined)
+  .optional()
+  .register(fieldNotes, { withoutEffect: true })
 
 /** An enum; `refused` holds upstream's other values with the reason. */
-export const choice = <const Value extends string | number>(values: readonly Value[], refused: Readonly<Record<string, string>> = {}) =>
+export const choice = <const Value extends string | number>(
+  values: readonly Value[],
+  refused: Readonly<Record<string, string>> = {},
+) =>
   z
     .unknown()
     .transform((input, context): Value => {
@@ -90,7 +106,12 @@ export const choice = <const Value extends string | number>(values: readonly Val
       if (found !== undefined) return found
       const reason = typeof input === 'string' && Object.hasOwn(refused, input) ? refused[input] : undefined
       const params: IssueParams = reason === undefined ? { known: values.map(String) } : { problem: 'unsupported' }
-      context.issues.push({ code: 'custom', input, message: reason ?? `must be one of ${values.join(', ')}`, params: { ...params } })
+      context.issues.push({
+        code: 'custom',
+        input,
+        message: reason ?? `must be one of ${values.join(', ')}`,
+        params: { ...params },
+      })
       return z.NEVER
     })
     .register(fieldNotes, { values: values.map(String), refusedValues: refused })
@@ -100,5 +121,7 @@ export const optionalText = <S extends z.ZodType>(schema: S) =>
   z.preprocess((value) => (value === '' ? undefined : value), schema.optional()).optional()
 
 /** The fields of `value` that are set, of these. */
-export const setFields = <T extends object>(value: T, fields: readonly (keyof T & string)[]): readonly (keyof T & string)[] =>
-  fields.filter((field) => value[field] !== undefined)
+export const setFields = <T extends object>(
+  value: T,
+  fields: readonly (keyof T & string)[],
+): readonly (keyof T & string)[] => fields.filter((field) => value[field] !== undefined)

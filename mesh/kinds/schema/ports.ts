@@ -5,7 +5,9 @@ import { checked, message } from './message.ts'
 export const portNumber = z.int().min(1).max(65_535)
 
 /** A port number where 0 is unset (a protobuf uint32). */
-export const optionalPortNumber = z.preprocess((value) => (value === 0 ? undefined : value), portNumber.optional()).optional()
+export const optionalPortNumber = z
+  .preprocess((value) => (value === 0 ? undefined : value), portNumber.optional())
+  .optional()
 
 export const portName = checked(z.string(), ({ value, report }) => {
   if (!isDnsLabel(value)) report('must be a DNS label: at most 63 letters, digits and "-"')
@@ -14,7 +16,20 @@ export const portName = checked(z.string(), ({ value, report }) => {
 /** networking.istio.io PortSelector. */
 export const portSelector = message({ number: portNumber })
 
-const knownProtocols = ['tcp', 'udp', 'grpc', 'grpc-web', 'http', 'http_proxy', 'http2', 'https', 'tls', 'mongo', 'redis', 'mysql']
+const knownProtocols = [
+  'tcp',
+  'udp',
+  'grpc',
+  'grpc-web',
+  'http',
+  'http_proxy',
+  'http2',
+  'https',
+  'tls',
+  'mongo',
+  'redis',
+  'mysql',
+]
 
 /** A protocol's name in any case, as in Istio's "Protocol Selection"; absent = sniffed. */
 export const protocolName = checked(z.string(), ({ value, report }) => {

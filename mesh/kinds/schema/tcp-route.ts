@@ -19,6 +19,8 @@ const tcpRouteDestination = message({ destination, weight })
 /** networking.istio.io TCPRoute. */
 export const tcpRoute = message({
   match: z.array(tcpMatch).optional(),
-  route: checked(z.array(tcpRouteDestination).min(1, 'needs a destination'), ({ value, report }) => checkWeights(value, report)),
+  route: checked(z.array(tcpRouteDestination).min(1, 'needs a destination'), ({ value, report }) =>
+    checkWeights(value, report),
+  ),
 })
 export type TcpRoute = z.output<typeof tcpRoute>

@@ -33,9 +33,15 @@ const consistentHash = checked(
     httpQueryParameterName: z.string().min(1, 'must not be empty').optional(),
     ringHash: message({ minimumRingSize: ringSize }).optional(),
     maglev: message({
-      tableSize: checked(z.int().min(2).max(maxTableSize - 1), ({ value, report }) => {
-        if (!isPrime(value)) report('must be a prime number')
-      }),
+      tableSize: checked(
+        z
+          .int()
+          .min(2)
+          .max(maxTableSize - 1),
+        ({ value, report }) => {
+          if (!isPrime(value)) report('must be a prime number')
+        },
+      ),
     }).optional(),
     /** The old place of ringHash.minimumRingSize. */
     minimumRingSize: ringSize,
