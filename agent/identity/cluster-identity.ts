@@ -1,0 +1,149 @@
+import type { experimental } from '@grpc/grpc-js'
+import type { WorkloadIdentity } from '#mesh/identity.ts'
+import type { ClusterName, TrustDomain } from '#mesh/names.ts'
+import type { TrustState } from '#mesh/trust.ts'
+import type { ResourceSet } from '#xds/resource-set.ts'
+import { Intermediate, type IntermediateOptions } from './intermediate.ts'
+import { toAgentNames } from './issue-leaf.ts'
+import { ServerCertificate } from './server-certificate.ts'
+import { TrustBundle, type UntrustedIntermediate } from './trust-bundle.ts'
+import { parseCertificates, verifyIntermediate } from './verify-intermediate.ts'
+import { WorkloadIdentities } from './workload-identities.ts'
+
+export interface ClusterIdentityOptions
+  extends Pick<IntermediateOptions, 'cluster' | 'material' | 'clock' | 'random' | 'log' | 'requestCertificate' | 'keep'> {
+  readonly trustDomain: TrustDomain
+  /** The roots of the time of joining: what a new intermediate is verified against until the plane's trust state is here. */
+  readonly rootsPem: readonly string[]
+  /** Secrets have changed by themselves (renewal, expiry): push them. */
+  readonly onSecretsChange: () => void
+}
+
+/** For /metrics and /readyz. Times are milliseconds since the epoch. */
+export interface IdentityStatus {
+  readonly intermediate: {
+    readonly notAfter: number
+    readonly renewAt: number
+    readonly state: Intermediate['state']
+  }
+  readonly leaves: number
+  /** Of the leaf that runs out first; null = there is none. */
+  readonly earliestLeafNotAfter: number | null
+  readonly serverNotAfter: number | null
+  readonly trusted: readonly ClusterName[]
+  readonly untrusted: readonly UntrustedIntermediate[]
+  readonly withoutLeaf: readonly { readonly spiffeId: string; readonly problem: string }[]
+}
+
+const maintenanceMilliseconds = 30_000
+const verificationMilliseconds = 60 * 60_000
+
+/**
+ * A cluster's part in the mesh's trust: its intermediate, the leaves of its workloads, the certificate of its agent, and what its
+ * proxies trust. All of it works without the plane until the intermediate runs out.
+ */
+export class ClusterIdentity {
+  readonly #options: ClusterIdentityOptions
+  readonly #intermediate: Intermediate
+  readonly #workloads: WorkloadIdentities
+  readonly #server: ServerCertificate
+  readonly #trust: TrustBundle
+  #roots: readonly string[]
+  #verifiedAt = 0
+  #cancelMaintenance = (): void => {}
+  #isStopped = false
+
+  private constructor(options: ClusterIdentityOptions) {
+    this.#options = options
+    this.#roots = options.rootsPem
+    const { cluster, trustDomain, clock, log, random } = options
+    this.#trust = new TrustBundle(trustDomain, () => clock.now(), log)
+    this.#intermediate = new Intermediate({
+      ...options,
+      verify: (pem) => verifyIntermediate(pem, cluster, { trustDomain, roots: parseCertificates(this.#roots) }, clock.now()),
+      isTrusted: (certificate) => this.#trust.trusted.some((trusted) => trusted.certificate.equal(certificate)),
+    })
+    const issuer = () => this.#intermediate.issuer
+    this.#workloads = new WorkloadIdentities({ cluster, trustDomain, clock, random, log, issuer })
+    this.#server = new ServerCertificate({ names: toAgentNames(cluster, trustDomain), clock, random, issuer })
+  }
+
+  /** Ready to serve; renewal goes on until `stop`. */
+  static async start(options: ClusterIdentityOptions): Promise<ClusterIdentity> {
+    const identity = new ClusterIdentity(options)
+    await identity.#server.renewIfDue()
+    identity.#scheduleMaintenance()
+    return identity
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#cancelMaintenance()
+  }
+
+  /** The xDS server's certificate. */
+  get serverCertificate(): experimental.CertificateProvider {
+    return this.#server
+  }
+
+  /**
+   * Takes what the plane says of trust. Resolves when the secrets say so too: only then may a new trust epoch be compiled, or the
+   * connections that it closes would be made again under the old trust.
+   */
+  async updateTrust(trust: TrustState): Promise<void> {
+    this.#roots = trust.roots
+    this.#verifiedAt = this.#options.clock.now()
+    await this.#trust.update(trust)
+  }
+
+  /** The secrets that a proxy of this account may have. Matched by one `detach`. */
+  async attach(identity: WorkloadIdentity): Promise<readonly ResourceSet[]> {
+    return [await this.#workloads.acquire(identity), this.#trust.set]
+  }
+
+  detach(identity: WorkloadIdentity): void {
+    this.#workloads.release(identity)
+  }
+
+  status(): IdentityStatus {
+    const { leaves, problems } = this.#workloads
+    return {
+      intermediate: {
+        notAfter: this.#intermediate.notAfter,
+        renewAt: this.#intermediate.renewAt,
+        state: this.#intermediate.state,
+      },
+      leaves: leaves.length,
+      earliestLeafNotAfter: leaves.length > 0 ? Math.min(...leaves.map(({ notAfter }) => notAfter)) : null,
+      serverNotAfter: this.#server.leaf?.notAfter ?? null,
+      trusted: this.#trust.trusted.map(({ cluster }) => cluster),
+      untrusted: this.#trust.untrusted,
+      withoutLeaf: problems,
+    }
+  }
+
+  /** Does what time demands. It runs by itself; tests call it after they moved the clock. */
+  async maintain(): Promise<void> {
+    await this.#intermediate.maintain()
+    await this.#server.renewIfDue()
+    const haveLeavesChanged = await this.#workloads.renewDue()
+    const hasTrustChanged = await this.#verifyAgain()
+    if (haveLeavesChanged || hasTrustChanged) this.#options.onSecretsChange()
+  }
+
+  async #verifyAgain(): Promise<boolean> {
+    const now = this.#options.clock.now()
+    if (now < this.#verifiedAt + verificationMilliseconds) return false
+    this.#verifiedAt = now
+    return this.#trust.verify()
+  }
+
+  #scheduleMaintenance(): void {
+    if (this.#isStopped) return
+    this.#cancelMaintenance = this.#options.clock.after(maintenanceMilliseconds, () => {
+      void this.maintain()
+        .catch((error: unknown) => this.#options.log.error({ err: error }, 'could not maintain certificates'))
+        .finally(() => this.#scheduleMaintenance())
+    })
+  }
+}

@@ -1,0 +1,130 @@
+import type { webcrypto } from 'node:crypto'
+import type { Clock } from '#agent/clock.ts'
+import type { Log } from '#agent/log.ts'
+import type { ClusterName } from '#mesh/names.ts'
+import type { Result } from '#mesh/result.ts'
+import { X509Certificate } from '@peculiar/x509'
+import { generateKeyPair } from './certificate-key.ts'
+import { createIntermediateCsr } from './create-intermediate-csr.ts'
+import type { LeafIssuer } from './issue-leaf.ts'
+import { toRenewalTime } from './renewal-time.ts'
+
+/** A cluster's intermediate as it is kept on disk. */
+export interface IntermediateMaterial {
+  readonly certificatePem: string
+  readonly privateKey: webcrypto.CryptoKey
+}
+
+export interface IntermediateOptions {
+  readonly cluster: ClusterName
+  readonly material: IntermediateMaterial
+  readonly clock: Clock
+  /** 0 to 1, 1 excluded. */
+  readonly random: () => number
+  readonly log: Log
+  /** Asks the plane to sign; answers the certificate in PEM. Rejects when the plane is away or refuses. */
+  readonly requestCertificate: (csrPem: string) => Promise<string>
+  /** Verifies a certificate that came as an answer. */
+  readonly verify: (certificatePem: string) => Promise<Result<X509Certificate, string>>
+  /** Keeps a new intermediate on disk. It is used only after that. */
+  readonly keep: (material: IntermediateMaterial) => Promise<void>
+  /** Whether proxies here trust this certificate already. */
+  readonly isTrusted: (certificate: X509Certificate) => boolean
+}
+
+const minuteMilliseconds = 60_000
+const retryMilliseconds = 2 * minuteMilliseconds
+/** How long the proxies of the other clusters have to hear of a new intermediate before leaves come from it. */
+const settlingMilliseconds = 5 * minuteMilliseconds
+/** The plane tells of an intermediate when it signs it; who does not hear of it in this time is cut off, and the others are not. */
+const longestSettlingMilliseconds = 60 * minuteMilliseconds
+
+/** Of an intermediate's life; it is renewed at half. */
+const overdueShare = 0.65
+
+interface Incoming {
+  readonly issuer: LeafIssuer
+  readonly receivedAt: number
+  trustedSince: number | undefined
+}
+
+/** The cluster's certificate authority: which intermediate signs now, and its renewal at half of its life. */
+export class Intermediate {
+  readonly #options: IntermediateOptions
+  #current: LeafIssuer
+  #incoming: Incoming | undefined
+  #renewAt: number
+
+  constructor(options: IntermediateOptions) {
+    this.#options = options
+    const { certificatePem, privateKey } = options.material
+    this.#current = { certificate: new X509Certificate(certificatePem), privateKey }
+    this.#renewAt = this.#toRenewAt(this.#current)
+  }
+
+  /** Who signs leaves now; undefined when its time is over. */
+  get issuer(): LeafIssuer | undefined {
+    const { notBefore, notAfter } = this.#current.certificate
+    const now = this.#options.clock.now()
+    return notBefore.getTime() <= now && now < notAfter.getTime() ? this.#current : undefined
+  }
+
+  /** `overdue`: it should have a successor by now. `expired`: nothing can be signed. */
+  get state(): 'valid' | 'overdue' | 'expired' {
+    if (!this.issuer) return 'expired'
+    const { notBefore, notAfter } = this.#current.certificate
+    const spent = (this.#options.clock.now() - notBefore.getTime()) / (notAfter.getTime() - notBefore.getTime())
+    return spent < overdueShare || this.#incoming ? 'valid' : 'overdue'
+  }
+
+  get notAfter(): number {
+    return this.#current.certificate.notAfter.getTime()
+  }
+
+  get renewAt(): number {
+    return this.#renewAt
+  }
+
+  /** Does what is due: asks for a successor, or lets it take over. */
+  async maintain(): Promise<void> {
+    if (this.#incoming) this.#activate(this.#incoming)
+    else if (this.#options.clock.now() >= this.#renewAt) await this.#renew()
+  }
+
+  async #renew(): Promise<void> {
+    const { clock, cluster, keep, log, requestCertificate, verify } = this.#options
+    this.#renewAt = clock.now() + retryMilliseconds
+    try {
+      const keys = await generateKeyPair(true)
+      const certificatePem = await requestCertificate(await createIntermediateCsr(keys, cluster))
+      const verdict = await verify(certificatePem)
+      if (!verdict.ok) throw new Error(`the plane's answer is not usable: ${verdict.error}`)
+      if (!(await isKeyOf(keys, verdict.value))) throw new Error("the plane's answer is for another key")
+      await keep({ certificatePem, privateKey: keys.privateKey })
+      const issuer = { certificate: verdict.value, privateKey: keys.privateKey }
+      this.#incoming = { issuer, receivedAt: clock.now(), trustedSince: undefined }
+      log.info({ serial: verdict.value.serialNumber }, 'received a new intermediate')
+    } catch (error) {
+      log.warn({ err: error, notAfter: new Date(this.notAfter).toISOString() }, 'could not renew the intermediate')
+    }
+  }
+
+  /** The new one signs when it has been trusted here for a while: leaves that others do not trust yet would cut traffic. */
+  #activate(incoming: Incoming): void {
+    const now = this.#options.clock.now()
+    if (this.#options.isTrusted(incoming.issuer.certificate)) incoming.trustedSince ??= now
+    const isSettled = incoming.trustedSince !== undefined && now >= incoming.trustedSince + settlingMilliseconds
+    if (!isSettled && now < incoming.receivedAt + longestSettlingMilliseconds) return
+    this.#current = incoming.issuer
+    this.#incoming = undefined
+    this.#renewAt = this.#toRenewAt(this.#current)
+    this.#options.log.info({ serial: this.#current.certificate.serialNumber }, 'the new intermediate signs')
+  }
+
+  #toRenewAt({ certificate: { notBefore, notAfter } }: LeafIssuer): number {
+    return toRenewalTime({ from: notBefore.getTime(), to: notAfter.getTime() }, this.#options.random)
+  }
+}
+
+const isKeyOf = async (keys: webcrypto.CryptoKeyPair, certificate: X509Certificate): Promise<boolean> =>
+  Buffer.from(await crypto.subtle.exportKey('spki', keys.publicKey)).equals(Buffer.from(certificate.publicKey.rawData))

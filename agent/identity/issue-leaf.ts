@@ -1,0 +1,118 @@
+import 'reflect-metadata'
+import type { webcrypto } from 'node:crypto'
+import {
+  AuthorityKeyIdentifierExtension,
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  SubjectAlternativeNameExtension,
+  X509CertificateGenerator,
+  type X509Certificate,
+} from '@peculiar/x509'
+import { toAgentDnsName, toClusterDnsName, toSpiffeId, toWorkloadDnsName, type WorkloadIdentity } from '#mesh/identity.ts'
+import type { ClusterName, TrustDomain } from '#mesh/names.ts'
+import { ecdsaP256, exportPrivateKeyPem, generateKeyPair } from './certificate-key.ts'
+
+const minuteMilliseconds = 60_000
+const hourMilliseconds = 60 * minuteMilliseconds
+
+/** What a leaf is like, beside whom it is for. */
+const leafProfile = {
+  lifetimeMilliseconds: 24 * hourMilliseconds,
+  /** How far `notBefore` lies back, for peers whose clock is slow. */
+  backdateMilliseconds: 5 * minuteMilliseconds,
+}
+
+/** What a leaf says. */
+export interface LeafNames {
+  readonly spiffeId?: string
+  readonly dnsNames: readonly string[]
+  readonly usages: readonly ExtendedKeyUsage[]
+}
+
+/** Who signs: a cluster's intermediate. */
+export interface LeafIssuer {
+  readonly certificate: X509Certificate
+  readonly privateKey: webcrypto.CryptoKey
+}
+
+export interface Leaf {
+  /** The leaf and the intermediate that signed it. */
+  readonly chainPem: string
+  readonly privateKeyPem: string
+  /** Lower-case hex. */
+  readonly serial: string
+  readonly issuedAt: number
+  readonly notAfter: number
+}
+
+const maxDnsName = 253
+const maxDnsLabel = 63
+
+/** A workload's names, or why it can't have any (docs/decisions/0003). */
+export const toWorkloadNames = (
+  identity: WorkloadIdentity,
+  cluster: ClusterName,
+  domain: TrustDomain,
+): LeafNames | { readonly problem: string } => {
+  const name = toWorkloadDnsName(identity, cluster, domain)
+  if (name.length > maxDnsName || name.split('.').some((label) => label.length > maxDnsLabel || label === ''))
+    return { problem: `the service account's DNS name ${name} is not one: 253 characters at most, 63 in each label` }
+  return {
+    spiffeId: toSpiffeId(domain, identity),
+    dnsNames: [toClusterDnsName(cluster, domain), name],
+    usages: [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth],
+  }
+}
+
+/** The names of the agent's xDS server. */
+export const toAgentNames = (cluster: ClusterName, domain: TrustDomain): LeafNames => ({
+  dnsNames: [toAgentDnsName(cluster, domain)],
+  usages: [ExtendedKeyUsage.serverAuth],
+})
+
+/** Makes a key and signs a leaf for it, valid for a day and never longer than its issuer. */
+export const issueLeaf = async (issuer: LeafIssuer, names: LeafNames, nowMilliseconds: number): Promise<Leaf> => {
+  const keys = await generateKeyPair(true)
+  const notBefore = Math.max(nowMilliseconds - leafProfile.backdateMilliseconds, issuer.certificate.notBefore.getTime())
+  const notAfter = Math.min(nowMilliseconds + leafProfile.lifetimeMilliseconds, issuer.certificate.notAfter.getTime())
+  const certificate = await X509CertificateGenerator.create({
+    serialNumber: newSerial(),
+    issuer: issuer.certificate.subjectName,
+    notBefore: new Date(notBefore),
+    notAfter: new Date(notAfter),
+    publicKey: keys.publicKey,
+    signingKey: issuer.privateKey,
+    signingAlgorithm: ecdsaP256,
+    extensions: [
+      new BasicConstraintsExtension(false, undefined, true),
+      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      new ExtendedKeyUsageExtension([...names.usages]),
+      // Critical, because the subject is empty (RFC 5280 §4.2.1.6).
+      new SubjectAlternativeNameExtension(
+        [
+          ...(names.spiffeId === undefined ? [] : [{ type: 'url' as const, value: names.spiffeId }]),
+          ...names.dnsNames.map((value) => ({ type: 'dns' as const, value })),
+        ],
+        true,
+      ),
+      await AuthorityKeyIdentifierExtension.create(issuer.certificate.publicKey),
+    ],
+  })
+  return {
+    chainPem: `${certificate.toString('pem')}\n${issuer.certificate.toString('pem')}\n`,
+    privateKeyPem: await exportPrivateKeyPem(keys.privateKey),
+    serial: certificate.serialNumber,
+    issuedAt: nowMilliseconds,
+    notAfter: certificate.notAfter.getTime(),
+  }
+}
+
+/** 128 bits, positive, never zero (RFC 5280 §4.1.2.2). */
+const newSerial = (): string => {
+  const bytes = crypto.getRandomValues(Buffer.alloc(16))
+  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40
+  return bytes.toString('hex')
+}

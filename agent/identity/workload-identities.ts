@@ -1,0 +1,103 @@
+import type { Clock } from '#agent/clock.ts'
+import type { Log } from '#agent/log.ts'
+import { toSpiffeId, type WorkloadIdentity } from '#mesh/identity.ts'
+import type { ClusterName, TrustDomain } from '#mesh/names.ts'
+import { ResourceSet } from '#xds/resource-set.ts'
+import { issueLeaf, toWorkloadNames, type Leaf, type LeafIssuer } from './issue-leaf.ts'
+import { toRenewalTime } from './renewal-time.ts'
+import { buildIdentitySecret } from './secret-resources.ts'
+
+export interface WorkloadIdentitiesOptions {
+  readonly cluster: ClusterName
+  readonly trustDomain: TrustDomain
+  readonly clock: Clock
+  /** 0 to 1, 1 excluded. */
+  readonly random: () => number
+  readonly log: Log
+  /** The intermediate that signs now; undefined = there is none that is valid. */
+  readonly issuer: () => LeafIssuer | undefined
+}
+
+const retryMilliseconds = 5 * 60_000
+
+interface Entry {
+  readonly identity: WorkloadIdentity
+  readonly set: ResourceSet
+  proxies: number
+  leaf: Leaf | undefined
+  /** Milliseconds since the epoch. */
+  renewAt: number
+  problem: string | undefined
+  issuing: Promise<void> | undefined
+}
+
+/** A leaf per service account, shared by its proxies, for as long as one of them is connected. */
+export class WorkloadIdentities {
+  readonly #options: WorkloadIdentitiesOptions
+  readonly #entries = new Map<string, Entry>()
+
+  constructor(options: WorkloadIdentitiesOptions) {
+    this.#options = options
+  }
+
+  /** The set with the account's leaf. It is empty when none can be issued: the proxy then waits for it. */
+  async acquire(identity: WorkloadIdentity): Promise<ResourceSet> {
+    const id = toSpiffeId(this.#options.trustDomain, identity)
+    let entry = this.#entries.get(id)
+    if (!entry) {
+      const set = new ResourceSet(`identity ${id}`)
+      entry = { identity, set, proxies: 0, leaf: undefined, renewAt: 0, problem: undefined, issuing: undefined }
+      this.#entries.set(id, entry)
+    }
+    entry.proxies++
+    if (!entry.leaf) await this.#issue(entry)
+    return entry.set
+  }
+
+  release(identity: WorkloadIdentity): void {
+    const id = toSpiffeId(this.#options.trustDomain, identity)
+    const entry = this.#entries.get(id)
+    if (entry && --entry.proxies <= 0) this.#entries.delete(id)
+  }
+
+  /** Renews the leaves that have come to half of their life. Returns whether any changed. */
+  async renewDue(): Promise<boolean> {
+    const now = this.#options.clock.now()
+    const due = [...this.#entries.values()].filter(({ renewAt }) => renewAt <= now)
+    for (const entry of due) await this.#issue(entry)
+    return due.length > 0
+  }
+
+  get leaves(): Leaf[] {
+    return [...this.#entries.values()].flatMap(({ leaf }) => leaf ?? [])
+  }
+
+  /** Accounts that can't have a certificate, with the reason. */
+  get problems(): { readonly spiffeId: string; readonly problem: string }[] {
+    return [...this.#entries].flatMap(([spiffeId, { problem }]) => (problem === undefined ? [] : [{ spiffeId, problem }]))
+  }
+
+  #issue(entry: Entry): Promise<void> {
+    entry.issuing ??= this.#issueNow(entry).finally(() => {
+      entry.issuing = undefined
+    })
+    return entry.issuing
+  }
+
+  async #issueNow(entry: Entry): Promise<void> {
+    const { cluster, trustDomain, clock, random, log, issuer: findIssuer } = this.#options
+    const names = toWorkloadNames(entry.identity, cluster, trustDomain)
+    const issuer = findIssuer()
+    entry.problem = 'problem' in names ? names.problem : issuer ? undefined : "the cluster's intermediate is not valid"
+    if ('problem' in names || !issuer) {
+      entry.renewAt = clock.now() + retryMilliseconds
+      log.error({ ...entry.identity, problem: entry.problem }, 'could not issue a workload certificate')
+      return
+    }
+    const leaf = await issueLeaf(issuer, names, clock.now())
+    entry.leaf = leaf
+    entry.renewAt = toRenewalTime({ from: leaf.issuedAt, to: leaf.notAfter }, random)
+    entry.set.apply([buildIdentitySecret(leaf)])
+    log.info({ ...entry.identity, serial: leaf.serial, notAfter: new Date(leaf.notAfter).toISOString() }, 'issued a workload certificate')
+  }
+}
