@@ -1,0 +1,18 @@
+import type { ExitReason } from './exit-code.ts'
+
+/** Ends the command: what is wrong and, where there is something to do about it, the remedy. */
+export class CliError extends Error {
+  override readonly name = 'CliError'
+  readonly reason: ExitReason
+  readonly remedy: string | undefined
+
+  constructor(
+    reason: ExitReason,
+    message: string,
+    options: { readonly remedy?: string; readonly cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.reason = reason
+    this.remedy = options.remedy
+  }
+}

@@ -1,0 +1,119 @@
+import type { Command } from 'commander'
+import type { CliContext } from './cli-context.ts'
+
+type DefineCommand = (command: Command, context: CliContext) => void
+
+export interface CommandEntry {
+  readonly name: string
+  readonly description: string
+  readonly load: () => Promise<DefineCommand>
+}
+
+/** The commands in the order of the help. A command's code is loaded when it is run: starting costs what is used. */
+export const commandTable: readonly CommandEntry[] = [
+  {
+    name: 'login',
+    description: 'Sign in to a control plane, with a token or, the first time, with its set-up token.',
+    load: async () => (await import('./commands/login.ts')).defineLogin,
+  },
+  {
+    name: 'logout',
+    description: 'Forget the profile and its token.',
+    load: async () => (await import('./commands/logout.ts')).defineLogout,
+  },
+  {
+    name: 'whoami',
+    description: 'Show the plane, the org and the token that commands are run with.',
+    load: async () => (await import('./commands/whoami.ts')).defineWhoami,
+  },
+  {
+    name: 'mesh',
+    description: 'Meshes: each is one trust domain with its own configuration.',
+    load: async () => (await import('./commands/mesh.ts')).defineMesh,
+  },
+  {
+    name: 'cluster',
+    description: 'Clusters of the mesh: each is a place with an agent.',
+    load: async () => (await import('./commands/cluster.ts')).defineCluster,
+  },
+  {
+    name: 'machine',
+    description: 'Machines outside Kubernetes.',
+    load: async () => (await import('./commands/machine.ts')).defineMachine,
+  },
+  {
+    name: 'apply',
+    description: 'Apply configuration: all objects of all files as one revision, or none.',
+    load: async () => (await import('./commands/apply.ts')).defineApply,
+  },
+  {
+    name: 'get',
+    description: "Show the mesh's configuration: all objects, those of a kind, or one.",
+    load: async () => (await import('./commands/get.ts')).defineGet,
+  },
+  {
+    name: 'delete',
+    description: 'Delete an object of the configuration, as one revision.',
+    load: async () => (await import('./commands/delete.ts')).defineDelete,
+  },
+  {
+    name: 'diff',
+    description: 'Show what "atoll apply" would change, line by line.',
+    load: async () => (await import('./commands/diff.ts')).defineDiff,
+  },
+  {
+    name: 'revision',
+    description: "Revisions: the numbered states of the mesh's configuration.",
+    load: async () => (await import('./commands/revision.ts')).defineRevision,
+  },
+  {
+    name: 'services',
+    description: 'Show the services as the mesh sees them, or one with its endpoints.',
+    load: async () => (await import('./commands/services.ts')).defineServices,
+  },
+  {
+    name: 'proxies',
+    description: 'List the connected proxies and whether each is in sync.',
+    load: async () => (await import('./commands/proxies.ts')).defineProxies,
+  },
+  {
+    name: 'proxy',
+    description: 'What one proxy is served.',
+    load: async () => (await import('./commands/proxy.ts')).defineProxy,
+  },
+  {
+    name: 'analyze',
+    description: 'Check configuration here, without a plane.',
+    load: async () => (await import('./commands/analyze.ts')).defineAnalyze,
+  },
+  {
+    name: 'trust',
+    description: "The mesh's certificates: its root, and the clusters' intermediates.",
+    load: async () => (await import('./commands/trust.ts')).defineTrust,
+  },
+  {
+    name: 'token',
+    description: "The org's tokens for people and machines that call the API.",
+    load: async () => (await import('./commands/token.ts')).defineToken,
+  },
+  {
+    name: 'audit',
+    description: 'List what was done to the mesh, and by whom, newest first.',
+    load: async () => (await import('./commands/audit.ts')).defineAudit,
+  },
+  {
+    name: 'plane',
+    description: 'A control plane on this machine.',
+    load: async () => (await import('./commands/plane.ts')).definePlane,
+  },
+  {
+    name: 'completion',
+    description: "Print a shell's completion script.",
+    load: async () => (await import('./commands/completion.ts')).defineCompletion,
+  },
+  {
+    name: 'version',
+    description: 'Show the version of this command.',
+    load: async () => (await import('./commands/version.ts')).defineVersion,
+  },
+]

@@ -1,0 +1,38 @@
+import type { Command } from 'commander'
+import { applyConfiguration } from '#api/routes/configuration.ts'
+import type { CliContext } from '../cli-context.ts'
+import { readConfiguration } from '../configuration/configuration-files.ts'
+import { printApplyResult } from '../configuration/print-apply-result.ts'
+import type { WriteOptions } from '../configuration/print-apply-result.ts'
+import { withPlaces } from '../configuration/with-places.ts'
+import { addWriteOptions } from '../configuration/write-options.ts'
+import { addExamples } from '../examples.ts'
+
+interface ApplyOptions extends WriteOptions {
+  readonly file: readonly string[]
+  readonly namespace?: string
+}
+
+export const defineApply = (command: Command, context: CliContext): void => {
+  addWriteOptions(
+    command
+      .requiredOption('-f, --file <path...>', 'files, folders (with their subfolders), or "-" for the standard input')
+      .option('-n, --namespace <name>', 'for objects that name none; default: "default"'),
+  ).action((options: ApplyOptions) => apply(context, options))
+  addExamples(command, [
+    ['atoll apply -f reviews.yaml --wait', 'and see it go live'],
+    ['atoll apply -f mesh/ -f extra.yaml --dry-run', 'what would change'],
+    ['kubectl get vs,dr -o yaml | atoll apply -f -', 'from somewhere else'],
+  ])
+}
+
+const apply = async (context: CliContext, options: ApplyOptions): Promise<void> => {
+  const { file, namespace, dryRun, ifRevision } = options
+  const { text, findPlace } = await readConfiguration(file, context.io)
+  const mesh = await context.mesh()
+  const query = { ...(dryRun && { dryRun: 'true' }), ...(namespace !== undefined && { namespace }) }
+  const request = context
+    .client()
+    .call(applyConfiguration, { params: { mesh }, query, yaml: text, ifMatch: ifRevision })
+  await printApplyResult(context, mesh, await withPlaces(context, findPlace, request), options, findPlace)
+}

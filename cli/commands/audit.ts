@@ -1,0 +1,56 @@
+import type { Command } from 'commander'
+import { listAudit } from '#api/routes/audit.ts'
+import type { CliContext } from '../cli-context.ts'
+import { parseDurationSeconds } from '../duration.ts'
+import { addExamples } from '../examples.ts'
+import { parseWholeNumber } from '../number-option.ts'
+import { collect, toListView } from '../output/list-view.ts'
+
+interface AuditOptions {
+  readonly action?: string
+  readonly actor?: string
+  readonly cluster?: string
+  readonly since?: number
+  readonly limit: number
+}
+
+export const defineAudit = (command: Command, context: CliContext): void => {
+  command
+    .option('--action <action>', 'only this one, such as configuration.apply; "cluster." for all of a resource')
+    .option('--actor <id>', 'only what this token or cluster did')
+    .option('--cluster <name>', 'only what concerns this cluster')
+    .option('--since <duration>', 'only the last while, such as 24h', parseDurationSeconds)
+    .option('--limit <number>', 'at most so many', parseWholeNumber, 100)
+    .action((options: AuditOptions) => list(context, options))
+  addExamples(command, [
+    ['atoll audit --since 24h', 'the last day'],
+    ['atoll audit --action cluster. -o json', 'joins, evictions, confirmations'],
+  ])
+}
+
+const list = async (context: CliContext, { since, limit, ...filter }: AuditOptions): Promise<void> => {
+  const query = {
+    ...filter,
+    limit: Math.min(limit, 100),
+    ...(since !== undefined && { since: new Date(context.io.now() - since * 1000).toISOString() }),
+  }
+  const events = await collect(
+    context.client().list(listAudit, { params: { mesh: await context.mesh() }, query }),
+    limit,
+  )
+  await context.print(
+    toListView(events, {
+      headings: ['WHEN', 'WHO', 'WHAT', 'TO', 'CLUSTER', 'OUTCOME'],
+      row: (event, paint) => [
+        event.at,
+        `${event.actor.kind} ${event.actor.name}`,
+        event.action,
+        event.target,
+        event.cluster ?? '',
+        event.outcome === 'done' ? event.outcome : paint('red', event.outcome),
+      ],
+      name: (event) => event.id,
+      empty: 'Nothing was done.',
+    }),
+  )
+}

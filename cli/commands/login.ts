@@ -1,0 +1,68 @@
+import type { Command } from 'commander'
+import { getWhoami, setup } from '#api/routes/plane.ts'
+import { toOrigin } from '../cli-context.ts'
+import type { CliContext } from '../cli-context.ts'
+import { CliError } from '../cli-error.ts'
+import { addExamples } from '../examples.ts'
+import { readSecret } from '../secret-input.ts'
+
+interface LoginOptions {
+  readonly tokenStdin?: true
+  readonly setupTokenStdin?: true
+  readonly setup?: true
+  readonly org?: string
+}
+
+export const defineLogin = (command: Command, context: CliContext): void => {
+  command
+    .option('--token-stdin', 'read the token from the standard input; otherwise it is asked for')
+    .option('--setup', 'make the first org of a new plane with its set-up token, which is asked for')
+    .option('--setup-token-stdin', 'the same, with the set-up token from the standard input')
+    .option('--org <name>', 'name of the first org')
+    .action((options: LoginOptions) => logIn(context, options))
+  addExamples(command, [
+    ['atoll login --url https://atoll.example.com', 'asks for a token, without echo'],
+    ['atoll login --url http://127.0.0.1:8787 --setup --org acme', 'the first time'],
+    ['atoll login --url "$URL" --token-stdin < token', 'in a script'],
+    [
+      'atoll login --profile staging --url https://staging.example.com',
+      'a second plane; its profile is the current one from then on',
+    ],
+  ])
+}
+
+const logIn = async (context: CliContext, options: LoginOptions): Promise<void> => {
+  const { name, profile } = context.profile()
+  const given = context.options.url ?? context.io.env['ATOLL_URL'] ?? profile?.url
+  if (given === undefined) throw new CliError('usage', 'Which plane?', { remedy: 'Say --url https://…' })
+  const url = toOrigin(given)
+  context.profiles.ensureWritable()
+  const isSetup = options.setup === true || options.setupTokenStdin === true
+  const { org, token } = isSetup ? await setUp(context, url, options) : await checkToken(context, url, options)
+  context.profiles.save(name, {
+    url,
+    org,
+    token,
+    ...(profile?.url === url && profile.org === org ? { mesh: profile.mesh } : {}),
+  })
+  context.profiles.use(name)
+  await context.print({
+    value: { profile: name, url, org },
+    names: [name],
+    table: () => `Signed in to ${url} as org ${org} (profile ${name} in ${context.profiles.path})`,
+  })
+}
+
+const setUp = async (context: CliContext, url: string, options: LoginOptions) => {
+  if (options.org === undefined)
+    throw new CliError('usage', 'The first org needs a name', { remedy: 'Say --org NAME.' })
+  const setupToken = await readSecret(context, 'Set-up token', options.setupTokenStdin === true)
+  const made = await context.clientOf(url, undefined).call(setup, { json: { setupToken, org: options.org } })
+  return { org: made.org, token: made.token.secret }
+}
+
+const checkToken = async (context: CliContext, url: string, options: LoginOptions) => {
+  const token = await readSecret(context, 'Token', options.tokenStdin === true)
+  const { org } = await context.clientOf(url, token).call(getWhoami, {})
+  return { org, token }
+}

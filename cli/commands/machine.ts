@@ -1,0 +1,98 @@
+import { Option } from 'commander'
+import type { Command } from 'commander'
+import { createMachineToken, listMachineTokens, revokeMachineToken } from '#api/routes/machine-tokens.ts'
+import type { MachineToken } from '#api/schemas/machine-tokens.ts'
+import { machineToken } from '#mesh/state.ts'
+import type { CliContext } from '../cli-context.ts'
+import { parseDurationSeconds } from '../duration.ts'
+import { addExamples } from '../examples.ts'
+import { collect, toListView } from '../output/list-view.ts'
+import { printSecret } from '../print-secret.ts'
+
+interface CreateOptions {
+  readonly cluster: string
+  readonly role: MachineToken['role']
+  readonly namespace: string
+  readonly serviceAccount: string
+  readonly workload: string
+  readonly ttl?: number
+  readonly out?: string
+}
+
+export const defineMachine = (group: Command, context: CliContext): void => {
+  const token = group.command('token').description('Tokens that say what the proxy on a machine is.')
+  addExamples(
+    token
+      .command('create')
+      .description('Make the token of one proxy; its secret is shown this once.')
+      .requiredOption('--cluster <name>', 'the cluster whose agent the proxy will connect to')
+      .addOption(
+        new Option('--role <role>', 'what it is').choices(machineToken.unwrap().shape.role.options).default('sidecar'),
+      )
+      .option('--namespace <name>', 'of the workload', 'default')
+      .requiredOption('--service-account <name>', 'the identity that the workload has in the mesh')
+      .requiredOption('--workload <name>', 'its WorkloadEntry, or the name of the gateway')
+      .option('--ttl <duration>', 'how long it works, such as 30d', parseDurationSeconds)
+      .option('--out <file>', 'write the secret there, readable by you alone, instead of showing it')
+      .action((options: CreateOptions) => create(context, options)),
+    [
+      [
+        'atoll machine token create --cluster east --service-account reviews --workload reviews-v1 --out reviews-v1/token',
+        'for a sidecar',
+      ],
+      [
+        'atoll machine token create --cluster east --role east-west-gateway --service-account gateway --workload gateway',
+        'for a gateway',
+      ],
+    ],
+  )
+  addExamples(
+    token
+      .command('list')
+      .description('List the machine tokens of a cluster; never their secrets.')
+      .requiredOption('--cluster <name>')
+      .action((options: { readonly cluster: string }) => list(context, options.cluster)),
+    [['atoll machine token list --cluster east', 'who may connect']],
+  )
+  addExamples(
+    token
+      .command('revoke')
+      .description('Make a machine token worthless: its proxy gets no more configuration and no new certificate.')
+      .argument('<id>')
+      .requiredOption('--cluster <name>')
+      .action((id: string, options: { readonly cluster: string }) => revoke(context, options.cluster, id)),
+    [['atoll machine token revoke mt_4f9a --cluster east', 'by id']],
+  )
+}
+
+const create = async (context: CliContext, options: CreateOptions): Promise<void> => {
+  const { cluster, role, namespace, serviceAccount, workload, ttl, out } = options
+  const json = { role, namespace, serviceAccount, workload, ...(ttl !== undefined && { ttlSeconds: ttl }) }
+  const made = await context
+    .client()
+    .call(createMachineToken, { params: { mesh: await context.mesh(), cluster }, json })
+  await printSecret(
+    context,
+    made,
+    out,
+    `Machine token ${made.id} for ${role} ${namespace}/${workload} in ${cluster}, good until ${made.expiresAt}`,
+  )
+}
+
+const list = async (context: CliContext, cluster: string): Promise<void> => {
+  const params = { mesh: await context.mesh(), cluster }
+  const tokens = await collect(context.client().list(listMachineTokens, { params }))
+  await context.print(
+    toListView(tokens, {
+      headings: ['ID', 'ROLE', 'NAMESPACE', 'WORKLOAD', 'SERVICE ACCOUNT', 'EXPIRES'],
+      row: (token) => [token.id, token.role, token.namespace, token.workload, token.serviceAccount, token.expiresAt],
+      name: (token) => token.id,
+      empty: `Cluster ${cluster} has no machine tokens.`,
+    }),
+  )
+}
+
+const revoke = async (context: CliContext, cluster: string, id: string): Promise<void> => {
+  await context.client().call(revokeMachineToken, { params: { mesh: await context.mesh(), cluster, id } })
+  await context.print({ value: { id, revoked: true }, names: [id], table: () => `Machine token ${id} works no more` })
+}

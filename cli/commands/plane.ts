@@ -1,0 +1,77 @@
+import type { Command } from 'commander'
+import type { CliContext } from '../cli-context.ts'
+import { addExamples } from '../examples.ts'
+import { parsePort } from '../number-option.ts'
+import type { ServeOptions } from '../plane/serve-plane.ts'
+
+const DATA_FOLDER = './atoll-plane'
+
+/** What these need (a runtime, SQLite) is loaded when one of them is run. */
+export const definePlane = (group: Command, context: CliContext): void => {
+  addExamples(
+    group
+      .command('serve')
+      .description('Serve a control plane from this machine until Ctrl-C.')
+      .option('--data <folder>', 'where it keeps everything', DATA_FOLDER)
+      .option('--host <address>', 'address to listen on', '127.0.0.1')
+      .option('--port <number>', 'port to listen on', parsePort, 8787)
+      .action(async (options: ServeOptions) => {
+        const { servePlane } = await import('../plane/serve-plane.ts')
+        await servePlane(context, options)
+      }),
+    [
+      ['atoll plane serve', `with its data in ${DATA_FOLDER}`],
+      ['atoll plane serve --data /var/lib/atoll --port 8787 -o json', 'the ready line as JSON'],
+    ],
+  )
+  group.command('host', { hidden: true }).action(async () => {
+    const { runHost } = await import('../plane/host.ts')
+    await runHost()
+  })
+  addExamples(
+    group
+      .command('backup')
+      .description(
+        'Copy a plane, running or stopped, into one file. The file holds its keys: keep it as safe as the plane.',
+      )
+      .option('--data <folder>', 'of the plane', DATA_FOLDER)
+      .requiredOption('--out <file>', 'the archive to write; must not exist')
+      .action((options: { readonly data: string; readonly out: string }) => backUp(context, options)),
+    [['atoll plane backup --out plane-2026-11-21.tar', 'while it runs']],
+  )
+  addExamples(
+    group
+      .command('restore')
+      .description(
+        'Unpack a backup into an empty folder, for "atoll plane serve". Agents will notice that history was rewound.',
+      )
+      .argument('<file>', 'an archive of "atoll plane backup"')
+      .option('--data <folder>', 'to restore to', DATA_FOLDER)
+      .action((file: string, options: { readonly data: string }) => restore(context, file, options.data)),
+    [['atoll plane restore plane-2026-11-21.tar --data ./restored', 'then: atoll plane serve --data ./restored']],
+  )
+}
+
+const backUp = async (
+  context: CliContext,
+  { data, out }: { readonly data: string; readonly out: string },
+): Promise<void> => {
+  const { backupPlane } = await import('../plane/backup-plane.ts')
+  const files = await backupPlane(data, out, context.io.now())
+  await context.print({
+    value: { file: out, files },
+    names: [out],
+    table: () => `${files} files of ${data} are in ${out}`,
+  })
+}
+
+const restore = async (context: CliContext, file: string, data: string): Promise<void> => {
+  const { restorePlane } = await import('../plane/restore-plane.ts')
+  const { createdAt, atollVersion } = await restorePlane(file, data)
+  await context.print({
+    value: { data, createdAt, atollVersion },
+    names: [data],
+    table: () =>
+      `The plane of ${createdAt} (version ${atollVersion}) is in ${data}. Agents will hold what would take things away until it is confirmed.`,
+  })
+}

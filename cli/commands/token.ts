@@ -1,0 +1,89 @@
+import { Option } from 'commander'
+import type { Command } from 'commander'
+import { createToken, listTokens, revokeToken } from '#api/routes/tokens.ts'
+import { tokenRole } from '#api/schemas/tokens.ts'
+import type { Token, TokenRole } from '#api/schemas/tokens.ts'
+import type { CliContext } from '../cli-context.ts'
+import { parseDurationSeconds } from '../duration.ts'
+import { addExamples } from '../examples.ts'
+import { collect, toListView } from '../output/list-view.ts'
+import { printSecret } from '../print-secret.ts'
+
+export const toScopeText = ({ mesh, cluster }: Token['scopes']): string =>
+  mesh === undefined ? 'the org' : `mesh ${mesh}${cluster === undefined ? '' : `, cluster ${cluster}`}`
+
+export const defineToken = (group: Command, context: CliContext): void => {
+  addExamples(
+    group
+      .command('create')
+      .description('Make a token; its secret is shown this once.')
+      .option('--name <text>', 'what it is for', 'atoll token create')
+      .addOption(new Option('--role <role>', 'what it may do').choices(tokenRole.options).default('viewer'))
+      .option('--for-mesh <name>', 'confine it to a mesh')
+      .option('--for-cluster <name>', 'confine it to a cluster of that mesh')
+      .option('--ttl <duration>', 'how long it works, such as 30d', parseDurationSeconds)
+      .option('--out <file>', 'write the secret there, readable by you alone, instead of showing it')
+      .action((options: CreateOptions) => create(context, options)),
+    [
+      ['atoll token create --role viewer --name dashboards', 'may read'],
+      ['atoll token create --role owner --for-mesh prod --ttl 1h --out ci-token', 'for a pipeline'],
+    ],
+  )
+  addExamples(
+    group
+      .command('list')
+      .description('List the tokens; never their secrets.')
+      .action(() => list(context)),
+    [['atoll token list', 'all of the org']],
+  )
+  addExamples(
+    group
+      .command('revoke')
+      .description('Make a token worthless at once.')
+      .argument('<id>', 'its id, as in the list')
+      .action((id: string) => revoke(context, id)),
+    [['atoll token revoke tk_4f9a', 'by id']],
+  )
+}
+
+interface CreateOptions {
+  readonly name: string
+  readonly role: TokenRole
+  readonly forMesh?: string
+  readonly forCluster?: string
+  readonly ttl?: number
+  readonly out?: string
+}
+
+const create = async (
+  context: CliContext,
+  { name, role, forMesh, forCluster, ttl, out }: CreateOptions,
+): Promise<void> => {
+  const scopes = { ...(forMesh && { mesh: forMesh }), ...(forCluster && { cluster: forCluster }) }
+  const made = await context
+    .client()
+    .call(createToken, { json: { name, role, scopes, ...(ttl !== undefined && { expiresInSeconds: ttl }) } })
+  await printSecret(
+    context,
+    made,
+    out,
+    `Token ${made.id} (${role} of ${toScopeText(made.scopes)}), good until ${made.expiresAt}`,
+  )
+}
+
+const list = async (context: CliContext): Promise<void> => {
+  const tokens = await collect(context.client().list(listTokens, {}))
+  await context.print(
+    toListView(tokens, {
+      headings: ['ID', 'NAME', 'ROLE', 'SCOPE', 'EXPIRES'],
+      row: (token) => [token.id, token.name, token.role, toScopeText(token.scopes), token.expiresAt],
+      name: (token) => token.id,
+      empty: 'There are no tokens.',
+    }),
+  )
+}
+
+const revoke = async (context: CliContext, id: string): Promise<void> => {
+  await context.client().call(revokeToken, { params: { id } })
+  await context.print({ value: { id, revoked: true }, names: [id], table: () => `Token ${id} works no more` })
+}

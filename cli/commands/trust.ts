@@ -1,0 +1,118 @@
+import type { Command } from 'commander'
+import { getTrust, listCertificates } from '#api/routes/trust.ts'
+import type { Trust } from '#api/schemas/trust.ts'
+import type { CliContext } from '../cli-context.ts'
+import { CliError } from '../cli-error.ts'
+import { toRoughDuration } from '../duration.ts'
+import { addExamples } from '../examples.ts'
+import { collect, toListView } from '../output/list-view.ts'
+import { toFields, toTable } from '../output/table.ts'
+import type { Finding } from '../trust/verify-trust.ts'
+
+export const defineTrust = (group: Command, context: CliContext): void => {
+  addExamples(
+    group
+      .command('show')
+      .description('Show what the mesh trusts now.')
+      .option('--roots', 'only the root certificates, as PEM')
+      .action((options: { readonly roots?: true }) => show(context, options.roots === true)),
+    [
+      ['atoll trust show', 'roots and intermediates'],
+      ['atoll trust show --roots > root.pem', 'for "openssl verify -CAfile root.pem"'],
+    ],
+  )
+  addExamples(
+    group
+      .command('certificates')
+      .description('List the certificates that the root has signed, newest first.')
+      .option('--cluster <name>', 'only of this cluster')
+      .action((options: { readonly cluster?: string }) => certificates(context, options.cluster)),
+    [['atoll trust certificates --cluster east', 'current and superseded']],
+  )
+  addExamples(
+    group
+      .command('verify')
+      .description('Check each intermediate: signed by a root, within its time, bound to its cluster.')
+      .action(() => verify(context)),
+    [['atoll trust verify', 'exits with 1 when something is wrong']],
+  )
+}
+
+const fetchTrust = async (context: CliContext): Promise<Trust> =>
+  context.client().call(getTrust, { params: { mesh: await context.mesh() } })
+
+const show = async (context: CliContext, rootsOnly: boolean): Promise<void> => {
+  const trust = await fetchTrust(context)
+  if (rootsOnly) {
+    const pems = trust.roots.map(({ pem }) => pem.trim())
+    return context.print({
+      value: pems,
+      names: trust.roots.map(({ fingerprint }) => fingerprint),
+      table: () => pems.join('\n'),
+    })
+  }
+  const left = (end: string) => toRoughDuration(Date.parse(end) - context.io.now())
+  const rows = [
+    ...trust.roots.map((root) => ['root', '', root.notAfter, left(root.notAfter), root.fingerprint]),
+    ...trust.intermediates.map((one) => [
+      'intermediate',
+      one.cluster,
+      one.notAfter,
+      left(one.notAfter),
+      one.fingerprint,
+    ]),
+  ]
+  await context.print({
+    value: trust,
+    names: [...trust.roots, ...trust.intermediates].map(({ fingerprint }) => fingerprint),
+    table: () =>
+      [
+        toFields([
+          ['Trust domain', trust.trustDomain],
+          ['Epoch', String(trust.epoch)],
+        ]),
+        toTable(['KIND', 'CLUSTER', 'UNTIL', 'LEFT', 'SHA-256'], rows),
+      ].join('\n'),
+  })
+}
+
+const certificates = async (context: CliContext, cluster: string | undefined): Promise<void> => {
+  const params = { mesh: await context.mesh() }
+  const issued = await collect(context.client().list(listCertificates, { params, query: { cluster } }))
+  await context.print(
+    toListView(issued, {
+      headings: ['SERIAL', 'KIND', 'CLUSTER', 'ISSUED', 'UNTIL', 'STATE'],
+      row: (one, paint) => [
+        one.serial,
+        one.kind,
+        one.cluster ?? '',
+        one.issuedAt,
+        one.notAfter,
+        one.state === 'current' ? paint('green', one.state) : one.state,
+      ],
+      name: (one) => one.serial,
+      empty: 'There are no certificates.',
+    }),
+  )
+}
+
+const verify = async (context: CliContext): Promise<void> => {
+  const trust = await fetchTrust(context)
+  const { verifyTrust } = await import('../trust/verify-trust.ts')
+  const findings = await verifyTrust(trust, context.io.now())
+  const isSound = ({ faults }: Finding) => faults.length === 0
+  await context.print({
+    value: { sound: findings.every(isSound), certificates: findings },
+    names: findings.filter((finding) => !isSound(finding)).map((finding) => finding.fingerprint),
+    table: (paint) =>
+      toTable(
+        ['CERTIFICATE', 'SHA-256', 'RESULT'],
+        findings.map((finding) => [
+          finding.what,
+          finding.fingerprint,
+          isSound(finding) ? paint('green', 'sound') : paint('red', finding.faults.join('; ')),
+        ]),
+      ),
+  })
+  if (!findings.every(isSound)) throw new CliError('failed', 'Not all certificates are sound')
+}

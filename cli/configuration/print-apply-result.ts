@@ -1,0 +1,61 @@
+import type { ApplyResult, ChangeAction, ObjectChange } from '#api/schemas/configuration.ts'
+import type { CliContext } from '../cli-context.ts'
+import { requireComplete, toDeliveryText, waitForDelivery } from '../delivery/wait-for-delivery.ts'
+import type { Colour, Paint } from '../output/colour.ts'
+import { createPaint } from '../output/colour.ts'
+import { toProblemText } from '../output/problem-text.ts'
+import type { FindPlace } from '../output/problem-text.ts'
+
+/** The options of every command that writes configuration. */
+export interface WriteOptions {
+  readonly dryRun?: true
+  readonly wait?: true
+  readonly timeout: number
+  readonly ifRevision?: number
+}
+
+const colours: Readonly<Record<ChangeAction, Colour>> = {
+  created: 'green',
+  updated: 'yellow',
+  deleted: 'red',
+  unchanged: 'dim',
+}
+
+const toChangeText = ({ key, action }: ObjectChange, paint: Paint): string => {
+  const [kind = '', ...name] = key.split('/')
+  return `${kind} ${name.join('/')} ${paint(colours[action], action)}`
+}
+
+const toSummary = ({ revision, changes }: ApplyResult, dryRun: boolean): string => {
+  const counts = (['created', 'updated', 'deleted'] as const)
+    .map((action) => ({ action, count: changes.filter((change) => change.action === action).length }))
+    .filter(({ count }) => count > 0)
+    .map(({ action, count }) => `${count} ${action}`)
+  if (counts.length === 0) return `Nothing changed; the newest revision is ${revision}`
+  return dryRun ? `Dry run on revision ${revision}: ${counts.join(', ')}` : `Revision ${revision}: ${counts.join(', ')}`
+}
+
+/** Shows what a write did, its warnings, and, with `--wait`, how the revision reached the proxies. */
+export const printApplyResult = async (
+  context: CliContext,
+  mesh: string,
+  result: ApplyResult,
+  options: WriteOptions,
+  findPlace?: FindPlace,
+): Promise<void> => {
+  const paintNotes = createPaint(context.io.stderr, context.io.env)
+  for (const problem of result.problems) context.note(toProblemText(problem, paintNotes, findPlace))
+  const table = (paint: Paint) =>
+    [...result.changes.map((change) => toChangeText(change, paint)), toSummary(result, options.dryRun === true)].join(
+      '\n',
+    )
+  const names = result.changes.filter((change) => change.action !== 'unchanged').map((change) => change.key)
+  if (options.wait !== true || options.dryRun === true || result.revision === 0) {
+    return context.print({ value: result, names, table })
+  }
+  // A person sees what was done while the rest is still on its way.
+  if (context.options.output === 'table') await context.print({ value: result, names, table })
+  const delivery = await waitForDelivery(context, mesh, result.revision, options.timeout)
+  await context.print({ value: { ...result, delivery }, names, table: () => toDeliveryText(delivery) })
+  requireComplete(context, delivery, options.timeout)
+}

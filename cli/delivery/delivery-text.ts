@@ -1,0 +1,49 @@
+import type { ClusterDelivery, RevisionDelivery } from '#api/schemas/revisions.ts'
+
+export const isInSync = ({ connected, heldBecause, live, proxies }: ClusterDelivery): boolean =>
+  connected && heldBecause === undefined && live >= proxies
+
+const sum = (clusters: readonly ClusterDelivery[], count: (cluster: ClusterDelivery) => number): number =>
+  clusters.reduce((total, cluster) => total + count(cluster), 0)
+
+/** "revision 7 is live on 14 of 14 proxies in 2 of 2 clusters" */
+export const toLiveSentence = ({ revision, clusters }: RevisionDelivery): string => {
+  const live = sum(clusters, (cluster) => cluster.live)
+  const proxies = sum(clusters, (cluster) => cluster.proxies)
+  return `revision ${revision} is live on ${live} of ${proxies} proxies in ${clusters.filter(isInSync).length} of ${clusters.length} clusters`
+}
+
+const toTypeName = (typeUrl: string): string => typeUrl.slice(typeUrl.lastIndexOf('.') + 1)
+
+/** Why a cluster is not in sync, one reason a line; none when it is. */
+export const toLaggardLines = (delivery: ClusterDelivery): string[] => {
+  const { cluster, connected, heldBecause, proxies, live, laggards, nacks } = delivery
+  const lines: string[] = []
+  if (!connected)
+    lines.push(`${cluster}: its agent is not connected; when it was, ${live} of ${proxies} proxies had it`)
+  if (heldBecause !== undefined) lines.push(`${cluster}: held, see "atoll cluster show ${cluster}": ${heldBecause}`)
+  for (const nack of nacks)
+    lines.push(
+      `${cluster}: ${nack.proxy} refused ${toTypeName(nack.typeUrl)} ${nack.resources.join(', ')}: ${nack.reason}`,
+    )
+  if (!connected) return lines
+  for (const { proxy, revision, waitingFor } of laggards)
+    lines.push(
+      `${cluster}: ${proxy} has revision ${revision}${waitingFor === '' ? '' : ` and waits for ${waitingFor}`}`,
+    )
+  const unnamed = proxies - live - laggards.length
+  if (unnamed > 0) lines.push(`${cluster}: ${unnamed} ${laggards.length > 0 ? 'more ' : ''}proxies are behind`)
+  return lines
+}
+
+/**
+ * Nothing more will come by waiting: what is not live was refused by its proxy. A cluster that is away or held may
+ * come back, and is waited for.
+ */
+export const isSettled = ({ clusters }: RevisionDelivery): boolean =>
+  clusters.every((cluster) => {
+    if (isInSync(cluster)) return true
+    if (!cluster.connected || cluster.heldBecause !== undefined) return false
+    const refusing = new Set(cluster.nacks.map((nack) => nack.proxy))
+    return cluster.live + refusing.size >= cluster.proxies
+  })

@@ -1,0 +1,40 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** What is needed of a D1 database. */
+interface Database {
+  prepare(statement: string): Statement
+  batch(statements: Statement[]): Promise<unknown>
+}
+interface Statement {
+  bind(...values: string[]): Statement
+  all(): Promise<{ results: Record<string, unknown>[] }>
+}
+
+/** The same table as wrangler's, so that either may apply the next migration. */
+const TABLE = 'd1_migrations'
+
+/** Applies the migrations that the database does not have yet, in order, each in one transaction; answers their names. */
+export const applyMigrations = async (database: Database, folder: string): Promise<string[]> => {
+  await database.batch([
+    database.prepare(
+      `CREATE TABLE IF NOT EXISTS ${TABLE} (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)`,
+    ),
+  ])
+  const { results } = await database.prepare(`SELECT name FROM ${TABLE}`).all()
+  const applied = new Set(results.map(({ name }) => name))
+  const names = readdirSync(folder)
+    .filter((name) => name.endsWith('.sql') && !applied.has(name))
+    .toSorted()
+  for (const name of names) {
+    const statements = readFileSync(join(folder, name), 'utf8')
+      .split('--> statement-breakpoint')
+      .map((statement) => statement.trim())
+      .filter((statement) => statement !== '')
+    await database.batch([
+      ...statements.map((statement) => database.prepare(statement)),
+      database.prepare(`INSERT INTO ${TABLE} (name) VALUES (?)`).bind(name),
+    ])
+  }
+  return names
+}

@@ -1,0 +1,20 @@
+import { z } from 'zod'
+
+/** What the supervisor tells the host over their channel: secrets are in no argument and no environment. */
+export const hostOrder = z.object({
+  host: z.string(),
+  port: z.int(),
+  state: z.string(),
+  keyEncryptionKey: z.string(),
+  setupTokenHash: z.string(),
+  generation: z.string(),
+})
+export type HostOrder = z.infer<typeof hostOrder>
+
+/** What the host tells the supervisor. */
+export const hostReport = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('ready'), url: z.string(), setUp: z.boolean() }),
+  z.object({ type: z.literal('runtime-restarted') }),
+  z.object({ type: z.literal('failed'), reason: z.string() }),
+])
+export type HostReport = z.infer<typeof hostReport>

@@ -1,0 +1,120 @@
+import { Log, LogLevel, Miniflare } from 'miniflare'
+import { z } from 'zod'
+import { findProgramFiles } from '../program-files.ts'
+import { applyMigrations } from './apply-migrations.ts'
+import { hostOrder } from './host-protocol.ts'
+import type { HostOrder, HostReport } from './host-protocol.ts'
+import { loadWorkerCode } from './worker-code.ts'
+
+const HEALTH_INTERVAL_MS = 5_000
+const HEALTH_LIMIT_MS = 15_000
+const MAX_UNHEALTHY = 3
+
+const health = z.object({ status: z.literal('ok'), setUp: z.boolean() })
+
+/**
+ * The process that runs the worker: it takes its order from the supervisor's channel, and ends when the channel does, so that
+ * a plane whose supervisor was killed is away as a whole.
+ */
+export const runHost = async (): Promise<never> => {
+  const { channel } = process
+  if (channel === undefined) throw new Error('This is started by "atoll plane serve"')
+  const stopped = new Promise<void>((resolve) => {
+    for (const event of ['disconnect', 'SIGTERM', 'SIGINT'] as const) process.once(event, () => resolve())
+  })
+  let runtime: Miniflare | undefined
+  try {
+    const order = await nextOrder()
+    runtime = await startRuntime(order)
+    const url = String(await runtime.ready).replace(/\/$/, '')
+    takeSignals()
+    await applyMigrations(await runtime.getD1Database('DB'), findProgramFiles().migrations)
+    const { setUp } = await checkHealth(url)
+    report({ type: 'ready', url, setUp })
+    await Promise.race([stopped, untilUnhealthy(url)])
+  } catch (error) {
+    report({ type: 'failed', reason: error instanceof Error ? error.message : String(error) })
+    process.exitCode = 1
+  }
+  await runtime?.dispose()
+  process.exit()
+}
+
+const nextOrder = (): Promise<HostOrder> =>
+  new Promise((resolve, reject) => {
+    process.once('message', (message) => resolve(hostOrder.parse(message)))
+    process.once('disconnect', () => reject(new Error('the supervisor is gone')))
+  })
+
+const report = (message: HostReport): void => {
+  if (process.connected) process.send?.(message)
+}
+
+const startRuntime = async (order: HostOrder): Promise<Miniflare> => {
+  const files = findProgramFiles()
+  const code = await loadWorkerCode(files)
+  return new Miniflare({
+    host: order.host,
+    port: order.port,
+    resourcePersistencePath: order.state,
+    enableDevRegistry: false,
+    telemetry: { enabled: false },
+    cf: false,
+    logRequests: false,
+    log: new Log(LogLevel.WARN),
+    // The worker logs one JSON text a line; it goes where the supervisor's own messages go.
+    handleStructuredLogs: ({ message }) => void process.stderr.write(`${message}\n`),
+    unsafeHandleRuntimeRestart: () => report({ type: 'runtime-restarted' }),
+    workers: [
+      {
+        config: {
+          name: 'atoll',
+          compatibilityDate: '2026-11-01',
+          compatibilityFlags: ['nodejs_compat'],
+          manifest: {
+            mainModule: 'worker.js',
+            modulesRoot: import.meta.dirname,
+            modules: { 'worker.js': { type: 'esm', contents: code } },
+          },
+          env: {
+            DB: { type: 'd1', id: 'atoll' },
+            MESH: { type: 'durable-object', worker: 'atoll', exportName: 'Mesh' },
+            BUCKET: { type: 'r2', name: 'atoll' },
+            ATOLL_KEK: { type: 'text', value: order.keyEncryptionKey },
+            SETUP_TOKEN_HASH: { type: 'text', value: order.setupTokenHash },
+            PLANE_GENERATION: { type: 'text', value: order.generation },
+          },
+          exports: { Mesh: { type: 'durable-object', storage: 'sqlite' } },
+        },
+      },
+    ],
+  })
+}
+
+/** Miniflare ends the process on a signal, before anything is in order: the signals are ours. */
+const takeSignals = (): void => {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+    for (const listener of process.listeners(signal).filter((candidate) => candidate.name.startsWith('onSignal'))) {
+      process.off(signal, listener)
+    }
+}
+
+const checkHealth = async (url: string): Promise<z.infer<typeof health>> => {
+  const response = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(HEALTH_LIMIT_MS) })
+  if (!response.ok) throw new Error(`the worker answers ${response.status}: ${(await response.text()).slice(0, 500)}`)
+  return health.parse(await response.json())
+}
+
+/** Rejects when the worker has not answered several times in a row: the supervisor starts over. */
+const untilUnhealthy = async (url: string): Promise<never> => {
+  for (let failures = 0; ;) {
+    await new Promise((resolve) => setTimeout(resolve, HEALTH_INTERVAL_MS))
+    try {
+      await checkHealth(url)
+      failures = 0
+    } catch (error) {
+      failures++
+      if (failures === MAX_UNHEALTHY) throw error
+    }
+  }
+}

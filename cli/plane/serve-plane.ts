@@ -1,0 +1,62 @@
+import { resolve } from 'node:path'
+import type { CliContext } from '../cli-context.ts'
+import { PlaneDirectory } from './plane-directory.ts'
+import { supervise } from './supervise.ts'
+
+export interface ServeOptions {
+  readonly data: string
+  readonly host: string
+  readonly port: number
+}
+
+/** Serves a plane from this machine until it is told to stop. */
+export const servePlane = async (context: CliContext, { data, host, port }: ServeOptions): Promise<void> => {
+  const directory = new PlaneDirectory(resolve(data))
+  const { secrets, newSetupToken } = directory.open()
+  directory.lock()
+  const stop = new AbortController()
+  const onSignal = () => stop.abort()
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  let announced = false
+  try {
+    await supervise(
+      { host, port, state: directory.state, ...secrets },
+      {
+        report: (report) => {
+          if (report.type === 'runtime-restarted') return context.note('The runtime crashed and was started again')
+          if (report.type !== 'ready') return
+          if (report.setUp) directory.forgetSetupToken()
+          if (announced) return context.note(`The plane answers again at ${report.url}`)
+          announced = true
+          const { url } = report
+          void context.print({
+            value: { url, data: directory.path },
+            names: [url],
+            table: () => `The plane is ready at ${url}`,
+          })
+          if (!report.setUp) sayHowToSetUp(context, url, directory, newSetupToken)
+        },
+        restarting: (reason, delayMs) =>
+          context.note(`The plane's host is down: ${reason}. It is started again in ${delayMs} ms`),
+      },
+      stop.signal,
+    )
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+    directory.unlock()
+  }
+  context.note('The plane has stopped')
+}
+
+/** The token itself is shown on a terminal only, and only at the first start: logs are read by others. */
+const sayHowToSetUp = (
+  context: CliContext,
+  url: string,
+  directory: PlaneDirectory,
+  token: string | undefined,
+): void => {
+  context.note(
+    `Set it up with\n  atoll login --url ${url} --setup-token-stdin --org NAME < ${directory.setupTokenFile}`,
+  )
+  if (token !== undefined && context.io.stderr.isTTY === true) context.note(`Its set-up token, once: ${token}`)
+}

@@ -1,0 +1,87 @@
+import 'reflect-metadata'
+import { AsnConvert } from '@peculiar/asn1-schema'
+import { id_ce_nameConstraints, NameConstraints } from '@peculiar/asn1-x509'
+import { BasicConstraintsExtension, X509Certificate } from '@peculiar/x509'
+import type { Trust } from '#api/schemas/trust.ts'
+import { toClusterDnsName } from '#mesh/identity.ts'
+
+export interface Finding {
+  readonly what: string
+  readonly fingerprint: string
+  /** What is wrong with it; empty = it is sound. */
+  readonly faults: readonly string[]
+}
+
+/** Checks what the mesh trusts against the rules of its certificates (RFC 5280 §6; docs/decisions/0003). Never throws. */
+export const verifyTrust = async (trust: Trust, nowMs: number): Promise<Finding[]> => {
+  const roots = trust.roots.map((root) => ({ ...root, certificate: parseCertificate(root.pem) }))
+  const findings: Finding[] = []
+  for (const { certificate, fingerprint } of roots) {
+    const faults =
+      certificate === undefined
+        ? ['is not a certificate']
+        : [
+            ...timeFaults(certificate, nowMs),
+            ...((await isSignedBy(certificate, certificate, nowMs)) ? [] : ['is not signed by itself']),
+          ]
+    findings.push({ what: 'root', fingerprint, faults })
+  }
+  for (const { cluster, pem, fingerprint } of trust.intermediates) {
+    const certificate = parseCertificate(pem)
+    const issuers = roots.flatMap((root) => root.certificate ?? [])
+    const faults =
+      certificate === undefined
+        ? ['is not a certificate']
+        : [
+            ...timeFaults(certificate, nowMs),
+            ...((await isSignedByAny(certificate, issuers, nowMs)) ? [] : ['is not signed by a root']),
+            ...bindingFaults(certificate, trust.trustDomain, toClusterDnsName(cluster, trust.trustDomain)),
+          ]
+    findings.push({ what: `intermediate of ${cluster}`, fingerprint, faults })
+  }
+  return findings
+}
+
+const parseCertificate = (pem: string): X509Certificate | undefined => {
+  try {
+    return new X509Certificate(pem)
+  } catch {
+    return undefined
+  }
+}
+
+const timeFaults = ({ notBefore, notAfter }: X509Certificate, nowMs: number): string[] => [
+  ...(nowMs < notBefore.getTime() ? [`is not valid before ${notBefore.toISOString()}`] : []),
+  ...(nowMs > notAfter.getTime() ? [`expired at ${notAfter.toISOString()}`] : []),
+]
+
+const isSignedBy = (certificate: X509Certificate, issuer: X509Certificate, nowMs: number): Promise<boolean> =>
+  // Times have findings of their own.
+  certificate.verify({ publicKey: issuer.publicKey, signatureOnly: true, date: new Date(nowMs) })
+
+const isSignedByAny = async (
+  certificate: X509Certificate,
+  issuers: readonly X509Certificate[],
+  nowMs: number,
+): Promise<boolean> => {
+  for (const issuer of issuers)
+    if (certificate.issuer === issuer.subject && (await isSignedBy(certificate, issuer, nowMs))) return true
+  return false
+}
+
+/** What makes a stolen intermediate worthless for other clusters' names. */
+const bindingFaults = (certificate: X509Certificate, trustDomain: string, dnsName: string): string[] => {
+  const basic = certificate.getExtension(BasicConstraintsExtension)
+  const names = certificate.getExtension(id_ce_nameConstraints)
+  const permitted = names === null ? [] : (AsnConvert.parse(names.value, NameConstraints).permittedSubtrees ?? [])
+  const bases = [...permitted].map(({ base }) => base)
+  const uris = bases.flatMap((base) => base.uniformResourceIdentifier ?? [])
+  const dnsNames = bases.flatMap((base) => base.dNSName ?? [])
+  const isOnly = (found: readonly string[], wanted: string) => found.length === 1 && found[0] === wanted
+  return [
+    ...(basic?.ca === true && basic.pathLength === 0 ? [] : ['may sign other authorities (path length is not 0)']),
+    ...(names?.critical === true ? [] : ['has no critical name constraints']),
+    ...(isOnly(uris, trustDomain) ? [] : [`is not confined to trust domain ${trustDomain}`]),
+    ...(isOnly(dnsNames, dnsName) ? [] : [`is not confined to ${dnsName}`]),
+  ]
+}
