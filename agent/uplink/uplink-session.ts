@@ -1,0 +1,384 @@
+import type { Clock } from '#agent/clock.ts'
+import type { Log } from '#agent/log.ts'
+import type { StateStep } from '#agent/store/stored-state.ts'
+import type { ClusterName, MeshName } from '#mesh/names.ts'
+import {
+  planeMessage,
+  toHelloPayload,
+  UPLINK_MAX_MESSAGE_CHARS,
+  UPLINK_PING,
+  UPLINK_PONG,
+  UPLINK_PROTOCOL,
+  type AgentMessage,
+  type PlaneMessage,
+  type Position,
+} from '#mesh/uplink.ts'
+import { toAnswerParts } from './answer-parts.ts'
+import { BatchAssembler } from './batch-assembler.ts'
+import type { CatalogReporter } from './catalog-reporter.ts'
+import type { Outbox } from './outbox.ts'
+import type { PlaneReplica } from './plane-replica.ts'
+import { toReportChunks } from './report-chunks.ts'
+import type { OpenSocket, UplinkSocket } from './uplink-socket.ts'
+
+type Of<Type extends PlaneMessage['type']> = Extract<PlaneMessage, { type: Type }>
+export type RefusalCode = Of<'refused'>['code']
+export type PlaneQuery = Of<'query'>['query']
+
+/** How far a session has come: each phase waits for the plane's next word. */
+export type SessionPhase = 'connecting' | 'opened' | 'greeting' | 'syncing' | 'live' | 'ended'
+
+export interface SessionEnd {
+  readonly reason: string
+  readonly code?: RefusalCode
+  readonly retryAfterMilliseconds?: number
+  /** How long the agent was in step with the plane. */
+  readonly liveMilliseconds: number
+}
+
+/** Who this agent is to the plane. */
+export interface UplinkIdentity {
+  readonly mesh: MeshName
+  readonly cluster: ClusterName
+  readonly replica: string
+  readonly agentVersion: string
+  /** Base64url ECDSA P-256 (IEEE P1363) with the agent's identity key. */
+  sign(payload: string): string
+}
+
+export interface SessionParts {
+  readonly clock: Clock
+  readonly log: Log
+  readonly identity: UplinkIdentity
+  readonly openSocket: OpenSocket
+  readonly replica: PlaneReplica
+  readonly reporter: CatalogReporter
+  readonly outbox: Outbox
+  /** The plane's state has changed by this; what is acknowledged when it returns can't be lost. */
+  readonly onStep: (step: StateStep) => void
+  /** The phase, the holds or what is known of the plane has changed. */
+  readonly onChange: () => void
+  readonly onIssued: (message: Of<'issued'>) => void
+  readonly onRequestRefused: (request: string, code: RefusalCode, message: string) => void
+  /** undefined = there is no such thing. */
+  readonly answer: (query: PlaneQuery) => unknown
+  readonly onEnd: (end: SessionEnd) => void
+}
+
+const phaseDeadlineMilliseconds = 10_000
+const idleMilliseconds = 15_000
+const pongDeadlineMilliseconds = 10_000
+const reportDeadlineMilliseconds = 30_000
+const maxBufferedBytes = 256 * 1024
+
+/** One conversation with the plane, from connecting to its end. Whatever goes wrong ends it; the next one starts anew. */
+export class UplinkSession {
+  readonly #parts: SessionParts
+  readonly #socket: UplinkSocket
+  readonly #assembler = new BatchAssembler()
+  #phase: SessionPhase = 'connecting'
+  #epoch = ''
+  #liveSince: number | undefined
+  #lastHeardAt: number
+  /** The term that may be claimed: nobody reports for this cluster. */
+  #vacantTerm: number | undefined
+  #claimedTerm: number | undefined
+  #unacknowledged: Position | undefined
+  #reportChunks: Generator<AgentMessage> | undefined
+  #cancelHeartbeat: () => void = () => {}
+  #cancelDelivery: (() => void) | undefined
+  #cancelReportDeadline: () => void = () => {}
+  #pumping = false
+
+  constructor(parts: SessionParts) {
+    this.#parts = parts
+    this.#lastHeardAt = parts.clock.now()
+    this.#cancelHeartbeat = parts.clock.after(phaseDeadlineMilliseconds, () => this.end('the plane does not answer'))
+    this.#socket = parts.openSocket({
+      onOpen: () => this.#enter('opened'),
+      onText: (text) => this.#receive(text),
+      onClose: (reason) => this.end(reason),
+    })
+  }
+
+  get phase(): SessionPhase {
+    return this.#phase
+  }
+
+  get lastHeardAt(): number {
+    return this.#lastHeardAt
+  }
+
+  /** Ends the session from this side. */
+  end(reason: string, refusal?: Of<'refused'>): void {
+    if (this.#phase === 'ended') return
+    const { clock, reporter, onEnd, onChange } = this.#parts
+    this.#phase = 'ended'
+    this.#cancelHeartbeat()
+    this.#cancelDelivery?.()
+    this.#cancelReportDeadline()
+    reporter.revoke()
+    this.#socket.close(reason)
+    onChange()
+    onEnd({
+      reason,
+      liveMilliseconds: this.#liveSince === undefined ? 0 : clock.now() - this.#liveSince,
+      ...(refusal ? { code: refusal.code } : {}),
+      ...(refusal?.retryAfterSeconds === undefined ? {} : { retryAfterMilliseconds: refusal.retryAfterSeconds * 1000 }),
+    })
+  }
+
+  /** Sends what waits, as far as the connection takes it. */
+  pump(): void {
+    if (this.#pumping || (this.#phase !== 'syncing' && this.#phase !== 'live')) return
+    this.#pumping = true
+    try {
+      while (this.#socket.bufferedBytes < maxBufferedBytes) {
+        const message = this.#nextMessage()
+        if (!message) break
+        this.#send(message)
+      }
+    } finally {
+      this.#pumping = false
+    }
+    this.#scheduleDelivery()
+  }
+
+  #send(message: AgentMessage): void {
+    this.#socket.send(JSON.stringify(message), () => this.pump())
+  }
+
+  #nextMessage(): AgentMessage | undefined {
+    const { clock, reporter, outbox } = this.#parts
+    if (this.#unacknowledged) {
+      const position = this.#unacknowledged
+      this.#unacknowledged = undefined
+      return { type: 'ack', position }
+    }
+    if (this.#vacantTerm !== undefined && reporter.isReady) {
+      this.#claimedTerm = this.#vacantTerm
+      this.#vacantTerm = undefined
+      return { type: 'claim', term: this.#claimedTerm }
+    }
+    // Until the agent is in step with the plane, what its proxies run can't be told in the plane's revisions.
+    const urgent = this.#phase === 'live' ? outbox.nextUrgent(clock.now()) : undefined
+    return urgent ?? this.#nextReportChunk() ?? (this.#phase === 'live' ? outbox.nextAnswer() : undefined)
+  }
+
+  #nextReportChunk(): AgentMessage | undefined {
+    const { clock, log, reporter } = this.#parts
+    if (!this.#reportChunks) {
+      const report = reporter.next()
+      if (!report) return undefined
+      this.#reportChunks = toReportChunks(report, ({ service, endpoints }) =>
+        log.error({ service: service.key, endpoints: endpoints.length }, 'too many endpoints for one report: the rest is left out'),
+      )
+    }
+    const chunk = this.#reportChunks.next()
+    if (!chunk.done) return chunk.value
+    this.#reportChunks = undefined
+    this.#cancelReportDeadline()
+    this.#cancelReportDeadline = clock.after(reportDeadlineMilliseconds, () => this.end('a report was not acknowledged'))
+    return undefined
+  }
+
+  #scheduleDelivery(): void {
+    const { clock, outbox } = this.#parts
+    const dueAt = outbox.deliveryDueAt
+    if (dueAt === undefined || this.#cancelDelivery || this.#phase !== 'live') return
+    this.#cancelDelivery = clock.after(Math.max(0, dueAt - clock.now()), () => {
+      this.#cancelDelivery = undefined
+      this.pump()
+    })
+  }
+
+  #enter(phase: SessionPhase): void {
+    const { clock, onChange } = this.#parts
+    if (this.#phase === 'ended') return
+    this.#phase = phase
+    this.#lastHeardAt = clock.now()
+    this.#cancelHeartbeat()
+    if (phase === 'opened' || phase === 'greeting')
+      this.#cancelHeartbeat = clock.after(phaseDeadlineMilliseconds, () => this.end(`the plane said nothing while ${phase}`))
+    else this.#scheduleHeartbeat()
+    if (phase === 'live') this.#liveSince = clock.now()
+    onChange()
+    this.pump()
+  }
+
+  /** A connection that is half open takes everything and answers nothing: only asking finds it. */
+  #scheduleHeartbeat(): void {
+    const { clock } = this.#parts
+    const quiet = clock.now() - this.#lastHeardAt
+    this.#cancelHeartbeat = clock.after(Math.max(0, idleMilliseconds - quiet), () => {
+      if (clock.now() - this.#lastHeardAt < idleMilliseconds) {
+        this.#scheduleHeartbeat()
+        return
+      }
+      const askedAt = clock.now()
+      this.#socket.send(UPLINK_PING, () => {})
+      this.#cancelHeartbeat = clock.after(pongDeadlineMilliseconds, () => {
+        if (this.#lastHeardAt < askedAt) this.end('the plane does not answer any more')
+        else this.#scheduleHeartbeat()
+      })
+    })
+  }
+
+  #receive(text: string): void {
+    if (this.#phase === 'ended') return
+    this.#lastHeardAt = this.#parts.clock.now()
+    if (text === UPLINK_PONG) return
+    const message = text.length > UPLINK_MAX_MESSAGE_CHARS ? undefined : parseMessage(text)
+    if (!message) {
+      this.end('the plane sent something that is no message of this protocol')
+      return
+    }
+    this.#handle(message)
+    this.pump()
+  }
+
+  #handle(message: PlaneMessage): void {
+    if (message.type === 'refused') this.#onRefused(message)
+    else if (message.type === 'challenge') this.#onChallenge(message)
+    else if (message.type === 'welcome') this.#onWelcome(message)
+    else if (this.#phase === 'syncing' || this.#phase === 'live') this.#handleEstablished(message)
+    else this.end(`the plane sent ${message.type} while ${this.#phase}`)
+  }
+
+  #handleEstablished(message: Exclude<PlaneMessage, Of<'refused' | 'challenge' | 'welcome'>>): void {
+    const { reporter, outbox, log, answer, onIssued } = this.#parts
+    switch (message.type) {
+      case 'changes':
+        this.#onChanges(message)
+        break
+      case 'claimed':
+        this.#onClaimed(message)
+        break
+      case 'vacancy':
+        if (!reporter.reporting) this.#vacantTerm = message.term + 1
+        break
+      case 'report-ack':
+        reporter.acknowledge(message.position)
+        if (!reporter.waiting) this.#cancelReportDeadline()
+        break
+      case 'report-held':
+        log.warn({ hold: message.hold, reason: message.reason }, 'the plane holds a report until a person confirms it')
+        reporter.putAside(message.position)
+        if (!reporter.waiting) this.#cancelReportDeadline()
+        break
+      case 'issued':
+        onIssued(message)
+        break
+      case 'query':
+        if (!outbox.answer(toAnswerParts(message.request, answer(message.query))))
+          log.warn({ request: message.request }, 'too many queries wait: one is not answered')
+        break
+      case 'confirm':
+        this.#onConfirm(message.hold)
+        break
+    }
+  }
+
+  #onChallenge({ nonce, protocol }: Of<'challenge'>): void {
+    const { identity, replica } = this.#parts
+    if (this.#phase !== 'opened') {
+      this.end(`the plane sent challenge while ${this.#phase}`)
+      return
+    }
+    const { mesh, cluster, agentVersion } = identity
+    const signed = { mesh, cluster, replica: identity.replica, protocol: Math.min(protocol, UPLINK_PROTOCOL) }
+    this.#send({
+      type: 'hello',
+      ...signed,
+      capabilities: [],
+      agentVersion,
+      position: replica.position,
+      signature: identity.sign(toHelloPayload({ ...signed, nonce })),
+    })
+    this.#enter('greeting')
+  }
+
+  #onWelcome({ epoch, sync, reporter, session }: Of<'welcome'>): void {
+    const { identity, replica, outbox, log } = this.#parts
+    if (this.#phase !== 'greeting') {
+      this.end(`the plane sent welcome while ${this.#phase}`)
+      return
+    }
+    if (sync === 'resume' && replica.position?.epoch !== epoch) {
+      this.end('the plane wants to go on from a history that is not held')
+      return
+    }
+    log.info({ session, sync, epoch, reporter: reporter.replica }, 'uplink established')
+    this.#epoch = epoch
+    if (reporter.replica === identity.replica) this.#vacantTerm = Math.max(1, reporter.term)
+    else if (!reporter.connected) this.#vacantTerm = reporter.term + 1
+    outbox.beginSession()
+    if (sync === 'resume') replica.resume()
+    this.#enter(sync === 'resume' ? 'live' : 'syncing')
+  }
+
+  #onChanges(message: Of<'changes'>): void {
+    const { replica, onStep, onChange } = this.#parts
+    if (message.position.epoch !== this.#epoch || (this.#phase === 'syncing' && message.mode !== 'snapshot')) {
+      this.end('the plane sent changes of another history than it said')
+      return
+    }
+    const assembled = this.#assembler.add(message)
+    if (assembled.kind === 'invalid') this.end('the plane sent chunks that do not belong together')
+    if (assembled.kind !== 'whole') return
+    const reception = replica.receive(assembled.batch)
+    if (reception.kind === 'desynchronised') {
+      this.end(reception.reason)
+      return
+    }
+    if (reception.kind === 'applied') {
+      onStep(reception.step)
+      this.#unacknowledged = assembled.batch.position
+    }
+    if (this.#phase === 'syncing') this.#enter('live')
+    else onChange()
+  }
+
+  #onClaimed({ term, granted, reported }: Of<'claimed'>): void {
+    const { reporter, log } = this.#parts
+    if (term !== this.#claimedTerm || !granted) {
+      log.info({ term }, 'another replica reports for this cluster')
+      reporter.revoke()
+      return
+    }
+    this.#reportChunks = undefined
+    reporter.grant(term, reported)
+  }
+
+  #onConfirm(hold: string): void {
+    const { replica, reporter, onStep, onChange, log } = this.#parts
+    log.info({ hold }, 'a person confirmed what was held')
+    const step = replica.confirm(hold)
+    if (step) {
+      onStep(step)
+      this.#unacknowledged = replica.position ?? undefined
+    }
+    reporter.confirm(hold)
+    onChange()
+  }
+
+  #onRefused(message: Of<'refused'>): void {
+    const { reporter, log, onRequestRefused } = this.#parts
+    const { code, request } = message
+    log.warn({ code, request, reason: message.message }, 'the plane refused')
+    if (code === 'stale_term') {
+      this.#reportChunks = undefined
+      this.#cancelReportDeadline()
+      reporter.revoke()
+    } else if (request !== undefined) onRequestRefused(request, code, message.message)
+    else this.end(`refused: ${code}: ${message.message}`, message)
+  }
+}
+
+const parseMessage = (text: string): PlaneMessage | undefined => {
+  try {
+    return planeMessage.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
+  }
+}

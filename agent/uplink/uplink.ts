@@ -1,0 +1,228 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '#agent/clock.ts'
+import type { Log } from '#agent/log.ts'
+import type { StateStep } from '#agent/store/stored-state.ts'
+import { isEqualData } from '#mesh/merge/equal-data.ts'
+import type { ServiceKey } from '#mesh/names.ts'
+import type { CatalogEntry } from '#mesh/service.ts'
+import type { Delivery, Hold, Position } from '#mesh/uplink.ts'
+import { toBackoffMilliseconds } from './backoff.ts'
+import type { CatalogReporter, ClusterFacts } from './catalog-reporter.ts'
+import { Outbox, type ProbeResults } from './outbox.ts'
+import type { PlaneReplica } from './plane-replica.ts'
+import { UplinkSession, type PlaneQuery, type RefusalCode, type SessionEnd, type UplinkIdentity } from './uplink-session.ts'
+import type { OpenSocket } from './uplink-socket.ts'
+
+export interface UplinkOptions {
+  readonly clock: Clock
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly log: Log
+  readonly identity: UplinkIdentity
+  readonly openSocket: OpenSocket
+  readonly replica: PlaneReplica
+  readonly reporter: CatalogReporter
+  /** The plane's state has changed by this; what is acknowledged when it returns can't be lost. */
+  readonly onStep: (step: StateStep) => void
+  /** undefined = there is no such thing. */
+  readonly answer: (query: PlaneQuery) => unknown
+}
+
+export interface IssuedCertificate {
+  readonly certificatePem: string
+  readonly rootsPem: readonly string[]
+}
+
+export interface UplinkStatus {
+  /** In step with the plane; changes arrive as they happen. */
+  readonly live: boolean
+  readonly phase: UplinkSession['phase'] | 'waiting'
+  readonly position: Position | null
+  readonly revision: number
+  /** When the plane was last heard on a session in step with it, or else last changed the held state. Milliseconds since the epoch, 0 = never. */
+  readonly asOf: number
+  readonly reporting: boolean
+  readonly holds: readonly Hold[]
+  /** Messages that wait to be sent. */
+  readonly queued: number
+  /** Attempts since the last session that held. */
+  readonly failures: number
+  readonly lastFailure: string | undefined
+}
+
+const steadyMilliseconds = 5000
+const certificateDeadlineMilliseconds = 10 * 60_000
+/** Refusals that the next attempt will most likely meet again: no hurry. */
+const lastingRefusals: ReadonlySet<RefusalCode> = new Set([
+  'unknown_cluster', 'evicted', 'bad_signature', 'protocol_too_new', 'protocol_too_old', 'replaced',
+])
+const lastingRefusalAttempt = 6
+
+/**
+ * The agent's side of the uplink: one session after the other for as long as it runs. A session that ends, is refused or never comes
+ * about changes nothing of what the agent holds.
+ */
+export class Uplink {
+  readonly #options: UplinkOptions
+  readonly #outbox = new Outbox()
+  readonly #certificates = new Map<string, { resolve: (issued: IssuedCertificate) => void; reject: (error: Error) => void }>()
+  #session: UplinkSession | undefined
+  #cancelRetry: (() => void) | undefined
+  #running = false
+  #failures = 0
+  #lastFailure: string | undefined
+  #asOf: number
+  #holds: readonly Hold[] = []
+  #delivery: Delivery | undefined
+
+  constructor(options: UplinkOptions) {
+    this.#options = options
+    this.#asOf = options.replica.receivedAt
+  }
+
+  start(): void {
+    this.#running = true
+    this.#connect()
+  }
+
+  stop(): void {
+    this.#running = false
+    this.#cancelRetry?.()
+    this.#session?.end('the agent stops')
+  }
+
+  updateCatalog(upserts: readonly CatalogEntry[], removes: readonly ServiceKey[]): void {
+    this.#options.reporter.update(upserts, removes)
+    this.#refresh()
+  }
+
+  updateFacts(facts: Partial<ClusterFacts>): void {
+    this.#options.reporter.updateFacts(facts)
+    this.#refresh()
+  }
+
+  /** The whole registry has been read. */
+  registrySynced(): void {
+    this.#options.reporter.ready()
+    this.#refresh()
+  }
+
+  setDelivery(delivery: Delivery): void {
+    this.#delivery = delivery
+    this.#outbox.setDelivery(this.#toPlanesTerms(delivery))
+    this.#session?.pump()
+  }
+
+  setProbes(results: ProbeResults): void {
+    this.#outbox.setProbes(results)
+    this.#session?.pump()
+  }
+
+  /** Has the plane sign a certificate for this cluster's next intermediate key. Rejects when it refuses or does not answer in ten minutes. */
+  requestCertificate(csrPem: string): Promise<IssuedCertificate> {
+    const request = randomUUID()
+    return new Promise((resolve, reject) => {
+      if (!this.#outbox.requestCertificate(request, csrPem)) {
+        reject(new Error('too many certificate requests wait for the plane'))
+        return
+      }
+      const cancel = this.#options.clock.after(certificateDeadlineMilliseconds, () =>
+        this.#settle(request)?.reject(new Error('the plane did not answer the certificate request')),
+      )
+      this.#certificates.set(request, {
+        resolve: (issued) => {
+          cancel()
+          resolve(issued)
+        },
+        reject: (error) => {
+          cancel()
+          reject(error)
+        },
+      })
+      this.#session?.pump()
+    })
+  }
+
+  get status(): UplinkStatus {
+    const { replica, reporter } = this.#options
+    const phase = this.#session?.phase ?? 'waiting'
+    return {
+      live: phase === 'live',
+      phase,
+      position: replica.position,
+      revision: replica.revision,
+      asOf: this.#currentAsOf(),
+      reporting: reporter.reporting,
+      holds: this.#holds,
+      queued: this.#outbox.length + (reporter.waiting ? 1 : 0),
+      failures: this.#failures,
+      lastFailure: this.#lastFailure,
+    }
+  }
+
+  #connect(): void {
+    const { clock, log, identity, openSocket, replica, reporter, onStep, answer } = this.#options
+    this.#session = new UplinkSession({
+      clock,
+      log,
+      identity,
+      openSocket,
+      replica,
+      reporter,
+      outbox: this.#outbox,
+      onStep,
+      answer,
+      onChange: () => this.#refresh(),
+      onIssued: ({ request, certificatePem, rootsPem }) => this.#settle(request)?.resolve({ certificatePem, rootsPem }),
+      onRequestRefused: (request, code, message) => this.#settle(request)?.reject(new Error(`${code}: ${message}`)),
+      onEnd: (end) => this.#onEnd(end),
+    })
+  }
+
+  #onEnd(end: SessionEnd): void {
+    const { clock, log, random, replica } = this.#options
+    if (end.liveMilliseconds > 0 && !replica.hold) this.#asOf = Math.max(this.#asOf, this.#session?.lastHeardAt ?? 0)
+    this.#session = undefined
+    this.#lastFailure = end.reason
+    this.#failures = end.liveMilliseconds >= steadyMilliseconds ? 0 : this.#failures + 1
+    if (!this.#running) return
+    const attempt = end.code && lastingRefusals.has(end.code) ? Math.max(this.#failures, lastingRefusalAttempt) : this.#failures
+    const delayMilliseconds = Math.max(end.retryAfterMilliseconds ?? 0, toBackoffMilliseconds(attempt, random()))
+    log.warn({ reason: end.reason, retryInMilliseconds: delayMilliseconds }, 'uplink ended; the cluster goes on with what it has')
+    this.#cancelRetry = clock.after(delayMilliseconds, () => this.#connect())
+  }
+
+  #currentAsOf(): number {
+    const { replica } = this.#options
+    const heardAt = this.#session?.phase === 'live' && !replica.hold ? this.#session.lastHeardAt : 0
+    return Math.max(this.#asOf, replica.receivedAt, heardAt)
+  }
+
+  #refresh(): void {
+    const { replica, reporter, log } = this.#options
+    const holds = [replica.hold, reporter.hold].filter((hold) => hold !== undefined)
+    const known = new Set(this.#holds.map(({ id }) => id))
+    for (const { id, kind, reason } of holds)
+      if (!known.has(id)) log.error({ hold: id, kind, reason }, 'held until a person confirms it')
+    const changed = !isEqualData(holds, this.#holds)
+    this.#holds = holds
+    if (changed) {
+      this.#outbox.setHolds(holds)
+      if (this.#delivery) this.#outbox.setDelivery(this.#toPlanesTerms(this.#delivery))
+    }
+    this.#session?.pump()
+  }
+
+  /** While the plane's history is held off, none of its revisions is live here: the numbers are those of another history. */
+  #toPlanesTerms(delivery: Delivery): Delivery {
+    if (!this.#options.replica.hold) return delivery
+    return { ...delivery, compiled: 0, live: [{ revision: 0, proxies: delivery.proxies }], laggards: [], nacks: [] }
+  }
+
+  #settle(request: string) {
+    const waiting = this.#certificates.get(request)
+    this.#certificates.delete(request)
+    this.#outbox.settleCertificateRequest(request)
+    return waiting
+  }
+}

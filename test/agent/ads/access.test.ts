@@ -1,0 +1,142 @@
+import { status } from '@grpc/grpc-js'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { AdsLimits } from '#agent/ads/limits.ts'
+import { typeUrls } from '#xds/type-url.ts'
+import { AdsFixture, put } from './ads-fixture.ts'
+
+const { cluster, endpoint } = typeUrls
+
+let ads: AdsFixture
+const start = async (limits: Partial<AdsLimits> = {}): Promise<void> => {
+  ads = await AdsFixture.start(limits)
+}
+afterEach(() => ads.stop())
+
+describe('credentials', () => {
+  beforeEach(() => start())
+
+  test.each([
+    ['none', undefined],
+    ['another scheme', 'not-a-machine-token'],
+    ['an unknown id', 'atoll_machine_0000000000000000_a-secret-that-is-long-enough'],
+  ])('%s: refused, with one and the same answer', async (_, token) => {
+    const proxy = ads.delta('w', { token })
+    proxy.subscribe(cluster, '*')
+    expect(await proxy.untilEnded()).toEqual({ code: status.UNAUTHENTICATED, details: 'no valid credential' })
+    expect(ads.attached).toEqual([])
+  })
+
+  test('a wrong secret is refused', async () => {
+    const proxy = ads.delta('w', { token: `${ads.token('w')}x` })
+    expect((await proxy.untilEnded()).code).toBe(status.UNAUTHENTICATED)
+  })
+
+  test('an expired token is refused', async () => {
+    const token = ads.token('w')
+    const [id, record] = [...ads.tokens][0] ?? []
+    if (id && record) ads.tokens.set(id, { ...record, expiresAt: new Date(Date.now() - 1).toISOString() })
+    const proxy = ads.delta('other', { token })
+    expect((await proxy.untilEnded()).code).toBe(status.UNAUTHENTICATED)
+  })
+
+  test('a revoked token ends the open streams that it opened, and no others', async () => {
+    const revoked = ads.delta('revoked')
+    const other = ads.delta('other')
+    for (const proxy of [revoked, other]) {
+      proxy.subscribe(cluster, '*')
+      await proxy.take(cluster)
+    }
+    ads.revoke('revoked')
+    ads.server.revalidate()
+    expect((await revoked.untilEnded()).code).toBe(status.UNAUTHENTICATED)
+    ads.change(put(cluster, 'a'))
+    await other.take(cluster)
+  })
+
+  test('what a proxy is comes from its token, whatever its node says', async () => {
+    const proxy = ads.delta('w')
+    proxy.send(cluster, { node: { id: 'sidecar/other/victim', metadata: { NAMESPACE: 'other' } }, resourceNamesSubscribe: ['*'] })
+    await proxy.take(cluster)
+    expect(ads.attached).toEqual(['sidecar/default/w'])
+  })
+})
+
+describe('limits', () => {
+  test.each([
+    ['names on a stream', { names: 3 }, ['a', 'b', 'c', 'd'], status.RESOURCE_EXHAUSTED, /3 names/],
+    ['the length of a name', { nameLength: 5 }, ['abcdef'], status.INVALID_ARGUMENT, /longer than 5/],
+    ['the size of a request', { requestBytes: 1000 }, ['x'.repeat(1001)], status.RESOURCE_EXHAUSTED, /larger than/],
+  ])('%s', async (_, limits, names, code, details) => {
+    await start(limits)
+    const proxy = ads.delta()
+    proxy.subscribe(endpoint, ...names)
+    const ended = await proxy.untilEnded()
+    expect(ended.code).toBe(code)
+    expect(ended.details).toMatch(details)
+  })
+
+  test('streams in all', async () => {
+    await start({ streams: 1 })
+    const first = ads.delta('one')
+    first.subscribe(cluster, '*')
+    await first.take(cluster)
+    expect(await ads.delta('two').untilEnded()).toMatchObject({ code: status.RESOURCE_EXHAUSTED })
+    first.close()
+    await ads.until(() => ads.server.statistics().openStreams === 0)
+    const third = ads.delta('three')
+    third.subscribe(cluster, '*')
+    await third.take(cluster)
+  })
+
+  test('streams of one proxy: the oldest gives way', async () => {
+    await start({ streamsPerProxy: 2 })
+    const streams = []
+    for (let index = 0; index < 3; index++) {
+      const stream = ads.delta('w')
+      stream.subscribe(cluster, '*')
+      await stream.take(cluster)
+      streams.push(stream)
+    }
+    expect(await streams[0]?.untilEnded()).toMatchObject({ code: status.ABORTED })
+    ads.change(put(cluster, 'a'))
+    for (const stream of streams.slice(1)) expect((await stream.take(cluster)).resources).toEqual(['a@1'])
+    expect(ads.attached).toEqual(['sidecar/default/w'])
+  })
+})
+
+describe('lifecycle', () => {
+  beforeEach(() => start())
+
+  test('a proxy that leaves is let go', async () => {
+    const proxy = ads.delta()
+    proxy.subscribe(cluster, '*')
+    await proxy.take(cluster)
+    proxy.close()
+    await ads.until(() => ads.attached.length === 0)
+    expect(ads.server.statistics().openStreams).toBe(0)
+  })
+
+  test('a proxy whose configuration can’t be had is told to come back', async () => {
+    ads.failAttach = true
+    expect(await ads.delta().untilEnded()).toMatchObject({ code: status.UNAVAILABLE })
+  })
+
+  test('closing ends the streams and is done', async () => {
+    const proxy = ads.delta()
+    proxy.subscribe(cluster, '*')
+    await proxy.take(cluster)
+    await ads.server.close(5000)
+    expect(await proxy.untilEnded()).toMatchObject({ code: status.UNAVAILABLE, details: 'the agent is shutting down' })
+  })
+
+  test('closing does not wait for a proxy that does not read', async () => {
+    ads.change(...Array.from({ length: 200 }, (_, index) => put(cluster, `c${index}`, '1', 100 * 1024)))
+    const proxy = ads.delta()
+    proxy.pause()
+    proxy.subscribe(cluster, '*')
+    await ads.until(() => ads.server.statistics().responses > 0)
+    await ads.settled(() => ads.server.statistics().responses)
+    await ads.server.close(200)
+    expect(ads.server.statistics().openStreams).toBe(0)
+  })
+})

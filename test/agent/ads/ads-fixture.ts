@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto'
+import { AdsServer } from '#agent/ads/ads-server.ts'
+import type { AdsLimits } from '#agent/ads/limits.ts'
+import { systemClock } from '#agent/clock.ts'
+import { toAgentNames } from '#agent/identity/issue-leaf.ts'
+import { ServerCertificate } from '#agent/identity/server-certificate.ts'
+import { createLog } from '#agent/log.ts'
+import { MachineTokenAuthenticator } from '#agent/proxy-auth/machine-token-authenticator.ts'
+import { toAgentDnsName } from '#mesh/identity.ts'
+import type { MachineToken } from '#mesh/state.ts'
+import { toProxyName } from '#xds/proxy.ts'
+import { ResourceSet, type ResourceUpdate } from '#xds/resource-set.ts'
+import type { TypeUrl } from '#xds/type-url.ts'
+import { eventually } from '../../harness/child.ts'
+import { createIntermediate, domain, east, TestRoot } from '../test-pki.ts'
+import { DeltaTestProxy, SotwTestProxy, type TestProxyOptions } from './test-proxy.ts'
+
+/** A resource whose body is its own description: the server does not look into bodies. */
+export const put = (type: TypeUrl, name: string, version = '1', bytes = 0): ResourceUpdate => ({
+  type,
+  name,
+  resource: { name, version, body: Buffer.from(`${name}@${version}`.padEnd(bytes)) },
+})
+
+export const remove = (type: TypeUrl, name: string): ResourceUpdate => ({ type, name, resource: null })
+
+/** An xDS server over TLS whose proxies share one set; others get more with `give`. */
+export class AdsFixture {
+  readonly shared = new ResourceSet('shared')
+  readonly tokens = new Map<string, MachineToken>()
+  readonly attached: string[] = []
+  failAttach = false
+  readonly #attachments = new Map<string, { sets: ResourceSet[] }>()
+  readonly #clients: (DeltaTestProxy | SotwTestProxy)[] = []
+  readonly #rootPem: string
+  readonly server: AdsServer
+  port = 0
+
+  private constructor(rootPem: string, certificates: ServerCertificate, limits: Partial<AdsLimits>) {
+    this.#rootPem = rootPem
+    this.server = new AdsServer({
+      source: {
+        attach: async (proxy) => {
+          if (this.failAttach) throw new Error('no configuration')
+          this.attached.push(toProxyName(proxy))
+          return this.attachment(proxy.workload)
+        },
+        detach: (proxy) => {
+          const index = this.attached.indexOf(toProxyName(proxy))
+          if (index >= 0) this.attached.splice(index, 1)
+        },
+      },
+      authenticator: new MachineTokenAuthenticator({ machineToken: (id) => this.tokens.get(id) }, () => Date.now()),
+      certificates,
+      clock: systemClock,
+      log: createLog('silent'),
+      onDeliveryChange: () => {},
+      limits,
+    })
+  }
+
+  static async start(limits: Partial<AdsLimits> = {}): Promise<AdsFixture> {
+    const root = await TestRoot.create(Date.now())
+    const intermediate = await createIntermediate(root, east)
+    const certificates = new ServerCertificate({
+      names: toAgentNames(east, domain),
+      clock: systemClock,
+      random: Math.random,
+      issuer: () => intermediate,
+    })
+    await certificates.renewIfDue()
+    const fixture = new AdsFixture(root.pem, certificates, limits)
+    fixture.port = await fixture.server.listen({ host: '127.0.0.1', port: 0 })
+    return fixture
+  }
+
+  async stop(): Promise<void> {
+    for (const client of this.#clients) client.close()
+    await this.server.close(1000)
+  }
+
+  /** What a workload's proxy is attached to; its sets may be replaced. */
+  attachment(workload: string): { sets: ResourceSet[] } {
+    let attachment = this.#attachments.get(workload)
+    if (!attachment) this.#attachments.set(workload, (attachment = { sets: [this.shared] }))
+    return attachment
+  }
+
+  /** Changes the shared set and pushes. */
+  change(...updates: readonly ResourceUpdate[]): void {
+    this.shared.apply(updates)
+    this.server.push()
+  }
+
+  until(condition: () => boolean): Promise<true> {
+    return eventually('the condition', condition, 10_000, 10)
+  }
+
+  /** When a figure has stopped moving. */
+  async settled(figure: () => number): Promise<void> {
+    let last = Number.NaN
+    let same = 0
+    await this.until(() => {
+      const now = figure()
+      same = now === last ? same + 1 : 0
+      last = now
+      return same >= 20
+    })
+  }
+
+  token(workload: string): string {
+    const id = createHash('sha256').update(workload).digest('hex').slice(0, 16)
+    const secret = `secret-of-${workload}-that-is-long-enough`
+    this.tokens.set(id, {
+      id,
+      secretHash: createHash('sha256').update(secret).digest('hex'),
+      role: 'sidecar',
+      namespace: 'default',
+      serviceAccount: 'default',
+      workload,
+      expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+    })
+    return `atoll_machine_${id}_${secret}`
+  }
+
+  revoke(workload: string): void {
+    for (const [id, record] of this.tokens) if (record.workload === workload) this.tokens.delete(id)
+  }
+
+  delta(workload = 'w', options: Partial<TestProxyOptions> = {}): DeltaTestProxy {
+    const client = new DeltaTestProxy({ ...this.#toOptions(workload), ...options })
+    this.#clients.push(client)
+    return client
+  }
+
+  sotw(workload = 'w'): SotwTestProxy {
+    const client = new SotwTestProxy(this.#toOptions(workload))
+    this.#clients.push(client)
+    return client
+  }
+
+  #toOptions(workload: string): TestProxyOptions {
+    return {
+      address: `127.0.0.1:${this.port}`,
+      rootPem: this.#rootPem,
+      serverName: toAgentDnsName(east, domain),
+      token: this.token(workload),
+    }
+  }
+}

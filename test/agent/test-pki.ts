@@ -1,0 +1,115 @@
+import 'reflect-metadata'
+import { AsnConvert, OctetString } from '@peculiar/asn1-schema'
+import { GeneralName, GeneralSubtree, GeneralSubtrees, id_ce_nameConstraints, NameConstraints } from '@peculiar/asn1-x509'
+import {
+  AuthorityKeyIdentifierExtension,
+  BasicConstraintsExtension,
+  Extension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  Pkcs10CertificateRequest,
+  SubjectKeyIdentifierExtension,
+  X509Certificate,
+  X509CertificateGenerator,
+} from '@peculiar/x509'
+import { ecdsaP256, generateKeyPair } from '#agent/identity/certificate-key.ts'
+import { createIntermediateCsr } from '#agent/identity/create-intermediate-csr.ts'
+import type { LeafIssuer } from '#agent/identity/issue-leaf.ts'
+import { toClusterDnsName } from '#mesh/identity.ts'
+import { clusterName, trustDomain, type ClusterName } from '#mesh/names.ts'
+
+export const domain = trustDomain.parse('td.example')
+export const east = clusterName.parse('east')
+export const west = clusterName.parse('west')
+
+const dayMilliseconds = 24 * 60 * 60_000
+let serial = 1
+
+/** How an intermediate may differ from what the plane would sign. */
+export interface IntermediateWishes {
+  readonly notBefore?: number
+  readonly notAfter?: number
+  readonly isCa?: boolean
+  readonly pathLength?: number
+  readonly permitted?: readonly { readonly uri?: string; readonly dns?: string }[]
+  readonly areConstraintsCritical?: boolean
+}
+
+/** A root that signs whatever a test wants. */
+export class TestRoot {
+  readonly pem: string
+  readonly #keys: Awaited<ReturnType<typeof generateKeyPair>>
+  readonly #certificate: X509Certificate
+  readonly #now: number
+
+  private constructor(keys: Awaited<ReturnType<typeof generateKeyPair>>, certificate: X509Certificate, now: number) {
+    this.#keys = keys
+    this.#certificate = certificate
+    this.#now = now
+    this.pem = certificate.toString('pem')
+  }
+
+  static async create(now: number, name = 'root'): Promise<TestRoot> {
+    const keys = await generateKeyPair(true)
+    const certificate = await X509CertificateGenerator.createSelfSigned({
+      serialNumber: String(serial++).padStart(2, '0'),
+      name: `O=test, CN=${name}`,
+      notBefore: new Date(now - dayMilliseconds),
+      notAfter: new Date(now + 3650 * dayMilliseconds),
+      keys,
+      signingAlgorithm: ecdsaP256,
+      extensions: [
+        new BasicConstraintsExtension(true, 1, true),
+        new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+        await SubjectKeyIdentifierExtension.create(keys.publicKey),
+      ],
+    })
+    return new TestRoot(keys, certificate, now)
+  }
+
+  /** Answers a request as the plane does. */
+  async sign(csrPem: string, cluster: ClusterName, wishes: IntermediateWishes = {}): Promise<string> {
+    const { publicKey } = new Pkcs10CertificateRequest(csrPem)
+    const permitted = wishes.permitted ?? [{ uri: domain }, { dns: toClusterDnsName(cluster, domain) }]
+    const certificate = await X509CertificateGenerator.create({
+      serialNumber: String(serial++).padStart(4, '0'),
+      subject: `O=test, OU=clusters, CN=${cluster}`,
+      issuer: this.#certificate.subjectName,
+      notBefore: new Date(wishes.notBefore ?? this.#now - 60 * 60_000),
+      notAfter: new Date(wishes.notAfter ?? this.#now + 90 * dayMilliseconds),
+      publicKey,
+      signingKey: this.#keys.privateKey,
+      signingAlgorithm: ecdsaP256,
+      extensions: [
+        new BasicConstraintsExtension(wishes.isCa ?? true, wishes.pathLength ?? 0, true),
+        new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+        await SubjectKeyIdentifierExtension.create(publicKey),
+        await AuthorityKeyIdentifierExtension.create(this.#certificate.publicKey),
+        toNameConstraints(permitted, wishes.areConstraintsCritical ?? true),
+      ],
+    })
+    return certificate.toString('pem')
+  }
+}
+
+const toNameConstraints = (permitted: NonNullable<IntermediateWishes['permitted']>, isCritical: boolean): Extension => {
+  const subtrees = permitted.map(
+    ({ uri, dns }) =>
+      new GeneralSubtree({
+        base: new GeneralName(dns === undefined ? { uniformResourceIdentifier: uri ?? '' } : { dNSName: dns }),
+      }),
+  )
+  const constraints = new NameConstraints({ permittedSubtrees: new GeneralSubtrees(subtrees) })
+  return new Extension(id_ce_nameConstraints, isCritical, new OctetString(AsnConvert.serialize(constraints)))
+}
+
+export interface TestIntermediate extends LeafIssuer {
+  readonly pem: string
+}
+
+/** A cluster's intermediate with its key. */
+export const createIntermediate = async (root: TestRoot, cluster: ClusterName, wishes: IntermediateWishes = {}): Promise<TestIntermediate> => {
+  const keys = await generateKeyPair(true)
+  const pem = await root.sign(await createIntermediateCsr(keys, cluster), cluster, wishes)
+  return { pem, certificate: new X509Certificate(pem), privateKey: keys.privateKey }
+}
