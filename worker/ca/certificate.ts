@@ -1,0 +1,101 @@
+import 'reflect-metadata'
+import { AsnConvert, OctetString } from '@peculiar/asn1-schema'
+import {
+  Certificate,
+  GeneralName,
+  GeneralSubtree,
+  GeneralSubtrees,
+  id_ce_nameConstraints,
+  NameConstraints,
+} from '@peculiar/asn1-x509'
+import {
+  AuthorityKeyIdentifierExtension,
+  BasicConstraintsExtension,
+  Extension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
+  X509Certificate,
+  X509CertificateGenerator,
+} from '@peculiar/x509'
+import type { JsonName, PublicKey } from '@peculiar/x509'
+import { toHex } from '../encode-bytes.ts'
+import type { Profile } from './profile.ts'
+import { ecdsaSha256 } from './signer.ts'
+import type { Signer } from './signer.ts'
+
+/** A certificate that has been signed, and what is written down of it. */
+export interface IssuedCertificate {
+  readonly pem: string
+  readonly notBeforeMs: number
+  readonly notAfterMs: number
+  /** Lower-case hex SHA-256 of the DER form. */
+  readonly fingerprint: string
+}
+
+interface CaFacts {
+  readonly serial: string
+  readonly subject: JsonName
+  readonly trustDomain: string
+  readonly publicKey: PublicKey
+  readonly profile: Profile
+  /** RFC 5280 §4.2.1.10 permitted subtrees; absent = none. */
+  readonly permitted?: { readonly uriHost: string; readonly dnsName: string }
+  readonly nowMs: number
+}
+
+/** 128 random bits, positive, never zero (RFC 5280 §4.1.2.2). */
+export const newSerial = (random: (bytes: number) => Uint8Array): string => {
+  const bytes = random(16)
+  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40
+  return toHex(bytes)
+}
+
+/** Signs a CA certificate. It never outlives the certificate of who signs it. */
+export const signCaCertificate = async (facts: CaFacts, signer: Signer | SelfSigner): Promise<IssuedCertificate> => {
+  const issuer = signer.certificatePem === null ? null : new X509Certificate(signer.certificatePem)
+  const lifetimeEndMs = facts.nowMs + facts.profile.lifetimeMs
+  const notBeforeMs = facts.nowMs - facts.profile.backdateMs
+  const notAfterMs = Math.min(lifetimeEndMs, issuer?.notAfter.getTime() ?? lifetimeEndMs)
+  const parameters = {
+    serialNumber: facts.serial,
+    subject: facts.subject,
+    issuer: issuer?.subjectName ?? facts.subject,
+    notBefore: new Date(notBeforeMs),
+    notAfter: new Date(notAfterMs),
+    publicKey: facts.publicKey,
+    signingAlgorithm: ecdsaSha256,
+    extensions: [
+      new BasicConstraintsExtension(true, facts.profile.pathLength, true),
+      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+      new SubjectAlternativeNameExtension([{ type: 'url', value: `spiffe://${facts.trustDomain}` }]),
+      await SubjectKeyIdentifierExtension.create(facts.publicKey),
+      await AuthorityKeyIdentifierExtension.create(issuer?.publicKey ?? facts.publicKey),
+      ...(facts.permitted ? [toNameConstraints(facts.permitted)] : []),
+    ],
+  }
+  // The signer sees only bytes: they are made with an empty signature first, and put together again with the real one.
+  const unsigned = await X509CertificateGenerator.create({ ...parameters, signature: new Uint8Array(64) })
+  const signature = await signer.sign(AsnConvert.serialize(AsnConvert.parse(unsigned.rawData, Certificate).tbsCertificate))
+  const certificate = await X509CertificateGenerator.create({ ...parameters, signature })
+  return {
+    pem: certificate.toString('pem'),
+    notBeforeMs: certificate.notBefore.getTime(),
+    notAfterMs: certificate.notAfter.getTime(),
+    fingerprint: toHex(new Uint8Array(await certificate.getThumbprint('SHA-256'))),
+  }
+}
+
+/** A signer that has no certificate yet: it makes its own. */
+export type SelfSigner = Omit<Signer, 'certificatePem'> & { readonly certificatePem: null }
+
+const toNameConstraints = ({ uriHost, dnsName }: { readonly uriHost: string; readonly dnsName: string }): Extension => {
+  const constraints = new NameConstraints({
+    permittedSubtrees: new GeneralSubtrees([
+      new GeneralSubtree({ base: new GeneralName({ uniformResourceIdentifier: uriHost }) }),
+      new GeneralSubtree({ base: new GeneralName({ dNSName: dnsName }) }),
+    ]),
+  })
+  return new Extension(id_ce_nameConstraints, true, new OctetString(AsnConvert.serialize(constraints)))
+}

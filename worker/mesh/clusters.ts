@@ -1,0 +1,159 @@
+import type { ClusterKind } from '#api/schemas/clusters.ts'
+import type { GatewayAddress } from '#mesh/service.ts'
+import { stateKeys } from '#mesh/state.ts'
+import type { ClusterState } from '#mesh/state.ts'
+import type { Delivery, ReportPosition } from '#mesh/uplink.ts'
+import { writeAudit } from './audit.ts'
+import type { Initiator } from './audit.ts'
+import { removeCatalog } from './catalog.ts'
+import { endCertificates } from './certificates.ts'
+import { firstRow } from './context.ts'
+import type { MeshContext } from './context.ts'
+import { removeMachineTokensOf } from './machine-tokens.ts'
+import { announce } from './outbox.ts'
+import { removeState, writeState } from './state-log.ts'
+import type { Interest } from './state-log.ts'
+import { writeTrustState } from './trust.ts'
+
+export const MAX_CLUSTERS = 500
+
+export interface ClusterRow {
+  readonly name: ClusterState['name']
+  readonly network: ClusterState['network']
+  readonly kind: ClusterKind
+  /** When it was taken out of the mesh; null = it is in. */
+  readonly evictedAt: number | null
+  /** SubjectPublicKeyInfo of its agents' identity key, base64. */
+  readonly identityKey: string
+  readonly joinedAt: number
+  readonly lastSeenAt: number | null
+  /** What it may see changed wholly at this sequence: who stands before it needs a snapshot. */
+  readonly interestSince: number
+  /** The reporter's fencing term; 0 = there never was one. */
+  readonly term: number
+  readonly reporter: string | null
+  readonly reported: ReportPosition | null
+  readonly gateways: readonly GatewayAddress[]
+  readonly namespaces: readonly string[]
+  readonly contribution: ClusterState['contribution']
+  /** How long it has had no reporter, outages of the plane not counted; null = it has one. */
+  readonly vacantMs: number | null
+  /** What its agent last said of delivery before it went. */
+  readonly delivery: Delivery | null
+}
+
+interface Columns extends Record<string, SqlStorageValue> {
+  name: ClusterState['name']
+  network: ClusterState['network']
+  kind: ClusterKind
+  evictedAt: number | null
+  identityKey: string
+  joinedAt: number
+  lastSeenAt: number | null
+  interestSince: number
+  term: number
+  reporter: string | null
+  reportBoot: string | null
+  reportSequence: number | null
+  gateways: string
+  namespaces: string
+  contribution: ClusterState['contribution']
+  vacantMs: number | null
+  delivery: string | null
+}
+
+const columns = `name, network, kind, evicted_at AS evictedAt, identity_key AS identityKey, joined_at AS joinedAt,
+  last_seen_at AS lastSeenAt, interest_since AS interestSince, term, reporter, report_boot AS reportBoot,
+  report_sequence AS reportSequence, gateways, namespaces, contribution, vacant_ms AS vacantMs, delivery`
+
+const toClusterRow = ({ reportBoot, reportSequence, ...row }: Columns): ClusterRow => ({
+  ...row,
+  reported: reportBoot === null || reportSequence === null ? null : { boot: reportBoot, sequence: reportSequence },
+  gateways: JSON.parse(row.gateways) as GatewayAddress[],
+  namespaces: JSON.parse(row.namespaces) as string[],
+  delivery: row.delivery === null ? null : (JSON.parse(row.delivery) as Delivery),
+})
+
+/** A cluster of the mesh, or one that has been evicted. */
+export const findCluster = (sql: SqlStorage, name: string): ClusterRow | undefined => {
+  const row = firstRow(sql.exec<Columns>(`SELECT ${columns} FROM clusters WHERE name = ?`, name))
+  return row && toClusterRow(row)
+}
+
+/** A cluster that is in the mesh now. */
+export const findMember = (sql: SqlStorage, name: string): ClusterRow | undefined => {
+  const row = findCluster(sql, name)
+  return row?.evictedAt === null ? row : undefined
+}
+
+/** The clusters that are in the mesh, by name, those after `after`. */
+export const listMembers = (sql: SqlStorage, after = '', limit = -1): ClusterRow[] =>
+  sql
+    .exec<Columns>(`SELECT ${columns} FROM clusters WHERE evicted_at IS NULL AND name > ? ORDER BY name LIMIT ?`, after, limit)
+    .toArray()
+    .map(toClusterRow)
+
+export const countMembers = (sql: SqlStorage): number =>
+  sql.exec<{ members: number }>('SELECT count(*) AS members FROM clusters WHERE evicted_at IS NULL').one().members
+
+export const toInterest = ({ name, network, namespaces }: ClusterRow): Interest => ({
+  cluster: name,
+  network,
+  namespaces: new Set(namespaces),
+})
+
+/** Tells every agent what this cluster is now. */
+export const writeClusterState = (sql: SqlStorage, name: string): void => {
+  const row = findMember(sql, name)
+  if (!row) return
+  const { network, gateways, contribution } = row
+  const value: ClusterState = { name: row.name, network, gateways, contribution }
+  writeState(sql, [{ key: stateKeys.cluster(name), item: { kind: 'cluster', value }, audience: { to: 'all' } }])
+}
+
+/** Puts a cluster into the mesh, or gives one that joins anew its new identity. What it had reported is dropped if it was evicted. */
+export const admitCluster = (
+  { sql, now }: MeshContext,
+  facts: Pick<ClusterRow, 'name' | 'network' | 'kind' | 'identityKey'>,
+): void => {
+  sql.exec(
+    `INSERT INTO clusters (name, network, kind, identity_key, joined_at, interest_since, term, gateways, namespaces, contribution, vacant_ms)
+     VALUES (?1, ?2, ?3, ?4, ?5, (SELECT sequence + 1 FROM mesh), 0, '[]', '[]', 'live', 0)
+     ON CONFLICT (name) DO UPDATE SET network = excluded.network, kind = excluded.kind, identity_key = excluded.identity_key,
+       joined_at = excluded.joined_at, interest_since = excluded.interest_since, evicted_at = NULL, reporter = NULL,
+       report_boot = NULL, report_sequence = NULL, contribution = 'live', vacant_ms = 0, delivery = NULL`,
+    facts.name,
+    facts.network,
+    facts.kind,
+    facts.identityKey,
+    now(),
+  )
+  writeClusterState(sql, facts.name)
+}
+
+/**
+ * Takes a cluster out of the mesh in one step: its intermediates are trusted no more, its services and tokens are gone, and
+ * the trust's epoch rises, so that agents close what is open (DESIGN §3).
+ */
+export const evictCluster = (context: MeshContext, name: string, initiator: Initiator): boolean => {
+  const { sql, now } = context
+  if (!findMember(sql, name)) return false
+  sql.exec(
+    `UPDATE clusters SET evicted_at = ?, reporter = NULL, report_boot = NULL, report_sequence = NULL, gateways = '[]', vacant_ms = NULL
+     WHERE name = ?`,
+    now(),
+    name,
+  )
+  endCertificates(sql, name, 'evicted')
+  sql.exec('UPDATE mesh SET trust_epoch = trust_epoch + 1')
+  writeTrustState(sql)
+  removeCatalog(sql, name)
+  removeMachineTokensOf(sql, name)
+  removeState(sql, [stateKeys.cluster(name)])
+  for (const table of ['report_chunks', 'held_reports', 'agent_holds']) sql.exec(`DELETE FROM ${table} WHERE cluster = ?`, name)
+  sql.exec('DELETE FROM probes WHERE prober = ?1 OR target = ?1', name)
+  sql.exec('DELETE FROM join_tokens WHERE cluster = ? AND used_at IS NULL', name)
+  announce(context, 'mesh')
+  writeAudit(context, initiator, { action: 'cluster.evict', target: name, cluster: name })
+  return true
+}

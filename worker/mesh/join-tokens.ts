@@ -1,0 +1,113 @@
+import type { ClusterKind, JoinToken } from '#api/schemas/clusters.ts'
+import { ok } from '#mesh/result.ts'
+import { writeAudit } from './audit.ts'
+import type { Initiator } from './audit.ts'
+import { countMembers, findMember, MAX_CLUSTERS } from './clusters.ts'
+import { firstRow } from './context.ts'
+import type { MeshContext } from './context.ts'
+import { refuse } from './refusal.ts'
+import type { Outcome } from './refusal.ts'
+
+const MAX_OPEN_TOKENS = 1_000
+/** Used and expired tokens are shown for a week. */
+const FORGET_AFTER_MS = 7 * 24 * 60 * 60 * 1000
+
+export interface JoinTokenRow extends Record<string, SqlStorageValue> {
+  id: string
+  secretHash: string
+  cluster: JoinToken['cluster']
+  network: JoinToken['network']
+  kind: ClusterKind
+  createdAt: number
+  expiresAt: number
+  usedAt: number | null
+  /** Hash of the certificate request and identity key that it was used for. */
+  usedFor: string | null
+  /** The certificate that was issued for it; null until it has been signed. */
+  serial: string | null
+}
+
+const columns = `id, secret_hash AS secretHash, cluster, network, kind, created_at AS createdAt, expires_at AS expiresAt,
+  used_at AS usedAt, used_for AS usedFor, serial`
+
+const toJoinToken = (row: JoinTokenRow): JoinToken => ({
+  id: row.id,
+  cluster: row.cluster,
+  network: row.network,
+  kind: row.kind,
+  createdAt: new Date(row.createdAt).toISOString(),
+  expiresAt: new Date(row.expiresAt).toISOString(),
+  usedAt: row.usedAt === null ? null : new Date(row.usedAt).toISOString(),
+})
+
+export interface NewJoinToken {
+  readonly id: string
+  readonly secretHash: string
+  readonly cluster: JoinToken['cluster']
+  readonly network: JoinToken['network']
+  readonly kind: ClusterKind
+  readonly ttlSeconds: number
+}
+
+export const createJoinToken = (context: MeshContext, token: NewJoinToken, initiator: Initiator): Outcome<JoinToken> => {
+  const { sql, now } = context
+  const { open } = sql
+    .exec<{ open: number }>('SELECT count(*) AS open FROM join_tokens WHERE used_at IS NULL AND expires_at > ?', now())
+    .one()
+  if (open >= MAX_OPEN_TOKENS) return refuse('limit_reached', `a mesh may have ${MAX_OPEN_TOKENS} join tokens that wait to be used`)
+  if (!findMember(sql, token.cluster) && countMembers(sql) >= MAX_CLUSTERS) {
+    return refuse('limit_reached', `a mesh may have ${MAX_CLUSTERS} clusters`)
+  }
+  const row = sql
+    .exec<JoinTokenRow>(
+      `INSERT INTO join_tokens (id, secret_hash, cluster, network, kind, created_at, expires_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING ${columns}`,
+      token.id,
+      token.secretHash,
+      token.cluster,
+      token.network,
+      token.kind,
+      now(),
+      now() + token.ttlSeconds * 1000,
+    )
+    .one()
+  writeAudit(context, initiator, {
+    action: 'join-token.create',
+    target: token.id,
+    cluster: token.cluster,
+    detail: { network: token.network },
+  })
+  return ok(toJoinToken(row))
+}
+
+export const findJoinToken = (sql: SqlStorage, id: string): JoinTokenRow | undefined =>
+  firstRow(sql.exec<JoinTokenRow>(`SELECT ${columns} FROM join_tokens WHERE id = ?`, id))
+
+/** Newest first: those made before `before`, and of those made at that moment the ones with a smaller id. */
+export const listJoinTokens = (
+  sql: SqlStorage,
+  before: { readonly createdAt: number; readonly id: string },
+  limit: number,
+): JoinToken[] =>
+  sql
+    .exec<JoinTokenRow>(
+      `SELECT ${columns} FROM join_tokens WHERE (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?`,
+      before.createdAt,
+      before.id,
+      limit,
+    )
+    .toArray()
+    .map(toJoinToken)
+
+export const revokeJoinToken = (context: MeshContext, id: string, initiator: Initiator): Outcome<null> => {
+  const { sql } = context
+  const row = findJoinToken(sql, id)
+  if (!row) return refuse('not_found', `there is no join token ${id}`)
+  sql.exec('DELETE FROM join_tokens WHERE id = ?', id)
+  writeAudit(context, initiator, { action: 'join-token.revoke', target: id, cluster: row.cluster })
+  return ok(null)
+}
+
+export const pruneJoinTokens = (sql: SqlStorage, nowMs: number): void => {
+  sql.exec('DELETE FROM join_tokens WHERE expires_at < ?', nowMs - FORGET_AFTER_MS)
+}

@@ -1,0 +1,114 @@
+import { ok } from '#mesh/result.ts'
+import { toJoinPayload } from '#mesh/uplink.ts'
+import type { JoinRequest, JoinResponse } from '#mesh/uplink.ts'
+import { equalsInConstantTime, sha256Hex, parseToken } from '../secret-token.ts'
+import { writeAudit } from './audit.ts'
+import type { Initiator } from './audit.ts'
+import { findCertificate } from './certificates.ts'
+import { admitCluster } from './clusters.ts'
+import type { MeshContext } from './context.ts'
+import { parseIdentityKey, verifyIdentity } from './identity-key.ts'
+import { findJoinToken } from './join-tokens.ts'
+import type { JoinTokenRow } from './join-tokens.ts'
+import { readMeshRow } from './mesh-row.ts'
+import { announce } from './outbox.ts'
+import { refuse } from './refusal.ts'
+import type { Outcome } from './refusal.ts'
+import { issueIntermediate, listRootPems } from './trust.ts'
+
+/** Says the same whatever is wrong with a token: who guesses learns nothing. The audit log has the reason. */
+export const refusedToken = refuse('join_refused', 'the join token is unknown, used, expired or of another mesh')
+
+export interface Joined {
+  readonly response: JoinResponse
+  /** Whether the cluster has a new identity by it; a repeated request changes nothing. */
+  readonly isAdmitted: boolean
+}
+
+/**
+ * Joins a cluster: its agent shows a join token, proves that it holds its identity key, and gets its intermediate. A request that is
+ * repeated because its answer was lost gets the same answer; any other use of a used token is refused.
+ *
+ * Steps of one joining don't overlap with those of another: the object runs them one after the other.
+ */
+export const joinCluster = async (
+  context: MeshContext,
+  kek: CryptoKey,
+  request: JoinRequest,
+  requestId: string | null,
+): Promise<Outcome<Joined>> => {
+  const { sql, now, transaction } = context
+  const token = parseToken('join', request.token)
+  const row = token && findJoinToken(sql, token.id)
+  if (!token || !row || !equalsInConstantTime(row.secretHash, await sha256Hex(token.secret))) return refusedToken
+
+  const initiator: Initiator = { actor: { kind: 'agent', id: row.cluster, name: request.replica }, requestId }
+  const refuseToken = (reason: string) => {
+    transaction(() =>
+      writeAudit(context, initiator, {
+        action: 'cluster.join',
+        target: row.cluster,
+        cluster: row.cluster,
+        outcome: 'refused',
+        detail: { reason, token: row.id },
+      }),
+    )
+    return refusedToken
+  }
+  const identityKey = await parseIdentityKey(request.identityKeyPem)
+  if (identityKey === undefined) return refuseToken('the identity key is not ECDSA on P-256')
+  const payload = toJoinPayload({ tokenId: row.id, csrPem: request.csrPem, replica: request.replica })
+  if (!(await verifyIdentity(identityKey, request.proof, payload))) return refuseToken('the proof of the identity key is wrong')
+
+  const usedFor = await sha256Hex(`${request.csrPem.trim()}\n${identityKey}`)
+  if (row.usedFor !== null && row.usedFor !== usedFor) return refuseToken('used for another request')
+  const earlier = row.serial === null ? undefined : findCertificate(sql, row.serial)
+  if (earlier) return ok({ response: toJoinResponse(sql, row, earlier.pem), isAdmitted: false })
+  if (row.expiresAt <= now()) return refuseToken('expired')
+
+  const { settings } = readMeshRow(sql)
+  const issued = await issueIntermediate(context, kek, {
+    identity: { mesh: settings.meshName, trustDomain: settings.trustDomain, cluster: row.cluster },
+    csrPem: request.csrPem,
+    requestHash: usedFor,
+    initiator,
+    reserve: () => reserveToken(context, row.id, usedFor),
+    record: (serial) => {
+      sql.exec('UPDATE join_tokens SET serial = ? WHERE id = ?', serial, row.id)
+      announce(context, 'mesh')
+      admitCluster(context, { name: row.cluster, network: row.network, kind: row.kind, identityKey })
+      writeAudit(context, initiator, {
+        action: 'cluster.join',
+        target: row.cluster,
+        cluster: row.cluster,
+        detail: { network: row.network, token: row.id },
+      })
+    },
+  })
+  if (!issued.ok) return issued
+  return ok({ response: toJoinResponse(sql, row, issued.value.certificatePem), isAdmitted: true })
+}
+
+/** From here on the token is good for this request only, also when the plane stops before it has answered. */
+const reserveToken = ({ sql, now }: MeshContext, id: string, usedFor: string): Outcome<null> => {
+  const { rowsWritten } = sql.exec(
+    'UPDATE join_tokens SET used_at = coalesce(used_at, ?1), used_for = ?2 WHERE id = ?3 AND (used_for IS NULL OR used_for = ?2)',
+    now(),
+    usedFor,
+    id,
+  )
+  return rowsWritten > 0 ? ok(null) : refusedToken
+}
+
+const toJoinResponse = (sql: SqlStorage, row: JoinTokenRow, certificatePem: string): JoinResponse => {
+  const { meshId, settings } = readMeshRow(sql)
+  return {
+    mesh: settings.meshName,
+    meshId,
+    cluster: row.cluster,
+    network: row.network,
+    trustDomain: settings.trustDomain,
+    certificatePem,
+    rootsPem: listRootPems(sql),
+  }
+}

@@ -1,0 +1,52 @@
+import type { ConfigObject } from '#mesh/config-object.ts'
+import { resolveHost } from '#mesh/merge/resolve-host.ts'
+import type { Service } from '#mesh/service.ts'
+import { readMeshRow } from './mesh-row.ts'
+
+/** The part of a stored DestinationRule that is read here; the object was checked against its whole schema when it was applied. */
+interface SubsetRule {
+  readonly host: string
+  readonly subsets?: readonly { readonly labels?: Readonly<Record<string, string>> }[]
+  readonly trafficPolicy?: {
+    readonly loadBalancer?: { readonly localityLbSetting?: { readonly failoverPriority?: readonly string[] } }
+  }
+}
+
+const none: ReadonlySet<string> = new Set()
+
+/** The labels by which somebody tells the endpoints of a service apart: what a summary has to keep of them. */
+export class LabelKeys {
+  readonly #exact = new Map<string, Set<string>>()
+  /** By the text after "*". */
+  readonly #wildcards = new Map<string, Set<string>>()
+
+  constructor(rules: Iterable<Pick<ConfigObject, 'metadata' | 'spec'>>, domainSuffix: string) {
+    for (const { metadata, spec } of rules) {
+      const rule = spec as unknown as SubsetRule
+      const host = resolveHost(rule.host, metadata.namespace, domainSuffix)
+      const [map, name] = host.startsWith('*') ? [this.#wildcards, host.slice(1)] : [this.#exact, host]
+      map.set(name, new Set([...(map.get(name) ?? none), ...toLabelKeys(rule)]))
+    }
+  }
+
+  of({ hostname }: Pick<Service, 'hostname'>): ReadonlySet<string> {
+    const exact = this.#exact.get(hostname) ?? none
+    const wild = [...this.#wildcards].filter(([suffix]) => hostname.endsWith(suffix))
+    return wild.length === 0 ? exact : new Set([...exact, ...wild.flatMap(([, keys]) => [...keys])])
+  }
+}
+
+const toLabelKeys = ({ subsets = [], trafficPolicy }: SubsetRule): string[] => [
+  ...subsets.flatMap(({ labels = {} }) => Object.keys(labels)),
+  // Istio LocalityLoadBalancerSetting.failoverPriority: "key" or "key=value".
+  ...(trafficPolicy?.loadBalancer?.localityLbSetting?.failoverPriority ?? []).map((entry) => entry.split('=', 1)[0] ?? ''),
+]
+
+/** The label keys that the mesh's DestinationRules ask for now. */
+export const readLabelKeys = (sql: SqlStorage): LabelKeys => {
+  const rules = sql
+    .exec<{ document: string }>(`SELECT document FROM objects WHERE kind = 'DestinationRule'`)
+    .toArray()
+    .map(({ document }) => JSON.parse(document) as ConfigObject)
+  return new LabelKeys(rules, readMeshRow(sql).settings.domainSuffix)
+}

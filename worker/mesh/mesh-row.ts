@@ -1,0 +1,60 @@
+import type { MeshSettings } from '#mesh/settings.ts'
+import { firstRow } from './context.ts'
+
+/** What there is one of in a mesh: the row `mesh`. Times are milliseconds since the epoch. */
+export interface MeshRow {
+  readonly orgId: string
+  readonly meshId: string
+  readonly settings: MeshSettings
+  readonly createdAt: number
+  /** The plane's generation (an operator's setting, changed by a restore) under which the epoch began. */
+  readonly generation: string
+  readonly epoch: string
+  readonly epochStartedAt: number
+  readonly sequence: number
+  readonly horizon: number
+  readonly revision: number
+  readonly trustEpoch: number
+  readonly tickedAt: number
+}
+
+type Columns = Omit<MeshRow, 'settings'> & { settings: string } & Record<string, SqlStorageValue>
+
+/** Undefined until the mesh is created. */
+export const findMeshRow = (sql: SqlStorage): MeshRow | undefined => {
+  const row = firstRow(
+    sql.exec<Columns>(
+      `SELECT org_id AS orgId, mesh_id AS meshId, settings, created_at AS createdAt, generation, epoch,
+              epoch_started_at AS epochStartedAt, sequence, horizon, revision, trust_epoch AS trustEpoch, ticked_at AS tickedAt
+       FROM mesh`,
+    ),
+  )
+  return row && { ...row, settings: JSON.parse(row.settings) as MeshSettings }
+}
+
+/** @throws Error when the mesh has not been created: the routes look it up in the directory first. */
+export const readMeshRow = (sql: SqlStorage): MeshRow => {
+  const row = findMeshRow(sql)
+  if (!row) throw new Error('the mesh has not been created')
+  return row
+}
+
+export const insertMeshRow = (sql: SqlStorage, row: MeshRow): void => {
+  sql.exec(
+    `INSERT INTO mesh (only_row, org_id, mesh_id, settings, created_at, generation, epoch, epoch_started_at,
+                       sequence, horizon, revision, trust_epoch, ticked_at)
+     VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    row.orgId,
+    row.meshId,
+    JSON.stringify(row.settings),
+    row.createdAt,
+    row.generation,
+    row.epoch,
+    row.epochStartedAt,
+    row.sequence,
+    row.horizon,
+    row.revision,
+    row.trustEpoch,
+    row.tickedAt,
+  )
+}

@@ -1,0 +1,97 @@
+import type { AuditEvent } from '#api/schemas/audit.ts'
+import type { Cluster, JoinToken } from '#api/schemas/clusters.ts'
+import type { ObjectChange } from '#api/schemas/configuration.ts'
+import type { MachineToken } from '#api/schemas/machine-tokens.ts'
+import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
+import type { Revision, RevisionDelivery } from '#api/schemas/revisions.ts'
+import type { ServiceDetail, ServiceSummary } from '#api/schemas/services.ts'
+import type { IssuedCertificate, Trust } from '#api/schemas/trust.ts'
+import type { MeshSettings } from '#mesh/settings.ts'
+import type { JoinRequest, JoinResponse } from '#mesh/uplink.ts'
+import type { AuditFilter, Initiator } from './audit.ts'
+import type { CommitRequest, CommitResult, ConfigurationChanges, ObjectFilter, StoredDocument } from './configuration.ts'
+import type { NewJoinToken } from './join-tokens.ts'
+import type { NewMachineToken } from './machine-tokens.ts'
+import type { Outcome } from './refusal.ts'
+import type { DocumentDiff } from './revisions.ts'
+import type { ServiceFilter } from './service-list.ts'
+
+/** What the directory of meshes shows of a mesh. */
+export interface MeshFacts {
+  readonly settings: MeshSettings
+  readonly revision: number
+  readonly clusters: number
+  readonly createdAtMs: number
+}
+
+/** A place in a list that is sorted by time of making and id, newest first. */
+export interface CreationPlace {
+  readonly createdAt: number
+  readonly id: string
+}
+
+/** What an agent said to a question, as JSON. */
+export interface AgentAnswers {
+  readonly answers: readonly string[]
+  /** Why there is not one of every replica, or not one at all. */
+  readonly missing: 'agent_unavailable' | 'agent_timeout' | null
+}
+
+/**
+ * One mesh: the store of record of its configuration, trust, clusters and audit, and the end of its agents' uplinks. Each write is one
+ * transaction. Nobody outside this folder knows what is behind it: how many objects, and where.
+ */
+export interface MeshStore {
+  create(mesh: { readonly orgId: string; readonly meshId: string; readonly settings: MeshSettings }, by: Initiator): Promise<MeshFacts>
+  /** Null while the mesh has not been created, or no more. */
+  facts(): Promise<MeshFacts | null>
+  updateSettings(changes: UpdateMeshBody, by: Initiator): Promise<MeshFacts>
+  /** For good. Refused while clusters are in the mesh. */
+  destroy(): Promise<Outcome<null>>
+
+  readConfiguration(since: number | null): Promise<ConfigurationChanges>
+  findObject(key: string): Promise<StoredDocument | null>
+  listObjects(filter: ObjectFilter, after: string, limit: number): Promise<StoredDocument[]>
+  commit(request: CommitRequest, by: Initiator): Promise<Outcome<CommitResult>>
+
+  listRevisions(before: number, limit: number): Promise<Revision[]>
+  findRevision(revision: number): Promise<{ readonly revision: Revision; readonly changes: ObjectChange[] } | null>
+  diffRevisions(from: number, to: number, afterKey: string, limit: number): Promise<Outcome<DocumentDiff[]>>
+  /** Answers when the delivery is complete, or its version is not `after`, or the time is up. */
+  waitForDelivery(revision: number, after: string | null, waitMs: number): Promise<RevisionDelivery>
+
+  listClusters(after: string, limit: number): Promise<Cluster[]>
+  findCluster(name: string): Promise<Cluster | null>
+  evictCluster(name: string, by: Initiator): Promise<Outcome<null>>
+  confirmHold(cluster: string, hold: string, by: Initiator): Promise<Outcome<null>>
+  /** Asks every connected replica of a cluster. */
+  askAgents(cluster: string, query: AgentQuery): Promise<AgentAnswers>
+
+  createJoinToken(token: NewJoinToken, by: Initiator): Promise<Outcome<JoinToken>>
+  listJoinTokens(before: CreationPlace, limit: number): Promise<JoinToken[]>
+  revokeJoinToken(id: string, by: Initiator): Promise<Outcome<null>>
+  join(request: JoinRequest, requestId: string): Promise<Outcome<JoinResponse>>
+
+  createMachineToken(cluster: string, token: NewMachineToken, by: Initiator): Promise<Outcome<MachineToken>>
+  listMachineTokens(cluster: string, before: CreationPlace, limit: number): Promise<Outcome<MachineToken[]>>
+  revokeMachineToken(cluster: string, id: string, by: Initiator): Promise<Outcome<null>>
+
+  readTrust(): Promise<Trust>
+  listCertificates(
+    cluster: string | null,
+    before: number,
+    limit: number,
+  ): Promise<{ readonly number: number; readonly certificate: IssuedCertificate }[]>
+
+  listServices(filter: ServiceFilter, after: string, limit: number): Promise<ServiceSummary[]>
+  findService(key: string): Promise<ServiceDetail | null>
+
+  listAudit(filter: AuditFilter, before: number, limit: number): Promise<AuditEvent[]>
+
+  /** Answers a WebSocket upgrade of an agent. */
+  fetch(request: Request): Promise<Response>
+}
+
+export type AgentQuery = { readonly kind: 'proxies' } | { readonly kind: 'proxy-config'; readonly proxy: string }
+
+export const openMeshStore = (env: Cloudflare.Env, meshId: string): MeshStore => env.MESH.get(env.MESH.idFromName(meshId))

@@ -1,0 +1,428 @@
+import { DurableObject } from 'cloudflare:workers'
+import { meshSettings } from '#mesh/settings.ts'
+import type { MeshSettings } from '#mesh/settings.ts'
+import { stateKeys } from '#mesh/state.ts'
+import { ok } from '#mesh/result.ts'
+import { UPLINK_PING, UPLINK_PONG } from '#mesh/uplink.ts'
+import type { JoinRequest } from '#mesh/uplink.ts'
+import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
+import { deriveOrgKek } from '../ca/sealed-key.ts'
+import { newId } from '../secret-token.ts'
+import { listAudit, writeAudit } from './audit.ts'
+import type { AuditFilter, Initiator } from './audit.ts'
+import { refreshSummaries } from './catalog.ts'
+import { listCertificates } from './certificates.ts'
+import { toCluster } from './cluster-list.ts'
+import { countMembers, evictCluster, findMember, listMembers } from './clusters.ts'
+import { commitConfiguration, findObject, listObjects, readConfiguration } from './configuration.ts'
+import type { CommitRequest, ObjectFilter } from './configuration.ts'
+import type { MeshContext } from './context.ts'
+import { DeliveryWatch } from './delivery-watch.ts'
+import { readDelivery } from './delivery.ts'
+import { followGeneration } from './epoch.ts'
+import { joinCluster, refusedToken } from './join.ts'
+import { createJoinToken, listJoinTokens, revokeJoinToken } from './join-tokens.ts'
+import type { NewJoinToken } from './join-tokens.ts'
+import { readLabelKeys } from './label-keys.ts'
+import type { LabelKeys } from './label-keys.ts'
+import { createMachineToken, listMachineTokens, revokeMachineToken } from './machine-tokens.ts'
+import type { NewMachineToken } from './machine-tokens.ts'
+import { findMeshRow, insertMeshRow, readMeshRow } from './mesh-row.ts'
+import type { AgentAnswers, AgentQuery, CreationPlace, MeshFacts, MeshStore } from './mesh-store.ts'
+import { migrate } from './migrate.ts'
+import { migrations } from './migrations.ts'
+import { announce, isOutboxEmpty } from './outbox.ts'
+import { drainOutbox } from './read-model.ts'
+import { refuse } from './refusal.ts'
+import { confirmHeldReport } from './report.ts'
+import { diffRevisions, findRevision, listChanges, listRevisions } from './revisions.ts'
+import { findService, listServices } from './service-list.ts'
+import type { ServiceFilter } from './service-list.ts'
+import { writeState } from './state-log.ts'
+import { tickSessions, tickStore } from './tick.ts'
+import { readLeaseTimes } from './times.ts'
+import { readTrust } from './trust-list.ts'
+import { commitRoot, issueIntermediate, prepareRoot, renewRoot } from './trust.ts'
+import type { LeaseTimes } from './leases.ts'
+import { listAgentHolds } from './agent-holds.ts'
+import { AgentQueries } from './uplink/agent-queries.ts'
+import { FanOut } from './uplink/fan-out.ts'
+import { toMessageHandler } from './uplink/session-messages.ts'
+import { sendMessage } from './uplink/session.ts'
+import { Sessions } from './uplink/sessions.ts'
+import { UplinkServer } from './uplink/uplink-server.ts'
+
+/** Read models may lag behind by so much: a burst of commits is one message to D1. */
+const OUTBOX_DELAY_MS = 500
+const OUTBOX_RETRY_MS = 10_000
+const QUERY_TIMEOUT_MS = 5_000
+/** RFC 6455 §7.4.1, the IANA registry's 1013. */
+const TRY_AGAIN_LATER = 1013
+
+/** One mesh's durable object. It wires: what things mean is in the functions that it calls. */
+export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
+  readonly #context: MeshContext
+  readonly #sessions: Sessions
+  readonly #fanOut: FanOut
+  readonly #queries: AgentQueries
+  readonly #server: UplinkServer
+  readonly #watch: DeliveryWatch
+  #alarmAt: number | null = null
+  /** The end of the queue of issuances. */
+  #issuing: Promise<unknown> = Promise.resolve()
+  #labelKeys: { readonly revision: number; readonly domainSuffix: string; readonly keys: LabelKeys } | undefined
+
+  constructor(state: DurableObjectState, env: Cloudflare.Env) {
+    super(state, env)
+    const { storage } = state
+    migrate(storage, migrations)
+    this.#context = {
+      sql: storage.sql,
+      transaction: (body) => storage.transactionSync(body),
+      now: () => Date.now(),
+      random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+    }
+    state.setWebSocketAutoResponse(new WebSocketRequestResponsePair(UPLINK_PING, UPLINK_PONG))
+    const onDelivery = () => this.#watch.notify()
+    this.#sessions = new Sessions(state.getWebSockets())
+    this.#fanOut = new FanOut(this.#context, this.#sessions)
+    this.#queries = new AgentQueries(this.#context.random)
+    const parts = { context: this.#context, sessions: this.#sessions, fanOut: this.#fanOut, queries: this.#queries }
+    const handle = toMessageHandler({
+      ...parts,
+      issue: (request) => this.#exclusively(async () => issueIntermediate(this.#context, await this.#kek(), request)),
+      labelKeys: () => this.#readLabelKeys(),
+      onDelivery,
+    })
+    this.#server = new UplinkServer({ ...parts, handle, onPresence: onDelivery })
+    this.#watch = new DeliveryWatch((revision) => readDelivery(storage.sql, this.#sessions, revision))
+    void state.blockConcurrencyWhile(() => this.#wakeUp())
+  }
+
+  async #wakeUp(): Promise<void> {
+    this.#alarmAt = await this.ctx.storage.getAlarm()
+    if (!findMeshRow(this.#context.sql)) return
+    if (this.#context.transaction(() => followGeneration(this.#context, this.env.PLANE_GENERATION))) {
+      this.#server.endAll('the plane begins a new epoch')
+    }
+    this.#fanOut.wake()
+    this.#arm(this.#context.now() + this.#times().tickMs)
+  }
+
+  // ── The mesh ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async create(mesh: { readonly orgId: string; readonly meshId: string; readonly settings: MeshSettings }, by: Initiator) {
+    const { sql, now, random } = this.#context
+    const { orgId, meshId, settings } = mesh
+    const name = { orgId, meshId, name: settings.meshName, trustDomain: settings.trustDomain }
+    const root = await prepareRoot(name, await deriveOrgKek(this.env.ATOLL_KEK, orgId), this.#context)
+    this.#write(() => {
+      if (findMeshRow(sql)) return
+      insertMeshRow(sql, {
+        orgId,
+        meshId,
+        settings,
+        createdAt: now(),
+        generation: this.env.PLANE_GENERATION,
+        epoch: newId(random),
+        epochStartedAt: now(),
+        sequence: 0,
+        horizon: 0,
+        revision: 0,
+        trustEpoch: 0,
+        tickedAt: now(),
+      })
+      writeState(sql, [{ key: stateKeys.settings(), item: { kind: 'settings', value: settings }, audience: { to: 'all' } }])
+      commitRoot(this.#context, root, true, by)
+      writeAudit(this.#context, by, { action: 'mesh.create', target: settings.meshName })
+    })
+    return this.#facts()
+  }
+
+  async facts() {
+    return findMeshRow(this.#context.sql) ? this.#facts() : null
+  }
+
+  #facts(): MeshFacts {
+    const { settings, revision, createdAt } = readMeshRow(this.#context.sql)
+    return { settings, revision, clusters: countMembers(this.#context.sql), createdAtMs: createdAt }
+  }
+
+  async updateSettings(changes: UpdateMeshBody, by: Initiator) {
+    const { sql } = this.#context
+    this.#write(() => {
+      const before = readMeshRow(sql).settings
+      const settings = meshSettings.parse({ ...before, ...changes })
+      sql.exec('UPDATE mesh SET settings = ?', JSON.stringify(settings))
+      writeState(sql, [{ key: stateKeys.settings(), item: { kind: 'settings', value: settings }, audience: { to: 'all' } }])
+      announce(this.#context, 'mesh')
+      if (settings.domainSuffix !== before.domainSuffix) refreshSummaries(sql, this.#readLabelKeys())
+      writeAudit(this.#context, by, { action: 'mesh.update', target: settings.meshName, detail: { changed: Object.keys(changes).join(' ') } })
+    })
+    return this.#facts()
+  }
+
+  async destroy() {
+    const { sql } = this.#context
+    if (findMeshRow(sql) && countMembers(sql) > 0) return refuse('conflict', 'clusters are in the mesh: evict them first')
+    this.#server.endAll('the mesh is deleted')
+    await this.ctx.storage.deleteAlarm()
+    await this.ctx.storage.deleteAll()
+    migrate(this.ctx.storage, migrations)
+    return ok(null)
+  }
+
+  // ── Configuration ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  async readConfiguration(since: number | null) {
+    return readConfiguration(this.#context.sql, since)
+  }
+
+  async findObject(key: string) {
+    return findObject(this.#context.sql, key) ?? null
+  }
+
+  async listObjects(filter: ObjectFilter, after: string, limit: number) {
+    return listObjects(this.#context.sql, filter, after, limit)
+  }
+
+  async commit(request: CommitRequest, by: Initiator) {
+    return this.#write(() => {
+      const committed = commitConfiguration(this.#context, request, by)
+      if (!committed.ok) return committed
+      const { revision, changes, changedKinds } = committed.value
+      if (changedKinds.includes('DestinationRule')) refreshSummaries(this.#context.sql, this.#readLabelKeys())
+      if (changedKinds.length > 0) announce(this.#context, 'mesh')
+      return ok({ revision, changes })
+    })
+  }
+
+  async listRevisions(before: number, limit: number) {
+    return listRevisions(this.#context.sql, before, limit)
+  }
+
+  async findRevision(number: number) {
+    const revision = findRevision(this.#context.sql, number)
+    return revision ? { revision, changes: listChanges(this.#context.sql, number) } : null
+  }
+
+  async diffRevisions(from: number, to: number, afterKey: string, limit: number) {
+    return diffRevisions(this.#context.sql, from, to, afterKey, limit)
+  }
+
+  async waitForDelivery(revision: number, after: string | null, waitMs: number) {
+    return this.#watch.wait(revision, after, waitMs, this.#context.now)
+  }
+
+  // ── Clusters ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async listClusters(after: string, limit: number) {
+    const { sql, now } = this.#context
+    return listMembers(sql, after, limit).map((row) => toCluster(sql, this.#sessions, row, now()))
+  }
+
+  async findCluster(name: string) {
+    const { sql, now } = this.#context
+    const row = findMember(sql, name)
+    return row ? toCluster(sql, this.#sessions, row, now()) : null
+  }
+
+  async evictCluster(name: string, by: Initiator) {
+    if (!this.#write(() => evictCluster(this.#context, name, by))) return refuse('not_found', `there is no cluster ${name}`)
+    this.#endSessionsOf(name, 'evicted', `the cluster ${name} is out of the mesh`)
+    return ok(null)
+  }
+
+  async confirmHold(name: string, hold: string, by: Initiator) {
+    const { sql } = this.#context
+    const cluster = findMember(sql, name)
+    if (!cluster) return refuse('not_found', `there is no cluster ${name}`)
+    const position = this.#write(() => confirmHeldReport(this.#context, cluster, hold, by, this.#readLabelKeys()))
+    if (position) {
+      const reporter = this.#sessions.reporterOf(name)
+      if (reporter) sendMessage(reporter.socket, { type: 'report-ack', position })
+      return ok(null)
+    }
+    if (!listAgentHolds(sql, name).some(({ id }) => id === hold)) return refuse('not_found', `${name} has no hold ${hold}`)
+    const sessions = this.#sessions.ofCluster(name)
+    if (sessions.length === 0) return refuse('agent_unavailable', `no agent of ${name} is connected`)
+    for (const { socket } of sessions) sendMessage(socket, { type: 'confirm', hold })
+    this.#write(() => writeAudit(this.#context, by, { action: 'hold.confirm', target: hold, cluster: name }))
+    return ok(null)
+  }
+
+  async askAgents(cluster: string, query: AgentQuery): Promise<AgentAnswers> {
+    const sessions = this.#sessions.ofCluster(cluster)
+    const results = await Promise.all(sessions.map((session) => this.#queries.ask(session, query, QUERY_TIMEOUT_MS)))
+    const answers = results.flatMap((result) => (result.kind === 'answer' ? [result.text] : []))
+    if (results.some(({ kind }) => kind === 'timeout')) return { answers, missing: 'agent_timeout' }
+    const isWhole = results.length > 0 && results.every(({ kind }) => kind === 'answer' || kind === 'none')
+    return { answers, missing: isWhole ? null : 'agent_unavailable' }
+  }
+
+  // ── Joining, machines, trust ───────────────────────────────────────────────────────────────────────────────────
+
+  async createJoinToken(token: NewJoinToken, by: Initiator) {
+    return this.#write(() => createJoinToken(this.#context, token, by))
+  }
+
+  async listJoinTokens(before: CreationPlace, limit: number) {
+    return listJoinTokens(this.#context.sql, before, limit)
+  }
+
+  async revokeJoinToken(id: string, by: Initiator) {
+    return this.#write(() => revokeJoinToken(this.#context, id, by))
+  }
+
+  async join(request: JoinRequest, requestId: string) {
+    if (!findMeshRow(this.#context.sql)) return refusedToken
+    const joined = await this.#exclusively(async () =>
+      joinCluster(this.#context, await this.#kek(), request, requestId),
+    )
+    if (!joined.ok) return joined
+    const { response, isAdmitted } = joined.value
+    // Whoever is connected has the identity that the cluster had before.
+    if (isAdmitted) this.#endSessionsOf(response.cluster, 'replaced', 'the cluster was joined anew')
+    this.#settle()
+    return ok(response)
+  }
+
+  async createMachineToken(cluster: string, token: NewMachineToken, by: Initiator) {
+    return this.#write(() => createMachineToken(this.#context, cluster, token, by))
+  }
+
+  async listMachineTokens(cluster: string, before: CreationPlace, limit: number) {
+    const { sql } = this.#context
+    return findMember(sql, cluster)
+      ? ok(listMachineTokens(sql, cluster, before, limit))
+      : refuse('not_found', `there is no cluster ${cluster}`)
+  }
+
+  async revokeMachineToken(cluster: string, id: string, by: Initiator) {
+    return this.#write(() => revokeMachineToken(this.#context, cluster, id, by))
+  }
+
+  async readTrust() {
+    return readTrust(this.#context.sql)
+  }
+
+  async listCertificates(cluster: string | null, before: number, limit: number) {
+    const { sql, now } = this.#context
+    return listCertificates(sql, cluster, before, limit, now())
+  }
+
+  // ── Services, audit ────────────────────────────────────────────────────────────────────────────────────────────
+
+  async listServices(filter: ServiceFilter, after: string, limit: number) {
+    return listServices(this.#context.sql, filter, after, limit)
+  }
+
+  async findService(key: string) {
+    return findService(this.#context.sql, key) ?? null
+  }
+
+  async listAudit(filter: AuditFilter, before: number, limit: number) {
+    return listAudit(this.#context.sql, filter, before, limit)
+  }
+
+  // ── What the platform calls ────────────────────────────────────────────────────────────────────────────────────
+
+  override async fetch(request: Request): Promise<Response> {
+    if (request.headers.get('Upgrade')?.toLowerCase() !== 'websocket') return new Response(null, { status: 426 })
+    if (!findMeshRow(this.#context.sql)) return new Response(null, { status: 404 })
+    const [client, server] = Object.values(new WebSocketPair())
+    if (!client || !server) throw new Error('a WebSocketPair has two ends')
+    this.ctx.acceptWebSocket(server)
+    if (!this.#server.open(server)) {
+      server.close(TRY_AGAIN_LATER, 'too many agents')
+      return new Response(null, { status: 503 })
+    }
+    this.#arm(this.#context.now() + this.#times().tickMs)
+    return new Response(null, { status: 101, webSocket: client })
+  }
+
+  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    return this.#server.receive(socket, message)
+  }
+
+  override webSocketClose(socket: WebSocket): void {
+    this.#server.closed(socket)
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.#server.closed(socket)
+  }
+
+  override async alarm(): Promise<void> {
+    this.#alarmAt = null
+    const { sql, now } = this.#context
+    if (!findMeshRow(sql)) return
+    const pongedAt = (socket: WebSocket) => this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0
+    const parts = { context: this.#context, sessions: this.#sessions, fanOut: this.#fanOut, server: this.#server, pongedAt }
+    tickSessions(parts)
+    this.#write(() => tickStore(this.#context, this.#sessions, this.#times()))
+    if (this.#sessions.size > 0 || countMembers(sql) > 0) this.#arm(now() + this.#times().tickMs)
+    await this.#exclusively(async () => renewRoot(this.#context, await this.#kek()))
+    this.#fanOut.wake()
+    await this.#drainOutbox()
+  }
+
+  // ── Wiring ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** One write: a transaction, and then whoever has to hear of it. */
+  #write<T>(body: () => T): T {
+    const result = this.#context.transaction(body)
+    this.#settle()
+    return result
+  }
+
+  #settle(): void {
+    this.#fanOut.wake()
+    this.#watch.notify()
+    if (!isOutboxEmpty(this.#context.sql)) this.#arm(this.#context.now() + OUTBOX_DELAY_MS)
+  }
+
+  /** Runs issuances one after the other: each of them waits for WebCrypto in between. */
+  #exclusively<T>(body: () => Promise<T>): Promise<T> {
+    const run = this.#issuing.then(body)
+    this.#issuing = run.catch(() => undefined)
+    return run
+  }
+
+  async #drainOutbox(): Promise<void> {
+    try {
+      await drainOutbox(this.#context.sql, this.env.DB)
+    } finally {
+      if (!isOutboxEmpty(this.#context.sql)) this.#arm(this.#context.now() + OUTBOX_RETRY_MS)
+    }
+  }
+
+  #endSessionsOf(cluster: string, code: 'evicted' | 'replaced', message: string): void {
+    this.#fanOut.forgetInterest(cluster)
+    for (const { socket } of this.#sessions.ofCluster(cluster)) this.#server.end(socket, code, { code, message })
+  }
+
+  #kek(): Promise<CryptoKey> {
+    return deriveOrgKek(this.env.ATOLL_KEK, readMeshRow(this.#context.sql).orgId)
+  }
+
+  #times(): LeaseTimes {
+    return readLeaseTimes(this.env)
+  }
+
+  #readLabelKeys(): LabelKeys {
+    const { revision, settings } = readMeshRow(this.#context.sql)
+    const { domainSuffix } = settings
+    const known = this.#labelKeys
+    if (known?.revision === revision && known.domainSuffix === domainSuffix) return known.keys
+    const keys = readLabelKeys(this.#context.sql)
+    this.#labelKeys = { revision, domainSuffix, keys }
+    return keys
+  }
+
+  #arm(atMs: number): void {
+    if (this.#alarmAt !== null && this.#alarmAt <= atMs) return
+    this.#alarmAt = atMs
+    void this.ctx.storage.setAlarm(atMs)
+  }
+}

@@ -1,0 +1,13 @@
+import type { ApiProblemCode } from '#api/problem-details.ts'
+import { err } from '#mesh/result.ts'
+import type { Result } from '#mesh/result.ts'
+
+/** Why the object did not do what it was asked. Errors lose their class between Worker and object; values do not. */
+export interface Refusal {
+  readonly code: ApiProblemCode
+  readonly detail: string
+}
+
+export type Outcome<T> = Result<T, Refusal>
+
+export const refuse = (code: ApiProblemCode, detail: string): Outcome<never> => err({ code, detail })

@@ -1,0 +1,194 @@
+import { judgeRemoval } from '#mesh/catalog-diff.ts'
+import type { StripVerdict } from '#mesh/catalog-diff.ts'
+import { isEqualData } from '#mesh/merge/equal-data.ts'
+import { toServiceKey } from '#mesh/names.ts'
+import type { ReportPosition } from '#mesh/uplink.ts'
+import { writeAudit } from './audit.ts'
+import type { Initiator } from './audit.ts'
+import { newId } from '../secret-token.ts'
+import { countCatalog, MAX_ENTRY_CHARS, MAX_SERVICES_PER_CLUSTER, reprojectCatalog } from './catalog.ts'
+import type { Place } from './catalog.ts'
+import { toInterest, writeClusterState } from './clusters.ts'
+import type { ClusterRow } from './clusters.ts'
+import { firstRow } from './context.ts'
+import type { MeshContext } from './context.ts'
+import type { LabelKeys } from './label-keys.ts'
+import { dropChunks, findUnfinished, holdChunks, readChunks, stageChunk } from './report-chunks.ts'
+import type { Report } from './report-chunks.ts'
+import { applyReport, countRemovedEndpoints } from './report-fold.ts'
+import { applyNamespaces } from './state-log.ts'
+
+export type ReportOutcome =
+  | { readonly kind: 'partial' | 'committed' }
+  | { readonly kind: 'held'; readonly hold: string; readonly reason: string }
+  | { readonly kind: 'refused'; readonly code: 'bad_message' | 'too_large'; readonly message: string }
+
+const refusedReport = (message: string, code: 'bad_message' | 'too_large' = 'bad_message'): ReportOutcome => ({
+  kind: 'refused',
+  code,
+  message,
+})
+
+/** A step of a cluster's catalog that waits for a person. */
+export interface HeldReport extends Record<string, SqlStorageValue> {
+  cluster: string
+  id: string
+  reason: string
+  since: number
+  removed: number
+  boot: string
+  sequence: number
+}
+
+export const findHeldReport = (sql: SqlStorage, cluster: string): HeldReport | undefined =>
+  firstRow(
+    sql.exec<HeldReport>('SELECT cluster, id, reason, since, removed, boot, sequence FROM held_reports WHERE cluster = ?', cluster),
+  )
+
+/**
+ * Takes one chunk of a report from a cluster's reporter, in the caller's transaction. With the last chunk the report is committed whole;
+ * or, when it would strip the cluster, kept aside until a person confirms it or another full report takes its place.
+ */
+export const takeReport = (
+  context: MeshContext,
+  cluster: ClusterRow,
+  session: { readonly id: string; readonly initiator: Initiator },
+  report: Report,
+  labelKeys: LabelKeys,
+): ReportOutcome => {
+  const { sql } = context
+  const catalog = countCatalog(sql, cluster.name)
+  const held = findHeldReport(sql, cluster.name)
+  const unfinished = findUnfinished(sql, session.id)
+  const mistake =
+    findMistake(cluster, report) ??
+    (unfinished && !isEqualData(unfinished, { mode: report.mode, position: report.position })
+      ? 'a chunk of another report came before the last one of this'
+      : undefined) ??
+    (report.mode === 'delta' && (held !== undefined || report.position.boot !== cluster.reported?.boot)
+      ? 'a change of a catalog that the plane does not have: report it in full first'
+      : undefined)
+  if (mistake !== undefined) return refusedReport(mistake)
+  if (report.mode === 'delta' && catalog.services > MAX_SERVICES_PER_CLUSTER) {
+    return refusedReport(`a cluster may report ${MAX_SERVICES_PER_CLUSTER} services`, 'too_large')
+  }
+  if (isNotNewer(report.position, cluster.reported)) return { kind: 'committed' }
+  if (report.more || unfinished) {
+    if (!stageChunk(sql, cluster.name, session.id, report)) return refusedReport('the report is too large', 'too_large')
+    if (report.more) return { kind: 'partial' }
+  }
+  const chunks = () => (unfinished ? readChunks(sql, cluster.name, session.id) : [report])
+  const verdict = judgeRemoval(countRemovedEndpoints(sql, cluster.name, chunks()), catalog.endpoints)
+  if (!verdict.held || report.confirmed !== undefined) {
+    commitReport(sql, cluster, chunks, report.position, labelKeys)
+    dropChunks(sql, cluster.name, session.id)
+    return { kind: 'committed' }
+  }
+  if (!unfinished && !stageChunk(sql, cluster.name, session.id, report)) {
+    return refusedReport('the report is too large', 'too_large')
+  }
+  holdChunks(sql, cluster.name, session.id)
+  const { id, reason } = holdReport(context, cluster, held, verdict, report.position, session.initiator)
+  return { kind: 'held', hold: id, reason }
+}
+
+/** Applies what a person let through. Answers the position that the cluster's reporter waits for, or undefined: no such hold. */
+export const confirmHeldReport = (
+  context: MeshContext,
+  cluster: ClusterRow,
+  hold: string,
+  initiator: Initiator,
+  labelKeys: LabelKeys,
+): ReportPosition | undefined => {
+  const { sql } = context
+  const held = findHeldReport(sql, cluster.name)
+  if (held?.id !== hold) return undefined
+  const position = { boot: held.boot, sequence: held.sequence }
+  commitReport(sql, cluster, () => readChunks(sql, cluster.name, null), position, labelKeys)
+  writeAudit(context, initiator, {
+    action: 'hold.confirm',
+    target: hold,
+    cluster: cluster.name,
+    detail: { removed: held.removed },
+  })
+  return position
+}
+
+/** A cluster speaks for itself only, and of things that fit into a row and a message. */
+const findMistake = (cluster: ClusterRow, { upserts }: Report): string | undefined => {
+  for (const entry of upserts) {
+    const { key, namespace, hostname } = entry.service
+    if (key !== toServiceKey(namespace, hostname)) return `the service ${key} is not called by its namespace and host name`
+    const foreign = entry.endpoints.find((endpoint) => endpoint.cluster !== cluster.name)
+    if (foreign) return `the endpoint ${foreign.id} of ${key} is said to be in another cluster`
+    if (JSON.stringify(entry).length > MAX_ENTRY_CHARS) return `the service ${key} has more endpoints than fit into a message`
+  }
+  return undefined
+}
+
+const isNotNewer = (position: ReportPosition, reported: ReportPosition | null): boolean =>
+  reported !== null && position.boot === reported.boot && position.sequence <= reported.sequence
+
+const commitReport = (
+  sql: SqlStorage,
+  cluster: ClusterRow,
+  chunks: () => Iterable<Report>,
+  position: ReportPosition,
+  labelKeys: LabelKeys,
+): void => {
+  // The facts of the cluster itself are in the first chunk (agent/uplink/report-chunks.ts).
+  const [first] = chunks()
+  const { network = cluster.network, gateways = cluster.gateways, namespaces = cluster.namespaces } = first ?? {}
+  if (network !== cluster.network) moveCluster(sql, { cluster: cluster.name, network }, labelKeys)
+  applyReport(sql, { cluster: cluster.name, network }, chunks(), labelKeys)
+  dropChunks(sql, cluster.name, null)
+  sql.exec('DELETE FROM held_reports WHERE cluster = ?', cluster.name)
+  sql.exec(
+    `UPDATE clusters SET report_boot = ?, report_sequence = ?, contribution = 'live', gateways = ?, namespaces = ? WHERE name = ?`,
+    position.boot,
+    position.sequence,
+    JSON.stringify(gateways),
+    JSON.stringify(namespaces),
+    cluster.name,
+  )
+  writeClusterState(sql, cluster.name)
+  const interest = { ...toInterest(cluster), network }
+  applyNamespaces(sql, interest, { ...interest, namespaces: new Set(namespaces) })
+}
+
+/** A cluster on another network than before sees other things and is seen otherwise. */
+const moveCluster = (sql: SqlStorage, place: Place, labelKeys: LabelKeys): void => {
+  sql.exec(
+    'UPDATE clusters SET network = ?, interest_since = (SELECT sequence + 1 FROM mesh) WHERE name = ?',
+    place.network,
+    place.cluster,
+  )
+  reprojectCatalog(sql, place, labelKeys)
+}
+
+/** Keeps the id of a hold that a person may be looking at, unless it has come to mean more than was shown. */
+const holdReport = (
+  context: MeshContext,
+  cluster: ClusterRow,
+  before: HeldReport | undefined,
+  { removedEndpoints, totalEndpoints }: StripVerdict,
+  position: ReportPosition,
+  initiator: Initiator,
+): { readonly id: string; readonly reason: string } => {
+  const { sql, now, random } = context
+  const isShown = before !== undefined && before.removed >= removedEndpoints
+  const id = isShown ? before.id : `mass-removal-${newId(random)}`
+  const reason = `the report would remove ${removedEndpoints} of ${totalEndpoints} endpoints of the cluster ${cluster.name}`
+  sql.exec(
+    `INSERT OR REPLACE INTO held_reports (cluster, id, reason, since, removed, boot, sequence) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    cluster.name,
+    id,
+    reason,
+    before?.since ?? now(),
+    removedEndpoints,
+    position.boot,
+    position.sequence,
+  )
+  if (!isShown) writeAudit(context, initiator, { action: 'hold.create', target: id, cluster: cluster.name, detail: { reason } })
+  return { id, reason }
+}

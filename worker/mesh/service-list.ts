@@ -1,0 +1,85 @@
+import { MAX_ENDPOINTS_SHOWN } from '#api/schemas/services.ts'
+import type { ServiceDetail, ServiceSummary } from '#api/schemas/services.ts'
+import { mergeDefinitions } from '#mesh/merge/merge-definitions.ts'
+import type { CatalogEntry } from '#mesh/service.ts'
+
+/** The services of a mesh as people look at them: merged over the clusters that offer them. */
+
+export interface ServiceFilter {
+  readonly namespace?: string | undefined
+  readonly cluster?: string | undefined
+}
+
+type ServiceInCluster = ServiceSummary['clusters'][number]
+
+interface Row extends Record<string, SqlStorageValue> {
+  service: string
+  cluster: ServiceInCluster['cluster']
+  network: ServiceInCluster['network']
+  contribution: ServiceInCluster['contribution']
+  endpoints: number
+  healthy: number
+  entry: string
+}
+
+const rowsOf = (sql: SqlStorage, services: readonly string[]): Map<string, [Row, ...Row[]]> => {
+  const rows = sql.exec<Row>(
+    `SELECT service, cluster, network, contribution, endpoints, healthy, entry
+     FROM services JOIN clusters ON clusters.name = services.cluster
+     WHERE service IN (SELECT value FROM json_each(?)) ORDER BY service, cluster`,
+    JSON.stringify(services),
+  )
+  const byService = new Map<string, [Row, ...Row[]]>()
+  for (const row of rows) {
+    const others = byService.get(row.service)
+    if (others) others.push(row)
+    else byService.set(row.service, [row])
+  }
+  return byService
+}
+
+const toServiceInCluster = ({ cluster, network, contribution, endpoints, healthy }: Row): ServiceInCluster => ({
+  cluster,
+  network,
+  contribution,
+  endpoints,
+  healthy,
+})
+
+const toDefinition = ([first, ...others]: readonly [Row, ...Row[]]) => {
+  const serviceOf = ({ entry }: Row) => (JSON.parse(entry) as CatalogEntry).service
+  return mergeDefinitions(serviceOf(first), ...others.map(serviceOf)).service
+}
+
+/** By key, those after `after`. */
+export const listServices = (sql: SqlStorage, filter: ServiceFilter, after: string, limit: number): ServiceSummary[] => {
+  const services = sql
+    .exec<{ service: string }>(
+      `SELECT DISTINCT service FROM services
+       WHERE service > ?1 AND (?2 IS NULL OR namespace = ?2) AND (?3 IS NULL OR cluster = ?3) ORDER BY service LIMIT ?4`,
+      after,
+      filter.namespace ?? null,
+      filter.cluster ?? null,
+      limit,
+    )
+    .toArray()
+    .map(({ service }) => service)
+  return [...rowsOf(sql, services).values()].map((rows) => {
+    const { key, namespace, hostname, ports, location } = toDefinition(rows)
+    return { key, namespace, hostname, ports, location, clusters: rows.map(toServiceInCluster) }
+  })
+}
+
+export const findService = (sql: SqlStorage, key: string): ServiceDetail | undefined => {
+  const rows = rowsOf(sql, [key]).get(key)
+  if (!rows) return undefined
+  const endpoints = rows.flatMap(({ entry }) =>
+    (JSON.parse(entry) as CatalogEntry).endpoints.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+  )
+  return {
+    service: toDefinition(rows),
+    clusters: rows.map(toServiceInCluster),
+    endpoints: endpoints.slice(0, MAX_ENDPOINTS_SHOWN),
+    endpointsLeftOut: Math.max(0, endpoints.length - MAX_ENDPOINTS_SHOWN),
+  }
+}

@@ -1,0 +1,65 @@
+import { keepAgentHoldsOf } from './agent-holds.ts'
+import { pruneCertificates, retireSuperseded } from './certificates.ts'
+import type { MeshContext } from './context.ts'
+import { pruneJoinTokens } from './join-tokens.ts'
+import { tickLeases } from './leases.ts'
+import type { LeaseTimes } from './leases.ts'
+import { removeExpiredMachineTokens } from './machine-tokens.ts'
+import { readMeshRow } from './mesh-row.ts'
+import { writeTrustState } from './trust.ts'
+import type { FanOut } from './uplink/fan-out.ts'
+import type { Sessions } from './uplink/sessions.ts'
+import type { UplinkServer } from './uplink/uplink-server.ts'
+
+/** An agent has so long to answer the challenge. */
+const GREETING_MS = 10_000
+/** Agents ping when it has been quiet for 15 s: one that has been silent for this long is gone, whatever TCP says. */
+const SILENT_MS = 60_000
+/** A batch that is not acknowledged after this long is not waited for: an agent that holds a snapshot back never will. */
+const UNACKNOWLEDGED_MS = 30_000
+
+export interface TickParts {
+  readonly context: MeshContext
+  readonly sessions: Sessions
+  readonly fanOut: FanOut
+  readonly server: UplinkServer
+  /** When the platform last answered a ping of this socket for the sleeping object; milliseconds, 0 = never. */
+  readonly pongedAt: (socket: WebSocket) => number
+}
+
+/** Ends sockets that say nothing, and lets those go on that were waited for. */
+export const tickSessions = ({ context, sessions, fanOut, server, pongedAt }: TickParts): void => {
+  const now = context.now()
+  for (const { socket, state } of sessions.all()) {
+    if (state.phase === 'greeting') {
+      if (now - state.openedAt > GREETING_MS) server.end(socket, 'no hello')
+    } else if (now - Math.max(state.heardAt, pongedAt(socket)) > SILENT_MS) {
+      server.end(socket, 'silent')
+    } else if (state.unacknowledged.length > 0 && now - state.unacknowledgedSince > UNACKNOWLEDGED_MS) {
+      fanOut.acknowledge({ socket, state }, state.sent)
+    }
+  }
+}
+
+/** What passes with time, in one transaction: leases, tokens, certificates. */
+export const tickStore = (context: MeshContext, sessions: Sessions, times: LeaseTimes): void => {
+  const { sql, now } = context
+  const open = sessions.open()
+  const presence = {
+    reporting: new Set(open.filter(({ state }) => state.reporting).map(({ state }) => state.cluster)),
+    connected: new Set(open.map(({ state }) => state.cluster)),
+  }
+  tickLeases(context, presence, now() - readMeshRow(sql).tickedAt, times)
+  sql.exec('UPDATE mesh SET ticked_at = ?', now())
+  for (const cluster of presence.connected) {
+    keepAgentHoldsOf(
+      sql,
+      cluster,
+      sessions.ofCluster(cluster).map(({ state }) => state.replica),
+    )
+  }
+  if (retireSuperseded(sql, now())) writeTrustState(sql)
+  removeExpiredMachineTokens(sql, now())
+  pruneJoinTokens(sql, now())
+  pruneCertificates(sql, now())
+}

@@ -1,0 +1,30 @@
+import type { Trust } from '#api/schemas/trust.ts'
+import { findCertificate, listTrustedIntermediates } from './certificates.ts'
+import type { CertificateRow } from './certificates.ts'
+import { readMeshRow } from './mesh-row.ts'
+import { listRoots } from './trust.ts'
+
+const toCertificate = ({ serial, pem, notBeforeMs, notAfterMs, fingerprint }: CertificateRow) => ({
+  serial,
+  pem,
+  notBefore: new Date(notBeforeMs).toISOString(),
+  notAfter: new Date(notAfterMs).toISOString(),
+  fingerprint,
+})
+
+/** What is trusted, as people look at it. */
+export const readTrust = (sql: SqlStorage): Trust => {
+  const { settings, trustEpoch } = readMeshRow(sql)
+  return {
+    trustDomain: settings.trustDomain,
+    roots: listRoots(sql).flatMap(({ serial }) => {
+      const row = findCertificate(sql, serial)
+      return row ? [toCertificate(row)] : []
+    }),
+    intermediates: listTrustedIntermediates(sql).map((row) => ({
+      ...toCertificate(row),
+      cluster: row.cluster as Trust['intermediates'][number]['cluster'],
+    })),
+    epoch: trustEpoch,
+  }
+}

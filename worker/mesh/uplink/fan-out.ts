@@ -1,0 +1,128 @@
+import { findMember, toInterest } from '../clusters.ts'
+import type { MeshContext } from '../context.ts'
+import { readMeshRow } from '../mesh-row.ts'
+import type { MeshRow } from '../mesh-row.ts'
+import { readChanges, readSharedChanges } from '../state-log.ts'
+import type { Interest } from '../state-log.ts'
+import { toChangeMessages } from './change-messages.ts'
+import { sendText } from './session.ts'
+import type { Open, Session } from './session.ts'
+import type { Sessions } from './sessions.ts'
+
+/** A change goes out at once when the last one is this long ago, and with all others of this time otherwise. */
+export const COALESCE_MS = 50
+/** Batches that a session may have on the way. One that has more gets all it missed in one, when it acknowledges. */
+const MAX_UNACKNOWLEDGED = 4
+/** A batch beyond this many characters is large … */
+const BULK_CHARS = 256 * 1024
+/** … and so many sessions may have one on the way: what is sent and not yet taken lies in the object's memory. */
+const MAX_BULK_SESSIONS = 4
+
+interface KnownInterest {
+  readonly interest: Interest
+  readonly since: number
+}
+
+/**
+ * Tells the agents what has changed. There is no queue: a session's place in the log says what it has yet to hear, also after the
+ * object has slept or crashed.
+ */
+export class FanOut {
+  readonly #context: MeshContext
+  readonly #sessions: Sessions
+  readonly #interests = new Map<string, KnownInterest>()
+  #flushedAt = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(context: MeshContext, sessions: Sessions) {
+    this.#context = context
+    this.#sessions = sessions
+  }
+
+  /** Something was committed, or a session can take more. */
+  wake(): void {
+    if (this.#timer !== undefined) return
+    const waitMs = this.#flushedAt + COALESCE_MS - this.#context.now()
+    if (waitMs <= 0 || waitMs > COALESCE_MS) {
+      this.#flush()
+      return
+    }
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#flush()
+    }, waitMs)
+  }
+
+  /** What a cluster may see has changed. */
+  forgetInterest(cluster: string): void {
+    this.#interests.delete(cluster)
+  }
+
+  acknowledge(session: Session, sequence: number): void {
+    const unacknowledged = session.state.unacknowledged.filter((position) => position > sequence)
+    const changes: Partial<Open> = unacknowledged.length === 0 ? { unacknowledged, bulk: false } : { unacknowledged }
+    this.#sessions.update(session, { ...changes, unacknowledgedSince: this.#context.now() })
+    this.wake()
+  }
+
+  #flush(): void {
+    const mesh = readMeshRow(this.#context.sql)
+    this.#flushedAt = this.#context.now()
+    const behind = this.#sessions
+      .open()
+      .filter(({ state }) => state.sent < mesh.sequence && state.unacknowledged.length < MAX_UNACKNOWLEDGED)
+    const places = Map.groupBy(behind, ({ state }) => this.#placeOf(state))
+    for (const [since, sessions] of places) this.#catchUp(mesh, since, sessions)
+  }
+
+  /** Where a session stands; back at the beginning when what it may see has changed wholly. */
+  #placeOf({ cluster, sent }: Open): number {
+    const known = this.#interestOf(cluster)
+    return known && sent >= known.since ? sent : 0
+  }
+
+  #catchUp(mesh: MeshRow, since: number, sessions: readonly Session[]): void {
+    const shared = readSharedChanges(this.#context.sql, since, BULK_CHARS)
+    for (const session of sessions) {
+      const interest = this.#interestOf(session.state.cluster)?.interest
+      if (!interest) continue
+      if (shared) this.#send(mesh, since, session, shared(interest), false)
+      else if (this.#hasBulkRoom()) this.#send(mesh, since, session, readChanges(this.#context.sql, since, interest), true)
+    }
+  }
+
+  #hasBulkRoom(): boolean {
+    return this.#sessions.open().filter(({ state }) => state.bulk).length < MAX_BULK_SESSIONS
+  }
+
+  #send(mesh: MeshRow, since: number, session: Session, changes: Iterable<string>, bulk: boolean): void {
+    const { epoch, sequence, revision } = mesh
+    const mode = since === 0 ? 'snapshot' : 'delta'
+    let messages = 0
+    for (const text of toChangeMessages({ mode, position: { epoch, sequence }, revision }, changes)) {
+      sendText(session.socket, text)
+      messages += 1
+    }
+    const { state } = session
+    if (messages === 0) {
+      this.#sessions.update(session, { sent: sequence })
+      return
+    }
+    this.#sessions.update(session, {
+      sent: sequence,
+      unacknowledged: [...state.unacknowledged, sequence],
+      unacknowledgedSince: state.unacknowledged.length === 0 ? this.#context.now() : state.unacknowledgedSince,
+      bulk: state.bulk || bulk,
+    })
+  }
+
+  #interestOf(cluster: string): KnownInterest | undefined {
+    const known = this.#interests.get(cluster)
+    if (known) return known
+    const row = findMember(this.#context.sql, cluster)
+    if (!row) return undefined
+    const found = { interest: toInterest(row), since: row.interestSince }
+    this.#interests.set(cluster, found)
+    return found
+  }
+}

@@ -1,0 +1,176 @@
+import type { ClusterName } from '#mesh/names.ts'
+import type { AgentMessage } from '#mesh/uplink.ts'
+import { sha256Hex } from '../../secret-token.ts'
+import { storeAgentHolds } from '../agent-holds.ts'
+import { writeAudit } from '../audit.ts'
+import { countIssuedSince, findCurrentByRequest } from '../certificates.ts'
+import { findMember } from '../clusters.ts'
+import type { ClusterRow } from '../clusters.ts'
+import type { MeshContext } from '../context.ts'
+import type { LabelKeys } from '../label-keys.ts'
+import { readMeshRow } from '../mesh-row.ts'
+import { storeProbes } from '../probes.ts'
+import { takeReport } from '../report.ts'
+import type { Outcome } from '../refusal.ts'
+import { issueIntermediate, listRootPems } from '../trust.ts'
+import type { IssueRequest } from '../trust.ts'
+import type { AgentQueries } from './agent-queries.ts'
+import type { FanOut } from './fan-out.ts'
+import type { UplinkRefusal } from './hello.ts'
+import { sendMessage, trimDelivery } from './session.ts'
+import type { Session } from './session.ts'
+import type { Sessions } from './sessions.ts'
+import { toAgentInitiator } from './uplink-server.ts'
+import type { HandleMessage } from './uplink-server.ts'
+
+type Of<Type extends AgentMessage['type']> = Extract<AgentMessage, { type: Type }>
+
+const HOUR_MS = 60 * 60 * 1000
+/** Of one cluster: its replicas together renew once in 45 days. */
+const MAX_CERTIFICATES_PER_HOUR = 10
+
+export interface MessageParts {
+  readonly context: MeshContext
+  readonly sessions: Sessions
+  readonly fanOut: FanOut
+  readonly queries: AgentQueries
+  /** Issues one certificate after the other. */
+  readonly issue: (request: IssueRequest) => ReturnType<typeof issueIntermediate>
+  readonly onDelivery: () => void
+  readonly labelKeys: () => LabelKeys
+}
+
+/** What each message of an established session does. A refusal that is answered ends the session. */
+export const toMessageHandler =
+  (parts: MessageParts): HandleMessage =>
+  async (session, message) => {
+    const cluster = findMember(parts.context.sql, session.state.cluster)
+    if (!cluster) return { code: 'evicted', message: 'the cluster is out of the mesh' }
+    switch (message.type) {
+      case 'ack':
+        return acknowledge(parts, session, message)
+      case 'claim':
+        return claim(parts, session, cluster, message)
+      case 'report':
+        return report(parts, session, cluster, message)
+      case 'delivery':
+        parts.sessions.update(session, { delivery: trimDelivery(message.delivery) })
+        parts.onDelivery()
+        return
+      case 'holds':
+        parts.context.transaction(() =>
+          storeAgentHolds(parts.context.sql, cluster.name, session.state.replica, message.holds),
+        )
+        parts.onDelivery()
+        return
+      case 'probes':
+        parts.context.transaction(() => storeProbes(parts.context.sql, cluster.name, message))
+        return
+      case 'csr':
+        return renew(parts, session, cluster, message)
+      case 'answer':
+        parts.queries.receive(session.socket, message)
+        return
+    }
+  }
+
+const acknowledge = ({ context, fanOut }: MessageParts, session: Session, { position }: Of<'ack'>): void => {
+  if (position.epoch === readMeshRow(context.sql).epoch) fanOut.acknowledge(session, position.sequence)
+}
+
+const claim = (parts: MessageParts, session: Session, cluster: ClusterRow, { term }: Of<'claim'>): void => {
+  const { context, sessions } = parts
+  const { replica } = session.state
+  const granted = term > cluster.term || (term === cluster.term && replica === cluster.reporter)
+  if (granted) {
+    for (const other of sessions.ofCluster(cluster.name)) sessions.update(other, { reporting: false })
+    sessions.update(session, { reporting: true })
+    context.transaction(() => {
+      context.sql.exec(
+        'UPDATE clusters SET term = ?, reporter = ?, vacant_ms = NULL WHERE name = ?',
+        term,
+        replica,
+        cluster.name,
+      )
+      if (replica === cluster.reporter) return
+      writeAudit(context, toAgentInitiator(session), {
+        action: 'cluster.report',
+        target: cluster.name,
+        cluster: cluster.name,
+        detail: { term, replica },
+      })
+    })
+  }
+  sendMessage(session.socket, {
+    type: 'claimed',
+    term: granted ? term : cluster.term,
+    granted,
+    reported: cluster.reported,
+  })
+}
+
+const report = (
+  { context, fanOut, labelKeys }: MessageParts,
+  session: Session,
+  cluster: ClusterRow,
+  message: Of<'report'>,
+): UplinkRefusal | void => {
+  if (!session.state.reporting || message.term !== cluster.term || session.state.replica !== cluster.reporter) {
+    sendMessage(session.socket, { type: 'refused', code: 'stale_term', message: `the term is ${cluster.term}` })
+    return
+  }
+  const initiator = toAgentInitiator(session)
+  const outcome = context.transaction(() =>
+    takeReport(context, cluster, { id: session.state.id, initiator }, message, labelKeys()),
+  )
+  const { position } = message
+  switch (outcome.kind) {
+    case 'partial':
+      return
+    case 'refused':
+      return { code: outcome.code, message: outcome.message }
+    case 'held':
+      sendMessage(session.socket, { type: 'report-held', position, hold: outcome.hold, reason: outcome.reason })
+      return
+    case 'committed':
+      fanOut.forgetInterest(cluster.name)
+      sendMessage(session.socket, { type: 'report-ack', position })
+      fanOut.wake()
+  }
+}
+
+const renew = async (parts: MessageParts, session: Session, cluster: ClusterRow, { request, csrPem }: Of<'csr'>): Promise<void> => {
+  const { context, fanOut } = parts
+  const { socket } = session
+  const refuseRequest = (code: UplinkRefusal['code'], message: string, retryAfterSeconds?: number) =>
+    sendMessage(socket, { type: 'refused', code, message, request, ...(retryAfterSeconds ? { retryAfterSeconds } : {}) })
+  const answered = await renewOnce(parts, session, cluster.name, csrPem)
+  if (answered === 'rate_limited') return refuseRequest('rate_limited', 'too many certificates in an hour', HOUR_MS / 1000)
+  if (!answered.ok) return refuseRequest('csr_refused', answered.error.detail)
+  const { certificatePem } = answered.value
+  sendMessage(socket, { type: 'issued', request, certificatePem, rootsPem: listRootPems(context.sql) })
+  fanOut.wake()
+}
+
+/** A request that is repeated because its answer was lost is answered as before, until half of the certificate's life is over. */
+const renewOnce = async (
+  { context, issue }: MessageParts,
+  session: Session,
+  cluster: ClusterName,
+  csrPem: string,
+): Promise<Outcome<{ readonly certificatePem: string }> | 'rate_limited'> => {
+  const { sql, now } = context
+  const requestHash = await sha256Hex(csrPem.trim())
+  const current = findCurrentByRequest(sql, cluster, requestHash)
+  if (current && now() < (current.notBeforeMs + current.notAfterMs) / 2) {
+    return { ok: true, value: { certificatePem: current.pem } }
+  }
+  if (countIssuedSince(sql, cluster, now() - HOUR_MS) >= MAX_CERTIFICATES_PER_HOUR) return 'rate_limited'
+  const { meshName, trustDomain } = readMeshRow(sql).settings
+  return issue({
+    identity: { mesh: meshName, trustDomain, cluster },
+    csrPem,
+    requestHash,
+    initiator: toAgentInitiator(session),
+  })
+}

@@ -1,0 +1,68 @@
+import { z } from 'zod'
+import { delivery } from '#mesh/uplink.ts'
+import type { Delivery, PlaneMessage } from '#mesh/uplink.ts'
+
+/**
+ * What the plane knows of one WebSocket. It lives in the socket's attachment, which outlasts the object's sleep (hibernation); the
+ * platform takes 16 KiB there.
+ */
+const greeting = z.object({
+  phase: z.literal('greeting'),
+  id: z.string(),
+  openedAt: z.number(),
+  /** What the agent has to sign; good for one answer. */
+  nonce: z.string(),
+})
+
+const open = z.object({
+  phase: z.literal('open'),
+  id: z.string(),
+  cluster: z.string(),
+  replica: z.string(),
+  agentVersion: z.string(),
+  connectedAt: z.number(),
+  /** When the agent last said something other than `ping`. */
+  heardAt: z.number(),
+  /** Whether this session's claim to be the reporter was granted. */
+  reporting: z.boolean(),
+  /** Place in the state log up to which everything was sent; 0 = nothing yet: a snapshot is due. */
+  sent: z.int(),
+  /** Positions of the batches that were sent and not acknowledged, oldest first. */
+  unacknowledged: z.array(z.int()),
+  /** Since when there have been any. */
+  unacknowledgedSince: z.number(),
+  /** Whether one of them is a large one. */
+  bulk: z.boolean(),
+  delivery: delivery.nullable(),
+})
+
+export const attachment = z.discriminatedUnion('phase', [greeting, open])
+export type Attachment = z.infer<typeof attachment>
+export type Greeting = z.infer<typeof greeting>
+export type Open = z.infer<typeof open>
+
+/** Room for the delivery report in an attachment, in characters of JSON. */
+const MAX_DELIVERY_CHARS = 6_000
+
+/** A delivery report that fits: the counts always do, details go from the end. */
+export const trimDelivery = (report: Delivery): Delivery => {
+  const trimmed = { ...report, laggards: [...report.laggards], nacks: [...report.nacks] }
+  while (JSON.stringify(trimmed).length > MAX_DELIVERY_CHARS) {
+    const longer = JSON.stringify(trimmed.nacks).length > JSON.stringify(trimmed.laggards).length ? trimmed.nacks : trimmed.laggards
+    longer.pop()
+  }
+  return trimmed
+}
+
+/** An established session. `state` is replaced, never changed, and only by `Sessions`. */
+export interface Session {
+  readonly socket: WebSocket
+  readonly state: Open
+}
+
+export const sendMessage = (socket: WebSocket, message: PlaneMessage): void => sendText(socket, JSON.stringify(message))
+
+/** A socket that is closing takes nothing more, and its end is handled where it is heard of. */
+export const sendText = (socket: WebSocket, text: string): void => {
+  if (socket.readyState === WebSocket.OPEN) socket.send(text)
+}
