@@ -23,8 +23,8 @@ export interface ResourceUpdate {
 export class ResourceSet {
   readonly id: string
   readonly #resources = new Map<TypeUrl, Map<string, EncodedResource>>()
-  /** Last change of every name, in order of change; tombstones stay until `forgetBefore`. */
-  readonly #changed = new Map<TypeUrl, Map<string, number>>()
+  readonly #previous = new Map<TypeUrl, Map<string, EncodedResource>>()
+  readonly #history = new Map<TypeUrl, ChangeHistory>()
   #generation = 0
 
   constructor(id: string) {
@@ -40,6 +40,11 @@ export class ResourceSet {
     return this.#resources.get(type)?.get(name)
   }
 
+  /** The version before the current one: what to fall back on when a proxy refuses that. */
+  previous(type: TypeUrl, name: string): EncodedResource | undefined {
+    return this.#previous.get(type)?.get(name)
+  }
+
   /** The resources of one type, by name. */
   all(type: TypeUrl): ReadonlyMap<string, EncodedResource> {
     return this.#resources.get(type) ?? new Map<string, EncodedResource>()
@@ -50,14 +55,18 @@ export class ResourceSet {
     const next = this.#generation + 1
     const effective: ResourceUpdate[] = []
     for (const update of updates) {
-      const byName = mapOf(this.#resources, update.type)
+      const byName = entry(this.#resources, update.type, () => new Map<string, EncodedResource>())
       const current = byName.get(update.name)
       if (current?.version === update.resource?.version) continue
-      if (update.resource) byName.set(update.name, update.resource)
-      else byName.delete(update.name)
-      const changed = mapOf(this.#changed, update.type)
-      changed.delete(update.name) // re-inserted at the end: the map stays in order of change
-      changed.set(update.name, next)
+      const previous = entry(this.#previous, update.type, () => new Map<string, EncodedResource>())
+      if (update.resource) {
+        byName.set(update.name, update.resource)
+        if (current) previous.set(update.name, current)
+      } else {
+        byName.delete(update.name)
+        previous.delete(update.name)
+      }
+      entry(this.#history, update.type, () => new ChangeHistory()).record(update.name, next)
       effective.push(update)
     }
     if (effective.length > 0) this.#generation = next
@@ -66,31 +75,66 @@ export class ResourceSet {
 
   /** The generation of the last change of a type; 0 = it never changed. */
   lastChange(type: TypeUrl): number {
-    let last = 0
-    for (const generation of this.#changed.get(type)?.values() ?? []) last = generation
-    return last
+    return this.#history.get(type)?.last ?? 0
   }
 
-  /** The names of one type that changed after `generation`, removed ones included (`get` tells). */
+  /** The names of one type that changed after `generation`, oldest change first, removed ones included (`get` tells). */
   changesSince(type: TypeUrl, generation: number): string[] {
-    if (generation >= this.#generation) return []
-    const names: string[] = []
-    for (const [name, changedAt] of this.#changed.get(type) ?? []) if (changedAt > generation) names.push(name)
-    return names
+    return this.#history.get(type)?.since(generation) ?? []
   }
 
   /** Drops the tombstones up to `generation`, which every subscriber has been served. */
   forgetBefore(generation: number): void {
-    for (const [type, changed] of this.#changed)
-      for (const [name, changedAt] of changed) {
-        if (changedAt > generation) break
-        if (!this.#resources.get(type)?.has(name)) changed.delete(name)
-      }
+    for (const [type, history] of this.#history)
+      history.forget(generation, (name) => !this.#resources.get(type)?.has(name))
   }
 }
 
-const mapOf = <V>(maps: Map<TypeUrl, Map<string, V>>, type: TypeUrl): Map<string, V> => {
-  let map = maps.get(type)
-  if (!map) maps.set(type, (map = new Map()))
-  return map
+interface Change {
+  readonly name: string
+  readonly generation: number
+}
+
+/** When each name last changed, as a log in order of change: reading its tail costs what changed, not what there is. */
+class ChangeHistory {
+  /** Superseded entries stay until they outnumber the others. */
+  #log: Change[] = []
+  readonly #latest = new Map<string, Change>()
+  last = 0
+
+  record(name: string, generation: number): void {
+    const change = { name, generation }
+    this.#log.push(change)
+    this.#latest.set(name, change)
+    this.last = generation
+    if (this.#log.length > 2 * this.#latest.size) this.#compact()
+  }
+
+  since(generation: number): string[] {
+    const names: string[] = []
+    for (let index = this.#log.length - 1; index >= 0; index--) {
+      const change = this.#log[index]
+      if (!change || change.generation <= generation) break
+      if (this.#latest.get(change.name) === change) names.push(change.name)
+    }
+    return names.reverse()
+  }
+
+  forget(generation: number, isGone: (name: string) => boolean): void {
+    for (const change of this.#log) {
+      if (change.generation > generation) break
+      if (this.#latest.get(change.name) === change && isGone(change.name)) this.#latest.delete(change.name)
+    }
+    this.#compact()
+  }
+
+  #compact(): void {
+    this.#log = this.#log.filter((change) => this.#latest.get(change.name) === change)
+  }
+}
+
+const entry = <K, V>(map: Map<K, V>, key: K, make: () => V): V => {
+  let value = map.get(key)
+  if (value === undefined) map.set(key, (value = make()))
+  return value
 }

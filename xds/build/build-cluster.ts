@@ -1,0 +1,180 @@
+import { create } from '@bufbuild/protobuf'
+import { CircuitBreakersSchema, type CircuitBreakers } from '#envoy/envoy/config/cluster/v3/circuit_breaker_pb.ts'
+import {
+  Cluster_CommonLbConfigSchema,
+  Cluster_DiscoveryType as DiscoveryType,
+  Cluster_DnsLookupFamily as DnsLookupFamily,
+  Cluster_EdsClusterConfigSchema,
+  Cluster_LbPolicy as LbPolicy,
+  Cluster_TransportSocketMatchSchema,
+  ClusterSchema,
+  UpstreamConnectionOptionsSchema,
+} from '#envoy/envoy/config/cluster/v3/cluster_pb.ts'
+import { OutlierDetectionSchema } from '#envoy/envoy/config/cluster/v3/outlier_detection_pb.ts'
+import type { UnitResource } from '#xds/incremental/unit.ts'
+import type { Discovery, LoadBalancer, OutlierDetection, Upstream, UpstreamLimits, UpstreamTls } from '#xds/model/upstream.ts'
+import { typeUrls } from '#xds/type-url.ts'
+import { buildLoadAssignment } from './build-load-assignment.ts'
+import { adsSource } from './config-source.ts'
+import { toDuration } from './duration.ts'
+import { encode } from './encode.ts'
+import { forwardProxyClusterType } from './forward-proxy.ts'
+import { buildHttpProtocolOptions } from './http-protocol-options.ts'
+import type { MessageFields } from './message-fields.ts'
+import { buildEpochMetadata, plaintextMark } from './metadata.ts'
+import { buildUpstreamTls, rawBufferSocket } from './transport-socket.ts'
+
+type ClusterInit = MessageFields<typeof ClusterSchema>
+
+const unlimited = 0xffff_ffff
+
+export const buildCluster = (upstream: Upstream): UnitResource => {
+  const { name, policy } = upstream
+  return encode(typeUrls.cluster, ClusterSchema, name, {
+    name,
+    connectTimeout: toDuration(policy.connectTimeoutMs),
+    circuitBreakers: buildCircuitBreakers(policy.limits),
+    typedExtensionProtocolOptions: buildHttpProtocolOptions(upstream),
+    ...buildLoadBalancer(policy.loadBalancer),
+    ...buildDiscovery(upstream.discovery),
+    ...buildTls(upstream.tls),
+    ...(policy.outlierDetection && buildOutlierDetection(policy.outlierDetection)),
+    ...(policy.tcpKeepalive && {
+      upstreamConnectionOptions: create(UpstreamConnectionOptionsSchema, {
+        tcpKeepalive: {
+          keepaliveProbes: policy.tcpKeepalive.probes,
+          keepaliveTime: toSeconds(policy.tcpKeepalive.timeMs),
+          keepaliveInterval: toSeconds(policy.tcpKeepalive.intervalMs),
+        },
+      }),
+    }),
+    ...buildEpochMetadata(upstream.trustEpoch),
+  })
+}
+
+const toSeconds = (milliseconds: number | undefined): number | undefined =>
+  milliseconds === undefined ? undefined : Math.ceil(milliseconds / 1000)
+
+const edsConfig = create(Cluster_EdsClusterConfigSchema, { edsConfig: adsSource })
+const dnsRefreshMs = 60_000
+
+const buildDiscovery = (discovery: Discovery): ClusterInit => {
+  switch (discovery.kind) {
+    case 'eds':
+      return { clusterDiscoveryType: { case: 'type', value: DiscoveryType.EDS }, edsClusterConfig: edsConfig }
+    case 'static':
+      return {
+        clusterDiscoveryType: { case: 'type', value: DiscoveryType.STATIC },
+        loadAssignment: buildLoadAssignment(discovery.assignment),
+      }
+    case 'strict-dns':
+    case 'logical-dns':
+      return {
+        clusterDiscoveryType: {
+          case: 'type',
+          value: discovery.kind === 'strict-dns' ? DiscoveryType.STRICT_DNS : DiscoveryType.LOGICAL_DNS,
+        },
+        dnsLookupFamily: DnsLookupFamily.V4_PREFERRED,
+        dnsRefreshRate: toDuration(dnsRefreshMs),
+        respectDnsTtl: true,
+        loadAssignment: buildLoadAssignment(discovery.assignment),
+      }
+    case 'forward-proxy':
+      return {
+        clusterDiscoveryType: { case: 'clusterType', value: forwardProxyClusterType },
+        lbPolicy: LbPolicy.CLUSTER_PROVIDED,
+      }
+  }
+}
+
+const buildLoadBalancer = (loadBalancer: LoadBalancer): ClusterInit => {
+  switch (loadBalancer.kind) {
+    case 'round-robin':
+      return { lbPolicy: LbPolicy.ROUND_ROBIN }
+    case 'random':
+      return { lbPolicy: LbPolicy.RANDOM }
+    case 'least-request':
+      return { lbPolicy: LbPolicy.LEAST_REQUEST }
+    case 'ring-hash': {
+      const { minimumRingSize } = loadBalancer
+      if (minimumRingSize === undefined) return { lbPolicy: LbPolicy.RING_HASH }
+      return {
+        lbPolicy: LbPolicy.RING_HASH,
+        lbConfig: { case: 'ringHashLbConfig', value: { minimumRingSize: BigInt(minimumRingSize) } },
+      }
+    }
+    case 'maglev': {
+      const { tableSize } = loadBalancer
+      if (tableSize === undefined) return { lbPolicy: LbPolicy.MAGLEV }
+      return {
+        lbPolicy: LbPolicy.MAGLEV,
+        lbConfig: { case: 'maglevLbConfig', value: { tableSize: BigInt(tableSize) } },
+      }
+    }
+  }
+}
+
+const noLimits = create(CircuitBreakersSchema, {
+  thresholds: [{ maxConnections: unlimited, maxPendingRequests: unlimited, maxRequests: unlimited, maxRetries: unlimited }],
+})
+
+const buildCircuitBreakers = (limits: UpstreamLimits): CircuitBreakers =>
+  Object.keys(limits).length === 0
+    ? noLimits
+    : create(CircuitBreakersSchema, {
+        thresholds: [
+          {
+            maxConnections: limits.maxConnections ?? unlimited,
+            maxPendingRequests: limits.maxPendingRequests ?? unlimited,
+            maxRequests: limits.maxRequests ?? unlimited,
+            maxRetries: limits.maxRetries ?? unlimited,
+          },
+        ],
+      })
+
+const plaintextMatches = [
+  create(Cluster_TransportSocketMatchSchema, {
+    name: 'plaintext',
+    match: plaintextMark,
+    transportSocket: rawBufferSocket,
+  }),
+]
+
+/** What no match takes goes over the EnvoyCluster's own transport socket: an endpoint without a mark gets mTLS or nothing. */
+const buildTls = (tls: UpstreamTls): ClusterInit => {
+  if (tls.mode === 'none') return {}
+  const transportSocket = buildUpstreamTls(tls)
+  const mayBePlaintext = tls.mode === 'mesh' && tls.plaintext === 'marked'
+  return mayBePlaintext ? { transportSocket, transportSocketMatches: plaintextMatches } : { transportSocket }
+}
+
+/** Envoy detects outliers by success rate unless told not to; Istio's API has no such thing. */
+const buildOutlierDetection = (detection: OutlierDetection): ClusterInit => ({
+  outlierDetection: create(OutlierDetectionSchema, {
+    enforcingSuccessRate: 0,
+    ...toDetector(detection.consecutive5xx, 'consecutive5xx', 'enforcingConsecutive5xx'),
+    ...toDetector(detection.consecutiveGatewayErrors, 'consecutiveGatewayFailure', 'enforcingConsecutiveGatewayFailure'),
+    ...(detection.splitsLocalOriginErrors && {
+      splitExternalLocalOriginErrors: true,
+      enforcingLocalOriginSuccessRate: 0,
+      ...toDetector(
+        detection.consecutiveLocalOriginFailures,
+        'consecutiveLocalOriginFailure',
+        'enforcingConsecutiveLocalOriginFailure',
+      ),
+    }),
+    ...(detection.intervalMs !== undefined && { interval: toDuration(detection.intervalMs) }),
+    ...(detection.baseEjectionTimeMs !== undefined && { baseEjectionTime: toDuration(detection.baseEjectionTimeMs) }),
+    ...(detection.maxEjectionPercent !== undefined && { maxEjectionPercent: detection.maxEjectionPercent }),
+  }),
+  commonLbConfig: create(Cluster_CommonLbConfigSchema, { healthyPanicThreshold: { value: detection.minHealthPercent } }),
+})
+
+const toDetector = <Count extends string, Enforcing extends string>(
+  count: number | undefined,
+  countField: Count,
+  enforcingField: Enforcing,
+) => {
+  if (count === undefined) return {}
+  return count === 0 ? { [enforcingField]: 0 } : { [countField]: count, [enforcingField]: 100 }
+}

@@ -1,0 +1,53 @@
+import type { Any } from '@bufbuild/protobuf/wkt'
+import { RouterSchema } from '#envoy/envoy/extensions/filters/http/router/v3/router_pb.ts'
+import {
+  HttpConnectionManager_ForwardClientCertDetails as ForwardClientCertDetails,
+  HttpConnectionManager_ServerHeaderTransformation as ServerHeaderTransformation,
+  HttpConnectionManagerSchema,
+} from '#envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
+import type { HttpHandler } from '#xds/model/listener.ts'
+import { toAny } from './any.ts'
+import { buildInlineRouteConfiguration } from './build-route-configuration.ts'
+import { adsSource } from './config-source.ts'
+import { toDuration } from './duration.ts'
+import { forwardProxyFilter } from './forward-proxy.ts'
+import type { MessageFields } from './message-fields.ts'
+
+const router = { name: 'envoy.filters.http.router', configType: { case: 'typedConfig' as const, value: toAny(RouterSchema, {}) } }
+const forwardProxy = {
+  name: forwardProxyFilter.name,
+  configType: { case: 'typedConfig' as const, value: forwardProxyFilter.typedConfig },
+}
+
+/**
+ * HTTP as Istio's sidecars handle it: paths are normalised (RFC 3986 §6.2.2; Istio MeshConfig pathNormalization BASE), request
+ * IDs are made, the server's name is left as the application gave it, streams may idle for ever, x-envoy-* headers of untrusted
+ * clients have no effect.
+ */
+export const buildHttpConnectionManager = (handler: HttpHandler): Any =>
+  toAny(HttpConnectionManagerSchema, {
+    statPrefix: handler.statPrefix,
+    ...buildRoutes(handler.routes),
+    ...buildClientCertificateDetails(handler.clientCertificate),
+    httpFilters: handler.isForwardProxy ? [forwardProxy, router] : [router],
+    upgradeConfigs: handler.upgrades.map((upgradeType) => ({ upgradeType })),
+    normalizePath: true,
+    useRemoteAddress: false,
+    streamIdleTimeout: toDuration(0),
+    serverHeaderTransformation: ServerHeaderTransformation.PASS_THROUGH,
+  })
+
+const buildRoutes = (routes: HttpHandler['routes']): MessageFields<typeof HttpConnectionManagerSchema> =>
+  routes.kind === 'rds'
+    ? { routeSpecifier: { case: 'rds', value: { routeConfigName: routes.name, configSource: adsSource } } }
+    : { routeSpecifier: { case: 'routeConfig', value: buildInlineRouteConfiguration(routes.name, routes.virtualHosts) } }
+
+const buildClientCertificateDetails = (
+  details: HttpHandler['clientCertificate'],
+): MessageFields<typeof HttpConnectionManagerSchema> =>
+  details === 'set'
+    ? {
+        forwardClientCertDetails: ForwardClientCertDetails.SANITIZE_SET,
+        setCurrentClientCertDetails: { uri: true, dns: true },
+      }
+    : { forwardClientCertDetails: ForwardClientCertDetails.SANITIZE }

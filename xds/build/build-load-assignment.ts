@@ -1,0 +1,40 @@
+import { create } from '@bufbuild/protobuf'
+import type { Locality } from '#envoy/envoy/config/core/v3/base_pb.ts'
+import { LocalitySchema } from '#envoy/envoy/config/core/v3/base_pb.ts'
+import { HealthStatus } from '#envoy/envoy/config/core/v3/health_check_pb.ts'
+import { LbEndpointSchema } from '#envoy/envoy/config/endpoint/v3/endpoint_components_pb.ts'
+import { ClusterLoadAssignmentSchema } from '#envoy/envoy/config/endpoint/v3/endpoint_pb.ts'
+import type { UnitResource } from '#xds/incremental/unit.ts'
+import type { LoadAssignment, UpstreamEndpoint } from '#xds/model/load-assignment.ts'
+import { typeUrls } from '#xds/type-url.ts'
+import { buildAddress } from './address.ts'
+import { encode } from './encode.ts'
+import type { MessageFields } from './message-fields.ts'
+import { plaintextMetadata } from './metadata.ts'
+
+type LoadAssignmentInit = MessageFields<typeof ClusterLoadAssignmentSchema>
+
+/** The endpoints of an EnvoyCluster as EDS serves them. */
+export const buildEndpoints = (assignment: LoadAssignment): UnitResource =>
+  encode(typeUrls.endpoint, ClusterLoadAssignmentSchema, assignment.upstream, buildLoadAssignment(assignment))
+
+export const buildLoadAssignment = ({ upstream, localities }: LoadAssignment): LoadAssignmentInit => ({
+  clusterName: upstream,
+  endpoints: localities.map(({ locality, priority, endpoints }) => ({
+    ...(locality !== '' && { locality: buildLocality(locality) }),
+    priority,
+    lbEndpoints: endpoints.map(buildEndpoint),
+  })),
+})
+
+const buildLocality = (locality: string): Locality => {
+  const [region = '', zone = '', subZone = ''] = locality.split('/')
+  return create(LocalitySchema, { region, zone, subZone })
+}
+
+const buildEndpoint = (endpoint: UpstreamEndpoint): MessageFields<typeof LbEndpointSchema> => ({
+  hostIdentifier: { case: 'endpoint', value: { address: buildAddress(endpoint.address, endpoint.port) } },
+  ...(endpoint.weight !== 1 && { loadBalancingWeight: endpoint.weight }),
+  ...(endpoint.isDraining && { healthStatus: HealthStatus.DRAINING }),
+  ...(endpoint.isPlaintext && { metadata: plaintextMetadata }),
+})

@@ -1,0 +1,48 @@
+import { create } from '@bufbuild/protobuf'
+import type { Any } from '@bufbuild/protobuf/wkt'
+import { FilterSchema, type Filter } from '#envoy/envoy/config/listener/v3/listener_components_pb.ts'
+import { SniClusterSchema } from '#envoy/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.ts'
+import { TcpProxySchema } from '#envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts'
+import type { FilterChain, SniHandler, TcpHandler } from '#xds/model/listener.ts'
+import { toAny } from './any.ts'
+import { buildHttpConnectionManager } from './build-http-connection-manager.ts'
+import { toDuration } from './duration.ts'
+import type { MessageFields } from './message-fields.ts'
+
+export const buildNetworkFilters = (handler: FilterChain['handler']): Filter[] => {
+  switch (handler.kind) {
+    case 'http':
+      return [filter('envoy.filters.network.http_connection_manager', buildHttpConnectionManager(handler))]
+    case 'tcp':
+      return [filter('envoy.filters.network.tcp_proxy', buildTcpProxy(handler))]
+    case 'sni':
+      return [
+        filter('envoy.filters.network.sni_cluster', toAny(SniClusterSchema, {})),
+        filter('envoy.filters.network.tcp_proxy', buildSniProxy(handler)),
+      ]
+  }
+}
+
+const filter = (name: string, typedConfig: Any): Filter =>
+  create(FilterSchema, { name, configType: { case: 'typedConfig', value: typedConfig } })
+
+const buildTcpProxy = ({ statPrefix, destinations, hashesSourceIp, idleTimeoutMs }: TcpHandler): Any =>
+  toAny(TcpProxySchema, {
+    statPrefix,
+    ...buildDestinations(destinations),
+    ...(hashesSourceIp && { hashPolicy: [{ policySpecifier: { case: 'sourceIp', value: {} } }] }),
+    ...(idleTimeoutMs !== undefined && { idleTimeout: toDuration(idleTimeoutMs) }),
+  })
+
+const buildDestinations = (destinations: TcpHandler['destinations']): MessageFields<typeof TcpProxySchema> => {
+  const [only, ...others] = destinations
+  if (only && others.length === 0) return { clusterSpecifier: { case: 'cluster', value: only.upstream } }
+  const clusters = destinations.map(({ upstream, weight }) => ({ name: upstream, weight }))
+  return { clusterSpecifier: { case: 'weightedClusters', value: { clusters } } }
+}
+
+/** There is no such upstream: a connection without SNI is closed. */
+const noUpstream = 'no-sni'
+
+const buildSniProxy = ({ statPrefix }: SniHandler): Any =>
+  toAny(TcpProxySchema, { statPrefix, clusterSpecifier: { case: 'cluster', value: noUpstream } })

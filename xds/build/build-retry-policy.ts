@@ -1,0 +1,27 @@
+import { create } from '@bufbuild/protobuf'
+import { RetryPolicySchema, type RetryPolicy } from '#envoy/envoy/config/route/v3/route_components_pb.ts'
+import { PreviousHostsPredicateSchema } from '#envoy/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts'
+import type { Retries } from '#xds/model/virtual-host.ts'
+import { toAny } from './any.ts'
+import { toDuration } from './duration.ts'
+
+const previousHosts = [
+  {
+    name: 'envoy.retry_host_predicates.previous_hosts',
+    configType: { case: 'typedConfig' as const, value: toAny(PreviousHostsPredicateSchema, {}) },
+  },
+]
+/** How often another host is looked for before a tried one is taken again. */
+const hostSelectionRetryMaxAttempts = 5n
+
+export const buildRetryPolicy = ({ attempts, perTryTimeoutMs, on, onStatusCodes }: Retries): RetryPolicy =>
+  attempts === 0
+    ? create(RetryPolicySchema, { numRetries: 0 })
+    : create(RetryPolicySchema, {
+        retryOn: on.join(','),
+        numRetries: attempts,
+        retriableStatusCodes: [...onStatusCodes],
+        retryHostPredicate: previousHosts,
+        hostSelectionRetryMaxAttempts,
+        ...(perTryTimeoutMs !== undefined && { perTryTimeout: toDuration(perTryTimeoutMs) }),
+      })

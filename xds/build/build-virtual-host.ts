@@ -1,0 +1,35 @@
+import { create } from '@bufbuild/protobuf'
+import {
+  RouteSchema,
+  VirtualHostSchema,
+  type Route as EnvoyRoute,
+  type VirtualHost as EnvoyVirtualHost,
+} from '#envoy/envoy/config/route/v3/route_components_pb.ts'
+import type { UnitResource } from '#xds/incremental/unit.ts'
+import type { Route, VirtualHost } from '#xds/model/virtual-host.ts'
+import { typeUrls } from '#xds/type-url.ts'
+import { buildHeaderChanges } from './build-header-changes.ts'
+import { buildRetryPolicy } from './build-retry-policy.ts'
+import { buildRouteAction } from './build-route-action.ts'
+import { buildRouteMatch } from './build-route-match.ts'
+import { encode } from './encode.ts'
+
+/** A virtual host that VHDS serves by itself: its name begins with its route configuration's. */
+export const buildVirtualHostResource = (virtualHost: VirtualHost): UnitResource =>
+  encode(typeUrls.virtualHost, VirtualHostSchema, virtualHost.name, buildVirtualHost(virtualHost))
+
+export const buildVirtualHost = ({ name, domains, routes, retries }: VirtualHost): EnvoyVirtualHost =>
+  create(VirtualHostSchema, {
+    name,
+    domains: [...domains],
+    routes: routes.map(buildRoute),
+    ...(retries && { retryPolicy: buildRetryPolicy(retries), includeRequestAttemptCount: true }),
+  })
+
+const buildRoute = ({ name, match, action, requestHeaders, responseHeaders }: Route): EnvoyRoute =>
+  create(RouteSchema, {
+    ...(name !== undefined && { name }),
+    match: buildRouteMatch(match),
+    action: buildRouteAction(action, match.path.kind === 'connect'),
+    ...buildHeaderChanges(requestHeaders, responseHeaders),
+  })

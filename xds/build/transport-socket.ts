@@ -1,0 +1,95 @@
+import { create } from '@bufbuild/protobuf'
+import { type Any } from '@bufbuild/protobuf/wkt'
+import { TransportSocketSchema, type TransportSocket } from '#envoy/envoy/config/core/v3/base_pb.ts'
+import { RawBufferSchema } from '#envoy/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts'
+import {
+  SubjectAltNameMatcher_SanType as SanType,
+  TlsParameters_TlsProtocol as TlsProtocol,
+} from '#envoy/envoy/extensions/transport_sockets/tls/v3/common_pb.ts'
+import { DownstreamTlsContextSchema, UpstreamTlsContextSchema } from '#envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
+import type { UpstreamTls } from '#xds/model/upstream.ts'
+import { secretNames } from '#xds/proxy.ts'
+import { toAny } from './any.ts'
+import { adsSource } from './config-source.ts'
+
+/** RFC 6761: no certificate is ever issued for a name below it. */
+const impossibleName = 'nobody.invalid'
+
+const tlsSocket = (typedConfig: Any): TransportSocket =>
+  create(TransportSocketSchema, {
+    name: 'envoy.transport_sockets.tls',
+    configType: { case: 'typedConfig', value: typedConfig },
+  })
+
+export const rawBufferSocket = create(TransportSocketSchema, {
+  name: 'envoy.transport_sockets.raw_buffer',
+  configType: { case: 'typedConfig', value: toAny(RawBufferSchema, {}) },
+})
+
+const identity = [{ name: secretNames.identity, sdsConfig: adsSource }]
+const tlsParams = { tlsMinimumProtocolVersion: TlsProtocol.TLSv1_2 }
+
+/** mTLS as a sidecar serves it: the client has to prove that some cluster of the mesh vouches for it. */
+export const buildDownstreamMtls = (alpn: readonly string[]): TransportSocket =>
+  tlsSocket(
+    toAny(DownstreamTlsContextSchema, {
+      requireClientCertificate: true,
+      commonTlsContext: {
+        tlsParams,
+        alpnProtocols: [...alpn],
+        tlsCertificateSdsSecretConfigs: identity,
+        validationContextType: {
+          case: 'validationContextSdsSecretConfig',
+          value: { name: secretNames.trustPeers, sdsConfig: adsSource },
+        },
+      },
+    }),
+  )
+
+/** TLS towards an upstream. No workload known = nobody is believed. */
+export const buildUpstreamTls = (tls: Exclude<UpstreamTls, { mode: 'none' }>): TransportSocket =>
+  tlsSocket(tls.mode === 'mesh' ? buildMeshTls(tls.sni, tls.workloads) : buildOriginatedTls(tls))
+
+const buildMeshTls = (sni: string, workloads: readonly string[]): Any =>
+  toAny(UpstreamTlsContextSchema, {
+    sni,
+    commonTlsContext: {
+      tlsCertificateSdsSecretConfigs: identity,
+      validationContextType: {
+        case: 'combinedValidationContext',
+        value: {
+          defaultValidationContext: {
+            matchTypedSubjectAltNames: toSanMatchers(workloads.length > 0 ? workloads : [impossibleName]),
+          },
+          validationContextSdsSecretConfig: { name: secretNames.trust, sdsConfig: adsSource },
+        },
+      },
+    },
+  })
+
+const buildOriginatedTls = (tls: Extract<UpstreamTls, { mode: 'originate' }>): Any =>
+  toAny(UpstreamTlsContextSchema, {
+    ...(tls.sni !== undefined && { sni: tls.sni, autoSniSanValidation: tls.subjectAltNames.length === 0 }),
+    commonTlsContext: {
+      ...(tls.certificate && {
+        tlsCertificates: [
+          { certificateChain: toFile(tls.certificate.chainFile), privateKey: toFile(tls.certificate.keyFile) },
+        ],
+      }),
+      validationContextType: {
+        case: 'validationContext',
+        value: {
+          ...(tls.caFile === undefined ? { systemRootCerts: {} } : { trustedCa: toFile(tls.caFile) }),
+          matchTypedSubjectAltNames: toSanMatchers(tls.subjectAltNames),
+        },
+      },
+    },
+  })
+
+const toFile = (filename: string) => ({ specifier: { case: 'filename' as const, value: filename } })
+
+const toSanMatchers = (names: readonly string[]) =>
+  names.map((name) => ({
+    sanType: name.includes('://') ? SanType.URI : SanType.DNS,
+    matcher: { matchPattern: { case: 'exact' as const, value: name } },
+  }))

@@ -1,0 +1,158 @@
+import { isHttpProtocol, type Service, type ServicePort } from '#mesh/service.ts'
+import type { MeshView } from '#mesh/view.ts'
+import type { FilterChain, HttpHandler, Listener, TcpHandler } from '#xds/model/listener.ts'
+import type { Egress, EgressPoint } from './compile-egress.ts'
+import { compileTcpDestinations } from './compile-tcp-destinations.ts'
+import { isTakenBy } from './host-filter.ts'
+import type { Report } from './report.ts'
+import { selectDestinationPolicy } from './select-destination-rule.ts'
+import { selectService } from './select-service.ts'
+import { selectVirtualService } from './select-virtual-service.ts'
+
+/** For whom listeners are, and where. */
+export interface OutboundClient {
+  readonly namespace: string
+  /** Where egress points without an address of their own listen. */
+  readonly loopback: string
+  /** The Sidecar object, for what is wrong with it. */
+  readonly object: string
+}
+
+/** A sidecar's listeners for its own application, one per egress point. */
+export const compileOutboundListeners = (
+  view: MeshView,
+  egress: Egress,
+  client: OutboundClient,
+  report: Report,
+): Listener[] =>
+  egress.points.flatMap((point) => {
+    const chains = compileChains(view, point, client, report)
+    if (!chains) return []
+    const address = point.bind ?? client.loopback
+    return {
+      name: `outbound_${address}_${point.port}`,
+      address,
+      port: point.port,
+      direction: 'outbound',
+      ...chains,
+      trustEpoch: 0,
+    }
+  })
+
+type Chains = Pick<Listener, 'inspectors' | 'chains' | 'defaultChain'>
+
+const compileChains = (
+  view: MeshView,
+  point: EgressPoint,
+  client: OutboundClient,
+  report: Report,
+): Chains | undefined => {
+  switch (point.protocol) {
+    case 'http': {
+      const handler = compileHttp(point)
+      return handler && { inspectors: [], chains: [{ match: {}, handler }] }
+    }
+    case 'tcp': {
+      const handler = compileTcp(view, point, client, report)
+      return handler && { inspectors: [], chains: [{ match: {}, handler }] }
+    }
+    case 'tls': {
+      const chains = compileTls(view, point, client, report)
+      return chains.length > 0 ? { inspectors: ['tls'], chains } : undefined
+    }
+    case 'auto': {
+      const http = compileHttp(point)
+      const tcp = compileTcp(view, point, client, report)
+      return (
+        http && {
+          inspectors: ['http'],
+          chains: [{ match: { applicationProtocols: ['http/1.0', 'http/1.1', 'h2c'] }, handler: http }],
+          ...(tcp && { defaultChain: { match: {}, handler: tcp } }),
+        }
+      )
+    }
+  }
+}
+
+const compileHttp = ({ scope }: EgressPoint): HttpHandler | undefined =>
+  scope && {
+    kind: 'http',
+    statPrefix: `outbound_${scope.name}`,
+    routes: { kind: 'rds', name: scope.name },
+    clientCertificate: 'strip',
+    isForwardProxy: true,
+    upgrades: scope.port === undefined ? ['websocket', 'CONNECT'] : ['websocket'],
+  }
+
+interface Target {
+  readonly service: Service
+  readonly port: ServicePort
+}
+
+/** A TCP connection names no host: one service can be behind the port. */
+const compileTcp = (
+  view: MeshView,
+  point: EgressPoint,
+  client: OutboundClient,
+  report: Report,
+): TcpHandler | undefined => {
+  const [target, ...others] = toTargets(view, point, client).filter(
+    ({ port }) => point.protocol === 'tcp' || !isHttpProtocol(port.protocol),
+  )
+  if (!target) {
+    if (point.protocol === 'tcp') report(client.object, `egress port ${point.port}: no TCP service with this port is among its hosts`)
+    return undefined
+  }
+  if (others.length > 0) {
+    const names = others.map(({ service }) => service.hostname).join(', ')
+    report(client.object, `egress port ${point.port} leads to ${target.service.hostname}: TCP can't tell it from ${names}`)
+  }
+  return compileTarget(view, target, point, client, report)
+}
+
+/** The client's TLS is passed on; its SNI says which service it means. */
+const compileTls = (view: MeshView, point: EgressPoint, client: OutboundClient, report: Report): FilterChain[] =>
+  toTargets(view, point, client)
+    .filter(({ service }) => service.hostname !== '*')
+    .map((target) => ({
+      match: { transport: 'tls', serverNames: [target.service.hostname] },
+      handler: compileTarget(view, target, point, client, report),
+    }))
+
+const compileTarget = (
+  view: MeshView,
+  { service, port }: Target,
+  point: EgressPoint,
+  { namespace }: OutboundClient,
+  report: Report,
+): TcpHandler => {
+  const virtualService = selectVirtualService(view, service.hostname, namespace)
+  const { destinations, hashesSourceIp, idleTimeoutMs } = compileTcpDestinations(
+    view,
+    { service, policy: selectDestinationPolicy(view, service, namespace) },
+    port,
+    virtualService && { virtualService, clientNamespace: namespace },
+    report,
+  )
+  return {
+    kind: 'tcp',
+    statPrefix: `outbound_${point.port}_${service.hostname}`,
+    destinations,
+    hashesSourceIp,
+    ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
+  }
+}
+
+/** The services behind an egress point that have its port (any port, for a Unix domain socket), sorted by key. */
+const toTargets = (view: MeshView, point: EgressPoint, { namespace }: OutboundClient): Target[] => {
+  const hostnames = new Set<string>()
+  for (const key of view.serviceKeys()) {
+    const slash = key.indexOf('/')
+    if (isTakenBy(point.hosts, key.slice(0, slash), key.slice(slash + 1))) hostnames.add(key.slice(slash + 1))
+  }
+  return [...hostnames].flatMap((hostname) => {
+    const service = selectService(view, view.servicesByHostname(hostname), namespace)
+    const port = service?.ports.find(({ number }) => point.port === 0 || number === point.port)
+    return service && port ? [{ service, port }] : []
+  })
+}

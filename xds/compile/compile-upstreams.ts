@@ -1,0 +1,163 @@
+import { parseSpiffeId, toWorkloadDnsName } from '#mesh/identity.ts'
+import type { ClientTls } from '#mesh/kinds/schema/traffic-policy.ts'
+import { isWildcard } from '#mesh/kinds/schema/host-names.ts'
+import { compareText } from '#mesh/merge/compare-text.ts'
+import type { ClusterName } from '#mesh/names.ts'
+import type { Protocol, Service, ServicePort } from '#mesh/service.ts'
+import type { MeshView } from '#mesh/view.ts'
+import type { LoadAssignment } from '#xds/model/load-assignment.ts'
+import type { Discovery, Upstream, UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
+import { compileLoadAssignment } from './compile-load-assignment.ts'
+import { compilePolicy, toEffectivePolicy, type EffectivePolicy } from './compile-traffic-policy.ts'
+import type { Report } from './report.ts'
+import { toServiceSni, toUpstreamName } from './resource-names.ts'
+import type { DestinationPolicy } from './select-destination-rule.ts'
+
+export interface CompiledUpstream {
+  readonly upstream: Upstream
+  /** Served apart from the upstream; undefined when the upstream holds its endpoints itself, or has none. */
+  readonly assignment: LoadAssignment | undefined
+}
+
+/** The upstreams of a service: each port, as a whole and by subset. */
+export const compileUpstreams = (
+  view: MeshView,
+  service: Service,
+  policy: DestinationPolicy,
+  clientLocality: string,
+  report: Report,
+): CompiledUpstream[] => {
+  const workloads = toWorkloadNames(view, service, report)
+  const whole = { name: '', labels: {}, trafficPolicy: undefined }
+  return service.ports.flatMap((port) =>
+    [whole, ...policy.subsets].map((subset) => {
+      const effective = toEffectivePolicy(policy.trafficPolicy, subset.trafficPolicy, port.number)
+      const name = toUpstreamName(port.number, subset.name, service.hostname)
+      const assignment = compileLoadAssignment(
+        view,
+        name,
+        {
+          service,
+          port,
+          labels: subset.labels ?? {},
+          clientLocality: effective.outlierDetection && clientLocality !== '' ? clientLocality : undefined,
+        },
+        report,
+      )
+      const discovery = compileDiscovery(service, port, assignment)
+      const tls = compileTls(service, port, subset.name, effective.tls, workloads)
+      const upstream: Upstream = {
+        name,
+        discovery,
+        protocol: toUpstreamProtocol(port.protocol, effective),
+        tls,
+        policy: compilePolicy(effective, policy.key, report),
+        trustEpoch: tls.mode === 'mesh' ? view.trust().epoch : 0,
+      }
+      return { upstream, assignment: discovery.kind === 'eds' ? assignment : undefined }
+    }),
+  )
+}
+
+/** Whether the priorities of some of the service's endpoints depend on where the client is. */
+export const usesLocality = ({ trafficPolicy, subsets }: DestinationPolicy): boolean =>
+  [trafficPolicy, ...subsets.map((subset) => subset.trafficPolicy)].some(
+    (policy) =>
+      policy?.outlierDetection !== undefined ||
+      policy?.portLevelSettings?.some(({ outlierDetection }) => outlierDetection !== undefined),
+  )
+
+const compileDiscovery = (service: Service, port: ServicePort, assignment: LoadAssignment): Discovery => {
+  if (service.resolution === 'static') return { kind: 'eds' }
+  if (service.resolution === 'none') return { kind: 'forward-proxy' }
+  const named = assignment.localities.length > 0 ? assignment : toOwnHost(service, port, assignment)
+  const endpointCount = named.localities.reduce((count, { endpoints }) => count + endpoints.length, 0)
+  // Envoy refuses a logical DNS cluster with several endpoints.
+  const isLogical = service.resolution === 'dns-round-robin' && endpointCount === 1
+  return { kind: isLogical ? 'logical-dns' : 'strict-dns', assignment: named }
+}
+
+/** A service without endpoints that is to be resolved is found under its own name (Istio reference: ServiceEntry.resolution DNS). */
+const toOwnHost = ({ hostname }: Service, port: ServicePort, assignment: LoadAssignment): LoadAssignment => {
+  if (isWildcard(hostname)) return assignment
+  const endpoint = { address: hostname, port: port.number, weight: 1, isDraining: false, isPlaintext: true }
+  return { ...assignment, localities: [{ locality: '', priority: 0, endpoints: [endpoint] }] }
+}
+
+const toUpstreamProtocol = (protocol: Protocol, { connectionPool }: EffectivePolicy): UpstreamProtocol => {
+  switch (protocol) {
+    case 'http':
+      return connectionPool?.http?.h2UpgradePolicy === 'UPGRADE' ? 'http2' : 'http1'
+    case 'http2':
+    case 'grpc':
+    case 'grpc-web':
+      return 'http2'
+    case 'auto':
+      return 'downstream'
+    case 'https':
+    case 'tls':
+    case 'tcp':
+      return 'tcp'
+  }
+}
+
+const compileTls = (
+  service: Service,
+  port: ServicePort,
+  subset: string,
+  settings: ClientTls | undefined,
+  workloads: readonly string[],
+): UpstreamTls => {
+  switch (settings?.mode) {
+    case 'DISABLE':
+      return { mode: 'none' }
+    case 'SIMPLE':
+    case 'MUTUAL':
+      return {
+        mode: 'originate',
+        sni: settings.sni ?? (isWildcard(service.hostname) ? undefined : service.hostname),
+        caFile: settings.caCertificates,
+        certificate:
+          settings.mode === 'MUTUAL' && settings.clientCertificate !== undefined && settings.privateKey !== undefined
+            ? { chainFile: settings.clientCertificate, keyFile: settings.privateKey }
+            : undefined,
+        subjectAltNames: settings.subjectAltNames ?? service.subjectAltNames,
+      }
+    case 'ISTIO_MUTUAL':
+    case undefined: {
+      if (!settings && service.location === 'mesh-external') return { mode: 'none' }
+      const sni = toServiceSni(port.number, subset, service.hostname)
+      return { mode: 'mesh', sni, workloads, plaintext: settings ? 'never' : 'marked' }
+    }
+  }
+}
+
+/**
+ * The DNS names that prove to be one of the service's endpoints: each service account in each cluster that it runs in
+ * (docs/decisions/0003). Health does not count, so that an endpoint which comes and goes changes EDS alone.
+ */
+const toWorkloadNames = (view: MeshView, service: Service, report: Report): readonly string[] => {
+  const { trustDomain } = view.settings()
+  const names = new Set<string>()
+  const clusters = new Set<ClusterName>()
+  const add = (cluster: ClusterName, serviceAccount: string) =>
+    names.add(toWorkloadDnsName({ namespace: service.namespace, serviceAccount }, cluster, trustDomain))
+  for (const { cluster, tls, serviceAccount } of view.endpoints(service.key)) {
+    if (tls === 'none') continue
+    clusters.add(cluster)
+    if (serviceAccount) add(cluster, serviceAccount)
+  }
+  for (const { cluster, groups } of view.remoteGroups(service.key)) {
+    clusters.add(cluster)
+    for (const { serviceAccounts } of groups) for (const serviceAccount of serviceAccounts) add(cluster, serviceAccount)
+  }
+  for (const name of service.subjectAltNames) {
+    const identity = parseSpiffeId(name)
+    if (identity?.trustDomain !== trustDomain) continue
+    for (const cluster of clusters) names.add(toWorkloadDnsName(identity, cluster, trustDomain))
+  }
+  if (names.size === 0 && clusters.size > 0) {
+    report(`Service/${service.key}`, 'no service account of its mutual TLS endpoints is known: nobody is believed to be one')
+  }
+  return [...names].sort(compareText)
+}

@@ -1,0 +1,97 @@
+import { isHttpProtocol, type Service, type ServicePort } from '#mesh/service.ts'
+import type { MeshView } from '#mesh/view.ts'
+import type { Route, VirtualHost } from '#xds/model/virtual-host.ts'
+import type { ReachedService } from './compile-destination.ts'
+import { anyRequest } from './compile-http-match.ts'
+import { compileHttpRoutes, defaultRetries } from './compile-http-routes.ts'
+import { compileTcpDestinations } from './compile-tcp-destinations.ts'
+import { compileHashPolicy, toEffectivePolicy } from './compile-traffic-policy.ts'
+import type { Report } from './report.ts'
+import { toUpstreamName } from './resource-names.ts'
+import type { RouteScope } from './route-scope.ts'
+import type { DestinationPolicy } from './select-destination-rule.ts'
+import type { VirtualService } from './select-virtual-service.ts'
+
+/** One port of a service in one route configuration, and what decides on its routes. */
+export interface VirtualHostSource {
+  readonly scope: RouteScope
+  readonly service: Service
+  readonly port: ServicePort
+  readonly policy: DestinationPolicy
+  /** Whether its name alone means this service to the clients. */
+  readonly isOwnNamespace: boolean
+  readonly routing: { readonly virtualService: VirtualService; readonly clientNamespace: string } | undefined
+}
+
+export interface CompiledVirtualHost {
+  readonly virtualHost: VirtualHost
+  /** The services that its routes lead to, beside its own. */
+  readonly reached: readonly ReachedService[]
+}
+
+/** Whether a route configuration of this scope has a virtual host for the port: for what is not HTTP only behind a proxy, by CONNECT. */
+export const hasVirtualHost = (scope: RouteScope, port: ServicePort): boolean =>
+  scope.port === undefined || (scope.port === port.number && isMaybeHttp(port))
+
+const isMaybeHttp = ({ protocol }: ServicePort): boolean => isHttpProtocol(protocol) || protocol === 'auto'
+
+export const compileVirtualHost = (view: MeshView, source: VirtualHostSource, report: Report): CompiledVirtualHost => {
+  const { scope, service, port } = source
+  const tunnel = scope.port === undefined && !isHttpProtocol(port.protocol) ? compileTunnel(view, source, report) : none
+  const http = isMaybeHttp(port) ? compileHttp(view, source, report) : none
+  return {
+    virtualHost: {
+      name: `${scope.name}/${service.hostname}:${port.number}`,
+      domains: compileDomains(view, source),
+      routes: [...tunnel.routes, ...http.routes],
+      retries: http === none ? undefined : defaultRetries,
+    },
+    reached: [...tunnel.reached, ...http.reached],
+  }
+}
+
+interface Routes {
+  readonly routes: readonly Route[]
+  readonly reached: readonly ReachedService[]
+}
+const none: Routes = { routes: [], reached: [] }
+
+const compileHttp = (view: MeshView, { service, port, policy, routing }: VirtualHostSource, report: Report): Routes => {
+  if (routing?.virtualService.spec.http?.length) {
+    const origin = { clientNamespace: routing.clientNamespace, port: port.number }
+    return compileHttpRoutes(view, routing.virtualService, origin, report)
+  }
+  const { loadBalancer } = toEffectivePolicy(policy.trafficPolicy, undefined, port.number)
+  const hashPolicy = compileHashPolicy(loadBalancer)
+  const destinations = [{ upstream: toUpstreamName(port.number, '', service.hostname), weight: 1 }]
+  return {
+    routes: [{ match: anyRequest, action: { kind: 'forward', destinations, timeoutMs: 0, ...(hashPolicy && { hashPolicy }) } }],
+    reached: [],
+  }
+}
+
+/** What a CONNECT request opens is forwarded as TCP. */
+const compileTunnel = (view: MeshView, source: VirtualHostSource, report: Report): Routes => {
+  const { destinations, reached } = compileTcpDestinations(view, source, source.port, source.routing, report)
+  const match = { ...anyRequest, path: { kind: 'connect' as const } }
+  return { routes: [{ match, action: { kind: 'forward', destinations, timeoutMs: 0 } }], reached }
+}
+
+const defaultHttpPort = 80
+
+/** The names by which clients may ask for the port: without a number where it goes without saying. */
+const compileDomains = (view: MeshView, { scope, service, port, isOwnNamespace }: VirtualHostSource): string[] => {
+  const names = [service.hostname, ...toShortNames(view, service, isOwnNamespace)]
+  const goesWithoutSaying = scope.port !== undefined || port.number === defaultHttpPort
+  return names.flatMap((name) => (goesWithoutSaying ? [name, `${name}:${port.number}`] : [`${name}:${port.number}`]))
+}
+
+/** As in Kubernetes' search domains; a name that is some service's own host name means that one. */
+const toShortNames = (view: MeshView, { hostname, namespace, source }: Service, isOwnNamespace: boolean): string[] => {
+  const suffix = `.${namespace}.svc.${view.settings().domainSuffix}`
+  if (source !== 'service' || !hostname.endsWith(suffix)) return []
+  const name = hostname.slice(0, -suffix.length)
+  if (name.includes('.')) return []
+  const shortNames = [`${name}.${namespace}.svc`, `${name}.${namespace}`, ...(isOwnNamespace ? [name] : [])]
+  return shortNames.filter((shortName) => view.servicesByHostname(shortName).length === 0)
+}

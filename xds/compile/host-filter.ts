@@ -1,0 +1,38 @@
+import { matchesHost } from './host-specificity.ts'
+
+interface Pattern {
+  /** "*" = every one. */
+  readonly namespace: string
+  readonly host: string
+}
+
+/** The services that an egress listener of a Sidecar object is for. */
+export interface HostFilter {
+  readonly included: readonly Pattern[]
+  readonly excluded: readonly Pattern[]
+}
+
+export const everyHost: HostFilter = { included: [{ namespace: '*', host: '*' }], excluded: [] }
+
+/** Reads IstioEgressListener.hosts: "<namespace>/<host>"; "." = the Sidecar's own, "*" = all, "~" = none, "~<namespace>" takes out. */
+export const parseHostFilter = (hosts: readonly string[], ownNamespace: string): HostFilter => {
+  const included: Pattern[] = []
+  const excluded: Pattern[] = []
+  for (const text of hosts) {
+    const slash = text.indexOf('/')
+    const isExcluded = text.startsWith('~')
+    const namespace = text.slice(isExcluded ? 1 : 0, slash)
+    if (namespace === '') continue
+    const pattern = { namespace: namespace === '.' ? ownNamespace : namespace, host: text.slice(slash + 1) }
+    if (isExcluded) excluded.push(pattern)
+    else included.push(pattern)
+  }
+  return { included, excluded }
+}
+
+/** Whether some of the filters takes a service of this namespace and host name. */
+export const isTakenBy = (filters: readonly HostFilter[], namespace: string, hostname: string): boolean => {
+  const matches = (pattern: Pattern) =>
+    (pattern.namespace === '*' || pattern.namespace === namespace) && matchesHost(pattern.host, hostname)
+  return filters.some(({ included, excluded }) => included.some(matches) && !excluded.some(matches))
+}

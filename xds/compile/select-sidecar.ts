@@ -1,0 +1,35 @@
+import { toObjectKey, type Configured } from '#mesh/config-object.ts'
+import type { SidecarSpec } from '#mesh/kinds/sidecar.ts'
+import type { MeshView } from '#mesh/view.ts'
+
+export type SidecarObject = Configured<SidecarSpec>
+
+/**
+ * The Sidecar object for a workload: one of its namespace whose selector fits, else its namespace's without a selector, else the root
+ * namespace's without one; the oldest of several. Istio reference: Sidecar.
+ */
+export const selectSidecar = (
+  view: MeshView,
+  namespace: string,
+  labels: Readonly<Record<string, string>>,
+): SidecarObject | undefined => {
+  const own = view.sidecars(namespace)
+  return (
+    own.find((sidecar) => hasSelector(sidecar) && isSelected(sidecar, labels)) ??
+    own.find((sidecar) => !hasSelector(sidecar)) ??
+    view.sidecars(view.settings().rootNamespace).find((sidecar) => !hasSelector(sidecar))
+  )
+}
+
+/** The Sidecar of this key, when there still is one. */
+export const findSidecar = (view: MeshView, key: string): SidecarObject | undefined => {
+  const [, namespace = ''] = key.split('/')
+  return view.sidecars(namespace).find((sidecar) => toSidecarKey(sidecar) === key)
+}
+
+export const toSidecarKey = ({ metadata }: SidecarObject): string => toObjectKey('Sidecar', metadata.namespace, metadata.name)
+
+const toSelector = ({ spec }: SidecarObject) => Object.entries(spec.workloadSelector?.labels ?? {})
+const hasSelector = (sidecar: SidecarObject): boolean => toSelector(sidecar).length > 0
+const isSelected = (sidecar: SidecarObject, labels: Readonly<Record<string, string>>): boolean =>
+  toSelector(sidecar).every(([key, value]) => labels[key] === value)

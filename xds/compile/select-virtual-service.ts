@@ -1,0 +1,39 @@
+import type { Configured } from '#mesh/config-object.ts'
+import type { VirtualServiceSpec } from '#mesh/kinds/virtual-service.ts'
+import { resolveHost } from '#mesh/merge/resolve-host.ts'
+import type { MeshView } from '#mesh/view.ts'
+import { matchesHost, toSpecificity } from './host-specificity.ts'
+import { isExportedTo } from './is-exported-to.ts'
+
+export type VirtualService = Configured<VirtualServiceSpec>
+
+/**
+ * The VirtualService that holds for a host in the sidecars of a namespace: the one with the closest host, the oldest of several
+ * (Istio reference: VirtualService.hosts; sidecars don't merge).
+ */
+export const selectVirtualService = (
+  view: MeshView,
+  hostname: string,
+  clientNamespace: string,
+): VirtualService | undefined => {
+  const candidates = view.virtualServicesFor(hostname)
+  if (candidates.length === 0) return undefined
+  const { domainSuffix } = view.settings()
+  let closest: VirtualService | undefined
+  let specificity = 0
+  for (const candidate of candidates) {
+    const { metadata, spec } = candidate
+    if (!isForSidecars(spec.gateways) || !isExportedTo(spec.exportTo, metadata.namespace, clientNamespace)) continue
+    for (const host of spec.hosts) {
+      const ruleHost = resolveHost(host, metadata.namespace, domainSuffix)
+      if (!matchesHost(ruleHost, hostname) || toSpecificity(ruleHost) <= specificity) continue
+      closest = candidate
+      specificity = toSpecificity(ruleHost)
+    }
+  }
+  return closest
+}
+
+/** Without gateways a route is for the sidecars, which the reserved name "mesh" means. */
+export const isForSidecars = (gateways: readonly string[] | undefined): boolean =>
+  gateways === undefined || gateways.length === 0 || gateways.includes('mesh')

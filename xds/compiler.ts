@@ -1,0 +1,129 @@
+import type { MeshView, ViewKey } from '#mesh/view.ts'
+import type { Unit } from './incremental/unit.ts'
+import { UnitGraph, type UnitProblem } from './incremental/unit-graph.ts'
+import { toProxyName, type Proxy } from './proxy.ts'
+import { ResourceSet } from './resource-set.ts'
+import { proxyUnit } from './units/proxy-unit.ts'
+
+/** What a proxy is to be given. The names of resources in its sets are disjoint. */
+export interface ProxyResources {
+  /** First what it shares with all proxies of its class, then what is its own. Read it anew after an update that moved the proxy. */
+  readonly sets: readonly ResourceSet[]
+}
+
+export interface CompileResult {
+  /** The revision that all attached proxies are now compiled for. */
+  readonly revision: number
+  /** The sets that have a new generation. */
+  readonly changed: readonly ResourceSet[]
+  /** The proxies that belong to another class now, by `toProxyName`: their sets are not those from before. */
+  readonly moved: readonly string[]
+  /** All that is wrong now, not only what this update met. */
+  readonly problems: readonly UnitProblem[]
+}
+
+/**
+ * Turns a mesh and its proxies into Envoy's resources. Secrets are not among them: they are referred to by `secretNames`.
+ */
+export interface Compiler {
+  /** Compiles what a proxy needs and nobody needed so far. Every `attach` asks for a `detach`. */
+  attach(proxy: Proxy): ProxyResources
+  detach(proxy: Proxy): void
+  /**
+   * Brings all sets up to date after the view has changed. Only what read a touched key is compiled again; what fails keeps its last
+   * good output and is among the problems.
+   */
+  update(touched: ReadonlySet<ViewKey>, revision: number): CompileResult
+}
+
+/** Proxies that share a set. */
+interface ProxyClass {
+  readonly root: Unit
+  readonly set: ResourceSet
+  members: number
+}
+
+interface AttachedProxy {
+  readonly name: string
+  readonly root: Unit
+  readonly own: ResourceSet
+  proxyClass: ProxyClass | undefined
+  attachments: number
+  readonly resources: ProxyResources
+}
+
+export const createCompiler = (view: MeshView): Compiler => {
+  const graph = new UnitGraph(view)
+  const classes = new Map<string, ProxyClass>()
+  const proxies = new Map<string, AttachedProxy>()
+
+  const enterClass = (root: Unit): ProxyClass => {
+    let proxyClass = classes.get(root.key)
+    if (!proxyClass) {
+      proxyClass = { root, set: new ResourceSet(root.key), members: 0 }
+      classes.set(root.key, proxyClass)
+      graph.fill(proxyClass.set, root)
+    }
+    proxyClass.members++
+    return proxyClass
+  }
+
+  const leaveClass = (proxyClass: ProxyClass): void => {
+    proxyClass.members--
+    if (proxyClass.members > 0) return
+    classes.delete(proxyClass.root.key)
+    graph.drop(proxyClass.set, proxyClass.root)
+  }
+
+  /** Tells whether the proxy belongs to another class than before. */
+  const settleClass = (proxy: AttachedProxy): boolean => {
+    const before = proxy.proxyClass
+    const root = graph.outputOf(proxy.root)?.sharedRoot
+    if (root?.key === before?.root.key) return false
+    proxy.proxyClass = root && enterClass(root)
+    if (before) leaveClass(before)
+    return true
+  }
+
+  return {
+    attach(proxy) {
+      const name = toProxyName(proxy)
+      const known = proxies.get(name)
+      if (known) {
+        known.attachments++
+        return known.resources
+      }
+      const attached: AttachedProxy = {
+        name,
+        root: proxyUnit(proxy),
+        own: new ResourceSet(name),
+        proxyClass: undefined,
+        attachments: 1,
+        resources: {
+          get sets() {
+            return attached.proxyClass ? [attached.proxyClass.set, attached.own] : [attached.own]
+          },
+        },
+      }
+      proxies.set(name, attached)
+      graph.fill(attached.own, attached.root)
+      settleClass(attached)
+      return attached.resources
+    },
+
+    detach(proxy) {
+      const name = toProxyName(proxy)
+      const attached = proxies.get(name)
+      if (!attached || --attached.attachments > 0) return
+      proxies.delete(name)
+      graph.drop(attached.own, attached.root)
+      if (attached.proxyClass) leaveClass(attached.proxyClass)
+    },
+
+    update(touched, revision) {
+      const changed = graph.update(touched)
+      const moved = [...proxies.values()].filter(settleClass).map(({ name }) => name)
+      return { revision, changed, moved, problems: graph.problems() }
+    },
+  }
+}

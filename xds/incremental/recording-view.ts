@@ -1,0 +1,76 @@
+import type { ClusterName, ServiceKey } from '#mesh/names.ts'
+import { viewKeys, type MeshView, type ViewKey } from '#mesh/view.ts'
+
+/** The same view, which remembers what was read of it. */
+export class RecordingView implements MeshView {
+  readonly #view: MeshView
+  #reads = new Set<ViewKey>()
+
+  constructor(view: MeshView) {
+    this.#view = view
+  }
+
+  /** From now on reads go to the returned set. */
+  record(): ReadonlySet<ViewKey> {
+    return (this.#reads = new Set())
+  }
+
+  get localCluster() {
+    return this.#view.localCluster
+  }
+  get localNetwork() {
+    return this.#view.localNetwork
+  }
+  settings() {
+    this.#reads.add(viewKeys.settings)
+    return this.#view.settings()
+  }
+  trust() {
+    this.#reads.add(viewKeys.trust)
+    return this.#view.trust()
+  }
+  serviceKeys() {
+    this.#reads.add(viewKeys.serviceKeys)
+    return this.#view.serviceKeys()
+  }
+  service(key: ServiceKey) {
+    this.#reads.add(viewKeys.service(key))
+    return this.#view.service(key)
+  }
+  servicesByHostname(hostname: string) {
+    this.#reads.add(viewKeys.servicesByHostname(hostname))
+    return this.#view.servicesByHostname(hostname)
+  }
+  endpoints(key: ServiceKey) {
+    this.#reads.add(viewKeys.endpoints(key))
+    return this.#view.endpoints(key)
+  }
+  remoteGroups(key: ServiceKey) {
+    this.#reads.add(viewKeys.remoteGroups(key))
+    return this.#view.remoteGroups(key)
+  }
+  gateways(cluster: ClusterName) {
+    this.#reads.add(viewKeys.gateways(cluster))
+    return this.#view.gateways(cluster)
+  }
+  virtualServicesFor(hostname: string) {
+    this.#reads.add(viewKeys.virtualServicesFor(hostname))
+    return this.#view.virtualServicesFor(hostname)
+  }
+  destinationRulesFor(hostname: string) {
+    this.#reads.add(viewKeys.destinationRulesFor(hostname))
+    return this.#view.destinationRulesFor(hostname)
+  }
+  sidecars(namespace: string) {
+    this.#reads.add(viewKeys.sidecars(namespace))
+    return this.#view.sidecars(namespace)
+  }
+  workload(workloadKey: string) {
+    this.#reads.add(viewKeys.workload(workloadKey))
+    return this.#view.workload(workloadKey)
+  }
+  workloadServices(workloadKey: string) {
+    this.#reads.add(viewKeys.workloadServices(workloadKey))
+    return this.#view.workloadServices(workloadKey)
+  }
+}

@@ -1,0 +1,52 @@
+import type { EncodedResource, ResourceSet, ResourceUpdate } from '#xds/resource-set.ts'
+import type { TypeUrl } from '#xds/type-url.ts'
+import type { UnitResource } from './unit.ts'
+
+interface Provided<Provider> {
+  readonly by: Provider
+  readonly resource: EncodedResource
+}
+
+/**
+ * Who provides each resource of a set. Between two flushes units may come, go and hand a name over to each other in any
+ * order: what counts is who provides it in the end.
+ */
+export class SetContents<Provider> {
+  readonly set: ResourceSet
+  readonly #provided = new Map<TypeUrl, Map<string, Provided<Provider>>>()
+  readonly #touched = new Map<TypeUrl, Set<string>>()
+
+  constructor(set: ResourceSet) {
+    this.set = set
+  }
+
+  put(by: Provider, { type, resource }: UnitResource): void {
+    this.#touch(type, resource.name).set(resource.name, { by, resource })
+  }
+
+  /** Does nothing when another unit has taken the name over. */
+  remove(by: Provider, { type, resource }: UnitResource): void {
+    const byName = this.#touch(type, resource.name)
+    if (byName.get(resource.name)?.by === by) byName.delete(resource.name)
+  }
+
+  /** Brings the set up to date; tells whether it changed. */
+  flush(): boolean {
+    const updates: ResourceUpdate[] = []
+    for (const [type, names] of this.#touched) {
+      for (const name of names)
+        updates.push({ type, name, resource: this.#provided.get(type)?.get(name)?.resource ?? null })
+    }
+    this.#touched.clear()
+    return this.set.apply(updates).length > 0
+  }
+
+  #touch(type: TypeUrl, name: string): Map<string, Provided<Provider>> {
+    const touched = this.#touched.get(type)
+    if (touched) touched.add(name)
+    else this.#touched.set(type, new Set([name]))
+    let byName = this.#provided.get(type)
+    if (!byName) this.#provided.set(type, (byName = new Map()))
+    return byName
+  }
+}

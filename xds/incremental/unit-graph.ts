@@ -1,0 +1,183 @@
+import type { MeshView, ViewKey } from '#mesh/view.ts'
+import type { ResourceSet } from '#xds/resource-set.ts'
+import { RecordingView } from './recording-view.ts'
+import { SetContents } from './set-contents.ts'
+import type { CompileProblem, Unit, UnitOutput, UnitResource } from './unit.ts'
+
+/** A problem together with the unit that met it. */
+export interface UnitProblem extends CompileProblem {
+  readonly unit: string
+}
+
+interface Node {
+  readonly unit: Unit
+  output: UnitOutput
+  includes: readonly Node[]
+  reads: ReadonlySet<ViewKey>
+  /** What `compile` threw, if it did when it last ran: `output` is then older than the view. */
+  failure: string | undefined
+  /** The sets that it belongs to, with the number of includes that lead to it. */
+  readonly holders: Map<SetContents<Node>, number>
+}
+
+/**
+ * Keeps the output of units, each compiled once for all the sets that it belongs to, and compiles again those that read what
+ * has changed. A unit that throws keeps its last output, so that one fault does not take the rest down.
+ */
+export class UnitGraph {
+  readonly #view: RecordingView
+  readonly #nodes = new Map<string, Node>()
+  readonly #readers = new Map<ViewKey, Set<Node>>()
+  readonly #sets = new Map<ResourceSet, SetContents<Node>>()
+  readonly #changed = new Set<SetContents<Node>>()
+  readonly #troubled = new Set<Node>()
+
+  constructor(view: MeshView) {
+    this.#view = new RecordingView(view)
+  }
+
+  /** Fills a set with a unit and all that it includes. */
+  fill(set: ResourceSet, root: Unit): void {
+    const contents = new SetContents<Node>(set)
+    this.#sets.set(set, contents)
+    this.#hold(this.#nodeOf(root), contents)
+    this.#flush()
+  }
+
+  /** Stops keeping a set up to date; units that are in no other set are forgotten. */
+  drop(set: ResourceSet, root: Unit): void {
+    const contents = this.#sets.get(set)
+    const node = this.#nodes.get(root.key)
+    if (!contents || !node) return
+    this.#release(node, contents)
+    this.#sets.delete(set)
+    this.#changed.delete(contents)
+  }
+
+  /** What a unit of some set last gave. */
+  outputOf(unit: Unit): UnitOutput | undefined {
+    return this.#nodes.get(unit.key)?.output
+  }
+
+  /** Compiles again what read a touched key. Returns the sets that changed. */
+  update(touched: Iterable<ViewKey>): ResourceSet[] {
+    const stale = new Set<Node>()
+    for (const key of touched) for (const node of this.#readers.get(key) ?? []) stale.add(node)
+    for (const node of stale) if (node.holders.size > 0) this.#recompile(node)
+    return this.#flush()
+  }
+
+  problems(): UnitProblem[] {
+    const problems: UnitProblem[] = []
+    for (const { unit, output, failure } of this.#troubled) {
+      if (failure !== undefined) problems.push({ unit: unit.key, object: '', message: failure })
+      for (const problem of output.problems ?? []) problems.push({ unit: unit.key, ...problem })
+    }
+    return problems
+  }
+
+  #nodeOf(unit: Unit): Node {
+    const known = this.#nodes.get(unit.key)
+    if (known) return known
+    const node: Node = { unit, output: {}, includes: [], reads: new Set(), failure: undefined, holders: new Map() }
+    this.#nodes.set(unit.key, node)
+    this.#compile(node)
+    node.includes = this.#includesOf(node)
+    return node
+  }
+
+  #includesOf(node: Node): readonly Node[] {
+    return [...new Set(node.output.includes?.map((unit) => this.#nodeOf(unit)))]
+  }
+
+  #recompile(node: Node): void {
+    const before = node.output
+    this.#compile(node)
+    if (node.output === before) return
+
+    const resources = node.output.resources ?? []
+    const gone = before.resources?.filter((old) => !resources.some((resource) => isSameResource(old, resource))) ?? []
+    for (const contents of node.holders.keys()) {
+      this.#changed.add(contents)
+      for (const resource of resources) contents.put(node, resource)
+      for (const resource of gone) contents.remove(node, resource)
+    }
+
+    const included = node.includes
+    node.includes = this.#includesOf(node)
+    const stays = new Set(node.includes)
+    const stayed = new Set(included)
+    // What comes is held before what goes is released: what both of them include is not compiled twice.
+    for (const contents of [...node.holders.keys()]) {
+      for (const child of node.includes) if (!stayed.has(child)) this.#hold(child, contents)
+      for (const child of included) if (!stays.has(child)) this.#release(child, contents)
+    }
+  }
+
+  #compile(node: Node): void {
+    const reads = this.#view.record()
+    try {
+      node.output = node.unit.compile(this.#view)
+      node.failure = undefined
+      this.#setReads(node, reads)
+    } catch (error) {
+      node.failure = error instanceof Error ? error.message : String(error)
+      this.#setReads(node, new Set([...node.reads, ...reads]))
+    }
+    if (node.failure !== undefined || node.output.problems?.length) this.#troubled.add(node)
+    else this.#troubled.delete(node)
+  }
+
+  #setReads(node: Node, reads: ReadonlySet<ViewKey>): void {
+    for (const key of reads) {
+      if (node.reads.has(key)) continue
+      const readers = this.#readers.get(key)
+      if (readers) readers.add(node)
+      else this.#readers.set(key, new Set([node]))
+    }
+    for (const key of node.reads) {
+      if (reads.has(key)) continue
+      const readers = this.#readers.get(key)
+      readers?.delete(node)
+      if (readers?.size === 0) this.#readers.delete(key)
+    }
+    node.reads = reads
+  }
+
+  #hold(node: Node, contents: SetContents<Node>): void {
+    const count = node.holders.get(contents) ?? 0
+    node.holders.set(contents, count + 1)
+    if (count > 0) return
+    this.#changed.add(contents)
+    for (const resource of node.output.resources ?? []) contents.put(node, resource)
+    for (const child of node.includes) this.#hold(child, contents)
+  }
+
+  #release(node: Node, contents: SetContents<Node>): void {
+    const count = node.holders.get(contents) ?? 0
+    if (count > 1) {
+      node.holders.set(contents, count - 1)
+      return
+    }
+    node.holders.delete(contents)
+    this.#changed.add(contents)
+    for (const resource of node.output.resources ?? []) contents.remove(node, resource)
+    for (const child of node.includes) this.#release(child, contents)
+    if (node.holders.size === 0) this.#forget(node)
+  }
+
+  #forget(node: Node): void {
+    this.#setReads(node, new Set())
+    this.#troubled.delete(node)
+    this.#nodes.delete(node.unit.key)
+  }
+
+  #flush(): ResourceSet[] {
+    const changed = [...this.#changed].filter((contents) => contents.flush()).map(({ set }) => set)
+    this.#changed.clear()
+    return changed
+  }
+}
+
+const isSameResource = (one: UnitResource, other: UnitResource): boolean =>
+  one.type === other.type && one.resource.name === other.resource.name

@@ -1,0 +1,34 @@
+import type { MeshView } from '#mesh/view.ts'
+import type { EncodedResource } from '#xds/resource-set.ts'
+import type { TypeUrl } from '#xds/type-url.ts'
+
+export interface UnitResource {
+  readonly type: TypeUrl
+  readonly resource: EncodedResource
+}
+
+/** What was wrong with the user's objects and what was left out because of it; the rest was compiled. */
+export interface CompileProblem {
+  /** The object that it is about: "<kind>/<namespace>/<name>". */
+  readonly object: string
+  readonly message: string
+}
+
+export interface UnitOutput {
+  readonly resources?: readonly UnitResource[]
+  /** What belongs to every set that this unit belongs to. */
+  readonly includes?: readonly Unit[]
+  /** The root of another set that whoever receives this unit's set receives as well. */
+  readonly sharedRoot?: Unit
+  readonly problems?: readonly CompileProblem[]
+}
+
+/**
+ * The smallest thing that is compiled again as a whole: a function of the view that is the same for equal keys. What
+ * tells two units apart has to be in the key, and all else has to be read from the view that `compile` is given: its reads decide
+ * when it runs again. Names of resources are unique among the units of a set. `includes` never form a cycle.
+ */
+export interface Unit {
+  readonly key: string
+  compile(view: MeshView): UnitOutput
+}

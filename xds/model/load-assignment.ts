@@ -1,0 +1,26 @@
+/** The endpoints of one upstream. */
+export interface LoadAssignment {
+  readonly upstream: string
+  readonly localities: readonly LocalityEndpoints[]
+}
+
+export interface LocalityEndpoints {
+  /** "region/zone/subzone"; "" when unknown. */
+  readonly locality: string
+  /** 0 is the highest; priorities of an assignment have no gaps. */
+  readonly priority: number
+  readonly endpoints: readonly UpstreamEndpoint[]
+}
+
+export interface UpstreamEndpoint {
+  /** An IP address, "unix://<path>", or a host name where the proxy resolves it. */
+  readonly address: string
+  /** 0 with a Unix domain socket. */
+  readonly port: number
+  /** A share of the sum over the assignment's endpoints. */
+  readonly weight: number
+  /** No new connections. */
+  readonly isDraining: boolean
+  /** Does not speak mesh mTLS. */
+  readonly isPlaintext: boolean
+}

@@ -1,0 +1,84 @@
+import type { LoadAssignment } from './load-assignment.ts'
+
+/** Where requests go: what becomes one EnvoyCluster. */
+export interface Upstream {
+  readonly name: string
+  readonly discovery: Discovery
+  readonly protocol: UpstreamProtocol
+  readonly tls: UpstreamTls
+  readonly policy: UpstreamPolicy
+  /** Changes when a cluster is evicted, so that Envoy replaces its connections; 0 leaves no mark. */
+  readonly trustEpoch: number
+}
+
+export type Discovery =
+  /** Endpoints come by EDS. */
+  | { readonly kind: 'eds' }
+  /** Fixed addresses. */
+  | { readonly kind: 'static'; readonly assignment: LoadAssignment }
+  /** Host names, resolved by the proxy; `logical-dns` uses one address of the answer at a time. */
+  | { readonly kind: 'strict-dns' | 'logical-dns'; readonly assignment: LoadAssignment }
+  /** Whatever host the request names, resolved by the proxy. */
+  | { readonly kind: 'forward-proxy' }
+
+/** What is spoken to the server; `downstream` is what the client spoke. */
+export type UpstreamProtocol = 'http1' | 'http2' | 'downstream' | 'tcp'
+
+export type UpstreamTls =
+  | { readonly mode: 'none' }
+  /** Mesh mTLS. Endpoints that are marked as plaintext are spoken to without, if they may exist. */
+  | { readonly mode: 'mesh'; readonly sni: string; readonly workloads: readonly string[]; readonly plaintext: 'marked' | 'never' }
+  /** TLS to a server outside of the mesh. Without a CA file the system's is used. */
+  | {
+      readonly mode: 'originate'
+      /** Absent: the host that the request names (HTTP only). Without alternative names the certificate has to be for it. */
+      readonly sni: string | undefined
+      readonly caFile: string | undefined
+      readonly certificate: { readonly chainFile: string; readonly keyFile: string } | undefined
+      readonly subjectAltNames: readonly string[]
+    }
+
+/** How connections to an upstream behave. Absent fields leave Envoy's default. */
+export interface UpstreamPolicy {
+  readonly loadBalancer: LoadBalancer
+  readonly connectTimeoutMs: number
+  readonly limits: UpstreamLimits
+  readonly maxRequestsPerConnection?: number
+  /** 0 = no limit. */
+  readonly idleTimeoutMs?: number
+  readonly maxConnectionDurationMs?: number
+  readonly tcpKeepalive?: TcpKeepalive
+  readonly outlierDetection?: OutlierDetection
+}
+
+export type LoadBalancer =
+  | { readonly kind: 'least-request' | 'round-robin' | 'random' }
+  | { readonly kind: 'ring-hash'; readonly minimumRingSize?: number }
+  | { readonly kind: 'maglev'; readonly tableSize?: number }
+
+/** Circuit breakers; absent = unlimited. */
+export interface UpstreamLimits {
+  readonly maxConnections?: number
+  readonly maxPendingRequests?: number
+  readonly maxRequests?: number
+  readonly maxRetries?: number
+}
+
+export interface TcpKeepalive {
+  readonly probes?: number
+  readonly timeMs?: number
+  readonly intervalMs?: number
+}
+
+/** Fields as in Envoy's OutlierDetection; a count of 0 switches that detector off. */
+export interface OutlierDetection {
+  readonly consecutive5xx?: number
+  readonly consecutiveGatewayErrors?: number
+  readonly consecutiveLocalOriginFailures?: number
+  readonly splitsLocalOriginErrors: boolean
+  readonly intervalMs?: number
+  readonly baseEjectionTimeMs?: number
+  readonly maxEjectionPercent?: number
+  /** Below this share of healthy hosts traffic goes to all of them. */
+  readonly minHealthPercent: number
+}

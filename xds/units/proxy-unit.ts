@@ -1,0 +1,68 @@
+import { toWorkloadKey, type Workload } from '#mesh/workload.ts'
+import { buildCluster } from '#xds/build/build-cluster.ts'
+import { buildListener } from '#xds/build/build-listener.ts'
+import { compileEgress } from '#xds/compile/compile-egress.ts'
+import { compileGatewayListener } from '#xds/compile/compile-gateway.ts'
+import { compileInbound } from '#xds/compile/compile-inbound.ts'
+import { compileOutboundListeners } from '#xds/compile/compile-outbound-listeners.ts'
+import { collectProblems } from '#xds/compile/report.ts'
+import { findSidecar, selectSidecar, toSidecarKey } from '#xds/compile/select-sidecar.ts'
+import type { Unit, UnitOutput } from '#xds/incremental/unit.ts'
+import { toProxyName, type Proxy } from '#xds/proxy.ts'
+import { gatewayClassUnit } from './gateway-class-unit.ts'
+import { sidecarClassUnit } from './sidecar-class-unit.ts'
+
+/** What one proxy alone has: its listeners and what they need. Tells the class of proxies that it shares all else with. */
+export const proxyUnit = (proxy: Proxy): Unit => {
+  const workloadKey = toWorkloadKey(proxy.namespace, proxy.workload)
+  return {
+    key: `proxy|${toProxyName(proxy)}`,
+    compile(view) {
+      const workload = view.workload(workloadKey)
+      if (proxy.role === 'east-west-gateway') return compileGateway(workload, workloadKey)
+      const sidecar = selectSidecar(view, proxy.namespace, workload?.labels ?? {})
+      const sidecarKey = sidecar ? toSidecarKey(sidecar) : ''
+      const sharedRoot = sidecarClassUnit({ namespace: proxy.namespace, locality: workload?.locality ?? '' }, sidecarKey)
+      if (!workload) return { sharedRoot, problems: [toUnknown(workloadKey)] }
+      const includes = [
+        inboundUnit(workloadKey, sidecarKey),
+        outboundUnit(proxy.namespace, sidecarKey, toLoopback(workload)),
+      ]
+      return { sharedRoot, includes }
+    },
+  }
+}
+
+const compileGateway = (workload: Workload | undefined, workloadKey: string): UnitOutput =>
+  workload
+    ? { sharedRoot: gatewayClassUnit, resources: [buildListener(compileGatewayListener(workload))] }
+    : { sharedRoot: gatewayClassUnit, problems: [toUnknown(workloadKey)] }
+
+const toUnknown = (workloadKey: string) => ({
+  object: `WorkloadEntry/${workloadKey}`,
+  message: 'is not in the registry: its proxy has no listeners of its own',
+})
+
+/** Several workloads may share a machine: one that has a loopback address of its own is reached there by its application. */
+const toLoopback = ({ address }: Workload): string => (/^127\./.test(address) ? address : '127.0.0.1')
+
+const inboundUnit = (workloadKey: string, sidecarKey: string): Unit => ({
+  key: `inbound|${workloadKey}|${sidecarKey}`,
+  compile(view) {
+    const workload = view.workload(workloadKey)
+    if (!workload) return {}
+    const { problems, report } = collectProblems()
+    const { listeners, upstreams } = compileInbound(view, workload, findSidecar(view, sidecarKey), report)
+    return { resources: [...upstreams.map(buildCluster), ...listeners.map(buildListener)], problems }
+  },
+})
+
+const outboundUnit = (namespace: string, sidecarKey: string, loopback: string): Unit => ({
+  key: `outbound|${namespace}|${sidecarKey}|${loopback}`,
+  compile(view) {
+    const { problems, report } = collectProblems()
+    const egress = compileEgress(view.settings(), findSidecar(view, sidecarKey))
+    const listeners = compileOutboundListeners(view, egress, { namespace, loopback, object: sidecarKey }, report)
+    return { resources: listeners.map(buildListener), problems }
+  },
+})

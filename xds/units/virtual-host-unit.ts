@@ -1,0 +1,52 @@
+import type { ServiceKey } from '#mesh/names.ts'
+import { buildVirtualHostResource } from '#xds/build/build-virtual-host.ts'
+import { compileVirtualHost } from '#xds/compile/compile-virtual-host.ts'
+import { collectProblems } from '#xds/compile/report.ts'
+import { toScopeKey, type RouteScope } from '#xds/compile/route-scope.ts'
+import { findDestinationPolicy } from '#xds/compile/select-destination-rule.ts'
+import { selectVirtualService } from '#xds/compile/select-virtual-service.ts'
+import type { Unit } from '#xds/incremental/unit.ts'
+import { upstreamsUnit } from './upstreams-unit.ts'
+
+export interface VirtualHostInputs {
+  readonly scope: RouteScope
+  readonly serviceKey: ServiceKey
+  readonly port: number
+  readonly policyKey: string
+  readonly isOwnNamespace: boolean
+  /** Only where a VirtualService decides: what it says may depend on who asks. */
+  readonly client: { readonly namespace: string; readonly locality: string } | undefined
+}
+
+/** One virtual host, and the upstreams that its routes lead to beside its own service's. */
+export const virtualHostUnit = (inputs: VirtualHostInputs): Unit => {
+  const { scope, serviceKey, port: number, policyKey, isOwnNamespace, client } = inputs
+  const from = client ? `${client.namespace}|${client.locality}` : ''
+  return {
+    key: `virtual-host|${toScopeKey(scope)}|${serviceKey}|${number}|${policyKey}|${isOwnNamespace}|${from}`,
+    compile(view) {
+      const service = view.service(serviceKey)
+      const port = service?.ports.find((each) => each.number === number)
+      if (!service || !port) return {}
+      const { problems, report } = collectProblems()
+      const virtualService = client && selectVirtualService(view, service.hostname, client.namespace)
+      const { virtualHost, reached } = compileVirtualHost(
+        view,
+        {
+          scope,
+          service,
+          port,
+          policy: findDestinationPolicy(view, service, policyKey),
+          isOwnNamespace,
+          routing: virtualService && { virtualService, clientNamespace: client.namespace },
+        },
+        report,
+      )
+      return {
+        resources: [buildVirtualHostResource(virtualHost)],
+        includes: client ? reached.map((each) => upstreamsUnit(each, client.locality)) : [],
+        problems,
+      }
+    },
+  }
+}
