@@ -83,13 +83,13 @@ describe('where a problem is', () => {
     const text = `${destinationRule('a', '  foo: 1\n')}---\n${destinationRule('b', '  bar: 1\n')}---\n${destinationRule('c')}`
     expect(problemsOf(text).map(({ path, object }) => `${object?.name} ${path}`)).toEqual(['a spec.foo', 'b spec.bar'])
   })
-  it('stops at 200 problems and says how many there are more', () => {
+  it('stops at 100 problems and says how many there are more', () => {
     const many = Array.from({ length: 10 }, (_, object) =>
       destinationRule(`r${object}`, Array.from({ length: 30 }, (_, field) => `  x${field}: 1\n`).join('')),
     )
     const problems = problemsOf(many.join('---\n'))
-    expect(problems).toHaveLength(201)
-    expect(problems.at(-1)?.message).toBe('100 more problems are not shown')
+    expect(problems).toHaveLength(100)
+    expect(problems.at(-1)?.message).toBe('201 more problems are not shown')
   })
 })
 
@@ -239,7 +239,7 @@ describe('any text', () => {
       maxDepth: 3,
       values: [fc.string(), fc.integer(), fc.boolean(), fc.constant(null), fc.constant('Sidecar')],
     })
-    const withoutLines = (text: string) => problemsOf(text).map(({ line: _, ...problem }) => problem)
+    const withoutLines = (text: string) => problemsOf(text).map((problem) => ({ ...problem, line: 0 }))
     fc.assert(
       fc.property(fc.array(value, { maxLength: 3 }), (values) => {
         const json = JSON.stringify(values)

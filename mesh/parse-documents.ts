@@ -26,8 +26,8 @@ export interface ParsedDocuments {
   readonly warnings: readonly Problem[]
 }
 
-/** Problems that are reported of one text; a last one says how many more there are. */
-const maxProblems = 200
+/** Problems that are reported of one text, before a last one that says how many more there are. */
+const maxProblems = 99
 
 const tooMany = (count: number): Problem =>
   syntaxProblem(`${count - maxProblems} more problems are not shown`, {}, 'too_large')
@@ -86,7 +86,7 @@ const findDuplicates = (
   })
 }
 
-/** In the order of the text, the first 200. Lines are looked up for all of one document at once. */
+/** In the order of the text, the first 99. Lines are looked up for all of one document at once. */
 const toProblems = (findings: readonly Finding[], defaultNamespace: string): readonly Problem[] => {
   const shown = findings.slice(0, maxProblems)
   const documents = new Set(shown.map(({ item }) => item.submitted))

@@ -42,5 +42,16 @@ export const virtualService: KindDefinition<VirtualServiceSpec> = {
   kind: 'VirtualService',
   plural: 'virtualservices',
   schema: virtualServiceSpec,
-  check: checkExportTo,
+  check(object, report) {
+    checkExportTo(object, report)
+    for (const protocol of ['http', 'tcp'] as const) {
+      const routes = object.spec[protocol] ?? []
+      const catchAll = routes.findIndex(({ match }) => (match?.length ?? 0) === 0)
+      if (catchAll !== -1 && catchAll < routes.length - 1) {
+        report(['spec', protocol, catchAll], 'matches everything: the routes after it are never reached', {
+          severity: 'warning',
+        })
+      }
+    }
+  },
 }

@@ -45,9 +45,11 @@ export type HttpRouteDestination = z.output<typeof httpRouteDestination>
 
 const redirectCodes: readonly number[] = [301, 302, 303, 307, 308]
 
-const redirectCode = checked(z.int().min(300).max(399), ({ value, report }) => {
-  if (!redirectCodes.includes(value))
+const redirectCode = checked(z.int(), ({ value, report }) => {
+  if (value < 300 || value > 399) report('must be from 300 to 399')
+  else if (!redirectCodes.includes(value)) {
     report(`Envoy redirects with ${redirectCodes.join(', ')} only`, [], { problem: 'unsupported' })
+  }
 })
 
 const redirect = checked(

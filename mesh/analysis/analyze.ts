@@ -1,0 +1,15 @@
+import type { ConfigObject } from '../config-object.ts'
+import type { Problem } from '../problem.ts'
+import { toAnalyzedObjects } from './analyzed-objects.ts'
+import { findConflicts } from './conflicts.ts'
+import { findDanglingReferences } from './dangling-references.ts'
+import type { KnownMesh } from './known-mesh.ts'
+
+/**
+ * What is wrong between objects, each of which is right by itself: references that lead nowhere, and objects that want the
+ * same thing. `objects` is the whole configuration as it would be.
+ */
+export const analyze = (objects: readonly ConfigObject[], known: KnownMesh): readonly Problem[] => {
+  const analyzed = toAnalyzedObjects(objects)
+  return [...findDanglingReferences(analyzed, known), ...findConflicts(analyzed, known.domainSuffix)]
+}

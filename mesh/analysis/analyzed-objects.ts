@@ -1,0 +1,60 @@
+import type { ConfigObject, Configured } from '../config-object.ts'
+import { destinationRule } from '../kinds/destination-rule.ts'
+import type { DestinationRuleSpec } from '../kinds/destination-rule.ts'
+import type { KindDefinition } from '../kinds/kind-definition.ts'
+import { findKind } from '../kinds/kind-table.ts'
+import { configuredAs } from '../kinds/parse-object.ts'
+import { serviceEntry } from '../kinds/service-entry.ts'
+import type { ServiceEntrySpec } from '../kinds/service-entry.ts'
+import { service } from '../kinds/service.ts'
+import type { ServiceSpec } from '../kinds/service.ts'
+import { sidecar } from '../kinds/sidecar.ts'
+import type { SidecarSpec } from '../kinds/sidecar.ts'
+import { toPathText } from '../kinds/to-problems.ts'
+import { virtualService } from '../kinds/virtual-service.ts'
+import type { VirtualServiceSpec } from '../kinds/virtual-service.ts'
+import type { Problem, ProblemCode } from '../problem.ts'
+
+/** The objects under analysis, by kind. Those that their schema refuses are left out: parsing reports them. */
+export interface AnalyzedObjects {
+  readonly virtualServices: readonly Configured<VirtualServiceSpec>[]
+  readonly destinationRules: readonly Configured<DestinationRuleSpec>[]
+  readonly serviceEntries: readonly Configured<ServiceEntrySpec>[]
+  readonly services: readonly Configured<ServiceSpec>[]
+  readonly sidecars: readonly Configured<SidecarSpec>[]
+}
+
+export const toAnalyzedObjects = (objects: readonly ConfigObject[]): AnalyzedObjects => {
+  const ofKind = <Spec>(definition: KindDefinition<Spec>): readonly Configured<Spec>[] =>
+    objects.flatMap((object) => {
+      if (findKind(object.apiVersion, object.kind) !== definition) return []
+      const parsed = configuredAs(definition, object)
+      return parsed.ok ? [parsed.value] : []
+    })
+  return {
+    virtualServices: ofKind(virtualService),
+    destinationRules: ofKind(destinationRule),
+    serviceEntries: ofKind(serviceEntry),
+    services: ofKind(service),
+    sidecars: ofKind(sidecar),
+  }
+}
+
+type AnyObject = Omit<ConfigObject, 'spec'>
+
+/** "VirtualService default/reviews" */
+export const nameOf = ({ kind, metadata }: AnyObject): string => `${kind} ${metadata.namespace}/${metadata.name}`
+
+export const problemOf = (
+  { kind, metadata }: AnyObject,
+  code: ProblemCode,
+  severity: Problem['severity'],
+  path: readonly PropertyKey[],
+  message: string,
+): Problem => ({
+  code,
+  severity,
+  object: { kind, namespace: metadata.namespace, name: metadata.name },
+  path: toPathText(path),
+  message,
+})

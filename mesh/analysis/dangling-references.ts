@@ -1,0 +1,103 @@
+import type { Configured } from '../config-object.ts'
+import type { Destination } from '../kinds/schema/destination.ts'
+import { hostsOverlap } from '../kinds/schema/host-names.ts'
+import type { VirtualServiceSpec } from '../kinds/virtual-service.ts'
+import { resolveHost } from '../merge/resolve-host.ts'
+import { toServiceHostname } from '../names.ts'
+import type { Problem } from '../problem.ts'
+import { problemOf } from './analyzed-objects.ts'
+import type { AnalyzedObjects } from './analyzed-objects.ts'
+import type { KnownMesh } from './known-mesh.ts'
+
+interface Reference {
+  readonly destination: Destination
+  readonly path: readonly PropertyKey[]
+}
+
+const destinationsOf = (spec: VirtualServiceSpec): readonly Reference[] =>
+  (['http', 'tcp'] as const).flatMap((protocol) =>
+    (spec[protocol] ?? []).flatMap((rule, index) =>
+      (rule.route ?? []).map(({ destination }, place) => ({
+        destination,
+        path: ['spec', protocol, index, 'route', place, 'destination'],
+      })),
+    ),
+  )
+
+/** A host that may be a wildcard, and what is said of it. */
+class HostLookup<Value> {
+  readonly #exact = new Map<string, Value[]>()
+  readonly #wildcards: { readonly host: string; readonly value: Value }[] = []
+
+  add(host: string, value: Value): void {
+    if (host.startsWith('*')) this.#wildcards.push({ host, value })
+    else this.#exact.set(host, [...(this.#exact.get(host) ?? []), value])
+  }
+
+  find(host: string): readonly Value[] {
+    const byWildcard = this.#wildcards.filter((each) => hostsOverlap(each.host, host)).map(({ value }) => value)
+    return [...(this.#exact.get(host) ?? []), ...byWildcard]
+  }
+}
+
+const definedHosts = ({ services, serviceEntries }: AnalyzedObjects, domainSuffix: string): HostLookup<true> => {
+  const hosts = new HostLookup<true>()
+  for (const { metadata } of services)
+    hosts.add(toServiceHostname(metadata.name, metadata.namespace, domainSuffix), true)
+  for (const { spec } of serviceEntries) for (const host of spec.hosts) hosts.add(host.toLowerCase(), true)
+  return hosts
+}
+
+const definedSubsets = ({ destinationRules }: AnalyzedObjects, domainSuffix: string): HostLookup<readonly string[]> => {
+  const subsets = new HostLookup<readonly string[]>()
+  for (const { metadata, spec } of destinationRules) {
+    subsets.add(
+      resolveHost(spec.host, metadata.namespace, domainSuffix),
+      (spec.subsets ?? []).map(({ name }) => name),
+    )
+  }
+  return subsets
+}
+
+/**
+ * Destinations that lead nowhere. A host may still come with a cluster: a warning. A subset comes from a DestinationRule only:
+ * requests for one that no rule defines fail, so it is an error.
+ */
+export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMesh): readonly Problem[] => {
+  const hosts = definedHosts(objects, known.domainSuffix)
+  const subsets = definedSubsets(objects, known.domainSuffix)
+
+  const problemsOf = (object: Configured<VirtualServiceSpec>, { destination, path }: Reference): readonly Problem[] => {
+    const host = resolveHost(destination.host, object.metadata.namespace, known.domainSuffix)
+    const isKnown = hosts.find(host).length > 0 || known.hasHost(host, object.metadata.namespace)
+    const { subset } = destination
+    const hasSubset = subset === undefined || subsets.find(host).some((names) => names.includes(subset))
+    return [
+      ...(isKnown
+        ? []
+        : [
+            problemOf(
+              object,
+              'dangling_reference',
+              'warning',
+              [...path, 'host'],
+              `no cluster offers ${host} now, and no ServiceEntry names it`,
+            ),
+          ]),
+      ...(hasSubset
+        ? []
+        : [
+            problemOf(
+              object,
+              'dangling_reference',
+              'error',
+              [...path, 'subset'],
+              `no DestinationRule for ${host} has a subset "${subset}"`,
+            ),
+          ]),
+    ]
+  }
+  return objects.virtualServices.flatMap((object) =>
+    destinationsOf(object.spec).flatMap((reference) => problemsOf(object, reference)),
+  )
+}

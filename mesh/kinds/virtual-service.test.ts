@@ -1,0 +1,257 @@
+import { describe, expect, it } from 'vitest'
+import { pathsOfProblems, problemsOfSpec } from '#test/kinds/problems-of-spec.ts'
+
+const route = [{ destination: { host: 'reviews' } }]
+const http = [{ route }]
+const problems = (spec: object) => problemsOfSpec('VirtualService', { hosts: ['reviews'], ...spec })
+const paths = (spec: object) => pathsOfProblems('VirtualService', { hosts: ['reviews'], ...spec })
+const inRoute = (fields: object) =>
+  paths({ http: [{ route, ...fields }] }).map((path) => path.replace('spec.http[0].', ''))
+const inMatch = (match: object) =>
+  paths({ http: [{ match: [match], route }] }).map((path) => path.replace('spec.http[0].match[0].', ''))
+
+it('accepts all that it says it supports', () => {
+  const everything = {
+    hosts: ['reviews', '*.example.org', '10.0.0.1'],
+    gateways: ['mesh'],
+    exportTo: ['.', 'other'],
+    http: [
+      {
+        name: 'first',
+        match: [
+          {
+            name: 'jason',
+            uri: { prefix: '' },
+            scheme: { exact: 'http' },
+            method: { regex: 'GET|POST' },
+            authority: { exact: 'reviews' },
+            headers: { 'x-user': { exact: 'jason' }, ':path': { prefix: '/' }, 'x-any': {} },
+            withoutHeaders: { 'x-old': { regex: '*' } },
+            queryParams: { v: { exact: '' } },
+            ignoreUriCase: true,
+            port: 80,
+            sourceNamespace: 'shop',
+            gateways: ['mesh'],
+          },
+        ],
+        route: [
+          {
+            destination: { host: 'reviews', subset: 'v1', port: { number: 80 } },
+            weight: 80,
+            headers: { response: { remove: ['x-a'] } },
+          },
+          { destination: { host: 'reviews.shop.svc.cluster.local', subset: '' }, weight: 20 },
+        ],
+        rewrite: { uriRegexRewrite: { match: '^/a/(.*)$', rewrite: String.raw`/\1` }, authority: 'a' },
+        timeout: '1h30m',
+        retries: { attempts: 3, perTryTimeout: '250ms', retryOn: '5xx,reset,503' },
+        headers: { request: { set: { 'x-at': '%START_TIME(%s)%', pct: '100%%' }, add: { b: '%REQ(:path):10%' } } },
+      },
+      {
+        match: [{ uri: { prefix: '/old' } }],
+        redirect: { uri: '/new', redirectCode: 302, derivePort: 'FROM_REQUEST_PORT' },
+      },
+      { match: [{ uri: { prefix: '/old' } }], redirect: { prefixRewrite: '/new', scheme: 'https' } },
+      { match: [{ uri: { exact: '/b' } }], directResponse: { status: 200, body: { bytes: 'aGk=' } } },
+      { route },
+    ],
+    tcp: [{ match: [{ port: 9000 }], route: [{ destination: { host: 'db' }, weight: 1 }] }],
+  }
+  expect(problems(everything)).toEqual([])
+})
+
+it('treats null and the empty forms of refused fields as unset', () => {
+  expect(problems({ http: [{ route, fault: null, mirrors: [] }], tls: null, gateways: null })).toEqual([])
+})
+
+describe('hosts', () => {
+  it.each([
+    [[], ['unsupported spec.hosts']],
+    [['*'], ['invalid spec.hosts[0]']],
+    [['a b'], ['invalid spec.hosts[0]']],
+    [['a.*.org'], ['invalid spec.hosts[0]']],
+    [['example.123'], ['invalid spec.hosts[0]']],
+    [['a.org', 'a.org'], ['invalid spec.hosts[1]']],
+    [['*.a.org', 'b.a.org'], ['invalid spec.hosts[1]']],
+    [['*.foo.bar', '*.bar'], ['invalid spec.hosts[1]']],
+    [['a.org', 'b.org', '*.c.org'], []],
+  ])('%j', (hosts, expected) => {
+    expect(paths({ hosts, http })).toEqual(expected)
+  })
+  it('are another matter for gateways, which are refused', () => {
+    expect(paths({ hosts: ['*'], gateways: ['shop/front'], http })).toEqual(['unsupported spec.gateways[0]'])
+    expect(paths({ gateways: ['sh@p/front'], http })).toEqual(['invalid spec.gateways[0]'])
+  })
+})
+
+describe('routes', () => {
+  it('must be there', () => {
+    expect(problems({})).toEqual(['invalid spec: needs at least one http or tcp route'])
+    expect(problems({ tls: [{ match: [{ sniHosts: ['a'] }], route }] })).toEqual([
+      'unsupported spec.tls: TLS routes are not supported: route the port by tcp',
+    ])
+  })
+  it.each<[string, object, string[]]>([
+    ['no action', { route: undefined }, ['invalid spec.http[0]']],
+    ['two actions', { redirect: { uri: '/' } }, ['invalid spec.http[0]']],
+    ['a rewritten redirect', { route: [], redirect: { uri: '/' }, rewrite: { uri: '/' } }, ['invalid rewrite']],
+    ['an empty redirect', { route: [], redirect: { redirectCode: 301 } }, ['invalid redirect']],
+    [
+      'a redirect with uri and prefixRewrite',
+      { route: [], redirect: { uri: '/', prefixRewrite: '/' } },
+      ['invalid redirect'],
+    ],
+    [
+      'a prefixRewrite without a prefix',
+      { route: [], match: [{ uri: { exact: '/' } }], redirect: { prefixRewrite: '/' } },
+      ['invalid redirect.prefixRewrite'],
+    ],
+    [
+      'a redirect code that Envoy does not have',
+      { route: [], redirect: { uri: '/', redirectCode: 304 } },
+      ['unsupported redirect.redirectCode'],
+    ],
+    [
+      'a redirect code that is none',
+      { route: [], redirect: { uri: '/', redirectCode: 200 } },
+      ['invalid redirect.redirectCode'],
+    ],
+    [
+      'a direct response with a wrong status',
+      { route: [], directResponse: { status: 99 } },
+      ['invalid directResponse.status'],
+    ],
+    [
+      'a body in two forms',
+      { route: [], directResponse: { status: 200, body: { string: 'a', bytes: 'YQ==' } } },
+      ['invalid directResponse.body'],
+    ],
+    [
+      'bytes that are no base64',
+      { route: [], directResponse: { status: 200, body: { bytes: 'a' } } },
+      ['invalid directResponse.body.bytes'],
+    ],
+    ['an empty rewrite', { rewrite: {} }, ['invalid rewrite']],
+    [
+      'a rewrite in two ways',
+      { rewrite: { uri: '/', uriRegexRewrite: { match: 'a', rewrite: 'b' } } },
+      ['invalid rewrite'],
+    ],
+    [
+      'a rewrite by a bad expression',
+      { rewrite: { uriRegexRewrite: { match: '(', rewrite: 'b' } } },
+      ['invalid rewrite.uriRegexRewrite.match'],
+    ],
+    [
+      'the authority set twice',
+      { rewrite: { authority: 'a' }, headers: { request: { set: { Host: 'b' } } } },
+      ['invalid spec.http[0]'],
+    ],
+    [
+      'a host header in a response',
+      { headers: { response: { set: { host: 'b' } } } },
+      ['invalid headers.response.set.host'],
+    ],
+    ['a pseudo header', { headers: { request: { set: { ':path': '/' } } } }, ['invalid headers.request.set[":path"]']],
+    ['a header that has no name', { headers: { request: { remove: [''] } } }, ['invalid headers.request.remove[0]']],
+    [
+      'a lone percent sign',
+      { headers: { request: { set: { a: '%START_TIME%%' } } } },
+      ['invalid headers.request.set.a'],
+    ],
+    [
+      'a header value with a line break',
+      { headers: { request: { set: { a: 'b\nc' } } } },
+      ['invalid headers.request.set.a'],
+    ],
+    ['a timeout of nothing', { timeout: '0s' }, ['invalid timeout']],
+    ['retry conditions without attempts', { retries: { retryOn: '5xx' } }, ['invalid retries']],
+    ['an unknown retry condition', { retries: { attempts: 1, retryOn: '5xx,often' } }, ['invalid retries.retryOn']],
+    ['negative attempts', { retries: { attempts: -1 } }, ['invalid retries.attempts']],
+    ['weights that add up to nothing', { route: [...route, ...route] }, ['invalid route']],
+    ['a negative weight', { route: [{ destination: { host: 'a' }, weight: -1 }] }, ['invalid route[0].weight']],
+    ['no destination', { route: [{}] }, ['invalid route[0].destination']],
+    ['the destination "*"', { route: [{ destination: { host: '*' } }] }, ['invalid route[0].destination.host']],
+    [
+      'a port number that is none',
+      { route: [{ destination: { host: 'a', port: { number: 0 } } }] },
+      ['invalid route[0].destination.port.number'],
+    ],
+    [
+      'a subset that is no label',
+      { route: [{ destination: { host: 'a', subset: 'v 1' } }] },
+      ['invalid route[0].destination.subset'],
+    ],
+    ['a fault', { fault: { delay: {} } }, ['unsupported fault']],
+    [
+      'mirroring',
+      { mirror: { host: 'a' }, mirrorPercentage: { value: 0 } },
+      ['unsupported mirror', 'unsupported mirrorPercentage'],
+    ],
+    ['CORS', { corsPolicy: {} }, ['unsupported corsPolicy']],
+    ['a delegate alone', { route: undefined, delegate: { name: 'a' } }, ['unsupported delegate']],
+    ['a field of another place', { weight: 1 }, ['unknown_field weight']],
+  ])('%s', (_, fields, expected) => {
+    expect(inRoute(fields)).toEqual(expected)
+  })
+  it('are reported where nothing after them is reached', () => {
+    expect(paths({ http: [...http, ...http] })).toEqual(['warning spec.http[0]'])
+  })
+  it('of TCP need a destination and know only ports', () => {
+    expect(paths({ tcp: [{ match: [{ port: 1, sourceSubnet: '10.0.0.0/8' }] }] })).toEqual([
+      'unsupported spec.tcp[0].match[0].sourceSubnet',
+      'invalid spec.tcp[0].route',
+    ])
+  })
+})
+
+describe('matches', () => {
+  it.each<[string, object, string[]]>([
+    ['two forms at once', { uri: { exact: '/', prefix: '/' } }, ['invalid uri']],
+    ['an empty prefix but for the uri', { method: { prefix: '' } }, ['invalid method.prefix']],
+    ['an empty expression', { uri: { regex: '' } }, ['invalid uri.regex']],
+    ['an expression that is not RE2', { headers: { a: { regex: '(?=a)' } } }, ['invalid headers.a.regex']],
+    ['an expression that is too long', { uri: { regex: 'a'.repeat(1025) } }, ['invalid uri.regex']],
+    ['"*" as the expression of a header', { headers: { a: { regex: '*' } } }, ['invalid headers.a.regex']],
+    ['a header without a matcher', { headers: { a: null } }, ['invalid headers.a']],
+    ['a header that is none', { headers: { 'a b': {} } }, ['invalid headers["a b"]']],
+    [
+      'claims of a token',
+      { headers: { '@request.auth.claims.a': { exact: 'b' } } },
+      ['unsupported headers["@request.auth.claims.a"]'],
+    ],
+    ['a namespace that is none', { sourceNamespace: 'a.b' }, ['invalid sourceNamespace']],
+    ['labels of the caller', { sourceLabels: { a: 'b' } }, ['unsupported sourceLabels']],
+    ['a port that is none', { port: 65_536 }, ['invalid port']],
+    ['a gateway', { gateways: ['mesh', 'front'] }, ['unsupported gateways[1]']],
+  ])('%s', (_, match, expected) => {
+    expect(inMatch(match)).toEqual(expected)
+  })
+})
+
+it('reports everything at once, with what was probably meant', () => {
+  expect(
+    problems({
+      hsots: [],
+      http: [{ route, timeout: 5, retrys: {}, match: [{ uri: { prefix: 1 }, header: {} }] }],
+      exportTo: 'all',
+    }),
+  ).toEqual([
+    'invalid spec.http[0].match[0].uri.prefix: must be a string, not a number: put it in quotes',
+    'unknown_field spec.http[0].match[0].header: is not a field: did you mean "headers"?',
+    'invalid spec.http[0].timeout: must be a string, not a number: put it in quotes',
+    'unknown_field spec.http[0].retrys: is not a field: did you mean "retries"?',
+    'invalid spec.exportTo: must be a list, not a string',
+    'unknown_field spec.hsots: is not a field: did you mean "hosts"?',
+  ])
+})
+
+it.each([
+  [['.', 'shop'], ['invalid spec.exportTo[1]']],
+  [['*', 'a'], ['invalid spec.exportTo[0]']],
+  [['~'], ['invalid spec.exportTo[0]']],
+  [['a b'], ['invalid spec.exportTo[0]']],
+  [['*'], []],
+])('exportTo %j', (exportTo, expected) => {
+  expect(paths({ http, exportTo })).toEqual(expected)
+})
