@@ -56,7 +56,11 @@ export class MeshViewStore implements MeshView {
     this.localNetwork = localNetwork
     this.#settings = settings
     this.#trust = trust
-    this.#services = new ServiceTable({ localCluster, localNetwork, clusterState: (cluster) => this.#clusters.get(cluster) })
+    this.#services = new ServiceTable({
+      localCluster,
+      localNetwork,
+      clusterState: (cluster) => this.#clusters.get(cluster),
+    })
     const { domainSuffix } = settings
     this.#virtualServices = new HostedKind({
       definition: virtualService,
@@ -167,11 +171,25 @@ export class MeshViewStore implements MeshView {
         else this.#deadGateways.add(change.cluster, toAddressText(change.address))
         break
       case 'catalog':
-        if (change.value) this.#services.put(change.service, { origin: 'catalog', cluster: change.cluster, groups: [], overrides: false, ...change.value })
+        if (change.value)
+          this.#services.put(change.service, {
+            origin: 'catalog',
+            cluster: change.cluster,
+            groups: [],
+            overrides: false,
+            ...change.value,
+          })
         else this.#services.remove(change.service, 'catalog', change.cluster)
         break
       case 'summary':
-        if (change.value) this.#services.put(change.service, { origin: 'summary', cluster: change.cluster, endpoints: [], overrides: false, ...change.value })
+        if (change.value)
+          this.#services.put(change.service, {
+            origin: 'summary',
+            cluster: change.cluster,
+            endpoints: [],
+            overrides: false,
+            ...change.value,
+          })
         else this.#services.remove(change.service, 'summary', change.cluster)
         break
       case 'config':
@@ -189,7 +207,8 @@ export class MeshViewStore implements MeshView {
     const before = this.#clusters.get(cluster)
     this.#noteGateways(cluster)
     setOrDelete(this.#clusters, cluster, state)
-    if (before?.network !== state?.network || before?.contribution !== state?.contribution) this.#services.unsettleCluster(cluster)
+    if (before?.network !== state?.network || before?.contribution !== state?.contribution)
+      this.#services.unsettleCluster(cluster)
   }
 
   #noteGateways(cluster: ClusterName): void {
@@ -228,7 +247,10 @@ export class MeshViewStore implements MeshView {
   #setServiceEntry(origin: Origin, key: string, object: ConfigObject | null): void {
     this.#serviceEntries.set(origin, key, object)
     const effective = this.#serviceEntries.effective(key)
-    this.#meshCatalog.setOffers(key, effective?.origin === 'mesh' ? toServiceEntryOffers(effective.object, this.localNetwork) : [])
+    this.#meshCatalog.setOffers(
+      key,
+      effective?.origin === 'mesh' ? toServiceEntryOffers(effective.object, this.localNetwork) : [],
+    )
   }
 
   #settle(): ReadonlySet<ViewKey> {
@@ -248,7 +270,8 @@ export class MeshViewStore implements MeshView {
   #settleMeshCatalog(): void {
     for (const [key, entry] of this.#meshCatalog.settle()) {
       const overrides = this.#meshCatalog.offers(key).some(({ metadata }) => isOverride(metadata))
-      if (entry) this.#services.put(key, { origin: 'mesh', cluster: this.localCluster, groups: [], overrides, ...entry })
+      if (entry)
+        this.#services.put(key, { origin: 'mesh', cluster: this.localCluster, groups: [], overrides, ...entry })
       else this.#services.remove(key, 'mesh', this.localCluster)
     }
   }

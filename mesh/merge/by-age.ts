@@ -15,5 +15,8 @@ const toTime = ({ metadata }: HasMetadata): number => {
 export const byAge = (left: HasMetadata, right: HasMetadata): number => {
   const [leftTime, rightTime] = [toTime(left), toTime(right)]
   if (leftTime !== rightTime) return leftTime - rightTime
-  return compareText(left.metadata.name, right.metadata.name) || compareText(left.metadata.namespace, right.metadata.namespace)
+  return (
+    compareText(left.metadata.name, right.metadata.name) ||
+    compareText(left.metadata.namespace, right.metadata.namespace)
+  )
 }

@@ -1,4 +1,5 @@
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null
 
 /** Whether two values of plain data (what JSON can say, and undefined) are the same; the order of a record's keys does not count. */
 export const isEqualData = (left: unknown, right: unknown): boolean => {

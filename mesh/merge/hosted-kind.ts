@@ -63,7 +63,9 @@ export class HostedKind<Spec> {
       return
     }
     const { object } = effective
-    const hosts = this.#toHosts(object.spec).map((host) => resolveHost(host, object.metadata.namespace, this.#domainSuffix))
+    const hosts = this.#toHosts(object.spec).map((host) =>
+      resolveHost(host, object.metadata.namespace, this.#domainSuffix),
+    )
     this.#byHost.set(key, { object, hosts })
   }
 }

@@ -29,7 +29,12 @@ export const mergeDefinitions = (first: Service, ...others: readonly Service[]):
     for (const port of definition.ports) {
       const known = ports.get(port.number)
       if (known && known.protocol !== port.protocol) {
-        problems.push(toConflict(definition, `port ${port.number} is ${port.protocol} here and ${known.protocol} in a definition that goes before: the latter holds`))
+        problems.push(
+          toConflict(
+            definition,
+            `port ${port.number} is ${port.protocol} here and ${known.protocol} in a definition that goes before: the latter holds`,
+          ),
+        )
       }
       const name = known?.name ?? toFreeName(port, names)
       if (!known) {
@@ -40,7 +45,12 @@ export const mergeDefinitions = (first: Service, ...others: readonly Service[]):
     }
     const isCompatible = toAddressing(definition) === toAddressing(first)
     if (!isCompatible) {
-      problems.push(toConflict(definition, `resolution is ${definition.resolution} here and ${first.resolution} in a definition that goes before: endpoints of this one are left out`))
+      problems.push(
+        toConflict(
+          definition,
+          `resolution is ${definition.resolution} here and ${first.resolution} in a definition that goes before: endpoints of this one are left out`,
+        ),
+      )
     }
     return { portRenames, isCompatible }
   })
@@ -51,7 +61,10 @@ export const mergeDefinitions = (first: Service, ...others: readonly Service[]):
  * The endpoints of all definitions, `endpoints` in the order of `merged.parts`, with the ports named as in the merged service; sorted by
  * cluster, then id. Of several that have one id in one cluster the first definition's stays.
  */
-export const combineEndpoints = (merged: MergedDefinition, endpoints: readonly (readonly Endpoint[])[]): readonly Endpoint[] =>
+export const combineEndpoints = (
+  merged: MergedDefinition,
+  endpoints: readonly (readonly Endpoint[])[],
+): readonly Endpoint[] =>
   merged.parts
     .flatMap(({ isCompatible, portRenames }, index) =>
       isCompatible ? (endpoints[index] ?? []).map((endpoint) => renameEndpointPorts(endpoint, portRenames)) : [],
@@ -64,7 +77,10 @@ export const combineEndpoints = (merged: MergedDefinition, endpoints: readonly (
 
 const renameEndpointPorts = (endpoint: Endpoint, renames: PortRenames): Endpoint => {
   if (renames.size === 0) return endpoint
-  const ports = Object.entries(endpoint.ports).map(([name, number]): [string, number] => [renames.get(name) ?? name, number])
+  const ports = Object.entries(endpoint.ports).map(([name, number]): [string, number] => [
+    renames.get(name) ?? name,
+    number,
+  ])
   return { ...endpoint, ports: Object.fromEntries(ports) }
 }
 
@@ -80,7 +96,11 @@ const toAddressing = ({ resolution }: Service): string => (resolution === 'dns-r
 const toConflict = (service: Service, message: string): Problem => ({
   code: 'conflict',
   severity: 'warning',
-  object: { kind: service.source === 'service' ? 'Service' : 'ServiceEntry', namespace: service.namespace, name: service.hostname },
+  object: {
+    kind: service.source === 'service' ? 'Service' : 'ServiceEntry',
+    namespace: service.namespace,
+    name: service.hostname,
+  },
   path: '',
   message,
 })

@@ -39,18 +39,26 @@ export interface Standpoint {
  * One service out of all contributions to it, undefined when none counts. A cluster without a state is not in the mesh (evicted,
  * or not yet known), and nothing of it counts. The local cluster always does: nobody knows better what runs here.
  */
-export const mergeService = (contributions: Iterable<Contribution>, standpoint: Standpoint): MergedService | undefined => {
+export const mergeService = (
+  contributions: Iterable<Contribution>,
+  standpoint: Standpoint,
+): MergedService | undefined => {
   const counted = rankContributions(contributions, standpoint)
   const [first, ...others] = counted.map((contribution) => toDefinition(contribution, standpoint))
   if (!first) return undefined
   const merged = mergeDefinitions(first, ...others)
   const offers = counted.map((contribution) => toOffer(contribution, standpoint))
 
-  const isOfferedLive = offers.some((offer, index) => offer.standing === 'live' && offer.isUsable && merged.parts[index]?.isCompatible)
+  const isOfferedLive = offers.some(
+    (offer, index) => offer.standing === 'live' && offer.isUsable && merged.parts[index]?.isCompatible,
+  )
   const kept = offers.map((offer) =>
     offer.standing === 'live' || (offer.standing === 'deprioritised' && !isOfferedLive) ? offer : nothing,
   )
-  const endpoints = combineEndpoints(merged, kept.map((offer) => offer.endpoints))
+  const endpoints = combineEndpoints(
+    merged,
+    kept.map((offer) => offer.endpoints),
+  )
   return {
     service: merged.service,
     endpoints: endpoints.filter(({ network }) => network === standpoint.localNetwork),
@@ -82,7 +90,8 @@ const toOffer = (
   const isBehindGateway = state !== undefined && state.network !== localNetwork && groups.length > 0
   return {
     standing: cluster === localCluster ? 'live' : (state?.contribution ?? 'withdrawn'),
-    isUsable: isBehindGateway || endpoints.some(({ health, network }) => health === 'healthy' && network === localNetwork),
+    isUsable:
+      isBehindGateway || endpoints.some(({ health, network }) => health === 'healthy' && network === localNetwork),
     // A cluster speaks for itself alone: an endpoint under another cluster's name is not believed.
     endpoints: endpoints.filter((endpoint) => endpoint.cluster === cluster),
     remoteGroups: isBehindGateway ? [{ cluster, network: state.network, groups }] : [],
@@ -94,11 +103,17 @@ const toOffer = (
  * ServiceEntry with precedence `override` goes before the local cluster's. It does not mix with the local cluster's
  * ServiceEntries for the same service: one of both counts.
  */
-const rankContributions = (contributions: Iterable<Contribution>, { localCluster, clusterState }: Standpoint): readonly Contribution[] => {
-  const known = [...contributions].filter(({ cluster }) => cluster === localCluster || clusterState(cluster) !== undefined)
+const rankContributions = (
+  contributions: Iterable<Contribution>,
+  { localCluster, clusterState }: Standpoint,
+): readonly Contribution[] => {
+  const known = [...contributions].filter(
+    ({ cluster }) => cluster === localCluster || clusterState(cluster) !== undefined,
+  )
   const mesh = known.find(({ origin }) => origin === 'mesh')
   const localEntry = known.find(
-    ({ origin, cluster, service }) => origin === 'catalog' && cluster === localCluster && service.source === 'service-entry',
+    ({ origin, cluster, service }) =>
+      origin === 'catalog' && cluster === localCluster && service.source === 'service-entry',
   )
   const loser = mesh && localEntry && (mesh.overrides ? localEntry : mesh)
   const toRank = ({ origin, cluster, overrides }: Contribution): number => {
@@ -109,13 +124,18 @@ const rankContributions = (contributions: Iterable<Contribution>, { localCluster
     .filter((contribution) => contribution !== loser)
     .sort(
       (left, right) =>
-        toRank(left) - toRank(right) || compareText(left.cluster, right.cluster) || compareText(left.origin, right.origin),
+        toRank(left) - toRank(right) ||
+        compareText(left.cluster, right.cluster) ||
+        compareText(left.origin, right.origin),
     )
 }
 
 const renameGroupPorts = (remote: RemoteGroups, renames: PortRenames): RemoteGroups => {
   if (renames.size === 0) return remote
-  const groups = remote.groups.map((group) => ({ ...group, ports: group.ports.map((name) => renames.get(name) ?? name).sort() }))
+  const groups = remote.groups.map((group) => ({
+    ...group,
+    ports: group.ports.map((name) => renames.get(name) ?? name).sort(),
+  }))
   return { ...remote, groups }
 }
 

@@ -120,12 +120,19 @@ export class ServiceTable {
     setOrDelete(this.#byHostname, hostname, services.length > 0 ? services : null)
   }
 
-  #indexWorkloads(service: ServiceKey, before: ReadonlyMap<string, Ports>, after: ReadonlyMap<string, Ports>, touched: Set<ViewKey>): void {
+  #indexWorkloads(
+    service: ServiceKey,
+    before: ReadonlyMap<string, Ports>,
+    after: ReadonlyMap<string, Ports>,
+    touched: Set<ViewKey>,
+  ): void {
     for (const workload of new Set([...before.keys(), ...after.keys()])) {
       const ports = after.get(workload)
       if (isEqualData(before.get(workload), ports)) continue
       const others = this.byWorkload(workload).filter((other) => other.service !== service)
-      const services = ports ? [...others, { service, ports }].sort((left, right) => compareText(left.service, right.service)) : others
+      const services = ports
+        ? [...others, { service, ports }].sort((left, right) => compareText(left.service, right.service))
+        : others
       setOrDelete(this.#byWorkload, workload, services.length > 0 ? services : null)
       touched.add(viewKeys.workloadServices(workload))
     }

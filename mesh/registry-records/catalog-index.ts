@@ -99,7 +99,13 @@ export class CatalogIndex {
     const served = offers.map((offer) => this.#toEndpoints(offer))
     const problems = [...merged.problems, ...served.flatMap((part) => part.problems)]
     setOrDelete(this.#problems, key, problems.length > 0 ? problems : null)
-    return { service: merged.service, endpoints: combineEndpoints(merged, served.map((part) => part.endpoints)) }
+    return {
+      service: merged.service,
+      endpoints: combineEndpoints(
+        merged,
+        served.map((part) => part.endpoints),
+      ),
+    }
   }
 
   #toEndpoints(offer: Offer): { readonly endpoints: readonly Endpoint[]; readonly problems: readonly Problem[] } {
@@ -117,7 +123,8 @@ export class CatalogIndex {
 }
 
 /** A Service before ServiceEntries, then the oldest first. */
-const byRank = (left: Offer, right: Offer): number => Number(left.kind !== 'Service') - Number(right.kind !== 'Service') || byAge(left, right)
+const byRank = (left: Offer, right: Offer): number =>
+  Number(left.kind !== 'Service') - Number(right.kind !== 'Service') || byAge(left, right)
 
 const toAddressProblem = ({ kind, metadata, service }: Offer, workload: Workload): Problem => ({
   code: 'invalid',

@@ -86,7 +86,9 @@ export class RegistryIndex {
   }
 
   #settleCatalog(): RegistryDifference['catalog'] {
-    const changed = [...this.#index.settle()].filter(([service, value]) => !isEqualData(this.#catalog.get(service) ?? null, value))
+    const changed = [...this.#index.settle()].filter(
+      ([service, value]) => !isEqualData(this.#catalog.get(service) ?? null, value),
+    )
     for (const [service, value] of changed) setOrDelete(this.#catalog, service, value)
     return changed.map(([service, value]) => ({ service, value }))
   }

@@ -29,7 +29,11 @@ const portsWithoutSniffing: ReadonlySet<number> = new Set([25, 53, 3306, 27017])
  * The protocol of a port, by Istio's "Protocol Selection": `explicit` (a Service port's `appProtocol`, a ServiceEntry port's `protocol`),
  * else the port's name, which may go on after a "-". What says nothing is sniffed.
  */
-export const selectProtocol = (port: { readonly explicit?: string | undefined; readonly name: string; readonly number: number }): Protocol => {
+export const selectProtocol = (port: {
+  readonly explicit?: string | undefined
+  readonly name: string
+  readonly number: number
+}): Protocol => {
   const standard = standardAppProtocols.get(port.explicit ?? '')
   if (standard) return standard
   const text = (port.explicit || port.name).toLowerCase()

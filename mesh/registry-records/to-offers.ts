@@ -46,7 +46,10 @@ export const toServiceOffer = ({ metadata, spec }: Configured<ServiceSpec>, doma
  * What a ServiceEntry offers: one service for each of its hosts. With resolution DNS and neither endpoints nor a selector the
  * host itself is resolved. Istio reference: networking/service-entry.
  */
-export const toServiceEntryOffers = (object: Configured<ServiceEntrySpec>, localNetwork: NetworkName): readonly Offer[] => {
+export const toServiceEntryOffers = (
+  object: Configured<ServiceEntrySpec>,
+  localNetwork: NetworkName,
+): readonly Offer[] => {
   const { metadata, spec } = object
   const { namespace } = metadata
   const hostnames = new Set(spec.hosts.map((host) => host.toLowerCase()))
@@ -67,7 +70,8 @@ export const toServiceEntryOffers = (object: Configured<ServiceEntrySpec>, local
     service: { ...common, key: toServiceKey(namespace, hostname), hostname },
     inline: toInlineWorkloads(object, hostname, localNetwork),
     selector: spec.workloadSelector ? { namespace, labels: spec.workloadSelector.labels ?? {} } : null,
-    toPorts: (named) => toServedPorts(spec.ports, ({ name, number, targetPort }) => toNumber(named, name) ?? targetPort ?? number),
+    toPorts: (named) =>
+      toServedPorts(spec.ports, ({ name, number, targetPort }) => toNumber(named, name) ?? targetPort ?? number),
   }))
 }
 
@@ -95,9 +99,14 @@ const toServedPorts = <Port extends { readonly name?: string | undefined }>(
     }),
   )
 
-const toNumber = (named: NamedPorts, name: string): number | undefined => (Object.hasOwn(named, name) ? named[name] : undefined)
+const toNumber = (named: NamedPorts, name: string): number | undefined =>
+  Object.hasOwn(named, name) ? named[name] : undefined
 
-const toInlineWorkloads = ({ apiVersion, kind, metadata, spec }: Configured<ServiceEntrySpec>, hostname: string, localNetwork: NetworkName): readonly Workload[] => {
+const toInlineWorkloads = (
+  { apiVersion, kind, metadata, spec }: Configured<ServiceEntrySpec>,
+  hostname: string,
+  localNetwork: NetworkName,
+): readonly Workload[] => {
   const isByDns = spec.resolution === 'DNS' || spec.resolution === 'DNS_ROUND_ROBIN'
   const isTheHost = isByDns && !spec.endpoints?.length && !spec.workloadSelector
   const endpoints = isTheHost ? [{ address: hostname }] : (spec.endpoints ?? [])
@@ -107,6 +116,9 @@ const toInlineWorkloads = ({ apiVersion, kind, metadata, spec }: Configured<Serv
     seen.set(endpoint.address, count)
     // The same address may stand there several times, with different ports.
     const name = `${metadata.name}/${endpoint.address}${count > 1 ? `#${count}` : ''}`
-    return toWorkload({ apiVersion, kind, metadata: { namespace: metadata.namespace, name }, spec: endpoint }, localNetwork)
+    return toWorkload(
+      { apiVersion, kind, metadata: { namespace: metadata.namespace, name }, spec: endpoint },
+      localNetwork,
+    )
   })
 }

@@ -41,10 +41,20 @@ export const findWorkloadProblems = ({ kind, metadata, spec }: Configured<Worklo
   return [
     ...(health === undefined || endpointHealth.safeParse(health).success
       ? []
-      : [warn(`metadata.annotations["${HEALTH_ANNOTATION}"]`, `"${health}" is not one of ${endpointHealth.options.join(', ')}: taken as healthy`)]),
+      : [
+          warn(
+            `metadata.annotations["${HEALTH_ANNOTATION}"]`,
+            `"${health}" is not one of ${endpointHealth.options.join(', ')}: taken as healthy`,
+          ),
+        ]),
     ...(tlsMode === undefined || tlsModes.includes(tlsMode)
       ? []
-      : [warn(`metadata.labels["${TLS_MODE_LABEL}"]`, `"${tlsMode}" is not one of ${tlsModes.join(', ')}: taken as disabled`)]),
+      : [
+          warn(
+            `metadata.labels["${TLS_MODE_LABEL}"]`,
+            `"${tlsMode}" is not one of ${tlsModes.join(', ')}: taken as disabled`,
+          ),
+        ]),
   ]
 }
 
