@@ -1,6 +1,6 @@
 import type { AtollErrorCode } from '#api/atoll-error.ts'
 
-/** What `atoll` exits with: stable, for scripts. docs/cli.md is made from this table. */
+/** What `atoll` exits with: stable, for scripts. docs/reference/cli.md lists them. */
 export const exitCodes = {
   ok: { code: 0, meaning: 'Done.' },
   failed: { code: 1, meaning: 'It failed: an error in the plane, or on this machine.' },
