@@ -62,6 +62,7 @@ export class AdsServer implements ConnectionHost {
   /** Calls that are not refused: connections, and those that are about to be. */
   #calls = 0
   #isClosing = false
+  #boundTo: string | undefined
   #cancelHousekeeping = (): void => {}
   #responses = 0
   #responseBytes = 0
@@ -96,6 +97,7 @@ export class AdsServer implements ConnectionHost {
     const port = await new Promise<number>((resolve, reject) => {
       this.#server.bindAsync(`${host}:${address.port}`, credentials, (error, bound) => (error ? reject(error) : resolve(bound)))
     })
+    this.#boundTo = `${host}:${port}`
     this.#keepHouse()
     return port
   }
@@ -141,11 +143,9 @@ export class AdsServer implements ConnectionHost {
   async close(graceMilliseconds: number): Promise<void> {
     this.#isClosing = true
     this.#cancelHousekeeping()
-    const shutDown = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
     for (const connection of this.#connections) connection.end(new StreamError('unavailable', 'the agent is shutting down'))
-    const cancel = this.#options.clock.after(graceMilliseconds, () => this.#server.forceShutdown())
-    await shutDown
-    cancel()
+    if (this.#boundTo !== undefined) this.#server.drain(this.#boundTo, graceMilliseconds)
+    await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
   }
 
   // ── ConnectionHost ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -38,7 +38,10 @@ export class ServerCertificate implements experimental.CertificateProvider {
 
   addIdentityCertificateListener(listener: experimental.IdentityCertificateUpdateListener): void {
     this.#listeners.add(listener)
-    listener(this.#leaf ? toUpdate(this.#leaf) : null)
+    // Later: grpc-js does not listen to itself yet while it adds this listener.
+    process.nextTick(() => {
+      if (this.#leaf && this.#listeners.has(listener)) listener(toUpdate(this.#leaf))
+    })
   }
 
   removeIdentityCertificateListener(listener: experimental.IdentityCertificateUpdateListener): void {

@@ -137,6 +137,6 @@ describe('lifecycle', () => {
     await ads.until(() => ads.server.statistics().responses > 0)
     await ads.settled(() => ads.server.statistics().responses)
     await ads.server.close(200)
-    expect(ads.server.statistics().openStreams).toBe(0)
+    await ads.until(() => ads.server.statistics().openStreams === 0)
   })
 })

@@ -31,14 +31,15 @@ const behave = async (proxy: DeltaTestProxy, type: TypeUrl, words: (response: Re
   return new Set(held.values())
 }
 
-const many = (type: TypeUrl, count: number) => Array.from({ length: count }, (_, index) => put(type, `n${index}`))
+const many = (type: TypeUrl, count: number, bad: readonly string[] = []) =>
+  Array.from({ length: count }, (_, index) => `n${index}`).map((name) => put(type, name, bad.includes(name) ? 'bad' : '1'))
 const manyNames = (count: number) => Array.from({ length: count }, (_, index) => `n${index}@1`)
 
 test.each([
   ['one', ['n7']],
   ['several', ['n0', 'n31', 'n63']],
 ])('%s bad among many is found though the proxy names none; the rest is delivered', async (_, bad) => {
-  ads.change(...many(endpoint, 64), ...bad.map((name) => put(endpoint, name, 'bad')))
+  ads.change(...many(endpoint, 64, bad))
   const proxy = ads.delta()
   proxy.subscribe(endpoint, ...Array.from({ length: 64 }, (__, index) => `n${index}`))
   const held = await behave(proxy, endpoint)
@@ -49,7 +50,7 @@ test.each([
 })
 
 test('a culprit that is named is found in few steps', async () => {
-  ads.change(...many(cluster, 64), put(cluster, 'n9', 'bad'))
+  ads.change(...many(cluster, 64, ['n9']))
   const proxy = ads.delta()
   proxy.subscribe(cluster, '*')
   await behave(proxy, cluster, () => 'Error adding/updating cluster(s) n9: is bad')
