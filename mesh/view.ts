@@ -84,4 +84,5 @@ export type ViewChange =
   /** `origin: 'cluster'` objects are the local registry's own. */
   | { readonly kind: 'config'; readonly origin: 'mesh' | 'cluster'; readonly key: string; readonly value: ConfigObject | null }
   | { readonly kind: 'workload'; readonly key: string; readonly value: Workload | null }
+  /** An address that is no longer probed is said to be alive: dead ones are remembered until then. */
   | { readonly kind: 'gateway-health'; readonly cluster: ClusterName; readonly address: GatewayAddress; readonly alive: boolean }
