@@ -82,6 +82,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/proxy.ts')).defineProxy,
   },
   {
+    name: 'xds',
+    description: 'What configuration means to Envoy.',
+    load: async () => (await import('./commands/xds.ts')).defineXds,
+  },
+  {
     name: 'analyze',
     description: 'Check configuration here, without a plane.',
     load: async () => (await import('./commands/analyze.ts')).defineAnalyze,

@@ -5,6 +5,7 @@ import { applyMigrations } from './apply-migrations.ts'
 import { hostOrder } from './host-protocol.ts'
 import type { HostOrder, HostReport } from './host-protocol.ts'
 import { loadWorkerCode } from './worker-code.ts'
+import { buildWorkerConfig } from './worker-config.ts'
 
 const HEALTH_INTERVAL_MS = 5_000
 const HEALTH_LIMIT_MS = 15_000
@@ -65,29 +66,7 @@ const startRuntime = async (order: HostOrder): Promise<Miniflare> => {
     // The worker logs one JSON text a line; it goes where the supervisor's own messages go.
     handleStructuredLogs: ({ message }) => void process.stderr.write(`${message}\n`),
     unsafeHandleRuntimeRestart: () => report({ type: 'runtime-restarted' }),
-    workers: [
-      {
-        config: {
-          name: 'atoll',
-          compatibilityDate: '2026-11-01',
-          compatibilityFlags: ['nodejs_compat'],
-          manifest: {
-            mainModule: 'worker.js',
-            modulesRoot: import.meta.dirname,
-            modules: { 'worker.js': { type: 'esm', contents: code } },
-          },
-          env: {
-            DB: { type: 'd1', id: 'atoll' },
-            MESH: { type: 'durable-object', worker: 'atoll', exportName: 'Mesh' },
-            BUCKET: { type: 'r2', name: 'atoll' },
-            ATOLL_KEK: { type: 'text', value: order.keyEncryptionKey },
-            SETUP_TOKEN_HASH: { type: 'text', value: order.setupTokenHash },
-            PLANE_GENERATION: { type: 'text', value: order.generation },
-          },
-          exports: { Mesh: { type: 'durable-object', storage: 'sqlite' } },
-        },
-      },
-    ],
+    workers: [{ config: buildWorkerConfig(order, code) }],
   })
 }
 

@@ -51,7 +51,7 @@ export class PlaneDirectory {
         },
       )
     }
-    const newSetupToken = `atoll_setup_${randomBytes(24).toString('base64url')}`
+    const newSetupToken = `atoll_setup_${randomBytes(8).toString('hex')}_${randomBytes(32).toString('base64url')}`
     const secrets = {
       keyEncryptionKey: randomBytes(32).toString('base64'),
       setupTokenHash: createHash('sha256').update(newSetupToken).digest('hex'),

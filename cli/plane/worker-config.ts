@@ -1,0 +1,29 @@
+import type { MiniflareOptions } from 'miniflare'
+import type { HostOrder } from './host-protocol.ts'
+
+type WorkerOptions = MiniflareOptions['workers'][number]
+
+/** The worker's surroundings on one machine: the same bindings and variables as wrangler.toml gives it (a test compares them). */
+export const buildWorkerConfig = (order: HostOrder, code: string): WorkerOptions['config'] => ({
+  name: 'atoll',
+  compatibilityDate: '2026-11-01',
+  manifest: {
+    mainModule: 'worker.js',
+    modulesRoot: '/',
+    modules: { 'worker.js': { type: 'esm', contents: code } },
+  },
+  env: {
+    MESH: { type: 'durable-object', worker: 'atoll', exportName: 'Mesh' },
+    DB: { type: 'd1', id: 'atoll' },
+    EXPORTS: { type: 'r2', name: 'atoll-exports' },
+    API_RATE_LIMIT: { type: 'rate-limit', namespace: '1001', simple: { limit: 1200, period: 60 } },
+    OPEN_RATE_LIMIT: { type: 'rate-limit', namespace: '1002', simple: { limit: 300, period: 60 } },
+    PLANE_GENERATION: { type: 'text', value: order.generation },
+    LEASE_GRACE_SECONDS: { type: 'text', value: '300' },
+    LEASE_WITHDRAW_SECONDS: { type: 'text', value: '300' },
+    TICK_SECONDS: { type: 'text', value: '20' },
+    ATOLL_KEK: { type: 'text', value: order.keyEncryptionKey },
+    ATOLL_SETUP_TOKEN_HASH: { type: 'text', value: order.setupTokenHash },
+  },
+  exports: { Mesh: { type: 'durable-object', storage: 'sqlite' } },
+})
