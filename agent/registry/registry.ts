@@ -1,0 +1,38 @@
+import type { GatewayAddress } from '#mesh/service.ts'
+import type { Problem } from '#mesh/problem.ts'
+import type { ViewChange } from '#mesh/view.ts'
+
+/** A change of what runs in this cluster, or of the configuration objects that are its own. Records are immutable. */
+export type RegistryChange = Extract<ViewChange, { kind: 'catalog' | 'workload' | 'config' }>
+
+/** Changes that happened together. What is absent is unchanged. */
+export interface RegistryBatch {
+  readonly changes: readonly RegistryChange[]
+  /** Names of the namespaces that exist here, sorted. */
+  readonly namespaces?: readonly string[]
+  /** Where other networks enter this one, sorted by address. */
+  readonly gateways?: readonly GatewayAddress[]
+}
+
+/** Something wrong in the registry. What is not concerned by it counts; where there was something good before, that goes on. */
+export interface RegistryProblem {
+  /** The file, or the kind of resource. */
+  readonly source: string
+  readonly problem: Problem
+}
+
+/**
+ * What runs in one cluster: a directory of YAML, or a Kubernetes API server. The first batch holds the whole registry; nothing is
+ * said before all of it has been read. A registry that can't be read any more changes nothing.
+ */
+export interface Registry {
+  /** Resolves with the first batch, when it has been handed to the listener. */
+  readonly synced: Promise<void>
+  /** `listener` is called for every batch, and must not block. */
+  start(listener: (batch: RegistryBatch) => void): void
+  stop(): Promise<void>
+  /** Suffix of the host names of Services (MeshSettings.domainSuffix). */
+  setDomainSuffix(domainSuffix: string): void
+  /** What is wrong now. */
+  problems(): readonly RegistryProblem[]
+}

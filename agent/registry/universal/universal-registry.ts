@@ -1,0 +1,170 @@
+import type { Clock } from '#agent/clock.ts'
+import type { Log } from '#agent/log.ts'
+import type { Registry, RegistryBatch, RegistryChange, RegistryProblem } from '#agent/registry/registry.ts'
+import { isEqualData } from '#mesh/merge/equal-data.ts'
+import type { ClusterName, NetworkName } from '#mesh/names.ts'
+import { RegistryIndex, type RegistryDifference } from '#mesh/registry-records/registry-index.ts'
+import { gatewayAddress, type GatewayAddress } from '#mesh/service.ts'
+import type { Workload } from '#mesh/workload.ts'
+import { DirectoryWatcher, type FileContent } from './directory-watcher.ts'
+import { FileSet, type ObjectChange } from './file-set.ts'
+
+export interface UniversalRegistryOptions {
+  readonly directory: string
+  readonly cluster: ClusterName
+  readonly network: NetworkName
+  readonly domainSuffix: string
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const roleLabel = 'atoll.dev/role'
+const gatewayRole = 'east-west-gateway'
+const gatewayPort = 15_443
+
+/** Kinds that are only material for the catalog; all others are configuration too. */
+const recordKinds = new Set(['Service', 'WorkloadEntry'])
+
+/** The registry of a universal cluster: a directory of YAML and JSON files (docs/universal.md). */
+export class UniversalRegistry implements Registry {
+  readonly synced: Promise<void>
+  readonly #options: UniversalRegistryOptions
+  readonly #watcher: DirectoryWatcher
+  readonly #files = new FileSet()
+  /** How many objects a namespace holds. */
+  readonly #namespaces = new Map<string, number>()
+  readonly #objectNamespaces = new Map<string, string>()
+  #index: RegistryIndex
+  #gateways: readonly GatewayAddress[] = []
+  #listener: (batch: RegistryBatch) => void = () => {}
+  #resolveSynced: () => void = () => {}
+  #read = false
+  #unreadable: string | undefined
+
+  constructor(options: UniversalRegistryOptions) {
+    const { directory, clock } = options
+    this.#options = options
+    this.#index = this.#createIndex(options.domainSuffix)
+    this.synced = new Promise((resolve) => {
+      this.#resolveSynced = resolve
+    })
+    this.#watcher = new DirectoryWatcher({
+      directory,
+      clock,
+      onFiles: (files) => this.#takeFiles(files),
+      onUnreadable: (reason) => this.#setUnreadable(reason),
+    })
+  }
+
+  start(listener: (batch: RegistryBatch) => void): void {
+    this.#listener = listener
+    this.#watcher.start()
+  }
+
+  stop(): Promise<void> {
+    return this.#watcher.stop()
+  }
+
+  setDomainSuffix(domainSuffix: string): void {
+    const before = this.#index
+    this.#index = this.#createIndex(domainSuffix)
+    const { catalog } = this.#index.apply(this.#files.all())
+    const gone = [...before.catalog().keys()].filter((service) => !this.#index.catalog().has(service))
+    if (this.#read)
+      this.#listener({
+        changes: [...gone.map((service) => ({ service, value: null })), ...catalog].map((entry) => this.#toCatalogChange(entry)),
+      })
+  }
+
+  problems(): readonly RegistryProblem[] {
+    const { directory } = this.#options
+    const whole: RegistryProblem[] =
+      this.#unreadable === undefined
+        ? []
+        : [{ source: directory, problem: { code: 'syntax', severity: 'error', path: '', message: this.#unreadable } }]
+    return [...whole, ...this.#files.problems(), ...this.#index.problems().map((problem) => ({ source: directory, problem }))]
+  }
+
+  #createIndex(domainSuffix: string): RegistryIndex {
+    const { cluster, network } = this.#options
+    return new RegistryIndex({ cluster, network, domainSuffix })
+  }
+
+  #takeFiles(files: ReadonlyMap<string, FileContent>): void {
+    const objects = this.#files.update(files)
+    const difference = this.#index.apply(objects)
+    const changes = this.#toChanges(objects, difference)
+    const first = !this.#read
+    this.#read = true
+    const gateways = this.#changedGateways(difference)
+    const namespaces = this.#changedNamespaces(objects)
+    if (first || changes.length > 0 || gateways || namespaces)
+      this.#listener({
+        changes,
+        ...(gateways || first ? { gateways: this.#gateways } : {}),
+        ...(namespaces || first ? { namespaces: [...this.#namespaces.keys()].toSorted() } : {}),
+      })
+    if (first) this.#resolveSynced()
+  }
+
+  #toChanges(objects: readonly ObjectChange[], difference: RegistryDifference): RegistryChange[] {
+    return [
+      ...objects
+        .filter(({ key }) => !recordKinds.has(key.slice(0, key.indexOf('/'))))
+        .map(({ key, value }) => ({ kind: 'config' as const, origin: 'cluster' as const, key, value })),
+      ...difference.workloads.map((change) => ({ kind: 'workload' as const, ...change })),
+      ...difference.catalog.map((change) => this.#toCatalogChange(change)),
+    ]
+  }
+
+  #toCatalogChange({ service, value }: RegistryDifference['catalog'][number]): RegistryChange {
+    return { kind: 'catalog', cluster: this.#options.cluster, service, value }
+  }
+
+  /** True when the workloads that are gateways are different ones now. */
+  #changedGateways({ workloads }: RegistryDifference): boolean {
+    if (workloads.length === 0) return false
+    const gateways = [...this.#index.workloads().values()].flatMap(toGatewayAddress)
+    gateways.sort((left, right) => (left.address < right.address ? -1 : 1))
+    if (isEqualData(gateways, this.#gateways)) return false
+    this.#gateways = gateways
+    return true
+  }
+
+  #changedNamespaces(objects: readonly ObjectChange[]): boolean {
+    let changed = false
+    for (const { key, value } of objects) {
+      const before = this.#objectNamespaces.get(key)
+      const after = value?.metadata.namespace
+      if (before === after) continue
+      if (before !== undefined) changed = this.#count(before, -1) || changed
+      if (after !== undefined) changed = this.#count(after, 1) || changed
+      if (after === undefined) this.#objectNamespaces.delete(key)
+      else this.#objectNamespaces.set(key, after)
+    }
+    return changed
+  }
+
+  /** True when the namespace came or went by it. */
+  #count(namespace: string, difference: number): boolean {
+    const before = this.#namespaces.get(namespace) ?? 0
+    if (before + difference === 0) this.#namespaces.delete(namespace)
+    else this.#namespaces.set(namespace, before + difference)
+    return before === 0 || before + difference === 0
+  }
+
+  #setUnreadable(reason: string | undefined): void {
+    const { log, directory } = this.#options
+    if (reason === this.#unreadable) return
+    this.#unreadable = reason
+    if (reason === undefined) log.info({ directory }, 'the registry can be read again')
+    else log.error({ directory, reason }, 'the registry can\'t be read; what was read before goes on')
+  }
+}
+
+/** None for what is no gateway, or one that no other network could reach. */
+const toGatewayAddress = ({ labels, address }: Workload): GatewayAddress[] => {
+  if (labels[roleLabel] !== gatewayRole || address.startsWith('unix:')) return []
+  const gateway = gatewayAddress.safeParse({ address, port: gatewayPort })
+  return gateway.success ? [gateway.data] : []
+}
