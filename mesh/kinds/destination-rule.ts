@@ -18,13 +18,13 @@ export type Subset = z.output<typeof subset>
 export const destinationRuleSpec = message({
   /** A short name means the service of that name in the object's own namespace. */
   host: hostPattern,
+  trafficPolicy: trafficPolicy.optional(),
   subsets: checked(z.array(subset), ({ value, report }) => {
     for (const [index, { name }] of value.entries()) {
       if (value.findIndex((other) => other.name === name) < index)
         report(`there is a subset "${name}" already`, [index, 'name'])
     }
   }).optional(),
-  trafficPolicy: trafficPolicy.optional(),
   exportTo: z.array(z.string()).optional(),
   workloadSelector: unsupported('a DestinationRule holds for all clients: selecting workloads is not supported'),
 })

@@ -117,7 +117,7 @@ export const serviceEntry: KindDefinition<ServiceEntrySpec> = {
     if (selector && object.spec.resolution === 'NONE') {
       report(['spec', 'workloadSelector'], 'has no effect with resolution NONE', { severity: 'warning' })
     } else if (selector && Object.keys(selector.labels ?? {}).length === 0) {
-      report(['spec', 'workloadSelector'], 'selects every workload of the namespace', { severity: 'warning' })
+      report(['spec', 'workloadSelector'], 'selects nothing: it has no labels', { severity: 'warning' })
     }
   },
 }

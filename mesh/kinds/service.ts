@@ -24,7 +24,7 @@ const servicePort = message({
   targetPort: z.union([portNumber, namedPort], 'must be a port number or the name of a port').optional(),
   protocol: choice(['TCP'], { UDP: udp, SCTP: udp }).optional(),
   appProtocol: optionalText(z.string().max(316)),
-  nodePort: withoutEffect,
+  nodePort: withoutEffect(),
 })
 
 const ports = checked(z.array(servicePort), ({ value, report }) => {
@@ -56,17 +56,17 @@ export const serviceSpec = message({
   sessionAffinity: choice(['None'], { ClientIP: 'write a DestinationRule with consistentHash.useSourceIp' }).optional(),
   sessionAffinityConfig: unsupported('write a DestinationRule with consistentHash.useSourceIp'),
   internalTrafficPolicy: choice(['Cluster'], { Local: 'keeping traffic on its node is not supported' }).optional(),
-  trafficDistribution: unsupported('near endpoints are always preferred'),
-  publishNotReadyAddresses: unsupported('only endpoints that are ready get traffic'),
-  allocateLoadBalancerNodePorts: withoutEffect,
-  externalIPs: withoutEffect,
-  externalTrafficPolicy: withoutEffect,
-  healthCheckNodePort: withoutEffect,
-  ipFamilies: withoutEffect,
-  ipFamilyPolicy: withoutEffect,
-  loadBalancerClass: withoutEffect,
-  loadBalancerIP: withoutEffect,
-  loadBalancerSourceRanges: withoutEffect,
+  trafficDistribution: unsupported("load balancing by locality can't be set"),
+  publishNotReadyAddresses: unsupported('traffic to endpoints that are not ready is not supported'),
+  allocateLoadBalancerNodePorts: withoutEffect(),
+  externalIPs: withoutEffect(),
+  externalTrafficPolicy: withoutEffect(),
+  healthCheckNodePort: withoutEffect(),
+  ipFamilies: withoutEffect(),
+  ipFamilyPolicy: withoutEffect(),
+  loadBalancerClass: withoutEffect(),
+  loadBalancerIP: withoutEffect(),
+  loadBalancerSourceRanges: withoutEffect(),
 })
 export type ServiceSpec = z.output<typeof serviceSpec>
 

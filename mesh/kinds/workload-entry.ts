@@ -16,7 +16,7 @@ const addressFault = (address: string): string | undefined => {
 
 const network = checked(z.string(), ({ value, report }) => {
   if (!networkName.safeParse(value).success)
-    report('Atoll’s networks are named by DNS labels in lower case', [], { problem: 'unsupported' })
+    report("Atoll's networks are named by DNS labels in lower case", [], { problem: 'unsupported' })
 })
 
 /** Istio reference: networking/workload-entry; also the endpoints of a ServiceEntry. */
@@ -41,7 +41,7 @@ export const workloadEntrySpec = checked(
     if (value.address === '') {
       if (value.network === undefined) report('is required', ['address'])
       else
-        report('endpoints without an address, behind a network’s gateway, are not supported', ['address'], {
+        report("endpoints without an address, behind a network's gateway, are not supported", ['address'], {
           problem: 'unsupported',
         })
       return

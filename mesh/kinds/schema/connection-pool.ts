@@ -27,7 +27,7 @@ export const connectionPool = checked(
       maxRetries: limit,
       idleTimeout: positiveDuration.optional(),
       h2UpgradePolicy: choice(['DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE']).optional(),
-      useClientProtocol: unsupported('the protocol towards the server follows the port’s, not the client’s'),
+      useClientProtocol: unsupported("the protocol towards the server follows the port's, not the client's"),
       maxConcurrentStreams: unsupported('a limit on streams per connection is not supported'),
       http2KeepAlive: unsupported('HTTP/2 keep-alive is not supported: use tcpKeepalive'),
     }).optional(),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { fqdnFault, isDnsLabel } from './host-names.ts'
-import { checked } from './message.ts'
+import { checked, fieldNotes } from './message.ts'
 
 const nameFault = (name: string): string | undefined => {
   const slash = name.indexOf('/')
@@ -18,4 +18,6 @@ export const gatewayNames = checked(z.array(z.string()), ({ value, report }) => 
     else if (name !== 'mesh')
       report('only "mesh" (the sidecars) is supported: Gateway objects come later', [index], { problem: 'unsupported' })
   }
-}).optional()
+})
+  .optional()
+  .register(fieldNotes, { limit: 'only `mesh`' })

@@ -4,7 +4,7 @@ import { positiveDuration } from './duration.ts'
 import { gatewayNames } from './gateway-names.ts'
 import { headerOperations, isAuthorityHeader, isMatchableHeader } from './header-operations.ts'
 import { isDnsLabel } from './host-names.ts'
-import { checked, choice, message, optionalText, setFields, unsupported } from './message.ts'
+import { checked, choice, fieldNotes, message, optionalText, setFields, unsupported, withoutEffect } from './message.ts'
 import { optionalPortNumber } from './ports.ts'
 import { regularExpression } from './regular-expression.ts'
 import { absentHeaderMatch, stringMatch, uriMatch } from './string-match.ts'
@@ -19,7 +19,7 @@ const headerMatches = <Match extends z.ZodType>(match: Match) =>
 
 /** networking.istio.io HTTPMatchRequest: all that is set must match. */
 const httpMatch = message({
-  name: z.string().optional(),
+  name: withoutEffect(z.string()),
   uri: uriMatch.optional(),
   scheme: stringMatch.optional(),
   method: stringMatch.optional(),
@@ -35,7 +35,7 @@ const httpMatch = message({
     }),
   ),
   gateways: gatewayNames,
-  sourceLabels: unsupported('routes that depend on the caller’s labels are not supported: use sourceNamespace'),
+  sourceLabels: unsupported("routes that depend on the caller's labels are not supported: use sourceNamespace"),
   statPrefix: unsupported('statistics per match are not supported'),
 })
 export type HttpMatch = z.output<typeof httpMatch>
@@ -50,7 +50,7 @@ const redirectCode = checked(z.int(), ({ value, report }) => {
   else if (!redirectCodes.includes(value)) {
     report(`Envoy redirects with ${redirectCodes.join(', ')} only`, [], { problem: 'unsupported' })
   }
-})
+}).register(fieldNotes, { limit: redirectCodes.join(', ') })
 
 const redirect = checked(
   message({
@@ -135,9 +135,9 @@ const retries = checked(
         }
       }),
     ),
-    backoff: unsupported('the time between tries can’t be set: Envoy’s 25ms base applies'),
-    retryIgnorePreviousHosts: unsupported('other hosts are always preferred for a retry'),
-    retryRemoteLocalities: unsupported('retries are not steered by locality'),
+    backoff: unsupported("the time between tries can't be set"),
+    retryIgnorePreviousHosts: unsupported("the host of a retry can't be steered"),
+    retryRemoteLocalities: unsupported("the locality of a retry can't be steered"),
   }),
   ({ value, report }) => {
     if ((value.attempts ?? 0) === 0 && setFields(value, ['perTryTimeout', 'retryOn']).length > 0) {

@@ -12,6 +12,8 @@ export interface FieldNote {
   readonly refused?: string
   /** Atoll takes it and nothing follows from it. */
   readonly withoutEffect?: true
+  /** What of its values is taken. */
+  readonly limit?: string
   /** The enum values or forms that are taken … */
   readonly values?: readonly string[]
   /** … and those that upstream has and Atoll refuses, with the reason. */
@@ -87,12 +89,12 @@ export const unsupported = (refused: string) =>
     .optional()
     .register(fieldNotes, { refused })
 
-/** A field that means something only where Atoll does not look: for nodes and load balancers of Kubernetes. */
-export const withoutEffect = z
-  .unknown()
-  .transform((): undefined => undefined)
-  .optional()
-  .register(fieldNotes, { withoutEffect: true })
+/** A field that Atoll takes though nothing follows from it: it is for nodes and load balancers of Kubernetes, or for people. */
+export const withoutEffect = (schema: z.ZodType = z.unknown()) =>
+  schema
+    .transform((): undefined => undefined)
+    .optional()
+    .register(fieldNotes, { withoutEffect: true })
 
 /** An enum; `refused` holds upstream's other values with the reason. */
 export const choice = <const Value extends string | number>(

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { isDnsLabel } from './host-names.ts'
-import { checked, message } from './message.ts'
+import { checked, fieldNotes, message } from './message.ts'
 
 export const portNumber = z.int().min(1).max(65_535)
 
@@ -38,7 +38,7 @@ export const protocolName = checked(z.string(), ({ value, report }) => {
   } else if (value.toLowerCase() === 'udp') {
     report('UDP is not proxied', [], { problem: 'unsupported' })
   }
-})
+}).register(fieldNotes, { limit: 'all but UDP' })
 
 const httpOrTls: readonly string[] = ['http', 'http_proxy', 'http2', 'grpc', 'grpc-web', 'https', 'tls']
 

@@ -13,7 +13,8 @@ export const regularExpressionFault = (text: string): string | undefined => {
     RE2JS.compile(text)
     return undefined
   } catch (error) {
-    return `is not an RE2 regular expression: ${error instanceof Error ? error.message : String(error)}`
+    const reason = error instanceof Error ? error.message : String(error)
+    return `is not an RE2 regular expression: ${reason.replace('error parsing regexp: ', '')}`
   }
 }
 

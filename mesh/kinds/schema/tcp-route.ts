@@ -9,9 +9,9 @@ const tcpMatch = message({
   port: optionalPortNumber,
   gateways: gatewayNames,
   destinationSubnets: unsupported('TCP routes by destination address are not supported'),
-  sourceLabels: unsupported('TCP routes by the caller’s labels are not supported'),
-  sourceNamespace: unsupported('TCP routes by the caller’s namespace are not supported'),
-  sourceSubnet: unsupported('TCP routes by the caller’s address are not supported'),
+  sourceLabels: unsupported("TCP routes by the caller's labels are not supported"),
+  sourceNamespace: unsupported("TCP routes by the caller's namespace are not supported"),
+  sourceSubnet: unsupported("TCP routes by the caller's address are not supported"),
 })
 
 const tcpRouteDestination = message({ destination, weight })

@@ -52,7 +52,7 @@ const consistentHash = checked(
   },
 )
 
-const locality = 'load balancing by locality can’t be set: near endpoints are preferred'
+const locality = "load balancing by locality can't be set"
 const warmup = 'warm-up of new endpoints is not supported'
 
 /** networking.istio.io LoadBalancerSettings. */
@@ -86,7 +86,7 @@ const outlierDetection = checked(
     maxEjectionPercent: percent,
     minHealthPercent: percent,
     consecutiveErrors: unsupported('is deprecated upstream: use consecutiveGatewayErrors or consecutive5xxErrors'),
-    outlierDetectionHttpErrorCodes: unsupported('the status codes that count as errors can’t be set'),
+    outlierDetectionHttpErrorCodes: unsupported("the status codes that count as errors can't be set"),
   }),
   ({ value, report }) => {
     if ((value.consecutiveLocalOriginFailures ?? 0) > 0 && value.splitExternalLocalOriginErrors !== true) {
@@ -106,7 +106,7 @@ const clientTls = checked(
     subjectAltNames: z.array(z.string().min(1, 'must not be empty')).optional(),
     sni: optionalText(z.string()),
     credentialName: unsupported('certificates from secrets are not supported: name files'),
-    insecureSkipVerify: unsupported('servers are always verified'),
+    insecureSkipVerify: unsupported('leaving servers unverified is not supported'),
     caCrl: unsupported('revocation lists are not supported'),
   }),
   ({ value, sound, report }) => {

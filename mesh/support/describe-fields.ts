@@ -1,0 +1,51 @@
+import { z } from 'zod'
+import type { KindDefinition } from '../kinds/kind-definition.ts'
+import { fieldNotes } from '../kinds/schema/message.ts'
+import type { FieldNote } from '../kinds/schema/message.ts'
+
+/** A field of a kind's spec, as its schema knows it. */
+export interface FieldDescription {
+  /** From `spec` on: `http[].match[].headers{}.exact`; [] = each entry of a list, {} = each value of a map. */
+  readonly path: string
+  readonly note: FieldNote
+  readonly fields: readonly FieldDescription[]
+  /** The message, where other fields may have the same one. */
+  readonly message: object | undefined
+}
+
+interface Unwrapped {
+  readonly schema: z.core.$ZodType
+  readonly suffix: string
+  readonly note: FieldNote
+}
+
+/** Takes off what is around a message or a scalar: optional, default, checks, lists, maps. */
+const unwrap = (schema: z.core.$ZodType, suffix = '', outer: FieldNote = {}): Unwrapped => {
+  const note = { ...outer, ...fieldNotes.get(schema) }
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
+    return unwrap(schema.def.innerType, suffix, note)
+  if (schema instanceof z.ZodPipe)
+    return unwrap(schema.in instanceof z.ZodTransform ? schema.out : schema.in, suffix, note)
+  if (schema instanceof z.ZodArray) return unwrap(schema.def.element, `${suffix}[]`, note)
+  if (schema instanceof z.ZodRecord) return unwrap(schema.def.valueType, `${suffix}{}`, note)
+  return { schema, suffix, note }
+}
+
+const describeMessage = (schema: z.core.$ZodType, prefix: string): readonly FieldDescription[] =>
+  schema instanceof z.ZodObject
+    ? Object.entries<z.core.$ZodType>(schema.def.shape).map(([name, field]) => {
+        const inner = unwrap(field)
+        const path = `${prefix}${name}${inner.suffix}`
+        const isMessage = inner.schema instanceof z.ZodObject
+        return {
+          path,
+          note: inner.note,
+          fields: describeMessage(inner.schema, `${path}.`),
+          message: isMessage ? inner.schema : undefined,
+        }
+      })
+    : []
+
+/** Every field of a kind's spec, in the order of its schema. */
+export const describeFields = (definition: KindDefinition): readonly FieldDescription[] =>
+  describeMessage(unwrap(definition.schema).schema, '')

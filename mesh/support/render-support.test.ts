@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs'
+import { expect, it } from 'vitest'
+import { kinds } from '#mesh/kinds/kind-table.ts'
+import { renderSupport } from '#mesh/support/render-support.ts'
+
+it('docs/support.md is what node scripts/support.ts writes', () => {
+  expect(readFileSync(new URL('../../docs/support.md', import.meta.url), 'utf8')).toBe(renderSupport(kinds))
+})
+
+it('says of a field whether it is supported, refused or without effect', () => {
+  const rendered = renderSupport(kinds)
+  expect(rendered).toContain('| `http[].timeout` | yes |')
+  expect(rendered).toContain('| `http[].fault` | refused: fault injection is not supported |')
+  expect(rendered).toContain('| `subsets[].trafficPolicy` | as `trafficPolicy` |')
+  expect(rendered).toContain('| `ipFamilies` | taken, without effect |')
+  expect(rendered).toContain('| `type` | `ClusterIP`, `NodePort`, `LoadBalancer`; refused: `ExternalName` (')
+})

@@ -1,0 +1,64 @@
+import { toApiVersion } from '../kinds/kind-definition.ts'
+import type { KindDefinition } from '../kinds/kind-definition.ts'
+import { describeFields } from './describe-fields.ts'
+import type { FieldDescription } from './describe-fields.ts'
+
+const introduction = `# What of the configuration Atoll understands
+
+<!-- Written by \`node scripts/support.ts\` from the schemas in mesh/kinds: do not edit. -->
+
+Every field that upstream has is here. Fields mean what Istio's and Kubernetes' references say. What is refused makes an apply
+fail with the code \`unsupported\` and the field's path; nothing is left out silently. \`[]\` is each entry of a list, \`{}\` each value of
+a map. Durations are written as in Go: \`250ms\`, \`1h30m\`.
+`
+
+const differences = `## Where Atoll does something else than Istio
+
+- \`loadBalancer.simple: PASSTHROUGH\` is taken as \`LEAST_REQUEST\`: destinations are always hosts with known endpoints
+- a ServiceEntry's \`workloadSelector\` without labels selects nothing (with a warning), not every workload
+
+Atoll is stricter where Istio lets through what Envoy refuses or misreads:
+
+- names of headers to set, add or remove must be names (RFC 9110), and their values at most 16,384 characters
+- \`redirect.redirectCode\` is one of those that Envoy has; \`redirect\` takes one of \`port\`, \`derivePort\`
+- \`consistentHash\` needs a key, and \`useSourceIp\` can't be false
+- \`portLevelSettings\` names a port once; a wildcard under \`resolution: DNS\` needs endpoints or a \`workloadSelector\`
+- a subset that no DestinationRule of its host has is an error (\`dangling_reference\`), not a route to nowhere
+- all names have at least one character and the syntax that Kubernetes demands; objects must have one
+- a YAML text may not hold a key twice, tags, or more than 100 anchors and aliases
+`
+
+const list = (values: readonly string[]): string => values.map((value) => `\`${value}\``).join(', ')
+
+const describeSupport = ({ note }: FieldDescription): string => {
+  if (note.refused !== undefined) return `refused: ${note.refused}`
+  if (note.withoutEffect) return 'taken, without effect'
+  if (note.limit !== undefined) return `yes: ${note.limit}`
+  if (!note.values) return 'yes'
+  const refused = Object.entries(note.refusedValues ?? {}).map(
+    ([value, reason]) => `; refused: \`${value}\` (${reason})`,
+  )
+  return `${list(note.values)}${refused.join('')}`
+}
+
+const row = (path: string, support: string): string => `| \`${path}\` | ${support} |`
+
+/** A message that was described before is referred to. */
+const toRows = (fields: readonly FieldDescription[], described: Map<object, string>): readonly string[] =>
+  fields.flatMap((field) => {
+    const before = field.message && described.get(field.message)
+    if (before !== undefined) return [row(field.path, `as \`${before}\``)]
+    if (field.message) described.set(field.message, field.path)
+    const inner = toRows(field.fields, described)
+    return inner.length === 0 ? [row(field.path, describeSupport(field))] : inner
+  })
+
+const renderKind = (definition: KindDefinition): string => {
+  const apiVersions = definition.versions.map((version) => toApiVersion(definition, version))
+  const rows = toRows(describeFields(definition), new Map())
+  return `## ${definition.kind}\n\n${list(apiVersions)}\n\n| field of \`spec\` | supported |\n|---|---|\n${rows.join('\n')}\n`
+}
+
+/** docs/support.md: every kind, every field. */
+export const renderSupport = (kinds: readonly KindDefinition[]): string =>
+  [introduction, ...kinds.map(renderKind), differences].join('\n')
