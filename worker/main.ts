@@ -1,8 +1,7 @@
 import 'reflect-metadata'
+import { createApp } from './app.ts'
 import './env.ts'
 
 export { Mesh } from './mesh/mesh.ts'
 
-export default {
-  fetch: () => new Response(null, { status: 404 }),
-} satisfies ExportedHandler<Cloudflare.Env>
+export default createApp()

@@ -61,14 +61,15 @@ export const storeEntries = (sql: SqlStorage, place: Place, entries: readonly Ca
     const keys = labelKeys.of(entry.service)
     projectEntry(projection, place, entry, keys)
     const healthy = entry.endpoints.filter(({ health }) => health === 'healthy').length
-    const { key, namespace } = entry.service
-    return [key, place.cluster, namespace, entry.endpoints.length, healthy, toKeysColumn(keys), JSON.stringify(entry)]
+    const { key, namespace, hostname } = entry.service
+    return [key, place.cluster, namespace, hostname, entry.endpoints.length, healthy, toKeysColumn(keys), JSON.stringify(entry)]
   })
   runBulk(
     sql,
-    `INSERT INTO services (service, cluster, namespace, endpoints, healthy, label_keys, entry)
-     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6 FROM json_each(?1) WHERE true
-     ON CONFLICT (service, cluster) DO UPDATE SET namespace = excluded.namespace, endpoints = excluded.endpoints,
+    `INSERT INTO services (service, cluster, namespace, hostname, endpoints, healthy, label_keys, entry)
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
+     FROM json_each(?1) WHERE true
+     ON CONFLICT (service, cluster) DO UPDATE SET endpoints = excluded.endpoints,
        healthy = excluded.healthy, label_keys = excluded.label_keys, entry = excluded.entry`,
     rows,
   )

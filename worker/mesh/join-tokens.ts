@@ -8,6 +8,8 @@ import type { MeshContext } from './context.ts'
 import { refuse } from './refusal.ts'
 import type { Outcome } from './refusal.ts'
 
+/** A join token's id begins with the id of its mesh, of this length. */
+export const MESH_ID_CHARS = 16
 const MAX_OPEN_TOKENS = 1_000
 /** Used and expired tokens are shown for a week. */
 const FORGET_AFTER_MS = 7 * 24 * 60 * 60 * 1000

@@ -36,8 +36,8 @@ import { drainOutbox } from './read-model.ts'
 import { refuse } from './refusal.ts'
 import { confirmHeldReport } from './report.ts'
 import { diffRevisions, findRevision, listChanges, listRevisions } from './revisions.ts'
-import { findService, listServices } from './service-list.ts'
-import type { ServiceFilter } from './service-list.ts'
+import { findOffered, findService, listServices } from './service-list.ts'
+import type { HostQuery, ServiceFilter } from './service-list.ts'
 import { writeState } from './state-log.ts'
 import { tickSessions, tickStore } from './tick.ts'
 import { readLeaseTimes } from './times.ts'
@@ -319,6 +319,10 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
 
   async findService(key: string) {
     return findService(this.#context.sql, key) ?? null
+  }
+
+  async findOffered(hosts: readonly HostQuery[]) {
+    return findOffered(this.#context.sql, hosts)
   }
 
   async listAudit(filter: AuditFilter, before: number, limit: number) {

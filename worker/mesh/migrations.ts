@@ -90,12 +90,14 @@ export const migrations: readonly string[] = [
     service TEXT NOT NULL,
     cluster TEXT NOT NULL,
     namespace TEXT NOT NULL,
+    hostname TEXT NOT NULL,
     endpoints INTEGER NOT NULL,
     healthy INTEGER NOT NULL,
     label_keys TEXT NOT NULL,
     entry TEXT NOT NULL,
     PRIMARY KEY (service, cluster)
   );
+  CREATE INDEX services_by_hostname ON services (hostname);
   CREATE INDEX services_by_cluster ON services (cluster, service, endpoints);
 
   -- Chunks of reports: of one that is not complete yet (session = whose), or of a cluster's held step (session NULL).

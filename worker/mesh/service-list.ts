@@ -1,7 +1,10 @@
 import { MAX_ENDPOINTS_SHOWN } from '#api/schemas/services.ts'
 import type { ServiceDetail, ServiceSummary } from '#api/schemas/services.ts'
 import { mergeDefinitions } from '#mesh/merge/merge-definitions.ts'
+import { toServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry } from '#mesh/service.ts'
+import { isVisibleFrom } from '#mesh/visibility.ts'
+import { runBulk } from './context.ts'
 
 /** The services of a mesh as people look at them: merged over the clusters that offer them. */
 
@@ -82,4 +85,26 @@ export const findService = (sql: SqlStorage, key: string): ServiceDetail | undef
     endpoints: endpoints.slice(0, MAX_ENDPOINTS_SHOWN),
     endpointsLeftOut: Math.max(0, endpoints.length - MAX_ENDPOINTS_SHOWN),
   }
+}
+
+/** A host as clients in one namespace ask for it. */
+export interface HostQuery {
+  readonly hostname: string
+  readonly namespace: string
+}
+
+/** Those of the hosts that some cluster offers to clients in their namespace, as service keys. */
+export const findOffered = (sql: SqlStorage, hosts: readonly HostQuery[]): string[] => {
+  const entries = runBulk<{ hostname: string; entry: string }>(
+    sql,
+    'SELECT hostname, entry FROM services WHERE hostname IN (SELECT value FROM json_each(?1))',
+    new Set(hosts.map(({ hostname }) => hostname)),
+  )
+  const services = Map.groupBy(
+    entries.map(({ entry }) => (JSON.parse(entry) as CatalogEntry).service),
+    ({ hostname }) => hostname,
+  )
+  return hosts
+    .filter(({ hostname, namespace }) => services.get(hostname)?.some((service) => isVisibleFrom(service, namespace)))
+    .map(({ hostname, namespace }) => toServiceKey(namespace, hostname))
 }

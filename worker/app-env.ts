@@ -1,0 +1,19 @@
+import type { OpenAPIHono } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import type { RequestIdVariables } from 'hono/request-id'
+import type { Token } from '#api/schemas/tokens.ts'
+
+/** Who calls: the token of the request, and the org that it belongs to. */
+export interface Caller {
+  readonly orgId: string
+  readonly orgName: string
+  readonly token: Token
+}
+
+export interface AppEnv {
+  Bindings: Cloudflare.Env
+  Variables: RequestIdVariables & { caller: Caller }
+}
+
+export type App = OpenAPIHono<AppEnv>
+export type AppContext = Context<AppEnv>

@@ -1,0 +1,74 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { bodyLimit } from 'hono/body-limit'
+import { requestId } from 'hono/request-id'
+import { secureHeaders } from 'hono/secure-headers'
+import { AtollError } from '#api/atoll-error.ts'
+import { buildOpenApiDocument } from '#api/openapi.ts'
+import { join, uplink } from '#api/routes/agents.ts'
+import { setup } from '#api/routes/plane.ts'
+import { MAX_CONFIGURATION_BODY_BYTES } from '#api/schemas/configuration.ts'
+import packageJson from '../package.json' with { type: 'json' }
+import type { App, AppEnv } from './app-env.ts'
+import { authenticate } from './middleware/authenticate.ts'
+import { idempotency } from './middleware/idempotency.ts'
+import { answerError, toRequestProblems } from './problems.ts'
+import { addAgentRoutes } from './routes/agents.ts'
+import { addAuditRoutes } from './routes/audit.ts'
+import { addClusterRoutes } from './routes/clusters.ts'
+import { addConfigurationRoutes } from './routes/configuration.ts'
+import { addMachineTokenRoutes } from './routes/machine-tokens.ts'
+import { addMeshRoutes } from './routes/meshes.ts'
+import { addPlaneRoutes } from './routes/plane.ts'
+import { addProxyRoutes } from './routes/proxies.ts'
+import { addRevisionRoutes } from './routes/revisions.ts'
+import { addServiceRoutes } from './routes/services.ts'
+import { addTokenRoutes } from './routes/tokens.ts'
+import { addTrustRoutes } from './routes/trust.ts'
+
+const uplinkPrefix = uplink.path.slice(0, uplink.path.indexOf('{'))
+
+/** The routes that authenticate by what is in them, or in the messages that follow. All others need a token. */
+const isOpen = (path: string): boolean => path === join.path || path === setup.path || path.startsWith(uplinkPrefix)
+
+/** The HTTP API: what every request goes through, and then its route. No CORS headers: other sites' pages get no answer. */
+export const createApp = (): App => {
+  const app = new OpenAPIHono<AppEnv>({
+    defaultHook: (result) => {
+      if (result.success) return
+      const problems = toRequestProblems(result.target, result.error)
+      throw new AtollError('invalid_request', 'the request is not what the contract says', { problems })
+    },
+  })
+  app.onError(answerError)
+  app.notFound((c) => answerError(new AtollError('not_found', 'there is no such route'), c))
+  app.use(requestId())
+  app.use(secureHeaders())
+  app.use(
+    bodyLimit({
+      maxSize: MAX_CONFIGURATION_BODY_BYTES,
+      onError: () => {
+        throw new AtollError('too_large', `a request's body may be ${MAX_CONFIGURATION_BODY_BYTES} bytes long`)
+      },
+    }),
+  )
+  app.use('/v1/*', authenticate(isOpen))
+  app.use('/v1/*', idempotency)
+  app.get('/openapi.json', (c) => c.json(buildOpenApiDocument(packageJson.version)))
+  for (const addRoutes of [
+    addPlaneRoutes,
+    addTokenRoutes,
+    addMeshRoutes,
+    addClusterRoutes,
+    addMachineTokenRoutes,
+    addConfigurationRoutes,
+    addRevisionRoutes,
+    addServiceRoutes,
+    addProxyRoutes,
+    addTrustRoutes,
+    addAuditRoutes,
+    addAgentRoutes,
+  ]) {
+    addRoutes(app)
+  }
+  return app
+}

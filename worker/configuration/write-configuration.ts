@@ -1,0 +1,105 @@
+import { AtollError } from '#api/atoll-error.ts'
+import type { ApplyResult } from '#api/schemas/configuration.ts'
+import { analyze } from '#mesh/analysis/analyze.ts'
+import type { KnownMesh } from '#mesh/analysis/known-mesh.ts'
+import { toObjectKey } from '#mesh/config-object.ts'
+import { toServiceKey } from '#mesh/names.ts'
+import type { Problem } from '#mesh/problem.ts'
+import type { Initiator } from '../mesh/audit.ts'
+import type { CommitRequest, ObjectWrite } from '../mesh/configuration.ts'
+import type { MeshStore } from '../mesh/mesh-store.ts'
+import type { OpenMesh } from '../open-mesh.ts'
+import { found, unwrap } from '../problems.ts'
+import { readBaseConfiguration } from './base-configuration.ts'
+import type { BaseConfiguration } from './base-configuration.ts'
+
+/** How often a write without If-Match is checked anew against a configuration that moved on meanwhile. */
+const MAX_ATTEMPTS = 5
+
+export interface ConfigurationWrite {
+  readonly operation: CommitRequest['operation']
+  readonly rollbackTo?: number
+  /** The revision of If-Match; undefined = whatever is newest. */
+  readonly ifMatch: number | undefined
+  readonly dryRun: boolean
+  /** What to write, given the configuration that it will be written to. */
+  readonly plan: (base: BaseConfiguration) => Promise<Pick<CommitRequest, 'upserts' | 'deletes'>>
+}
+
+/**
+ * Checks a write against all of the mesh's configuration and commits it as one revision. Of two writes at the same time each gets its own
+ * revision: the later one is checked again.
+ *
+ * @throws AtollError `invalid_configuration` with what is wrong; `revision_mismatch` when If-Match asks for another revision;
+ *   `conflict` when others were faster too often.
+ */
+export const writeConfiguration = async (mesh: OpenMesh, write: ConfigurationWrite, by: Initiator): Promise<ApplyResult> => {
+  const { ifMatch, operation, dryRun } = write
+  for (let attempt = 1; ; attempt += 1) {
+    const base = await readBaseConfiguration(mesh.id, mesh.store)
+    if (ifMatch !== undefined && ifMatch !== base.revision) {
+      throw new AtollError('revision_mismatch', `the newest revision is ${base.revision}, not ${ifMatch}`)
+    }
+    const { upserts, deletes } = await write.plan(base)
+    const problems = await findProblems(mesh, base, upserts, deletes)
+    if (problems.some(({ severity }) => severity === 'error')) {
+      throw new AtollError('invalid_configuration', 'the configuration has errors; nothing was applied', { problems })
+    }
+    const rollbackTo = write.rollbackTo ?? null
+    const commit = { baseRevision: base.revision, operation, rollbackTo, upserts, deletes, dryRun }
+    const committed = await mesh.store.commit(commit, by)
+    if (committed.ok || committed.error.code !== 'revision_mismatch' || ifMatch !== undefined) {
+      const { revision, changes } = unwrap(committed)
+      return { revision, changes: [...changes], problems }
+    }
+    if (attempt === MAX_ATTEMPTS) throw new AtollError('conflict', 'others write to this mesh all the time; try again')
+  }
+}
+
+/** What is wrong with the written objects, and what the write breaks in others. Old mistakes of others don't count. */
+const findProblems = async (
+  { store }: OpenMesh,
+  base: BaseConfiguration,
+  upserts: readonly ObjectWrite[],
+  deletes: readonly string[],
+): Promise<Problem[]> => {
+  const known = await readKnownMesh(store, upserts)
+  const objects = new Map(base.objects)
+  for (const { key, object } of upserts) objects.set(key, object)
+  for (const key of deletes) objects.delete(key)
+  const written = new Set(upserts.map(({ key }) => key))
+  const isOfWritten = ({ object }: Problem) =>
+    object === undefined || written.has(toObjectKey(object.kind, object.namespace, object.name))
+
+  const after = analyze([...objects.values()], known).filter(
+    (problem) => isOfWritten(problem) || problem.severity === 'error',
+  )
+  if (after.every(isOfWritten)) return after
+  const before = new Set(analyze([...base.objects.values()], known).map((problem) => JSON.stringify(problem)))
+  return after.filter((problem) => isOfWritten(problem) || !before.has(JSON.stringify(problem)))
+}
+
+/** What the analysis has to know of the catalog: a first run over the written objects tells which hosts they name. */
+const readKnownMesh = async (store: MeshStore, upserts: readonly ObjectWrite[]): Promise<KnownMesh> => {
+  const facts = found(await store.facts(), 'such mesh')
+  const { domainSuffix } = facts.settings
+  const asked = new Map<string, { hostname: string; namespace: string }>()
+  analyze(
+    upserts.map(({ object }) => object),
+    {
+      domainSuffix,
+      hasHost: (hostname, namespace) => {
+        asked.set(toServiceKey(namespace, hostname), { hostname, namespace })
+        return true
+      },
+    },
+  )
+  const offered = new Set(asked.size === 0 ? [] : await store.findOffered([...asked.values()]))
+  return {
+    domainSuffix,
+    hasHost: (hostname, namespace) => {
+      const key = toServiceKey(namespace, hostname)
+      return offered.has(key) || !asked.has(key)
+    },
+  }
+}

@@ -1,0 +1,83 @@
+import { and, count, eq, gt } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/d1'
+import type { Mesh } from '#api/schemas/meshes.ts'
+import type { MeshSettings } from '#mesh/settings.ts'
+import { meshes } from './schema.ts'
+
+/** Of one org. */
+export const MAX_MESHES = 100
+
+type MeshRow = typeof meshes.$inferSelect
+
+const toMesh = ({ id, name, settings, revision, clusters, createdAt }: MeshRow): Mesh => ({
+  id,
+  name: name as Mesh['name'],
+  settings: JSON.parse(settings) as MeshSettings,
+  revision,
+  clusters,
+  createdAt: new Date(createdAt).toISOString(),
+})
+
+/** The directory's copy of an org's meshes, by name, those after `after`. `only`: of this name. */
+export const listMeshes = async (
+  db: D1Database,
+  orgId: string,
+  only: string | undefined,
+  after: string,
+  limit: number,
+): Promise<Mesh[]> => {
+  const isNamed = only === undefined ? undefined : eq(meshes.name, only)
+  const rows = await drizzle(db)
+    .select()
+    .from(meshes)
+    .where(and(eq(meshes.orgId, orgId), gt(meshes.name, after), isNamed))
+    .orderBy(meshes.name)
+    .limit(limit)
+  return rows.map(toMesh)
+}
+
+export const findMesh = async (db: D1Database, orgId: string, name: string): Promise<Mesh | undefined> => {
+  const [row] = await drizzle(db)
+    .select()
+    .from(meshes)
+    .where(and(eq(meshes.orgId, orgId), eq(meshes.name, name)))
+  return row && toMesh(row)
+}
+
+/** Whether there is such a mesh in any org: for agents, whose proof is in the mesh itself. */
+export const isMeshId = async (db: D1Database, id: string): Promise<boolean> => {
+  const rows = await drizzle(db).select({ id: meshes.id }).from(meshes).where(eq(meshes.id, id))
+  return rows.length > 0
+}
+
+export const countMeshes = async (db: D1Database, orgId: string): Promise<number> => {
+  const [row] = await drizzle(db).select({ meshes: count() }).from(meshes).where(eq(meshes.orgId, orgId))
+  return row?.meshes ?? 0
+}
+
+/** Enters a mesh under its name, unless the name is taken. Answers the mesh that has the name now. */
+export const enterMesh = async (
+  db: D1Database,
+  orgId: string,
+  mesh: { readonly id: string; readonly settings: MeshSettings; readonly createdAtMs: number },
+): Promise<Mesh | undefined> => {
+  await drizzle(db)
+    .insert(meshes)
+    .values({
+      id: mesh.id,
+      orgId,
+      name: mesh.settings.meshName,
+      settings: JSON.stringify(mesh.settings),
+      revision: 0,
+      clusters: 0,
+      createdAt: mesh.createdAtMs,
+    })
+    .onConflictDoNothing()
+  return findMesh(db, orgId, mesh.settings.meshName)
+}
+
+export const removeMesh = async (db: D1Database, orgId: string, id: string): Promise<void> => {
+  await drizzle(db)
+    .delete(meshes)
+    .where(and(eq(meshes.orgId, orgId), eq(meshes.id, id)))
+}

@@ -1,0 +1,108 @@
+import type { RouteHandler } from '@hono/zod-openapi'
+import { AtollError } from '#api/atoll-error.ts'
+import {
+  applyConfiguration,
+  deleteConfigurationObject,
+  getConfigurationObject,
+  listConfiguration,
+} from '#api/routes/configuration.ts'
+import { MAX_CONFIGURATION_BODY_BYTES, MAX_OBJECTS_PER_APPLY } from '#api/schemas/configuration.ts'
+import type { StoredObject } from '#api/schemas/configuration.ts'
+import type { ConfigObject } from '#mesh/config-object.ts'
+import { toObjectKey } from '#mesh/config-object.ts'
+import { findKindByName } from '#mesh/kinds/kind-table.ts'
+import { parseDocuments } from '#mesh/parse-documents.ts'
+import type { App, AppEnv } from '../app-env.ts'
+import { parseIfMatch } from '../configuration/if-match.ts'
+import { writeConfiguration } from '../configuration/write-configuration.ts'
+import type { StoredDocument } from '../mesh/configuration.ts'
+import { openMesh, toInitiator } from '../open-mesh.ts'
+import { firstPlace, parseCursor, toPage } from '../page.ts'
+import { found } from '../problems.ts'
+
+const toStoredObject = ({ key, revision, updatedAtMs, document }: StoredDocument): StoredObject => ({
+  key,
+  revision,
+  updatedAt: new Date(updatedAtMs).toISOString(),
+  object: JSON.parse(document) as ConfigObject,
+})
+
+const toKey = ({ kind, metadata }: ConfigObject): string => toObjectKey(kind, metadata.namespace, metadata.name)
+
+const mediaTypes = ['application/yaml', 'application/json']
+
+const apply: RouteHandler<typeof applyConfiguration, AppEnv> = async (c) => {
+  const mesh = await openMesh(c, c.req.valid('param').mesh, 'write')
+  const mediaType = c.req.header('Content-Type')?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  if (!mediaTypes.includes(mediaType)) throw new AtollError('unsupported_media_type', `send ${mediaTypes.join(' or ')}`)
+  const { namespace, dryRun } = c.req.valid('query')
+  const parsed = parseDocuments(await c.req.text(), {
+    defaultNamespace: namespace,
+    maxCharacters: MAX_CONFIGURATION_BODY_BYTES,
+    maxObjects: MAX_OBJECTS_PER_APPLY,
+  })
+  if (!parsed.ok) {
+    throw new AtollError('invalid_configuration', 'the configuration has errors; nothing was applied', { problems: parsed.error })
+  }
+  const upserts = parsed.value.objects.map(({ object }) => ({ key: toKey(object), object }))
+  const result = await writeConfiguration(
+    mesh,
+    {
+      operation: 'apply',
+      ifMatch: parseIfMatch(c.req.valid('header')['If-Match']),
+      dryRun,
+      plan: () => Promise.resolve({ upserts, deletes: [] }),
+    },
+    toInitiator(c),
+  )
+  return c.json({ ...result, problems: [...parsed.value.warnings, ...result.problems] }, 200)
+}
+
+const listObjects: RouteHandler<typeof listConfiguration, AppEnv> = async (c) => {
+  const { store } = await openMesh(c, c.req.valid('param').mesh, 'read')
+  const { limit, cursor, kind, namespace } = c.req.valid('query')
+  const [after] = parseCursor(cursor, firstPlace)
+  const filter = { kind: kind === undefined ? undefined : toKindName(kind), namespace }
+  const objects = await store.listObjects(filter, after, limit + 1)
+  return c.json(
+    toPage(objects.map(toStoredObject), limit, (last) => [last.key]),
+    200,
+  )
+}
+
+const showObject: RouteHandler<typeof getConfigurationObject, AppEnv> = async (c) => {
+  const { mesh, kind, namespace, name } = c.req.valid('param')
+  const { store } = await openMesh(c, mesh, 'read')
+  const key = toObjectKey(toKindName(kind), namespace, name)
+  return c.json(toStoredObject(found(await store.findObject(key), `object ${key}`)), 200)
+}
+
+const deleteObject: RouteHandler<typeof deleteConfigurationObject, AppEnv> = async (c) => {
+  const { mesh: meshName, kind, namespace, name } = c.req.valid('param')
+  const mesh = await openMesh(c, meshName, 'write')
+  const key = toObjectKey(toKindName(kind), namespace, name)
+  const result = await writeConfiguration(
+    mesh,
+    {
+      operation: 'delete',
+      ifMatch: parseIfMatch(c.req.valid('header')['If-Match']),
+      dryRun: c.req.valid('query').dryRun,
+      plan: (base) => {
+        found(base.objects.get(key), `object ${key}`)
+        return Promise.resolve({ upserts: [], deletes: [key] })
+      },
+    },
+    toInitiator(c),
+  )
+  return c.json(result, 200)
+}
+
+/** A kind as keys have it, from what people type. */
+const toKindName = (name: string): string => findKindByName(name)?.kind ?? name
+
+export const addConfigurationRoutes = (app: App): void => {
+  app.openapi(applyConfiguration, apply)
+  app.openapi(listConfiguration, listObjects)
+  app.openapi(getConfigurationObject, showObject)
+  app.openapi(deleteConfigurationObject, deleteObject)
+}

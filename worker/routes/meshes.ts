@@ -1,0 +1,84 @@
+import type { RouteHandler } from '@hono/zod-openapi'
+import { AtollError } from '#api/atoll-error.ts'
+import { createMesh, deleteMesh, getMesh, listMeshes, updateMesh } from '#api/routes/meshes.ts'
+import type { Mesh } from '#api/schemas/meshes.ts'
+import { trustDomain } from '#mesh/names.ts'
+import { meshSettings } from '#mesh/settings.ts'
+import type { App, AppEnv } from '../app-env.ts'
+import * as directory from '../directory/meshes.ts'
+import { openMeshStore } from '../mesh/mesh-store.ts'
+import type { MeshFacts } from '../mesh/mesh-store.ts'
+import { openMesh, openOrg, toInitiator } from '../open-mesh.ts'
+import { firstPlace, parseCursor, toPage } from '../page.ts'
+import { found, unwrap } from '../problems.ts'
+import { randomBytes } from '../random-bytes.ts'
+import { newId } from '../secret-token.ts'
+
+const toMesh = (id: string, { settings, revision, clusters, createdAtMs }: MeshFacts): Mesh => ({
+  id,
+  name: settings.meshName,
+  settings,
+  revision,
+  clusters,
+  createdAt: new Date(createdAtMs).toISOString(),
+})
+
+const listOrgMeshes: RouteHandler<typeof listMeshes, AppEnv> = async (c) => {
+  const { limit, cursor } = c.req.valid('query')
+  const { orgId, token } = c.get('caller')
+  if (token.scopes.cluster !== undefined) throw new AtollError('forbidden', 'the token is confined to a cluster')
+  const [after] = parseCursor(cursor, firstPlace)
+  const meshes = await directory.listMeshes(c.env.DB, orgId, token.scopes.mesh, after, limit + 1)
+  return c.json(
+    toPage(meshes, limit, (last) => [last.name]),
+    200,
+  )
+}
+
+/** The name is entered in the directory first: who has it owns it. A creation that was cut off after that is taken up again. */
+const makeMesh: RouteHandler<typeof createMesh, AppEnv> = async (c) => {
+  const orgId = openOrg(c, 'write')
+  const { name, trustDomain: domain, ...changes } = c.req.valid('json')
+  if ((await directory.countMeshes(c.env.DB, orgId)) >= directory.MAX_MESHES) {
+    throw new AtollError('limit_reached', `an org may have ${directory.MAX_MESHES} meshes`)
+  }
+  const meshId = newId(randomBytes)
+  const settings = meshSettings.parse({
+    ...changes,
+    meshId,
+    meshName: name,
+    trustDomain: domain ?? trustDomain.parse(`${name}.atoll.internal`),
+  })
+  const entered = found(await directory.enterMesh(c.env.DB, orgId, { id: meshId, settings, createdAtMs: Date.now() }), 'mesh')
+  const store = openMeshStore(c.env, entered.id)
+  if (entered.id !== meshId && (await store.facts()) !== null) {
+    throw new AtollError('already_exists', `there is a mesh ${name} already`)
+  }
+  const facts = await store.create({ orgId, meshId: entered.id, settings: { ...settings, meshId: entered.id } }, toInitiator(c))
+  return c.json(toMesh(entered.id, facts), 201)
+}
+
+const showMesh: RouteHandler<typeof getMesh, AppEnv> = async (c) => {
+  const mesh = await openMesh(c, c.req.valid('param').mesh, 'read')
+  return c.json(toMesh(mesh.id, found(await mesh.store.facts(), `mesh ${mesh.name}`)), 200)
+}
+
+const changeMesh: RouteHandler<typeof updateMesh, AppEnv> = async (c) => {
+  const mesh = await openMesh(c, c.req.valid('param').mesh, 'write')
+  return c.json(toMesh(mesh.id, await mesh.store.updateSettings(c.req.valid('json'), toInitiator(c))), 200)
+}
+
+const removeMesh: RouteHandler<typeof deleteMesh, AppEnv> = async (c) => {
+  const mesh = await openMesh(c, c.req.valid('param').mesh, 'write')
+  unwrap(await mesh.store.destroy())
+  await directory.removeMesh(c.env.DB, mesh.orgId, mesh.id)
+  return c.body(null, 204)
+}
+
+export const addMeshRoutes = (app: App): void => {
+  app.openapi(listMeshes, listOrgMeshes)
+  app.openapi(createMesh, makeMesh)
+  app.openapi(getMesh, showMesh)
+  app.openapi(updateMesh, changeMesh)
+  app.openapi(deleteMesh, removeMesh)
+}

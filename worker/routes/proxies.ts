@@ -1,0 +1,110 @@
+import type { RouteHandler } from '@hono/zod-openapi'
+import { z } from 'zod'
+import { AtollError } from '#api/atoll-error.ts'
+import { getProxy, getProxyConfig, listProxies } from '#api/routes/proxies.ts'
+import type { ProxyPage } from '#api/schemas/proxies.ts'
+import type { ClusterName } from '#mesh/names.ts'
+import { proxyConfig, proxyStatus } from '#mesh/uplink.ts'
+import type { ProxyStatus } from '#mesh/uplink.ts'
+import type { App, AppEnv } from '../app-env.ts'
+import type { AgentAnswers, AgentQuery, MeshStore } from '../mesh/mesh-store.ts'
+import { openMesh } from '../open-mesh.ts'
+import { parseCursor, toCursor } from '../page.ts'
+import { found } from '../problems.ts'
+
+/** Clusters that are asked at the same time. */
+const ASKED_TOGETHER = 8
+
+interface ClusterProxies {
+  readonly cluster: ClusterName
+  readonly proxies: readonly ProxyStatus[]
+  readonly missing: AgentAnswers['missing']
+}
+
+/** What agents answer is checked like everything else from outside. Throws AtollError when it is not what it should be. */
+const parseAnswers = <Schema extends z.ZodType>(schema: Schema, { answers }: AgentAnswers): z.output<Schema>[] =>
+  answers.map((text) => {
+    const parsed = schema.safeParse(JSON.parse(text))
+    if (!parsed.success) throw new AtollError('agent_unavailable', 'the agent answered something that is not an answer')
+    return parsed.data
+  })
+
+const askProxies = async (store: MeshStore, cluster: ClusterName): Promise<ClusterProxies> => {
+  const answers = await store.askAgents(cluster, { kind: 'proxies' })
+  const proxies = parseAnswers(z.array(proxyStatus), answers).flat()
+  return { cluster, missing: answers.missing, proxies: proxies.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }
+}
+
+/** The names of the clusters from this one on, by name. */
+const listClusterNames = async (store: MeshStore, from: string): Promise<ClusterName[]> => {
+  const names: ClusterName[] = []
+  for (;;) {
+    const part = await store.listClusters(names.at(-1) ?? '', 500)
+    names.push(...part.map(({ name }) => name))
+    if (part.length < 500) return names.filter((name) => name >= from)
+  }
+}
+
+const listMeshProxies: RouteHandler<typeof listProxies, AppEnv> = async (c) => {
+  const { limit, cursor, cluster } = c.req.valid('query')
+  const { store } = await openMesh(c, c.req.valid('param').mesh, 'read', cluster)
+  const [fromCluster, afterProxy] = parseCursor(cursor, ['', ''])
+  const clusters = cluster === undefined ? await listClusterNames(store, fromCluster) : [cluster]
+
+  const page: ProxyPage = { items: [], nextCursor: null, unavailable: [] }
+  for (let start = 0; start < clusters.length; start += ASKED_TOGETHER) {
+    const asked = clusters.slice(start, start + ASKED_TOGETHER)
+    for (const { cluster: name, missing, proxies } of await Promise.all(asked.map((each) => askProxies(store, each)))) {
+      if (missing !== null) page.unavailable.push({ cluster: name, reason: missing })
+      for (const proxy of proxies) {
+        if (name === fromCluster && proxy.name <= afterProxy) continue
+        const last = page.items.at(-1)
+        if (last && page.items.length === limit) return c.json({ ...page, nextCursor: toCursor([last.cluster, last.name]) }, 200)
+        page.items.push(proxy)
+      }
+    }
+  }
+  return c.json(page, 200)
+}
+
+/** Asks about one proxy, which one of the replicas knows. */
+const askOne = async <Schema extends z.ZodType>(
+  store: MeshStore,
+  cluster: string,
+  query: AgentQuery,
+  schema: Schema,
+): Promise<z.output<Schema>[]> => {
+  found(await store.findCluster(cluster), `cluster ${cluster}`)
+  const answers = await store.askAgents(cluster, query)
+  const parsed = parseAnswers(schema, answers)
+  if (parsed.length === 0 && answers.missing !== null) {
+    throw new AtollError(answers.missing, `no agent of ${cluster} has answered`)
+  }
+  return parsed
+}
+
+const showProxy: RouteHandler<typeof getProxy, AppEnv> = async (c) => {
+  const { mesh, cluster, name } = c.req.valid('param')
+  const { store } = await openMesh(c, mesh, 'read', cluster)
+  const proxies = (await askOne(store, cluster, { kind: 'proxies' }, z.array(proxyStatus))).flat()
+  return c.json(
+    found(
+      proxies.find((proxy) => proxy.name === name),
+      `proxy ${name} in ${cluster}`,
+    ),
+    200,
+  )
+}
+
+const showProxyConfig: RouteHandler<typeof getProxyConfig, AppEnv> = async (c) => {
+  const { mesh, cluster, name } = c.req.valid('param')
+  const { store } = await openMesh(c, mesh, 'read', cluster)
+  const [config] = await askOne(store, cluster, { kind: 'proxy-config', proxy: name }, proxyConfig)
+  return c.json(found(config, `proxy ${name} in ${cluster}`), 200)
+}
+
+export const addProxyRoutes = (app: App): void => {
+  app.openapi(listProxies, listMeshProxies)
+  app.openapi(getProxy, showProxy)
+  app.openapi(getProxyConfig, showProxyConfig)
+}

@@ -1,0 +1,112 @@
+import type { RouteHandler } from '@hono/zod-openapi'
+import { AtollError } from '#api/atoll-error.ts'
+import {
+  diffRevision,
+  getRevision,
+  getRevisionDelivery,
+  listRevisions,
+  rollBackToRevision,
+} from '#api/routes/revisions.ts'
+import type { ObjectDiff } from '#api/schemas/revisions.ts'
+import type { ConfigObject } from '#mesh/config-object.ts'
+import type { App, AppEnv } from '../app-env.ts'
+import { parseIfMatch } from '../configuration/if-match.ts'
+import { writeConfiguration } from '../configuration/write-configuration.ts'
+import type { MeshStore } from '../mesh/mesh-store.ts'
+import type { DocumentDiff } from '../mesh/revisions.ts'
+import { openMesh, toInitiator } from '../open-mesh.ts'
+import { firstPlace, highestPlace, parseCursor, toPage } from '../page.ts'
+import { found, unwrap } from '../problems.ts'
+
+const parseObject = (document: string | null): ConfigObject | null =>
+  document === null ? null : (JSON.parse(document) as ConfigObject)
+
+const toObjectDiff = ({ key, before, after }: DocumentDiff): ObjectDiff => ({
+  key,
+  action: before === null ? 'created' : after === null ? 'deleted' : 'updated',
+  before: parseObject(before),
+  after: parseObject(after),
+})
+
+/** Diffs are read in parts, so that no answer of the store is too long. */
+const DIFF_PART = 500
+
+const readWholeDiff = async (store: MeshStore, from: number, to: number): Promise<DocumentDiff[]> => {
+  const diff: DocumentDiff[] = []
+  for (;;) {
+    const part = unwrap(await store.diffRevisions(from, to, diff.at(-1)?.key ?? '', DIFF_PART))
+    diff.push(...part)
+    if (part.length < DIFF_PART) return diff
+  }
+}
+
+const listMeshRevisions: RouteHandler<typeof listRevisions, AppEnv> = async (c) => {
+  const { store } = await openMesh(c, c.req.valid('param').mesh, 'read')
+  const { limit, cursor } = c.req.valid('query')
+  const [before] = parseCursor(cursor, highestPlace)
+  return c.json(
+    toPage(await store.listRevisions(before, limit + 1), limit, (last) => [last.revision]),
+    200,
+  )
+}
+
+const showRevision: RouteHandler<typeof getRevision, AppEnv> = async (c) => {
+  const { mesh, revision } = c.req.valid('param')
+  const { store } = await openMesh(c, mesh, 'read')
+  const shown = found(await store.findRevision(revision), `revision ${revision}`)
+  return c.json({ ...shown.revision, changes: shown.changes }, 200)
+}
+
+const compareRevisions: RouteHandler<typeof diffRevision, AppEnv> = async (c) => {
+  const { mesh, revision } = c.req.valid('param')
+  const { store } = await openMesh(c, mesh, 'read')
+  const { limit, cursor, against = Math.max(0, revision - 1) } = c.req.valid('query')
+  const [after] = parseCursor(cursor, firstPlace)
+  const diff = unwrap(await store.diffRevisions(against, revision, after, limit + 1))
+  return c.json(
+    toPage(diff.map(toObjectDiff), limit, (last) => [last.key]),
+    200,
+  )
+}
+
+const rollBack: RouteHandler<typeof rollBackToRevision, AppEnv> = async (c) => {
+  const { mesh: meshName, revision } = c.req.valid('param')
+  const mesh = await openMesh(c, meshName, 'write')
+  const result = await writeConfiguration(
+    mesh,
+    {
+      operation: 'rollback',
+      rollbackTo: revision,
+      ifMatch: parseIfMatch(c.req.valid('header')['If-Match']),
+      dryRun: c.req.valid('query').dryRun,
+      plan: async (base) => {
+        const diff = await readWholeDiff(mesh.store, base.revision, revision)
+        return {
+          upserts: diff.flatMap(({ key, after }) =>
+            after === null ? [] : [{ key, object: JSON.parse(after) as ConfigObject }],
+          ),
+          deletes: diff.filter(({ after }) => after === null).map(({ key }) => key),
+        }
+      },
+    },
+    toInitiator(c),
+  )
+  return c.json(result, 200)
+}
+
+const showDelivery: RouteHandler<typeof getRevisionDelivery, AppEnv> = async (c) => {
+  const { mesh, revision } = c.req.valid('param')
+  const { store } = await openMesh(c, mesh, 'read')
+  const { waitSeconds, after } = c.req.valid('query')
+  const facts = found(await store.facts(), `mesh ${mesh}`)
+  if (revision > facts.revision) throw new AtollError('not_found', `there is no revision ${revision} yet`)
+  return c.json(await store.waitForDelivery(revision, after ?? null, waitSeconds * 1000), 200)
+}
+
+export const addRevisionRoutes = (app: App): void => {
+  app.openapi(listRevisions, listMeshRevisions)
+  app.openapi(getRevision, showRevision)
+  app.openapi(diffRevision, compareRevisions)
+  app.openapi(rollBackToRevision, rollBack)
+  app.openapi(getRevisionDelivery, showDelivery)
+}

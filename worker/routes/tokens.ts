@@ -1,0 +1,58 @@
+import type { RouteHandler } from '@hono/zod-openapi'
+import { AtollError } from '#api/atoll-error.ts'
+import { createToken, listTokens, revokeToken } from '#api/routes/tokens.ts'
+import type { App, AppContext, AppEnv } from '../app-env.ts'
+import { writeOrgAudit } from '../directory/orgs.ts'
+import * as directory from '../directory/tokens.ts'
+import { openOrg } from '../open-mesh.ts'
+import { newestPlace, parseCursor, toPage } from '../page.ts'
+import { randomBytes } from '../random-bytes.ts'
+import { newToken } from '../secret-token.ts'
+
+const audit = (c: AppContext, orgId: string, action: string, target: string): Promise<void> =>
+  writeOrgAudit(c.env.DB, {
+    orgId,
+    at: Date.now(),
+    actor: c.get('caller').token.id,
+    action,
+    target,
+    requestId: c.get('requestId'),
+  })
+
+const listOrgTokens: RouteHandler<typeof listTokens, AppEnv> = async (c) => {
+  const { limit, cursor } = c.req.valid('query')
+  const [createdAt, id] = parseCursor(cursor, newestPlace)
+  const tokens = await directory.listTokens(c.env.DB, openOrg(c, 'read'), { createdAt, id }, limit + 1)
+  return c.json(
+    toPage(tokens, limit, (last) => [Date.parse(last.createdAt), last.id]),
+    200,
+  )
+}
+
+const makeToken: RouteHandler<typeof createToken, AppEnv> = async (c) => {
+  const orgId = openOrg(c, 'write')
+  const { name, role, scopes, expiresInSeconds } = c.req.valid('json')
+  if ((await directory.countTokens(c.env.DB, orgId)) >= directory.MAX_TOKENS) {
+    throw new AtollError('limit_reached', `an org may have ${directory.MAX_TOKENS} tokens: revoke some`)
+  }
+  const { id, text, secretHash } = await newToken('token', randomBytes)
+  const createdAtMs = Date.now()
+  const expiresAtMs = createdAtMs + expiresInSeconds * 1000
+  const token = await directory.insertToken(c.env.DB, orgId, { id, secretHash, name, role, scopes, createdAtMs, expiresAtMs })
+  await audit(c, orgId, 'token.create', id)
+  return c.json({ ...token, secret: text }, 201)
+}
+
+const endToken: RouteHandler<typeof revokeToken, AppEnv> = async (c) => {
+  const orgId = openOrg(c, 'write')
+  const { id } = c.req.valid('param')
+  if (!(await directory.deleteToken(c.env.DB, orgId, id))) throw new AtollError('not_found', `there is no token ${id}`)
+  await audit(c, orgId, 'token.revoke', id)
+  return c.body(null, 204)
+}
+
+export const addTokenRoutes = (app: App): void => {
+  app.openapi(listTokens, listOrgTokens)
+  app.openapi(createToken, makeToken)
+  app.openapi(revokeToken, endToken)
+}
