@@ -111,7 +111,7 @@ const readDocument = (
     // A ReferenceError: an alias without its anchor was reported above, so there are too many repetitions.
     return err([
       syntaxProblem(
-        error instanceof Error ? error.message : 'has aliases that can’t be resolved',
+        error instanceof Error ? error.message : "has aliases that can't be resolved",
         { document: number },
         'too_large',
       ),

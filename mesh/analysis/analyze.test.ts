@@ -1,0 +1,161 @@
+import { describe, expect, it } from 'vitest'
+import { analyze } from '#mesh/analysis/analyze.ts'
+import { parseDocuments } from '#mesh/parse-documents.ts'
+
+const known = {
+  domainSuffix: 'cluster.local',
+  hasHost: (host: string, namespace: string) => host === 'known.shop.svc.cluster.local' && namespace === 'shop',
+}
+
+/** Problems as "severity code kind namespace/name path". */
+const analyzeYaml = (...documents: string[]) => {
+  const parsed = parseDocuments(documents.join('\n---\n'), {
+    defaultNamespace: 'shop',
+    maxCharacters: 100_000,
+    maxObjects: 100,
+  })
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.error))
+  return analyze(
+    parsed.value.objects.map(({ object }) => object),
+    known,
+  )
+}
+const summary = (...documents: string[]) =>
+  analyzeYaml(...documents).map(
+    ({ severity, code, object, path }) =>
+      `${severity} ${code} ${object?.kind} ${object?.namespace}/${object?.name} ${path}`,
+  )
+
+const object = (kind: string, name: string, spec: string, namespace = 'shop') =>
+  `{apiVersion: ${kind === 'Service' ? 'v1' : 'networking.istio.io/v1'}, kind: ${kind}, metadata: {name: ${name}, namespace: ${namespace}}, spec: ${spec}}`
+const service = (name: string, namespace?: string) =>
+  object('Service', name, '{ports: [{port: 80}], selector: {app: a}}', namespace)
+const virtualService = (name: string, host: string, destination: string, namespace?: string) =>
+  object('VirtualService', name, `{hosts: [${host}], http: [{route: [{destination: ${destination}}]}]}`, namespace)
+const destinationRule = (name: string, host: string, subsets: string[], namespace?: string) =>
+  object(
+    'DestinationRule',
+    name,
+    `{host: "${host}", subsets: [${subsets.map((subset) => `{name: ${subset}}`).join(', ')}]}`,
+    namespace,
+  )
+const serviceEntry = (name: string, host: string, exportTo = '*', namespace?: string) =>
+  object(
+    'ServiceEntry',
+    name,
+    `{hosts: ["${host}"], ports: [{number: 80, name: http, protocol: HTTP}], exportTo: ["${exportTo}"]}`,
+    namespace,
+  )
+
+it('finds nothing wrong with a mesh that is right', () => {
+  expect(
+    summary(
+      service('reviews'),
+      virtualService('reviews', 'reviews', '{host: reviews.shop.svc.cluster.local, subset: v1}'),
+      destinationRule('reviews', 'reviews', ['v1', 'v2']),
+      destinationRule('reviews', 'reviews.shop.svc.cluster.local', ['v1'], 'client'),
+      serviceEntry('outside', '*.example.org'),
+      virtualService('outside', 'a.example.org', '{host: b.example.org}', 'client'),
+    ),
+  ).toEqual([])
+})
+
+describe('dangling references', () => {
+  it('warns of hosts that nothing offers, which may still come', () => {
+    expect(
+      summary(
+        object(
+          'VirtualService',
+          'a',
+          '{hosts: [a], http: [{route: [{destination: {host: known}}, {destination: {host: unknown}, weight: 1}]}], tcp: [{route: [{destination: {host: gone.org}}]}]}',
+        ),
+      ),
+    ).toEqual([
+      'warning dangling_reference VirtualService shop/a spec.http[0].route[1].destination.host',
+      'warning dangling_reference VirtualService shop/a spec.tcp[0].route[0].destination.host',
+    ])
+  })
+  it('asks for a host from the namespace of the object that names it', () => {
+    expect(summary(virtualService('a', 'a', '{host: known.shop.svc.cluster.local}', 'other'))).toHaveLength(1)
+  })
+  it('refuses subsets that no DestinationRule of the host has', () => {
+    const [problem] = analyzeYaml(
+      virtualService('a', 'known', '{host: known, subset: v3}'),
+      destinationRule('known', 'known', ['v1']),
+      destinationRule('other', 'other', ['v3']),
+    )
+    expect(problem).toEqual({
+      code: 'dangling_reference',
+      severity: 'error',
+      object: { kind: 'VirtualService', namespace: 'shop', name: 'a' },
+      path: 'spec.http[0].route[0].destination.subset',
+      message: 'no DestinationRule for known.shop.svc.cluster.local has a subset "v3"',
+    })
+  })
+  it('finds subsets in rules for wildcards', () => {
+    expect(
+      summary(
+        virtualService('a', 'known', '{host: known, subset: v3}'),
+        destinationRule('all', '*.shop.svc.cluster.local', ['v3']),
+      ),
+    ).toEqual([])
+  })
+})
+
+describe('conflicts', () => {
+  it('warns both VirtualServices of one host, however they write it', () => {
+    const objects = [
+      virtualService('a', 'known', '{host: known}'),
+      virtualService('b', 'known.shop.svc.cluster.local', '{host: known}'),
+    ]
+    expect(summary(...objects)).toEqual([
+      'warning conflict VirtualService shop/a spec.hosts[0]',
+      'warning conflict VirtualService shop/b spec.hosts[0]',
+    ])
+    expect(analyzeYaml(...objects)[0]?.message).toBe(
+      'VirtualService shop/b is for known.shop.svc.cluster.local too: the oldest holds',
+    )
+  })
+  it('lets VirtualServices be that no client sees both of', () => {
+    const privately = (name: string, namespace: string) =>
+      object('VirtualService', name, '{hosts: [a.org], exportTo: [.], http: [{redirect: {uri: /}}]}', namespace)
+    expect(summary(privately('a', 'one'), privately('a', 'two'))).toEqual([])
+    expect(
+      summary(
+        privately('a', 'one'),
+        object('VirtualService', 'b', '{hosts: [a.org], exportTo: [one], http: [{redirect: {uri: /}}]}', 'two'),
+      ),
+    ).toHaveLength(2)
+  })
+  it('warns DestinationRules of one host in one namespace, and of subsets that both have', () => {
+    expect(summary(destinationRule('a', 'known', ['v1', 'v2']), destinationRule('b', 'known', ['v2']))).toEqual([
+      'warning conflict DestinationRule shop/a spec.host',
+      'warning conflict DestinationRule shop/b spec.host',
+      'warning conflict DestinationRule shop/a spec.subsets[1].name',
+      'warning conflict DestinationRule shop/b spec.subsets[0].name',
+    ])
+  })
+  it('warns a Service and a ServiceEntry of one host, and ServiceEntries that clients see both of', () => {
+    expect(summary(service('known'), serviceEntry('known', 'known.shop.svc.cluster.local'))).toEqual([
+      'warning conflict Service shop/known metadata.name',
+      'warning conflict ServiceEntry shop/known spec.hosts[0]',
+    ])
+    expect(summary(serviceEntry('a', 'a.org', '.', 'one'), serviceEntry('a', 'a.org', '.', 'two'))).toEqual([])
+    expect(summary(serviceEntry('a', 'a.org', '*', 'one'), serviceEntry('a', 'A.org', '.', 'two'))).toHaveLength(2)
+  })
+  it('warns Sidecars that are both for a whole namespace', () => {
+    const sidecar = (name: string, spec: string, namespace?: string) =>
+      object('Sidecar', name, `{egress: [{hosts: ["./*"]}], ${spec}}`, namespace)
+    expect(
+      summary(
+        sidecar('a', ''),
+        sidecar('b', 'workloadSelector: {}'),
+        sidecar('c', 'workloadSelector: {labels: {a: b}}'),
+        sidecar('d', '', 'other'),
+      ),
+    ).toEqual([
+      'warning conflict Sidecar shop/a spec.workloadSelector',
+      'warning conflict Sidecar shop/b spec.workloadSelector',
+    ])
+  })
+})
