@@ -16,7 +16,14 @@ export default defineConfig({
         plugins: [
           cloudflareTest(async () => ({
             wrangler: { configPath: './wrangler.toml' },
-            miniflare: { bindings: { TEST_MIGRATIONS: await readD1Migrations('migrations') } },
+            miniflare: {
+              bindings: {
+                TEST_MIGRATIONS: await readD1Migrations('migrations'),
+                // Secrets of these tests only: test/worker/support/test-plane.ts has the set-up token.
+                ATOLL_KEK: 'dGVzdHMgaGF2ZSBubyBzZWNyZXRzIHRvIGtlZXAgISE=',
+                ATOLL_SETUP_TOKEN_HASH: '6ac10b0eea66145ba477273bbcd97438f2dc0f2bfb95ff81c627ad49bd489f91',
+              },
+            },
           })),
         ],
         test: {
@@ -31,6 +38,14 @@ export default defineConfig({
           include: ['test/agent/**/*.test.ts'],
           testTimeout: 30_000,
           hookTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'cli',
+          include: ['test/cli/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
         },
       },
       {

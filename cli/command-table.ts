@@ -42,6 +42,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/machine.ts')).defineMachine,
   },
   {
+    name: 'bootstrap',
+    description: "Write the files that a machine's Envoy starts with.",
+    load: async () => (await import('./commands/bootstrap.ts')).defineBootstrap,
+  },
+  {
     name: 'apply',
     description: 'Apply configuration: all objects of all files as one revision, or none.',
     load: async () => (await import('./commands/apply.ts')).defineApply,

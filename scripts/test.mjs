@@ -29,6 +29,7 @@ const groups = [
   { name: 'pure' },
   { name: 'worker' },
   { name: 'agent' },
+  { name: 'cli' },
   { name: 'envoy', unavailable: () => (findEnvoy() === undefined ? `there is no Envoy. ${envoyRemedy}` : undefined) },
 ]
 const groupTimeoutMs = 15 * 60_000

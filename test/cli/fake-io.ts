@@ -1,0 +1,92 @@
+import type { HttpFetch } from '#api/client.ts'
+import type { CliIo } from '#cli/cli-io.ts'
+import { runCli } from '#cli/run-cli.ts'
+
+export interface FakeAnswer {
+  readonly status: number
+  readonly body?: unknown
+}
+type Answer = FakeAnswer | ((url: URL, body: string | undefined) => FakeAnswer)
+
+export interface FakeWorld {
+  readonly env?: Readonly<Record<string, string>>
+  readonly stdin?: string
+  /** A person at a terminal, who answers questions with these. */
+  readonly terminal?: readonly string[]
+  /** "GET /v1/whoami" → what the plane answers, always or (a list) one after the other, the last one for ever. */
+  readonly answers?: Readonly<Record<string, Answer | readonly Answer[]>>
+}
+
+export interface FakeCall {
+  readonly method: string
+  readonly path: string
+  readonly query: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | undefined
+}
+
+export interface FakeRun {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+  readonly calls: readonly FakeCall[]
+}
+
+export const planeUrl = 'https://plane.test'
+
+/** Runs one command line in a world of strings: time passes only when the command sleeps or waits. */
+export const runFake = async (args: readonly string[], world: FakeWorld = {}): Promise<FakeRun> => {
+  const calls: FakeCall[] = []
+  const turns = new Map<string, number>()
+  const typed = [...(world.terminal ?? [])]
+  const out = { stdout: '', stderr: '' }
+  let now = Date.parse('2026-11-21T12:00:00Z')
+  let ids = 0
+  const fetch: HttpFetch = (url, { method, headers, body }) => {
+    const parsed = new URL(url)
+    const query = Object.fromEntries(parsed.searchParams)
+    calls.push({ method, path: parsed.pathname, query, headers, body })
+    now += Number(query['waitSeconds'] ?? 0) * 1000
+    const key = `${method} ${parsed.pathname}`
+    const given = world.answers?.[key]
+    const turn = turns.get(key) ?? 0
+    turns.set(key, turn + 1)
+    const answer = Array.isArray(given) ? given[Math.min(turn, given.length - 1)] : (given as Answer | undefined)
+    if (answer === undefined) return Promise.reject(new Error(`nobody answers ${key}`))
+    const { status, body: answered } = typeof answer === 'function' ? answer(parsed, body) : answer
+    return Promise.resolve({
+      status,
+      headers: { get: () => null },
+      text: () => Promise.resolve(answered === undefined ? '' : JSON.stringify(answered)),
+    })
+  }
+  const isTTY = world.terminal !== undefined
+  const output = (name: 'stdout' | 'stderr') => ({ write: (text: string) => (out[name] += text), isTTY })
+  const io: CliIo = {
+    env: {
+      XDG_CONFIG_HOME: '/nonexistent',
+      ATOLL_URL: planeUrl,
+      ATOLL_TOKEN: 'atoll_token_1_x',
+      ATOLL_MESH: 'shop',
+      ...world.env,
+    },
+    stdout: output('stdout'),
+    stderr: output('stderr'),
+    stdinIsTTY: isTTY,
+    readStdin: () => Promise.resolve(world.stdin ?? ''),
+    prompt: (question) => {
+      out.stderr += question
+      return Promise.resolve(typed.shift() ?? '')
+    },
+    fetch,
+    now: () => now,
+    sleep: (milliseconds) => {
+      now += milliseconds
+      return Promise.resolve()
+    },
+    random: () => 0,
+    newId: () => `id-${ids++}`,
+  }
+  const code = await runCli(args, io)
+  return { code, ...out, calls }
+}
