@@ -92,6 +92,13 @@ describe('dangling references', () => {
       message: 'no DestinationRule for known.shop.svc.cluster.local has a subset "v3"',
     })
   })
+  it('only warns of a subset while nothing is known of its host', () => {
+    const route = virtualService('a', 'a', '{host: unknown, subset: v1}')
+    const severities = (...documents: string[]) =>
+      analyzeYaml(...documents).map(({ severity, path }) => `${severity} ${path.split('.').at(-1)}`)
+    expect(severities(route)).toEqual(['warning host', 'warning subset'])
+    expect(severities(route, destinationRule('unknown', 'unknown', ['v2']))).toEqual(['warning host', 'error subset'])
+  })
   it('finds subsets in rules for wildcards', () => {
     expect(
       summary(

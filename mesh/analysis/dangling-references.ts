@@ -61,7 +61,7 @@ const definedSubsets = ({ destinationRules }: AnalyzedObjects, domainSuffix: str
 
 /**
  * Destinations that lead nowhere. A host may still come with a cluster: a warning. A subset comes from a DestinationRule only:
- * requests for one that no rule defines fail, so it is an error.
+ * requests for one that no rule defines fail, so it is an error, unless nothing at all is known of its host yet.
  */
 export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMesh): readonly Problem[] => {
   const hosts = definedHosts(objects, known.domainSuffix)
@@ -69,29 +69,20 @@ export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMes
 
   const problemsOf = (object: Configured<VirtualServiceSpec>, { destination, path }: Reference): readonly Problem[] => {
     const host = resolveHost(destination.host, object.metadata.namespace, known.domainSuffix)
-    const isKnown = hosts.find(host).length > 0 || known.hasHost(host, object.metadata.namespace)
     const { subset } = destination
-    const hasSubset = subset === undefined || subsets.find(host).some((names) => names.includes(subset))
+    const rules = subsets.find(host)
+    const isKnown = hosts.find(host).length > 0 || known.hasHost(host, object.metadata.namespace)
+    const hasSubset = subset === undefined || rules.some((names) => names.includes(subset))
+    const dangling = (severity: Problem['severity'], field: string, message: string): Problem =>
+      problemOf(object, 'dangling_reference', severity, [...path, field], message)
     return [
-      ...(isKnown
-        ? []
-        : [
-            problemOf(
-              object,
-              'dangling_reference',
-              'warning',
-              [...path, 'host'],
-              `no cluster offers ${host} now, and no ServiceEntry names it`,
-            ),
-          ]),
+      ...(isKnown ? [] : [dangling('warning', 'host', `no cluster offers ${host} now, and no ServiceEntry names it`)]),
       ...(hasSubset
         ? []
         : [
-            problemOf(
-              object,
-              'dangling_reference',
-              'error',
-              [...path, 'subset'],
+            dangling(
+              isKnown || rules.length > 0 ? 'error' : 'warning',
+              'subset',
               `no DestinationRule for ${host} has a subset "${subset}"`,
             ),
           ]),
