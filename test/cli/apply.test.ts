@@ -1,0 +1,186 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { toProblemDetails } from '#api/problem-details.ts'
+import type { ApplyResult } from '#api/schemas/configuration.ts'
+import type { ClusterDelivery } from '#api/schemas/revisions.ts'
+import { runFake } from './fake-io.ts'
+import type { FakeAnswer } from './fake-io.ts'
+
+let folder: string
+let file: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'atoll-apply-'))
+  file = join(folder, 'reviews.yaml')
+  writeFileSync(file, 'kind: VirtualService\n')
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const applied: ApplyResult = {
+  revision: 7,
+  changes: [
+    { key: 'VirtualService/default/reviews', action: 'created' },
+    { key: 'DestinationRule/default/reviews', action: 'unchanged' },
+  ],
+  problems: [],
+}
+const configuration = 'POST /v1/meshes/shop/configuration'
+const deliveryOf7 = 'GET /v1/meshes/shop/revisions/7/delivery'
+const ok = (body: unknown): FakeAnswer => ({ status: 200, body })
+
+type Cluster = Pick<ClusterDelivery, 'proxies' | 'live'> & Partial<ClusterDelivery>
+let version = 0
+const delivery = (...clusters: Cluster[]): FakeAnswer =>
+  ok({
+    revision: 7,
+    clusters: clusters.map((cluster, index) => ({
+      cluster: ['east', 'west'][index],
+      connected: true,
+      laggards: [],
+      nacks: [],
+      ...cluster,
+    })),
+    complete: clusters.every(
+      ({ proxies, live, connected, heldBecause }) =>
+        live >= proxies && connected !== false && heldBecause === undefined,
+    ),
+    version: String(version++),
+  })
+const nack = {
+  proxy: 'sidecar/default/frontend',
+  typeUrl: 'type.googleapis.com/envoy.config.listener.v3.Listener',
+  resources: ['inbound'],
+  revision: 7,
+}
+
+const apply = (answers: Record<string, FakeAnswer | FakeAnswer[]>, ...more: string[]) =>
+  runFake(['apply', '-f', file, ...more], { answers: { [configuration]: ok(applied), ...answers } })
+
+describe('atoll apply', () => {
+  it('tells what became of each object', async () => {
+    const { code, stdout, calls } = await apply({})
+    expect(code).toBe(0)
+    expect(stdout).toBe(
+      'VirtualService default/reviews created\nDestinationRule default/reviews unchanged\nRevision 7: 1 created\n',
+    )
+    expect(calls).toMatchObject([{ body: 'kind: VirtualService\n', headers: { 'content-type': 'application/yaml' } }])
+  })
+
+  it('passes on what it is told', async () => {
+    const { calls, stdout } = await apply({}, '--dry-run', '--namespace', 'shop', '--if-revision', '6', '--wait')
+    expect(calls).toMatchObject([{ query: { dryRun: 'true', namespace: 'shop' }, headers: { 'if-match': '"6"' } }])
+    expect(stdout).toContain('Dry run on revision 7: 1 created')
+  })
+
+  it('says which file and line the plane finds wrong', async () => {
+    const problems = [
+      {
+        code: 'unknown_field' as const,
+        severity: 'error' as const,
+        path: 'spec.foo',
+        message: 'is not a field',
+        line: 1,
+      },
+    ]
+    const refusal = toProblemDetails('invalid_configuration', { requestId: 'r', detail: '1 error', problems })
+    const { code, stderr } = await apply({ [configuration]: { status: 422, body: refusal } })
+    expect(code).toBe(7)
+    expect(stderr).toBe(`error: 1 error\n  error (unknown_field) ${file}:1 spec.foo: is not a field\n`)
+  })
+
+  it('shows warnings beside the result', async () => {
+    const warning = {
+      code: 'dangling_reference',
+      severity: 'warning',
+      path: 'spec.hosts[0]',
+      message: 'nobody offers it',
+    }
+    const { code, stdout, stderr } = await apply(
+      { [configuration]: ok({ ...applied, problems: [warning] }) },
+      '-o',
+      'name',
+    )
+    expect({ code, stdout, stderr }).toEqual({
+      code: 0,
+      stdout: 'VirtualService/default/reviews\n',
+      stderr: 'warning (dangling_reference) spec.hosts[0]: nobody offers it\n',
+    })
+  })
+})
+
+describe('atoll apply --wait', () => {
+  it('follows the revision until it is live', async () => {
+    const steps = [
+      delivery({ proxies: 10, live: 3 }, { proxies: 4, live: 0 }),
+      delivery({ proxies: 10, live: 10 }, { proxies: 4, live: 2 }),
+      delivery({ proxies: 10, live: 10 }, { proxies: 4, live: 4 }),
+    ]
+    const { code, stdout, calls } = await apply({ [deliveryOf7]: steps }, '--wait')
+    expect(code).toBe(0)
+    expect(stdout).toContain('\nrevision 7 is live on 14 of 14 proxies in 2 of 2 clusters\n')
+    expect(calls.slice(1).map(({ query }) => query['after'])).toEqual([
+      undefined,
+      expect.any(String),
+      expect.any(String),
+    ])
+  })
+
+  it('shows live counts on a terminal', async () => {
+    const steps = [delivery({ proxies: 2, live: 1 }), delivery({ proxies: 2, live: 2 })]
+    const { stderr } = await runFake(['apply', '-f', file, '--wait'], {
+      terminal: [],
+      answers: { [configuration]: ok(applied), [deliveryOf7]: steps },
+    })
+    expect(stderr).toContain('\r\u001B[Krevision 7 is live on 1 of 2 proxies in 0 of 1 clusters')
+  })
+
+  it('names who lags when the time is over', async () => {
+    const laggards = [{ proxy: 'sidecar/default/a', revision: 6, waitingFor: 'RouteConfiguration' }]
+    const { code, stdout, stderr, calls } = await apply(
+      { [deliveryOf7]: delivery({ proxies: 4, live: 2, laggards }, { proxies: 3, live: 3, connected: false }) },
+      '--wait',
+      '--timeout',
+      '60s',
+    )
+    expect(code).toBe(3)
+    expect(stdout).toContain(`revision 7 is live on 5 of 7 proxies in 0 of 2 clusters
+  east: sidecar/default/a has revision 6 and waits for RouteConfiguration
+  east: 1 more proxies are behind
+  west: its agent is not connected; when it was, 3 of 3 proxies had it
+`)
+    expect(stderr).toContain('60 s')
+    const waited = calls.reduce((sum, { query }) => sum + Number(query['waitSeconds'] ?? 0), 0)
+    expect(waited).toBe(60)
+  })
+
+  it('does not wait for a proxy that has refused, and shows why it did', async () => {
+    const refused = delivery(
+      { proxies: 4, live: 3, nacks: [{ ...nack, reason: 'bad listener' }] },
+      { proxies: 3, live: 3 },
+    )
+    const { code, stdout, calls } = await apply({ [deliveryOf7]: refused }, '--wait', '--timeout', '10m')
+    expect(code).toBe(3)
+    expect(stdout).toContain('revision 7 is live on 6 of 7 proxies in 1 of 2 clusters\n')
+    expect(stdout).toContain('  east: sidecar/default/frontend refused Listener inbound: bad listener\n')
+    const waited = calls.reduce((sum, { query }) => sum + Number(query['waitSeconds'] ?? 0), 0)
+    expect(waited).toBeLessThan(60)
+  })
+
+  it('tells what is held, and where to look', async () => {
+    const held = delivery({ proxies: 1, live: 0, heldBecause: 'the plane was restored' })
+    const { stdout } = await apply({ [deliveryOf7]: held }, '--wait', '--timeout', '1s')
+    expect(stdout).toContain('east: held, see "atoll cluster show east": the plane was restored')
+  })
+
+  it('answers everything in one JSON document', async () => {
+    const { stdout } = await apply({ [deliveryOf7]: delivery({ proxies: 1, live: 1 }) }, '--wait', '-o', 'json')
+    expect(JSON.parse(stdout)).toMatchObject({ revision: 7, delivery: { complete: true } })
+  })
+
+  it('does not let a proxy rewrite the terminal', async () => {
+    const refused = delivery({ proxies: 1, live: 0, nacks: [{ ...nack, reason: 'bad\u001B[2J' }] })
+    const { stdout } = await apply({ [deliveryOf7]: refused }, '--wait', '--timeout', '1s')
+    expect(stdout).toContain(String.raw`bad\u001b[2J`)
+  })
+})
