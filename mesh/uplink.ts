@@ -118,7 +118,8 @@ const claim = z.object({ type: z.literal('claim'), term: z.int().min(1) })
 
 /**
  * The cluster's catalog. `full` replaces all that the plane has of the cluster; `delta` changes single services. Chunks carry
- * `more: true` but the last; the plane commits a batch whole and answers `report-ack`.
+ * `more: true` but the last; the plane commits a batch whole and answers `report-ack`. What is said of the cluster itself
+ * (network, gateways, namespaces) is in the first chunk.
  */
 const report = z.object({
   type: z.literal('report'),
