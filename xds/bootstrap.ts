@@ -201,7 +201,10 @@ const toAgentCluster = (options: BootstrapOptions): Cluster =>
         value: toAny(UpstreamTlsContextSchema, {
           sni: toAgentDnsName(options.cluster, options.trustDomain),
           commonTlsContext: {
-            tlsParams: { tlsMinimumProtocolVersion: TlsProtocol.TLSv1_2 },
+            tlsParams: {
+              tlsMinimumProtocolVersion: TlsProtocol.TLSv1_2,
+              tlsMaximumProtocolVersion: TlsProtocol.TLSv1_3, // not a client's default in Envoy
+            },
             validationContextType: {
               case: 'validationContextSdsSecretConfig',
               value: { name: rootsSecret, sdsConfig: toFileSource(options.directory, rootsSecretFile) },

@@ -11,7 +11,10 @@ export interface MachineTokens {
 /** What an unknown token's secret is compared with, so that it takes as long as a known one's. */
 const noSecretHash = Buffer.alloc(32)
 
-/** The tokens of proxies outside Kubernetes: `Authorization: Bearer atoll_machine_<id>_<secret>`. */
+/**
+ * The tokens of proxies outside Kubernetes: `Authorization: Bearer atoll_machine_<id>_<secret>`, or without the scheme, as Envoy's
+ * credential injector puts a token file's content there.
+ */
 export class MachineTokenAuthenticator implements ProxyAuthenticator {
   readonly #tokens: MachineTokens
   readonly #now: () => number
@@ -24,7 +27,7 @@ export class MachineTokenAuthenticator implements ProxyAuthenticator {
 
   async authenticate(authorization: string | undefined): Promise<Result<ProxyGrant, CredentialRefusal>> {
     if (authorization === undefined) return err('missing')
-    const presented = parseBearer(authorization)
+    const presented = parseAuthorization(authorization)
     if (!presented) return err('malformed')
     const record = this.#tokens.machineToken(presented.id)
     const secretHash = createHash('sha256').update(presented.secret).digest()
@@ -53,7 +56,7 @@ export class MachineTokenAuthenticator implements ProxyAuthenticator {
   }
 }
 
-const parseBearer = (authorization: string): { readonly id: string; readonly secret: string } | undefined => {
-  const [, id, secret] = /^Bearer +atoll_machine_([A-Za-z0-9-]{1,64})_([A-Za-z0-9_-]{16,128})$/i.exec(authorization) ?? []
+const parseAuthorization = (authorization: string): { readonly id: string; readonly secret: string } | undefined => {
+  const [, id, secret] = /^(?:[Bb]earer +)?atoll_machine_([A-Za-z0-9-]{1,64})_([A-Za-z0-9_-]{16,128})$/.exec(authorization) ?? []
   return id !== undefined && secret !== undefined ? { id, secret } : undefined
 }

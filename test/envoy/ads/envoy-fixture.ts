@@ -1,0 +1,167 @@
+import { createHash } from 'node:crypto'
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { AdsServer } from '#agent/ads/ads-server.ts'
+import { systemClock } from '#agent/clock.ts'
+import { ClusterIdentity } from '#agent/identity/cluster-identity.ts'
+import { createLog } from '#agent/log.ts'
+import { MachineTokenAuthenticator } from '#agent/proxy-auth/machine-token-authenticator.ts'
+import type { ClusterName } from '#mesh/names.ts'
+import type { MachineToken } from '#mesh/state.ts'
+import { createIntermediate, domain, type TestIntermediate, type TestRoot } from '#test/agent/test-pki.ts'
+import { Child, eventually } from '#test/harness/child.ts'
+import { freePort } from '#test/harness/world.ts'
+import { buildBootstrap } from '#xds/bootstrap.ts'
+import { ResourceSet, type ResourceUpdate } from '#xds/resource-set.ts'
+import { envoyPath } from '../../../scripts/envoy-path.mjs'
+
+/** An agent's xDS server and identity, without the rest of the agent. */
+export class TestAgent {
+  readonly set = new ResourceSet('test')
+  readonly tokens = new Map<string, MachineToken>()
+  readonly cluster: ClusterName
+  readonly intermediate: TestIntermediate
+  readonly identity: ClusterIdentity
+  readonly server: AdsServer
+  readonly port: number
+  readonly #root: TestRoot
+
+  private constructor(root: TestRoot, cluster: ClusterName, intermediate: TestIntermediate, identity: ClusterIdentity, port: number) {
+    this.#root = root
+    this.cluster = cluster
+    this.intermediate = intermediate
+    this.identity = identity
+    this.port = port
+    this.server = new AdsServer({
+      source: {
+        attach: async (proxy) => ({ sets: [this.set, ...(await identity.attach(proxy))] }),
+        detach: (proxy) => identity.detach(proxy),
+      },
+      authenticator: new MachineTokenAuthenticator({ machineToken: (id) => this.tokens.get(id) }, () => Date.now()),
+      certificates: identity.serverCertificate,
+      clock: systemClock,
+      log: createLog('silent'),
+      onDeliveryChange: () => {},
+    })
+  }
+
+  static async start(root: TestRoot, cluster: ClusterName, port?: number): Promise<TestAgent> {
+    const intermediate = await createIntermediate(root, cluster)
+    const identity = await ClusterIdentity.start({
+      cluster,
+      trustDomain: domain,
+      clock: systemClock,
+      random: Math.random,
+      log: createLog('silent'),
+      material: { certificatePem: intermediate.pem, privateKey: intermediate.privateKey },
+      rootsPem: [root.pem],
+      requestCertificate: () => Promise.reject(new Error('not in this test')),
+      keep: () => Promise.resolve(),
+      onSecretsChange: () => {},
+    })
+    const agent = new TestAgent(root, cluster, intermediate, identity, port ?? (await freePort()))
+    await agent.trust(0, agent)
+    await agent.server.listen({ host: '127.0.0.1', port: agent.port })
+    return agent
+  }
+
+  /** Says which clusters are in the mesh. */
+  async trust(epoch: number, ...members: readonly Pick<TestAgent, 'cluster' | 'intermediate'>[]): Promise<void> {
+    const intermediates = members.map(({ cluster, intermediate }) => ({ cluster, pem: intermediate.pem }))
+    await this.identity.updateTrust({ roots: [this.#root.pem], intermediates, epoch })
+    this.server.push()
+  }
+
+  change(...updates: readonly ResourceUpdate[]): void {
+    this.set.apply(updates)
+    this.server.push()
+  }
+
+  compile(revision: number, ...updates: readonly ResourceUpdate[]): void {
+    this.set.apply(updates)
+    this.server.compiled(revision)
+  }
+
+  /** Lets a workload in; returns its token. */
+  token(workload: string, suffix = ''): string {
+    const id = createHash('sha256').update(workload + suffix).digest('hex').slice(0, 16)
+    const secret = `secret-of-${workload}${suffix}-that-is-long-enough`
+    this.tokens.set(id, {
+      id,
+      secretHash: createHash('sha256').update(secret).digest('hex'),
+      role: 'sidecar',
+      namespace: 'default',
+      serviceAccount: workload,
+      workload,
+      expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+    })
+    return `atoll_machine_${id}_${secret}`
+  }
+
+  async stop(): Promise<void> {
+    this.identity.stop()
+    await this.server.close(1000)
+  }
+}
+
+/** A real Envoy, started from the bootstrap that users get. */
+export class TestEnvoy {
+  readonly directory: string
+  readonly adminPort: number
+  readonly process: Child
+
+  private constructor(directory: string, adminPort: number) {
+    this.directory = directory
+    this.adminPort = adminPort
+    this.process = new Child({
+      name: 'envoy',
+      command: envoyPath(),
+      args: ['-c', 'envoy.yaml', '--disable-hot-restart', '--concurrency', '1', '--drain-time-s', '2', '--log-level', 'warning'],
+      cwd: directory,
+    })
+  }
+
+  static async start(agent: TestAgent, root: TestRoot, workload: string): Promise<TestEnvoy> {
+    const directory = await mkdtemp(join(tmpdir(), 'atoll-envoy-'))
+    const adminPort = await freePort()
+    await mkdir(directory, { recursive: true })
+    const tokenFile = join(directory, 'machine-token')
+    await writeFile(tokenFile, `${agent.token(workload)}\n`)
+    const files = buildBootstrap({
+      proxyName: `sidecar/default/${workload}`,
+      cluster: agent.cluster,
+      trustDomain: domain,
+      agent: { host: '127.0.0.1', port: agent.port },
+      rootsPem: [root.pem],
+      directory,
+      tokenFile,
+      admin: { address: '127.0.0.1', port: adminPort },
+    })
+    for (const { name, content } of files) await writeFile(join(directory, name), content)
+    return new TestEnvoy(directory, adminPort)
+  }
+
+  async admin(path: string): Promise<string> {
+    const response = await fetch(`http://127.0.0.1:${this.adminPort}${path}`)
+    return response.text()
+  }
+
+  async untilLive(): Promise<void> {
+    await eventually('Envoy is live', async () => {
+      if (!this.process.running) throw new Error(this.process.log())
+      return (await this.admin('/ready')).startsWith('LIVE')
+    })
+  }
+
+  /** Replaces a file as a deployment tool does. */
+  async replace(name: string, content: string): Promise<void> {
+    await writeFile(join(this.directory, `.${name}`), content)
+    await rename(join(this.directory, `.${name}`), join(this.directory, name))
+  }
+
+  async stop(): Promise<void> {
+    await this.process.stop()
+    await rm(this.directory, { recursive: true, force: true })
+  }
+}

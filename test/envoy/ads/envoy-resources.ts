@@ -1,0 +1,89 @@
+import { ClusterSchema, Cluster_DiscoveryType as DiscoveryType } from '#envoy/envoy/config/cluster/v3/cluster_pb.ts'
+import { ClusterLoadAssignmentSchema } from '#envoy/envoy/config/endpoint/v3/endpoint_pb.ts'
+import { ListenerSchema } from '#envoy/envoy/config/listener/v3/listener_pb.ts'
+import { VirtualHostSchema } from '#envoy/envoy/config/route/v3/route_components_pb.ts'
+import { RouteConfigurationSchema } from '#envoy/envoy/config/route/v3/route_pb.ts'
+import { RouterSchema } from '#envoy/envoy/extensions/filters/http/router/v3/router_pb.ts'
+import { HttpConnectionManagerSchema } from '#envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
+import { buildAddress } from '#xds/build/address.ts'
+import { toAny } from '#xds/build/any.ts'
+import { adsSource } from '#xds/build/config-source.ts'
+import { encode } from '#xds/build/encode.ts'
+import { buildDownstreamMtls } from '#xds/build/transport-socket.ts'
+import type { ResourceUpdate } from '#xds/resource-set.ts'
+import { typeUrls } from '#xds/type-url.ts'
+
+const toUpdate = ({ type, resource }: ReturnType<typeof encode>): ResourceUpdate => ({ type, name: resource.name, resource })
+
+/** An HTTP listener whose routes come by RDS; `epoch` changes nothing but the listener. */
+export const listener = (port: number, route: string, options: { readonly mtls?: boolean; readonly epoch?: number } = {}): ResourceUpdate =>
+  toUpdate(
+    encode(typeUrls.listener, ListenerSchema, `l${port}`, {
+      name: `l${port}`,
+      address: buildAddress('127.0.0.1', port),
+      metadata: { filterMetadata: { atoll: { epoch: options.epoch ?? 0 } } },
+      filterChains: [
+        {
+          ...(options.mtls ? { transportSocket: buildDownstreamMtls(['http/1.1']) } : {}),
+          filters: [
+            {
+              name: 'envoy.filters.network.http_connection_manager',
+              configType: {
+                case: 'typedConfig',
+                value: toAny(HttpConnectionManagerSchema, {
+                  statPrefix: 'test',
+                  routeSpecifier: { case: 'rds', value: { routeConfigName: route, configSource: adsSource } },
+                  httpFilters: [
+                    { name: 'envoy.filters.http.router', configType: { case: 'typedConfig', value: toAny(RouterSchema, {}) } },
+                  ],
+                }),
+              },
+            },
+          ],
+        },
+      ],
+    }),
+  )
+
+/** A route configuration whose virtual hosts come by VHDS. */
+export const routeConfiguration = (name: string): ResourceUpdate =>
+  toUpdate(encode(typeUrls.route, RouteConfigurationSchema, name, { name, vhds: { configSource: adsSource } }))
+
+/** Answers for a host name: with a status, or from a cluster. */
+export const virtualHost = (route: string, host: string, action: number | string, domain = host): ResourceUpdate => {
+  const name = `${route}/${host}`
+  return toUpdate(
+    encode(typeUrls.virtualHost, VirtualHostSchema, name, {
+      name,
+      domains: [domain],
+      routes: [
+        {
+          match: { pathSpecifier: { case: 'prefix', value: '/' } },
+          action:
+            typeof action === 'number'
+              ? { case: 'directResponse', value: { status: action } }
+              : { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: action } } },
+        },
+      ],
+    }),
+  )
+}
+
+export const cluster = (name: string): ResourceUpdate =>
+  toUpdate(
+    encode(typeUrls.cluster, ClusterSchema, name, {
+      name,
+      clusterDiscoveryType: { case: 'type', value: DiscoveryType.EDS },
+      edsClusterConfig: { edsConfig: adsSource },
+    }),
+  )
+
+export const endpoints = (name: string, port: number): ResourceUpdate =>
+  toUpdate(
+    encode(typeUrls.endpoint, ClusterLoadAssignmentSchema, name, {
+      clusterName: name,
+      endpoints: [
+        { lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address: buildAddress('127.0.0.1', port) } } }] },
+      ],
+    }),
+  )

@@ -1,0 +1,104 @@
+import { request } from 'node:http'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { east, TestRoot } from '#test/agent/test-pki.ts'
+import { eventually } from '#test/harness/child.ts'
+import { EchoApp } from '#test/harness/echo-app.ts'
+import { freePort } from '#test/harness/world.ts'
+import { TestAgent, TestEnvoy } from './envoy-fixture.ts'
+import { cluster, endpoints, listener, routeConfiguration, virtualHost } from './envoy-resources.ts'
+
+let root: TestRoot
+let agent: TestAgent
+let envoy: TestEnvoy
+let app: EchoApp
+let port: number
+
+beforeEach(async () => {
+  root = await TestRoot.create(Date.now())
+  agent = await TestAgent.start(root, east)
+  app = await EchoApp.start('app')
+  port = await freePort()
+  agent.compile(
+    1,
+    listener(port, 'r'),
+    routeConfiguration('r'),
+    virtualHost('r', 'app.test', 'app'),
+    virtualHost('r', 'fixed.test', 200),
+    cluster('app'),
+    endpoints('app', app.port),
+  )
+  envoy = await TestEnvoy.start(agent, root, 'w')
+})
+afterEach(async () => {
+  await envoy.stop()
+  await agent.stop()
+  await app.stop()
+})
+
+const statusOf = (host: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const outgoing = request({ host: '127.0.0.1', port, headers: { host }, agent: false }, (response) => {
+      response.resume()
+      resolve(response.statusCode ?? 0)
+    })
+    outgoing.on('error', reject)
+    outgoing.end()
+  })
+const untilStatus = (host: string, status: number) => eventually(`${host} answers ${status}`, async () => (await statusOf(host)) === status)
+const untilRevision = (revision: number) =>
+  eventually(`revision ${revision} is live`, () => agent.server.delivery.summary().live.some((live) => live.revision === revision))
+
+test('an Envoy goes live from the bootstrap, serves traffic, and follows changes', async () => {
+  await envoy.untilLive()
+  await untilRevision(1)
+  expect(await statusOf('app.test')).toBe(200)
+  expect(await statusOf('fixed.test')).toBe(200)
+  expect(await statusOf('unknown.test')).toBe(404)
+  const other = await EchoApp.start('other')
+  agent.compile(2, cluster('other'), endpoints('other', other.port), virtualHost('r', 'app.test', 'other'))
+  await untilRevision(2)
+  await statusOf('app.test')
+  expect(other.requests).toBe(1)
+  await other.stop()
+})
+
+test('with another root, token and server certificate it connects again, and is sent only what differs', async () => {
+  await envoy.untilLive()
+  await untilRevision(1)
+  await agent.stop()
+  const otherRoot = await TestRoot.create(Date.now(), 'other root')
+  const otherAgent = await TestAgent.start(otherRoot, east, agent.port)
+  otherAgent.set.apply([
+    listener(port, 'r'),
+    routeConfiguration('r'),
+    virtualHost('r', 'app.test', 'app'),
+    virtualHost('r', 'new.test', 201),
+    cluster('app'),
+    endpoints('app', app.port),
+  ])
+  agent = otherAgent
+  expect(await statusOf('fixed.test')).toBe(200)
+  await envoy.replace('machine-token', otherAgent.token('w', '-renewed'))
+  await envoy.replace('roots.pem', otherRoot.pem)
+  await untilStatus('new.test', 201)
+  await untilStatus('fixed.test', 404)
+  expect(await statusOf('app.test')).toBe(200)
+})
+
+test('what it refuses is quarantined and reported; traffic and the rest of the changes go on', async () => {
+  await envoy.untilLive()
+  await untilRevision(1)
+  // Two virtual hosts of one domain: Envoy refuses the response as a whole, and names neither.
+  const hosts = Array.from({ length: 50 }, (_, index) => virtualHost('r', `host${index}.test`, 202))
+  const twin = virtualHost('r', 'twin', 500, 'app.test')
+  agent.compile(2, ...hosts, twin, virtualHost('r', 'fixed.test', 203))
+  await untilStatus('fixed.test', 203)
+  for (const index of [0, 25, 49]) await untilStatus(`host${index}.test`, 202)
+  expect(await statusOf('app.test')).toBe(200)
+  const { nacks, live } = agent.server.delivery.summary()
+  expect(nacks).toMatchObject([{ proxy: 'sidecar/default/w', resources: ['r/twin'], revision: 2 }])
+  expect(nacks[0]?.reason).toMatch(/duplicate/i)
+  expect(live).toEqual([{ revision: 1, proxies: 1 }])
+  agent.compile(3, { ...twin, resource: null })
+  await untilRevision(3)
+})
