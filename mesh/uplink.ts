@@ -18,6 +18,8 @@ export const UPLINK_PING = 'ping'
 export const UPLINK_PONG = 'pong'
 /** Neither side sends a longer message (characters); longer content is split over `more: true` chunks. */
 export const UPLINK_MAX_MESSAGE_CHARS = 512 * 1024
+/** A service with its endpoints is not split: one that is longer is cut by the agent and refused by the plane (characters of JSON). */
+export const UPLINK_MAX_ENTRY_CHARS = 400 * 1024
 /** What a chunk of a split message aims at (characters). */
 export const UPLINK_CHUNK_CHARS = 128 * 1024
 

@@ -3,6 +3,8 @@ import type { AgentMessage, Delivery, Hold } from '#mesh/uplink.ts'
 export type ProbeResults = Extract<AgentMessage, { type: 'probes' }>['results']
 
 const deliveryIntervalMilliseconds = 1000
+/** Most proxies answer a push within this time: the first summary after a quiet time then tells the end and not the beginning. */
+const deliverySettleMilliseconds = 25
 const maxAnswers = 8
 const maxCertificateRequests = 4
 
@@ -12,25 +14,30 @@ const maxCertificateRequests = 4
  */
 export class Outbox {
   #holds: readonly Hold[] = []
-  #delivery: Delivery | undefined
+  readonly #summarise: () => Delivery
   #probes: ProbeResults | undefined
   readonly #certificateRequests = new Map<string, string>()
   #answers: Generator<AgentMessage>[] = []
 
   #holdsUnsent = false
-  #deliveryUnsent = false
+  #deliverySince: number | undefined
+  #deliverySentAt = 0
   #probesUnsent = false
   #unsentRequests: string[] = []
-  #deliveryDueAt = 0
+
+  /** `summarise` is asked when a summary is about to be sent. */
+  constructor(summarise: () => Delivery) {
+    this.#summarise = summarise
+  }
 
   /** Everything is unsent on a new session; answers belonged to the one before. */
-  beginSession(): void {
+  beginSession(now: number): void {
     this.#holdsUnsent = true
-    this.#deliveryUnsent = this.#delivery !== undefined
+    this.#deliverySince = now
+    this.#deliverySentAt = 0
     this.#probesUnsent = this.#probes !== undefined
     this.#unsentRequests = [...this.#certificateRequests.keys()]
     this.#answers = []
-    this.#deliveryDueAt = 0
   }
 
   setHolds(holds: readonly Hold[]): void {
@@ -38,9 +45,8 @@ export class Outbox {
     this.#holdsUnsent = true
   }
 
-  setDelivery(delivery: Delivery): void {
-    this.#delivery = delivery
-    this.#deliveryUnsent = true
+  deliveryChanged(now: number): void {
+    this.#deliverySince ??= now
   }
 
   setProbes(results: ProbeResults): void {
@@ -69,13 +75,14 @@ export class Outbox {
 
   /** How many messages or streams of messages wait. */
   get length(): number {
-    const states = [this.#holdsUnsent, this.#deliveryUnsent, this.#probesUnsent].filter(Boolean).length
+    const states = [this.#holdsUnsent, this.#deliverySince !== undefined, this.#probesUnsent].filter(Boolean).length
     return states + this.#unsentRequests.length + this.#answers.length
   }
 
   /** When a delivery summary that waits may be sent; undefined = none waits. */
   get deliveryDueAt(): number | undefined {
-    return this.#deliveryUnsent ? this.#deliveryDueAt : undefined
+    if (this.#deliverySince === undefined) return undefined
+    return Math.max(this.#deliverySince + deliverySettleMilliseconds, this.#deliverySentAt + deliveryIntervalMilliseconds)
   }
 
   /** The next thing that is more urgent than the catalog. */
@@ -88,10 +95,11 @@ export class Outbox {
       const csrPem = this.#certificateRequests.get(request)
       if (csrPem !== undefined) return { type: 'csr', request, csrPem }
     }
-    if (this.#delivery && this.#deliveryUnsent && now >= this.#deliveryDueAt) {
-      this.#deliveryUnsent = false
-      this.#deliveryDueAt = now + deliveryIntervalMilliseconds
-      return { type: 'delivery', delivery: this.#delivery }
+    const dueAt = this.deliveryDueAt
+    if (dueAt !== undefined && now >= dueAt) {
+      this.#deliverySince = undefined
+      this.#deliverySentAt = now
+      return { type: 'delivery', delivery: this.#summarise() }
     }
     if (this.#probes && this.#probesUnsent) {
       this.#probesUnsent = false

@@ -1,11 +1,8 @@
 import type { CatalogEntry } from '#mesh/service.ts'
-import { UPLINK_CHUNK_CHARS, UPLINK_MAX_MESSAGE_CHARS, type AgentMessage } from '#mesh/uplink.ts'
+import { UPLINK_CHUNK_CHARS, UPLINK_MAX_ENTRY_CHARS, type AgentMessage } from '#mesh/uplink.ts'
 import type { Report } from './catalog-reporter.ts'
 
 type ReportMessage = Extract<AgentMessage, { type: 'report' }>
-
-/** Room in a message for what is not the services. */
-const envelopeChars = 32 * 1024
 
 /**
  * The messages of a report. The first one says what is not a service. `onCut` hears of a service with more endpoints than fit in
@@ -42,13 +39,12 @@ export const toReportChunks = function* (report: Report, onCut: (entry: CatalogE
 
 const toFittingEntry = (entry: CatalogEntry, onCut: (entry: CatalogEntry) => void): { entry: CatalogEntry; length: number } => {
   const { length } = JSON.stringify(entry)
-  const limit = UPLINK_MAX_MESSAGE_CHARS - envelopeChars
-  if (length <= limit) return { entry, length }
+  if (length <= UPLINK_MAX_ENTRY_CHARS) return { entry, length }
   onCut(entry)
-  let room = limit - JSON.stringify({ ...entry, endpoints: [] }).length
+  let room = UPLINK_MAX_ENTRY_CHARS - JSON.stringify({ ...entry, endpoints: [] }).length
   const endpoints = entry.endpoints.filter((endpoint) => {
     room -= JSON.stringify(endpoint).length + 1
     return room >= 0
   })
-  return { entry: { ...entry, endpoints }, length: limit }
+  return { entry: { ...entry, endpoints }, length: UPLINK_MAX_ENTRY_CHARS }
 }

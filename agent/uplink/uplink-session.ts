@@ -19,6 +19,7 @@ import type { CatalogReporter } from './catalog-reporter.ts'
 import type { Outbox } from './outbox.ts'
 import type { PlaneReplica } from './plane-replica.ts'
 import { toReportChunks } from './report-chunks.ts'
+import { SendRate } from './send-rate.ts'
 import type { OpenSocket, UplinkSocket } from './uplink-socket.ts'
 
 type Of<Type extends PlaneMessage['type']> = Extract<PlaneMessage, { type: Type }>
@@ -76,6 +77,7 @@ export class UplinkSession {
   readonly #parts: SessionParts
   readonly #socket: UplinkSocket
   readonly #assembler = new BatchAssembler()
+  readonly #rate: SendRate
   #phase: SessionPhase = 'connecting'
   #epoch = ''
   #liveSince: number | undefined
@@ -86,13 +88,15 @@ export class UplinkSession {
   #unacknowledged: Position | undefined
   #reportChunks: Generator<AgentMessage> | undefined
   #cancelHeartbeat: () => void = () => {}
-  #cancelDelivery: (() => void) | undefined
+  /** Wakes the pump when a delivery summary is due, or when more may be sent. */
+  #cancelWake: () => void = () => {}
   #cancelReportDeadline: () => void = () => {}
   #pumping = false
 
   constructor(parts: SessionParts) {
     this.#parts = parts
     this.#lastHeardAt = parts.clock.now()
+    this.#rate = new SendRate(parts.clock.now())
     this.#cancelHeartbeat = parts.clock.after(phaseDeadlineMilliseconds, () => this.end('the plane does not answer'))
     this.#socket = parts.openSocket({
       onOpen: () => this.#enter('opened'),
@@ -115,7 +119,7 @@ export class UplinkSession {
     const { clock, reporter, onEnd, onChange } = this.#parts
     this.#phase = 'ended'
     this.#cancelHeartbeat()
-    this.#cancelDelivery?.()
+    this.#cancelWake()
     this.#cancelReportDeadline()
     reporter.revoke()
     this.#socket.close(reason)
@@ -133,7 +137,7 @@ export class UplinkSession {
     if (this.#pumping || (this.#phase !== 'syncing' && this.#phase !== 'live')) return
     this.#pumping = true
     try {
-      while (this.#socket.bufferedBytes < maxBufferedBytes) {
+      while (this.#socket.bufferedBytes < maxBufferedBytes && this.#rate.waitMilliseconds(this.#parts.clock.now()) === 0) {
         const message = this.#nextMessage()
         if (!message) break
         this.#send(message)
@@ -141,11 +145,13 @@ export class UplinkSession {
     } finally {
       this.#pumping = false
     }
-    this.#scheduleDelivery()
+    this.#scheduleWake()
   }
 
   #send(message: AgentMessage): void {
-    this.#socket.send(JSON.stringify(message), () => this.pump())
+    const text = JSON.stringify(message)
+    this.#rate.take(text.length, this.#parts.clock.now())
+    this.#socket.send(text, () => this.pump())
   }
 
   #nextMessage(): AgentMessage | undefined {
@@ -182,14 +188,14 @@ export class UplinkSession {
     return undefined
   }
 
-  #scheduleDelivery(): void {
+  #scheduleWake(): void {
     const { clock, outbox } = this.#parts
-    const dueAt = outbox.deliveryDueAt
-    if (dueAt === undefined || this.#cancelDelivery || this.#phase !== 'live') return
-    this.#cancelDelivery = clock.after(Math.max(0, dueAt - clock.now()), () => {
-      this.#cancelDelivery = undefined
-      this.pump()
-    })
+    this.#cancelWake()
+    if (this.#phase === 'ended') return
+    const now = clock.now()
+    const dueAt = this.#phase === 'live' ? outbox.deliveryDueAt : undefined
+    const waits = [this.#rate.waitMilliseconds(now), ...(dueAt === undefined ? [] : [dueAt - now])].filter((wait) => wait > 0)
+    if (waits.length > 0) this.#cancelWake = clock.after(Math.min(...waits), () => this.pump())
   }
 
   #enter(phase: SessionPhase): void {
@@ -299,7 +305,7 @@ export class UplinkSession {
   }
 
   #onWelcome({ epoch, sync, reporter, session }: Of<'welcome'>): void {
-    const { identity, replica, outbox, log } = this.#parts
+    const { clock, identity, replica, outbox, log } = this.#parts
     if (this.#phase !== 'greeting') {
       this.end(`the plane sent welcome while ${this.#phase}`)
       return
@@ -312,7 +318,7 @@ export class UplinkSession {
     this.#epoch = epoch
     if (reporter.replica === identity.replica) this.#vacantTerm = Math.max(1, reporter.term)
     else if (!reporter.connected) this.#vacantTerm = reporter.term + 1
-    outbox.beginSession()
+    outbox.beginSession(clock.now())
     if (sync === 'resume') replica.resume()
     this.#enter(sync === 'resume' ? 'live' : 'syncing')
   }

@@ -24,6 +24,7 @@ export interface UplinkOptions {
   readonly reporter: CatalogReporter
   /** The plane's state has changed by this; what is acknowledged when it returns can't be lost. */
   readonly onStep: (step: StateStep) => void
+  readonly summariseDelivery: () => Delivery
   /** undefined = there is no such thing. */
   readonly answer: (query: PlaneQuery) => unknown
 }
@@ -64,7 +65,7 @@ const lastingRefusalAttempt = 6
  */
 export class Uplink {
   readonly #options: UplinkOptions
-  readonly #outbox = new Outbox()
+  readonly #outbox: Outbox
   readonly #certificates = new Map<string, { resolve: (issued: IssuedCertificate) => void; reject: (error: Error) => void }>()
   #session: UplinkSession | undefined
   #cancelRetry: (() => void) | undefined
@@ -73,10 +74,10 @@ export class Uplink {
   #lastFailure: string | undefined
   #asOf: number
   #holds: readonly Hold[] = []
-  #delivery: Delivery | undefined
 
   constructor(options: UplinkOptions) {
     this.#options = options
+    this.#outbox = new Outbox(() => this.#toPlanesTerms(options.summariseDelivery()))
     this.#asOf = options.replica.receivedAt
   }
 
@@ -107,9 +108,9 @@ export class Uplink {
     this.#refresh()
   }
 
-  setDelivery(delivery: Delivery): void {
-    this.#delivery = delivery
-    this.#outbox.setDelivery(this.#toPlanesTerms(delivery))
+  /** What `summariseDelivery` says has changed. Called as often as one likes. */
+  deliveryChanged(): void {
+    this.#outbox.deliveryChanged(this.#options.clock.now())
     this.#session?.pump()
   }
 
@@ -208,7 +209,7 @@ export class Uplink {
     this.#holds = holds
     if (changed) {
       this.#outbox.setHolds(holds)
-      if (this.#delivery) this.#outbox.setDelivery(this.#toPlanesTerms(this.#delivery))
+      this.#outbox.deliveryChanged(this.#options.clock.now())
     }
     this.#session?.pump()
   }

@@ -141,6 +141,7 @@ export class ModelAgent {
       }),
       reporter: new CatalogReporter({ boot: randomUUID(), network: networkName.parse(this.cluster), now }),
       onStep: (step) => this.#store(step),
+      summariseDelivery: () => ({ compiled: 0, proxies: 0, live: [], laggards: [], nacks: [] }),
       answer: () => ({ proxies: [] }),
     })
     this.#uplink.updateCatalog([...this.#registry.values()], [])
