@@ -1,7 +1,6 @@
 import type { Mesh } from './mesh/mesh.ts'
 
 declare global {
-  // eslint-disable-next-line typescript/no-namespace -- the platform's own way to type a Worker's bindings
   namespace Cloudflare {
     /** The bindings of wrangler.toml. Numbers are texts there. */
     interface Env {

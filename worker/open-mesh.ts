@@ -9,14 +9,16 @@ export type Access = 'read' | 'write'
 
 /** Throws AtollError `forbidden` when the token's role does not go so far. */
 const checkRole = (c: AppContext, access: Access): void => {
-  if (access === 'write' && c.get('caller').token.role !== 'owner') throw new AtollError('forbidden', 'a viewer may only read')
+  if (access === 'write' && c.get('caller').token.role !== 'owner')
+    throw new AtollError('forbidden', 'a viewer may only read')
 }
 
 /** For what is the org's: a token that is confined to a mesh has nothing to do with it. Answers the org's id. */
 export const openOrg = (c: AppContext, access: Access): string => {
   const { orgId, token } = c.get('caller')
   checkRole(c, access)
-  if (token.scopes.mesh !== undefined) throw new AtollError('forbidden', `the token is confined to the mesh ${token.scopes.mesh}`)
+  if (token.scopes.mesh !== undefined)
+    throw new AtollError('forbidden', `the token is confined to the mesh ${token.scopes.mesh}`)
   return orgId
 }
 

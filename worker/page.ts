@@ -17,11 +17,16 @@ export const toPage = <Item>(
 export const toCursor = (place: readonly (string | number)[]): string => toBase64Url(toUtf8(JSON.stringify(place)))
 
 /** The place that a cursor names, or `first` when there is none. Throws AtollError `invalid_request` when it is not one of this list. */
-export const parseCursor = <Place extends readonly (string | number)[]>(cursor: string | undefined, first: Place): Place => {
+export const parseCursor = <Place extends readonly (string | number)[]>(
+  cursor: string | undefined,
+  first: Place,
+): Place => {
   if (cursor === undefined) return first
   const place = parseJson(new TextDecoder().decode(fromBase64(cursor) ?? new Uint8Array()))
   const fits =
-    Array.isArray(place) && place.length === first.length && first.every((part, index) => typeof place[index] === typeof part)
+    Array.isArray(place) &&
+    place.length === first.length &&
+    first.every((part, index) => typeof place[index] === typeof part)
   if (!fits) throw new AtollError('invalid_request', 'the cursor is not one of this list')
   return place as unknown as Place
 }

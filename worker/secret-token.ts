@@ -35,7 +35,10 @@ export const newToken = async (
 }
 
 /** The parts of a token's text, or undefined when it is not a token of this kind. */
-export const parseToken = (kind: TokenKind, text: string): { readonly id: string; readonly secret: string } | undefined => {
+export const parseToken = (
+  kind: TokenKind,
+  text: string,
+): { readonly id: string; readonly secret: string } | undefined => {
   const [, foundKind, id, secret] = shape.exec(text) ?? []
   return foundKind === kind && id !== undefined && secret !== undefined ? { id, secret } : undefined
 }

@@ -8,7 +8,11 @@ test('an agent joins, is challenged and gets a snapshot', async () => {
   const east = await joinTestCluster(mesh, 'east', 'net-a')
   const agent = await TestAgent.connect(east)
 
-  expect(await agent.next('welcome')).toMatchObject({ sync: 'snapshot', reporter: { term: 0, replica: null, connected: false }, reported: null })
+  expect(await agent.next('welcome')).toMatchObject({
+    sync: 'snapshot',
+    reporter: { term: 0, replica: null, connected: false },
+    reported: null,
+  })
   await agent.until((state) => state.has('settings') && state.has('trust') && state.has('cluster/east'))
 })
 
@@ -32,5 +36,7 @@ test('what one cluster reports the others are told: whole on its network, summed
   expect(farAgent.state.has(`catalog/east/${service}`)).toBe(false)
   expect(nearAgent.state.has(`summary/east/${service}`)).toBe(false)
   expect([...reporter.state.keys()].filter((key) => key.includes('reviews'))).toEqual([])
-  expect(farAgent.state.get(`summary/east/${service}`)).toMatchObject({ value: { groups: [{ weight: 2, serviceAccounts: ['reviews'] }] } })
+  expect(farAgent.state.get(`summary/east/${service}`)).toMatchObject({
+    value: { groups: [{ weight: 2, serviceAccounts: ['reviews'] }] },
+  })
 })

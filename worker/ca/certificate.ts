@@ -77,7 +77,9 @@ export const signCaCertificate = async (facts: CaFacts, signer: Signer | SelfSig
   }
   // The signer sees only bytes: they are made with an empty signature first, and put together again with the real one.
   const unsigned = await X509CertificateGenerator.create({ ...parameters, signature: new Uint8Array(64) })
-  const signature = await signer.sign(AsnConvert.serialize(AsnConvert.parse(unsigned.rawData, Certificate).tbsCertificate))
+  const signature = await signer.sign(
+    AsnConvert.serialize(AsnConvert.parse(unsigned.rawData, Certificate).tbsCertificate),
+  )
   const certificate = await X509CertificateGenerator.create({ ...parameters, signature })
   return {
     pem: certificate.toString('pem'),

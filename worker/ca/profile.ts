@@ -17,4 +17,8 @@ export type Profile = z.infer<typeof profile>
 const BACKDATE_MS = 60 * 60 * 1000
 
 export const rootProfile: Profile = profile.parse({ lifetimeMs: 3650 * DAY_MS, backdateMs: BACKDATE_MS, pathLength: 1 })
-export const intermediateProfile: Profile = profile.parse({ lifetimeMs: 90 * DAY_MS, backdateMs: BACKDATE_MS, pathLength: 0 })
+export const intermediateProfile: Profile = profile.parse({
+  lifetimeMs: 90 * DAY_MS,
+  backdateMs: BACKDATE_MS,
+  pathLength: 0,
+})

@@ -41,7 +41,11 @@ export const sealKey = async (
 ): Promise<string> => {
   const iv = random(IV_BYTES)
   const pkcs8 = (await crypto.subtle.exportKey('pkcs8', privateKey)) as ArrayBuffer
-  const sealed = await crypto.subtle.encrypt({ name: 'AES-GCM', iv, additionalData: toAdditionalData(name) }, kek, pkcs8)
+  const sealed = await crypto.subtle.encrypt(
+    { name: 'AES-GCM', iv, additionalData: toAdditionalData(name) },
+    kek,
+    pkcs8,
+  )
   return [VERSION, toBase64(iv), toBase64(new Uint8Array(sealed))].join('.')
 }
 

@@ -15,7 +15,10 @@ export interface VerifiedRequest {
  * Checks a PKCS#10 request for a cluster's intermediate. The plane decides what the certificate says, so a request may not
  * ask for anything but what it would get: names of this cluster, or none.
  */
-export const verifyRequest = async (csrPem: string, identity: ClusterIdentity): Promise<Result<VerifiedRequest, string>> => {
+export const verifyRequest = async (
+  csrPem: string,
+  identity: ClusterIdentity,
+): Promise<Result<VerifiedRequest, string>> => {
   const request = parseRequest(csrPem)
   if (!request) return err('the certificate request is not PKCS#10 in PEM')
   const { algorithm } = request.publicKey
@@ -39,7 +42,9 @@ const parseRequest = (pem: string): Pkcs10CertificateRequest | undefined => {
 /** A subject is empty, or one common name that is the cluster's own. */
 const findSubjectWish = (request: Pkcs10CertificateRequest, names: readonly string[]): string | undefined => {
   const parts = request.subjectName.toJSON().flatMap((part) => Object.entries(part))
-  const isOwn = parts.every(([attribute, values]) => attribute === 'CN' && values.every((value) => names.includes(value)))
+  const isOwn = parts.every(
+    ([attribute, values]) => attribute === 'CN' && values.every((value) => names.includes(value)),
+  )
   return isOwn ? undefined : `the subject must be empty or CN=${names[0]}`
 }
 

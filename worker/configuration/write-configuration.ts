@@ -33,7 +33,11 @@ export interface ConfigurationWrite {
  * @throws AtollError `invalid_configuration` with what is wrong; `revision_mismatch` when If-Match asks for another revision;
  *   `conflict` when others were faster too often.
  */
-export const writeConfiguration = async (mesh: OpenMesh, write: ConfigurationWrite, by: Initiator): Promise<ApplyResult> => {
+export const writeConfiguration = async (
+  mesh: OpenMesh,
+  write: ConfigurationWrite,
+  by: Initiator,
+): Promise<ApplyResult> => {
   const { ifMatch, operation, dryRun } = write
   for (let attempt = 1; ; attempt += 1) {
     const base = await readBaseConfiguration(mesh.id, mesh.store)

@@ -36,7 +36,9 @@ export const beginRequest = async (db: D1Database, name: RequestName, nowMs: num
   const [known] = await database.select().from(idempotency).where(isNamed(name))
   if (!known) return { kind: 'full' }
   const { requestHash, status, answer } = known
-  return requestHash === name.requestHash && status !== null && answer !== null ? { kind: 'done', status, answer } : { kind: 'conflict' }
+  return requestHash === name.requestHash && status !== null && answer !== null
+    ? { kind: 'done', status, answer }
+    : { kind: 'conflict' }
 }
 
 export const endRequest = async (

@@ -26,6 +26,9 @@ export const setUpPlane = async (
 }
 
 /** Writes down what was done to an org that is not one mesh's. */
-export const writeOrgAudit = async (db: D1Database, event: Omit<typeof orgAudit.$inferInsert, 'number'>): Promise<void> => {
+export const writeOrgAudit = async (
+  db: D1Database,
+  event: Omit<typeof orgAudit.$inferInsert, 'number'>,
+): Promise<void> => {
   await drizzle(db).insert(orgAudit).values(event)
 }

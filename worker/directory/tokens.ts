@@ -32,7 +32,9 @@ export const findCaller = async (
     .from(tokens)
     .innerJoin(orgs, eq(orgs.id, tokens.orgId))
     .where(and(eq(tokens.id, id), gt(tokens.expiresAt, nowMs)))
-  return row && { orgId: row.orgs.id, orgName: row.orgs.name, token: toToken(row.tokens), secretHash: row.tokens.secretHash }
+  return (
+    row && { orgId: row.orgs.id, orgName: row.orgs.name, token: toToken(row.tokens), secretHash: row.tokens.secretHash }
+  )
 }
 
 export interface NewApiToken {
@@ -63,7 +65,10 @@ export const insertToken = async (db: D1Database, orgId: string, token: NewApiTo
   return toToken(row)
 }
 
-export const toIssuedToken = (orgId: string, token: NewApiToken, secret: string) => ({ ...toToken(toTokenRow(orgId, token)), secret })
+export const toIssuedToken = (orgId: string, token: NewApiToken, secret: string) => ({
+  ...toToken(toTokenRow(orgId, token)),
+  secret,
+})
 
 export const countTokens = async (db: D1Database, orgId: string): Promise<number> => {
   const [row] = await drizzle(db).select({ tokens: count() }).from(tokens).where(eq(tokens.orgId, orgId))

@@ -38,7 +38,12 @@ const projectEntry = (into: Projection, place: Place, entry: CatalogEntry, label
   projectSummary(into, place, entry, labelKeys)
 }
 
-const projectSummary = (into: Projection, { cluster, network }: Place, entry: CatalogEntry, labelKeys: ReadonlySet<string>) => {
+const projectSummary = (
+  into: Projection,
+  { cluster, network }: Place,
+  entry: CatalogEntry,
+  labelKeys: ReadonlySet<string>,
+) => {
   const key = stateKeys.summary(cluster, entry.service.key)
   const value = summariseCatalog(entry, labelKeys, network)
   if (value === null) {
@@ -46,7 +51,11 @@ const projectSummary = (into: Projection, { cluster, network }: Place, entry: Ca
     return
   }
   const { service } = entry
-  into.writes.push({ key, item: { kind: 'summary', cluster, value }, audience: { to: 'other-networks', cluster, network, service } })
+  into.writes.push({
+    key,
+    item: { kind: 'summary', cluster, value },
+    audience: { to: 'other-networks', cluster, network, service },
+  })
 }
 
 const writeProjection = (sql: SqlStorage, { writes, removes }: Projection): void => {
@@ -55,14 +64,28 @@ const writeProjection = (sql: SqlStorage, { writes, removes }: Projection): void
 }
 
 /** Puts new and changed entries of one cluster into the catalog. */
-export const storeEntries = (sql: SqlStorage, place: Place, entries: readonly CatalogEntry[], labelKeys: LabelKeys): void => {
+export const storeEntries = (
+  sql: SqlStorage,
+  place: Place,
+  entries: readonly CatalogEntry[],
+  labelKeys: LabelKeys,
+): void => {
   const projection: Projection = { writes: [], removes: [] }
   const rows = entries.map((entry) => {
     const keys = labelKeys.of(entry.service)
     projectEntry(projection, place, entry, keys)
     const healthy = entry.endpoints.filter(({ health }) => health === 'healthy').length
     const { key, namespace, hostname } = entry.service
-    return [key, place.cluster, namespace, hostname, entry.endpoints.length, healthy, toKeysColumn(keys), JSON.stringify(entry)]
+    return [
+      key,
+      place.cluster,
+      namespace,
+      hostname,
+      entry.endpoints.length,
+      healthy,
+      toKeysColumn(keys),
+      JSON.stringify(entry),
+    ]
   })
   runBulk(
     sql,
@@ -79,7 +102,12 @@ export const storeEntries = (sql: SqlStorage, place: Place, entries: readonly Ca
 const toKeysColumn = (keys: ReadonlySet<string>): string => [...keys].toSorted().join(' ')
 
 export const removeEntries = (sql: SqlStorage, cluster: string, services: readonly string[]): void => {
-  runBulk(sql, 'DELETE FROM services WHERE cluster = ?2 AND service IN (SELECT value FROM json_each(?1))', services, cluster)
+  runBulk(
+    sql,
+    'DELETE FROM services WHERE cluster = ?2 AND service IN (SELECT value FROM json_each(?1))',
+    services,
+    cluster,
+  )
   removeState(
     sql,
     services.flatMap((service) => [stateKeys.catalog(cluster, service), stateKeys.summary(cluster, service)]),
@@ -96,7 +124,10 @@ export const listServiceKeys = (sql: SqlStorage, cluster: string): string[] =>
 export const removeCatalog = (sql: SqlStorage, cluster: string): void =>
   removeEntries(sql, cluster, listServiceKeys(sql, cluster))
 
-export const countCatalog = (sql: SqlStorage, cluster: string): { readonly services: number; readonly endpoints: number } =>
+export const countCatalog = (
+  sql: SqlStorage,
+  cluster: string,
+): { readonly services: number; readonly endpoints: number } =>
   sql
     .exec<{ services: number; endpoints: number }>(
       'SELECT count(*) AS services, coalesce(sum(endpoints), 0) AS endpoints FROM services WHERE cluster = ?',
@@ -117,7 +148,13 @@ export const readEntries = (sql: SqlStorage, cluster: string, services: readonly
 
 /** Makes the summaries anew of the services whose label keys are other ones now: a subset was added, changed or removed. */
 export const refreshSummaries = (sql: SqlStorage, labelKeys: LabelKeys): void => {
-  const rows = sql.exec<{ service: string; cluster: ClusterName; network: NetworkName; label_keys: string; entry: string }>(
+  const rows = sql.exec<{
+    service: string
+    cluster: ClusterName
+    network: NetworkName
+    label_keys: string
+    entry: string
+  }>(
     `SELECT service, cluster, network, label_keys, entry FROM services JOIN clusters ON clusters.name = services.cluster`,
   )
   const projection: Projection = { writes: [], removes: [] }

@@ -27,7 +27,11 @@ const columns = 'serial, kind, cluster, pem, not_before AS notBeforeMs, not_afte
 export const reserveSerial = (
   sql: SqlStorage,
   serial: string,
-  facts: { readonly kind: CertificateRow['kind']; readonly cluster: string | null; readonly requestHash: string | null },
+  facts: {
+    readonly kind: CertificateRow['kind']
+    readonly cluster: string | null
+    readonly requestHash: string | null
+  },
   nowMs: number,
 ): void => {
   sql.exec(
@@ -106,7 +110,11 @@ export const findCertificate = (sql: SqlStorage, serial: string): CertificateRow
   firstRow(sql.exec<CertificateRow>(`SELECT ${columns} FROM certificates WHERE serial = ? AND pem IS NOT NULL`, serial))
 
 /** The certificate that a cluster was given for exactly this request, if it is the one that it has now. */
-export const findCurrentByRequest = (sql: SqlStorage, cluster: string, requestHash: string): CertificateRow | undefined =>
+export const findCurrentByRequest = (
+  sql: SqlStorage,
+  cluster: string,
+  requestHash: string,
+): CertificateRow | undefined =>
   firstRow(
     sql.exec<CertificateRow>(
       `SELECT ${columns} FROM certificates WHERE cluster = ? AND request_hash = ? AND state = 'current'`,
@@ -118,7 +126,11 @@ export const findCurrentByRequest = (sql: SqlStorage, cluster: string, requestHa
 /** How many certificates a cluster has asked for since then, the unfinished ones included. */
 export const countIssuedSince = (sql: SqlStorage, cluster: string, sinceMs: number): number =>
   sql
-    .exec<{ issued: number }>('SELECT count(*) AS issued FROM certificates WHERE cluster = ? AND issued_at > ?', cluster, sinceMs)
+    .exec<{ issued: number }>(
+      'SELECT count(*) AS issued FROM certificates WHERE cluster = ? AND issued_at > ?',
+      cluster,
+      sinceMs,
+    )
     .one().issued
 
 /** Newest first, those before certificate `before`. `number` is the place in this order. */
@@ -152,7 +164,10 @@ export const listCertificates = (
       },
     }))
 
-const toListedState = (row: { state: CertificateState; notAfterMs: number }, nowMs: number): ListedCertificate['state'] => {
+const toListedState = (
+  row: { state: CertificateState; notAfterMs: number },
+  nowMs: number,
+): ListedCertificate['state'] => {
   if (row.state === 'evicted') return 'evicted'
   if (row.notAfterMs <= nowMs) return 'expired'
   return row.state === 'current' ? 'current' : 'superseded'

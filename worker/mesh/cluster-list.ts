@@ -20,7 +20,8 @@ export const toCluster = (sql: SqlStorage, sessions: Sessions, row: ClusterRow, 
     kind: row.kind,
     joinedAt: toTimestamp(row.joinedAt),
     connected: connected.length > 0,
-    lastSeenAt: connected.length > 0 ? toTimestamp(nowMs) : row.lastSeenAt === null ? null : toTimestamp(row.lastSeenAt),
+    lastSeenAt:
+      connected.length > 0 ? toTimestamp(nowMs) : row.lastSeenAt === null ? null : toTimestamp(row.lastSeenAt),
     replicas: connected.map(({ state }) => ({
       replica: state.replica,
       agentVersion: state.agentVersion,
@@ -32,7 +33,9 @@ export const toCluster = (sql: SqlStorage, sessions: Sessions, row: ClusterRow, 
     ...countCatalog(sql, row.name),
     certificateExpiresAt: certificate ? toTimestamp(certificate.notAfterMs) : null,
     holds: [
-      ...(held ? [{ id: held.id, kind: 'mass-removal' as const, reason: held.reason, since: toTimestamp(held.since) }] : []),
+      ...(held
+        ? [{ id: held.id, kind: 'mass-removal' as const, reason: held.reason, since: toTimestamp(held.since) }]
+        : []),
       ...listAgentHolds(sql, row.name),
     ],
     probes: listProbes(sql, row.name),

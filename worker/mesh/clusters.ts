@@ -3,17 +3,10 @@ import type { GatewayAddress } from '#mesh/service.ts'
 import { stateKeys } from '#mesh/state.ts'
 import type { ClusterState } from '#mesh/state.ts'
 import type { Delivery, ReportPosition } from '#mesh/uplink.ts'
-import { writeAudit } from './audit.ts'
-import type { Initiator } from './audit.ts'
-import { removeCatalog } from './catalog.ts'
-import { endCertificates } from './certificates.ts'
 import { firstRow } from './context.ts'
 import type { MeshContext } from './context.ts'
-import { removeMachineTokensOf } from './machine-tokens.ts'
-import { announce } from './outbox.ts'
-import { removeState, writeState } from './state-log.ts'
+import { writeState } from './state-log.ts'
 import type { Interest } from './state-log.ts'
-import { writeTrustState } from './trust.ts'
 
 export const MAX_CLUSTERS = 500
 
@@ -89,7 +82,11 @@ export const findMember = (sql: SqlStorage, name: string): ClusterRow | undefine
 /** The clusters that are in the mesh, by name, those after `after`. */
 export const listMembers = (sql: SqlStorage, after = '', limit = -1): ClusterRow[] =>
   sql
-    .exec<Columns>(`SELECT ${columns} FROM clusters WHERE evicted_at IS NULL AND name > ? ORDER BY name LIMIT ?`, after, limit)
+    .exec<Columns>(
+      `SELECT ${columns} FROM clusters WHERE evicted_at IS NULL AND name > ? ORDER BY name LIMIT ?`,
+      after,
+      limit,
+    )
     .toArray()
     .map(toClusterRow)
 
@@ -129,31 +126,4 @@ export const admitCluster = (
     now(),
   )
   writeClusterState(sql, facts.name)
-}
-
-/**
- * Takes a cluster out of the mesh in one step: its intermediates are trusted no more, its services and tokens are gone, and
- * the trust's epoch rises, so that agents close what is open (DESIGN §3).
- */
-export const evictCluster = (context: MeshContext, name: string, initiator: Initiator): boolean => {
-  const { sql, now } = context
-  if (!findMember(sql, name)) return false
-  sql.exec(
-    `UPDATE clusters SET evicted_at = ?, reporter = NULL, report_boot = NULL, report_sequence = NULL, gateways = '[]', vacant_ms = NULL
-     WHERE name = ?`,
-    now(),
-    name,
-  )
-  endCertificates(sql, name, 'evicted')
-  sql.exec('UPDATE mesh SET trust_epoch = trust_epoch + 1')
-  writeTrustState(sql)
-  removeCatalog(sql, name)
-  removeMachineTokensOf(sql, name)
-  removeState(sql, [stateKeys.cluster(name)])
-  for (const table of ['report_chunks', 'held_reports', 'agent_holds']) sql.exec(`DELETE FROM ${table} WHERE cluster = ?`, name)
-  sql.exec('DELETE FROM probes WHERE prober = ?1 OR target = ?1', name)
-  sql.exec('DELETE FROM join_tokens WHERE cluster = ? AND used_at IS NULL', name)
-  announce(context, 'mesh')
-  writeAudit(context, initiator, { action: 'cluster.evict', target: name, cluster: name })
-  return true
 }

@@ -95,7 +95,11 @@ export const commitConfiguration = (
   writeAudit(context, initiator, {
     action: `configuration.${request.operation}`,
     target: `revision ${revision}`,
-    detail: { revision, ...countActions(real), ...(request.rollbackTo === null ? {} : { rollbackTo: request.rollbackTo }) },
+    detail: {
+      revision,
+      ...countActions(real),
+      ...(request.rollbackTo === null ? {} : { rollbackTo: request.rollbackTo }),
+    },
   })
   return ok({ revision, changes: listed, changedKinds: real.map(({ key }) => key.split('/', 1)[0] ?? '') })
 }
@@ -127,7 +131,9 @@ const findLimitReached = (sql: SqlStorage, changes: readonly Change[]): string |
   const large = changes.find(({ after }) => (after?.length ?? 0) > MAX_OBJECT_CHARS)
   if (large) return `${large.key} is longer than ${MAX_OBJECT_CHARS} characters of JSON`
   const total = sql
-    .exec<{ objects: number; chars: number | null }>('SELECT count(*) AS objects, sum(length(document)) AS chars FROM objects')
+    .exec<{ objects: number; chars: number | null }>(
+      'SELECT count(*) AS objects, sum(length(document)) AS chars FROM objects',
+    )
     .one()
   const counts = countActions(changes)
   if (total.objects + counts.created - counts.deleted > MAX_OBJECTS) {

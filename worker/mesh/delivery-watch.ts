@@ -9,7 +9,7 @@ const SETTLE_MS = 50
 export class DeliveryWatch {
   readonly #read: (revision: number) => Promise<RevisionDelivery>
   readonly #waiting = new Set<() => void>()
-  #timer: ReturnType<typeof setTimeout> | undefined
+  #isWaking = false
 
   constructor(read: (revision: number) => Promise<RevisionDelivery>) {
     this.#read = read
@@ -17,9 +17,10 @@ export class DeliveryWatch {
 
   /** An agent said something new, came or went. */
   notify(): void {
-    if (this.#waiting.size === 0) return
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined
+    if (this.#waiting.size === 0 || this.#isWaking) return
+    this.#isWaking = true
+    setTimeout(() => {
+      this.#isWaking = false
       const woken = [...this.#waiting]
       this.#waiting.clear()
       for (const wake of woken) wake()

@@ -10,7 +10,11 @@ import type { Sessions } from './uplink/sessions.ts'
 const MAX_SHOWN = 20
 
 /** How far each cluster is with a revision: the sum of what its replicas last said. */
-export const readDelivery = async (sql: SqlStorage, sessions: Sessions, revision: number): Promise<RevisionDelivery> => {
+export const readDelivery = async (
+  sql: SqlStorage,
+  sessions: Sessions,
+  revision: number,
+): Promise<RevisionDelivery> => {
   const members = listMembers(sql)
   const clusters = members.map((cluster) => toClusterDelivery(sql, sessions, cluster, revision))
   const complete =
@@ -26,7 +30,12 @@ const hasSpoken = (sessions: Sessions, cluster: string): boolean => {
   return connected.length > 0 && connected.every(({ state }) => state.delivery !== null)
 }
 
-const toClusterDelivery = (sql: SqlStorage, sessions: Sessions, cluster: ClusterRow, revision: number): ClusterDelivery => {
+const toClusterDelivery = (
+  sql: SqlStorage,
+  sessions: Sessions,
+  cluster: ClusterRow,
+  revision: number,
+): ClusterDelivery => {
   const connected = sessions.ofCluster(cluster.name)
   const last = cluster.delivery === null ? [] : [cluster.delivery]
   const said = connected.length > 0 ? connected.flatMap(({ state }) => state.delivery ?? []) : last
@@ -36,7 +45,9 @@ const toClusterDelivery = (sql: SqlStorage, sessions: Sessions, cluster: Cluster
     connected: connected.length > 0,
     proxies: sum(said, ({ proxies }) => proxies),
     live: sum(said, (delivery) => countLive(delivery, revision)),
-    laggards: said.flatMap(({ laggards }) => laggards.filter((laggard) => laggard.revision < revision)).slice(0, MAX_SHOWN),
+    laggards: said
+      .flatMap(({ laggards }) => laggards.filter((laggard) => laggard.revision < revision))
+      .slice(0, MAX_SHOWN),
     nacks: said.flatMap(({ nacks }) => nacks).slice(0, MAX_SHOWN),
     ...(held && { heldBecause: held.reason }),
   }

@@ -51,12 +51,17 @@ export interface NewJoinToken {
   readonly ttlSeconds: number
 }
 
-export const createJoinToken = (context: MeshContext, token: NewJoinToken, initiator: Initiator): Outcome<JoinToken> => {
+export const createJoinToken = (
+  context: MeshContext,
+  token: NewJoinToken,
+  initiator: Initiator,
+): Outcome<JoinToken> => {
   const { sql, now } = context
   const { open } = sql
     .exec<{ open: number }>('SELECT count(*) AS open FROM join_tokens WHERE used_at IS NULL AND expires_at > ?', now())
     .one()
-  if (open >= MAX_OPEN_TOKENS) return refuse('limit_reached', `a mesh may have ${MAX_OPEN_TOKENS} join tokens that wait to be used`)
+  if (open >= MAX_OPEN_TOKENS)
+    return refuse('limit_reached', `a mesh may have ${MAX_OPEN_TOKENS} join tokens that wait to be used`)
   if (!findMember(sql, token.cluster) && countMembers(sql) >= MAX_CLUSTERS) {
     return refuse('limit_reached', `a mesh may have ${MAX_CLUSTERS} clusters`)
   }

@@ -58,7 +58,8 @@ export const joinCluster = async (
   const identityKey = await parseIdentityKey(request.identityKeyPem)
   if (identityKey === undefined) return refuseToken('the identity key is not ECDSA on P-256')
   const payload = toJoinPayload({ tokenId: row.id, csrPem: request.csrPem, replica: request.replica })
-  if (!(await verifyIdentity(identityKey, request.proof, payload))) return refuseToken('the proof of the identity key is wrong')
+  if (!(await verifyIdentity(identityKey, request.proof, payload)))
+    return refuseToken('the proof of the identity key is wrong')
 
   const usedFor = await sha256Hex(`${request.csrPem.trim()}\n${identityKey}`)
   if (row.usedFor !== null && row.usedFor !== usedFor) return refuseToken('used for another request')

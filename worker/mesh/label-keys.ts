@@ -39,10 +39,12 @@ export class LabelKeys {
 const toLabelKeys = ({ subsets = [], trafficPolicy }: SubsetRule): string[] => [
   ...subsets.flatMap(({ labels = {} }) => Object.keys(labels)),
   // Istio LocalityLoadBalancerSetting.failoverPriority: "key" or "key=value".
-  ...(trafficPolicy?.loadBalancer?.localityLbSetting?.failoverPriority ?? []).map((entry) => entry.split('=', 1)[0] ?? ''),
+  ...(trafficPolicy?.loadBalancer?.localityLbSetting?.failoverPriority ?? []).map(
+    (entry) => entry.split('=', 1)[0] ?? '',
+  ),
 ]
 
-/** The label keys that the mesh's DestinationRules ask for now. */
+/** The label keys that the mesh's DestinationRules ask for. */
 export const readLabelKeys = (sql: SqlStorage): LabelKeys => {
   const rules = sql
     .exec<{ document: string }>(`SELECT document FROM objects WHERE kind = 'DestinationRule'`)

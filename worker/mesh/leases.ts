@@ -26,7 +26,12 @@ export interface Presence {
 const OUTAGE_TICKS = 3
 
 /** How long a cluster has been without a reporter after this tick; null = it has one. */
-export const toVacantMs = (cluster: Pick<ClusterRow, 'vacantMs'>, isReporting: boolean, elapsedMs: number, tickMs: number) => {
+export const toVacantMs = (
+  cluster: Pick<ClusterRow, 'vacantMs'>,
+  isReporting: boolean,
+  elapsedMs: number,
+  tickMs: number,
+) => {
   if (isReporting) return null
   if (cluster.vacantMs === null || elapsedMs > OUTAGE_TICKS * tickMs) return 0
   return cluster.vacantMs + elapsedMs

@@ -54,7 +54,8 @@ export const createMachineToken = (
   const { tokens } = sql
     .exec<{ tokens: number }>('SELECT count(*) AS tokens FROM machine_tokens WHERE cluster = ?', cluster)
     .one()
-  if (tokens >= MAX_MACHINE_TOKENS) return refuse('limit_reached', `a cluster may have ${MAX_MACHINE_TOKENS} machine tokens`)
+  if (tokens >= MAX_MACHINE_TOKENS)
+    return refuse('limit_reached', `a cluster may have ${MAX_MACHINE_TOKENS} machine tokens`)
   const { id, secretHash, role, namespace, serviceAccount, workload } = token
   const row = sql
     .exec<Columns>(
@@ -71,7 +72,15 @@ export const createMachineToken = (
     )
     .one()
   const created = toMachineToken(row)
-  const value: MachineTokenState = { id, secretHash, role, namespace, serviceAccount, workload, expiresAt: created.expiresAt }
+  const value: MachineTokenState = {
+    id,
+    secretHash,
+    role,
+    namespace,
+    serviceAccount,
+    workload,
+    expiresAt: created.expiresAt,
+  }
   writeState(sql, [
     { key: stateKeys.machineToken(id), item: { kind: 'machine-token', value }, audience: { to: 'cluster', cluster } },
   ])
@@ -103,7 +112,12 @@ export const listMachineTokens = (
     .toArray()
     .map(toMachineToken)
 
-export const revokeMachineToken = (context: MeshContext, cluster: string, id: string, initiator: Initiator): Outcome<null> => {
+export const revokeMachineToken = (
+  context: MeshContext,
+  cluster: string,
+  id: string,
+  initiator: Initiator,
+): Outcome<null> => {
   const { sql } = context
   const { rowsWritten } = sql.exec('DELETE FROM machine_tokens WHERE cluster = ? AND id = ?', cluster, id)
   if (rowsWritten === 0) return refuse('not_found', `the cluster ${cluster} has no machine token ${id}`)
@@ -121,7 +135,8 @@ const removeTokens = (sql: SqlStorage, condition: string, value: SqlStorageValue
       .map(({ id }) => stateKeys.machineToken(id)),
   )
 
-export const removeMachineTokensOf = (sql: SqlStorage, cluster: string): boolean => removeTokens(sql, 'cluster = ?', cluster)
+export const removeMachineTokensOf = (sql: SqlStorage, cluster: string): boolean =>
+  removeTokens(sql, 'cluster = ?', cluster)
 
 /** Agents refuse an expired token by themselves; here it only takes room. Answers whether there were any. */
 export const removeExpiredMachineTokens = (sql: SqlStorage, nowMs: number): boolean =>

@@ -9,7 +9,13 @@ import type { IssuedCertificate, Trust } from '#api/schemas/trust.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import type { JoinRequest, JoinResponse } from '#mesh/uplink.ts'
 import type { AuditFilter, Initiator } from './audit.ts'
-import type { CommitRequest, CommitResult, ConfigurationChanges, ObjectFilter, StoredDocument } from './configuration.ts'
+import type {
+  CommitRequest,
+  CommitResult,
+  ConfigurationChanges,
+  ObjectFilter,
+  StoredDocument,
+} from './configuration.ts'
 import type { NewJoinToken } from './join-tokens.ts'
 import type { NewMachineToken } from './machine-tokens.ts'
 import type { Outcome } from './refusal.ts'
@@ -42,7 +48,10 @@ export interface AgentAnswers {
  * transaction. Nobody outside this folder knows what is behind it: how many objects, and where.
  */
 export interface MeshStore {
-  create(mesh: { readonly orgId: string; readonly meshId: string; readonly settings: MeshSettings }, by: Initiator): Promise<MeshFacts>
+  create(
+    mesh: { readonly orgId: string; readonly meshId: string; readonly settings: MeshSettings },
+    by: Initiator,
+  ): Promise<MeshFacts>
   /** Null while the mesh has not been created, or no more. */
   facts(): Promise<MeshFacts | null>
   updateSettings(changes: UpdateMeshBody, by: Initiator): Promise<MeshFacts>
@@ -96,4 +105,5 @@ export interface MeshStore {
 
 export type AgentQuery = { readonly kind: 'proxies' } | { readonly kind: 'proxy-config'; readonly proxy: string }
 
-export const openMeshStore = (env: Cloudflare.Env, meshId: string): MeshStore => env.MESH.get(env.MESH.idFromName(meshId))
+export const openMeshStore = (env: Cloudflare.Env, meshId: string): MeshStore =>
+  env.MESH.get(env.MESH.idFromName(meshId))

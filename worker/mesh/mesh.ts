@@ -13,13 +13,14 @@ import type { AuditFilter, Initiator } from './audit.ts'
 import { refreshSummaries } from './catalog.ts'
 import { listCertificates } from './certificates.ts'
 import { toCluster } from './cluster-list.ts'
-import { countMembers, evictCluster, findMember, listMembers } from './clusters.ts'
+import { countMembers, findMember, listMembers } from './clusters.ts'
 import { commitConfiguration, findObject, listObjects, readConfiguration } from './configuration.ts'
 import type { CommitRequest, ObjectFilter } from './configuration.ts'
 import type { MeshContext } from './context.ts'
 import { DeliveryWatch } from './delivery-watch.ts'
 import { readDelivery } from './delivery.ts'
 import { followGeneration } from './epoch.ts'
+import { evictCluster } from './evict-cluster.ts'
 import { joinCluster, refusedToken } from './join.ts'
 import { createJoinToken, listJoinTokens, revokeJoinToken } from './join-tokens.ts'
 import type { NewJoinToken } from './join-tokens.ts'
@@ -111,7 +112,10 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
 
   // ── The mesh ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async create(mesh: { readonly orgId: string; readonly meshId: string; readonly settings: MeshSettings }, by: Initiator) {
+  async create(
+    mesh: { readonly orgId: string; readonly meshId: string; readonly settings: MeshSettings },
+    by: Initiator,
+  ) {
     const { sql, now, random } = this.#context
     const { orgId, meshId, settings } = mesh
     const name = { orgId, meshId, name: settings.meshName, trustDomain: settings.trustDomain }
@@ -132,7 +136,9 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
         trustEpoch: 0,
         tickedAt: now(),
       })
-      writeState(sql, [{ key: stateKeys.settings(), item: { kind: 'settings', value: settings }, audience: { to: 'all' } }])
+      writeState(sql, [
+        { key: stateKeys.settings(), item: { kind: 'settings', value: settings }, audience: { to: 'all' } },
+      ])
       commitRoot(this.#context, root, true, by)
       writeAudit(this.#context, by, { action: 'mesh.create', target: settings.meshName })
     })
@@ -154,17 +160,24 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
       const before = readMeshRow(sql).settings
       const settings = meshSettings.parse({ ...before, ...changes })
       sql.exec('UPDATE mesh SET settings = ?', JSON.stringify(settings))
-      writeState(sql, [{ key: stateKeys.settings(), item: { kind: 'settings', value: settings }, audience: { to: 'all' } }])
+      writeState(sql, [
+        { key: stateKeys.settings(), item: { kind: 'settings', value: settings }, audience: { to: 'all' } },
+      ])
       announce(this.#context, 'mesh')
       if (settings.domainSuffix !== before.domainSuffix) refreshSummaries(sql, this.#readLabelKeys())
-      writeAudit(this.#context, by, { action: 'mesh.update', target: settings.meshName, detail: { changed: Object.keys(changes).join(' ') } })
+      writeAudit(this.#context, by, {
+        action: 'mesh.update',
+        target: settings.meshName,
+        detail: { changed: Object.keys(changes).join(' ') },
+      })
     })
     return this.#facts()
   }
 
   async destroy() {
     const { sql } = this.#context
-    if (findMeshRow(sql) && countMembers(sql) > 0) return refuse('conflict', 'clusters are in the mesh: evict them first')
+    if (findMeshRow(sql) && countMembers(sql) > 0)
+      return refuse('conflict', 'clusters are in the mesh: evict them first')
     this.#server.endAll('the mesh is deleted')
     await this.ctx.storage.deleteAlarm()
     await this.ctx.storage.deleteAll()
@@ -228,7 +241,8 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   }
 
   async evictCluster(name: string, by: Initiator) {
-    if (!this.#write(() => evictCluster(this.#context, name, by))) return refuse('not_found', `there is no cluster ${name}`)
+    if (!this.#write(() => evictCluster(this.#context, name, by)))
+      return refuse('not_found', `there is no cluster ${name}`)
     this.#endSessionsOf(name, 'evicted', `the cluster ${name} is out of the mesh`)
     return ok(null)
   }
@@ -243,7 +257,8 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
       if (reporter) sendMessage(reporter.socket, { type: 'report-ack', position })
       return ok(null)
     }
-    if (!listAgentHolds(sql, name).some(({ id }) => id === hold)) return refuse('not_found', `${name} has no hold ${hold}`)
+    if (!listAgentHolds(sql, name).some(({ id }) => id === hold))
+      return refuse('not_found', `${name} has no hold ${hold}`)
     const sessions = this.#sessions.ofCluster(name)
     if (sessions.length === 0) return refuse('agent_unavailable', `no agent of ${name} is connected`)
     for (const { socket } of sessions) sendMessage(socket, { type: 'confirm', hold })
@@ -362,7 +377,13 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     const { sql, now } = this.#context
     if (!findMeshRow(sql)) return
     const pongedAt = (socket: WebSocket) => this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0
-    const parts = { context: this.#context, sessions: this.#sessions, fanOut: this.#fanOut, server: this.#server, pongedAt }
+    const parts = {
+      context: this.#context,
+      sessions: this.#sessions,
+      fanOut: this.#fanOut,
+      server: this.#server,
+      pongedAt,
+    }
     tickSessions(parts)
     this.#write(() => tickStore(this.#context, this.#sessions, this.#times()))
     if (this.#sessions.size > 0 || countMembers(sql) > 0) this.#arm(now() + this.#times().tickMs)

@@ -5,7 +5,10 @@ import { firstRow } from './context.ts'
  *
  * @throws Error when the object was written by newer code than this: going on would corrupt it.
  */
-export const migrate = (storage: Pick<DurableObjectStorage, 'sql' | 'transactionSync'>, migrations: readonly string[]): void => {
+export const migrate = (
+  storage: Pick<DurableObjectStorage, 'sql' | 'transactionSync'>,
+  migrations: readonly string[],
+): void => {
   const { sql } = storage
   sql.exec('CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)')
   const version = firstRow(sql.exec<{ version: number }>('SELECT version FROM schema_version'))?.version ?? 0

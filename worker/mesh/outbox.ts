@@ -7,7 +7,11 @@ import type { MeshContext } from './context.ts'
 export type Topic = 'mesh'
 
 export const announce = ({ sql, now }: MeshContext, topic: Topic): void => {
-  sql.exec('INSERT INTO outbox (topic, since) VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET since = excluded.since', topic, now())
+  sql.exec(
+    'INSERT INTO outbox (topic, since) VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET since = excluded.since',
+    topic,
+    now(),
+  )
 }
 
 export const isOutboxEmpty = (sql: SqlStorage): boolean =>

@@ -14,7 +14,10 @@ export const MAX_STAGED_CHARS = 24 * 1024 * 1024
 export const stageChunk = (sql: SqlStorage, cluster: string, session: string | null, report: Report): boolean => {
   const chunk = JSON.stringify(report)
   const { staged } = sql
-    .exec<{ staged: number }>('SELECT coalesce(sum(length(chunk)), 0) AS staged FROM report_chunks WHERE cluster = ?', cluster)
+    .exec<{ staged: number }>(
+      'SELECT coalesce(sum(length(chunk)), 0) AS staged FROM report_chunks WHERE cluster = ?',
+      cluster,
+    )
     .one()
   if (staged + chunk.length > MAX_STAGED_CHARS) return false
   sql.exec(

@@ -42,7 +42,10 @@ export interface HeldReport extends Record<string, SqlStorageValue> {
 
 export const findHeldReport = (sql: SqlStorage, cluster: string): HeldReport | undefined =>
   firstRow(
-    sql.exec<HeldReport>('SELECT cluster, id, reason, since, removed, boot, sequence FROM held_reports WHERE cluster = ?', cluster),
+    sql.exec<HeldReport>(
+      'SELECT cluster, id, reason, since, removed, boot, sequence FROM held_reports WHERE cluster = ?',
+      cluster,
+    ),
   )
 
 /**
@@ -118,10 +121,12 @@ export const confirmHeldReport = (
 const findMistake = (cluster: ClusterRow, { upserts }: Report): string | undefined => {
   for (const entry of upserts) {
     const { key, namespace, hostname } = entry.service
-    if (key !== toServiceKey(namespace, hostname)) return `the service ${key} is not called by its namespace and host name`
+    if (key !== toServiceKey(namespace, hostname))
+      return `the service ${key} is not called by its namespace and host name`
     const foreign = entry.endpoints.find((endpoint) => endpoint.cluster !== cluster.name)
     if (foreign) return `the endpoint ${foreign.id} of ${key} is said to be in another cluster`
-    if (JSON.stringify(entry).length > MAX_ENTRY_CHARS) return `the service ${key} has more endpoints than fit into a message`
+    if (JSON.stringify(entry).length > MAX_ENTRY_CHARS)
+      return `the service ${key} has more endpoints than fit into a message`
   }
   return undefined
 }
@@ -189,6 +194,7 @@ const holdReport = (
     position.boot,
     position.sequence,
   )
-  if (!isShown) writeAudit(context, initiator, { action: 'hold.create', target: id, cluster: cluster.name, detail: { reason } })
+  if (!isShown)
+    writeAudit(context, initiator, { action: 'hold.create', target: id, cluster: cluster.name, detail: { reason } })
   return { id, reason }
 }

@@ -18,7 +18,8 @@ interface RevisionColumns extends Record<string, SqlStorageValue> {
   deleted: number
 }
 
-const columns = 'revision, created_at AS createdAt, actor, operation, rollback_to AS rollbackTo, created, updated, deleted'
+const columns =
+  'revision, created_at AS createdAt, actor, operation, rollback_to AS rollbackTo, created, updated, deleted'
 
 const toRevision = (row: RevisionColumns, head: number): Revision => ({
   revision: row.revision,
@@ -36,7 +37,11 @@ const toRevision = (row: RevisionColumns, head: number): Revision => ({
 export const listRevisions = (sql: SqlStorage, before: number, limit: number): Revision[] => {
   const { revision: head } = readMeshRow(sql)
   return sql
-    .exec<RevisionColumns>(`SELECT ${columns} FROM revisions WHERE revision < ? ORDER BY revision DESC LIMIT ?`, before, limit)
+    .exec<RevisionColumns>(
+      `SELECT ${columns} FROM revisions WHERE revision < ? ORDER BY revision DESC LIMIT ?`,
+      before,
+      limit,
+    )
     .toArray()
     .map((row) => toRevision(row, head))
 }

@@ -55,7 +55,12 @@ const toDefinition = ([first, ...others]: readonly [Row, ...Row[]]) => {
 }
 
 /** By key, those after `after`. */
-export const listServices = (sql: SqlStorage, filter: ServiceFilter, after: string, limit: number): ServiceSummary[] => {
+export const listServices = (
+  sql: SqlStorage,
+  filter: ServiceFilter,
+  after: string,
+  limit: number,
+): ServiceSummary[] => {
   const services = sql
     .exec<{ service: string }>(
       `SELECT DISTINCT service FROM services

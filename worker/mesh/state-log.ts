@@ -55,7 +55,9 @@ const takeSequence = (sql: SqlStorage): number =>
 
 /** Services that every namespace may call have no `export_to`: nothing has to be looked at when namespaces come and go. */
 const toExportColumn = (audience: Audience): string | null =>
-  'service' in audience && !audience.service.exportTo.includes('*') ? JSON.stringify(toExported(audience.service)) : null
+  'service' in audience && !audience.service.exportTo.includes('*')
+    ? JSON.stringify(toExported(audience.service))
+    : null
 
 const toExported = ({ namespace, exportTo, source, location }: ExportedService): ExportedService => ({
   namespace,
@@ -117,7 +119,9 @@ const settle = (sql: SqlStorage, sequence: number, changed: boolean): boolean =>
 }
 
 export const pruneTombstones = (sql: SqlStorage, most: number): void => {
-  const { tombstones } = sql.exec<{ tombstones: number }>('SELECT count(*) AS tombstones FROM state WHERE item IS NULL').one()
+  const { tombstones } = sql
+    .exec<{ tombstones: number }>('SELECT count(*) AS tombstones FROM state WHERE item IS NULL')
+    .one()
   if (tombstones <= most) return
   const { horizon } = sql
     .exec<{ horizon: number }>(
@@ -138,7 +142,12 @@ export const applyNamespaces = (sql: SqlStorage, before: Interest, after: Intere
   const touched = [...restricted].filter((row) => isFor(row, before) !== isFor(row, after)).map(({ key }) => key)
   if (touched.length === 0) return false
   const sequence = takeSequence(sql)
-  runBulk(sql, 'UPDATE state SET sequence = ?2, narrowed = ?2 WHERE key IN (SELECT value FROM json_each(?1))', touched, sequence)
+  runBulk(
+    sql,
+    'UPDATE state SET sequence = ?2, narrowed = ?2 WHERE key IN (SELECT value FROM json_each(?1))',
+    touched,
+    sequence,
+  )
   return settle(sql, sequence, true)
 }
 
@@ -187,7 +196,9 @@ export const readSharedChanges = (
     .exec<{ chars: number | null }>('SELECT sum(chars) AS chars FROM state WHERE sequence > ?', since)
     .one()
   if ((chars ?? 0) > maxChars) return undefined
-  const rows = sql.exec<LogRow>(`SELECT ${columns} FROM state WHERE sequence > ? ORDER BY sequence, key`, since).toArray()
+  const rows = sql
+    .exec<LogRow>(`SELECT ${columns} FROM state WHERE sequence > ? ORDER BY sequence, key`, since)
+    .toArray()
   return (interest) => rows.map((row) => toChangeText(row, since, interest)).filter((text) => text !== undefined)
 }
 

@@ -97,7 +97,9 @@ export const toTrustState = (sql: SqlStorage): TrustState => ({
 })
 
 export const writeTrustState = (sql: SqlStorage): void => {
-  writeState(sql, [{ key: stateKeys.trust(), item: { kind: 'trust', value: toTrustState(sql) }, audience: { to: 'all' } }])
+  writeState(sql, [
+    { key: stateKeys.trust(), item: { kind: 'trust', value: toTrustState(sql) }, audience: { to: 'all' } },
+  ])
 }
 
 export interface IssueRequest {
@@ -169,7 +171,8 @@ export const nextRootStep = (roots: readonly RootRow[], nowMs: number): RootStep
   if (expired) return { step: 'drop', root: expired }
   if (!signing) return { step: 'none' }
   const successor = roots.find((root) => root.createdAt > signing.createdAt)
-  if (successor) return successor.createdAt + ROOT_SETTLING_MS <= nowMs ? { step: 'promote', root: successor } : { step: 'none' }
+  if (successor)
+    return successor.createdAt + ROOT_SETTLING_MS <= nowMs ? { step: 'promote', root: successor } : { step: 'none' }
   return { step: signing.notAfter - nowMs < ROOT_RENEWAL_MS ? 'create' : 'none' }
 }
 
@@ -183,7 +186,11 @@ export const renewRoot = async (context: MeshContext, kek: CryptoKey): Promise<b
   if (due.step === 'none') return false
   if (due.step === 'create') {
     const { orgId, meshId, settings } = readMeshRow(sql)
-    const root = await prepareRoot({ orgId, meshId, name: settings.meshName, trustDomain: settings.trustDomain }, kek, context)
+    const root = await prepareRoot(
+      { orgId, meshId, name: settings.meshName, trustDomain: settings.trustDomain },
+      kek,
+      context,
+    )
     transaction(() => commitRoot(context, root, false, planeInitiator))
     return true
   }

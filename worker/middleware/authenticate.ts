@@ -32,7 +32,10 @@ export const authenticate = (isOpen: (path: string) => boolean) =>
     const caller = await identify(c.env.DB, c.req.header('Authorization'), Date.now())
     if (!caller) {
       await limitRate(c.env.OPEN_RATE_LIMIT, toClientAddress(c))
-      throw new AtollError('unauthenticated', 'send "Authorization: Bearer atoll_token_…" with a token that has not expired')
+      throw new AtollError(
+        'unauthenticated',
+        'send "Authorization: Bearer atoll_token_…" with a token that has not expired',
+      )
     }
     await limitRate(c.env.API_RATE_LIMIT, caller.token.id)
     c.set('caller', caller)

@@ -18,7 +18,8 @@ const keyShape = /^[\x21-\x7e]{8,128}$/
 export const idempotency = createMiddleware<AppEnv>(async (c, next) => {
   const key = c.req.header('Idempotency-Key')
   if (key === undefined || c.req.method === 'GET') return next()
-  if (!keyShape.test(key)) throw new AtollError('invalid_request', 'an Idempotency-Key has 8 to 128 printable characters')
+  if (!keyShape.test(key))
+    throw new AtollError('invalid_request', 'an Idempotency-Key has 8 to 128 printable characters')
 
   const db = c.env.DB
   const request = await toRequestText(c)
@@ -59,7 +60,10 @@ const toAnswer = async (response: Response): Promise<Answer> => ({
 })
 
 const toResponse = (status: number, { contentType, body }: Answer): Response =>
-  new Response(status === 204 ? null : body, { status, headers: contentType === null ? {} : { 'Content-Type': contentType } })
+  new Response(status === 204 ? null : body, {
+    status,
+    headers: contentType === null ? {} : { 'Content-Type': contentType },
+  })
 
 const deriveSeal = async (secret: string, salt: string): Promise<CryptoKey> => {
   const material = await crypto.subtle.importKey('raw', toUtf8(secret), 'HKDF', false, ['deriveKey'])
@@ -80,6 +84,10 @@ const close = async (seal: CryptoKey, answer: Answer): Promise<string> => {
 
 const open = async (seal: CryptoKey, text: string): Promise<Answer> => {
   const [iv, sealed] = text.split('.').map((part) => fromBase64(part) ?? new Uint8Array())
-  const bytes = await crypto.subtle.decrypt({ name: 'AES-GCM', iv: iv ?? new Uint8Array() }, seal, sealed ?? new Uint8Array())
+  const bytes = await crypto.subtle.decrypt(
+    { name: 'AES-GCM', iv: iv ?? new Uint8Array() },
+    seal,
+    sealed ?? new Uint8Array(),
+  )
   return JSON.parse(new TextDecoder().decode(bytes)) as Answer
 }

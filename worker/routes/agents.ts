@@ -20,7 +20,8 @@ const joinMesh: RouteHandler<typeof join, AppEnv> = async (c) => {
 const openUplink: RouteHandler<typeof uplink, AppEnv> = async (c) => {
   const { meshId } = c.req.valid('param')
   if (!(await isMeshId(c.env.DB, meshId))) throw new AtollError('not_found', 'there is no such mesh')
-  if (c.req.header('Upgrade')?.toLowerCase() !== 'websocket') throw new AtollError('invalid_request', 'the uplink is a WebSocket')
+  if (c.req.header('Upgrade')?.toLowerCase() !== 'websocket')
+    throw new AtollError('invalid_request', 'the uplink is a WebSocket')
   const { webSocket } = await openMeshStore(c.env, meshId).fetch(c.req.raw)
   if (!webSocket) throw new AtollError('unavailable', 'the mesh takes no more agents now')
   // A response of another service has headers that can't be added to.

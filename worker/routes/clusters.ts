@@ -50,7 +50,10 @@ const listMeshJoinTokens: RouteHandler<typeof listJoinTokens, AppEnv> = async (c
   const { limit, cursor } = c.req.valid('query')
   const [createdAt, id] = parseCursor(cursor, newestPlace)
   return c.json(
-    toPage(await store.listJoinTokens({ createdAt, id }, limit + 1), limit, (last) => [Date.parse(last.createdAt), last.id]),
+    toPage(await store.listJoinTokens({ createdAt, id }, limit + 1), limit, (last) => [
+      Date.parse(last.createdAt),
+      last.id,
+    ]),
     200,
   )
 }

@@ -42,7 +42,9 @@ const apply: RouteHandler<typeof applyConfiguration, AppEnv> = async (c) => {
     maxObjects: MAX_OBJECTS_PER_APPLY,
   })
   if (!parsed.ok) {
-    throw new AtollError('invalid_configuration', 'the configuration has errors; nothing was applied', { problems: parsed.error })
+    throw new AtollError('invalid_configuration', 'the configuration has errors; nothing was applied', {
+      problems: parsed.error,
+    })
   }
   const upserts = parsed.value.objects.map(({ object }) => ({ key: toKey(object), object }))
   const result = await writeConfiguration(

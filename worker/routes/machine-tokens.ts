@@ -23,7 +23,9 @@ const makeMachineToken: RouteHandler<typeof createMachineToken, AppEnv> = async 
   const { mesh, cluster } = c.req.valid('param')
   const { store } = await openMesh(c, mesh, 'write', cluster)
   const { id, text, secretHash } = await newToken('machine', randomBytes)
-  const created = unwrap(await store.createMachineToken(cluster, { ...c.req.valid('json'), id, secretHash }, toInitiator(c)))
+  const created = unwrap(
+    await store.createMachineToken(cluster, { ...c.req.valid('json'), id, secretHash }, toInitiator(c)),
+  )
   return c.json({ ...created, secret: text }, 201)
 }
 

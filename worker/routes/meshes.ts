@@ -49,12 +49,18 @@ const makeMesh: RouteHandler<typeof createMesh, AppEnv> = async (c) => {
     meshName: name,
     trustDomain: domain ?? trustDomain.parse(`${name}.atoll.internal`),
   })
-  const entered = found(await directory.enterMesh(c.env.DB, orgId, { id: meshId, settings, createdAtMs: Date.now() }), 'mesh')
+  const entered = found(
+    await directory.enterMesh(c.env.DB, orgId, { id: meshId, settings, createdAtMs: Date.now() }),
+    'mesh',
+  )
   const store = openMeshStore(c.env, entered.id)
   if (entered.id !== meshId && (await store.facts()) !== null) {
     throw new AtollError('already_exists', `there is a mesh ${name} already`)
   }
-  const facts = await store.create({ orgId, meshId: entered.id, settings: { ...settings, meshId: entered.id } }, toInitiator(c))
+  const facts = await store.create(
+    { orgId, meshId: entered.id, settings: { ...settings, meshId: entered.id } },
+    toInitiator(c),
+  )
   return c.json(toMesh(entered.id, facts), 201)
 }
 

@@ -59,7 +59,8 @@ const listMeshProxies: RouteHandler<typeof listProxies, AppEnv> = async (c) => {
       for (const proxy of proxies) {
         if (name === fromCluster && proxy.name <= afterProxy) continue
         const last = page.items.at(-1)
-        if (last && page.items.length === limit) return c.json({ ...page, nextCursor: toCursor([last.cluster, last.name]) }, 200)
+        if (last && page.items.length === limit)
+          return c.json({ ...page, nextCursor: toCursor([last.cluster, last.name]) }, 200)
         page.items.push(proxy)
       }
     }

@@ -38,7 +38,15 @@ const makeToken: RouteHandler<typeof createToken, AppEnv> = async (c) => {
   const { id, text, secretHash } = await newToken('token', randomBytes)
   const createdAtMs = Date.now()
   const expiresAtMs = createdAtMs + expiresInSeconds * 1000
-  const token = await directory.insertToken(c.env.DB, orgId, { id, secretHash, name, role, scopes, createdAtMs, expiresAtMs })
+  const token = await directory.insertToken(c.env.DB, orgId, {
+    id,
+    secretHash,
+    name,
+    role,
+    scopes,
+    createdAtMs,
+    expiresAtMs,
+  })
   await audit(c, orgId, 'token.create', id)
   return c.json({ ...token, secret: text }, 201)
 }

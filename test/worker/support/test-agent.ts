@@ -77,7 +77,9 @@ export class TestAgent {
 
   /** Opens a socket and waits for the challenge. */
   static async dial(cluster: TestCluster, replica = 'replica-1'): Promise<TestAgent> {
-    const response = await exports.default.fetch(`${ORIGIN}/v1/uplink/${cluster.mesh.id}`, { headers: { Upgrade: 'websocket' } })
+    const response = await exports.default.fetch(`${ORIGIN}/v1/uplink/${cluster.mesh.id}`, {
+      headers: { Upgrade: 'websocket' },
+    })
     if (!response.webSocket) throw new Error(`no uplink: ${response.status}`)
     const agent = new TestAgent(cluster, replica, response.webSocket)
     await agent.next('challenge')
@@ -119,9 +121,13 @@ export class TestAgent {
   }
 
   /** The first message of this type that satisfies the condition, waiting for it if need be. */
-  next<Type extends PlaneMessage['type']>(type: Type, condition: (message: Of<Type>) => boolean = () => true): Promise<Of<Type>> {
+  next<Type extends PlaneMessage['type']>(
+    type: Type,
+    condition: (message: Of<Type>) => boolean = () => true,
+  ): Promise<Of<Type>> {
     return vi.waitUntil(
-      () => this.messages.find((message): message is Of<Type> => message.type === type && condition(message as Of<Type>)),
+      () =>
+        this.messages.find((message): message is Of<Type> => message.type === type && condition(message as Of<Type>)),
       { timeout: 10_000, interval: 5 },
     )
   }
@@ -139,7 +145,11 @@ export class TestAgent {
   async report(
     term: number,
     upserts: readonly CatalogEntry[],
-    options: { readonly mode?: 'full' | 'delta'; readonly removes?: readonly string[]; readonly namespaces?: string[] } = {},
+    options: {
+      readonly mode?: 'full' | 'delta'
+      readonly removes?: readonly string[]
+      readonly namespaces?: string[]
+    } = {},
   ): Promise<Of<'report-ack'> | Of<'report-held'>> {
     const position = { boot: `${this.cluster.name}-boot`, sequence: (this.#reportSequence += 1) }
     this.send({
@@ -155,7 +165,8 @@ export class TestAgent {
       more: false,
     })
     const isAnswer = (message: PlaneMessage): message is Of<'report-ack'> | Of<'report-held'> =>
-      (message.type === 'report-ack' || message.type === 'report-held') && message.position.sequence === position.sequence
+      (message.type === 'report-ack' || message.type === 'report-held') &&
+      message.position.sequence === position.sequence
     return vi.waitUntil(() => this.messages.find(isAnswer), { timeout: 10_000, interval: 5 })
   }
 

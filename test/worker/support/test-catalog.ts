@@ -14,7 +14,14 @@ export interface TestService {
 }
 
 /** A service with some endpoints, as a cluster reports it. */
-export const toTestEntry = ({ cluster, network, name, namespace = 'default', endpoints = 1, ...rest }: TestService): CatalogEntry => {
+export const toTestEntry = ({
+  cluster,
+  network,
+  name,
+  namespace = 'default',
+  endpoints = 1,
+  ...rest
+}: TestService): CatalogEntry => {
   const hostname = `${name}.${namespace}.svc.cluster.local`
   return catalogEntry.parse({
     service: {

@@ -2,7 +2,6 @@ import { env, exports } from 'cloudflare:workers'
 import type { ProblemDetails } from '#api/problem-details.ts'
 
 declare global {
-  // eslint-disable-next-line typescript/no-namespace -- the platform's own way to type `exports`
   namespace Cloudflare {
     interface GlobalProps {
       mainModule: typeof import('#worker/main.ts')
@@ -45,16 +44,20 @@ export const send = async <Body = ProblemDetails>(
   })
   const response = await exports.default.fetch(request)
   const text = await response.text()
-  return { status: response.status, headers: response.headers, body: (text === '' ? undefined : JSON.parse(text)) as Body }
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (text === '' ? undefined : JSON.parse(text)) as Body,
+  }
 }
 
 let owner: Promise<string> | undefined
 
 /** The owner token of this file's plane, which is set up at the first call. */
 export const setUpPlane = (): Promise<string> => {
-  owner ??= send<{ token: { secret: string } }>('POST', '/v1/setup', { body: { setupToken: SETUP_TOKEN, org: 'acme' } }).then(
-    ({ body }) => body.token.secret,
-  )
+  owner ??= send<{ token: { secret: string } }>('POST', '/v1/setup', {
+    body: { setupToken: SETUP_TOKEN, org: 'acme' },
+  }).then(({ body }) => body.token.secret)
   return owner
 }
 

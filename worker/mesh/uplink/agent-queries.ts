@@ -60,7 +60,8 @@ export class AgentQueries {
 
   /** Nobody will answer on this socket any more. */
   drop(socket: WebSocket): void {
-    for (const [request, pending] of this.#pending) if (pending.socket === socket) this.#settle(request, { kind: 'gone' })
+    for (const [request, pending] of this.#pending)
+      if (pending.socket === socket) this.#settle(request, { kind: 'gone' })
   }
 
   #settle(request: string, result: QueryResult): void {

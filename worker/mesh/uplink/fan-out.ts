@@ -87,7 +87,8 @@ export class FanOut {
       const interest = this.#interestOf(session.state.cluster)?.interest
       if (!interest) continue
       if (shared) this.#send(mesh, since, session, shared(interest), false)
-      else if (this.#hasBulkRoom()) this.#send(mesh, since, session, readChanges(this.#context.sql, since, interest), true)
+      else if (this.#hasBulkRoom())
+        this.#send(mesh, since, session, readChanges(this.#context.sql, since, interest), true)
     }
   }
 

@@ -18,7 +18,11 @@ export interface UplinkRefusal {
 const OLDEST_PROTOCOL = 1
 
 /** Who says hello: a cluster of this mesh, proven by its signature over this socket's nonce. */
-export const judgeHello = async (sql: SqlStorage, hello: Hello, nonce: string): Promise<Result<ClusterRow, UplinkRefusal>> => {
+export const judgeHello = async (
+  sql: SqlStorage,
+  hello: Hello,
+  nonce: string,
+): Promise<Result<ClusterRow, UplinkRefusal>> => {
   if (hello.protocol > UPLINK_PROTOCOL) {
     return err({ code: 'protocol_too_new', message: `this plane speaks protocol ${UPLINK_PROTOCOL} at most` })
   }
@@ -29,9 +33,13 @@ export const judgeHello = async (sql: SqlStorage, hello: Hello, nonce: string): 
   const cluster = hello.mesh === meshName ? findCluster(sql, hello.cluster) : undefined
   if (!cluster) return err({ code: 'unknown_cluster', message: `there is no cluster ${hello.cluster} in this mesh` })
   if (!(await verifyIdentity(cluster.identityKey, hello.signature, toHelloPayload({ ...hello, nonce })))) {
-    return err({ code: 'bad_signature', message: 'the signature is not one of this cluster’s identity key over this challenge' })
+    return err({
+      code: 'bad_signature',
+      message: 'the signature is not one of this cluster’s identity key over this challenge',
+    })
   }
   // Told only to who has proven to be the cluster.
-  if (cluster.evictedAt !== null) return err({ code: 'evicted', message: `the cluster ${cluster.name} is out of the mesh` })
+  if (cluster.evictedAt !== null)
+    return err({ code: 'evicted', message: `the cluster ${cluster.name} is out of the mesh` })
   return ok(cluster)
 }

@@ -139,13 +139,25 @@ const report = (
   }
 }
 
-const renew = async (parts: MessageParts, session: Session, cluster: ClusterRow, { request, csrPem }: Of<'csr'>): Promise<void> => {
+const renew = async (
+  parts: MessageParts,
+  session: Session,
+  cluster: ClusterRow,
+  { request, csrPem }: Of<'csr'>,
+): Promise<void> => {
   const { context, fanOut } = parts
   const { socket } = session
   const refuseRequest = (code: UplinkRefusal['code'], message: string, retryAfterSeconds?: number) =>
-    sendMessage(socket, { type: 'refused', code, message, request, ...(retryAfterSeconds ? { retryAfterSeconds } : {}) })
+    sendMessage(socket, {
+      type: 'refused',
+      code,
+      message,
+      request,
+      ...(retryAfterSeconds ? { retryAfterSeconds } : {}),
+    })
   const answered = await renewOnce(parts, session, cluster.name, csrPem)
-  if (answered === 'rate_limited') return refuseRequest('rate_limited', 'too many certificates in an hour', HOUR_MS / 1000)
+  if (answered === 'rate_limited')
+    return refuseRequest('rate_limited', 'too many certificates in an hour', HOUR_MS / 1000)
   if (!answered.ok) return refuseRequest('csr_refused', answered.error.detail)
   const { certificatePem } = answered.value
   sendMessage(socket, { type: 'issued', request, certificatePem, rootsPem: listRootPems(context.sql) })

@@ -48,7 +48,8 @@ const MAX_DELIVERY_CHARS = 6_000
 export const trimDelivery = (report: Delivery): Delivery => {
   const trimmed = { ...report, laggards: [...report.laggards], nacks: [...report.nacks] }
   while (JSON.stringify(trimmed).length > MAX_DELIVERY_CHARS) {
-    const longer = JSON.stringify(trimmed.nacks).length > JSON.stringify(trimmed.laggards).length ? trimmed.nacks : trimmed.laggards
+    const longer =
+      JSON.stringify(trimmed.nacks).length > JSON.stringify(trimmed.laggards).length ? trimmed.nacks : trimmed.laggards
     longer.pop()
   }
   return trimmed

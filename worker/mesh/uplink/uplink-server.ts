@@ -25,7 +25,10 @@ const POLICY_VIOLATION = 1008
 const GOING_AWAY = 1001
 
 /** What an established session's messages do: worker/mesh/uplink/session-messages.ts. */
-export type HandleMessage = (session: Session, message: Exclude<AgentMessage, { type: 'hello' }>) => Promise<UplinkRefusal | void>
+export type HandleMessage = (
+  session: Session,
+  message: Exclude<AgentMessage, { type: 'hello' }>,
+) => Promise<UplinkRefusal | void>
 
 export interface UplinkParts {
   readonly context: MeshContext
@@ -69,7 +72,10 @@ export class UplinkServer {
     const flow = this.#flowOf(socket)
     if (typeof text !== 'string') return this.#refuse(socket, { code: 'bad_message', message: 'messages are text' })
     if (text.length > UPLINK_MAX_MESSAGE_CHARS) {
-      return this.#refuse(socket, { code: 'too_large', message: `a message has ${UPLINK_MAX_MESSAGE_CHARS} characters at most` })
+      return this.#refuse(socket, {
+        code: 'too_large',
+        message: `a message has ${UPLINK_MAX_MESSAGE_CHARS} characters at most`,
+      })
     }
     if (flow.waiting >= MAX_WAITING_MESSAGES || !flow.rate.allows(text.length, context.now())) {
       return this.#refuse(socket, { code: 'rate_limited', message: 'too many messages' }, 10)
@@ -106,7 +112,8 @@ export class UplinkServer {
     onPresence()
     if (state.reporting) {
       const term = findMember(context.sql, state.cluster)?.term
-      if (term !== undefined) for (const other of sessions.ofCluster(state.cluster)) sendMessage(other.socket, { type: 'vacancy', term })
+      if (term !== undefined)
+        for (const other of sessions.ofCluster(state.cluster)) sendMessage(other.socket, { type: 'vacancy', term })
     }
     if (state.bulk) fanOut.wake()
   }
@@ -123,7 +130,11 @@ export class UplinkServer {
   }
 
   async #refuse(socket: WebSocket, refusal: UplinkRefusal, retryAfterSeconds?: number): Promise<void> {
-    sendMessage(socket, { type: 'refused', ...refusal, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) })
+    sendMessage(socket, {
+      type: 'refused',
+      ...refusal,
+      ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    })
     this.closed(socket)
     socket.close(POLICY_VIOLATION, refusal.code)
   }
@@ -162,7 +173,8 @@ export class UplinkServer {
     if (!judged.ok) return this.#refuse(socket, judged.error)
     const cluster = judged.value
     for (const { socket: older, state } of sessions.ofCluster(cluster.name)) {
-      if (state.replica === hello.replica) this.end(older, 'replaced', { code: 'replaced', message: 'this replica has come back' })
+      if (state.replica === hello.replica)
+        this.end(older, 'replaced', { code: 'replaced', message: 'this replica has come back' })
     }
     const resumption = toResumption(readMeshRow(context.sql), cluster, hello.position)
     if (resumption.kind === 'ahead' && context.transaction(() => followAgent(context, cluster.name))) {
