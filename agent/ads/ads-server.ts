@@ -4,6 +4,7 @@ import type { Log } from '#agent/log.ts'
 import type { ProxyAuthenticator, ProxyGrant } from '#agent/proxy-auth/proxy-authenticator.ts'
 import type { Node } from '#envoy/envoy/config/core/v3/base_pb.ts'
 import type { DeltaDiscoveryRequest, DiscoveryRequest } from '#envoy/envoy/service/discovery/v3/discovery_pb.ts'
+import type { ProxyConfig, ProxyStatus } from '#mesh/uplink.ts'
 import type { ResourceSet } from '#xds/resource-set.ts'
 import type { TypeUrl } from '#xds/type-url.ts'
 import { adsService } from './ads-service.ts'
@@ -13,6 +14,7 @@ import { DeltaDialect } from './delta-dialect.ts'
 import type { Dialect } from './dialect.ts'
 import { defaultLimits, type AdsLimits } from './limits.ts'
 import { endCall, ProxyConnection, type ConnectionHost, type OutgoingCall } from './proxy-connection.ts'
+import { toProxyConfig, toProxyStatus, type Reporter } from './proxy-report.ts'
 import { Quarantine } from './quarantine.ts'
 import { StateOfTheWorldDialect } from './state-of-the-world-dialect.ts'
 import { StreamError } from './stream-error.ts'
@@ -24,6 +26,7 @@ export interface AdsServerOptions {
   readonly certificates: grpc.experimental.CertificateProvider
   readonly clock: Clock
   readonly log: Log
+  readonly reporter: Reporter
   /** Something that `delivery.summary()` tells may have changed. Called often. */
   readonly onDeliveryChange: () => void
   readonly limits?: Partial<AdsLimits>
@@ -118,6 +121,18 @@ export class AdsServer implements ConnectionHost {
       nacks: this.#nacks,
       refusedStreams: this.#refusedStreams,
     }
+  }
+
+  /** The connected proxies; of a proxy with several streams the newest. */
+  proxies(): ProxyStatus[] {
+    const newest = new Map([...this.#connections].map((connection) => [connection.name, connection]))
+    return [...newest.values()].map((connection) => toProxyStatus(connection, this.delivery, this.#options.reporter))
+  }
+
+  /** All that a proxy has been given, secrets redacted; undefined when it is not connected here. */
+  proxyConfig(name: string): ProxyConfig | undefined {
+    const connection = this.#connectionsOf(name).at(-1)
+    return connection && toProxyConfig(connection, this.delivery, this.#options.reporter)
   }
 
   /** The compiler has brought the sets to this revision: pushes what changed, and follows its delivery. */

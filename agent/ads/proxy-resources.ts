@@ -13,15 +13,23 @@ export class ProxyResources {
   readonly #proxyName: string
   readonly #attachment: Attachment
   readonly #quarantine: Quarantine
+  #sets: readonly ResourceSet[]
 
   constructor(proxyName: string, attachment: Attachment, quarantine: Quarantine) {
     this.#proxyName = proxyName
     this.#attachment = attachment
     this.#quarantine = quarantine
+    this.#sets = attachment.sets
   }
 
+  /** As of the last `refresh`. */
   get sets(): readonly ResourceSet[] {
-    return this.#attachment.sets
+    return this.#sets
+  }
+
+  /** Takes over which sets the proxy is attached to now. */
+  refresh(): void {
+    this.#sets = this.#attachment.sets
   }
 
   /** The resource as it should be. */

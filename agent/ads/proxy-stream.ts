@@ -129,6 +129,7 @@ export class ProxyStream implements DialectStream {
   /** Writes what is due and in order, one response at a time. */
   push(): void {
     if (this.#isWriting || this.#isClosed) return
+    this.#resources.refresh()
     const next = this.#next()
     if (!next) return
     const { subscription, payload } = next

@@ -133,6 +133,16 @@ export class Subscription {
     return this.#options.routeConfigurations?.().has(toRouteConfiguration(name)) ?? true
   }
 
+  /** The resources that it stands for, as the client has them when it has ACKed everything. */
+  served(): WireResource[] {
+    return this.#resources.sets.flatMap((set) =>
+      [...set.all(this.type).keys()].flatMap((name) => {
+        const served = this.covers(name) ? this.#resources.served(this.type, name) : 'gone'
+        return typeof served === 'string' ? [] : [served]
+      }),
+    )
+  }
+
   // ── how far it has been served ───────────────────────────────────────────────────────────────────────────────────
 
   /** Whether there is more to say than the current batch does. */

@@ -54,6 +54,7 @@ export class AdsFixture {
       certificates,
       clock: systemClock,
       log: createLog('silent'),
+      reporter: { cluster: east, replica: 'r1' },
       onDeliveryChange: () => {},
       limits,
     })

@@ -42,6 +42,7 @@ export class TestAgent {
       certificates: identity.serverCertificate,
       clock: systemClock,
       log: createLog('silent'),
+      reporter: { cluster: cluster, replica: 'r1' },
       onDeliveryChange: () => {},
     })
   }
