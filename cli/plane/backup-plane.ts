@@ -1,4 +1,13 @@
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { backup, DatabaseSync } from 'node:sqlite'
 import { CliError } from '../cli-error.ts'
@@ -33,7 +42,9 @@ export const backupPlane = async (data: string, archive: string, nowMs: number):
       files: await hashFiles(staging, names),
     }
     writeFileSync(join(staging, MANIFEST), JSON.stringify(manifest), { mode: 0o600 })
-    await writeTar(archive, staging, [MANIFEST, ...names])
+    const whole = join(staging, 'archive.tar')
+    await writeTar(whole, staging, [MANIFEST, ...names])
+    renameSync(whole, archive)
     return names.length
   } finally {
     rmSync(staging, { recursive: true, force: true })

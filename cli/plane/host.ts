@@ -1,3 +1,4 @@
+import { createServer } from 'node:net'
 import { Log, LogLevel, Miniflare } from 'miniflare'
 import { z } from 'zod'
 import { findProgramFiles } from '../program-files.ts'
@@ -7,6 +8,7 @@ import type { HostOrder, HostReport } from './host-protocol.ts'
 import { loadWorkerCode } from './worker-code.ts'
 import { buildWorkerConfig } from './worker-config.ts'
 
+const START_LIMIT_MS = 60_000
 const HEALTH_INTERVAL_MS = 5_000
 const HEALTH_LIMIT_MS = 15_000
 const MAX_UNHEALTHY = 3
@@ -26,8 +28,9 @@ export const runHost = async (): Promise<never> => {
   let runtime: Miniflare | undefined
   try {
     const order = await nextOrder()
+    await refuseBusyPort(order)
     runtime = await startRuntime(order)
-    const url = String(await runtime.ready).replace(/\/$/, '')
+    const url = await untilReady(runtime)
     takeSignals()
     await applyMigrations(await runtime.getD1Database('DB'), findProgramFiles().migrations)
     const { setUp } = await checkHealth(url)
@@ -49,6 +52,21 @@ const nextOrder = (): Promise<HostOrder> =>
 
 const report = (message: HostReport): void => {
   if (process.connected) process.send?.(message)
+}
+
+/** The runtime itself would wait for the port for ever. */
+const refuseBusyPort = ({ host, port }: HostOrder): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', (error) => reject(new Error(`${host}:${port} can't be listened on: ${error.message}`)))
+    server.listen({ host, port }, () => server.close(() => resolve()))
+  })
+
+const untilReady = async (runtime: Miniflare): Promise<string> => {
+  const late = new Promise<never>((_, reject) => {
+    setTimeout(() => reject(new Error('the runtime did not start in time')), START_LIMIT_MS).unref()
+  })
+  return String(await Promise.race([runtime.ready, late])).replace(/\/$/, '')
 }
 
 const startRuntime = async (order: HostOrder): Promise<Miniflare> => {

@@ -28,13 +28,7 @@ export const servePlane = async (context: CliContext, { data, host, port }: Serv
           if (report.setUp) directory.forgetSetupToken()
           if (announced) return context.note(`The plane answers again at ${report.url}`)
           announced = true
-          const { url } = report
-          void context.print({
-            value: { url, data: directory.path },
-            names: [url],
-            table: () => `The plane is ready at ${url}`,
-          })
-          if (!report.setUp) sayHowToSetUp(context, url, directory, newSetupToken)
+          void announce(context, report, directory, newSetupToken)
         },
         restarting: (reason, delayMs) =>
           context.note(`The plane's host is down: ${reason}. It is started again in ${delayMs} ms`),
@@ -48,15 +42,22 @@ export const servePlane = async (context: CliContext, { data, host, port }: Serv
   context.note('The plane has stopped')
 }
 
-/** The token itself is shown on a terminal only, and only at the first start: logs are read by others. */
-const sayHowToSetUp = (
+const announce = async (
   context: CliContext,
-  url: string,
+  { url, setUp }: { readonly url: string; readonly setUp: boolean },
   directory: PlaneDirectory,
-  token: string | undefined,
-): void => {
+  newSetupToken: string | undefined,
+): Promise<void> => {
+  await context.print({
+    value: { url, data: directory.path },
+    names: [url],
+    table: () => `The plane is ready at ${url}`,
+  })
+  if (setUp) return
   context.note(
     `Set it up with\n  atoll login --url ${url} --setup-token-stdin --org NAME < ${directory.setupTokenFile}`,
   )
-  if (token !== undefined && context.io.stderr.isTTY === true) context.note(`Its set-up token, once: ${token}`)
+  // Once, and on a terminal only: logs are read by others.
+  if (newSetupToken !== undefined && context.io.stderr.isTTY === true)
+    context.note(`Its set-up token: ${newSetupToken}`)
 }

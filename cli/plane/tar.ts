@@ -4,17 +4,26 @@ import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 
-/** POSIX.1-1988 ustar, as every `tar` reads it: regular files with relative names of at most 100 bytes. */
+/** POSIX.1-1988 ustar, as every `tar` reads it: regular files with relative names. */
 const BLOCK = 512
 const MAX_SIZE = 8 ** 11 - 1
 
 const toOctal = (value: number, length: number): string => `${value.toString(8).padStart(length - 1, '0')}\0`
 
-const buildHeader = (name: string, size: number): Buffer => {
-  if (Buffer.byteLength(name) > 100) throw new Error(`${name} is too long a name for the archive`)
-  if (size > MAX_SIZE) throw new Error(`${name} is larger than 8 GiB`)
+/** A long name lies in two fields, cut at a slash: at most 155 bytes before it and 100 after. */
+const splitName = (path: string): { prefix: string; name: string } => {
+  const cut = Buffer.byteLength(path) <= 100 ? -1 : path.indexOf('/', path.length - 101)
+  const [prefix, name] = cut === -1 ? ['', path] : [path.slice(0, cut), path.slice(cut + 1)]
+  if (Buffer.byteLength(name) <= 100 && Buffer.byteLength(prefix) <= 155) return { prefix, name }
+  throw new Error(`${path} is too long a name for the archive`)
+}
+
+const buildHeader = (path: string, size: number): Buffer => {
+  if (size > MAX_SIZE) throw new Error(`${path} is larger than 8 GiB`)
+  const { prefix, name } = splitName(path)
   const header = Buffer.alloc(BLOCK)
   header.write(name, 0)
+  header.write(prefix, 345)
   header.write(toOctal(0o600, 8), 100)
   header.write(toOctal(0, 8), 108)
   header.write(toOctal(0, 8), 116)
@@ -80,7 +89,7 @@ const readExactly = async (input: FileHandle, position: number, length: number):
 
 const parseHeader = (header: Buffer): { name: string; size: number } => {
   const text = (start: number, length: number) => header.toString('utf8', start, start + length).replace(/\0.*$/s, '')
-  const name = text(0, 100)
+  const name = [text(345, 155), text(0, 100)].filter((part) => part !== '').join('/')
   const size = Number.parseInt(text(124, 12), 8)
   if (text(257, 5) !== 'ustar' || text(156, 1) !== '0' || !Number.isSafeInteger(size))
     throw new Error('it is not an archive of a plane')

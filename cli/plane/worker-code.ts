@@ -4,7 +4,7 @@ import type { ProgramFiles } from '../program-files.ts'
 /** The worker as one module: the published bundle, or in a clone bundled from its sources (esbuild is loaded only then). */
 export const loadWorkerCode = async ({ worker }: ProgramFiles): Promise<string> => {
   if (worker.bundled) return readFile(worker.path, 'utf8')
-  const { build } = await import('esbuild')
+  const { build, stop } = await import('esbuild')
   const { outputFiles } = await build({
     entryPoints: [worker.path],
     bundle: true,
@@ -15,6 +15,7 @@ export const loadWorkerCode = async ({ worker }: ProgramFiles): Promise<string> 
     external: ['node:*', 'cloudflare:*'],
     logLevel: 'warning',
   })
+  await stop()
   const [output] = outputFiles
   if (output === undefined) throw new Error(`${worker.path} gave no bundle`)
   return output.text

@@ -1,0 +1,32 @@
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { unstable_readConfig } from 'wrangler'
+import type { Unstable_Config } from 'wrangler'
+import { buildWorkerConfig } from '#cli/plane/worker-config.ts'
+
+const order = { host: '', port: 0, state: '', keyEncryptionKey: 'k', setupTokenHash: 'h', generation: 'g' }
+
+it('gives the worker the same surroundings on one machine as on Cloudflare', () => {
+  const hosted: Unstable_Config = unstable_readConfig({ config: join(import.meta.dirname, '../../wrangler.toml') })
+  const { compatibilityDate, env = {}, exports = {} } = buildWorkerConfig(order, '')
+  const namesOf = (type: string) => Object.keys(env).filter((name) => env[name]?.type === type)
+  const textOf = (name: string) => {
+    const binding = env[name]
+    return binding?.type === 'text' ? binding.value : undefined
+  }
+  expect(compatibilityDate).toBe(hosted.compatibility_date)
+  expect(hosted.compatibility_flags).toEqual([])
+  expect(namesOf('durable-object')).toEqual(hosted.durable_objects.bindings.map(({ name }) => name))
+  expect(Object.keys(exports)).toEqual(hosted.migrations.flatMap((migration) => migration.new_sqlite_classes ?? []))
+  expect(namesOf('d1')).toEqual(hosted.d1_databases.map(({ binding }) => binding))
+  expect(namesOf('r2')).toEqual(hosted.r2_buckets.map(({ binding }) => binding))
+  expect(
+    Object.entries(env).flatMap(([name, binding]) =>
+      binding?.type === 'rate-limit' ? [{ name, namespace_id: binding.namespace, simple: binding.simple }] : [],
+    ),
+  ).toEqual(hosted.ratelimits)
+  const secrets = ['ATOLL_KEK', 'ATOLL_SETUP_TOKEN_HASH']
+  expect(namesOf('text').filter((name) => !secrets.includes(name))).toEqual(Object.keys(hosted.vars))
+  for (const [name, value] of Object.entries(hosted.vars))
+    if (name !== 'PLANE_GENERATION') expect(textOf(name), name).toBe(value)
+})
