@@ -12,3 +12,7 @@ export const generateKeyPair = async (extractable: boolean): Promise<webcrypto.C
 /** PKCS#8, PEM. */
 export const exportPrivateKeyPem = async (key: webcrypto.CryptoKey): Promise<string> =>
   PemConverter.encode(await crypto.subtle.exportKey('pkcs8', key), PemConverter.PrivateKeyTag)
+
+/** The private key of `exportPrivateKeyPem`, for signing. Throws when it is none. */
+export const importPrivateKeyPem = async (pem: string): Promise<webcrypto.CryptoKey> =>
+  crypto.subtle.importKey('pkcs8', PemConverter.decodeFirst(pem), ecdsaP256, true, ['sign'])

@@ -1,0 +1,60 @@
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import { AgentError } from '#agent/agent-error.ts'
+import type { HostPort } from '#agent/config.ts'
+
+export interface StatusSource {
+  /** Whether this agent is fit to serve, and why (not). */
+  readiness(): { readonly ready: boolean }
+  /** Prometheus' text format. */
+  metrics(): Promise<string>
+}
+
+/** /healthz: the process lives. /readyz: it can serve; how old its data are. /metrics. Nothing secret, nothing that changes anything. */
+export class StatusServer {
+  readonly #server: Server
+
+  constructor(source: StatusSource) {
+    this.#server = createServer((request, response) => {
+      const [path] = (request.url ?? '').split('?')
+      if (request.method !== 'GET' && request.method !== 'HEAD') respond(response, 405, { error: 'only GET' })
+      else if (path === '/healthz') respond(response, 200, { status: 'ok' })
+      else if (path === '/readyz') {
+        const readiness = source.readiness()
+        respond(response, readiness.ready ? 200 : 503, readiness)
+      } else if (path === '/metrics') void respondWithMetrics(response, source)
+      else respond(response, 404, { error: 'there are /healthz, /readyz and /metrics' })
+    })
+    this.#server.requestTimeout = 10_000
+    this.#server.headersTimeout = 10_000
+    this.#server.maxConnections = 100
+  }
+
+  async listen({ host, port }: HostPort): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (error) =>
+        reject(new AgentError('address_in_use', `${host}:${port} can't be listened on: ${error.message}`, { cause: error })),
+      )
+      this.#server.listen(port, host, resolve)
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+}
+
+const respond = (response: ServerResponse, status: number, body: object): void => {
+  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+  response.end(`${JSON.stringify(body)}\n`)
+}
+
+const respondWithMetrics = async (response: ServerResponse, source: StatusSource): Promise<void> => {
+  try {
+    const text = await source.metrics()
+    response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
+    response.end(text)
+  } catch {
+    respond(response, 500, { error: 'metrics could not be collected' })
+  }
+}

@@ -1,0 +1,22 @@
+import { z } from 'zod'
+import { joinResponse } from '#mesh/uplink.ts'
+
+/** What an agent is, over all its restarts: the small sealed document in its data directory. */
+export const agentRecord = z.object({
+  /** Tells this replica from the others of its cluster. */
+  replica: z.string(),
+  /** PKCS#8: signs the plane's nonces. */
+  identityKeyPem: z.string(),
+  /** PKCS#8: signs the workloads' certificates. */
+  intermediateKeyPem: z.string(),
+  /** The request that this agent joins with: the same at every attempt, so that a repeated one gets the same answer. */
+  csrPem: z.string(),
+  /** null: not joined yet. */
+  membership: joinResponse.nullable(),
+})
+export type AgentRecord = z.infer<typeof agentRecord>
+
+/** An agent that is a cluster's. */
+export type JoinedRecord = AgentRecord & { readonly membership: NonNullable<AgentRecord['membership']> }
+
+export const isJoined = (record: AgentRecord): record is JoinedRecord => record.membership !== null

@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto'
+import { readFileSync, rmSync } from 'node:fs'
+import { AgentError } from '#agent/agent-error.ts'
+import type { Clock } from '#agent/clock.ts'
+import { exportPrivateKeyPem, generateKeyPair, importPrivateKeyPem } from '#agent/identity/certificate-key.ts'
+import { createIntermediateCsr } from '#agent/identity/create-intermediate-csr.ts'
+import { parseCertificates, verifyIntermediate } from '#agent/identity/verify-intermediate.ts'
+import type { Log } from '#agent/log.ts'
+import type { SealedDocument } from '#agent/store/sealed-document.ts'
+import { toBackoffMilliseconds } from '#agent/uplink/backoff.ts'
+import { trustDomain } from '#mesh/names.ts'
+import { toJoinPayload, type JoinRequest, type JoinResponse } from '#mesh/uplink.ts'
+import { isJoined, type AgentRecord, type JoinedRecord } from './agent-record.ts'
+import { createSigner, generateIdentityKeyPem, toPublicKeyPem } from './identity-key.ts'
+
+export interface JoinOptions {
+  readonly document: SealedDocument<AgentRecord>
+  /** Holds the join token; only read when this agent has not joined yet. */
+  readonly tokenFile: string | undefined
+  readonly post: (request: JoinRequest) => Promise<JoinResponse>
+  readonly clock: Clock
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly log: Log
+  /** Aborted when the agent is to stop. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * The record of an agent that is in its mesh; joins when it is not. The keys are on the disk before the plane hears of them: killed at
+ * any moment, the next attempt asks for the same thing and gets the same answer. Throws AgentError when it can't join.
+ */
+export const joinMesh = async (options: JoinOptions): Promise<JoinedRecord> => {
+  const { document, tokenFile, log } = options
+  const stored = document.load()
+  if (stored && isJoined(stored)) return stored
+  if (tokenFile === undefined)
+    throw new AgentError('not_joined', 'this agent is in no mesh yet: it needs a join token (atoll cluster join)')
+  const token = readToken(tokenFile)
+  const record = stored ?? (await createRecord())
+  if (!stored) document.save(record)
+  const membership = await postUntilAnswered(options, await toRequest(record, token))
+  await verifyMembership(record, membership, options.clock.now())
+  const joined = { ...record, membership }
+  document.save(joined)
+  rmSync(tokenFile, { force: true })
+  const { mesh, cluster, network } = membership
+  log.info({ mesh, cluster, network, replica: joined.replica }, 'joined the mesh')
+  return joined
+}
+
+const createRecord = async (): Promise<AgentRecord> => {
+  const keys = await generateKeyPair(true)
+  return {
+    replica: randomUUID(),
+    identityKeyPem: generateIdentityKeyPem(),
+    intermediateKeyPem: await exportPrivateKeyPem(keys.privateKey),
+    csrPem: await createIntermediateCsr(keys),
+    membership: null,
+  }
+}
+
+const readToken = (file: string): string => {
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (error) {
+    throw new AgentError('not_joined', `the join token ${file} can't be read`, { cause: error })
+  }
+}
+
+const toRequest = (record: AgentRecord, token: string): JoinRequest => {
+  const [, tokenId] = /^atoll_join_([^_]+)_.+$/.exec(token) ?? []
+  if (tokenId === undefined) throw new AgentError('join_refused', 'the join token file does not hold a join token')
+  const { replica, csrPem, identityKeyPem } = record
+  return {
+    token,
+    replica,
+    csrPem,
+    identityKeyPem: toPublicKeyPem(identityKeyPem),
+    proof: createSigner(identityKeyPem)(toJoinPayload({ tokenId, csrPem, replica })),
+  }
+}
+
+/** A plane that is away is waited for; a refusal is final. */
+const postUntilAnswered = async (options: JoinOptions, request: JoinRequest): Promise<JoinResponse> => {
+  const { post, clock, random, log, signal } = options
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await post(request)
+    } catch (error) {
+      if (!(error instanceof AgentError) || error.code !== 'unreachable' || signal.aborted) throw error
+      const delayMilliseconds = toBackoffMilliseconds(attempt, random())
+      log.warn({ reason: error.message, retryInMilliseconds: delayMilliseconds }, 'could not join the mesh yet')
+      await new Promise<void>((resolve) => {
+        const cancel = clock.after(delayMilliseconds, resolve)
+        signal.addEventListener('abort', () => {
+          cancel()
+          resolve()
+        })
+      })
+    }
+  }
+}
+
+/** The plane's word is checked: the certificate is an intermediate of this cluster, signed by its root, and for our key. */
+const verifyMembership = async (record: AgentRecord, membership: JoinResponse, now: number): Promise<void> => {
+  const { cluster, certificatePem, rootsPem } = membership
+  const anchors = { trustDomain: trustDomain.parse(membership.trustDomain), roots: parseCertificates(rootsPem) }
+  const verdict = await verifyIntermediate(certificatePem, cluster, anchors, now)
+  if (!verdict.ok) throw new AgentError('bad_join_answer', `the plane's certificate is not usable: ${verdict.error}`)
+  const key = await importPrivateKeyPem(record.intermediateKeyPem)
+  const probe = new TextEncoder().encode('atoll')
+  const algorithm = { name: 'ECDSA', hash: 'SHA-256' }
+  const signature = await crypto.subtle.sign(algorithm, key, probe)
+  const publicKey = await verdict.value.publicKey.export({ name: 'ECDSA', namedCurve: 'P-256' }, ['verify'])
+  if (!(await crypto.subtle.verify(algorithm, publicKey, signature, probe)))
+    throw new AgentError('bad_join_answer', "the plane's certificate is for another key")
+}

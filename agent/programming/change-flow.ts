@@ -1,0 +1,68 @@
+import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
+import type { ViewChange } from '#mesh/view.ts'
+import type { Compiler } from '#xds/compiler.ts'
+import type { UnitProblem } from '#xds/incremental/unit-graph.ts'
+
+/** Who is told that sets have changed: the xDS server. */
+export interface ChangeSink {
+  push(): void
+  compiled(revision: number): void
+}
+
+/**
+ * The way of every change: into the view, through the compiler, out to the proxies. One that comes alone goes at once; those that
+ * come while the event loop has not turned since are taken together, so that a burst is compiled and pushed once.
+ */
+export class ChangeFlow {
+  readonly #view: MeshViewStore
+  readonly #compiler: Compiler
+  readonly #sink: ChangeSink
+  #pending: ViewChange[] = []
+  #revision: number
+  #compiledRevision: number | undefined
+  #problems: readonly UnitProblem[] = []
+  #isWaiting = false
+
+  constructor(view: MeshViewStore, compiler: Compiler, sink: ChangeSink) {
+    this.#view = view
+    this.#compiler = compiler
+    this.#sink = sink
+    this.#revision = 0
+  }
+
+  /** The configuration's revision that everything is compiled for. */
+  get revision(): number {
+    return this.#compiledRevision ?? 0
+  }
+
+  /** What the compiler has to say about objects now. */
+  get problems(): readonly UnitProblem[] {
+    return this.#problems
+  }
+
+  /** Takes changes; `revision` is the one that they complete, when they do. */
+  submit(changes: readonly ViewChange[], revision = this.#revision): void {
+    for (const change of changes) this.#pending.push(change)
+    this.#revision = revision
+    if (this.#isWaiting) return
+    this.#flush()
+    this.#isWaiting = true
+    setImmediate(() => {
+      this.#isWaiting = false
+      if (this.#pending.length > 0 || this.#revision !== this.#compiledRevision) this.submit([])
+    })
+  }
+
+  #flush(): void {
+    const changes = this.#pending
+    this.#pending = []
+    const touched = this.#view.apply(changes)
+    const isNewRevision = this.#revision !== this.#compiledRevision
+    if (touched.size === 0 && !isNewRevision) return
+    const { changed, moved, problems } = this.#compiler.update(touched, this.#revision)
+    this.#problems = problems
+    this.#compiledRevision = this.#revision
+    if (isNewRevision) this.#sink.compiled(this.#revision)
+    else if (changed.length > 0 || moved.length > 0) this.#sink.push()
+  }
+}

@@ -1,0 +1,31 @@
+import type { ProxySource } from '#agent/ads/attachments.ts'
+import type { Attachment } from '#agent/ads/proxy-resources.ts'
+import type { ClusterIdentity } from '#agent/identity/cluster-identity.ts'
+import type { Compiler } from '#xds/compiler.ts'
+import type { Proxy } from '#xds/proxy.ts'
+
+/** What a proxy is given: the compiler's resources and the secrets of its account. */
+export class ProxySets implements ProxySource {
+  readonly #compiler: Compiler
+  readonly #identity: ClusterIdentity
+
+  constructor(compiler: Compiler, identity: ClusterIdentity) {
+    this.#compiler = compiler
+    this.#identity = identity
+  }
+
+  async attach(proxy: Proxy): Promise<Attachment> {
+    const secrets = await this.#identity.attach(proxy)
+    const compiled = this.#compiler.attach(proxy)
+    return {
+      get sets() {
+        return [...compiled.sets, ...secrets]
+      },
+    }
+  }
+
+  detach(proxy: Proxy): void {
+    this.#compiler.detach(proxy)
+    this.#identity.detach(proxy)
+  }
+}
