@@ -4,6 +4,7 @@ import type { AppContext, AppEnv } from '../app-env.ts'
 import { beginRequest, endRequest, forgetRequest } from '../directory/idempotency.ts'
 import { fromBase64, toBase64, toUtf8 } from '../encode-bytes.ts'
 import { sha256Hex } from '../secret-token.ts'
+import { readBodyText } from './request-body.ts'
 
 const IV_BYTES = 12
 const keyShape = /^[\x21-\x7e]{8,128}$/
@@ -46,7 +47,7 @@ export const idempotency = createMiddleware<AppEnv>(async (c, next) => {
 
 const toRequestText = async (c: AppContext): Promise<string> => {
   const { pathname, search } = new URL(c.req.url)
-  return [c.req.method, pathname + search, c.req.header('If-Match') ?? '', await c.req.text()].join('\n')
+  return [c.req.method, pathname + search, c.req.header('If-Match') ?? '', await readBodyText(c)].join('\n')
 }
 
 interface Answer {

@@ -16,6 +16,7 @@ import type { App, AppEnv } from '../app-env.ts'
 import { parseIfMatch } from '../configuration/if-match.ts'
 import { writeConfiguration } from '../configuration/write-configuration.ts'
 import type { StoredDocument } from '../mesh/configuration.ts'
+import { readBodyText } from '../middleware/request-body.ts'
 import { openMesh, toInitiator } from '../open-mesh.ts'
 import { firstPlace, parseCursor, toPage } from '../page.ts'
 import { found } from '../problems.ts'
@@ -29,14 +30,10 @@ const toStoredObject = ({ key, revision, updatedAtMs, document }: StoredDocument
 
 const toKey = ({ kind, metadata }: ConfigObject): string => toObjectKey(kind, metadata.namespace, metadata.name)
 
-const mediaTypes = ['application/yaml', 'application/json']
-
 const apply: RouteHandler<typeof applyConfiguration, AppEnv> = async (c) => {
   const mesh = await openMesh(c, c.req.valid('param').mesh, 'write')
-  const mediaType = c.req.header('Content-Type')?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  if (!mediaTypes.includes(mediaType)) throw new AtollError('unsupported_media_type', `send ${mediaTypes.join(' or ')}`)
   const { namespace, dryRun } = c.req.valid('query')
-  const parsed = parseDocuments(await c.req.text(), {
+  const parsed = parseDocuments(await readBodyText(c), {
     defaultNamespace: namespace,
     maxCharacters: MAX_CONFIGURATION_BODY_BYTES,
     maxObjects: MAX_OBJECTS_PER_APPLY,
