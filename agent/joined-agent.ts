@@ -1,0 +1,349 @@
+import { randomUUID } from 'node:crypto'
+import { lookup } from 'node:dns/promises'
+import { AdsServer } from './ads/ads-server.ts'
+import { AgentError } from './agent-error.ts'
+import { agentVersion } from './agent-version.ts'
+import type { Clock } from './clock.ts'
+import type { AgentConfig, HostPort } from './config.ts'
+import type { DataDirectory } from './data-directory.ts'
+import type { AgentMeasures } from './http/agent-metrics.ts'
+import { exportPrivateKeyPem, importPrivateKeyPem } from './identity/certificate-key.ts'
+import { ClusterIdentity } from './identity/cluster-identity.ts'
+import type { JoinedRecord } from './join/agent-record.ts'
+import { createSigner } from './join/identity-key.ts'
+import type { Log } from './log.ts'
+import type { PlaneConnection } from './plane-connection.ts'
+import { GatewayProber } from './probes/gateway-prober.ts'
+import { tcpConnect } from './probes/tcp-connect.ts'
+import { ProblemLog } from './problem-log.ts'
+import { ChangeFlow } from './programming/change-flow.ts'
+import { ProxySets } from './programming/proxy-sets.ts'
+import { clusterOfKey, isMachineTokenKey, toViewChanges } from './programming/to-view-changes.ts'
+import { MachineTokenAuthenticator } from './proxy-auth/machine-token-authenticator.ts'
+import type { Registry, RegistryBatch } from './registry/registry.ts'
+import { UniversalRegistry } from './registry/universal/universal-registry.ts'
+import { StateJournal } from './store/state-journal.ts'
+import type { StateStep } from './store/stored-state.ts'
+import { CatalogReporter } from './uplink/catalog-reporter.ts'
+import { PlaneReplica } from './uplink/plane-replica.ts'
+import { Uplink } from './uplink/uplink.ts'
+import type { PlaneQuery } from './uplink/uplink-session.ts'
+import { createWebSocketOpener } from './uplink/websocket.ts'
+import { MeshViewStore } from '#mesh/mesh-view-store.ts'
+import { networkName, trustDomain, type NetworkName } from '#mesh/names.ts'
+import { meshSettings, type MeshSettings } from '#mesh/settings.ts'
+import { stateKeys, type StateChange } from '#mesh/state.ts'
+import { trustState, type TrustState } from '#mesh/trust.ts'
+import type { ViewChange } from '#mesh/view.ts'
+import { createCompiler } from '#xds/compiler.ts'
+
+export interface JoinedAgentParts {
+  readonly config: AgentConfig
+  readonly record: JoinedRecord
+  readonly data: DataDirectory
+  readonly connection: PlaneConnection
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Log
+  readonly reportStoreProblem: (problem: string) => void
+}
+
+const drainMilliseconds = 5000
+
+/**
+ * An agent that is a cluster's: all its parts and the ways between them. It serves what it last knew as soon as its own registry is
+ * read, whether or not the plane can be reached.
+ */
+export class JoinedAgent {
+  readonly #parts: JoinedAgentParts
+  readonly #replica: PlaneReplica
+  readonly #journal: StateJournal
+  readonly #view: MeshViewStore
+  readonly #identity: ClusterIdentity
+  readonly #ads: AdsServer
+  readonly #flow: ChangeFlow
+  readonly #prober: GatewayProber
+  readonly #registry: Registry
+  readonly #uplink: Uplink
+  readonly #problems: ProblemLog
+  /** Trust is verified before anything is compiled by it, one state after the other. */
+  #trustInOrder: Promise<void> = Promise.resolve()
+  #domainSuffix: string
+  #registrySynced = false
+  #serving = false
+
+  private constructor(parts: JoinedAgentParts, replica: PlaneReplica, journal: StateJournal, identity: ClusterIdentity) {
+    const { config, record, connection, clock, random, log } = parts
+    const { cluster, mesh, meshId } = record.membership
+    const network = toNetwork(parts)
+    const settings = settingsOf(parts, replica)
+    this.#parts = parts
+    this.#replica = replica
+    this.#journal = journal
+    this.#identity = identity
+    this.#domainSuffix = settings.domainSuffix
+    this.#view = new MeshViewStore({ localCluster: cluster, localNetwork: network, settings, trust: trustOf(parts, replica) })
+    const compiler = createCompiler(this.#view)
+    this.#ads = new AdsServer({
+      source: new ProxySets(compiler, identity),
+      authenticator: new MachineTokenAuthenticator({ machineToken: (id) => this.#findMachineToken(id) }, () => clock.now()),
+      certificates: identity.serverCertificate,
+      clock,
+      log,
+      reporter: { cluster, replica: record.replica },
+      onDeliveryChange: () => this.#uplink.deliveryChanged(),
+    })
+    this.#flow = new ChangeFlow(this.#view, compiler, this.#ads)
+    this.#prober = new GatewayProber({
+      localNetwork: network,
+      clock,
+      random,
+      log,
+      connect: tcpConnect,
+      resolve: async (hostname) => (await lookup(hostname, { all: true })).map(({ address }) => address),
+      onChanges: (changes) => this.#flow.submit(changes),
+      onResults: (results) => this.#uplink.setProbes(results),
+    })
+    this.#registry = new UniversalRegistry({
+      directory: config.directory,
+      cluster,
+      network,
+      domainSuffix: settings.domainSuffix,
+      clock,
+      log,
+    })
+    this.#uplink = new Uplink({
+      clock,
+      random,
+      log,
+      identity: {
+        mesh,
+        cluster,
+        replica: record.replica,
+        agentVersion,
+        sign: createSigner(record.identityKeyPem),
+      },
+      openSocket: createWebSocketOpener(connection, meshId),
+      replica,
+      reporter: new CatalogReporter({ boot: randomUUID(), network, now: () => clock.now() }),
+      summariseDelivery: () => this.#ads.delivery.summary(),
+      onStep: (step) => this.#takeStep(step),
+      answer: (query) => this.#answer(query),
+    })
+    this.#problems = new ProblemLog(clock, log, () => this.#collectProblems())
+  }
+
+  /** Opens what is kept on disk. Nothing is served before `start`. */
+  static async create(parts: JoinedAgentParts): Promise<JoinedAgent> {
+    const { data, record, clock, random, log } = parts
+    const { cluster, trustDomain: domain, rootsPem, certificatePem } = record.membership
+    const { journal, state } = StateJournal.open({
+      directory: data.path,
+      key: data.key,
+      clock,
+      report: parts.reportStoreProblem,
+      current: () => replica,
+    })
+    const replica = new PlaneReplica({
+      cluster,
+      stored: state,
+      suspicion: data.loadSuspicion(),
+      saveSuspicion: data.saveSuspicion,
+      now: () => clock.now(),
+    })
+    if (state) {
+      const { position, revision, receivedAt } = state
+      log.info({ position, revision, receivedAt: new Date(receivedAt).toISOString() }, 'the last known good state is here')
+    }
+    const late: { agent?: JoinedAgent } = {}
+    const identity = await ClusterIdentity.start({
+      cluster,
+      trustDomain: trustDomain.parse(domain),
+      rootsPem,
+      material: { certificatePem, privateKey: await importPrivateKeyPem(record.intermediateKeyPem) },
+      clock,
+      random,
+      log,
+      requestCertificate: async (csrPem) => {
+        if (!late.agent) throw new Error('the agent is still starting')
+        return (await late.agent.#uplink.requestCertificate(csrPem)).certificatePem
+      },
+      keep: async (material) =>
+        data.record.save({
+          ...record,
+          intermediateKeyPem: await exportPrivateKeyPem(material.privateKey),
+          membership: { ...record.membership, certificatePem: material.certificatePem },
+        }),
+      onSecretsChange: () => late.agent?.#ads.push(),
+    })
+    await identity.updateTrust(trustOf(parts, replica))
+    late.agent = new JoinedAgent(parts, replica, journal, identity)
+    return late.agent
+  }
+
+  /** Resolves when proxies are served; the plane need not be there. */
+  async start(): Promise<void> {
+    const { log, config } = this.#parts
+    const stored = Array.from(this.#replica.items, ([key, item]) => ({ key, item }))
+    this.#flow.submit(this.#toChanges(stored), this.#replica.revision)
+    this.#prober.start()
+    this.#registry.start((batch) => this.#takeRegistry(batch))
+    if (config.gateways) this.#uplink.updateFacts({ gateways: config.gateways })
+    this.#uplink.start()
+    await this.#registry.synced
+    this.#registrySynced = true
+    this.#uplink.registrySynced()
+    const port = await this.#listen(config.xdsAddress)
+    this.#serving = true
+    log.info({ address: config.xdsAddress.host, port, revision: this.#flow.revision }, 'xds serving')
+  }
+
+  /** Ends everything in order; takes no longer than the drain and what the disk needs. */
+  async stop(): Promise<void> {
+    this.#serving = false
+    this.#uplink.stop()
+    this.#prober.stop()
+    this.#problems.stop()
+    this.#identity.stop()
+    await this.#registry.stop()
+    await this.#ads.close(drainMilliseconds)
+    await this.#journal.close()
+  }
+
+  readiness(): { readonly ready: boolean } & Readonly<Record<string, unknown>> {
+    const { clock } = this.#parts
+    const { live, phase, asOf, position, revision, reporting, holds, lastFailure } = this.#uplink.status
+    const identity = this.#identity.status()
+    const hasState = this.#replica.items.size > 0
+    return {
+      ready: this.#serving && hasState && identity.intermediate.state !== 'expired',
+      cluster: this.#parts.record.membership.cluster,
+      replica: this.#parts.record.replica,
+      registry: { synced: this.#registrySynced, problems: this.#problems.count },
+      xds: { serving: this.#serving, revision: this.#flow.revision, proxies: this.#ads.connections.size },
+      identity: {
+        intermediate: identity.intermediate.state,
+        intermediateNotAfter: new Date(identity.intermediate.notAfter).toISOString(),
+        untrusted: identity.untrusted,
+        withoutLeaf: identity.withoutLeaf,
+      },
+      plane: {
+        live,
+        phase,
+        dataAsOf: asOf > 0 ? new Date(asOf).toISOString() : null,
+        dataAgeSeconds: asOf > 0 ? Math.round((clock.now() - asOf) / 1000) : null,
+        position,
+        revision,
+        reporting,
+        holds,
+        ...(live || lastFailure === undefined ? {} : { lastFailure }),
+      },
+    }
+  }
+
+  measure(): Omit<AgentMeasures, 'storeFailures' | 'now'> {
+    return {
+      uplink: this.#uplink.status,
+      ads: this.#ads.statistics(),
+      identity: this.#identity.status(),
+      gateways: this.#prober.gateways,
+      compiledRevision: this.#flow.revision,
+      proxies: this.#ads.connections.size,
+      registrySynced: this.#registrySynced,
+      problems: this.#problems.count,
+    }
+  }
+
+  async #listen(address: HostPort): Promise<number> {
+    try {
+      return await this.#ads.listen(address)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new AgentError('address_in_use', `${address.host}:${address.port} can't be listened on: ${reason}`, { cause: error })
+    }
+  }
+
+  #takeRegistry(batch: RegistryBatch): void {
+    const { config } = this.#parts
+    this.#flow.submit(batch.changes)
+    const catalog = batch.changes.filter((change) => change.kind === 'catalog')
+    this.#uplink.updateFacts({
+      ...(batch.gateways && !config.gateways ? { gateways: batch.gateways } : {}),
+      ...(batch.namespaces ? { namespaces: batch.namespaces } : {}),
+    })
+    this.#uplink.updateCatalog(
+      catalog.flatMap(({ value }) => value ?? []),
+      catalog.flatMap(({ service, value }) => (value ? [] : [service])),
+    )
+    this.#problems.changed()
+  }
+
+  /** Proxies first, then the disk: when this returns, both have it. */
+  #takeStep(step: StateStep): void {
+    this.#flow.submit(this.#toChanges(step.items), step.revision)
+    const { domainSuffix } = settingsOf(this.#parts, this.#replica)
+    if (domainSuffix !== this.#domainSuffix) {
+      this.#domainSuffix = domainSuffix
+      this.#registry.setDomainSuffix(domainSuffix)
+    }
+    if (step.items.some(({ key }) => key === stateKeys.trust())) this.#takeTrust(trustOf(this.#parts, this.#replica))
+    if (step.items.some(({ key }) => isMachineTokenKey(key))) this.#ads.revalidate()
+    this.#journal.append(step)
+    this.#problems.changed()
+  }
+
+  /** Other clusters' gateways go through the prober, which makes addresses of their names. */
+  #toChanges(items: readonly StateChange[]): ViewChange[] {
+    const clusters = items.flatMap(({ key, item }) => {
+      const cluster = clusterOfKey(key)
+      return cluster === undefined ? [] : [[cluster, item?.kind === 'cluster' ? item.value : null] as const]
+    })
+    return [...(clusters.length > 0 ? this.#prober.update(clusters) : []), ...toViewChanges(items)]
+  }
+
+  #takeTrust(trust: TrustState): void {
+    this.#trustInOrder = this.#trustInOrder
+      .then(() => this.#identity.updateTrust(trust))
+      .then(() => {
+        this.#flow.submit([{ kind: 'trust', value: trust }])
+        this.#ads.push()
+      })
+      .catch((error: unknown) => this.#parts.log.error({ err: error }, 'could not take over what the plane says of trust'))
+  }
+
+  #findMachineToken(id: string) {
+    const item = this.#replica.items.get(stateKeys.machineToken(id))
+    return item?.kind === 'machine-token' ? item.value : undefined
+  }
+
+  #answer(query: PlaneQuery): unknown {
+    return query.kind === 'proxies' ? this.#ads.proxies() : this.#ads.proxyConfig(query.proxy)
+  }
+
+  *#collectProblems(): Iterable<string> {
+    for (const { source, problem } of this.#registry.problems())
+      yield `${source}: ${toObjectText(problem.object)}${problem.path} ${problem.message}`
+    for (const { object, path, message } of this.#view.problems()) yield `${toObjectText(object)}${path} ${message}`
+    for (const { object, message } of this.#flow.problems) yield `${object}: ${message}`
+  }
+}
+
+const toObjectText = (object: { kind: string; namespace: string; name: string } | undefined): string =>
+  object ? `${object.kind}/${object.namespace}/${object.name}: ` : ''
+
+const toNetwork = ({ config, record }: JoinedAgentParts): NetworkName => config.network ?? networkName.parse(record.membership.network)
+
+/** Until the plane has said more: what was told at joining, and the defaults. */
+const settingsOf = ({ record }: JoinedAgentParts, replica: PlaneReplica): MeshSettings => {
+  const item = replica.items.get(stateKeys.settings())
+  if (item?.kind === 'settings') return item.value
+  const { meshId, mesh, trustDomain: domain } = record.membership
+  return meshSettings.parse({ meshId, meshName: mesh, trustDomain: domain })
+}
+
+const trustOf = ({ record }: JoinedAgentParts, replica: PlaneReplica): TrustState => {
+  const item = replica.items.get(stateKeys.trust())
+  if (item?.kind === 'trust') return item.value
+  const { cluster, certificatePem, rootsPem } = record.membership
+  return trustState.parse({ roots: rootsPem, intermediates: [{ cluster, pem: certificatePem }], epoch: 0 })
+}
