@@ -88,7 +88,8 @@ export class AdsServer implements ConnectionHost {
     })
     this.#server.addService(adsService, {
       deltaAggregatedResources: (call: AdsCall<DeltaDiscoveryRequest>) => void this.#serve(call, new DeltaDialect()),
-      streamAggregatedResources: (call: AdsCall<DiscoveryRequest>) => void this.#serve(call, new StateOfTheWorldDialect()),
+      streamAggregatedResources: (call: AdsCall<DiscoveryRequest>) =>
+        void this.#serve(call, new StateOfTheWorldDialect()),
     })
   }
 
@@ -96,9 +97,15 @@ export class AdsServer implements ConnectionHost {
   async listen(address: { readonly host: string; readonly port: number }): Promise<number> {
     const host = address.host.includes(':') ? `[${address.host}]` : address.host
     // A provider of certificates, unlike a certificate, may hand out another one later; connections stay.
-    const credentials = grpc.experimental.createCertificateProviderServerCredentials(this.#options.certificates, null, false)
+    const credentials = grpc.experimental.createCertificateProviderServerCredentials(
+      this.#options.certificates,
+      null,
+      false,
+    )
     const port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(`${host}:${address.port}`, credentials, (error, bound) => (error ? reject(error) : resolve(bound)))
+      this.#server.bindAsync(`${host}:${address.port}`, credentials, (error, bound) =>
+        error ? reject(error) : resolve(bound),
+      )
     })
     this.#boundTo = `${host}:${port}`
     this.#keepHouse()
@@ -158,7 +165,8 @@ export class AdsServer implements ConnectionHost {
   async close(graceMilliseconds: number): Promise<void> {
     this.#isClosing = true
     this.#cancelHousekeeping()
-    for (const connection of this.#connections) connection.end(new StreamError('unavailable', 'the agent is shutting down'))
+    for (const connection of this.#connections)
+      connection.end(new StreamError('unavailable', 'the agent is shutting down'))
     if (this.#boundTo !== undefined) this.#server.drain(this.#boundTo, graceMilliseconds)
     await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
   }
@@ -190,7 +198,10 @@ export class AdsServer implements ConnectionHost {
   async #serve<Request extends ClientRequest>(call: AdsCall<Request>, dialect: Dialect<Request>): Promise<void> {
     if (this.#isClosing) return this.#refuse(call, new StreamError('unavailable', 'the agent is shutting down'))
     if (this.#calls >= this.limits.streams)
-      return this.#refuse(call, new StreamError('resource_exhausted', `this agent serves ${this.limits.streams} streams at most`))
+      return this.#refuse(
+        call,
+        new StreamError('resource_exhausted', `this agent serves ${this.limits.streams} streams at most`),
+      )
     this.#calls++
     const closed = new Promise<void>((resolve) => call.once('cancelled', () => resolve()))
     call.once('end', () => call.end())
@@ -229,7 +240,9 @@ export class AdsServer implements ConnectionHost {
       this.#connections.add(connection)
       this.delivery.add(connection.name, connection.stream)
       this.log.info({ proxy: connection.name, peer: call.getPeer() }, 'a proxy connected')
-      call.on('data', (request: Request) => connection.receive(request.node, () => dialect.apply(request, connection.stream)))
+      call.on('data', (request: Request) =>
+        connection.receive(request.node, () => dialect.apply(request, connection.stream)),
+      )
       await closed
       this.#disconnect(connection)
     } finally {

@@ -141,18 +141,24 @@ const advance = (tracked: Tracked): boolean => {
 const countRevisions = (revisions: readonly number[]): Delivery['live'] => {
   const counts = new Map<number, number>()
   for (const revision of revisions) counts.set(revision, (counts.get(revision) ?? 0) + 1)
-  const sorted = [...counts].map(([revision, proxies]) => ({ revision, proxies })).sort((a, b) => b.revision - a.revision)
+  const sorted = [...counts]
+    .map(([revision, proxies]) => ({ revision, proxies }))
+    .sort((a, b) => b.revision - a.revision)
   const oldest = sorted.slice(maxRevisions - 1)
   const rest = oldest.at(-1)
   if (!rest) return sorted
-  return [...sorted.slice(0, maxRevisions - 1), { revision: rest.revision, proxies: oldest.reduce((sum, { proxies }) => sum + proxies, 0) }]
+  return [
+    ...sorted.slice(0, maxRevisions - 1),
+    { revision: rest.revision, proxies: oldest.reduce((sum, { proxies }) => sum + proxies, 0) },
+  ]
 }
 
 const toWaitingFor = (target: DeliveryTarget): string => {
   const [refused] = target.rejections()
   if (refused) return `${toKind(refused.type)} ${refused.name} was refused`.slice(0, 256)
   for (const { type, unackedResponses } of target.subscriptions.values())
-    if (unackedResponses > 0) return `the ACK of ${unackedResponses} ${toKind(type)} response${unackedResponses > 1 ? 's' : ''}`
+    if (unackedResponses > 0)
+      return `the ACK of ${unackedResponses} ${toKind(type)} response${unackedResponses > 1 ? 's' : ''}`
   return target.settledTick < 0 ? 'its first requests' : 'its turn'
 }
 

@@ -26,7 +26,10 @@ export class DeltaDialect implements Dialect<DeltaDiscoveryRequest> {
     if (unsubscribe.includes('*')) subscription.unsubscribeAll()
     subscription.unsubscribe(unsubscribe.filter((name) => name !== '*'))
     if (isLegacyWildcard || subscribe.includes('*')) subscription.subscribeAll()
-    stream.subscribe(subscription, subscribe.filter((name) => name !== '*'))
+    stream.subscribe(
+      subscription,
+      subscribe.filter((name) => name !== '*'),
+    )
     if (!known) subscription.know(request.initialResourceVersions)
   }
 

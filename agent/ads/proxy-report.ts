@@ -14,7 +14,11 @@ export interface Reporter {
   readonly replica: string
 }
 
-export const toProxyStatus = (connection: ProxyConnection, delivery: DeliveryTracker, reporter: Reporter): ProxyStatus => {
+export const toProxyStatus = (
+  connection: ProxyConnection,
+  delivery: DeliveryTracker,
+  reporter: Reporter,
+): ProxyStatus => {
   const { stream, name } = connection
   const { role, namespace, workload, serviceAccount } = connection.grant.proxy
   const rejections = stream.rejections()
@@ -43,7 +47,11 @@ export const toProxyStatus = (connection: ProxyConnection, delivery: DeliveryTra
 }
 
 /** Everything that a proxy has, or is about to have, without the secrets' secret parts. */
-export const toProxyConfig = (connection: ProxyConnection, delivery: DeliveryTracker, reporter: Reporter): ProxyConfig => ({
+export const toProxyConfig = (
+  connection: ProxyConnection,
+  delivery: DeliveryTracker,
+  reporter: Reporter,
+): ProxyConfig => ({
   name: connection.name,
   cluster: reporter.cluster,
   revision: delivery.liveRevision(connection.stream),
@@ -66,7 +74,8 @@ const redacted = { specifier: { case: 'inlineString' as const, value: '[redacted
 const toSecretJson = (body: Uint8Array): JsonObject => {
   const { name, type } = fromBinary(SecretSchema, body)
   const shown = { $typeName: SecretSchema.typeName, name, type }
-  if (type.case === 'tlsCertificate') type.value.privateKey = { $typeName: 'envoy.config.core.v3.DataSource', ...redacted }
+  if (type.case === 'tlsCertificate')
+    type.value.privateKey = { $typeName: 'envoy.config.core.v3.DataSource', ...redacted }
   else if (type.case !== 'validationContext') shown.type = { case: undefined }
   return toJson(SecretSchema, shown, { useProtoFieldName: true }) as JsonObject
 }

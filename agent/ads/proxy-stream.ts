@@ -103,7 +103,8 @@ export class ProxyStream implements DialectStream {
     subscription.subscribe(names)
     // Envoy asks for virtual hosts once and then counts on those of each further route configuration.
     const virtualHosts = this.#subscriptions.get(typeUrls.virtualHost)
-    if (subscription.type === typeUrls.route && virtualHosts?.wildcard) for (const name of names) virtualHosts.askVirtualHosts(name)
+    if (subscription.type === typeUrls.route && virtualHosts?.wildcard)
+      for (const name of names) virtualHosts.askVirtualHosts(name)
   }
 
   acknowledge(subscription: Subscription, nonce: string): void {

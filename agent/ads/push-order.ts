@@ -46,7 +46,11 @@ export const mayPush = (subscriptions: Subscriptions, type: TypeUrl): boolean =>
       return clustersAreReady(subscriptions) && isWritten(subscriptions, typeUrls.listener)
     // "VHDS updates (if any) related to the newly added RouteConfigurations must arrive after RDS updates."
     case typeUrls.virtualHost:
-      return clustersAreReady(subscriptions) && isWritten(subscriptions, typeUrls.listener) && isWritten(subscriptions, typeUrls.route)
+      return (
+        clustersAreReady(subscriptions) &&
+        isWritten(subscriptions, typeUrls.listener) &&
+        isWritten(subscriptions, typeUrls.route)
+      )
   }
 }
 

@@ -31,7 +31,11 @@ const witnesses = 2
 export class Quarantine {
   readonly #entries = new WeakMap<ResourceSet, Map<string, Entry>>()
 
-  reject(set: ResourceSet, wire: WireResource, rejection: { readonly by: string; readonly reason: string; readonly revision: number }): void {
+  reject(
+    set: ResourceSet,
+    wire: WireResource,
+    rejection: { readonly by: string; readonly reason: string; readonly revision: number },
+  ): void {
     let entries = this.#entries.get(set)
     if (!entries) this.#entries.set(set, (entries = new Map<string, Entry>()))
     const key = toKey(wire.type, wire.name)
@@ -80,8 +84,7 @@ export class Quarantine {
     const entries = this.#entries.get(set)
     if (!entries) return []
     return [...entries.values()].filter(
-      (entry) =>
-        set.get(entry.type, entry.name) === entry.wire.resource && isKeptFrom(proxy, entry, entry.wire),
+      (entry) => set.get(entry.type, entry.name) === entry.wire.resource && isKeptFrom(proxy, entry, entry.wire),
     )
   }
 

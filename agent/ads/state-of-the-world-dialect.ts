@@ -38,11 +38,15 @@ export class StateOfTheWorldDialect implements Dialect<DiscoveryRequest> {
     const wanted = new Set(request.resourceNames)
     // An empty list means all until the client has named something; from then on it means nothing.
     const isWildcard =
-      wanted.delete('*') || (wanted.size === 0 && wildcardTypes.has(type) && (!known || known.wildcard) && subscription.names.size === 0)
+      wanted.delete('*') ||
+      (wanted.size === 0 && wildcardTypes.has(type) && (!known || known.wildcard) && subscription.names.size === 0)
     if (isWildcard && !subscription.wildcard) subscription.subscribeAll()
     if (!isWildcard) subscription.unsubscribeAll()
     subscription.unsubscribe([...subscription.names].filter((name) => !wanted.has(name)))
-    stream.subscribe(subscription, [...wanted].filter((name) => !subscription.names.has(name)))
+    stream.subscribe(
+      subscription,
+      [...wanted].filter((name) => !subscription.names.has(name)),
+    )
   }
 
   maxBytes(type: TypeUrl): number {

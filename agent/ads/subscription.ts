@@ -149,7 +149,9 @@ export class Subscription {
   get #isStale(): boolean {
     if (this.#asked.size > 0 || this.#doubtful.size > 0 || this.#mustAnswer) return true
     const { sets } = this.#resources
-    return sets.length !== this.#served.size || sets.some((set) => set.lastChange(this.type) > (this.#served.get(set) ?? -1))
+    return (
+      sets.length !== this.#served.size || sets.some((set) => set.lastChange(this.type) > (this.#served.get(set) ?? -1))
+    )
   }
 
   get #hasQueued(): boolean {
@@ -288,7 +290,8 @@ export class Subscription {
       for (const name of set.changesSince(this.type, this.servedGeneration(set))) had.set(name, 'unknown')
       this.#served.delete(set)
     }
-    const isDifferent = (name: string): boolean => this.#resources.current(this.type, name)?.resource.version !== had.get(name)
+    const isDifferent = (name: string): boolean =>
+      this.#resources.current(this.type, name)?.resource.version !== had.get(name)
     for (const name of had.keys()) if (this.covers(name) && isDifferent(name)) due.add(name)
     for (const set of joined) {
       this.#served.set(set, set.generation)

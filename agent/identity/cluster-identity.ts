@@ -10,8 +10,10 @@ import { TrustBundle, type UntrustedIntermediate } from './trust-bundle.ts'
 import { parseCertificates, verifyIntermediate } from './verify-intermediate.ts'
 import { WorkloadIdentities } from './workload-identities.ts'
 
-export interface ClusterIdentityOptions
-  extends Pick<IntermediateOptions, 'cluster' | 'material' | 'clock' | 'random' | 'log' | 'requestCertificate' | 'keep'> {
+export interface ClusterIdentityOptions extends Pick<
+  IntermediateOptions,
+  'cluster' | 'material' | 'clock' | 'random' | 'log' | 'requestCertificate' | 'keep'
+> {
   readonly trustDomain: TrustDomain
   /** The roots of the time of joining: what a new intermediate is verified against until the plane's trust state is here. */
   readonly rootsPem: readonly string[]
@@ -50,6 +52,7 @@ export class ClusterIdentity {
   readonly #trust: TrustBundle
   #roots: readonly string[]
   #verifiedAt = 0
+  #maintenance: Promise<void> | undefined
   #cancelMaintenance = (): void => {}
   #isStopped = false
 
@@ -60,7 +63,8 @@ export class ClusterIdentity {
     this.#trust = new TrustBundle(trustDomain, () => clock.now(), log)
     this.#intermediate = new Intermediate({
       ...options,
-      verify: (pem) => verifyIntermediate(pem, cluster, { trustDomain, roots: parseCertificates(this.#roots) }, clock.now()),
+      verify: (pem) =>
+        verifyIntermediate(pem, cluster, { trustDomain, roots: parseCertificates(this.#roots) }, clock.now()),
       isTrusted: (certificate) => this.#trust.trusted.some((trusted) => trusted.certificate.equal(certificate)),
     })
     const issuer = () => this.#intermediate.issuer
@@ -123,7 +127,12 @@ export class ClusterIdentity {
   }
 
   /** Does what time demands. It runs by itself; tests call it after they moved the clock. */
-  async maintain(): Promise<void> {
+  maintain(): Promise<void> {
+    this.#maintenance ??= this.#maintainOnce().finally(() => (this.#maintenance = undefined))
+    return this.#maintenance
+  }
+
+  async #maintainOnce(): Promise<void> {
     await this.#intermediate.maintain()
     await this.#server.renewIfDue()
     const haveLeavesChanged = await this.#workloads.renewDue()

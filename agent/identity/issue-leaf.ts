@@ -11,7 +11,13 @@ import {
   X509CertificateGenerator,
   type X509Certificate,
 } from '@peculiar/x509'
-import { toAgentDnsName, toClusterDnsName, toSpiffeId, toWorkloadDnsName, type WorkloadIdentity } from '#mesh/identity.ts'
+import {
+  toAgentDnsName,
+  toClusterDnsName,
+  toSpiffeId,
+  toWorkloadDnsName,
+  type WorkloadIdentity,
+} from '#mesh/identity.ts'
 import type { ClusterName, TrustDomain } from '#mesh/names.ts'
 import { ecdsaP256, exportPrivateKeyPem, generateKeyPair } from './certificate-key.ts'
 

@@ -58,4 +58,8 @@ type ValidationContext = Extract<
   { case: 'validationContext' }
 >['value']
 
-const toUpdate = (resource: EncodedResource): ResourceUpdate => ({ type: typeUrls.secret, name: resource.name, resource })
+const toUpdate = (resource: EncodedResource): ResourceUpdate => ({
+  type: typeUrls.secret,
+  name: resource.name,
+  resource,
+})

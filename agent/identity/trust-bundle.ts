@@ -53,11 +53,18 @@ export class TrustBundle {
       })),
     )
     if (state !== this.#state) return false // a newer state is being verified: its verdict counts
-    this.#trusted = verdicts.flatMap(({ cluster, verdict }) => (verdict.ok ? [{ cluster, certificate: verdict.value }] : []))
-    this.#untrusted = verdicts.flatMap(({ cluster, verdict }) => (verdict.ok ? [] : [{ cluster, reason: verdict.error }]))
+    this.#trusted = verdicts.flatMap(({ cluster, verdict }) =>
+      verdict.ok ? [{ cluster, certificate: verdict.value }] : [],
+    )
+    this.#untrusted = verdicts.flatMap(({ cluster, verdict }) =>
+      verdict.ok ? [] : [{ cluster, reason: verdict.error }],
+    )
     const changes = this.set.apply(buildTrustSecrets(this.#trusted, this.#trustDomain))
     if (changes.length === 0) return false
-    this.#log.info({ trusted: this.#trusted.map(({ cluster }) => cluster), epoch: state.epoch }, 'what proxies trust has changed')
+    this.#log.info(
+      { trusted: this.#trusted.map(({ cluster }) => cluster), epoch: state.epoch },
+      'what proxies trust has changed',
+    )
     for (const untrusted of this.#untrusted) this.#log.warn(untrusted, 'an intermediate is not trusted')
     return true
   }

@@ -1,12 +1,7 @@
 import 'reflect-metadata'
 import { AsnConvert } from '@peculiar/asn1-schema'
 import { id_ce_nameConstraints, NameConstraints } from '@peculiar/asn1-x509'
-import {
-  BasicConstraintsExtension,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  X509Certificate,
-} from '@peculiar/x509'
+import { BasicConstraintsExtension, KeyUsageFlags, KeyUsagesExtension, X509Certificate } from '@peculiar/x509'
 import { toClusterDnsName } from '#mesh/identity.ts'
 import type { ClusterName, TrustDomain } from '#mesh/names.ts'
 import { err, ok, type Result } from '#mesh/result.ts'
@@ -45,7 +40,10 @@ export const verifyIntermediate = async (
 ): Promise<Result<X509Certificate, string>> => {
   const certificate = parseCertificate(pem)
   if (!certificate) return err('it is not a certificate in PEM')
-  const wrong = findWrongTime(certificate, nowMilliseconds) ?? findWrongPower(certificate) ?? findWrongConstraint(certificate, cluster, anchors)
+  const wrong =
+    findWrongTime(certificate, nowMilliseconds) ??
+    findWrongPower(certificate) ??
+    findWrongConstraint(certificate, cluster, anchors)
   if (wrong !== undefined) return err(wrong)
   const isSigned = await isSignedByOne(certificate, anchors.roots, nowMilliseconds)
   return isSigned ? ok(certificate) : err('it is not signed by a root of the mesh')
@@ -59,7 +57,8 @@ const findWrongTime = ({ notBefore, notAfter }: X509Certificate, nowMilliseconds
 
 const findWrongPower = (certificate: X509Certificate): string | undefined => {
   const constraints = certificate.getExtension(BasicConstraintsExtension)
-  if (!constraints?.critical || !constraints.ca || constraints.pathLength !== 0) return 'it is not a CA with path length 0'
+  if (!constraints?.critical || !constraints.ca || constraints.pathLength !== 0)
+    return 'it is not a CA with path length 0'
   const usages = certificate.getExtension(KeyUsagesExtension)?.usages ?? 0
   return usages & KeyUsageFlags.keyCertSign ? undefined : 'it may not sign certificates'
 }
@@ -75,7 +74,9 @@ const findWrongConstraint = (
   if (!extension?.critical) return message
   const { permittedSubtrees = [], excludedSubtrees } = AsnConvert.parse(extension.value, NameConstraints)
   const permitted = permittedSubtrees.map(({ base, minimum, maximum }) =>
-    minimum === 0 && maximum === undefined ? `${base.uniformResourceIdentifier ?? ''} ${base.dNSName ?? ''}` : 'bounded',
+    minimum === 0 && maximum === undefined
+      ? `${base.uniformResourceIdentifier ?? ''} ${base.dNSName ?? ''}`
+      : 'bounded',
   )
   const expected = [`${trustDomain} `, ` ${dnsName}`]
   const isExact = permitted.length === expected.length && expected.every((subtree) => permitted.includes(subtree))

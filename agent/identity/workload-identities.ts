@@ -74,7 +74,9 @@ export class WorkloadIdentities {
 
   /** Accounts that can't have a certificate, with the reason. */
   get problems(): { readonly spiffeId: string; readonly problem: string }[] {
-    return [...this.#entries].flatMap(([spiffeId, { problem }]) => (problem === undefined ? [] : [{ spiffeId, problem }]))
+    return [...this.#entries].flatMap(([spiffeId, { problem }]) =>
+      problem === undefined ? [] : [{ spiffeId, problem }],
+    )
   }
 
   #issue(entry: Entry): Promise<void> {
@@ -98,6 +100,9 @@ export class WorkloadIdentities {
     entry.leaf = leaf
     entry.renewAt = toRenewalTime({ from: leaf.issuedAt, to: leaf.notAfter }, random)
     entry.set.apply([buildIdentitySecret(leaf)])
-    log.info({ ...entry.identity, serial: leaf.serial, notAfter: new Date(leaf.notAfter).toISOString() }, 'issued a workload certificate')
+    log.info(
+      { ...entry.identity, serial: leaf.serial, notAfter: new Date(leaf.notAfter).toISOString() },
+      'issued a workload certificate',
+    )
   }
 }

@@ -57,6 +57,7 @@ export class MachineTokenAuthenticator implements ProxyAuthenticator {
 }
 
 const parseAuthorization = (authorization: string): { readonly id: string; readonly secret: string } | undefined => {
-  const [, id, secret] = /^(?:[Bb]earer +)?atoll_machine_([A-Za-z0-9-]{1,64})_([A-Za-z0-9_-]{16,128})$/.exec(authorization) ?? []
+  const [, id, secret] =
+    /^(?:[Bb]earer +)?atoll_machine_([A-Za-z0-9-]{1,64})_([A-Za-z0-9_-]{16,128})$/.exec(authorization) ?? []
   return id !== undefined && secret !== undefined ? { id, secret } : undefined
 }

@@ -1,6 +1,12 @@
 import 'reflect-metadata'
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema'
-import { GeneralName, GeneralSubtree, GeneralSubtrees, id_ce_nameConstraints, NameConstraints } from '@peculiar/asn1-x509'
+import {
+  GeneralName,
+  GeneralSubtree,
+  GeneralSubtrees,
+  id_ce_nameConstraints,
+  NameConstraints,
+} from '@peculiar/asn1-x509'
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
@@ -108,7 +114,11 @@ export interface TestIntermediate extends LeafIssuer {
 }
 
 /** A cluster's intermediate with its key. */
-export const createIntermediate = async (root: TestRoot, cluster: ClusterName, wishes: IntermediateWishes = {}): Promise<TestIntermediate> => {
+export const createIntermediate = async (
+  root: TestRoot,
+  cluster: ClusterName,
+  wishes: IntermediateWishes = {},
+): Promise<TestIntermediate> => {
   const keys = await generateKeyPair(true)
   const pem = await root.sign(await createIntermediateCsr(keys, cluster), cluster, wishes)
   return { pem, certificate: new X509Certificate(pem), privateKey: keys.privateKey }

@@ -55,7 +55,10 @@ describe('credentials', () => {
 
   test('what a proxy is comes from its token, whatever its node says', async () => {
     const proxy = ads.delta('w')
-    proxy.send(cluster, { node: { id: 'sidecar/other/victim', metadata: { NAMESPACE: 'other' } }, resourceNamesSubscribe: ['*'] })
+    proxy.send(cluster, {
+      node: { id: 'sidecar/other/victim', metadata: { NAMESPACE: 'other' } },
+      resourceNamesSubscribe: ['*'],
+    })
     await proxy.take(cluster)
     expect(ads.attached).toEqual(['sidecar/default/w'])
   })
@@ -138,5 +141,6 @@ describe('lifecycle', () => {
     await ads.settled(() => ads.server.statistics().responses)
     await ads.server.close(200)
     await ads.until(() => ads.server.statistics().openStreams === 0)
+    expect(ads.attached).toEqual([])
   })
 })

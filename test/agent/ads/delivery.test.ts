@@ -18,7 +18,10 @@ const summary = () => ads.server.delivery.summary()
 const untilLive = (revision: number, proxies: number) =>
   ads.until(() => summary().live.some((entry) => entry.revision === revision && entry.proxies === proxies))
 
-const compile = (revision: number, ...updates: Parameters<ResourceSet['apply']>[0] extends Iterable<infer Update> ? Update[] : never): void => {
+const compile = (
+  revision: number,
+  ...updates: Parameters<ResourceSet['apply']>[0] extends Iterable<infer Update> ? Update[] : never
+): void => {
   ads.shared.apply(updates)
   ads.server.compiled(revision)
 }
@@ -105,6 +108,7 @@ test('however fast revisions come, earlier ones become live', async () => {
     proxy.ack(response)
     await untilLive(revision - 1, 1)
   }
+  expect(summary().compiled).toBe(29)
 })
 
 test('what was refused is not live, nor is any later revision, until it is replaced', async () => {

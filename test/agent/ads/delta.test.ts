@@ -59,9 +59,11 @@ describe('subscribing (Incremental xDS, "Subscribing to Resources")', () => {
 
   test('a type that is not served is ignored', async () => {
     const proxy = ads.delta()
-    proxy.send('type.googleapis.com/envoy.service.runtime.v3.Runtime' as typeof cluster, { resourceNamesSubscribe: ['*'] })
+    proxy.send('type.googleapis.com/envoy.service.runtime.v3.Runtime' as typeof cluster, {
+      resourceNamesSubscribe: ['*'],
+    })
     proxy.subscribe(cluster, '*')
-    await proxy.take(cluster)
+    expect((await proxy.take(cluster)).typeUrl).toBe(cluster)
   })
 })
 
@@ -149,7 +151,7 @@ describe('latest wins', () => {
     proxy.subscribe(listener, '*')
     await proxy.next(listener)
     proxy.subscribe(endpoint, 'a')
-    await proxy.take(endpoint)
+    expect((await proxy.take(endpoint)).resources).toEqual(['a@1'])
   })
 })
 

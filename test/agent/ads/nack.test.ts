@@ -14,11 +14,14 @@ afterEach(() => ads.stop())
 const isBad = (resource: string): boolean => resource.includes('bad')
 
 /** Answers as Envoy does, to everything that comes until nothing does: a response with something bad in it is refused whole. */
-const behave = async (proxy: DeltaTestProxy, type: TypeUrl, words: (response: Response) => string = () => 'no'): Promise<Set<string>> => {
+const behave = async (
+  proxy: DeltaTestProxy,
+  type: TypeUrl,
+  words: (response: Response) => string = () => 'no',
+): Promise<Set<string>> => {
   const held = new Map<string, string>()
   await ads.settled(() => {
-    for (const response of [...proxy.unread]) {
-      void proxy.next(type)
+    for (const response of proxy.takeUnread()) {
       if (response.resources.some(isBad)) proxy.nack(response, words(response))
       else {
         for (const resource of response.resources) held.set(resource.split('@')[0] ?? '', resource)
@@ -32,7 +35,9 @@ const behave = async (proxy: DeltaTestProxy, type: TypeUrl, words: (response: Re
 }
 
 const many = (type: TypeUrl, count: number, bad: readonly string[] = []) =>
-  Array.from({ length: count }, (_, index) => `n${index}`).map((name) => put(type, name, bad.includes(name) ? 'bad' : '1'))
+  Array.from({ length: count }, (_, index) => `n${index}`).map((name) =>
+    put(type, name, bad.includes(name) ? 'bad' : '1'),
+  )
 const manyNames = (count: number) => Array.from({ length: count }, (_, index) => `n${index}@1`)
 
 test.each([
@@ -95,8 +100,7 @@ test('one proxy that refuses everything takes nothing away from another', async 
   const hostile = ads.delta('hostile')
   hostile.subscribe(endpoint, ...names)
   await ads.settled(() => {
-    for (const response of [...hostile.unread]) {
-      void hostile.next(endpoint)
+    for (const response of hostile.takeUnread()) {
       hostile.nack(response)
     }
     return ads.server.statistics().responses

@@ -53,7 +53,12 @@ test('a proxy’s status says what it is, what it has, and what it waits for', a
   await proxy.take(typeUrls.cluster)
   await proxy.untilHeard()
   expect(ads.server.proxies()).toMatchObject([
-    { revision: 7, synced: false, types: [{ state: 'nacked' }, {}, {}], nacks: [{ resources: ['a'], reason: 'bad name', revision: 8 }] },
+    {
+      revision: 7,
+      synced: false,
+      types: [{ state: 'nacked' }, {}, {}],
+      nacks: [{ resources: ['a'], reason: 'bad name', revision: 8 }],
+    },
   ])
 })
 
@@ -77,7 +82,10 @@ test('a proxy’s configuration can be read, its keys can not', async () => {
   expect(config.resources[0]?.body).toEqual({ name: 'c' })
   expect(config.resources[1]?.body).toEqual({
     name: 'default',
-    tls_certificate: { certificate_chain: { inline_string: leaf.chainPem }, private_key: { inline_string: '[redacted]' } },
+    tls_certificate: {
+      certificate_chain: { inline_string: leaf.chainPem },
+      private_key: { inline_string: '[redacted]' },
+    },
   })
   expect(JSON.stringify(config)).not.toContain(leaf.privateKeyPem.split('\n')[1])
   expect(ads.server.proxyConfig('sidecar/default/stranger')).toBeUndefined()

@@ -58,8 +58,7 @@ describe('clusters and listeners', () => {
     ads.change(put(listener, 'a', 'bad'), put(listener, 'b', '2'))
     let last: readonly string[] = []
     await ads.settled(() => {
-      for (const response of [...proxy.unread]) {
-        void proxy.next(listener)
+      for (const response of proxy.takeUnread()) {
         if (response.resources.includes('a@bad')) proxy.nack(response, 'no')
         else {
           last = response.resources

@@ -72,6 +72,11 @@ class TestProxy {
     return this.#responses
   }
 
+  /** Those responses, taken from here. */
+  takeUnread(): Response[] {
+    return this.#responses.splice(0)
+  }
+
   async untilEnded(): Promise<{ readonly code: number; readonly details: string }> {
     await this.#until('the end of the stream', () => this.ended !== undefined)
     return this.ended ?? { code: -1, details: '' }
@@ -185,6 +190,10 @@ export class SotwTestProxy extends TestProxy {
   }
 
   nack({ typeUrl, nonce }: Response, message: string, ...resourceNames: readonly string[]): void {
-    this.send(typeUrl as TypeUrl, { responseNonce: nonce, resourceNames: [...resourceNames], errorDetail: { code: 13, message } })
+    this.send(typeUrl as TypeUrl, {
+      responseNonce: nonce,
+      resourceNames: [...resourceNames],
+      errorDetail: { code: 13, message },
+    })
   }
 }

@@ -27,7 +27,13 @@ export class TestAgent {
   readonly port: number
   readonly #root: TestRoot
 
-  private constructor(root: TestRoot, cluster: ClusterName, intermediate: TestIntermediate, identity: ClusterIdentity, port: number) {
+  private constructor(
+    root: TestRoot,
+    cluster: ClusterName,
+    intermediate: TestIntermediate,
+    identity: ClusterIdentity,
+    port: number,
+  ) {
     this.#root = root
     this.cluster = cluster
     this.intermediate = intermediate
@@ -86,7 +92,10 @@ export class TestAgent {
 
   /** Lets a workload in; returns its token. */
   token(workload: string, suffix = ''): string {
-    const id = createHash('sha256').update(workload + suffix).digest('hex').slice(0, 16)
+    const id = createHash('sha256')
+      .update(workload + suffix)
+      .digest('hex')
+      .slice(0, 16)
     const secret = `secret-of-${workload}${suffix}-that-is-long-enough`
     this.tokens.set(id, {
       id,
@@ -118,7 +127,17 @@ export class TestEnvoy {
     this.process = new Child({
       name: 'envoy',
       command: envoyPath(),
-      args: ['-c', 'envoy.yaml', '--disable-hot-restart', '--concurrency', '1', '--drain-time-s', '2', '--log-level', 'warning'],
+      args: [
+        '-c',
+        'envoy.yaml',
+        '--disable-hot-restart',
+        '--concurrency',
+        '1',
+        '--drain-time-s',
+        '2',
+        '--log-level',
+        'warning',
+      ],
       cwd: directory,
     })
   }

@@ -13,10 +13,18 @@ import { buildDownstreamMtls } from '#xds/build/transport-socket.ts'
 import type { ResourceUpdate } from '#xds/resource-set.ts'
 import { typeUrls } from '#xds/type-url.ts'
 
-const toUpdate = ({ type, resource }: ReturnType<typeof encode>): ResourceUpdate => ({ type, name: resource.name, resource })
+const toUpdate = ({ type, resource }: ReturnType<typeof encode>): ResourceUpdate => ({
+  type,
+  name: resource.name,
+  resource,
+})
 
 /** An HTTP listener whose routes come by RDS; `epoch` changes nothing but the listener. */
-export const listener = (port: number, route: string, options: { readonly mtls?: boolean; readonly epoch?: number } = {}): ResourceUpdate =>
+export const listener = (
+  port: number,
+  route: string,
+  options: { readonly mtls?: boolean; readonly epoch?: number } = {},
+): ResourceUpdate =>
   toUpdate(
     encode(typeUrls.listener, ListenerSchema, `l${port}`, {
       name: `l${port}`,
@@ -34,7 +42,10 @@ export const listener = (port: number, route: string, options: { readonly mtls?:
                   statPrefix: 'test',
                   routeSpecifier: { case: 'rds', value: { routeConfigName: route, configSource: adsSource } },
                   httpFilters: [
-                    { name: 'envoy.filters.http.router', configType: { case: 'typedConfig', value: toAny(RouterSchema, {}) } },
+                    {
+                      name: 'envoy.filters.http.router',
+                      configType: { case: 'typedConfig', value: toAny(RouterSchema, {}) },
+                    },
                   ],
                 }),
               },
@@ -83,7 +94,9 @@ export const endpoints = (name: string, port: number): ResourceUpdate =>
     encode(typeUrls.endpoint, ClusterLoadAssignmentSchema, name, {
       clusterName: name,
       endpoints: [
-        { lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address: buildAddress('127.0.0.1', port) } } }] },
+        {
+          lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address: buildAddress('127.0.0.1', port) } } }],
+        },
       ],
     }),
   )

@@ -44,9 +44,12 @@ const statusOf = (host: string): Promise<number> =>
     outgoing.on('error', reject)
     outgoing.end()
   })
-const untilStatus = (host: string, status: number) => eventually(`${host} answers ${status}`, async () => (await statusOf(host)) === status)
+const untilStatus = (host: string, status: number) =>
+  eventually(`${host} answers ${status}`, async () => (await statusOf(host)) === status)
 const untilRevision = (revision: number) =>
-  eventually(`revision ${revision} is live`, () => agent.server.delivery.summary().live.some((live) => live.revision === revision))
+  eventually(`revision ${revision} is live`, () =>
+    agent.server.delivery.summary().live.some((live) => live.revision === revision),
+  )
 
 test('an Envoy goes live from the bootstrap, serves traffic, and follows changes', async () => {
   await envoy.untilLive()

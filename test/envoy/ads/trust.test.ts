@@ -70,7 +70,10 @@ test.each<[string, () => LeafNames]>([
   ["another cluster's name", () => goodNames(west)],
   ['another trust domain', () => ({ ...goodNames(east), spiffeId: 'spiffe://other.example/ns/default/sa/client' })],
   ['no DNS name', () => ({ ...goodNames(east), dnsNames: [] })],
-  ['a DNS name of no cluster of the mesh', () => ({ ...goodNames(east), dnsNames: [`x.${toClusterDnsName(east, domain)}`] })],
+  [
+    'a DNS name of no cluster of the mesh',
+    () => ({ ...goodNames(east), dnsNames: [`x.${toClusterDnsName(east, domain)}`] }),
+  ],
   ['no right to be a client', () => ({ ...goodNames(east), usages: [ExtendedKeyUsage.serverAuth] })],
 ])('a leaf from east with %s is refused', async (_, names) => {
   expect(await askOnce(eastIntermediate, names())).not.toMatch(/^HTTP/)
@@ -88,14 +91,20 @@ test('eviction refuses the cluster’s leaves, and the new epoch closes its conn
   open.once('close', () => (isClosed = true))
   await agent.trust(1, agent)
   agent.compile(2, listener(port, 'r', { mtls: true, epoch: 1 }))
-  await eventually('new connections are refused', async () => !/^HTTP/.test(await askOnce(eastIntermediate, goodNames(east))))
+  await eventually(
+    'new connections are refused',
+    async () => !(await askOnce(eastIntermediate, goodNames(east))).startsWith('HTTP'),
+  )
   expect(await askOnce(agent.intermediate, goodNames(west))).toBe('HTTP/1.1 200 OK')
   await eventually('the open connection is closed', () => isClosed)
 })
 
 test('when nobody is trusted, nobody is served', async () => {
   await agent.trust(1)
-  await eventually('connections are refused', async () => !/^HTTP/.test(await askOnce(agent.intermediate, goodNames(west))))
+  await eventually(
+    'connections are refused',
+    async () => !(await askOnce(agent.intermediate, goodNames(west))).startsWith('HTTP'),
+  )
   expect(await askOnce(eastIntermediate, goodNames(east))).not.toMatch(/^HTTP/)
 })
 
@@ -104,13 +113,30 @@ test('openssl agrees with the chain that a proxy presents', async () => {
   await ask(socket)
   const presented = socket.getPeerCertificate(true)
   socket.destroy()
-  const toPem = (der: Buffer): string => `-----BEGIN CERTIFICATE-----\n${der.toString('base64').replaceAll(/(.{64})/g, '$1\n')}\n-----END CERTIFICATE-----\n`
-  const files = { 'root.crt': root.pem, 'intermediate.crt': toPem(presented.issuerCertificate.raw), 'leaf.crt': toPem(presented.raw) }
+  const toPem = (der: Buffer): string =>
+    `-----BEGIN CERTIFICATE-----\n${der.toString('base64').replaceAll(/(.{64})/g, '$1\n')}\n-----END CERTIFICATE-----\n`
+  const files = {
+    'root.crt': root.pem,
+    'intermediate.crt': toPem(presented.issuerCertificate.raw),
+    'leaf.crt': toPem(presented.raw),
+  }
   for (const [name, content] of Object.entries(files)) await writeFile(join(envoy.directory, name), content)
   const verify = await run({
     name: 'openssl',
     command: 'openssl',
-    args: ['verify', '-x509_strict', '-CAfile', 'root.crt', '-untrusted', 'intermediate.crt', '-purpose', 'sslserver', '-verify_hostname', `w.default.${toClusterDnsName(west, domain)}`, 'leaf.crt'],
+    args: [
+      'verify',
+      '-x509_strict',
+      '-CAfile',
+      'root.crt',
+      '-untrusted',
+      'intermediate.crt',
+      '-purpose',
+      'sslserver',
+      '-verify_hostname',
+      `w.default.${toClusterDnsName(west, domain)}`,
+      'leaf.crt',
+    ],
     cwd: envoy.directory,
   })
   expect(verify.output).toBe('leaf.crt: OK')

@@ -1,0 +1,310 @@
+import { X509Certificate } from 'node:crypto'
+import { fromBinary } from '@bufbuild/protobuf'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { ClusterIdentity, type ClusterIdentityOptions } from '#agent/identity/cluster-identity.ts'
+import type { IntermediateMaterial } from '#agent/identity/intermediate.ts'
+import { createLog } from '#agent/log.ts'
+import { SecretSchema } from '#envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts'
+import { secretNames } from '#xds/proxy.ts'
+import type { ResourceSet } from '#xds/resource-set.ts'
+import { typeUrls } from '#xds/type-url.ts'
+import { createIntermediate, domain, east, TestRoot, west, type TestIntermediate } from '../test-pki.ts'
+import { VirtualClock } from '../virtual-clock.ts'
+
+const minute = 60_000
+const hour = 60 * minute
+const day = 24 * hour
+const reviews = { namespace: 'shop', serviceAccount: 'reviews' }
+
+let clock: VirtualClock
+let root: TestRoot
+let intermediate: TestIntermediate
+let changes: number
+let kept: IntermediateMaterial[]
+let requests: string[]
+
+beforeEach(async () => {
+  clock = new VirtualClock()
+  root = await TestRoot.create(clock.now())
+  intermediate = await createIntermediate(root, east)
+  changes = 0
+  kept = []
+  requests = []
+})
+
+const start = async (options: Partial<ClusterIdentityOptions> = {}): Promise<ClusterIdentity> => {
+  const identity = await ClusterIdentity.start({
+    cluster: east,
+    trustDomain: domain,
+    clock,
+    random: () => 0.5,
+    log: createLog('silent'),
+    material: { certificatePem: intermediate.pem, privateKey: intermediate.privateKey },
+    rootsPem: [root.pem],
+    requestCertificate: async (csrPem) => {
+      requests.push(csrPem)
+      return root.sign(csrPem, east, { notBefore: clock.now() - hour, notAfter: clock.now() + 90 * day })
+    },
+    keep: async (material) => void kept.push(material),
+    onSecretsChange: () => changes++,
+    ...options,
+  })
+  return identity
+}
+
+/** Moves the clock, and does what that demands. */
+const pass = async (identity: ClusterIdentity, milliseconds: number): Promise<void> => {
+  clock.advance(milliseconds)
+  await identity.maintain() // one that the clock started on its way
+  await identity.maintain()
+}
+
+const secretIn = (sets: readonly ResourceSet[], name: string) => {
+  const resource = sets.map((set) => set.get(typeUrls.secret, name)).find((found) => found !== undefined)
+  return resource && fromBinary(SecretSchema, resource.body)
+}
+
+const leafIn = (sets: readonly ResourceSet[]): X509Certificate | undefined => {
+  const secret = secretIn(sets, secretNames.identity)
+  const chain = secret?.type.case === 'tlsCertificate' ? secret.type.value.certificateChain?.specifier.value : undefined
+  return chain === undefined ? undefined : new X509Certificate(chain)
+}
+
+const trustIn = (sets: readonly ResourceSet[], name: string) => {
+  const secret = secretIn(sets, name)
+  if (secret?.type.case !== 'validationContext') return undefined
+  const { trustedCa, matchTypedSubjectAltNames, verifyCertificateHash } = secret.type.value
+  return {
+    anchors: String(trustedCa?.specifier.value ?? '').match(/BEGIN CERTIFICATE/g)?.length ?? 0,
+    names: matchTypedSubjectAltNames.map(({ matcher }) => matcher?.matchPattern.value),
+    hashes: verifyCertificateHash.length,
+  }
+}
+
+const keyOf = (certificatePem: string) =>
+  new X509Certificate(certificatePem).publicKey.export({ type: 'spki', format: 'pem' }).toString()
+
+const trustOf = (...members: readonly TestIntermediate[]) => ({
+  roots: [root.pem],
+  intermediates: members.map(({ pem, certificate }) => ({
+    cluster: certificate.subject.includes('west') ? west : east,
+    pem,
+  })),
+  epoch: 0,
+})
+
+describe('leaves', () => {
+  test('one for each account, shared by its proxies, for as long as one of them is there', async () => {
+    const identity = await start()
+    const [first, second, other] = await Promise.all([
+      identity.attach(reviews),
+      identity.attach(reviews),
+      identity.attach({ ...reviews, serviceAccount: 'ratings' }),
+    ])
+    expect(first[0]).toBe(second[0])
+    expect(leafIn(first)?.subjectAltName).toContain('/sa/reviews')
+    expect(leafIn(other)?.subjectAltName).toContain('/sa/ratings')
+    expect(identity.status().leaves).toBe(2)
+    identity.detach(reviews)
+    expect(identity.status().leaves).toBe(2)
+    identity.detach(reviews)
+    expect(identity.status().leaves).toBe(1)
+  })
+
+  test('are renewed at half of their life', async () => {
+    const identity = await start()
+    const sets = await identity.attach(reviews)
+    const first = leafIn(sets)
+    await pass(identity, 12 * hour - minute)
+    expect(leafIn(sets)?.serialNumber).toBe(first?.serialNumber)
+    await pass(identity, 2 * minute)
+    expect(leafIn(sets)?.serialNumber).not.toBe(first?.serialNumber)
+    expect(changes).toBe(1)
+  })
+
+  test('are not renewed all at once', async () => {
+    let next = 0
+    const identity = await start({ random: () => (next = (next + 0.37) % 1) })
+    const all = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => identity.attach({ ...reviews, serviceAccount: `sa${index}` })),
+    )
+    const serials = all.map((sets) => leafIn(sets)?.serialNumber)
+    await pass(identity, 12 * hour)
+    const renewed = all.filter((sets, index) => leafIn(sets)?.serialNumber !== serials[index]).length
+    expect(renewed).toBeGreaterThan(0)
+    expect(renewed).toBeLessThan(20)
+  })
+
+  test('an account that can’t have one is told, and its proxies are given trust alone', async () => {
+    const identity = await start()
+    const sets = await identity.attach({ ...reviews, serviceAccount: 'a'.repeat(64) })
+    expect(leafIn(sets)).toBeUndefined()
+    expect(identity.status().withoutLeaf).toMatchObject([
+      { problem: expect.stringContaining('63 in each label') as string },
+    ])
+  })
+})
+
+describe('the server’s certificate', () => {
+  test('is there at once, and renewed for those who listen', async () => {
+    const identity = await start()
+    const serials: string[] = []
+    identity.serverCertificate.addIdentityCertificateListener((update) => {
+      if (update) serials.push(new X509Certificate(update.certificate).serialNumber)
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(serials).toHaveLength(1)
+    await pass(identity, 12 * hour + minute)
+    expect(new Set(serials).size).toBe(2)
+  })
+})
+
+describe('trust', () => {
+  test('is the intermediates, and for listeners the names of their clusters', async () => {
+    const identity = await start()
+    const sets = await identity.attach(reviews)
+    expect(trustIn(sets, secretNames.trust)).toBeUndefined()
+    await identity.updateTrust(trustOf(intermediate, await createIntermediate(root, west)))
+    expect(trustIn(sets, secretNames.trust)).toEqual({ anchors: 2, names: [], hashes: 0 })
+    expect(trustIn(sets, secretNames.trustPeers)).toEqual({
+      anchors: 2,
+      names: ['east.clusters.td.example', 'west.clusters.td.example'],
+      hashes: 0,
+    })
+  })
+
+  test('leaves out what does not stand verification, and says so', async () => {
+    const identity = await start()
+    const sets = await identity.attach(reviews)
+    const tooPowerful = await createIntermediate(root, west, { pathLength: 1 })
+    await identity.updateTrust(trustOf(intermediate, tooPowerful))
+    expect(trustIn(sets, secretNames.trustPeers)?.names).toEqual(['east.clusters.td.example'])
+    expect(identity.status()).toMatchObject({
+      trusted: ['east'],
+      untrusted: [{ cluster: 'west', reason: 'it is not a CA with path length 0' }],
+    })
+  })
+
+  test('of nobody is not trust of everybody', async () => {
+    const identity = await start()
+    const sets = await identity.attach(reviews)
+    await identity.updateTrust(trustOf())
+    expect(trustIn(sets, secretNames.trust)).toEqual({ anchors: 0, names: [], hashes: 1 })
+    expect(trustIn(sets, secretNames.trustPeers)).toEqual({ anchors: 0, names: [], hashes: 1 })
+  })
+
+  test('ends when an intermediate expires', async () => {
+    const identity = await start()
+    const sets = await identity.attach(reviews)
+    const short = await createIntermediate(root, west, { notAfter: clock.now() + 2 * hour })
+    await identity.updateTrust(trustOf(intermediate, short))
+    await pass(identity, hour)
+    expect(trustIn(sets, secretNames.trust)?.anchors).toBe(2)
+    await pass(identity, hour + minute)
+    expect(trustIn(sets, secretNames.trust)?.anchors).toBe(1)
+    expect(changes).toBe(1)
+  })
+
+  test('the newest word counts, however long the verification of an older one takes', async () => {
+    const identity = await start()
+    const sets = await identity.attach(reviews)
+    const both = trustOf(intermediate, await createIntermediate(root, west))
+    await Promise.all([identity.updateTrust(both), identity.updateTrust(trustOf(intermediate))])
+    expect(trustIn(sets, secretNames.trust)?.anchors).toBe(1)
+  })
+})
+
+describe('the intermediate', () => {
+  const renewed = async (): Promise<ClusterIdentity> => {
+    const identity = await start()
+    await identity.updateTrust(trustOf(intermediate))
+    await pass(identity, 45 * day + hour)
+    return identity
+  }
+  const issuerOf = async (identity: ClusterIdentity, account: string): Promise<string | undefined> => {
+    const leaf = leafIn(await identity.attach({ ...reviews, serviceAccount: account }))
+    return [intermediate.pem, ...kept.map(({ certificatePem }) => certificatePem)].find(
+      (pem) => leaf?.verify(new X509Certificate(pem).publicKey) === true,
+    )
+  }
+
+  test('is renewed at half of its life, under a new key, and kept before it is used', async () => {
+    const identity = await start()
+    await pass(identity, 44 * day)
+    expect(requests).toHaveLength(0)
+    await pass(identity, day + hour)
+    expect(requests).toHaveLength(1)
+    expect(kept).toHaveLength(1)
+    expect(keyOf(kept[0]?.certificatePem ?? '')).not.toBe(keyOf(intermediate.pem))
+    expect(identity.status().intermediate.state).toBe('valid')
+  })
+
+  test('signs when it has been trusted here for a while', async () => {
+    const identity = await renewed()
+    await pass(identity, minute)
+    expect(await issuerOf(identity, 'a')).toBe(intermediate.pem)
+    await identity.updateTrust({
+      ...trustOf(intermediate),
+      intermediates: [intermediate.pem, kept[0]?.certificatePem ?? ''].map((pem) => ({ cluster: east, pem })),
+    })
+    await pass(identity, minute)
+    expect(await issuerOf(identity, 'b')).toBe(intermediate.pem)
+    await pass(identity, 5 * minute)
+    expect(await issuerOf(identity, 'c')).toBe(kept[0]?.certificatePem)
+    expect(identity.status().intermediate).toMatchObject({
+      state: 'valid',
+      notAfter: clock.now() + 90 * day - 7 * minute,
+    })
+  })
+
+  test('signs after an hour in any case: the others have heard of it', async () => {
+    const identity = await renewed()
+    await pass(identity, 59 * minute)
+    expect(await issuerOf(identity, 'a')).toBe(intermediate.pem)
+    await pass(identity, 2 * minute)
+    expect(await issuerOf(identity, 'b')).toBe(kept[0]?.certificatePem)
+  })
+
+  test('is asked for again while the plane is away; being late is visible, and so is the end', async () => {
+    let attempts = 0
+    const identity = await start({
+      requestCertificate: async () => {
+        attempts++
+        throw new Error('the plane is away')
+      },
+    })
+    const sets = await identity.attach(reviews)
+    await pass(identity, 46 * day)
+    await pass(identity, minute)
+    expect(attempts).toBe(1)
+    await pass(identity, minute)
+    expect(attempts).toBe(2)
+    expect(identity.status().intermediate.state).toBe('valid')
+    await pass(identity, 14 * day)
+    expect(identity.status().intermediate.state).toBe('overdue')
+    await pass(identity, 30 * day)
+    expect(identity.status().intermediate.state).toBe('expired')
+    expect(leafIn(await identity.attach({ ...reviews, serviceAccount: 'late' }))).toBeUndefined()
+    expect(Date.parse(leafIn(sets)?.validTo ?? '')).toBeLessThanOrEqual(intermediate.certificate.notAfter.getTime())
+  })
+
+  test.each<[string, (csrPem: string) => Promise<string>]>([
+    ['for another key', async () => (await createIntermediate(root, east)).pem],
+    ['for another cluster', (csrPem) => root.sign(csrPem, west)],
+    ['of another root', async (csrPem) => (await TestRoot.create(1_700_000_000_000)).sign(csrPem, east)],
+    ['that is no certificate', () => Promise.resolve('nonsense')],
+  ])('an answer %s is not used', async (_, requestCertificate) => {
+    const identity = await start({ requestCertificate })
+    await pass(identity, 46 * day)
+    expect(kept).toEqual([])
+    await pass(identity, 2 * hour)
+    expect(await issuerOf(identity, 'a')).toBe(intermediate.pem)
+  })
+
+  test('that can’t be kept is not used', async () => {
+    const identity = await start({ keep: () => Promise.reject(new Error('disk full')) })
+    await pass(identity, 46 * day)
+    await pass(identity, 2 * hour)
+    expect(await issuerOf(identity, 'a')).toBe(intermediate.pem)
+  })
+})
