@@ -20,7 +20,7 @@ interface CreateOptions {
 }
 
 export const defineMachine = (group: Command, context: CliContext): void => {
-  const token = group.command('token').description('Tokens that say what the proxy on a machine is.')
+  const token = group.command('token').description('Tokens that say what the proxy on a machine is.').helpCommand(false)
   addExamples(
     token
       .command('create')
@@ -50,7 +50,7 @@ export const defineMachine = (group: Command, context: CliContext): void => {
     token
       .command('list')
       .description('List the machine tokens of a cluster; never their secrets.')
-      .requiredOption('--cluster <name>')
+      .requiredOption('--cluster <name>', 'the cluster that it is for')
       .action((options: { readonly cluster: string }) => list(context, options.cluster)),
     [['atoll machine token list --cluster east', 'who may connect']],
   )
@@ -59,7 +59,7 @@ export const defineMachine = (group: Command, context: CliContext): void => {
       .command('revoke')
       .description('Make a machine token worthless: its proxy gets no more configuration and no new certificate.')
       .argument('<id>')
-      .requiredOption('--cluster <name>')
+      .requiredOption('--cluster <name>', 'the cluster that it is for')
       .action((id: string, options: { readonly cluster: string }) => revoke(context, options.cluster, id)),
     [['atoll machine token revoke mt_4f9a --cluster east', 'by id']],
   )
