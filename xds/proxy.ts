@@ -19,3 +19,9 @@ export const secretNames = {
   /** The same with a matcher that demands the DNS name of some cluster of the mesh: for listeners. */
   trustPeers: 'trust-peers',
 } as const
+
+/**
+ * Secret with the certificate authorities that the agent's machine trusts, for TLS to servers outside of the mesh. Not among those that
+ * every proxy has: it is large, and asked for only where a DestinationRule originates TLS.
+ */
+export const systemTrustSecret = 'system-trust'

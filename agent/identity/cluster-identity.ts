@@ -6,6 +6,7 @@ import type { ResourceSet } from '#xds/resource-set.ts'
 import { Intermediate, type IntermediateOptions } from './intermediate.ts'
 import { toAgentNames } from './issue-leaf.ts'
 import { ServerCertificate } from './server-certificate.ts'
+import { toSystemTrustSet } from './system-trust.ts'
 import { TrustBundle, type UntrustedIntermediate } from './trust-bundle.ts'
 import { parseCertificates, verifyIntermediate } from './verify-intermediate.ts'
 import { WorkloadIdentities } from './workload-identities.ts'
@@ -102,7 +103,7 @@ export class ClusterIdentity {
 
   /** The secrets that a proxy of this account may have. Matched by one `detach`. */
   async attach(identity: WorkloadIdentity): Promise<readonly ResourceSet[]> {
-    return [await this.#workloads.acquire(identity), this.#trust.set]
+    return [await this.#workloads.acquire(identity), this.#trust.set, toSystemTrustSet()]
   }
 
   detach(identity: WorkloadIdentity): void {

@@ -4,7 +4,7 @@ import { SubjectAltNameMatcher_SanType as SanType } from '#envoy/envoy/extension
 import { toClusterDnsName } from '#mesh/identity.ts'
 import type { ClusterName, TrustDomain } from '#mesh/names.ts'
 import { encode } from '#xds/build/encode.ts'
-import { secretNames } from '#xds/proxy.ts'
+import { secretNames, systemTrustSecret } from '#xds/proxy.ts'
 import type { EncodedResource, ResourceUpdate } from '#xds/resource-set.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import type { Leaf } from './issue-leaf.ts'
@@ -49,6 +49,10 @@ export const buildTrustSecrets = (trusted: readonly TrustedIntermediate[], domai
     buildValidationSecret(secretNames.trustPeers, { ...anchors, matchTypedSubjectAltNames }),
   ]
 }
+
+/** What machines trust outside of the mesh. */
+export const buildSystemTrustSecret = (certificatePems: readonly string[]): ResourceUpdate =>
+  buildValidationSecret(systemTrustSecret, { trustedCa: inline(certificatePems.join('\n')) })
 
 const buildValidationSecret = (name: string, value: ValidationContext): ResourceUpdate =>
   toUpdate(encode(typeUrls.secret, SecretSchema, name, { name, type: { case: 'validationContext', value } }).resource)

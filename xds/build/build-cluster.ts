@@ -12,7 +12,14 @@ import {
 } from '#envoy/envoy/config/cluster/v3/cluster_pb.ts'
 import { OutlierDetectionSchema } from '#envoy/envoy/config/cluster/v3/outlier_detection_pb.ts'
 import type { UnitResource } from '#xds/incremental/unit.ts'
-import type { Discovery, LoadBalancer, OutlierDetection, Upstream, UpstreamLimits, UpstreamTls } from '#xds/model/upstream.ts'
+import type {
+  Discovery,
+  LoadBalancer,
+  OutlierDetection,
+  Upstream,
+  UpstreamLimits,
+  UpstreamTls,
+} from '#xds/model/upstream.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import { buildLoadAssignment } from './build-load-assignment.ts'
 import { adsSource } from './config-source.ts'
@@ -115,7 +122,9 @@ const buildLoadBalancer = (loadBalancer: LoadBalancer): ClusterInit => {
 }
 
 const noLimits = create(CircuitBreakersSchema, {
-  thresholds: [{ maxConnections: unlimited, maxPendingRequests: unlimited, maxRequests: unlimited, maxRetries: unlimited }],
+  thresholds: [
+    { maxConnections: unlimited, maxPendingRequests: unlimited, maxRequests: unlimited, maxRetries: unlimited },
+  ],
 })
 
 const buildCircuitBreakers = (limits: UpstreamLimits): CircuitBreakers =>
@@ -153,7 +162,11 @@ const buildOutlierDetection = (detection: OutlierDetection): ClusterInit => ({
   outlierDetection: create(OutlierDetectionSchema, {
     enforcingSuccessRate: 0,
     ...toDetector(detection.consecutive5xx, 'consecutive5xx', 'enforcingConsecutive5xx'),
-    ...toDetector(detection.consecutiveGatewayErrors, 'consecutiveGatewayFailure', 'enforcingConsecutiveGatewayFailure'),
+    ...toDetector(
+      detection.consecutiveGatewayErrors,
+      'consecutiveGatewayFailure',
+      'enforcingConsecutiveGatewayFailure',
+    ),
     ...(detection.splitsLocalOriginErrors && {
       splitExternalLocalOriginErrors: true,
       enforcingLocalOriginSuccessRate: 0,
@@ -167,7 +180,9 @@ const buildOutlierDetection = (detection: OutlierDetection): ClusterInit => ({
     ...(detection.baseEjectionTimeMs !== undefined && { baseEjectionTime: toDuration(detection.baseEjectionTimeMs) }),
     ...(detection.maxEjectionPercent !== undefined && { maxEjectionPercent: detection.maxEjectionPercent }),
   }),
-  commonLbConfig: create(Cluster_CommonLbConfigSchema, { healthyPanicThreshold: { value: detection.minHealthPercent } }),
+  commonLbConfig: create(Cluster_CommonLbConfigSchema, {
+    healthyPanicThreshold: { value: detection.minHealthPercent },
+  }),
 })
 
 const toDetector = <Count extends string, Enforcing extends string>(

@@ -1,5 +1,8 @@
 import { create } from '@bufbuild/protobuf'
-import { HeaderValueOption_HeaderAppendAction as AppendAction, HeaderValueOptionSchema } from '#envoy/envoy/config/core/v3/base_pb.ts'
+import {
+  HeaderValueOption_HeaderAppendAction as AppendAction,
+  HeaderValueOptionSchema,
+} from '#envoy/envoy/config/core/v3/base_pb.ts'
 import type { HeaderChanges } from '#xds/model/virtual-host.ts'
 
 /** Fields that Route and WeightedCluster.ClusterWeight have in common. */

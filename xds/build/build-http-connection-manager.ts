@@ -13,7 +13,10 @@ import { toDuration } from './duration.ts'
 import { forwardProxyFilter } from './forward-proxy.ts'
 import type { MessageFields } from './message-fields.ts'
 
-const router = { name: 'envoy.filters.http.router', configType: { case: 'typedConfig' as const, value: toAny(RouterSchema, {}) } }
+const router = {
+  name: 'envoy.filters.http.router',
+  configType: { case: 'typedConfig' as const, value: toAny(RouterSchema, {}) },
+}
 const forwardProxy = {
   name: forwardProxyFilter.name,
   configType: { case: 'typedConfig' as const, value: forwardProxyFilter.typedConfig },
@@ -40,7 +43,9 @@ export const buildHttpConnectionManager = (handler: HttpHandler): Any =>
 const buildRoutes = (routes: HttpHandler['routes']): MessageFields<typeof HttpConnectionManagerSchema> =>
   routes.kind === 'rds'
     ? { routeSpecifier: { case: 'rds', value: { routeConfigName: routes.name, configSource: adsSource } } }
-    : { routeSpecifier: { case: 'routeConfig', value: buildInlineRouteConfiguration(routes.name, routes.virtualHosts) } }
+    : {
+        routeSpecifier: { case: 'routeConfig', value: buildInlineRouteConfiguration(routes.name, routes.virtualHosts) },
+      }
 
 const buildClientCertificateDetails = (
   details: HttpHandler['clientCertificate'],

@@ -59,6 +59,5 @@ const buildQueryParameterMatch = (name: string, value: ValueMatch): QueryParamet
 
 const buildTextMatch = ({ kind, text }: TextMatch): StringMatcher =>
   create(StringMatcherSchema, {
-    matchPattern:
-      kind === 'regex' ? { case: 'safeRegex', value: { regex: text } } : { case: kind, value: text },
+    matchPattern: kind === 'regex' ? { case: 'safeRegex', value: { regex: text } } : { case: kind, value: text },
   })

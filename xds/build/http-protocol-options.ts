@@ -28,9 +28,10 @@ const defaultsByProtocol = new Map<UpstreamProtocol, Record<string, Any>>(
 )
 
 /** How HTTP is spoken to an upstream; nothing where Envoy's default (HTTP/1.1, no limits) says the same. */
-export const buildHttpProtocolOptions = ({ protocol, policy, tls }: Upstream): Record<string, Any> => {
+export const buildHttpProtocolOptions = ({ protocol, policy, tls, discovery }: Upstream): Record<string, Any> => {
   const { idleTimeoutMs, maxRequestsPerConnection, maxConnectionDurationMs } = policy
-  const followsRequest = tls.mode === 'originate' && tls.sni === undefined
+  // Envoy wants a forward proxy to check certificates against the host, should it ever speak TLS.
+  const followsRequest = discovery.kind === 'forward-proxy' || (tls.mode === 'originate' && tls.sni === undefined)
   if ((idleTimeoutMs ?? maxRequestsPerConnection ?? maxConnectionDurationMs) === undefined && !followsRequest) {
     return defaultsByProtocol.get(protocol) ?? {}
   }

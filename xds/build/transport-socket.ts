@@ -6,9 +6,12 @@ import {
   SubjectAltNameMatcher_SanType as SanType,
   TlsParameters_TlsProtocol as TlsProtocol,
 } from '#envoy/envoy/extensions/transport_sockets/tls/v3/common_pb.ts'
-import { DownstreamTlsContextSchema, UpstreamTlsContextSchema } from '#envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
+import {
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from '#envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
 import type { UpstreamTls } from '#xds/model/upstream.ts'
-import { secretNames } from '#xds/proxy.ts'
+import { secretNames, systemTrustSecret } from '#xds/proxy.ts'
 import { toAny } from './any.ts'
 import { adsSource } from './config-source.ts'
 
@@ -67,8 +70,9 @@ const buildMeshTls = (sni: string, workloads: readonly string[]): Any =>
     },
   })
 
-const buildOriginatedTls = (tls: Extract<UpstreamTls, { mode: 'originate' }>): Any =>
-  toAny(UpstreamTlsContextSchema, {
+const buildOriginatedTls = (tls: Extract<UpstreamTls, { mode: 'originate' }>): Any => {
+  const matchTypedSubjectAltNames = toSanMatchers(tls.subjectAltNames)
+  return toAny(UpstreamTlsContextSchema, {
     ...(tls.sni !== undefined && { sni: tls.sni, autoSniSanValidation: tls.subjectAltNames.length === 0 }),
     commonTlsContext: {
       ...(tls.certificate && {
@@ -76,15 +80,20 @@ const buildOriginatedTls = (tls: Extract<UpstreamTls, { mode: 'originate' }>): A
           { certificateChain: toFile(tls.certificate.chainFile), privateKey: toFile(tls.certificate.keyFile) },
         ],
       }),
-      validationContextType: {
-        case: 'validationContext',
-        value: {
-          ...(tls.caFile === undefined ? { systemRootCerts: {} } : { trustedCa: toFile(tls.caFile) }),
-          matchTypedSubjectAltNames: toSanMatchers(tls.subjectAltNames),
-        },
-      },
+      // Envoy 1.40 takes `system_root_certs` and then verifies nothing.
+      validationContextType:
+        tls.caFile === undefined
+          ? {
+              case: 'combinedValidationContext',
+              value: {
+                defaultValidationContext: { matchTypedSubjectAltNames },
+                validationContextSdsSecretConfig: { name: systemTrustSecret, sdsConfig: adsSource },
+              },
+            }
+          : { case: 'validationContext', value: { trustedCa: toFile(tls.caFile), matchTypedSubjectAltNames } },
     },
   })
+}
 
 const toFile = (filename: string) => ({ specifier: { case: 'filename' as const, value: filename } })
 

@@ -1,20 +1,22 @@
 import type { MeshSettings } from '#mesh/settings.ts'
 import type { Upstream } from '#xds/model/upstream.ts'
 import type { VirtualHost } from '#xds/model/virtual-host.ts'
+import type { EgressPoint } from './compile-egress.ts'
 import { anyRequest } from './compile-http-match.ts'
 import { passthroughUpstream } from './resource-names.ts'
-import type { RouteScope } from './route-scope.ts'
 
 /**
- * What a route configuration does with hosts that it has no virtual host for. A proxy may resolve and call them, as the mesh's outbound
- * policy says; all else answers 502 (Istio's BlackHoleCluster). A proxy is never asked to call its own port.
+ * What the route configuration of an egress point does with hosts that it has no virtual host for. A proxy may resolve and call them,
+ * as the mesh's outbound policy says; all else answers 502 (Istio's BlackHoleCluster). A proxy is never asked to call a port that it
+ * listens on itself: it would for ever.
  */
-export const compileCatchAll = (scope: RouteScope, settings: MeshSettings, allowsUnknown: boolean): VirtualHost[] => {
-  if (scope.port !== undefined || !allowsUnknown) return [blockAll]
+export const compileCatchAll = (point: EgressPoint, settings: MeshSettings, allowsUnknown: boolean): VirtualHost[] => {
+  if (point.scope?.port !== undefined || !allowsUnknown) return [blockAll]
+  const ownPorts = [...new Set([settings.proxyHttpPort, point.port])].filter((port) => port > 0)
   const destinations = [{ upstream: passthroughUpstream, weight: 1 }]
   const forward = { kind: 'forward' as const, destinations, timeoutMs: 0 }
   return [
-    { ...blockAll, name: 'own-port', domains: [`*:${settings.proxyHttpPort}`] },
+    { ...blockAll, name: 'own-port', domains: ownPorts.map((port) => `*:${port}`) },
     {
       name: 'allow-any',
       domains: ['*'],

@@ -47,10 +47,12 @@ export const compileDestination = (
   const [onlyPort, ...otherPorts] = service.ports
   const implied = onlyPort && otherPorts.length === 0 ? onlyPort.number : origin.port
   const port = destination.port?.number ?? implied
-  if (!service.ports.some(({ number }) => number === port)) report(object, `routes to port ${port} of ${hostname}, which has none`)
+  if (!service.ports.some(({ number }) => number === port))
+    report(object, `routes to port ${port} of ${hostname}, which has none`)
   const policy = selectDestinationPolicy(view, service, origin.clientNamespace)
   const subset = policy.subsets.find(({ name }) => name === subsetName)
-  if (subsetName !== '' && !subset) report(object, `routes to subset ${subsetName} of ${hostname}, which no DestinationRule defines`)
+  if (subsetName !== '' && !subset)
+    report(object, `routes to subset ${subsetName} of ${hostname}, which no DestinationRule defines`)
   return {
     upstream: toUpstreamName(port, subsetName, hostname),
     effective: toEffectivePolicy(policy.trafficPolicy, subset?.trafficPolicy, port),

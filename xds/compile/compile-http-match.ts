@@ -37,14 +37,18 @@ export const compileHttpMatch = (match: HttpMatch): RouteMatch => ({
     }),
     ...compileHeaders(match.withoutHeaders ?? {}).map((header) => ({ ...header, isInverted: true })),
   ],
-  queryParameters: Object.entries(match.queryParams ?? {}).map(([name, value]) => ({ name, value: compileValue(value) })),
+  queryParameters: Object.entries(match.queryParams ?? {}).map(([name, value]) => ({
+    name,
+    value: compileValue(value),
+  })),
 })
 
 const compilePath = ({ uri, ignoreUriCase }: HttpMatch): PathMatch => {
   const value = compileValue(uri ?? {})
   if (value.kind === 'present' || value.text === '') return { kind: 'prefix', text: '/', ignoresCase: false }
   // Envoy's regular expressions have their own switch for case.
-  if (value.kind === 'regex') return { kind: 'regex', text: ignoreUriCase ? `(?i)${value.text}` : value.text, ignoresCase: false }
+  if (value.kind === 'regex')
+    return { kind: 'regex', text: ignoreUriCase ? `(?i)${value.text}` : value.text, ignoresCase: false }
   return { ...value, ignoresCase: ignoreUriCase ?? false }
 }
 

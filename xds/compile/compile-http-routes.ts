@@ -5,7 +5,13 @@ import type { MeshView } from '#mesh/view.ts'
 import type { Forward, Redirect, Respond, Retries, Route, RouteDestination } from '#xds/model/virtual-host.ts'
 import { compileDestination, type ReachedService } from './compile-destination.ts'
 import { compileHeaderChanges, toAuthority } from './compile-header-changes.ts'
-import { anyRequest, compileHttpMatch, isRelevantMatch, matchesAnyRequest, type RequestOrigin } from './compile-http-match.ts'
+import {
+  anyRequest,
+  compileHttpMatch,
+  isRelevantMatch,
+  matchesAnyRequest,
+  type RequestOrigin,
+} from './compile-http-match.ts'
 import { compileHashPolicy } from './compile-traffic-policy.ts'
 import type { Report } from './report.ts'
 import type { VirtualService } from './select-virtual-service.ts'

@@ -60,7 +60,10 @@ const fromServices = (view: MeshView, workload: Workload, report: Report): Inbou
       if (!service || number === undefined) continue
       const known = byNumber.get(number)
       if (known && known.protocol !== protocol) {
-        report(`Service/${key}`, `port ${number} of ${workload.name} is ${known.protocol} for ${known.hostnames[0] ?? ''}, not ${protocol}`)
+        report(
+          `Service/${key}`,
+          `port ${number} of ${workload.name} is ${known.protocol} for ${known.hostnames[0] ?? ''}, not ${protocol}`,
+        )
       }
       byNumber.set(number, {
         address: workload.address,
@@ -92,7 +95,11 @@ const fromIngress = (view: MeshView, workload: Workload, ingress: readonly Ingre
 }
 
 /** Istio reference: IstioIngressListener.defaultEndpoint: loopback means loopback, "0.0.0.0" the workload's own address. */
-const toTarget = (endpoint: IngressListener['defaultEndpoint'], port: number, workload: Workload): InboundPort['target'] => {
+const toTarget = (
+  endpoint: IngressListener['defaultEndpoint'],
+  port: number,
+  workload: Workload,
+): InboundPort['target'] => {
   if (endpoint === undefined) return { address: loopback, port }
   if (endpoint.startsWith('unix://')) return { address: endpoint, port: 0 }
   const colon = endpoint.lastIndexOf(':')
@@ -103,14 +110,15 @@ const toTarget = (endpoint: IngressListener['defaultEndpoint'], port: number, wo
 
 const compileUpstream = ({ port, protocol, target }: InboundPort): Upstream => {
   const name = toInboundUpstreamName(port)
-  const endpoint = { ...target, weight: 1, isDraining: false, isPlaintext: true }
+  const endpoint = { ...target, weight: 1, isDraining: false, isPlaintext: false }
   return {
     name,
     discovery: {
       kind: 'static',
       assignment: { upstream: name, localities: [{ locality: '', priority: 0, endpoints: [endpoint] }] },
     },
-    protocol: protocol === 'auto' ? 'downstream' : protocol === 'http' ? 'http1' : isHttpProtocol(protocol) ? 'http2' : 'tcp',
+    protocol:
+      protocol === 'auto' ? 'downstream' : protocol === 'http' ? 'http1' : isHttpProtocol(protocol) ? 'http2' : 'tcp',
     tls: { mode: 'none' },
     policy: { loadBalancer: { kind: 'round-robin' }, connectTimeoutMs: 10_000, limits: {} },
     trustEpoch: 0,
@@ -137,7 +145,11 @@ const compileListener = (inbound: InboundPort, mode: 'strict' | 'permissive', tr
     ...(isTlsInside && { serverNames: inbound.hostnames.map((hostname) => `*.${hostname.replace(/^\*\./, '')}`) }),
   }
   const meshTcp: FilterChain = { match: meshMatch, mtls: { alpn: [] }, handler: compileTcpHandler(inbound) }
-  const meshHttp: FilterChain = { match: meshMatch, mtls: { alpn: httpAlpn }, handler: compileHttpHandler(inbound, 'set') }
+  const meshHttp: FilterChain = {
+    match: meshMatch,
+    mtls: { alpn: httpAlpn },
+    handler: compileHttpHandler(inbound, 'set'),
+  }
   const mesh = isAuto
     ? [{ ...meshHttp, match: { ...meshMatch, applicationProtocols: httpAlpn } }, meshTcp]
     : [isHttp ? meshHttp : meshTcp]
@@ -154,7 +166,10 @@ const compileListener = (inbound: InboundPort, mode: 'strict' | 'permissive', tr
     address,
     port,
     direction: 'inbound',
-    inspectors: [...(isPermissive || isAuto ? ['tls' as const] : []), ...(isPermissive && isAuto ? ['http' as const] : [])],
+    inspectors: [
+      ...(isPermissive || isAuto ? ['tls' as const] : []),
+      ...(isPermissive && isAuto ? ['http' as const] : []),
+    ],
     chains: isPermissive ? [...mesh, ...plain] : mesh,
     trustEpoch,
   }

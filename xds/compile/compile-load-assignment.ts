@@ -111,7 +111,8 @@ const toGateways = (offers: readonly RemoteOffer[], denominator: number): Candid
     for (const { address, port } of gateways) {
       const key = `${address}|${port}`
       const known = byAddress.get(key)
-      const nearer = known && known.heaviest >= group.weight ? known : { locality: group.locality, heaviest: group.weight }
+      const nearer =
+        known && known.heaviest >= group.weight ? known : { locality: group.locality, heaviest: group.weight }
       byAddress.set(key, {
         address,
         port,
@@ -126,10 +127,7 @@ const toGateways = (offers: readonly RemoteOffer[], denominator: number): Candid
   return [...byAddress.values()]
 }
 
-const groupByLocality = (
-  candidates: readonly Candidate[],
-  clientLocality: string | undefined,
-): LocalityEndpoints[] => {
+const groupByLocality = (candidates: readonly Candidate[], clientLocality: string | undefined): LocalityEndpoints[] => {
   const weights = fitWeights(candidates.map(({ weight }) => weight))
   const byLocality = new Map<string, UpstreamEndpoint[]>()
   for (const [index, candidate] of candidates.entries()) {

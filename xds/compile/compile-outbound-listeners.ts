@@ -100,12 +100,16 @@ const compileTcp = (
     ({ port }) => point.protocol === 'tcp' || !isHttpProtocol(port.protocol),
   )
   if (!target) {
-    if (point.protocol === 'tcp') report(client.object, `egress port ${point.port}: no TCP service with this port is among its hosts`)
+    if (point.protocol === 'tcp')
+      report(client.object, `egress port ${point.port}: no TCP service with this port is among its hosts`)
     return undefined
   }
   if (others.length > 0) {
     const names = others.map(({ service }) => service.hostname).join(', ')
-    report(client.object, `egress port ${point.port} leads to ${target.service.hostname}: TCP can't tell it from ${names}`)
+    report(
+      client.object,
+      `egress port ${point.port} leads to ${target.service.hostname}: TCP can't tell it from ${names}`,
+    )
   }
   return compileTarget(view, target, point, client, report)
 }

@@ -6,7 +6,13 @@ import type {
   OutlierDetection as OutlierDetectionSettings,
   TrafficPolicy,
 } from '#mesh/kinds/schema/traffic-policy.ts'
-import type { LoadBalancer, OutlierDetection, TcpKeepalive, UpstreamLimits, UpstreamPolicy } from '#xds/model/upstream.ts'
+import type {
+  LoadBalancer,
+  OutlierDetection,
+  TcpKeepalive,
+  UpstreamLimits,
+  UpstreamPolicy,
+} from '#xds/model/upstream.ts'
 import type { HashPolicy } from '#xds/model/virtual-host.ts'
 import type { Report } from './report.ts'
 
@@ -74,7 +80,10 @@ const compileLoadBalancer = (
   const hash = settings?.consistentHash
   if (hash?.maglev) return { kind: 'maglev', tableSize: hash.maglev.tableSize }
   if (hash) {
-    return { kind: 'ring-hash', ...optional('minimumRingSize', orUnset(hash.ringHash?.minimumRingSize ?? hash.minimumRingSize)) }
+    return {
+      kind: 'ring-hash',
+      ...optional('minimumRingSize', orUnset(hash.ringHash?.minimumRingSize ?? hash.minimumRingSize)),
+    }
   }
   switch (settings?.simple) {
     case 'ROUND_ROBIN':

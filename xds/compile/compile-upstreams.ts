@@ -2,6 +2,7 @@ import { parseSpiffeId, toWorkloadDnsName } from '#mesh/identity.ts'
 import type { ClientTls } from '#mesh/kinds/schema/traffic-policy.ts'
 import { isWildcard } from '#mesh/kinds/schema/host-names.ts'
 import { compareText } from '#mesh/merge/compare-text.ts'
+import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { ClusterName } from '#mesh/names.ts'
 import type { Protocol, Service, ServicePort } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
@@ -138,26 +139,32 @@ const compileTls = (
  */
 const toWorkloadNames = (view: MeshView, service: Service, report: Report): readonly string[] => {
   const { trustDomain } = view.settings()
-  const names = new Set<string>()
-  const clusters = new Set<ClusterName>()
-  const add = (cluster: ClusterName, serviceAccount: string) =>
-    names.add(toWorkloadDnsName({ namespace: service.namespace, serviceAccount }, cluster, trustDomain))
+  const accounts = new Map<ClusterName, Set<string>>()
+  const accountsOf = (cluster: ClusterName) => getOrAdd(accounts, cluster, () => new Set<string>())
   for (const { cluster, tls, serviceAccount } of view.endpoints(service.key)) {
-    if (tls === 'none') continue
-    clusters.add(cluster)
-    if (serviceAccount) add(cluster, serviceAccount)
+    if (tls === 'mutual') accountsOf(cluster).add(serviceAccount ?? '')
   }
   for (const { cluster, groups } of view.remoteGroups(service.key)) {
-    clusters.add(cluster)
-    for (const { serviceAccounts } of groups) for (const serviceAccount of serviceAccounts) add(cluster, serviceAccount)
+    for (const { serviceAccounts } of groups) for (const account of serviceAccounts) accountsOf(cluster).add(account)
+  }
+
+  const names = new Set<string>()
+  for (const [cluster, ofCluster] of accounts) {
+    for (const serviceAccount of ofCluster) {
+      if (serviceAccount === '') continue
+      names.add(toWorkloadDnsName({ namespace: service.namespace, serviceAccount }, cluster, trustDomain))
+    }
   }
   for (const name of service.subjectAltNames) {
     const identity = parseSpiffeId(name)
     if (identity?.trustDomain !== trustDomain) continue
-    for (const cluster of clusters) names.add(toWorkloadDnsName(identity, cluster, trustDomain))
+    for (const cluster of accounts.keys()) names.add(toWorkloadDnsName(identity, cluster, trustDomain))
   }
-  if (names.size === 0 && clusters.size > 0) {
-    report(`Service/${service.key}`, 'no service account of its mutual TLS endpoints is known: nobody is believed to be one')
+  if (names.size === 0 && accounts.size > 0) {
+    report(
+      `Service/${service.key}`,
+      'no service account of its mutual TLS endpoints is known: nobody is believed to be one',
+    )
   }
   return [...names].sort(compareText)
 }

@@ -65,7 +65,9 @@ const compileHttp = (view: MeshView, { service, port, policy, routing }: Virtual
   const hashPolicy = compileHashPolicy(loadBalancer)
   const destinations = [{ upstream: toUpstreamName(port.number, '', service.hostname), weight: 1 }]
   return {
-    routes: [{ match: anyRequest, action: { kind: 'forward', destinations, timeoutMs: 0, ...(hashPolicy && { hashPolicy }) } }],
+    routes: [
+      { match: anyRequest, action: { kind: 'forward', destinations, timeoutMs: 0, ...(hashPolicy && { hashPolicy }) } },
+    ],
     reached: [],
   }
 }

@@ -7,7 +7,8 @@ export type Report = (object: string, message: string) => void
 export const collectProblems = (): { readonly problems: CompileProblem[]; readonly report: Report } => {
   const problems: CompileProblem[] = []
   const report: Report = (object, message) => {
-    if (!problems.some((known) => known.object === object && known.message === message)) problems.push({ object, message })
+    if (!problems.some((known) => known.object === object && known.message === message))
+      problems.push({ object, message })
   }
   return { problems, report }
 }

@@ -24,7 +24,11 @@ const noPolicy: DestinationPolicy = { key: '', trafficPolicy: undefined, subsets
  * a namespace the closest host; of several for that host the first policy, and all subsets. Istio reference: DestinationRule,
  * "Sharing Configuration Across Namespaces" and exportTo.
  */
-export const selectDestinationPolicy = (view: MeshView, service: Service, clientNamespace: string): DestinationPolicy => {
+export const selectDestinationPolicy = (
+  view: MeshView,
+  service: Service,
+  clientNamespace: string,
+): DestinationPolicy => {
   const rules = view.destinationRulesFor(service.hostname)
   if (rules.length === 0) return noPolicy
   const { rootNamespace, domainSuffix } = view.settings()
@@ -51,7 +55,8 @@ export const mergeAllSubsets = (view: MeshView, service: Service): DestinationPo
   const rules = view.destinationRulesFor(service.hostname)
   if (rules.length === 0) return noPolicy
   const ranking = [service.namespace, view.settings().rootNamespace]
-  const toRank = ({ metadata }: DestinationRule) => (ranking.indexOf(metadata.namespace) + ranking.length + 1) % (ranking.length + 1)
+  const toRank = ({ metadata }: DestinationRule) =>
+    (ranking.indexOf(metadata.namespace) + ranking.length + 1) % (ranking.length + 1)
   return mergeRules(rules.toSorted((left, right) => toRank(left) - toRank(right)))
 }
 

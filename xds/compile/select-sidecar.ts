@@ -27,7 +27,8 @@ export const findSidecar = (view: MeshView, key: string): SidecarObject | undefi
   return view.sidecars(namespace).find((sidecar) => toSidecarKey(sidecar) === key)
 }
 
-export const toSidecarKey = ({ metadata }: SidecarObject): string => toObjectKey('Sidecar', metadata.namespace, metadata.name)
+export const toSidecarKey = ({ metadata }: SidecarObject): string =>
+  toObjectKey('Sidecar', metadata.namespace, metadata.name)
 
 const toSelector = ({ spec }: SidecarObject) => Object.entries(spec.workloadSelector?.labels ?? {})
 const hasSelector = (sidecar: SidecarObject): boolean => toSelector(sidecar).length > 0

@@ -108,7 +108,7 @@ export class UnitGraph {
     const stays = new Set(node.includes)
     const stayed = new Set(included)
     // What comes is held before what goes is released: what both of them include is not compiled twice.
-    for (const contents of [...node.holders.keys()]) {
+    for (const contents of node.holders.keys()) {
       for (const child of node.includes) if (!stayed.has(child)) this.#hold(child, contents)
       for (const child of included) if (!stays.has(child)) this.#release(child, contents)
     }

@@ -27,7 +27,12 @@ export type UpstreamProtocol = 'http1' | 'http2' | 'downstream' | 'tcp'
 export type UpstreamTls =
   | { readonly mode: 'none' }
   /** Mesh mTLS. Endpoints that are marked as plaintext are spoken to without, if they may exist. */
-  | { readonly mode: 'mesh'; readonly sni: string; readonly workloads: readonly string[]; readonly plaintext: 'marked' | 'never' }
+  | {
+      readonly mode: 'mesh'
+      readonly sni: string
+      readonly workloads: readonly string[]
+      readonly plaintext: 'marked' | 'never'
+    }
   /** TLS to a server outside of the mesh. Without a CA file the system's is used. */
   | {
       readonly mode: 'originate'

@@ -1,7 +1,7 @@
 import type { ServiceKey } from '#mesh/names.ts'
 import { compileTcpDestinations } from '#xds/compile/compile-tcp-destinations.ts'
 import { hasVirtualHost } from '#xds/compile/compile-virtual-host.ts'
-import { collectProblems } from '#xds/compile/report.ts'
+import type { Report } from '#xds/compile/report.ts'
 import { toScopeKey, type RouteScope } from '#xds/compile/route-scope.ts'
 import { selectDestinationPolicy } from '#xds/compile/select-destination-rule.ts'
 import { selectService } from '#xds/compile/select-service.ts'
@@ -45,14 +45,18 @@ export const hostUnit = (client: Client, candidates: readonly HostCandidate[]): 
           }),
         ),
     )
-    const { problems, report } = collectProblems()
     const routing = virtualService?.spec.tcp && { virtualService, clientNamespace: client.namespace }
     const reachedByTcp = routing
-      ? service.ports.flatMap((port) => compileTcpDestinations(view, { service, policy }, port, routing, report).reached)
+      ? service.ports.flatMap(
+          (port) => compileTcpDestinations(view, { service, policy }, port, routing, toldElsewhere).reached,
+        )
       : []
     const upstreams = [{ service, policy }, ...reachedByTcp].map((reached) => upstreamsUnit(reached, client.locality))
-    return { includes: [...upstreams, ...virtualHosts], problems }
+    return { includes: [...upstreams, ...virtualHosts] }
   },
 })
+
+/** The virtual host or listener that has the route tells what is wrong with it. */
+const toldElsewhere: Report = () => {}
 
 const toCandidateKey = ({ service, scopes }: HostCandidate): string => `${service}@${scopes.map(toScopeKey).join(',')}`

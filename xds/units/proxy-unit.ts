@@ -22,7 +22,10 @@ export const proxyUnit = (proxy: Proxy): Unit => {
       if (proxy.role === 'east-west-gateway') return compileGateway(workload, workloadKey)
       const sidecar = selectSidecar(view, proxy.namespace, workload?.labels ?? {})
       const sidecarKey = sidecar ? toSidecarKey(sidecar) : ''
-      const sharedRoot = sidecarClassUnit({ namespace: proxy.namespace, locality: workload?.locality ?? '' }, sidecarKey)
+      const sharedRoot = sidecarClassUnit(
+        { namespace: proxy.namespace, locality: workload?.locality ?? '' },
+        sidecarKey,
+      )
       if (!workload) return { sharedRoot, problems: [toUnknown(workloadKey)] }
       const includes = [
         inboundUnit(workloadKey, sidecarKey),
@@ -44,7 +47,7 @@ const toUnknown = (workloadKey: string) => ({
 })
 
 /** Several workloads may share a machine: one that has a loopback address of its own is reached there by its application. */
-const toLoopback = ({ address }: Workload): string => (/^127\./.test(address) ? address : '127.0.0.1')
+const toLoopback = ({ address }: Workload): string => (address.startsWith('127.') ? address : '127.0.0.1')
 
 const inboundUnit = (workloadKey: string, sidecarKey: string): Unit => ({
   key: `inbound|${workloadKey}|${sidecarKey}`,

@@ -25,9 +25,10 @@ export const sidecarClassUnit = (client: Client, sidecarKey: string): Unit => ({
       const scopes = points.flatMap(({ scope }) => scope ?? [])
       getOrAdd(candidates, hostname, (): HostCandidate[] => []).push({ service, scopes })
     }
-    const routes = egress.points.flatMap(({ scope }) =>
-      scope ? buildRouteConfigurationResource(scope.name, compileCatchAll(scope, settings, egress.allowsUnknown)) : [],
-    )
+    const routes = egress.points.flatMap((point) => {
+      const catchAll = compileCatchAll(point, settings, egress.allowsUnknown)
+      return point.scope ? buildRouteConfigurationResource(point.scope.name, catchAll) : []
+    })
     return {
       resources: egress.allowsUnknown ? [buildCluster(passthrough), ...routes] : routes,
       includes: [...candidates.values()].map((each) => hostUnit(client, each)),

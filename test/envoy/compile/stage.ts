@@ -1,0 +1,187 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { AdsServer } from '#agent/ads/ads-server.ts'
+import { systemClock } from '#agent/clock.ts'
+import { ClusterIdentity } from '#agent/identity/cluster-identity.ts'
+import { createLog } from '#agent/log.ts'
+import { MachineTokenAuthenticator } from '#agent/proxy-auth/machine-token-authenticator.ts'
+import type { ClusterName, NetworkName } from '#mesh/names.ts'
+import type { MachineToken } from '#mesh/state.ts'
+import type { ViewChange } from '#mesh/view.ts'
+import { createIntermediate, domain, type TestIntermediate, type TestRoot } from '#test/agent/test-pki.ts'
+import { readScene, type Scene } from '#test/compile/scene.ts'
+import { Child, eventually } from '#test/harness/child.ts'
+import { freePort } from '#test/harness/world.ts'
+import { buildBootstrap } from '#xds/bootstrap.ts'
+import { createCompiler, type Compiler } from '#xds/compiler.ts'
+import { toProxyName, type Proxy } from '#xds/proxy.ts'
+import { envoyPath } from '../../../scripts/envoy-path.mjs'
+
+/** A cluster that is in the mesh. */
+export interface Member {
+  readonly cluster: ClusterName
+  readonly network: NetworkName
+  readonly intermediate: TestIntermediate
+}
+
+export const createMember = async (root: TestRoot, cluster: ClusterName, network: NetworkName): Promise<Member> => ({
+  cluster,
+  network,
+  intermediate: await createIntermediate(root, cluster),
+})
+
+/** One cluster with the compiler, an xDS server and the Envoys of a scene's proxies. */
+export class Stage {
+  readonly scene: Scene
+  readonly #root: TestRoot
+  readonly #member: Member
+  readonly #compiler: Compiler
+  readonly #identity: ClusterIdentity
+  readonly #server: AdsServer
+  readonly #tokens = new Map<string, MachineToken>()
+  readonly #envoys: StageEnvoy[] = []
+  #port = 0
+  #revision = 1
+
+  private constructor(scene: Scene, root: TestRoot, member: Member, identity: ClusterIdentity) {
+    this.scene = scene
+    this.#root = root
+    this.#member = member
+    this.#identity = identity
+    this.#compiler = createCompiler(scene.store)
+    this.#server = new AdsServer({
+      source: {
+        attach: async (proxy) => {
+          const secrets = await identity.attach(proxy)
+          return { sets: [...this.#compiler.attach(proxy).sets, ...secrets] }
+        },
+        detach: (proxy) => {
+          this.#compiler.detach(proxy)
+          identity.detach(proxy)
+        },
+      },
+      authenticator: new MachineTokenAuthenticator({ machineToken: (id) => this.#tokens.get(id) }, () => Date.now()),
+      certificates: identity.serverCertificate,
+      clock: systemClock,
+      log: createLog('silent'),
+      reporter: { cluster: member.cluster, replica: 'stage' },
+      onDeliveryChange: () => {},
+    })
+  }
+
+  static async start(
+    yaml: string,
+    {
+      root,
+      member,
+      members,
+    }: { readonly root: TestRoot; readonly member: Member; readonly members: readonly Member[] },
+    certificates = '',
+  ): Promise<Stage> {
+    const scene = readScene(yaml, { certificates, standpoint: member, settings: { trustDomain: domain } })
+    const identity = await ClusterIdentity.start({
+      cluster: member.cluster,
+      trustDomain: domain,
+      clock: systemClock,
+      random: Math.random,
+      log: createLog('silent'),
+      material: { certificatePem: member.intermediate.pem, privateKey: member.intermediate.privateKey },
+      rootsPem: [root.pem],
+      requestCertificate: () => Promise.reject(new Error('not in this test')),
+      keep: () => Promise.resolve(),
+      onSecretsChange: () => {},
+    })
+    const stage = new Stage(scene, root, member, identity)
+    const intermediates = members.map(({ cluster, intermediate }) => ({ cluster, pem: intermediate.pem }))
+    await identity.updateTrust({ roots: [root.pem], intermediates, epoch: 0 })
+    stage.#port = await stage.#server.listen({ host: '127.0.0.1', port: 0 })
+    for (const proxy of scene.proxies) stage.#envoys.push(await stage.#startEnvoy(proxy))
+    for (const envoy of stage.#envoys) await envoy.untilLive()
+    return stage
+  }
+
+  /** Changes what the cluster sees, and waits until all proxies have it; tells what was refused. */
+  async change(...changes: readonly ViewChange[]): Promise<readonly string[]> {
+    const revision = ++this.#revision
+    this.#compiler.update(this.scene.store.apply(changes), revision)
+    this.#server.compiled(revision)
+    return this.untilDelivered()
+  }
+
+  /** Waits until every proxy has all that it is due, or refuses something; tells what was refused. */
+  async untilDelivered(): Promise<readonly string[]> {
+    return eventually('all proxies have ACKed everything', () => {
+      const { proxies, live, nacks } = this.#server.delivery.summary()
+      if (nacks.length > 0)
+        return nacks.map(({ proxy, resources, reason }) => `${proxy} ${resources.join(', ')}: ${reason}`)
+      const isLive = live.every(({ revision }) => revision === this.#server.revision)
+      return proxies === this.scene.proxies.length && isLive && []
+    })
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#envoys.map((envoy) => envoy.stop()))
+    this.#identity.stop()
+    await this.#server.close(1000)
+  }
+
+  async #startEnvoy(proxy: Proxy): Promise<StageEnvoy> {
+    const directory = await mkdtemp(join(tmpdir(), 'atoll-stage-'))
+    const tokenFile = join(directory, 'machine-token')
+    await writeFile(tokenFile, this.#issueToken(proxy))
+    const adminPort = await freePort()
+    const files = buildBootstrap({
+      proxyName: toProxyName(proxy),
+      cluster: this.#member.cluster,
+      trustDomain: domain,
+      agent: { host: '127.0.0.1', port: this.#port },
+      rootsPem: [this.#root.pem],
+      directory,
+      tokenFile,
+      admin: { address: '127.0.0.1', port: adminPort },
+    })
+    for (const { name, content } of files) await writeFile(join(directory, name), content)
+    return new StageEnvoy(directory, adminPort)
+  }
+
+  #issueToken(proxy: Proxy): string {
+    const secret = `secret-of-${toProxyName(proxy)}-that-is-long-enough`.replaceAll('/', '-')
+    const secretHash = createHash('sha256').update(secret).digest('hex')
+    const id = secretHash.slice(0, 16)
+    const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
+    this.#tokens.set(id, { ...proxy, id, secretHash, expiresAt })
+    return `atoll_machine_${id}_${secret}`
+  }
+}
+
+class StageEnvoy {
+  readonly #directory: string
+  readonly #adminPort: number
+  readonly #process: Child
+
+  constructor(directory: string, adminPort: number) {
+    this.#directory = directory
+    this.#adminPort = adminPort
+    this.#process = new Child({
+      name: 'envoy',
+      command: envoyPath(),
+      args: ['-c', 'envoy.yaml', '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning'],
+      cwd: directory,
+    })
+  }
+
+  async untilLive(): Promise<void> {
+    await eventually('Envoy is live', async () => {
+      if (!this.#process.running) throw new Error(this.#process.log())
+      const response = await fetch(`http://127.0.0.1:${this.#adminPort}/ready`)
+      return (await response.text()).startsWith('LIVE')
+    })
+  }
+
+  async stop(): Promise<void> {
+    await this.#process.stop()
+    await rm(this.#directory, { recursive: true, force: true })
+  }
+}
