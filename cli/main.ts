@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { randomUUID } from 'node:crypto'
+import { setGlobalProxyFromEnv } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { text } from 'node:stream/consumers'
 import { fetchPlane } from './fetch-plane.ts'
@@ -12,6 +13,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(exitCodes.ok.code)
   throw error
 })
+
+// Planes elsewhere are reached over TLS; one on this machine needs no proxy.
+const { HTTPS_PROXY, https_proxy = HTTPS_PROXY, NO_PROXY, no_proxy = NO_PROXY } = process.env
+if (https_proxy !== undefined && https_proxy !== '') setGlobalProxyFromEnv({ https_proxy, no_proxy })
 
 process.exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
