@@ -166,7 +166,7 @@ export class JoinedAgent {
       log,
       requestCertificate: async (csrPem) => {
         if (!late.agent) throw new Error('the agent is still starting')
-        return (await late.agent.#uplink.requestCertificate(csrPem)).certificatePem
+        return late.agent.requestCertificate(csrPem)
       },
       keep: async (material) =>
         data.record.save({
@@ -174,7 +174,7 @@ export class JoinedAgent {
           intermediateKeyPem: await exportPrivateKeyPem(material.privateKey),
           membership: { ...record.membership, certificatePem: material.certificatePem },
         }),
-      onSecretsChange: () => late.agent?.#ads.push(),
+      onSecretsChange: () => late.agent?.pushSecrets(),
     })
     await identity.updateTrust(trustOf(parts, replica))
     late.agent = new JoinedAgent(parts, replica, journal, identity)
@@ -208,6 +208,15 @@ export class JoinedAgent {
     await this.#registry.stop()
     await this.#ads.close(drainMilliseconds)
     await this.#journal.close()
+  }
+
+  /** Secrets have changed by themselves. */
+  pushSecrets(): void {
+    this.#ads.push()
+  }
+
+  async requestCertificate(csrPem: string): Promise<string> {
+    return (await this.#uplink.requestCertificate(csrPem)).certificatePem
   }
 
   readiness(): { readonly ready: boolean } & Readonly<Record<string, unknown>> {

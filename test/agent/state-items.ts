@@ -22,10 +22,10 @@ export const trustItem = (roots: readonly string[], intermediates: Readonly<Reco
     },
   })
 
-export const catalogItem = (cluster: string, name: string, endpoints: number): StateItem =>
-  stateItem.parse({ kind: 'catalog', cluster, value: catalogEntryOf(cluster, name, endpoints) })
+export const catalogItem = (cluster: string, name: string, endpoints: number, network = cluster): StateItem =>
+  stateItem.parse({ kind: 'catalog', cluster, value: catalogEntryOf(cluster, name, endpoints, network) })
 
-export const catalogEntryOf = (cluster: string, name: string, endpoints: number): object => ({
+export const catalogEntryOf = (cluster: string, name: string, endpoints: number, network = cluster): object => ({
   service: {
     key: `shop/${name}.shop.svc.cluster.local`,
     namespace: 'shop',
@@ -42,7 +42,7 @@ export const catalogEntryOf = (cluster: string, name: string, endpoints: number)
   endpoints: Array.from({ length: endpoints }, (_, index) => ({
     id: `${name}-${index}`,
     cluster,
-    network: cluster,
+    network,
     locality: '',
     address: `127.1.0.${index + 1}`,
     ports: { http: 8080 },

@@ -7,7 +7,7 @@ import { systemClock } from '#agent/clock.ts'
 import type { RegistryBatch } from '#agent/registry/registry.ts'
 import { UniversalRegistry } from '#agent/registry/universal/universal-registry.ts'
 import { clusterName, networkName } from '#mesh/names.ts'
-import { eventually } from '../eventually.ts'
+import { untilHolds } from '../until-holds.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 
 const serviceYaml = (name: string, namespace = 'shop'): string => `apiVersion: v1
@@ -114,13 +114,13 @@ describe('the universal registry', () => {
     const { directory, registry, services } = openRegistry({ 'reviews.yaml': serviceYaml('reviews') })
     await registry.synced
     rename(directory, 'one.yaml', workloadYaml('one', 'reviews', '10.0.0.1'))
-    await eventually(() => expect(services.get(key('reviews'))).toEqual(['10.0.0.1']))
+    await untilHolds(() => expect(services.get(key('reviews'))).toEqual(['10.0.0.1']))
     write(directory, 'one.yaml', workloadYaml('one', 'reviews', '10.0.0.7'))
-    await eventually(() => expect(services.get(key('reviews'))).toEqual(['10.0.0.7']))
+    await untilHolds(() => expect(services.get(key('reviews'))).toEqual(['10.0.0.7']))
     write(directory, 'new/deep/two.yaml', workloadYaml('two', 'reviews', '10.0.0.2'))
-    await eventually(() => expect(services.get(key('reviews'))).toEqual(['10.0.0.7', '10.0.0.2']))
+    await untilHolds(() => expect(services.get(key('reviews'))).toEqual(['10.0.0.7', '10.0.0.2']))
     write(directory, 'new/deep/two.yaml', workloadYaml('two', 'reviews', '10.0.0.3'))
-    await eventually(() => expect(services.get(key('reviews'))).toEqual(['10.0.0.7', '10.0.0.3']))
+    await untilHolds(() => expect(services.get(key('reviews'))).toEqual(['10.0.0.7', '10.0.0.3']))
   })
 
   test('files that go take their objects with them, all in one batch', async () => {
@@ -130,7 +130,7 @@ describe('the universal registry', () => {
     )
     await registry.synced
     rmSync(join(directory, 'many'), { recursive: true })
-    await eventually(() => expect(services.size).toBe(0))
+    await untilHolds(() => expect(services.size).toBe(0))
     expect(batches).toHaveLength(2)
   })
 
@@ -140,9 +140,9 @@ describe('the universal registry', () => {
     rmSync(join(directory, 'reviews.yaml'))
     rename(directory, 'reviews.yaml', serviceYaml('reviews'))
     rename(directory, 'ratings.yaml', serviceYaml('ratings'))
-    await eventually(() => expect(services.has(key('ratings'))).toBe(true))
+    await untilHolds(() => expect(services.has(key('ratings'))).toBe(true))
     rmSync(join(directory, 'ratings.yaml')) // its end is told after the time that the other had to come back
-    await eventually(() => expect(services.has(key('ratings'))).toBe(false))
+    await untilHolds(() => expect(services.has(key('ratings'))).toBe(false))
     const removed = batches.flatMap(({ changes }) => changes).filter((change) => change.kind === 'catalog' && !change.value)
     expect(removed).toMatchObject([{ service: key('ratings') }])
   })
@@ -154,7 +154,7 @@ describe('the universal registry', () => {
     writeFileSync(file, workloadYaml('one', 'reviews', '10.0.0.1'))
     appendFileSync(file, '---\n')
     appendFileSync(file, workloadYaml('two', 'reviews', '10.0.0.2'))
-    await eventually(() => expect(services.get(key('reviews'))).toHaveLength(2))
+    await untilHolds(() => expect(services.get(key('reviews'))).toHaveLength(2))
     expect(batches).toHaveLength(2)
   })
 
@@ -166,10 +166,10 @@ describe('the universal registry', () => {
     await registry.synced
     for (const broken of ['kind: [', workloadYaml('one', 'reviews', '10.0.0.1').slice(0, 60), 'kind: Unheard\napiVersion: v1\nmetadata: {name: x}\n']) {
       rename(directory, 'one.yaml', broken)
-      await eventually(() => expect(registry.problems().some(({ source }) => source === 'one.yaml')).toBe(true))
+      await untilHolds(() => expect(registry.problems().some(({ source }) => source === 'one.yaml')).toBe(true))
       expect(services.get(key('reviews'))).toEqual(['10.0.0.1'])
       rename(directory, 'one.yaml', workloadYaml('one', 'reviews', '10.0.0.1'))
-      await eventually(() => expect(messages(registry)).toEqual([]))
+      await untilHolds(() => expect(messages(registry)).toEqual([]))
     }
   })
 
@@ -183,7 +183,7 @@ describe('the universal registry', () => {
     expect(services.get(key('reviews'))).toEqual(['10.0.0.1'])
     expect(messages(registry)).toEqual(['b.yaml: duplicate'])
     rmSync(join(directory, 'a.yaml'))
-    await eventually(() => expect(services.get(key('reviews'))).toEqual(['10.0.0.2']))
+    await untilHolds(() => expect(services.get(key('reviews'))).toEqual(['10.0.0.2']))
     expect(messages(registry)).toEqual([])
   })
 
@@ -191,7 +191,7 @@ describe('the universal registry', () => {
     const parent = temporaryDirectory()
     const directory = join(parent, 'registry')
     const { registry, services, batches } = openRegistry({}, directory)
-    await eventually(() => expect(messages(registry)).toEqual([`${directory}: syntax`]))
+    await untilHolds(() => expect(messages(registry)).toEqual([`${directory}: syntax`]))
     expect(batches).toEqual([])
     write(parent, 'prepared/reviews.yaml', serviceYaml('reviews'))
     renameSync(join(parent, 'prepared'), directory)
@@ -200,10 +200,10 @@ describe('the universal registry', () => {
     renameSync(directory, join(parent, 'elsewhere'))
     write(parent, 'elsewhere/ratings.yaml', serviceYaml('ratings'))
     rmSync(join(parent, 'elsewhere/reviews.yaml'))
-    await eventually(() => expect(messages(registry)).toEqual([`${directory}: syntax`]))
+    await untilHolds(() => expect(messages(registry)).toEqual([`${directory}: syntax`]))
     expect([...services.keys()]).toEqual([key('reviews')])
     renameSync(join(parent, 'elsewhere'), directory)
-    await eventually(() => expect([...services.keys()]).toEqual([key('ratings')]))
+    await untilHolds(() => expect([...services.keys()]).toEqual([key('ratings')]))
   })
 
   test('a mounted ConfigMap is followed from one version to the next', async () => {
@@ -216,7 +216,7 @@ describe('the universal registry', () => {
     write(directory, '..v2/reviews.yaml', serviceYaml('ratings'))
     symlinkSync('..v2', join(directory, '..data-next'))
     renameSync(join(directory, '..data-next'), join(directory, '..data'))
-    await eventually(() => expect([...services.keys()]).toEqual([key('ratings')]))
+    await untilHolds(() => expect([...services.keys()]).toEqual([key('ratings')]))
   })
 
   test('configuration objects are the cluster’s own, and Services are named by the mesh’s domain', async () => {
@@ -228,10 +228,10 @@ metadata: { name: reviews, namespace: shop }
 spec: { hosts: [reviews], http: [{ route: [{ destination: { host: reviews } }] }] }
 `
     rename(directory, 'route.yaml', route)
-    await eventually(() => expect([...configuration]).toEqual(['VirtualService/shop/reviews']))
+    await untilHolds(() => expect([...configuration]).toEqual(['VirtualService/shop/reviews']))
     registry.setDomainSuffix('mesh.example')
     expect([...services.keys()]).toEqual([key('reviews', 'shop', 'mesh.example')])
     rmSync(join(directory, 'route.yaml'))
-    await eventually(() => expect([...configuration]).toEqual([]))
+    await untilHolds(() => expect([...configuration]).toEqual([]))
   })
 })

@@ -8,7 +8,7 @@ import { StateJournal } from '#agent/store/state-journal.ts'
 import type { StateStep, StoredState } from '#agent/store/stored-state.ts'
 import type { StateItem } from '#mesh/state.ts'
 import { configChange, configItem, configKey } from '../state-items.ts'
-import { eventually } from '../eventually.ts'
+import { untilHolds } from '../until-holds.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 import { VirtualClock } from '../virtual-clock.ts'
 
@@ -64,7 +64,7 @@ const only = (directory: string): string => join(directory, journals(directory)[
 const startedJournal = async (directory: string) => {
   const opened = openJournal(directory)
   opened.append(delta(1, configChange('first')))
-  await eventually(() => expect(journals(directory)).toHaveLength(1))
+  await untilHolds(() => expect(journals(directory)).toHaveLength(1))
   return opened
 }
 
@@ -96,7 +96,7 @@ describe('the state journal', () => {
     const { append, held } = await startedJournal(directory)
     for (let sequence = 2; sequence < 40; sequence += 1) append(delta(sequence, configChange('large', 'x'.repeat(100_000))))
     append(delta(40, configChange('meanwhile')))
-    await eventually(() => expect(journals(directory)).toHaveLength(2))
+    await untilHolds(() => expect(journals(directory)).toHaveLength(2))
     append(delta(41, configChange('after')))
     expect(reopened(directory).state).toEqual(held.state)
   })
@@ -134,7 +134,7 @@ describe('the state journal', () => {
     const directory = temporaryDirectory()
     const { append } = await startedJournal(directory)
     for (let sequence = 2; sequence < 40; sequence += 1) append(delta(sequence, configChange('large', 'x'.repeat(100_000))))
-    await eventually(() => expect(journals(directory)).toHaveLength(2))
+    await untilHolds(() => expect(journals(directory)).toHaveLength(2))
     const newest = join(directory, journals(directory).toSorted().at(-1) ?? '')
     const bytes = readFileSync(newest)
     bytes.writeUInt8(bytes.readUInt8(100) ^ 1, 100)
@@ -143,7 +143,7 @@ describe('the state journal', () => {
     expect(recovered.state?.items.has(configKey('large'))).toBe(true)
     expect(recovered.reports).toHaveLength(1)
     recovered.append(delta(50, configChange('onward')))
-    await eventually(() => expect(reopened(directory).state?.items.has(configKey('onward'))).toBe(true))
+    await untilHolds(() => expect(reopened(directory).state?.items.has(configKey('onward'))).toBe(true))
   })
 
   test('another key opens nothing, and says so', async () => {

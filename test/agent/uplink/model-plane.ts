@@ -39,6 +39,9 @@ export interface PlaneSocket {
   close(): void
 }
 
+/** Whether a signature is right for a payload. */
+export type VerifySignature = (payload: string, signature: string) => boolean
+
 export const signForTests = (payload: string): string => `signed ${payload.length} ${payload}`.slice(0, 256)
 
 const chunkItems = 2
@@ -52,6 +55,11 @@ export class ModelPlane {
   #sessions = new Set<ModelSession>()
   #epochs = 0
   readonly acknowledged: Position[] = []
+  readonly verify: VerifySignature
+
+  constructor(verify: VerifySignature = (payload, signature) => signature === signForTests(payload)) {
+    this.verify = verify
+  }
 
   connect(socket: PlaneSocket): ModelSession {
     const session = new ModelSession(this, socket)
@@ -229,7 +237,7 @@ export class ModelSession {
 
   #greet(hello: Of<'hello'>): void {
     const { mesh, cluster, replica, protocol, signature, position } = hello
-    if (signature !== signForTests(toHelloPayload({ mesh, cluster, replica, protocol, nonce: 'nonce' }))) {
+    if (!this.#plane.verify(toHelloPayload({ mesh, cluster, replica, protocol, nonce: 'nonce' }), signature)) {
       this.say({ type: 'refused', code: 'bad_signature', message: 'wrong signature' })
       this.drop()
       return
