@@ -6,7 +6,7 @@ export interface TextOutput {
   readonly isTTY?: boolean | undefined
 }
 
-/** The world as the command line sees it. `cli/main.ts` passes in the process's own. */
+/** The world as the command line sees it. `cli/process-cli.ts` passes in the process's own. */
 export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly stdout: TextOutput
