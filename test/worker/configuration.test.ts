@@ -98,7 +98,8 @@ apiVersion: networking.istio.io/v1
         apply(mesh, toRule(`service-${index}`), { headers: { 'If-Match': '"0"' } }),
       ),
     )
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 412, 412, 412, 412, 412, 412, 412])
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
+    expect(answers.filter(({ status }) => status === 412)).toHaveLength(7)
     expect(await list(mesh)).toHaveLength(1)
   })
 
@@ -109,7 +110,7 @@ apiVersion: networking.istio.io/v1
       apply(mesh, toRoute('reviews', 'v2')),
       apply(mesh, toRule('reviews', ['v1'])),
     ])
-    expect([routed.status, ruled.status].toSorted()).toEqual([200, 422])
+    expect(new Set([routed.status, ruled.status])).toEqual(new Set([200, 422]))
   })
 
   test('deleting takes an object out; what others need of it can’t be taken', async () => {
@@ -216,59 +217,57 @@ describe('revisions', () => {
 })
 
 describe('bad input', () => {
-  const cases: readonly (readonly [
-    string,
-    string,
-    Partial<{ status: number; code: string; problem: string; path: string }>,
-  ])[] = [
-    ['malformed YAML', 'a: [', { status: 422, problem: 'syntax' }],
-    ['a scalar', '42', { status: 422, problem: 'syntax' }],
-    ['duplicate keys', 'kind: A\nkind: B\n', { status: 422, problem: 'syntax' }],
+  const cases: readonly (readonly [string, string, { readonly code: string; readonly path: string }])[] = [
+    ['malformed YAML', 'a: [', { code: 'syntax', path: '' }],
+    ['a scalar', '42', { code: 'syntax', path: '' }],
+    ['duplicate keys', 'kind: A\nkind: B\n', { code: 'syntax', path: '' }],
     [
       'an unknown kind',
       'apiVersion: x/v1\nkind: Nonsense\nmetadata: { name: a }\nspec: {}',
-      { status: 422, problem: 'unknown_kind' },
+      { code: 'unknown_kind', path: 'kind' },
     ],
     [
       'an unknown field',
       toRule('a').replace('host:', 'hots: x\n  host:'),
-      { status: 422, problem: 'unknown_field', path: 'spec.hots' },
+      { code: 'unknown_field', path: 'spec.hots' },
     ],
-    [
-      'a wrong type',
-      toRule('a').replace('name: v1,', 'name: 7,'),
-      { status: 422, problem: 'invalid', path: 'spec.subsets[0].name' },
-    ],
-    ['the same object twice', `${toRule('a')}---${toRule('a')}`, { status: 422, problem: 'duplicate' }],
+    ['a wrong type', toRule('a').replace('name: v1,', 'name: 7,'), { code: 'invalid', path: 'spec.subsets[0].name' }],
+    ['the same object twice', `${toRule('a')}---${toRule('a')}`, { code: 'duplicate', path: '' }],
     [
       'a dangling subset',
       `${toRule('a')}---${toRoute('a', 'v9')}`,
-      { status: 422, problem: 'dangling_reference', path: 'spec.http[0].route[0].destination.subset' },
+      { code: 'dangling_reference', path: 'spec.http[0].route[0].destination.subset' },
     ],
     [
       'a hostile name',
       toRule('a').replace('name: a,', 'name: "../../etc/passwd",'),
-      { status: 422, problem: 'invalid', path: 'metadata.name' },
+      { code: 'invalid', path: 'metadata.name' },
     ],
-    ['a prototype', toRule('a').replace('spec:', '__proto__: { polluted: yes }\nspec:'), { status: 422 }],
-    ['10 MB', `# ${'x'.repeat(10 * 1024 * 1024)}`, { status: 413, code: 'too_large' }],
+    [
+      'a prototype',
+      toRule('a').replace('spec:', '__proto__: { polluted: yes }\nspec:'),
+      { code: 'invalid', path: '' },
+    ],
     [
       '10,000 objects',
       Array.from({ length: 10_000 }, (_, index) => toRule(`r${index}`)).join('---'),
-      { status: 422, problem: 'too_large' },
+      { code: 'too_large', path: '' },
     ],
   ]
   test.each(cases)('%s is refused with what is wrong, and nothing is applied', async (_name, yaml, expected) => {
     const mesh = await createTestMesh()
     const answer = await mesh.send('POST', '/configuration', { yaml })
-    expect(answer.status).toBe(expected.status)
+    expect(answer).toMatchObject({ status: 422, body: { code: 'invalid_configuration' } })
     expect(answer.headers.get('Content-Type')).toBe('application/problem+json')
-    expect(answer.body.code).toBe(expected.code ?? 'invalid_configuration')
-    if (expected.problem !== undefined)
-      expect(answer.body.problems?.map(({ code }) => code)).toContain(expected.problem)
-    if (expected.path !== undefined) expect(answer.body.problems?.map(({ path }) => path)).toContain(expected.path)
+    expect(answer.body.problems?.map(({ code, path }) => ({ code, path }))).toContainEqual(expected)
     expect(JSON.stringify(answer.body)).not.toMatch(/\bat .*\.ts:\d+/)
     expect(await list(mesh)).toEqual([])
+  })
+
+  test('10 MB are refused before they are looked at', async () => {
+    const mesh = await createTestMesh()
+    const answer = await mesh.send('POST', '/configuration', { yaml: `# ${'x'.repeat(10 * 1024 * 1024)}` })
+    expect(answer).toMatchObject({ status: 413, body: { code: 'too_large' } })
   })
 
   test('a media type that is not taken is named', async () => {

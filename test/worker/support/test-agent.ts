@@ -2,8 +2,8 @@ import { exports } from 'cloudflare:workers'
 import { vi } from 'vitest'
 import type { CatalogEntry } from '#mesh/service.ts'
 import type { StateItem } from '#mesh/state.ts'
-import { toHelloPayload, toJoinPayload, UPLINK_PROTOCOL } from '#mesh/uplink.ts'
-import type { AgentMessage, JoinRequest, JoinResponse, PlaneMessage, Position } from '#mesh/uplink.ts'
+import { toHelloPayload, toJoinPayload, UPLINK_PONG, UPLINK_PROTOCOL } from '#mesh/uplink.ts'
+import type { AgentMessage, JoinRequest, JoinResponse, PlaneMessage, Position, ReportPosition } from '#mesh/uplink.ts'
 import { newCsr, newKeys, sign, toPublicPem } from './test-identity.ts'
 import { ORIGIN, send } from './test-plane.ts'
 import type { TestMesh } from './test-plane.ts'
@@ -50,6 +50,9 @@ export interface HelloChanges {
   readonly signature?: string
 }
 
+type Report = Extract<AgentMessage, { type: 'report' }>
+export type ReportChanges = Partial<Omit<Report, 'upserts'>> & { readonly upserts?: readonly CatalogEntry[] }
+
 /** One uplink of a cluster's replica: it keeps what the plane tells it and acknowledges, as an agent does. */
 export class TestAgent {
   readonly cluster: TestCluster
@@ -68,7 +71,9 @@ export class TestAgent {
     this.cluster = cluster
     this.replica = replica
     this.socket = socket
-    socket.addEventListener('message', ({ data }) => this.#receive(JSON.parse(String(data)) as PlaneMessage))
+    socket.addEventListener('message', ({ data }) => {
+      if (data !== UPLINK_PONG) this.#receive(JSON.parse(String(data)) as PlaneMessage)
+    })
     socket.addEventListener('close', ({ code }) => {
       this.closed = { code }
     })
@@ -137,36 +142,38 @@ export class TestAgent {
   }
 
   async claim(term: number): Promise<Of<'claimed'>> {
+    const answers = () => this.messages.filter((message) => message.type === 'claimed')
+    const before = answers().length
     this.send({ type: 'claim', term })
-    return this.next('claimed', (message) => message.term === term || !message.granted)
+    return vi.waitUntil(() => answers()[before], { timeout: 10_000, interval: 5 })
   }
 
-  /** Reports services in one message and waits for the answer. */
-  async report(
-    term: number,
-    upserts: readonly CatalogEntry[],
-    options: {
-      readonly mode?: 'full' | 'delta'
-      readonly removes?: readonly string[]
-      readonly namespaces?: string[]
-    } = {},
-  ): Promise<Of<'report-ack'> | Of<'report-held'>> {
+  /** Sends a report: a full one under term 1, but for what is said otherwise. */
+  sendReport({ upserts = [], ...changes }: ReportChanges = {}): ReportPosition {
     const position = { boot: `${this.cluster.name}-boot`, sequence: (this.#reportSequence += 1) }
-    this.send({
-      type: 'report',
-      term,
-      mode: options.mode ?? 'full',
+    const report = {
+      type: 'report' as const,
+      term: 1,
+      mode: 'full' as const,
       position,
       upserts: [...upserts],
-      removes: [...(options.removes ?? [])],
+      removes: [],
       network: this.cluster.joined.network,
-      gateways: [{ address: '192.0.2.1', port: 15443 }],
-      ...(options.namespaces && { namespaces: options.namespaces }),
       more: false,
-    })
+      ...changes,
+    }
+    this.send(report)
+    return report.position
+  }
+
+  /** Reports services and waits for the answer. */
+  async report(
+    upserts: readonly CatalogEntry[],
+    changes: ReportChanges = {},
+  ): Promise<Of<'report-ack'> | Of<'report-held'>> {
+    const { sequence } = this.sendReport({ upserts, gateways: [{ address: '192.0.2.1', port: 15443 }], ...changes })
     const isAnswer = (message: PlaneMessage): message is Of<'report-ack'> | Of<'report-held'> =>
-      (message.type === 'report-ack' || message.type === 'report-held') &&
-      message.position.sequence === position.sequence
+      (message.type === 'report-ack' || message.type === 'report-held') && message.position.sequence === sequence
     return vi.waitUntil(() => this.messages.find(isAnswer), { timeout: 10_000, interval: 5 })
   }
 

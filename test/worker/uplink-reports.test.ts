@@ -1,0 +1,217 @@
+import { evictDurableObject } from 'cloudflare:test'
+import { describe, expect, test, vi } from 'vitest'
+import type { Cluster } from '#api/schemas/clusters.ts'
+import { toTestEntry } from './support/test-catalog.ts'
+import { joinTestCluster, TestAgent } from './support/test-agent.ts'
+import { createTestMesh } from './support/test-plane.ts'
+import type { TestMesh } from './support/test-plane.ts'
+
+const reviews = 'default/reviews.default.svc.cluster.local'
+
+const toRule = (name: string, ...subsets: string[]) => `
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: ${name}, namespace: default }
+spec:
+  host: ${name}
+  subsets: [${subsets.map((subset) => `{ name: ${subset}, labels: { version: ${subset} } }`).join(', ')}]
+`
+
+const apply = (mesh: TestMesh, yaml: string) => mesh.send('POST', '/configuration', { yaml })
+
+describe('a report', () => {
+  test('is told to others: whole on the same network, summed up on others, never to its own cluster', async () => {
+    const mesh = await createTestMesh()
+    const [east, near, far] = await Promise.all([
+      joinTestCluster(mesh, 'east', 'net-a'),
+      joinTestCluster(mesh, 'near', 'net-a'),
+      joinTestCluster(mesh, 'far', 'net-b'),
+    ])
+    const reporter = await TestAgent.connect(east)
+    const nearAgent = await TestAgent.connect(near)
+    const farAgent = await TestAgent.connect(far)
+    expect(await reporter.claim(1)).toMatchObject({ granted: true, reported: null })
+    const answer = await reporter.report([
+      toTestEntry({ cluster: 'east', network: 'net-a', name: 'reviews', endpoints: 2 }),
+    ])
+    expect(answer.type).toBe('report-ack')
+
+    await nearAgent.until((state) => state.has(`catalog/east/${reviews}`))
+    await farAgent.until((state) => state.has(`summary/east/${reviews}`))
+    expect(farAgent.state.has(`catalog/east/${reviews}`)).toBe(false)
+    expect(nearAgent.state.has(`summary/east/${reviews}`)).toBe(false)
+    expect([...reporter.state.keys()].filter((key) => key.includes('reviews'))).toEqual([])
+    expect(farAgent.state.get(`summary/east/${reviews}`)).toMatchObject({
+      value: { groups: [{ weight: 2, serviceAccounts: ['reviews'] }] },
+    })
+    expect(farAgent.state.get('cluster/east')).toMatchObject({
+      value: { gateways: [{ address: '192.0.2.1', port: 15443 }] },
+    })
+  })
+
+  test('is told only to clusters that have one of the namespaces it is exported to, also when those come and go', async () => {
+    const mesh = await createTestMesh()
+    const east = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    const west = await TestAgent.connect(await joinTestCluster(mesh, 'west', 'net-b'))
+    await east.claim(1)
+    await west.claim(1)
+    await east.report([
+      toTestEntry({ cluster: 'east', network: 'net-a', name: 'reviews', exportTo: ['blue'] }),
+      toTestEntry({ cluster: 'east', network: 'net-a', name: 'open' }),
+    ])
+    await west.until((state) => state.has('summary/east/default/open.default.svc.cluster.local'))
+    expect(west.state.has(`summary/east/${reviews}`)).toBe(false)
+
+    await west.report([], { namespaces: ['blue'] })
+    await west.until((state) => state.has(`summary/east/${reviews}`))
+    await west.report([], { namespaces: ['red'] })
+    await west.until((state) => !state.has(`summary/east/${reviews}`))
+  })
+
+  test('is summed up by the labels of subsets, which a rule may change later', async () => {
+    const mesh = await createTestMesh()
+    const east = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    const west = await TestAgent.connect(await joinTestCluster(mesh, 'west', 'net-b'))
+    await east.claim(1)
+    const labels = { app: 'reviews', version: 'v2' }
+    await east.report([toTestEntry({ cluster: 'east', network: 'net-a', name: 'reviews', labels })])
+    const groupLabels = () => {
+      const item = west.state.get(`summary/east/${reviews}`)
+      return item?.kind === 'summary' ? item.value.groups.map((group) => group.labels) : undefined
+    }
+    await expect.poll(groupLabels, { timeout: 10_000 }).toEqual([{}])
+    await apply(mesh, toRule('reviews', 'v1', 'v2'))
+    await expect.poll(groupLabels, { timeout: 10_000 }).toEqual([{ version: 'v2' }])
+    await mesh.send('DELETE', '/configuration/DestinationRule/default/reviews')
+    await expect.poll(groupLabels, { timeout: 10_000 }).toEqual([{}])
+  })
+
+  test('comes from one replica at a time: an older term is refused, a vacant one is told', async () => {
+    const mesh = await createTestMesh()
+    const east = await joinTestCluster(mesh, 'east', 'net-a')
+    const first = await TestAgent.connect(east)
+    const second = await TestAgent.connect(east, { replica: 'replica-2' })
+    expect(await first.claim(3)).toMatchObject({ granted: true })
+    expect(await second.claim(3)).toMatchObject({ granted: false, term: 3 })
+    expect(await second.claim(4)).toMatchObject({ granted: true })
+
+    first.sendReport({ term: 3 })
+    expect(await first.next('refused')).toMatchObject({ code: 'stale_term' })
+    expect(first.closed).toBeUndefined()
+
+    second.socket.close()
+    expect(await first.next('vacancy')).toEqual({ type: 'vacancy', term: 4 })
+    const back = await TestAgent.connect(east, { replica: 'replica-2' })
+    expect(await back.next('welcome')).toMatchObject({ reporter: { term: 4, replica: 'replica-2', connected: false } })
+    expect(await back.claim(4)).toMatchObject({ granted: true })
+  })
+
+  test('in chunks is committed whole; one that is cut off is nothing', async () => {
+    const mesh = await createTestMesh()
+    const east = await joinTestCluster(mesh, 'east', 'net-a')
+    const west = await TestAgent.connect(await joinTestCluster(mesh, 'west', 'net-b'))
+    const position = { boot: 'b', sequence: 1 }
+    const toChunk = (name: string, more: boolean) => ({
+      position,
+      upserts: [toTestEntry({ cluster: 'east', network: 'net-a', name })],
+      more,
+    })
+    const cut = await TestAgent.connect(east)
+    await cut.claim(1)
+    cut.sendReport(toChunk('reviews', true))
+    cut.socket.close()
+
+    const whole = await TestAgent.connect(east)
+    await whole.claim(1)
+    whole.sendReport(toChunk('ratings', true))
+    await evictDurableObject(mesh.stub)
+    whole.sendReport(toChunk('details', false))
+    await whole.next('report-ack')
+    await west.until((state) => [...state.keys()].filter((key) => key.startsWith('summary/')).length === 2)
+    expect([...west.state.keys()].filter((key) => key.startsWith('summary/')).toSorted()).toEqual([
+      'summary/east/default/details.default.svc.cluster.local',
+      'summary/east/default/ratings.default.svc.cluster.local',
+    ])
+  })
+
+  test('that is sent again is acknowledged and not done again; a change of an unknown catalog is refused', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    await agent.claim(1)
+    const upserts = [toTestEntry({ cluster: 'east', network: 'net-a', name: 'reviews' })]
+    const position = agent.sendReport({ upserts })
+    await agent.next('report-ack')
+    agent.sendReport({ position, upserts: [] })
+    await vi.waitUntil(() => agent.messages.filter(({ type }) => type === 'report-ack').length === 2, {
+      timeout: 10_000,
+    })
+    expect((await mesh.send<Cluster>('GET', '/clusters/east')).body.services).toBe(1)
+
+    agent.sendReport({ mode: 'delta', position: { boot: 'other', sequence: 9 } })
+    expect(await agent.next('refused')).toMatchObject({ code: 'bad_message' })
+  })
+
+  const foreign: readonly (readonly [string, Parameters<typeof toTestEntry>[0]])[] = [
+    ['of another cluster', { cluster: 'west', network: 'net-a', name: 'reviews' }],
+    [
+      'under another name',
+      { cluster: 'east', network: 'net-a', name: 'reviews', service: { hostname: 'ratings.example' } },
+    ],
+    ['that is too large for a row', { cluster: 'east', network: 'net-a', name: 'reviews', endpoints: 1900 }],
+  ]
+  test.each(foreign)('that speaks of endpoints %s is refused', async (_name, entry) => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    await agent.claim(1)
+    agent.sendReport({ upserts: [toTestEntry(entry)] })
+    expect(await agent.next('refused')).toMatchObject({ code: 'bad_message' })
+    expect((await mesh.send<Cluster>('GET', '/clusters/east')).body.services).toBe(0)
+  })
+})
+
+describe('a report that would strip its cluster', () => {
+  const entries = (count: number) =>
+    Array.from({ length: count }, (_, index) =>
+      toTestEntry({ cluster: 'east', network: 'net-a', name: `s${index}`, endpoints: 2 }),
+    )
+
+  test('is held, shown, and applied when a person confirms it', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    await agent.claim(1)
+    await agent.report(entries(5))
+    const held = await agent.report(entries(1))
+    if (held.type !== 'report-held') throw new Error('it was not held')
+
+    const { body } = await mesh.send<Cluster>('GET', '/clusters/east')
+    expect(body).toMatchObject({ services: 5, endpoints: 10, holds: [{ id: held.hold, kind: 'mass-removal' }] })
+    await evictDurableObject(mesh.stub)
+    expect((await mesh.send('POST', '/clusters/east/confirm', { body: { hold: 'other' } })).status).toBe(404)
+    expect((await mesh.send('POST', '/clusters/east/confirm', { body: { hold: held.hold } })).status).toBe(204)
+    await agent.next('report-ack', ({ position }) => position.sequence === held.position.sequence)
+    expect((await mesh.send<Cluster>('GET', '/clusters/east')).body).toMatchObject({
+      services: 1,
+      endpoints: 2,
+      holds: [],
+    })
+  })
+
+  test('is forgotten when the registry comes back', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    await agent.claim(1)
+    await agent.report(entries(5))
+    expect((await agent.report([])).type).toBe('report-held')
+    expect((await agent.report(entries(6))).type).toBe('report-ack')
+    expect((await mesh.send<Cluster>('GET', '/clusters/east')).body).toMatchObject({ services: 6, holds: [] })
+  })
+
+  test('passes when the agent says that a person confirmed it there', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    await agent.claim(1)
+    await agent.report(entries(5))
+    expect((await agent.report([], { confirmed: 'mass-removal-1' })).type).toBe('report-ack')
+    expect((await mesh.send<Cluster>('GET', '/clusters/east')).body.services).toBe(0)
+  })
+})
