@@ -105,7 +105,10 @@ const readConfigFile = (file: string): Record<string, unknown> => {
   try {
     content = parse(readFileSync(file, 'utf8'))
   } catch (error) {
-    throw new AgentError('bad_config', `${file} can't be read as YAML: ${error instanceof Error ? error.message : String(error)}`)
+    throw new AgentError(
+      'bad_config',
+      `${file} can't be read as YAML: ${error instanceof Error ? error.message : String(error)}`,
+    )
   }
   const mapping = z.record(z.string(), z.unknown()).safeParse(content ?? {})
   if (!mapping.success) throw new AgentError('bad_config', `${file} is not a mapping of settings`)

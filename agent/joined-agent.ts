@@ -72,7 +72,12 @@ export class JoinedAgent {
   #registrySynced = false
   #serving = false
 
-  private constructor(parts: JoinedAgentParts, replica: PlaneReplica, journal: StateJournal, identity: ClusterIdentity) {
+  private constructor(
+    parts: JoinedAgentParts,
+    replica: PlaneReplica,
+    journal: StateJournal,
+    identity: ClusterIdentity,
+  ) {
     const { config, record, connection, clock, random, log } = parts
     const { cluster, mesh, meshId } = record.membership
     const network = toNetwork(parts)
@@ -82,11 +87,18 @@ export class JoinedAgent {
     this.#journal = journal
     this.#identity = identity
     this.#domainSuffix = settings.domainSuffix
-    this.#view = new MeshViewStore({ localCluster: cluster, localNetwork: network, settings, trust: trustOf(parts, replica) })
+    this.#view = new MeshViewStore({
+      localCluster: cluster,
+      localNetwork: network,
+      settings,
+      trust: trustOf(parts, replica),
+    })
     const compiler = createCompiler(this.#view)
     this.#ads = new AdsServer({
       source: new ProxySets(compiler, identity),
-      authenticator: new MachineTokenAuthenticator({ machineToken: (id) => this.#findMachineToken(id) }, () => clock.now()),
+      authenticator: new MachineTokenAuthenticator({ machineToken: (id) => this.#findMachineToken(id) }, () =>
+        clock.now(),
+      ),
       certificates: identity.serverCertificate,
       clock,
       log,
@@ -148,12 +160,15 @@ export class JoinedAgent {
       cluster,
       stored: state,
       suspicion: data.loadSuspicion(),
-      saveSuspicion: data.saveSuspicion,
+      saveSuspicion: (suspicion) => data.saveSuspicion(suspicion),
       now: () => clock.now(),
     })
     if (state) {
       const { position, revision, receivedAt } = state
-      log.info({ position, revision, receivedAt: new Date(receivedAt).toISOString() }, 'the last known good state is here')
+      log.info(
+        { position, revision, receivedAt: new Date(receivedAt).toISOString() },
+        'the last known good state is here',
+      )
     }
     const late: { agent?: JoinedAgent } = {}
     const identity = await ClusterIdentity.start({
@@ -268,7 +283,9 @@ export class JoinedAgent {
       return await this.#ads.listen(address)
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
-      throw new AgentError('address_in_use', `${address.host}:${address.port} can't be listened on: ${reason}`, { cause: error })
+      throw new AgentError('address_in_use', `${address.host}:${address.port} can't be listened on: ${reason}`, {
+        cause: error,
+      })
     }
   }
 
@@ -317,7 +334,9 @@ export class JoinedAgent {
         this.#flow.submit([{ kind: 'trust', value: trust }])
         this.#ads.push()
       })
-      .catch((error: unknown) => this.#parts.log.error({ err: error }, 'could not take over what the plane says of trust'))
+      .catch((error: unknown) =>
+        this.#parts.log.error({ err: error }, 'could not take over what the plane says of trust'),
+      )
   }
 
   #findMachineToken(id: string) {
@@ -340,7 +359,8 @@ export class JoinedAgent {
 const toObjectText = (object: { kind: string; namespace: string; name: string } | undefined): string =>
   object ? `${object.kind}/${object.namespace}/${object.name}: ` : ''
 
-const toNetwork = ({ config, record }: JoinedAgentParts): NetworkName => config.network ?? networkName.parse(record.membership.network)
+const toNetwork = ({ config, record }: JoinedAgentParts): NetworkName =>
+  config.network ?? networkName.parse(record.membership.network)
 
 /** Until the plane has said more: what was told at joining, and the defaults. */
 const settingsOf = ({ record }: JoinedAgentParts, replica: PlaneReplica): MeshSettings => {

@@ -6,7 +6,18 @@ export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 's
 export type LogLevel = (typeof logLevels)[number]
 
 /** Fields that hold secrets, wherever an object carries them: never written, even when somebody logs the whole object. */
-const secretFields = ['token', 'authorization', 'secretHash', 'privateKeyPem', 'identityKeyPem', 'intermediateKeyPem', 'sealingKey', 'nonce', 'signature', 'proof']
+const secretFields = [
+  'token',
+  'authorization',
+  'secretHash',
+  'privateKeyPem',
+  'identityKeyPem',
+  'intermediateKeyPem',
+  'sealingKey',
+  'nonce',
+  'signature',
+  'proof',
+]
 
 /** One JSON object a line, on standard output. */
 export const createLog = (level: LogLevel): Log =>

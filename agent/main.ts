@@ -53,7 +53,10 @@ const run = async (flags: RunFlags): Promise<void> => {
   try {
     const config = loadConfig(flags.config, toAgentFlags(flags), process.env)
     log = createLog(config.logLevel)
-    log.info({ version: agentVersion, plane: config.plane, directory: config.directory, data: config.dataDirectory }, 'agent starting')
+    log.info(
+      { version: agentVersion, plane: config.plane, directory: config.directory, data: config.dataDirectory },
+      'agent starting',
+    )
     await runAgent(config, log, stop.signal)
     log.info('agent stopped')
     process.exit(0)
@@ -66,7 +69,9 @@ const run = async (flags: RunFlags): Promise<void> => {
 }
 
 const program = new Command('atoll-agent')
-  .description('The agent of one cluster of an Atoll mesh: tells the control plane what runs there, and programs the local proxies.')
+  .description(
+    'The agent of one cluster of an Atoll mesh: tells the control plane what runs there, and programs the local proxies.',
+  )
   .version(agentVersion)
   .addHelpText('after', help)
   .showHelpAfterError()

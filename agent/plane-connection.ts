@@ -32,13 +32,15 @@ export const toPlaneConnection = (
 }
 
 /** The proxy that the environment demands for a URL, by curl's rules: lower case wins, NO_PROXY lists names, their suffixes, or "*". */
-export const toProxyUrl = (
-  url: URL,
-  environment: Readonly<Record<string, string | undefined>>,
-): string | undefined => {
+export const toProxyUrl = (url: URL, environment: Readonly<Record<string, string | undefined>>): string | undefined => {
   const read = (name: string): string | undefined => environment[name.toLowerCase()] || environment[name] || undefined
   const proxy = url.protocol === 'https:' ? read('HTTPS_PROXY') : environment['http_proxy'] || undefined
-  const excluded = (read('NO_PROXY') ?? '').split(',').map((entry) => entry.trim().toLowerCase().replace(/^\*?\./, ''))
+  const excluded = (read('NO_PROXY') ?? '').split(',').map((entry) =>
+    entry
+      .trim()
+      .toLowerCase()
+      .replace(/^\*?\./, ''),
+  )
   const direct = excluded.some((entry) => {
     const [host, port] = entry.split(':')
     if (!host || (port !== undefined && port !== url.port)) return false

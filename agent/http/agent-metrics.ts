@@ -65,12 +65,18 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Registry => {
     })
   }
 
-  gauge('uplink_live', 'Whether the agent is in step with the control plane.', ({ uplink }) => Number(uplink?.live ?? false))
-  gauge('uplink_reporting', 'Whether this replica reports for its cluster.', ({ uplink }) => Number(uplink?.reporting ?? false))
+  gauge('uplink_live', 'Whether the agent is in step with the control plane.', ({ uplink }) =>
+    Number(uplink?.live ?? false),
+  )
+  gauge('uplink_reporting', 'Whether this replica reports for its cluster.', ({ uplink }) =>
+    Number(uplink?.reporting ?? false),
+  )
   gauge('uplink_queue_length', 'Messages that wait to be sent to the control plane.', ({ uplink }) => uplink?.queued)
   gauge('uplink_failures', 'Attempts since the last uplink that held.', ({ uplink }) => uplink?.failures)
-  gauge('plane_data_age_seconds', "How long ago the control plane's data were known to be current.", ({ uplink, now }) =>
-    uplink && uplink.asOf > 0 ? (now - uplink.asOf) / 1000 : undefined,
+  gauge(
+    'plane_data_age_seconds',
+    "How long ago the control plane's data were known to be current.",
+    ({ uplink, now }) => (uplink && uplink.asOf > 0 ? (now - uplink.asOf) / 1000 : undefined),
   )
   gauge('plane_revision', 'Configuration revision that was received.', ({ uplink }) => uplink?.revision)
   gauge('compiled_revision', 'Configuration revision that is compiled.', ({ compiledRevision }) => compiledRevision)
@@ -83,7 +89,11 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Registry => {
   counter('xds_response_bytes_total', 'Bytes of xDS responses.', ({ ads }) => ads?.responseBytes)
   counter('xds_nacks_total', 'Resources that proxies refused.', ({ ads }) => ads?.nacks)
   counter('xds_refused_streams_total', 'xDS streams that were refused.', ({ ads }) => ads?.refusedStreams)
-  counter('store_failures_total', 'Reports of damaged or unwritable files in the data directory.', ({ storeFailures }) => storeFailures)
+  counter(
+    'store_failures_total',
+    'Reports of damaged or unwritable files in the data directory.',
+    ({ storeFailures }) => storeFailures,
+  )
   labelled(
     'certificate_expiry_seconds',
     'Seconds until a certificate expires; of the workloads, the first that does.',

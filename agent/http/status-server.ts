@@ -32,7 +32,9 @@ export class StatusServer {
   async listen({ host, port }: HostPort): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', (error) =>
-        reject(new AgentError('address_in_use', `${host}:${port} can't be listened on: ${error.message}`, { cause: error })),
+        reject(
+          new AgentError('address_in_use', `${host}:${port} can't be listened on: ${error.message}`, { cause: error }),
+        ),
       )
       this.#server.listen(port, host, resolve)
     })

@@ -39,7 +39,7 @@ export const joinMesh = async (options: JoinOptions): Promise<JoinedRecord> => {
   const token = readToken(tokenFile)
   const record = stored ?? (await createRecord())
   if (!stored) document.save(record)
-  const membership = await postUntilAnswered(options, await toRequest(record, token))
+  const membership = await postUntilAnswered(options, toRequest(record, token))
   await verifyMembership(record, membership, options.clock.now())
   const joined = { ...record, membership }
   document.save(joined)

@@ -20,14 +20,22 @@ export const postJoin = async (connection: PlaneConnection, join: JoinRequest): 
   const content = parseJson(body)
   if (status < 200 || status > 299) {
     const problem = problemDetails.safeParse(content).data
-    throw new AgentError('join_refused', problem ? `${problem.code}: ${problem.detail ?? problem.title ?? ''}` : `the plane answered with ${status}`)
+    throw new AgentError(
+      'join_refused',
+      problem ? `${problem.code}: ${problem.detail ?? problem.title ?? ''}` : `the plane answered with ${status}`,
+    )
   }
   const parsed = joinResponse.safeParse(content)
-  if (!parsed.success) throw new AgentError('bad_join_answer', `${connection.url} answered something that is no answer to a join`)
+  if (!parsed.success)
+    throw new AgentError('bad_join_answer', `${connection.url} answered something that is no answer to a join`)
   return parsed.data
 }
 
-const post = ({ url, ca, agent }: PlaneConnection, path: string, body: string): Promise<{ status: number; body: string }> =>
+const post = (
+  { url, ca, agent }: PlaneConnection,
+  path: string,
+  body: string,
+): Promise<{ status: number; body: string }> =>
   new Promise((resolve, reject) => {
     const fail = (error: Error): void =>
       reject(new AgentError('unreachable', `the plane ${url} can't be reached: ${error.message}`, { cause: error }))
@@ -49,7 +57,9 @@ const post = ({ url, ca, agent }: PlaneConnection, path: string, body: string): 
           if (length > maxAnswerBytes) response.destroy(new Error('the answer is too long'))
           else chunks.push(chunk)
         })
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }))
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
+        )
         response.on('error', fail)
       },
     )

@@ -94,7 +94,9 @@ export class GatewayProber {
   }
 
   get gateways(): ProbedGateway[] {
-    return [...this.#clusters.values()].filter((state) => this.#isElsewhere(state)).flatMap((state) => this.#toProbed(state))
+    return [...this.#clusters.values()]
+      .filter((state) => this.#isElsewhere(state))
+      .flatMap((state) => this.#toProbed(state))
   }
 
   #isElsewhere(state: ClusterState): boolean {
@@ -104,7 +106,9 @@ export class GatewayProber {
   #toProbed({ name, gateways }: ClusterState): ProbedGateway[] {
     return gateways.map(({ address, port }) => {
       const resolved = this.#resolveAddress(address)
-      const reachable = resolved.some((ip) => this.#targets.get(toKey(name, { address: ip, port }))?.health.alive ?? true)
+      const reachable = resolved.some(
+        (ip) => this.#targets.get(toKey(name, { address: ip, port }))?.health.alive ?? true,
+      )
       return { cluster: name, address, port, resolved, reachable }
     })
   }
@@ -160,18 +164,24 @@ export class GatewayProber {
     target.underWay = false
     const changed = target.health.record(succeeded)
     target.dueAt = clock.now() + (target.health.doubtful ? 0 : intervalMilliseconds * (0.9 + 0.2 * random()))
-    if (changed && !this.#stopped && this.#targets.get(toKey(target.cluster, target.address)) === target) this.#onVerdict(target)
+    if (changed && !this.#stopped && this.#targets.get(toKey(target.cluster, target.address)) === target)
+      this.#onVerdict(target)
   }
 
   #onVerdict({ cluster, address, health }: Target): void {
     const { log, onChanges } = this.#options
-    log.warn({ cluster, ...address, alive: health.alive }, health.alive ? 'a gateway is reachable again' : 'a gateway is not reachable')
+    log.warn(
+      { cluster, ...address, alive: health.alive },
+      health.alive ? 'a gateway is reachable again' : 'a gateway is not reachable',
+    )
     onChanges([{ kind: 'gateway-health', cluster, address, alive: health.alive }])
     this.#report()
   }
 
   #report(): void {
-    const results = this.gateways.map(({ cluster, address, port, reachable }) => ({ cluster, address, port, reachable })).slice(0, 1000)
+    const results = this.gateways
+      .map(({ cluster, address, port, reachable }) => ({ cluster, address, port, reachable }))
+      .slice(0, 1000)
     if (isEqualData(results, this.#reported)) return
     this.#reported = results
     this.#options.onResults(results)
@@ -187,7 +197,9 @@ export class GatewayProber {
 
   #resolveNames(filter: (name: string) => boolean): void {
     const names = new Set(
-      [...this.#clusters.values()].flatMap(({ gateways }) => gateways.map(({ address }) => address)).filter((address) => !isIP(address)),
+      [...this.#clusters.values()]
+        .flatMap(({ gateways }) => gateways.map(({ address }) => address))
+        .filter((address) => !isIP(address)),
     )
     for (const name of this.#resolved.keys()) if (!names.has(name)) this.#resolved.delete(name)
     for (const name of names) if (filter(name)) void this.#resolveName(name)
@@ -207,7 +219,9 @@ export class GatewayProber {
     }
     if (this.#stopped || !this.#resolved.has(name) || isEqualData(addresses, this.#resolved.get(name))) return
     this.#resolved.set(name, addresses)
-    const concerned = [...this.#clusters.values()].filter(({ gateways }) => gateways.some(({ address }) => address === name))
+    const concerned = [...this.#clusters.values()].filter(({ gateways }) =>
+      gateways.some(({ address }) => address === name),
+    )
     onChanges(concerned.flatMap((state) => this.#toChanges(state.name)))
     this.#report()
   }

@@ -2,7 +2,6 @@ import { clusterName, serviceKey } from '#mesh/names.ts'
 import { stateKeys, type StateChange } from '#mesh/state.ts'
 import type { ViewChange } from '#mesh/view.ts'
 
-
 /**
  * What changes of the plane's state mean to the view. Trust, clusters and machine tokens are not among it: they have ways of their own
  * (`AgentCore`). A key that is of no kind that this version knows changes nothing.

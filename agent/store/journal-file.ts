@@ -34,7 +34,12 @@ export class JournalFile {
    * Opens a file and reads its frames up to the first that is torn, damaged or not understood. What follows the last whole step
    * is cut off, so that new ones can be appended.
    */
-  static recover(path: string, key: SealingKey, generation: number, read: ReadFrame): { file: JournalFile; damaged: boolean } {
+  static recover(
+    path: string,
+    key: SealingKey,
+    generation: number,
+    read: ReadFrame,
+  ): { file: JournalFile; damaged: boolean } {
     const file = new JournalFile(openSync(path, 'r+'), key, generation)
     const { size } = fstatSync(file.#descriptor)
     let whole = { frames: 0, bytes: 0 }
@@ -61,7 +66,7 @@ export class JournalFile {
     frame.writeUInt32BE(sealed.length)
     sealed.copy(frame, lengthBytes)
     try {
-      for (let written = 0; written < frame.length; )
+      for (let written = 0; written < frame.length;)
         written += writeSync(this.#descriptor, frame, written, frame.length - written, this.#bytes + written)
     } catch (error) {
       ftruncateSync(this.#descriptor, this.#bytes)

@@ -71,8 +71,7 @@ export class StateJournal {
       if (reader.skipped > 0) options.report(`${path}: ${reader.skipped} items are not understood and were left out`)
       const goesOn = state !== undefined && generation === newest
       if (!goesOn) file.close()
-      if (state)
-        return { journal: new StateJournal(options, generation, newest + 1, goesOn ? file : undefined), state }
+      if (state) return { journal: new StateJournal(options, generation, newest + 1, goesOn ? file : undefined), state }
     }
     return { journal: new StateJournal(options, newest, newest + 1, undefined), state: undefined }
   }

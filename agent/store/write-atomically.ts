@@ -17,7 +17,7 @@ export const writeFileAtomically = (path: string, content: Uint8Array | string):
   const descriptor = openSync(temporary, 'w', 0o600)
   try {
     const bytes = typeof content === 'string' ? Buffer.from(content) : content
-    for (let written = 0; written < bytes.length; ) written += writeSync(descriptor, bytes, written)
+    for (let written = 0; written < bytes.length;) written += writeSync(descriptor, bytes, written)
     fsyncSync(descriptor)
   } finally {
     closeSync(descriptor)

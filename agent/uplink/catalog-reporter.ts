@@ -174,7 +174,8 @@ export class CatalogReporter {
 
   #publish(): void {
     if (!this.#ready) return
-    for (const key of this.#pending) if (isEqualData(this.#desired.get(key), this.#published.get(key))) this.#pending.delete(key)
+    for (const key of this.#pending)
+      if (isEqualData(this.#desired.get(key), this.#published.get(key))) this.#pending.delete(key)
     const losing = [...this.#pending].filter((key) => this.#loses(key))
     const verdict = losing.length > 0 ? wouldStrip(this.#published, this.#desired) : undefined
     if (!verdict?.held) {

@@ -82,7 +82,10 @@ export class Outbox {
   /** When a delivery summary that waits may be sent; undefined = none waits. */
   get deliveryDueAt(): number | undefined {
     if (this.#deliverySince === undefined) return undefined
-    return Math.max(this.#deliverySince + deliverySettleMilliseconds, this.#deliverySentAt + deliveryIntervalMilliseconds)
+    return Math.max(
+      this.#deliverySince + deliverySettleMilliseconds,
+      this.#deliverySentAt + deliveryIntervalMilliseconds,
+    )
   }
 
   /** The next thing that is more urgent than the catalog. */

@@ -120,7 +120,8 @@ export class PlaneReplica implements PlaneState {
 
     const since = this.#sinceOf(epoch)
     if (suspected) this.#suspect({ epoch, since })
-    const reasons = verdict.losses.length > 0 ? verdict.losses : ['its history ended before the one that this cluster holds']
+    const reasons =
+      verdict.losses.length > 0 ? verdict.losses : ['its history ended before the one that this cluster holds']
     this.#candidate = {
       ...offered,
       hold: {

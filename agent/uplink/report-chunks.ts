@@ -8,7 +8,10 @@ type ReportMessage = Extract<AgentMessage, { type: 'report' }>
  * The messages of a report. The first one says what is not a service. `onCut` hears of a service with more endpoints than fit in
  * one message: the first that fit are reported.
  */
-export const toReportChunks = function* (report: Report, onCut: (entry: CatalogEntry) => void): Generator<ReportMessage> {
+export const toReportChunks = function* (
+  report: Report,
+  onCut: (entry: CatalogEntry) => void,
+): Generator<ReportMessage> {
   const { upserts, removes, gateways, namespaces, ...common } = report
   const facts = { ...(gateways ? { gateways } : {}), ...(namespaces ? { namespaces } : {}) }
   let chunk: ReportMessage = { type: 'report', ...common, ...facts, upserts: [], removes: [], more: true }
@@ -37,7 +40,10 @@ export const toReportChunks = function* (report: Report, onCut: (entry: CatalogE
   yield { ...chunk, more: false }
 }
 
-const toFittingEntry = (entry: CatalogEntry, onCut: (entry: CatalogEntry) => void): { entry: CatalogEntry; length: number } => {
+const toFittingEntry = (
+  entry: CatalogEntry,
+  onCut: (entry: CatalogEntry) => void,
+): { entry: CatalogEntry; length: number } => {
   const { length } = JSON.stringify(entry)
   if (length <= UPLINK_MAX_ENTRY_CHARS) return { entry, length }
   onCut(entry)

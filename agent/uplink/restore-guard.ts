@@ -26,7 +26,10 @@ const maxRemovedShare = 0.3
 export const judgeSnapshot = (held: PlaneState, offered: PlaneState, cluster: ClusterName): RestoreVerdict => {
   if (held.items.size === 0 || continuesHistory(held.position, offered.position)) return { losses: [], older: false }
   const older = offered.revision < held.revision
-  return { older, losses: [...revisionLoss(held, offered), ...shareLosses(held, offered), ...trustLosses(held, offered, cluster)] }
+  return {
+    older,
+    losses: [...revisionLoss(held, offered), ...shareLosses(held, offered), ...trustLosses(held, offered, cluster)],
+  }
 }
 
 const continuesHistory = (held: Position | null, offered: Position | null): boolean =>
@@ -72,7 +75,8 @@ const trustLosses = (held: PlaneState, offered: PlaneState, cluster: ClusterName
   const missingRoots = before.roots.filter((root) => !after.roots.includes(root)).length
   const own = before.intermediates.filter((intermediate) => intermediate.cluster === cluster)
   const keepsOwn =
-    own.length === 0 || own.some(({ pem }) => after.intermediates.some((one) => one.cluster === cluster && one.pem === pem))
+    own.length === 0 ||
+    own.some(({ pem }) => after.intermediates.some((one) => one.cluster === cluster && one.pem === pem))
   return [
     ...(missingRoots > 0 ? [`${missingRoots} of ${before.roots.length} trusted roots are missing`] : []),
     ...(keepsOwn ? [] : ["this cluster's own intermediate certificate is missing"]),

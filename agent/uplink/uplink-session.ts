@@ -137,7 +137,10 @@ export class UplinkSession {
     if (this.#pumping || (this.#phase !== 'syncing' && this.#phase !== 'live')) return
     this.#pumping = true
     try {
-      while (this.#socket.bufferedBytes < maxBufferedBytes && this.#rate.waitMilliseconds(this.#parts.clock.now()) === 0) {
+      while (
+        this.#socket.bufferedBytes < maxBufferedBytes &&
+        this.#rate.waitMilliseconds(this.#parts.clock.now()) === 0
+      ) {
         const message = this.#nextMessage()
         if (!message) break
         this.#send(message)
@@ -177,14 +180,19 @@ export class UplinkSession {
       const report = reporter.next()
       if (!report) return undefined
       this.#reportChunks = toReportChunks(report, ({ service, endpoints }) =>
-        log.error({ service: service.key, endpoints: endpoints.length }, 'too many endpoints for one report: the rest is left out'),
+        log.error(
+          { service: service.key, endpoints: endpoints.length },
+          'too many endpoints for one report: the rest is left out',
+        ),
       )
     }
     const chunk = this.#reportChunks.next()
     if (!chunk.done) return chunk.value
     this.#reportChunks = undefined
     this.#cancelReportDeadline()
-    this.#cancelReportDeadline = clock.after(reportDeadlineMilliseconds, () => this.end('a report was not acknowledged'))
+    this.#cancelReportDeadline = clock.after(reportDeadlineMilliseconds, () =>
+      this.end('a report was not acknowledged'),
+    )
     return undefined
   }
 
@@ -194,7 +202,9 @@ export class UplinkSession {
     if (this.#phase === 'ended') return
     const now = clock.now()
     const dueAt = this.#phase === 'live' ? outbox.deliveryDueAt : undefined
-    const waits = [this.#rate.waitMilliseconds(now), ...(dueAt === undefined ? [] : [dueAt - now])].filter((wait) => wait > 0)
+    const waits = [this.#rate.waitMilliseconds(now), ...(dueAt === undefined ? [] : [dueAt - now])].filter(
+      (wait) => wait > 0,
+    )
     if (waits.length > 0) this.#cancelWake = clock.after(Math.min(...waits), () => this.pump())
   }
 
@@ -205,7 +215,9 @@ export class UplinkSession {
     this.#lastHeardAt = clock.now()
     this.#cancelHeartbeat()
     if (phase === 'opened' || phase === 'greeting')
-      this.#cancelHeartbeat = clock.after(phaseDeadlineMilliseconds, () => this.end(`the plane said nothing while ${phase}`))
+      this.#cancelHeartbeat = clock.after(phaseDeadlineMilliseconds, () =>
+        this.end(`the plane said nothing while ${phase}`),
+      )
     else this.#scheduleHeartbeat()
     if (phase === 'live') this.#liveSince = clock.now()
     onChange()

@@ -10,7 +10,13 @@ import { toBackoffMilliseconds } from './backoff.ts'
 import type { CatalogReporter, ClusterFacts } from './catalog-reporter.ts'
 import { Outbox, type ProbeResults } from './outbox.ts'
 import type { PlaneReplica } from './plane-replica.ts'
-import { UplinkSession, type PlaneQuery, type RefusalCode, type SessionEnd, type UplinkIdentity } from './uplink-session.ts'
+import {
+  UplinkSession,
+  type PlaneQuery,
+  type RefusalCode,
+  type SessionEnd,
+  type UplinkIdentity,
+} from './uplink-session.ts'
 import type { OpenSocket } from './uplink-socket.ts'
 
 export interface UplinkOptions {
@@ -55,7 +61,12 @@ const steadyMilliseconds = 5000
 const certificateDeadlineMilliseconds = 10 * 60_000
 /** Refusals that the next attempt will most likely meet again: no hurry. */
 const lastingRefusals: ReadonlySet<RefusalCode> = new Set([
-  'unknown_cluster', 'evicted', 'bad_signature', 'protocol_too_new', 'protocol_too_old', 'replaced',
+  'unknown_cluster',
+  'evicted',
+  'bad_signature',
+  'protocol_too_new',
+  'protocol_too_old',
+  'replaced',
 ])
 const lastingRefusalAttempt = 6
 
@@ -66,7 +77,10 @@ const lastingRefusalAttempt = 6
 export class Uplink {
   readonly #options: UplinkOptions
   readonly #outbox: Outbox
-  readonly #certificates = new Map<string, { resolve: (issued: IssuedCertificate) => void; reject: (error: Error) => void }>()
+  readonly #certificates = new Map<
+    string,
+    { resolve: (issued: IssuedCertificate) => void; reject: (error: Error) => void }
+  >()
   #session: UplinkSession | undefined
   #cancelRetry: (() => void) | undefined
   #running = false
@@ -187,9 +201,13 @@ export class Uplink {
     this.#lastFailure = end.reason
     this.#failures = end.liveMilliseconds >= steadyMilliseconds ? 0 : this.#failures + 1
     if (!this.#running) return
-    const attempt = end.code && lastingRefusals.has(end.code) ? Math.max(this.#failures, lastingRefusalAttempt) : this.#failures
+    const attempt =
+      end.code && lastingRefusals.has(end.code) ? Math.max(this.#failures, lastingRefusalAttempt) : this.#failures
     const delayMilliseconds = Math.max(end.retryAfterMilliseconds ?? 0, toBackoffMilliseconds(attempt, random()))
-    log.warn({ reason: end.reason, retryInMilliseconds: delayMilliseconds }, 'uplink ended; the cluster goes on with what it has')
+    log.warn(
+      { reason: end.reason, retryInMilliseconds: delayMilliseconds },
+      'uplink ended; the cluster goes on with what it has',
+    )
     this.#cancelRetry = clock.after(delayMilliseconds, () => this.#connect())
   }
 

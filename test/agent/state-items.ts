@@ -5,12 +5,20 @@ import { stateItem, stateKeys } from '#mesh/state.ts'
 export const configItem = (name: string, value: unknown = name): StateItem =>
   stateItem.parse({
     kind: 'config',
-    value: { apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: { name, namespace: 'shop' }, spec: { value } },
+    value: {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'VirtualService',
+      metadata: { name, namespace: 'shop' },
+      spec: { value },
+    },
   })
 
 export const configKey = (name: string): string => stateKeys.config(`VirtualService/shop/${name}`)
 
-export const configChange = (name: string, value: unknown = name): StateChange => ({ key: configKey(name), item: configItem(name, value) })
+export const configChange = (name: string, value: unknown = name): StateChange => ({
+  key: configKey(name),
+  item: configItem(name, value),
+})
 
 export const trustItem = (roots: readonly string[], intermediates: Readonly<Record<string, string>>): StateItem =>
   stateItem.parse({

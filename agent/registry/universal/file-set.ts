@@ -93,7 +93,10 @@ export class FileSet {
     const { kind = '', metadata } = this.#objects.get(first)?.get(key) ?? {}
     const object = { kind, namespace: metadata?.namespace ?? '', name: metadata?.name ?? '' }
     const message = `is in ${first} already: this one does not count`
-    return others.map((source) => ({ source, problem: { code: 'duplicate', severity: 'error', object, path: '', message } }))
+    return others.map((source) => ({
+      source,
+      problem: { code: 'duplicate', severity: 'error', object, path: '', message },
+    }))
   }
 }
 

@@ -72,7 +72,9 @@ export class UniversalRegistry implements Registry {
     const gone = [...before.catalog().keys()].filter((service) => !this.#index.catalog().has(service))
     if (this.#read)
       this.#listener({
-        changes: [...gone.map((service) => ({ service, value: null })), ...catalog].map((entry) => this.#toCatalogChange(entry)),
+        changes: [...gone.map((service) => ({ service, value: null })), ...catalog].map((entry) =>
+          this.#toCatalogChange(entry),
+        ),
       })
   }
 
@@ -82,7 +84,11 @@ export class UniversalRegistry implements Registry {
       this.#unreadable === undefined
         ? []
         : [{ source: directory, problem: { code: 'syntax', severity: 'error', path: '', message: this.#unreadable } }]
-    return [...whole, ...this.#files.problems(), ...this.#index.problems().map((problem) => ({ source: directory, problem }))]
+    return [
+      ...whole,
+      ...this.#files.problems(),
+      ...this.#index.problems().map((problem) => ({ source: directory, problem })),
+    ]
   }
 
   #createIndex(domainSuffix: string): RegistryIndex {
@@ -158,7 +164,7 @@ export class UniversalRegistry implements Registry {
     if (reason === this.#unreadable) return
     this.#unreadable = reason
     if (reason === undefined) log.info({ directory }, 'the registry can be read again')
-    else log.error({ directory, reason }, 'the registry can\'t be read; what was read before goes on')
+    else log.error({ directory, reason }, "the registry can't be read; what was read before goes on")
   }
 }
 

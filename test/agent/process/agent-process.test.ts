@@ -59,7 +59,11 @@ const createEast = async () => {
     renameSync(join(directory, 'aside'), join(registry, name))
   }
   const start = (...args: string[]): Child => {
-    const agent = new Child({ name: 'agent', command: process.execPath, args: [main, 'run', '--config', config, ...args] })
+    const agent = new Child({
+      name: 'agent',
+      command: process.execPath,
+      args: [main, 'run', '--config', config, ...args],
+    })
     onTestFinished(() => agent.kill())
     return agent
   }
@@ -92,7 +96,9 @@ const httpGet = (port: number, path: string): Promise<{ status: number; text: st
   })
 
 const reported = (plane: TestPlane): string[] =>
-  [...plane.model.row('east').catalog.values()].flatMap(({ endpoints }) => endpoints.map(({ address }) => address)).toSorted()
+  [...plane.model.row('east').catalog.values()]
+    .flatMap(({ endpoints }) => endpoints.map(({ address }) => address))
+    .toSorted()
 
 describe('the agent', () => {
   test('joins, reports its registry, and a changed file reaches its proxies', async () => {
@@ -108,7 +114,10 @@ describe('the agent', () => {
     rmSync(join(registry, 'reviews-1.yaml'))
     await untilHolds(() => expect(proxy.addresses('reviews')).toEqual(['10.0.0.2']))
 
-    expect(JSON.parse((await get('/readyz')).text)).toMatchObject({ ready: true, plane: { live: true, reporting: true, holds: [] } })
+    expect(JSON.parse((await get('/readyz')).text)).toMatchObject({
+      ready: true,
+      plane: { live: true, reporting: true, holds: [] },
+    })
     expect((await get('/metrics')).text).toMatch(/^atoll_agent_proxies 1$/m)
     expect((await get('/healthz')).status).toBe(200)
     expect((await get('/else')).status).toBe(404)
@@ -127,7 +136,10 @@ describe('the agent', () => {
     plane.model.applyConfiguration([
       {
         key: stateKeys.cluster('west'),
-        item: { kind: 'cluster', value: { name: clusterName.parse('west'), network: 'net-east' as never, gateways: [], contribution: 'live' } },
+        item: {
+          kind: 'cluster',
+          value: { name: clusterName.parse('west'), network: 'net-east' as never, gateways: [], contribution: 'live' },
+        },
       },
       { key: stateKeys.catalog('west', 'shop/ratings.shop.svc.cluster.local'), item },
     ])
@@ -149,7 +161,9 @@ describe('the agent', () => {
 
     await plane.startAgain()
     await untilHolds(() => expect(reported(plane)).toEqual(['10.0.0.1', '10.0.0.2']))
-    await untilHolds(async () => expect(JSON.parse((await get('/readyz')).text)).toMatchObject({ plane: { live: true } }))
+    await untilHolds(async () =>
+      expect(JSON.parse((await get('/readyz')).text)).toMatchObject({ plane: { live: true } }),
+    )
     await again.stop()
   })
 
@@ -158,14 +172,17 @@ describe('the agent', () => {
     const agent = await startServing()
     plane.model.applyConfiguration([configChange('route')])
     const { revision } = plane.model.disk
-    const readiness = async () => JSON.parse((await get('/readyz')).text) as { plane: { revision: number; holds: { reason: string }[] } }
+    const readiness = async () =>
+      JSON.parse((await get('/readyz')).text) as { plane: { revision: number; holds: { reason: string }[] } }
     await untilHolds(async () => expect((await readiness()).plane.revision).toBe(revision))
     plane.model.restore(undefined)
     await untilHolds(async () => expect((await readiness()).plane.holds).toMatchObject([{ kind: 'restored-plane' }]))
     await agent.kill()
     const again = start()
     await again.waitForLine(/xds serving/)
-    await untilHolds(async () => expect((await readiness()).plane).toMatchObject({ revision, holds: [{ kind: 'restored-plane' }] }))
+    await untilHolds(async () =>
+      expect((await readiness()).plane).toMatchObject({ revision, holds: [{ kind: 'restored-plane' }] }),
+    )
     await untilHolds(() => expect([...plane.model.sessions].flatMap(({ holds }) => holds)).toHaveLength(1))
     plane.model.confirmAll()
     await untilHolds(async () => expect((await readiness()).plane).toMatchObject({ revision: 0, holds: [] }))
@@ -178,7 +195,10 @@ describe('the agent', () => {
       for (let change = 0; change < 10; change += 1) {
         const name = `reviews-${change}.yaml`
         write(name, workload(`reviews-${change}`, 'reviews', `10.0.${round}.${change}`))
-        plane.model.applyConfiguration([configChange(`object-${change}`, round), { key: configKey(`object-${(change + 5) % 10}`), item: null }])
+        plane.model.applyConfiguration([
+          configChange(`object-${change}`, round),
+          { key: configKey(`object-${(change + 5) % 10}`), item: null },
+        ])
         if (change === 3 + round) {
           await agent.kill()
           agent = await startServing()
@@ -191,7 +211,9 @@ describe('the agent', () => {
     await untilHolds(() => expect(reported(plane)).toEqual(expected))
     const { epoch, sequence, revision } = plane.model.disk
     await untilHolds(async () =>
-      expect(JSON.parse((await get('/readyz')).text)).toMatchObject({ plane: { live: true, revision, position: { epoch, sequence } } }),
+      expect(JSON.parse((await get('/readyz')).text)).toMatchObject({
+        plane: { live: true, revision, position: { epoch, sequence } },
+      }),
     )
   })
 

@@ -1,7 +1,10 @@
 import * as grpc from '@grpc/grpc-js'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { ClusterLoadAssignmentSchema } from '#envoy/envoy/config/endpoint/v3/endpoint_pb.ts'
-import { DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema } from '#envoy/envoy/service/discovery/v3/discovery_pb.ts'
+import {
+  DeltaDiscoveryRequestSchema,
+  DeltaDiscoveryResponseSchema,
+} from '#envoy/envoy/service/discovery/v3/discovery_pb.ts'
 import { typeUrls } from '#xds/type-url.ts'
 
 const method = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'

@@ -73,7 +73,7 @@ export class TestPlane {
     const sockets = new WebSocketServer({ server, path: `/v1/uplink/${meshId}` })
     sockets.on('connection', (socket: WebSocket) => {
       const holder: { session?: ModelSession } = {}
-      socket.on('message', (data) => holder.session?.receive(String(data)))
+      socket.on('message', (data) => holder.session?.receive(Buffer.from(data as Buffer).toString()))
       socket.on('close', () => holder.session?.drop())
       holder.session = this.model.connect({ send: (text) => socket.send(text), close: () => socket.terminate() })
     })

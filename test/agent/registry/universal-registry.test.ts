@@ -18,7 +18,12 @@ spec:
   ports: [{ name: http, port: 80, targetPort: 8080 }]
 `
 
-const workloadYaml = (name: string, app: string, address: string, labels = ''): string => `apiVersion: networking.istio.io/v1
+const workloadYaml = (
+  name: string,
+  app: string,
+  address: string,
+  labels = '',
+): string => `apiVersion: networking.istio.io/v1
 kind: WorkloadEntry
 metadata: { name: ${name}, namespace: shop }
 spec:
@@ -27,7 +32,8 @@ spec:
   labels: { app: ${app}${labels} }
 `
 
-const key = (name: string, namespace = 'shop', suffix = 'cluster.local'): string => `${namespace}/${name}.${namespace}.svc.${suffix}`
+const key = (name: string, namespace = 'shop', suffix = 'cluster.local'): string =>
+  `${namespace}/${name}.${namespace}.svc.${suffix}`
 
 /** A registry over a new directory, with what it has said so far put together. */
 const openRegistry = (files: Readonly<Record<string, string>> = {}, directory = temporaryDirectory()) => {
@@ -52,7 +58,10 @@ const openRegistry = (files: Readonly<Record<string, string>> = {}, directory = 
     if (batch.namespaces) state.namespaces = batch.namespaces
     for (const change of batch.changes) {
       if (change.kind === 'catalog' && change.value)
-        services.set(change.service, change.value.endpoints.map(({ address }) => address))
+        services.set(
+          change.service,
+          change.value.endpoints.map(({ address }) => address),
+        )
       else if (change.kind === 'catalog') services.delete(change.service)
       else if (change.kind === 'config' && change.value) configuration.add(change.key)
       else if (change.kind === 'config') configuration.delete(change.key)
@@ -143,7 +152,9 @@ describe('the universal registry', () => {
     await untilHolds(() => expect(services.has(key('ratings'))).toBe(true))
     rmSync(join(directory, 'ratings.yaml')) // its end is told after the time that the other had to come back
     await untilHolds(() => expect(services.has(key('ratings'))).toBe(false))
-    const removed = batches.flatMap(({ changes }) => changes).filter((change) => change.kind === 'catalog' && !change.value)
+    const removed = batches
+      .flatMap(({ changes }) => changes)
+      .filter((change) => change.kind === 'catalog' && !change.value)
     expect(removed).toMatchObject([{ service: key('ratings') }])
   })
 
@@ -164,7 +175,11 @@ describe('the universal registry', () => {
       'one.yaml': workloadYaml('one', 'reviews', '10.0.0.1'),
     })
     await registry.synced
-    for (const broken of ['kind: [', workloadYaml('one', 'reviews', '10.0.0.1').slice(0, 60), 'kind: Unheard\napiVersion: v1\nmetadata: {name: x}\n']) {
+    for (const broken of [
+      'kind: [',
+      workloadYaml('one', 'reviews', '10.0.0.1').slice(0, 60),
+      'kind: Unheard\napiVersion: v1\nmetadata: {name: x}\n',
+    ]) {
       rename(directory, 'one.yaml', broken)
       await untilHolds(() => expect(registry.problems().some(({ source }) => source === 'one.yaml')).toBe(true))
       expect(services.get(key('reviews'))).toEqual(['10.0.0.1'])

@@ -94,7 +94,8 @@ describe('the state journal', () => {
   test('a grown journal is rewritten, and steps that come meanwhile are in the new one', async () => {
     const directory = temporaryDirectory()
     const { append, held } = await startedJournal(directory)
-    for (let sequence = 2; sequence < 40; sequence += 1) append(delta(sequence, configChange('large', 'x'.repeat(100_000))))
+    for (let sequence = 2; sequence < 40; sequence += 1)
+      append(delta(sequence, configChange('large', 'x'.repeat(100_000))))
     append(delta(40, configChange('meanwhile')))
     await untilHolds(() => expect(journals(directory)).toHaveLength(2))
     append(delta(41, configChange('after')))
@@ -133,7 +134,8 @@ describe('the state journal', () => {
   test('when the newest base is damaged, the previous generation is used and the journal goes on', async () => {
     const directory = temporaryDirectory()
     const { append } = await startedJournal(directory)
-    for (let sequence = 2; sequence < 40; sequence += 1) append(delta(sequence, configChange('large', 'x'.repeat(100_000))))
+    for (let sequence = 2; sequence < 40; sequence += 1)
+      append(delta(sequence, configChange('large', 'x'.repeat(100_000))))
     await untilHolds(() => expect(journals(directory)).toHaveLength(2))
     const newest = join(directory, journals(directory).toSorted().at(-1) ?? '')
     const bytes = readFileSync(newest)
@@ -180,8 +182,8 @@ describe('the state journal', () => {
           const bytes = Buffer.from(intact)
           bytes.writeUInt8(bytes.readUInt8(at) ^ flip, at)
           writeFileSync(path, bytes.subarray(0, length))
-          const { state } = reopened(directory)
-          if (state) expect(states).toContainEqual(state)
+          // Without a whole base there is nothing to read.
+          expect([undefined, ...states]).toContainEqual(reopened(directory).state)
         },
       ),
       { numRuns: 200 },

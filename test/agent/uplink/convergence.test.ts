@@ -9,7 +9,10 @@ import { ModelPlane } from './model-plane.ts'
 
 /** What can happen in a mesh, in any order. `agent` and `cluster` are indexes. */
 type Happening =
-  | { readonly kind: 'deliver-to-plane' | 'deliver-to-agent' | 'cut' | 'kill-agent' | 'connect' | 'repeat'; readonly agent: number }
+  | {
+      readonly kind: 'deliver-to-plane' | 'deliver-to-agent' | 'cut' | 'kill-agent' | 'connect' | 'repeat'
+      readonly agent: number
+    }
   /** Both sides' next messages arrive, so many times. */
   | { readonly kind: 'exchange'; readonly agent: number; readonly times: number }
   | { readonly kind: 'time'; readonly milliseconds: number }
@@ -20,8 +23,17 @@ type Happening =
 
 const agentIndex = fc.nat(2)
 const happening: fc.Arbitrary<Happening> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom('deliver-to-plane', 'deliver-to-agent', 'connect'), agent: agentIndex }) },
-  { weight: 10, arbitrary: fc.record({ kind: fc.constant('exchange'), agent: agentIndex, times: fc.integer({ min: 1, max: 9 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('deliver-to-plane', 'deliver-to-agent', 'connect'),
+      agent: agentIndex,
+    }),
+  },
+  {
+    weight: 10,
+    arbitrary: fc.record({ kind: fc.constant('exchange'), agent: agentIndex, times: fc.integer({ min: 1, max: 9 }) }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('cut', 'kill-agent', 'repeat'), agent: agentIndex }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('time'), milliseconds: fc.integer({ min: 1, max: 60_000 }) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('restart-plane', 'backup', 'confirm') }) },
@@ -56,7 +68,16 @@ class Mesh {
       ['east', 'east-1', 0],
       ['east', 'east-2', 0],
       ['west', 'west-1', 1],
-    ].map(([cluster, replica, registry]) => new ModelAgent(String(cluster), String(replica), this.registries[Number(registry)] ?? new Map(), this.clock, random))
+    ].map(
+      ([cluster, replica, registry]) =>
+        new ModelAgent(
+          String(cluster),
+          String(replica),
+          this.registries[Number(registry)] ?? new Map(),
+          this.clock,
+          random,
+        ),
+    )
     this.plane.applyConfiguration([{ key: 'trust', item: trustItem(['root'], { east: 'e', west: 'w' }) }])
     for (const agent of this.agents) agent.start()
   }
@@ -107,7 +128,9 @@ class Mesh {
         break
       case 'configure': {
         const name = `object-${event.name}`
-        this.plane.applyConfiguration([event.value === null ? { key: configKey(name), item: null } : configChange(name, event.value)])
+        this.plane.applyConfiguration([
+          event.value === null ? { key: configKey(name), item: null } : configChange(name, event.value),
+        ])
         break
       }
       case 'registry':
@@ -150,7 +173,11 @@ class Mesh {
     if (event.endpoints === null) registry?.delete(entry.service.key)
     else registry?.set(entry.service.key, entry)
     for (const agent of this.agents)
-      if (agent.cluster === cluster) agent.uplink.updateCatalog(event.endpoints === null ? [] : [entry], event.endpoints === null ? [entry.service.key] : [])
+      if (agent.cluster === cluster)
+        agent.uplink.updateCatalog(
+          event.endpoints === null ? [] : [entry],
+          event.endpoints === null ? [entry.service.key] : [],
+        )
   }
 }
 
@@ -165,22 +192,26 @@ const toRandom = (seed: number) => {
 
 test('property: whatever happens in whatever order, all sides end in the same state', () => {
   fc.assert(
-    fc.property(fc.array(happening, { minLength: 10, maxLength: 150, size: 'max' }), fc.nat(2_147_483_647), (happenings, seed) => {
-      const mesh = new Mesh(toRandom(seed))
-      for (const event of happenings) mesh.happen(event)
-      mesh.settleWithConfirmation()
-      for (const agent of mesh.agents) {
-        const expected = mesh.plane.visibleTo(agent.cluster)
-        expect(agent.uplink.status).toMatchObject({ live: true, holds: [] })
-        expect(new Map([...agent.view].toSorted())).toEqual(new Map([...expected].toSorted()))
-      }
-      for (const [index, cluster] of clusterNames.entries()) {
-        expect(mesh.plane.row(cluster).catalog).toEqual(mesh.registries[index])
-        // One that was fenced off hears of it when it reports next; the plane knows a single one at any time.
-        const reporters = mesh.agents.filter((agent) => agent.cluster === cluster && agent.uplink.status.reporting)
-        expect(reporters.map(({ replica }) => replica)).toContain(mesh.plane.row(cluster).reporter)
-      }
-    }),
+    fc.property(
+      fc.array(happening, { minLength: 10, maxLength: 150, size: 'max' }),
+      fc.nat(2_147_483_647),
+      (happenings, seed) => {
+        const mesh = new Mesh(toRandom(seed))
+        for (const event of happenings) mesh.happen(event)
+        mesh.settleWithConfirmation()
+        for (const agent of mesh.agents) {
+          const expected = mesh.plane.visibleTo(agent.cluster)
+          expect(agent.uplink.status).toMatchObject({ live: true, holds: [] })
+          expect(agent.view).toEqual(expected)
+        }
+        for (const [index, cluster] of clusterNames.entries()) {
+          expect(mesh.plane.row(cluster).catalog).toEqual(mesh.registries[index])
+          // One that was fenced off hears of it when it reports next; the plane knows a single one at any time.
+          const reporters = mesh.agents.filter((agent) => agent.cluster === cluster && agent.uplink.status.reporting)
+          expect(reporters.map(({ replica }) => replica)).toContain(mesh.plane.row(cluster).reporter)
+        }
+      },
+    ),
     { numRuns: 400 },
   )
 })

@@ -90,7 +90,13 @@ export class ModelAgent {
   /** What the view has been told. */
   readonly view = new Map<string, StateItem>()
 
-  constructor(cluster: string, replica: string, registry: Map<ServiceKey, CatalogEntry>, clock: VirtualClock, random: () => number) {
+  constructor(
+    cluster: string,
+    replica: string,
+    registry: Map<ServiceKey, CatalogEntry>,
+    clock: VirtualClock,
+    random: () => number,
+  ) {
     this.cluster = cluster
     this.replica = replica
     this.#registry = registry
@@ -166,4 +172,3 @@ export class ModelAgent {
     this.#disk = { position: step.position, revision: step.revision, receivedAt: step.receivedAt, items }
   }
 }
-

@@ -119,7 +119,9 @@ export class ModelPlane {
   }
 
   isConnected(cluster: string, replica: string | null): boolean {
-    return [...this.#sessions].some((session) => session.greeted && session.cluster === cluster && session.replica === replica)
+    return [...this.#sessions].some(
+      (session) => session.greeted && session.cluster === cluster && session.replica === replica,
+    )
   }
 
   /** Commits a whole report; answers with what to tell the reporter. */
@@ -166,7 +168,10 @@ export class ModelPlane {
     for (const key of row.catalog.keys())
       if (!catalog.has(key)) changes.push({ key: stateKeys.catalog(cluster, key), item: null })
     for (const [key, value] of catalog)
-      changes.push({ key: stateKeys.catalog(cluster, key), item: { kind: 'catalog', cluster: value.endpoints[0]?.cluster ?? (cluster as never), value } })
+      changes.push({
+        key: stateKeys.catalog(cluster, key),
+        item: { kind: 'catalog', cluster: value.endpoints[0]?.cluster ?? (cluster as never), value },
+      })
     row.catalog = catalog
     row.reported = position
     row.aside = undefined
@@ -264,7 +269,10 @@ export class ModelSession {
 
   #push(mode: 'delta' | 'snapshot', since: number): void {
     const { epoch, sequence, revision } = this.#plane.disk
-    const items = mode === 'snapshot' ? [...this.#plane.visibleTo(this.cluster)].map(([key, item]) => ({ key, item })) : this.#plane.changesSince(this.cluster, since)
+    const items =
+      mode === 'snapshot'
+        ? [...this.#plane.visibleTo(this.cluster)].map(([key, item]) => ({ key, item }))
+        : this.#plane.changesSince(this.cluster, since)
     for (let start = 0; start === 0 || start < items.length; start += chunkItems)
       this.say({
         type: 'changes',
