@@ -1,0 +1,339 @@
+import { fromBinary } from '@bufbuild/protobuf'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { VirtualHostSchema } from '#envoy/envoy/config/route/v3/route_components_pb.ts'
+import { toObjectKey, type ConfigObject } from '#mesh/config-object.ts'
+import { MeshViewStore } from '#mesh/mesh-view-store.ts'
+import type { ViewChange } from '#mesh/view.ts'
+import {
+  east,
+  makeClusterState,
+  makeEndpoint,
+  makeObject,
+  makeService,
+  makeWorkload,
+  network1,
+  network2,
+  north,
+  settings,
+  trust,
+  west,
+} from '#test/mesh/records.ts'
+import { createCompiler, type Compiler, type ProxyResources } from './compiler.ts'
+import { toProxyName, type Proxy } from './proxy.ts'
+import { ResourceSet } from './resource-set.ts'
+import { typeUrls, type TypeUrl } from './type-url.ts'
+
+/** A small world in which everything can meet everything. */
+const names = ['a', 'b', 'c']
+const namespaces = ['default', 'other']
+const proxies: readonly Proxy[] = [
+  { role: 'sidecar', namespace: 'default', serviceAccount: 'default', workload: 'w-1' },
+  { role: 'sidecar', namespace: 'default', serviceAccount: 'default', workload: 'w-2' },
+  { role: 'sidecar', namespace: 'other', serviceAccount: 'default', workload: 'w-3' },
+  { role: 'east-west-gateway', namespace: 'default', serviceAccount: 'default', workload: 'w-1' },
+]
+
+const gateways = [
+  { address: '10.9.0.1', port: 15443 },
+  { address: '10.9.0.2', port: 15443 },
+]
+
+const anyName = fc.constantFrom(...names)
+const anyNamespace = fc.constantFrom(...namespaces)
+const anyLabels = fc.constantFrom<Record<string, string>>({}, { v: '1' }, { v: '2' })
+const anyHost = fc.constantFrom(
+  'a.default.svc.cluster.local',
+  'b.other.svc.cluster.local',
+  'x.example',
+  '*.svc.cluster.local',
+)
+
+const anyService = fc
+  .record({
+    name: anyName,
+    namespace: anyNamespace,
+    hostname: fc.option(fc.constantFrom('x.example', 'a.default', '*.example'), { nil: undefined }),
+    exportTo: fc.constantFrom(['*'], ['.'], ['other'], ['~']),
+    resolution: fc.constantFrom('static' as const, 'dns' as const, 'none' as const),
+    location: fc.constantFrom('mesh-internal' as const, 'mesh-external' as const),
+    protocol: fc.constantFrom('http' as const, 'tcp' as const, 'auto' as const),
+    number: fc.constantFrom(80, 90),
+  })
+  .map(({ name, namespace, hostname, protocol, number, ...fields }) =>
+    makeService({
+      ...fields,
+      namespace,
+      hostname: hostname ?? `${name}.${namespace}.svc.cluster.local`,
+      source: hostname === undefined ? 'service' : 'service-entry',
+      ports: [{ name: 'p', number, protocol }],
+    }),
+  )
+
+const anyEndpoint = fc
+  .record({
+    id: fc.constantFrom('w-1', 'w-2', 'w-3', 'e'),
+    address: fc.constantFrom('10.0.0.1', '127.0.0.2'),
+    health: fc.constantFrom('healthy' as const, 'unhealthy' as const, 'draining' as const),
+    tls: fc.constantFrom('mutual' as const, 'none' as const),
+    labels: anyLabels,
+    serviceAccount: fc.constantFrom('one', 'two', ''),
+    weight: fc.constantFrom(1, 3),
+    locality: fc.constantFrom('', 'eu/a', 'us/b'),
+  })
+  .map(({ id, ...fields }) => makeEndpoint(id, { ...fields, ports: { p: 8080 } }))
+
+const anyGroup = fc.record({
+  locality: fc.constantFrom('', 'eu/a'),
+  ports: fc.constant(['p']),
+  labels: anyLabels,
+  weight: fc.integer({ min: 1, max: 9 }),
+  serviceAccounts: fc.constantFrom(['one'], []),
+})
+
+const anyRoute = fc.record({
+  destination: fc.record({ host: anyHost.filter((host) => !host.startsWith('*')), subset: fc.constantFrom('v1', '') }),
+})
+const anyPolicy = fc.constantFrom(
+  { loadBalancer: { simple: 'RANDOM' } },
+  { loadBalancer: { consistentHash: { httpHeaderName: 'x-user' } } },
+  { outlierDetection: { consecutive5xxErrors: 1 } },
+  { tls: { mode: 'ISTIO_MUTUAL' } },
+)
+const anyConfig: fc.Arbitrary<ConfigObject> = fc.oneof(
+  fc
+    .record({
+      name: anyName,
+      namespace: anyNamespace,
+      host: anyHost,
+      routes: fc.array(anyRoute, { minLength: 1, maxLength: 1 }),
+      isTcp: fc.boolean(),
+    })
+    .map(({ name, namespace, host, routes, isTcp }) =>
+      makeObject(
+        'VirtualService',
+        name,
+        { hosts: [host], [isTcp ? 'tcp' : 'http']: [{ route: routes }] },
+        { namespace },
+      ),
+    ),
+  fc
+    .record({
+      name: anyName,
+      namespace: fc.constantFrom(...namespaces, 'atoll-system'),
+      host: anyHost,
+      trafficPolicy: anyPolicy,
+      exportTo: fc.constantFrom(['*'], ['.']),
+    })
+    .map(({ name, namespace, ...spec }) =>
+      makeObject('DestinationRule', name, { ...spec, subsets: [{ name: 'v1', labels: { v: '1' } }] }, { namespace }),
+    ),
+  fc
+    .record({
+      name: anyName,
+      namespace: fc.constantFrom(...namespaces, 'atoll-system'),
+      selector: anyLabels,
+      host: fc.constantFrom('./*', '*/*', 'other/*'),
+      port: fc.constantFrom(80, 90),
+    })
+    .map(({ name, namespace, selector, host, port }) =>
+      makeObject(
+        'Sidecar',
+        name,
+        {
+          ...(Object.keys(selector).length > 0 && { workloadSelector: { labels: selector } }),
+          egress: [
+            { port: { number: port, protocol: port === 80 ? 'HTTP' : 'TCP', name: 'x' }, hosts: [host] },
+            { hosts: ['other/*'] },
+          ],
+        },
+        { namespace },
+      ),
+    ),
+)
+
+const anyChange: fc.Arbitrary<ViewChange> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc
+      .record({
+        cluster: fc.constantFrom(east, east, north),
+        service: anyService,
+        endpoints: fc.array(anyEndpoint, { maxLength: 3 }),
+        isGone: fc.integer({ max: 3, min: 0 }),
+      })
+      .map(({ cluster, service, endpoints, isGone }): ViewChange => ({
+        kind: 'catalog',
+        cluster,
+        service: service.key,
+        value: isGone === 0 ? null : { service, endpoints: endpoints.map((endpoint) => ({ ...endpoint, cluster })) },
+      })),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .record({ service: anyService, groups: fc.array(anyGroup, { maxLength: 2 }) })
+      .map(({ service, groups }): ViewChange => ({
+        kind: 'summary',
+        cluster: west,
+        service: service.key,
+        value: groups.length === 0 ? null : { service, groups },
+      })),
+  },
+  {
+    weight: 4,
+    arbitrary: fc
+      .record({ object: anyConfig, isGone: fc.integer({ min: 0, max: 2 }) })
+      .map(({ object, isGone }): ViewChange => ({
+        kind: 'config',
+        origin: 'mesh',
+        key: toObjectKey(object.kind, object.metadata.namespace, object.metadata.name),
+        value: isGone === 0 ? null : object,
+      })),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .record({
+        name: fc.constantFrom('w-1', 'w-2', 'w-3'),
+        labels: anyLabels,
+        locality: fc.constantFrom('', 'eu/a'),
+        address: fc.constantFrom('10.0.0.9', '127.0.0.3'),
+      })
+      .map(({ name, ...fields }): ViewChange => {
+        const namespace = name === 'w-3' ? 'other' : 'default'
+        return { kind: 'workload', key: `${namespace}/${name}`, value: makeWorkload(name, { ...fields, namespace }) }
+      }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom(gateways, gateways.slice(1), []).map((some): ViewChange => ({
+      kind: 'cluster',
+      cluster: west,
+      value: makeClusterState(west, network2, { gateways: some }),
+    })),
+  },
+  fc
+    .record({
+      outboundPolicy: fc.constantFrom('allow-any' as const, 'registry-only' as const),
+      inboundMtls: fc.constantFrom('strict' as const, 'permissive' as const),
+      proxyHttpPort: fc.constantFrom(0, 15007),
+    })
+    .map((changed): ViewChange => ({ kind: 'settings', value: { ...settings, ...changed } })),
+  fc.integer({ min: 0, max: 2 }).map((epoch): ViewChange => ({ kind: 'trust', value: { ...trust, epoch } })),
+)
+
+type Step =
+  | { readonly kind: 'change'; readonly changes: readonly ViewChange[] }
+  | { readonly kind: 'attach' | 'detach'; readonly proxy: Proxy }
+const anyProxy = fc.constantFrom(...proxies)
+const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc
+      .array(anyChange, { minLength: 1, maxLength: 4 })
+      .map((changes) => ({ kind: 'change' as const, changes })),
+  },
+  { weight: 2, arbitrary: anyProxy.map((proxy) => ({ kind: 'attach' as const, proxy })) },
+  { weight: 1, arbitrary: anyProxy.map((proxy) => ({ kind: 'detach' as const, proxy })) },
+)
+
+const makeStore = () => {
+  const store = new MeshViewStore({ localCluster: east, localNetwork: network1, settings, trust })
+  store.apply([
+    { kind: 'cluster', cluster: north, value: makeClusterState(north, network1) },
+    { kind: 'cluster', cluster: west, value: makeClusterState(west, network2, { gateways }) },
+  ])
+  return store
+}
+
+type Contents = Map<string, string>
+const toContents = ({ sets }: ProxyResources): Contents => {
+  const contents: Contents = new Map()
+  for (const set of sets) {
+    for (const type of Object.values(typeUrls)) {
+      for (const { name, version } of set.all(type).values()) {
+        const key = `${type} ${name}`
+        if (contents.has(key)) throw new Error(`${key} is in two sets`)
+        contents.set(key, version)
+      }
+    }
+  }
+  return contents
+}
+
+/** A subscriber that is told of generations alone. */
+class Mirror {
+  readonly #served = new Map<ResourceSet, number>()
+  readonly #contents = new Map<ResourceSet, Contents>()
+
+  follow({ sets }: ProxyResources): Contents {
+    for (const set of sets) {
+      const contents = this.#contents.get(set) ?? new Map<string, string>()
+      for (const type of Object.values(typeUrls)) this.#take(set, type, contents)
+      this.#contents.set(set, contents)
+      this.#served.set(set, set.generation)
+    }
+    return new Map(sets.flatMap((set) => [...(this.#contents.get(set) ?? [])]))
+  }
+
+  #take(set: ResourceSet, type: TypeUrl, contents: Contents): void {
+    for (const name of set.changesSince(type, this.#served.get(set) ?? 0)) {
+      const resource = set.get(type, name)
+      if (resource) contents.set(`${type} ${name}`, resource.version)
+      else contents.delete(`${type} ${name}`)
+    }
+  }
+}
+
+const freshContents = (store: MeshViewStore, proxy: Proxy): Contents => toContents(createCompiler(store).attach(proxy))
+
+/** Envoy refuses a route configuration in which two virtual hosts have one domain. */
+const findRepeatedDomain = ({ sets }: ProxyResources): string | undefined => {
+  const seen = new Set<string>()
+  for (const set of sets) {
+    for (const { name, body } of set.all(typeUrls.virtualHost).values()) {
+      for (const domain of fromBinary(VirtualHostSchema, body).domains) {
+        const key = `${name.slice(0, name.indexOf('/'))} ${domain}`
+        if (seen.has(key)) return key
+        seen.add(key)
+      }
+    }
+  }
+  return undefined
+}
+
+test('after any changes a proxy has what a new compiler would give it, and was told of every difference', () => {
+  fc.assert(
+    fc.property(fc.array(anyStep, { minLength: 1, maxLength: 25 }), (steps) => {
+      const store = makeStore()
+      const compiler: Compiler = createCompiler(store)
+      const attached = new Map<string, { proxy: Proxy; resources: ProxyResources; mirror: Mirror }>()
+      let revision = 0
+      for (const step of steps) {
+        if (step.kind === 'change') {
+          const generations = new Map(
+            [...attached.values()].flatMap(({ resources }) => resources.sets.map((set) => [set, set.generation])),
+          )
+          const before = new Map([...attached].map(([name, { resources }]) => [name, resources.sets[0]]))
+          const { changed, moved } = compiler.update(store.apply(step.changes), ++revision)
+          for (const [set, generation] of generations) expect(changed.includes(set)).toBe(set.generation > generation)
+          for (const [name, { resources }] of attached)
+            expect(resources.sets[0] === before.get(name)).toBe(!moved.includes(name))
+        } else {
+          const name = toProxyName(step.proxy)
+          if (step.kind === 'attach' && !attached.has(name)) {
+            attached.set(name, { proxy: step.proxy, resources: compiler.attach(step.proxy), mirror: new Mirror() })
+          } else if (step.kind === 'detach' && attached.delete(name)) compiler.detach(step.proxy)
+        }
+        for (const { proxy, resources, mirror } of attached.values()) {
+          const fresh = freshContents(store, proxy)
+          expect(toContents(resources)).toEqual(fresh)
+          expect(mirror.follow(resources)).toEqual(fresh)
+          expect(findRepeatedDomain(resources)).toBeUndefined()
+        }
+      }
+    }),
+    { numRuns: 150 },
+  )
+})
