@@ -1,5 +1,6 @@
 import { AtollError } from '#api/atoll-error.ts'
 import { fromBase64, toBase64Url, toUtf8 } from './encode-bytes.ts'
+import { parseJson } from './parse-json.ts'
 
 /** A page out of one item more than it holds: that one tells whether there is another page. */
 export const toPage = <Item>(
@@ -29,14 +30,6 @@ export const parseCursor = <Place extends readonly (string | number)[]>(
     first.every((part, index) => typeof place[index] === typeof part)
   if (!fits) throw new AtollError('invalid_request', 'the cursor is not one of this list')
   return place as unknown as Place
-}
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** Where a list by time of making and id, newest first, begins. */

@@ -44,13 +44,10 @@ export const answerError = (error: Error, c: AppContext): Response => {
     ...(problem.problems.length > 0 && { problems: problem.problems.slice(0, MAX_PROBLEMS) }),
     requestId,
   })
-  return Response.json(details, {
-    status: details.status,
-    headers: {
-      'Content-Type': PROBLEM_MEDIA_TYPE,
-      ...(code === 'rate_limited' && { 'Retry-After': String(RATE_LIMIT_RETRY_SECONDS) }),
-      ...(code === 'unauthenticated' && { 'WWW-Authenticate': 'Bearer' }),
-    },
+  return c.body(JSON.stringify(details), problemTypes[code].status, {
+    'Content-Type': PROBLEM_MEDIA_TYPE,
+    ...(code === 'rate_limited' && { 'Retry-After': String(RATE_LIMIT_RETRY_SECONDS) }),
+    ...(code === 'unauthenticated' && { 'WWW-Authenticate': 'Bearer' }),
   })
 }
 

@@ -243,11 +243,7 @@ describe('bad input', () => {
       toRule('a').replace('name: a,', 'name: "../../etc/passwd",'),
       { code: 'invalid', path: 'metadata.name' },
     ],
-    [
-      'a prototype',
-      toRule('a').replace('spec:', '__proto__: { polluted: yes }\nspec:'),
-      { code: 'invalid', path: '' },
-    ],
+    ['a prototype', toRule('a').replace('spec:', '__proto__: { polluted: yes }\nspec:'), { code: 'invalid', path: '' }],
     [
       '10,000 objects',
       Array.from({ length: 10_000 }, (_, index) => toRule(`r${index}`)).join('---'),

@@ -10,6 +10,7 @@ import type { App, AppEnv } from '../app-env.ts'
 import type { AgentAnswers, AgentQuery, MeshStore } from '../mesh/mesh-store.ts'
 import { openMesh } from '../open-mesh.ts'
 import { parseCursor, toCursor } from '../page.ts'
+import { parseJson } from '../parse-json.ts'
 import { found } from '../problems.ts'
 
 /** Clusters that are asked at the same time. */
@@ -24,7 +25,7 @@ interface ClusterProxies {
 /** What agents answer is checked like everything else from outside. Throws AtollError when it is not what it should be. */
 const parseAnswers = <Schema extends z.ZodType>(schema: Schema, { answers }: AgentAnswers): z.output<Schema>[] =>
   answers.map((text) => {
-    const parsed = schema.safeParse(JSON.parse(text))
+    const parsed = schema.safeParse(parseJson(text))
     if (!parsed.success) throw new AtollError('agent_unavailable', 'the agent answered something that is not an answer')
     return parsed.data
   })

@@ -1,6 +1,6 @@
 import { findMember, toInterest } from '../clusters.ts'
 import type { MeshContext } from '../context.ts'
-import { readMeshRow } from '../mesh-row.ts'
+import { findMeshRow } from '../mesh-row.ts'
 import type { MeshRow } from '../mesh-row.ts'
 import { readChanges, readSharedChanges } from '../state-log.ts'
 import type { Interest } from '../state-log.ts'
@@ -66,7 +66,9 @@ export class FanOut {
   }
 
   #flush(): void {
-    const mesh = readMeshRow(this.#context.sql)
+    const mesh = findMeshRow(this.#context.sql)
+    // A timer may come after the mesh was deleted.
+    if (!mesh) return
     this.#flushedAt = this.#context.now()
     const behind = this.#sessions
       .open()

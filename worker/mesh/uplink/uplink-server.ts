@@ -1,6 +1,7 @@
 import { agentMessage, UPLINK_MAX_MESSAGE_CHARS, UPLINK_PROTOCOL } from '#mesh/uplink.ts'
 import type { AgentMessage } from '#mesh/uplink.ts'
 import { toBase64Url } from '../../encode-bytes.ts'
+import { parseJson } from '../../parse-json.ts'
 import { newId } from '../../secret-token.ts'
 import type { Initiator } from '../audit.ts'
 import { findMember } from '../clusters.ts'
@@ -151,7 +152,7 @@ export class UplinkServer {
     const { context, sessions, handle } = this.#parts
     const state = sessions.find(socket)
     if (!state) return
-    const message = parseMessage(text)
+    const message = agentMessage.safeParse(parseJson(text)).data
     if (!message) return this.#refuse(socket, { code: 'bad_message', message: 'not a message of this protocol' })
     if (state.phase === 'greeting') {
       if (message.type === 'hello') return this.#greet(socket, state, message)
@@ -211,14 +212,6 @@ export class UplinkServer {
     })
     onPresence()
     fanOut.wake()
-  }
-}
-
-const parseMessage = (text: string): AgentMessage | undefined => {
-  try {
-    return agentMessage.safeParse(JSON.parse(text)).data
-  } catch {
-    return undefined
   }
 }
 

@@ -1,0 +1,358 @@
+import { runDurableObjectAlarm } from 'cloudflare:test'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import type { AuditEvent } from '#api/schemas/audit.ts'
+import type { Cluster, JoinToken } from '#api/schemas/clusters.ts'
+import type { MachineToken } from '#api/schemas/machine-tokens.ts'
+import type { ProxyPage } from '#api/schemas/proxies.ts'
+import type { RevisionDelivery } from '#api/schemas/revisions.ts'
+import type { ServiceDetail, ServiceSummary } from '#api/schemas/services.ts'
+import type { Delivery, ProxyStatus } from '#mesh/uplink.ts'
+import { joinTestCluster, TestAgent } from './support/test-agent.ts'
+import { toTestEntry } from './support/test-catalog.ts'
+import { createTestMesh } from './support/test-plane.ts'
+import type { TestMesh } from './support/test-plane.ts'
+
+const rule = `
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: reviews, namespace: default }
+spec: { host: reviews, subsets: [{ name: v1, labels: { version: v1 } }] }
+`
+
+const toDelivery = (changes: Partial<Delivery> = {}): Delivery => ({
+  compiled: 1,
+  proxies: 2,
+  live: [{ revision: 1, proxies: 2 }],
+  laggards: [],
+  nacks: [],
+  ...changes,
+})
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+describe('delivery', () => {
+  const read = async (mesh: TestMesh, query = '') =>
+    (await mesh.send<RevisionDelivery>('GET', `/revisions/1/delivery${query}`)).body
+
+  test('adds up what the replicas of every cluster say, and is complete when all of them are there', async () => {
+    const mesh = await createTestMesh()
+    const east = await joinTestCluster(mesh, 'east', 'net-a')
+    const west = await TestAgent.connect(await joinTestCluster(mesh, 'west', 'net-b'))
+    const [first, second] = [await TestAgent.connect(east), await TestAgent.connect(east, { replica: 'replica-2' })]
+    await mesh.send('POST', '/configuration', { yaml: rule })
+    expect(await read(mesh)).toMatchObject({ revision: 1, complete: false })
+
+    first.send({ type: 'delivery', delivery: toDelivery() })
+    second.send({ type: 'delivery', delivery: toDelivery({ proxies: 1, live: [{ revision: 3, proxies: 1 }] }) })
+    const laggards = [{ proxy: 'sidecar/default/slow', revision: 0, waitingFor: 'an ACK of EDS' }]
+    const live = [
+      { revision: 0, proxies: 1 },
+      { revision: 1, proxies: 1 },
+    ]
+    west.send({ type: 'delivery', delivery: toDelivery({ live, laggards }) })
+    await expect.poll(async () => (await read(mesh)).clusters.map(({ live: count }) => count)).toEqual([3, 1])
+    const partly = await read(mesh)
+    expect(partly).toMatchObject({
+      complete: false,
+      clusters: [
+        { cluster: 'east', connected: true, proxies: 3, live: 3, laggards: [] },
+        { cluster: 'west', connected: true, proxies: 2, live: 1, laggards },
+      ],
+    })
+
+    const waiting = read(mesh, `?waitSeconds=20&after=${partly.version}`)
+    west.send({ type: 'delivery', delivery: toDelivery() })
+    expect(await waiting).toMatchObject({ complete: true })
+  })
+
+  test('of a cluster that is away is what it last said, and incomplete; of one that holds back, too', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    await mesh.send('POST', '/configuration', { yaml: rule })
+    agent.send({ type: 'delivery', delivery: toDelivery() })
+    await expect.poll(async () => (await read(mesh)).complete).toBe(true)
+    const hold = {
+      id: 'restored-plane-1',
+      kind: 'restored-plane' as const,
+      reason: 'an older plane',
+      since: new Date(0).toISOString(),
+    }
+    agent.send({ type: 'holds', holds: [hold] })
+    await expect.poll(async () => (await read(mesh)).clusters[0]?.heldBecause).toBe('an older plane')
+    expect((await read(mesh)).complete).toBe(false)
+
+    agent.send({ type: 'holds', holds: [] })
+    await expect.poll(async () => (await read(mesh)).complete).toBe(true)
+    agent.socket.close()
+    await expect
+      .poll(async () => (await read(mesh)).clusters[0])
+      .toMatchObject({ connected: false, proxies: 2, live: 2 })
+    expect((await read(mesh)).complete).toBe(false)
+  })
+
+  test('of a revision that is not there yet is not found', async () => {
+    const mesh = await createTestMesh()
+    expect((await mesh.send('GET', '/revisions/1/delivery')).status).toBe(404)
+  })
+
+  test('keeps its counts however much an agent has to say', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    await mesh.send('POST', '/configuration', { yaml: rule })
+    const nack = { proxy: 'p'.repeat(256), typeUrl: 'type', resources: [], reason: 'r'.repeat(2048), revision: 1 }
+    agent.send({ type: 'delivery', delivery: toDelivery({ nacks: Array.from({ length: 20 }, () => nack) }) })
+    await expect.poll(async () => (await read(mesh)).clusters[0]?.live).toBe(2)
+    expect((await read(mesh)).clusters[0]?.nacks.length).toBeGreaterThan(0)
+  })
+})
+
+describe('proxies', () => {
+  const toStatus = (name: string): ProxyStatus => ({
+    name,
+    cluster: 'east' as ProxyStatus['cluster'],
+    role: 'sidecar',
+    namespace: 'default',
+    workload: name,
+    serviceAccount: 'default',
+    replica: 'replica-1',
+    envoyVersion: '1.40.0',
+    connectedAt: new Date(0).toISOString(),
+    revision: 1,
+    synced: true,
+    types: [],
+    nacks: [],
+  })
+
+  /** Answers every question of the plane in parts, as an agent does. */
+  const answerWith = (agent: TestAgent, toBody: (query: { kind: string; proxy?: string }) => unknown) => {
+    agent.socket.addEventListener('message', ({ data }) => {
+      const message = JSON.parse(String(data)) as { type: string; request: string; query: { kind: string } }
+      if (message.type !== 'query') return
+      const body = toBody(message.query)
+      const text = JSON.stringify(body) ?? 'not found'
+      const middle = Math.ceil(text.length / 2)
+      const ok = body !== undefined
+      agent.send({ type: 'answer', request: message.request, ok, part: text.slice(0, middle), more: true })
+      agent.send({ type: 'answer', request: message.request, ok, part: text.slice(middle), more: false })
+    })
+  }
+
+  test('are asked of the agents, in pages; clusters that cannot answer are named', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    await joinTestCluster(mesh, 'away', 'net-b')
+    answerWith(agent, () => ['b', 'c', 'a'].map((name) => toStatus(name)))
+
+    const first = (await mesh.send<ProxyPage>('GET', '/proxies?limit=2')).body
+    expect(first.items.map(({ name }) => name)).toEqual(['a', 'b'])
+    expect(first.unavailable).toEqual([{ cluster: 'away', reason: 'agent_unavailable' }])
+    const second = (await mesh.send<ProxyPage>('GET', `/proxies?limit=2&cursor=${first.nextCursor}`)).body
+    expect([second.items.map(({ name }) => name), second.nextCursor]).toEqual([['c'], null])
+  })
+
+  test('are shown one by one, with what they are served', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    const name = 'sidecar/default/web'
+    const config = {
+      name,
+      cluster: 'east',
+      revision: 1,
+      resources: [{ typeUrl: 't', name: 'r', version: 'v', body: { a: 1 } }],
+    }
+    answerWith(agent, (query) => {
+      if (query.kind === 'proxies') return [toStatus(name)]
+      return query.proxy === name ? config : undefined
+    })
+    const path = `/proxies/east/${encodeURIComponent(name)}`
+    expect((await mesh.send('GET', path)).body).toMatchObject({ name })
+    expect((await mesh.send('GET', `${path}/config`)).body).toEqual(config)
+    expect((await mesh.send('GET', '/proxies/east/other')).status).toBe(404)
+    expect((await mesh.send('GET', '/proxies/east/other/config')).status).toBe(404)
+    expect((await mesh.send('GET', '/proxies/nowhere/other')).status).toBe(404)
+  })
+
+  test('of an agent that is away, or goes while it is asked, are unavailable', async () => {
+    const mesh = await createTestMesh()
+    const east = await joinTestCluster(mesh, 'east', 'net-a')
+    expect((await mesh.send('GET', '/proxies/east/x')).body.code).toBe('agent_unavailable')
+    const agent = await TestAgent.connect(east)
+    const asked = mesh.send('GET', '/proxies/east/x')
+    await agent.next('query')
+    agent.socket.close()
+    expect((await asked).body.code).toBe('agent_unavailable')
+  })
+
+  test('of an agent that answers nonsense are unavailable, and the plane goes on', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    agent.socket.addEventListener('message', ({ data }) => {
+      const message = JSON.parse(String(data)) as { type: string; request: string }
+      if (message.type === 'query')
+        agent.send({ type: 'answer', request: message.request, ok: true, part: '{', more: false })
+    })
+    expect((await mesh.send('GET', '/proxies/east/x')).body.code).toBe('agent_unavailable')
+    expect((await mesh.send('GET', '/clusters/east')).status).toBe(200)
+  })
+})
+
+describe('services', () => {
+  test('are merged over the clusters that offer them', async () => {
+    const mesh = await createTestMesh()
+    const east = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    const west = await TestAgent.connect(await joinTestCluster(mesh, 'west', 'net-b'))
+    await east.claim(1)
+    await west.claim(1)
+    await east.report([
+      toTestEntry({ cluster: 'east', network: 'net-a', name: 'reviews', endpoints: 2 }),
+      toTestEntry({ cluster: 'east', network: 'net-a', name: 'ratings', namespace: 'other' }),
+    ])
+    await west.report([
+      toTestEntry({ cluster: 'west', network: 'net-b', name: 'reviews', endpoint: { health: 'unhealthy' } }),
+    ])
+
+    const { body } = await mesh.send<{ items: ServiceSummary[] }>('GET', '/services')
+    expect(
+      body.items.map(({ key, clusters }) => [
+        key,
+        clusters.map(({ cluster, endpoints, healthy }) => [cluster, endpoints, healthy]),
+      ]),
+    ).toEqual([
+      [
+        'default/reviews.default.svc.cluster.local',
+        [
+          ['east', 2, 2],
+          ['west', 1, 0],
+        ],
+      ],
+      ['other/ratings.other.svc.cluster.local', [['east', 1, 1]]],
+    ])
+    const named = await mesh.send<{ items: ServiceSummary[] }>('GET', '/services?namespace=default&cluster=west')
+    expect(named.body.items.map(({ hostname }) => hostname)).toEqual(['reviews.default.svc.cluster.local'])
+    const detail = await mesh.send<ServiceDetail>('GET', '/services/default/reviews.default.svc.cluster.local')
+    expect(detail.body.endpoints.map(({ cluster, id }) => [cluster, id])).toEqual([
+      ['east', 'reviews-0'],
+      ['east', 'reviews-1'],
+      ['west', 'reviews-0'],
+    ])
+    expect((await mesh.send('GET', '/services/default/nothing.example')).status).toBe(404)
+  })
+
+  test('that a cluster offers are known to whoever writes a route to them', async () => {
+    const mesh = await createTestMesh()
+    const route = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: reviews, namespace: default }
+spec:
+  hosts: [reviews]
+  http: [{ route: [{ destination: { host: reviews } }] }]
+`
+    const warnings = async () => {
+      const { body } = await mesh.send<{ problems: unknown[] }>('POST', '/configuration?dryRun=true', { yaml: route })
+      return body.problems
+    }
+    expect(await warnings()).toMatchObject([{ code: 'dangling_reference', severity: 'warning' }])
+    const east = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    await east.claim(1)
+    await east.report([toTestEntry({ cluster: 'east', network: 'net-a', name: 'reviews' })])
+    expect(await warnings()).toEqual([])
+  })
+})
+
+describe('machine tokens', () => {
+  const body = { role: 'sidecar', namespace: 'default', serviceAccount: 'web', workload: 'web-1' }
+
+  test('reach the agents of their cluster alone, as a hash, until they are revoked or over', async () => {
+    const mesh = await createTestMesh()
+    const east = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    const west = await TestAgent.connect(await joinTestCluster(mesh, 'west', 'net-a'))
+    const path = '/clusters/east/machine-tokens'
+    const made = (await mesh.send<MachineToken & { secret: string }>('POST', path, { body })).body
+    await east.until((state) => state.has(`machine-token/${made.id}`))
+    expect(east.state.get(`machine-token/${made.id}`)).toMatchObject({ value: { ...body, expiresAt: made.expiresAt } })
+    expect(JSON.stringify([...east.state.values()])).not.toContain(made.secret.slice(-40))
+
+    const short = (await mesh.send<MachineToken>('POST', path, { body: { ...body, ttlSeconds: 60 } })).body
+    const { body: list } = await mesh.send<{ items: MachineToken[] }>('GET', path)
+    expect(new Set(list.items.map(({ id }) => id))).toEqual(new Set([made.id, short.id]))
+    expect((await mesh.send('DELETE', `${path}/${made.id}`)).status).toBe(204)
+    await east.until((state) => !state.has(`machine-token/${made.id}`))
+    expect((await mesh.send('DELETE', `${path}/${made.id}`)).status).toBe(404)
+
+    await east.until((state) => state.has(`machine-token/${short.id}`))
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 61_000 })
+    east.send({ type: 'ack', position: east.position ?? { epoch: '', sequence: 0 } })
+    await runDurableObjectAlarm(mesh.stub)
+    await expect.poll(async () => (await mesh.send<{ items: unknown[] }>('GET', path)).body.items).toEqual([])
+    expect([...west.state.keys()].filter((key) => key.startsWith('machine-token/'))).toEqual([])
+  })
+
+  test('are of clusters that are in the mesh', async () => {
+    const mesh = await createTestMesh()
+    expect((await mesh.send('POST', '/clusters/nowhere/machine-tokens', { body })).status).toBe(404)
+    expect((await mesh.send('GET', '/clusters/nowhere/machine-tokens')).status).toBe(404)
+  })
+})
+
+describe('clusters and join tokens', () => {
+  test('are listed, with who is connected', async () => {
+    const mesh = await createTestMesh()
+    await joinTestCluster(mesh, 'west', 'net-b')
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    await agent.claim(1)
+    const { body } = await mesh.send<{ items: Cluster[] }>('GET', '/clusters')
+    expect(body.items).toMatchObject([
+      {
+        name: 'east',
+        network: 'net-a',
+        connected: true,
+        replicas: [{ replica: 'replica-1', reporter: true }],
+        contribution: 'live',
+      },
+      { name: 'west', network: 'net-b', connected: false, replicas: [] },
+    ])
+    const tokens = await mesh.send<{ items: JoinToken[] }>('GET', '/join-tokens?limit=1')
+    expect(tokens.body.items).toHaveLength(1)
+    expect(tokens.body.items[0]?.usedAt).not.toBeNull()
+    expect(JSON.stringify(tokens.body)).not.toContain('secret')
+  })
+
+  test('keep a mesh from being deleted', async () => {
+    const mesh = await createTestMesh()
+    await joinTestCluster(mesh, 'east', 'net-a')
+    expect((await mesh.send('DELETE', '')).body.code).toBe('conflict')
+    await mesh.send('DELETE', '/clusters/east')
+    expect((await mesh.send('DELETE', '')).status).toBe(204)
+  })
+})
+
+test('the audit log has an event of every write, with who did it in which request', async () => {
+  const mesh = await createTestMesh()
+  await joinTestCluster(mesh, 'east', 'net-a')
+  const applied = await mesh.send('POST', '/configuration', { yaml: rule })
+  await mesh.send('DELETE', '/clusters/east')
+
+  const { body } = await mesh.send<{ items: AuditEvent[] }>('GET', '/audit')
+  expect(body.items.map(({ action }) => action)).toEqual([
+    'cluster.evict',
+    'configuration.apply',
+    'certificate.issue',
+    'cluster.join',
+    'join-token.create',
+    'mesh.create',
+    'root.create',
+  ])
+  expect(body.items[1]).toMatchObject({
+    actor: { kind: 'token', name: 'owner' },
+    requestId: applied.headers.get('X-Request-Id'),
+  })
+  expect(body.items[3]).toMatchObject({ actor: { kind: 'agent', id: 'east' }, cluster: 'east' })
+
+  const named = await mesh.send<{ items: AuditEvent[] }>('GET', '/audit?action=cluster.&cluster=east&limit=1')
+  expect(named.body.items.map(({ action }) => action)).toEqual(['cluster.evict'])
+  const until = encodeURIComponent(new Date(0).toISOString())
+  expect((await mesh.send<{ items: AuditEvent[] }>('GET', `/audit?until=${until}`)).body.items).toEqual([])
+})
