@@ -25,7 +25,7 @@ import { ResourceSet } from './resource-set.ts'
 import { typeUrls, type TypeUrl } from './type-url.ts'
 
 /** A small world in which everything can meet everything. */
-const names = ['a', 'b', 'c']
+const names = ['a', 'b']
 const namespaces = ['default', 'other']
 const proxies: readonly Proxy[] = [
   { role: 'sidecar', namespace: 'default', serviceAccount: 'default', workload: 'w-1' },
@@ -53,11 +53,11 @@ const anyService = fc
   .record({
     name: anyName,
     namespace: anyNamespace,
-    hostname: fc.option(fc.constantFrom('x.example', 'a.default', '*.example'), { nil: undefined }),
-    exportTo: fc.constantFrom(['*'], ['.'], ['other'], ['~']),
-    resolution: fc.constantFrom('static' as const, 'dns' as const, 'none' as const),
+    hostname: fc.option(fc.constantFrom('x.example', 'a.default', '*.example'), { nil: undefined, freq: 2 }),
+    exportTo: fc.constantFrom(['*'], ['*'], ['*'], ['.'], ['other'], ['~']),
+    resolution: fc.constantFrom('static' as const, 'static' as const, 'dns' as const, 'none' as const),
     location: fc.constantFrom('mesh-internal' as const, 'mesh-external' as const),
-    protocol: fc.constantFrom('http' as const, 'tcp' as const, 'auto' as const),
+    protocol: fc.constantFrom('http' as const, 'http' as const, 'tcp' as const, 'auto' as const),
     number: fc.constantFrom(80, 90),
   })
   .map(({ name, namespace, hostname, protocol, number, ...fields }) =>
@@ -107,7 +107,7 @@ const anyConfig: fc.Arbitrary<ConfigObject> = fc.oneof(
       namespace: anyNamespace,
       host: anyHost,
       routes: fc.array(anyRoute, { minLength: 1, maxLength: 1 }),
-      isTcp: fc.boolean(),
+      isTcp: fc.constantFrom(false, false, true),
     })
     .map(({ name, namespace, host, routes, isTcp }) =>
       makeObject(
@@ -310,7 +310,7 @@ test('after any changes a proxy has what a new compiler would give it, and was t
       const compiler: Compiler = createCompiler(store)
       const attached = new Map<string, { proxy: Proxy; resources: ProxyResources; mirror: Mirror }>()
       let revision = 0
-      for (const step of steps) {
+      for (const step of [...proxies.map((proxy) => ({ kind: 'attach' as const, proxy })), ...steps]) {
         if (step.kind === 'change') {
           const generations = new Map(
             [...attached.values()].flatMap(({ resources }) => resources.sets.map((set) => [set, set.generation])),
