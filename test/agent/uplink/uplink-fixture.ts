@@ -1,0 +1,33 @@
+import { catalogEntry } from '#mesh/service.ts'
+import type { PlaneMessage } from '#mesh/uplink.ts'
+import { catalogEntryOf, configChange } from '../state-items.ts'
+import { ScriptedUplink } from './scripted-uplink.ts'
+
+export const snapshot = (sequence: number, ...items: ReturnType<typeof configChange>[]): PlaneMessage => ({
+  type: 'changes',
+  mode: 'snapshot',
+  position: { epoch: 'e1', sequence },
+  revision: sequence,
+  items,
+  more: false,
+})
+
+export const delta = (sequence: number, more: boolean, ...items: ReturnType<typeof configChange>[]): PlaneMessage => ({
+  type: 'changes',
+  mode: 'delta',
+  position: { epoch: 'e1', sequence },
+  revision: sequence,
+  items,
+  more,
+})
+
+/** In step with a plane that has one object. */
+export const liveUplink = (): ScriptedUplink => {
+  const scripted = new ScriptedUplink()
+  scripted.greet()
+  scripted.say(snapshot(1, configChange('a')))
+  scripted.heard()
+  return scripted
+}
+
+export const entry = (name: string, endpoints: number) => catalogEntry.parse(catalogEntryOf('east', name, endpoints))
