@@ -28,8 +28,15 @@ const resources = [
   agents,
 ]
 
-/** Every route of the API, resource by resource. */
-export const apiRoutes: readonly RouteConfig[] = resources.flatMap((resource) => Object.values<RouteConfig>(resource))
+const byPath = (left: RouteConfig, right: RouteConfig): number => {
+  const [a, b] = [left, right].map(({ path, method }) => `${path} ${method}`)
+  return (a ?? '') < (b ?? '') ? -1 : 1
+}
+
+/** Every route of the API, resource by resource, each by path. */
+export const apiRoutes: readonly RouteConfig[] = resources.flatMap((resource) =>
+  Object.values<RouteConfig>(resource).toSorted(byPath),
+)
 
 /** The OpenAPI 3.1 document that the plane serves at /openapi.json. */
 export const buildOpenApiDocument = (version: string) => {

@@ -131,7 +131,9 @@ const toOperation = (route: RouteConfig, document: Document): string[] => {
 export const toApiReference = (): string => {
   const document = buildOpenApiDocument('')
   const tags = [...new Set(apiRoutes.map((route) => route.tags?.[0] ?? ''))]
-  const schemas = Object.entries((document.components?.schemas ?? {}) as Record<string, Schema>)
+  const schemas = Object.entries((document.components?.schemas ?? {}) as Record<string, Schema>).toSorted(([a], [b]) =>
+    a < b ? -1 : 1,
+  )
   return [
     '# The HTTP API',
     '',

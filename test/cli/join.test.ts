@@ -1,0 +1,102 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Child, eventually } from '#test/harness/child.ts'
+import { freePort, World } from '#test/harness/world.ts'
+
+/** One command from nothing to a cluster in the mesh, with its agent in the foreground. */
+let folder: string
+let world: World
+let joining: Child
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'atoll-join-'))
+  world = await World.create(folder)
+  await world.startPlane()
+  const setupToken = await readFile(join(world.planeData, 'setup-token'), 'utf8')
+  await world.atoll(['login', '--url', world.url, '--setup-token-stdin', '--org', 'acme'], { input: setupToken })
+  await world.atoll(['mesh', 'create', 'demo'])
+  await mkdir(join(folder, 'registry'))
+  await writeFile(
+    join(folder, 'registry/reviews.yaml'),
+    `apiVersion: v1
+kind: Service
+metadata: {name: reviews}
+spec: {selector: {app: reviews}, ports: [{name: http, port: 9080}]}
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: reviews-v1}
+spec: {address: 10.0.0.1, labels: {app: reviews}, serviceAccount: reviews}
+`,
+  )
+  const args = ['cluster', 'join', 'east', '--network', 'net-east', '--run', '--wait']
+  const paths = ['--data', join(folder, 'agent'), '--directory', join(folder, 'registry')]
+  const addresses = [
+    '--xds-address',
+    `127.0.0.1:${await freePort()}`,
+    '--http-address',
+    `127.0.0.1:${await freePort()}`,
+  ]
+  joining = new Child({
+    name: 'atoll cluster join',
+    command: process.execPath,
+    args: [join(import.meta.dirname, '../../cli/main.ts'), ...args, ...paths, ...addresses],
+    env: { XDG_CONFIG_HOME: join(folder, 'config'), ATOLL_MESH: 'demo' },
+  })
+})
+afterAll(async () => {
+  await joining.stop()
+  await world.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+describe('atoll cluster join --run --wait', () => {
+  it('brings the cluster into the mesh', async () => {
+    await joining.waitForLine(/Cluster east is in sync/)
+    expect(await world.atollJson(['cluster', 'show', 'east'])).toMatchObject({
+      name: 'east',
+      connected: true,
+      network: 'net-east',
+    })
+  })
+
+  it('shows its services to the mesh', async () => {
+    const detail = await eventually('the service is reported', async () => {
+      const { code, stdout } = await world.atoll(['services', 'reviews'], { allowFailure: true })
+      return code === 0 && stdout
+    })
+    expect(detail).toMatch(/east +reviews-v1 +10\.0\.0\.1 +http:9080 +healthy/)
+  })
+
+  it('counts it when a revision is delivered', async () => {
+    const file = join(folder, 'reviews.yaml')
+    const spec = '{hosts: [reviews], http: [{route: [{destination: {host: reviews}}]}]}'
+    await writeFile(
+      file,
+      `apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: reviews}\nspec: ${spec}\n`,
+    )
+    const { stdout } = await world.atoll(['apply', '-f', file, '--wait'])
+    expect(stdout).toContain('revision 1 is live on 0 of 0 proxies in 1 of 1 clusters')
+  })
+
+  it('says what is wrong when the proxies of the cluster are asked for by a wrong name', async () => {
+    expect((await world.atoll(['proxies'])).stdout).toBe('No proxy is connected.')
+    const { code } = await world.atoll(['proxy', 'config', 'nobody'], { allowFailure: true })
+    expect(code).toBe(5)
+  })
+
+  it('shows an intermediate that is bound to the cluster', async () => {
+    expect((await world.atoll(['trust', 'verify'])).stdout).toMatch(/intermediate of east .*sound/)
+  })
+
+  it('does not evict without being told so', async () => {
+    const evict = ['cluster', 'evict', 'east']
+    expect(await world.atoll(evict, { allowFailure: true })).toMatchObject({
+      code: 2,
+      output: expect.stringContaining('--yes'),
+    })
+    await world.atoll([...evict, '--yes'])
+    expect((await world.atoll(['cluster', 'show', 'east'], { allowFailure: true })).code).toBe(5)
+  })
+})

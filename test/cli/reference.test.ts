@@ -1,0 +1,13 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { toApiReference } from '../../scripts/reference/api-reference.ts'
+import { toCliReference } from '../../scripts/reference/cli-reference.ts'
+
+const page = (name: string) => readFile(join(import.meta.dirname, '../../docs/reference', name), 'utf8')
+
+/** `node scripts/reference.ts` brings them up to date. */
+it('is what the code says', async () => {
+  expect(await page('api.md')).toBe(toApiReference())
+  expect(await page('cli.md')).toBe(await toCliReference())
+})
