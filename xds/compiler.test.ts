@@ -1,0 +1,140 @@
+import { expect, test } from 'vitest'
+import { MeshViewStore } from '#mesh/mesh-view-store.ts'
+import type { Endpoint } from '#mesh/service.ts'
+import type { ViewChange } from '#mesh/view.ts'
+import {
+  east,
+  makeEndpoint,
+  makeObject,
+  makeService,
+  makeWorkload,
+  network1,
+  settings,
+  trust,
+} from '#test/mesh/records.ts'
+import { createCompiler } from './compiler.ts'
+import type { Proxy } from './proxy.ts'
+import { typeUrls } from './type-url.ts'
+
+const reviews = makeService()
+const catalog = (...endpoints: readonly Endpoint[]): ViewChange => ({
+  kind: 'catalog',
+  cluster: east,
+  service: reviews.key,
+  value: { service: reviews, endpoints },
+})
+const workload = (name: string, labels: Record<string, string> = {}): ViewChange => ({
+  kind: 'workload',
+  key: `default/${name}`,
+  value: makeWorkload(name, { labels }),
+})
+const sidecar = (workloadName: string): Proxy => ({
+  role: 'sidecar',
+  namespace: 'default',
+  serviceAccount: 'default',
+  workload: workloadName,
+})
+const sidecarObject: ViewChange = {
+  kind: 'config',
+  origin: 'mesh',
+  key: 'Sidecar/default/special',
+  value: makeObject('Sidecar', 'special', {
+    workloadSelector: { labels: { special: 'yes' } },
+    egress: [{ hosts: ['~/*'] }],
+  }),
+}
+
+const start = (...changes: readonly ViewChange[]) => {
+  const store = new MeshViewStore({ localCluster: east, localNetwork: network1, settings, trust })
+  store.apply([catalog(makeEndpoint('r-1')), workload('w-1'), workload('w-2'), ...changes])
+  return store
+}
+
+test('proxies with the same inputs share one set, whatever their labels', () => {
+  const store = start(workload('w-2', { unselected: 'label' }))
+  const compiler = createCompiler(store)
+  const [one, two] = [compiler.attach(sidecar('w-1')), compiler.attach(sidecar('w-2'))]
+  expect(one.sets[0]).toBe(two.sets[0])
+  expect(one.sets[1]).not.toBe(two.sets[1])
+})
+
+test('a proxy that another Sidecar object selects moves to another class', () => {
+  const store = start(sidecarObject)
+  const compiler = createCompiler(store)
+  const [one, two] = [compiler.attach(sidecar('w-1')), compiler.attach(sidecar('w-2'))]
+  const { moved } = compiler.update(store.apply([workload('w-2', { special: 'yes' })]), 1)
+  expect(moved).toEqual(['sidecar/default/w-2'])
+  expect(one.sets[0]).not.toBe(two.sets[0])
+  expect(one.sets[0]?.all(typeUrls.virtualHost).size).toBe(1)
+  expect(two.sets[0]?.all(typeUrls.virtualHost).size).toBe(0)
+})
+
+test('a change of endpoints changes EDS and nothing else, as long as the accounts stay', () => {
+  const store = start()
+  const compiler = createCompiler(store)
+  const [shared] = compiler.attach(sidecar('w-1')).sets
+  if (!shared) throw new Error('no class')
+  const before = shared.generation
+  const other = makeEndpoint('r-2', { address: '10.0.0.2', weight: 3 })
+  const { changed, revision } = compiler.update(
+    store.apply([catalog(makeEndpoint('r-1', { health: 'unhealthy' }), other)]),
+    7,
+  )
+  expect(revision).toBe(7)
+  expect(changed).toEqual([shared])
+  const types = Object.values(typeUrls).filter((type) => shared.lastChange(type) > before)
+  expect(types).toEqual([typeUrls.endpoint])
+  expect(shared.changesSince(typeUrls.endpoint, before)).toEqual(['outbound|80||reviews.default.svc.cluster.local'])
+
+  compiler.update(store.apply([catalog(makeEndpoint('r-3', { serviceAccount: 'another' }))]), 8)
+  expect(shared.lastChange(typeUrls.cluster)).toBeGreaterThan(before)
+})
+
+test('a proxy is compiled for as long as it is attached', () => {
+  const store = start()
+  const compiler = createCompiler(store)
+  const first = compiler.attach(sidecar('w-1'))
+  expect(compiler.attach(sidecar('w-1'))).toBe(first)
+  const change = (weight: number) =>
+    compiler.update(
+      store.apply([catalog(makeEndpoint('r-1'), makeEndpoint('r-2', { address: '10.0.0.2', weight }))]),
+      weight,
+    )
+  compiler.detach(sidecar('w-1'))
+  expect(change(2).changed).toHaveLength(1)
+  compiler.detach(sidecar('w-1'))
+  expect(change(3).changed).toEqual([])
+  expect(compiler.attach(sidecar('w-1')).sets[0]).not.toBe(first.sets[0])
+})
+
+class BreakableStore extends MeshViewStore {
+  breaks: string | undefined
+
+  override endpoints(key: typeof reviews.key): readonly Endpoint[] {
+    if (key === this.breaks) throw new Error('boom')
+    return super.endpoints(key)
+  }
+}
+
+test('what fails for one service leaves it what it had, and the others go on', () => {
+  const store = new BreakableStore({ localCluster: east, localNetwork: network1, settings, trust })
+  const other = makeService({ hostname: 'other.default.svc.cluster.local' })
+  store.apply([
+    catalog(makeEndpoint('r-1')),
+    workload('w-1'),
+    { kind: 'catalog', cluster: east, service: other.key, value: { service: other, endpoints: [] } },
+  ])
+  const compiler = createCompiler(store)
+  const [shared] = compiler.attach(sidecar('w-1')).sets
+  const versions = () =>
+    ['reviews', 'other'].map(
+      (name) => shared?.get(typeUrls.cluster, `outbound|80||${name}.default.svc.cluster.local`)?.version,
+    )
+  const [reviewsBefore, otherBefore] = versions()
+  store.breaks = reviews.key
+  const { problems } = compiler.update(store.apply([{ kind: 'trust', value: { ...trust, epoch: 1 } }]), 2)
+  const [reviewsAfter, otherAfter] = versions()
+  expect(problems).toEqual([{ unit: `upstreams|${reviews.key}||`, object: '', message: 'boom' }])
+  expect(reviewsAfter).toBe(reviewsBefore)
+  expect(otherAfter).not.toBe(otherBefore)
+})

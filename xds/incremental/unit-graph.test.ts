@@ -1,0 +1,131 @@
+import { expect, test } from 'vitest'
+import { MeshViewStore } from '#mesh/mesh-view-store.ts'
+import { viewKeys, type MeshView } from '#mesh/view.ts'
+import { east, network1, settings, trust } from '#test/mesh/records.ts'
+import { ResourceSet } from '#xds/resource-set.ts'
+import { typeUrls } from '#xds/type-url.ts'
+import { UnitGraph } from './unit-graph.ts'
+import type { Unit, UnitOutput, UnitResource } from './unit.ts'
+
+const resource = (name: string, version = '1'): UnitResource => ({
+  type: typeUrls.cluster,
+  resource: { name, version, body: new Uint8Array() },
+})
+
+/** A unit whose output a test decides, and which reads the trust state. */
+class TestUnit implements Unit {
+  readonly key: string
+  output: UnitOutput | Error
+  runs = 0
+
+  constructor(key: string, output: UnitOutput | Error = { resources: [resource(key)] }) {
+    this.key = key
+    this.output = output
+  }
+
+  compile(view: MeshView): UnitOutput {
+    this.runs++
+    view.trust()
+    if (this.output instanceof Error) throw this.output
+    return this.output
+  }
+}
+
+const touched = [viewKeys.trust]
+const makeGraph = () =>
+  new UnitGraph(new MeshViewStore({ localCluster: east, localNetwork: network1, settings, trust }))
+const namesIn = (set: ResourceSet) => [...set.all(typeUrls.cluster).keys()].sort()
+
+test('a unit is compiled once for all the sets that it is in', () => {
+  const graph = makeGraph()
+  const shared = new TestUnit('shared')
+  const [one, two] = [new ResourceSet('1'), new ResourceSet('2')]
+  graph.fill(one, new TestUnit('one', { includes: [shared] }))
+  graph.fill(two, new TestUnit('two', { includes: [shared] }))
+  expect(shared.runs).toBe(1)
+  expect(one.get(typeUrls.cluster, 'shared')).toBe(two.get(typeUrls.cluster, 'shared'))
+  graph.update(touched)
+  expect(shared.runs).toBe(2)
+})
+
+test('what no set has any more is forgotten and does not run', () => {
+  const graph = makeGraph()
+  const child = new TestUnit('child')
+  const root = new TestUnit('root', { includes: [child] })
+  const set = new ResourceSet('s')
+  graph.fill(set, root)
+  root.output = {}
+  expect(graph.update(touched)).toEqual([set])
+  expect(namesIn(set)).toEqual([])
+  graph.update(touched)
+  graph.drop(set, root)
+  graph.update(touched)
+  expect([root.runs, child.runs]).toEqual([3, 1])
+})
+
+test('a key that nothing read runs nothing', () => {
+  const graph = makeGraph()
+  const root = new TestUnit('root')
+  graph.fill(new ResourceSet('s'), root)
+  expect(graph.update([viewKeys.settings])).toEqual([])
+  expect(root.runs).toBe(1)
+})
+
+test('a unit that throws keeps its last output and what it includes; the others go on, and it recovers', () => {
+  const graph = makeGraph()
+  const child = new TestUnit('child')
+  const faulty = new TestUnit('faulty', { resources: [resource('faulty')], includes: [child] })
+  const sound = new TestUnit('sound')
+  const set = new ResourceSet('s')
+  graph.fill(set, new TestUnit('root', { includes: [faulty, sound] }))
+
+  faulty.output = new Error('boom')
+  sound.output = { resources: [resource('sound', '2')] }
+  graph.update(touched)
+  expect(namesIn(set)).toEqual(['child', 'faulty', 'sound'])
+  expect(set.get(typeUrls.cluster, 'sound')?.version).toBe('2')
+  expect(graph.problems()).toEqual([{ unit: 'faulty', object: '', message: 'boom' }])
+
+  faulty.output = { resources: [resource('faulty', '3')] }
+  graph.update(touched)
+  expect(namesIn(set)).toEqual(['faulty', 'sound'])
+  expect(graph.problems()).toEqual([])
+})
+
+test('a unit that throws at first is tried again when what it read changes', () => {
+  const graph = makeGraph()
+  const root = new TestUnit('root', new Error('not yet'))
+  const set = new ResourceSet('s')
+  graph.fill(set, root)
+  root.output = { resources: [resource('now')] }
+  graph.update(touched)
+  expect(namesIn(set)).toEqual(['now'])
+})
+
+test('a name goes from one unit to another within one generation, whoever runs first', () => {
+  for (const order of ['old first', 'new first']) {
+    const graph = makeGraph()
+    const old = new TestUnit('old', { resources: [resource('x', 'old')] })
+    const next = new TestUnit('next', { resources: [resource('x', 'new')] })
+    const parents =
+      order === 'old first'
+        ? [new TestUnit('p', { includes: [old] }), new TestUnit('q', {})]
+        : [new TestUnit('q', {}), new TestUnit('p', { includes: [old] })]
+    const set = new ResourceSet('s')
+    graph.fill(set, new TestUnit('root', { includes: parents }))
+    for (const parent of parents) parent.output = parent.key === 'p' ? {} : { includes: [next] }
+    graph.update(touched)
+    expect(set.get(typeUrls.cluster, 'x')?.version).toBe('new')
+    expect(set.changesSince(typeUrls.cluster, 1)).toEqual(['x'])
+  }
+})
+
+test('problems last as long as their units', () => {
+  const graph = makeGraph()
+  const root = new TestUnit('root', { problems: [{ object: 'Kind/ns/name', message: 'dangling' }] })
+  const set = new ResourceSet('s')
+  graph.fill(set, root)
+  expect(graph.problems()).toEqual([{ unit: 'root', object: 'Kind/ns/name', message: 'dangling' }])
+  graph.drop(set, root)
+  expect(graph.problems()).toEqual([])
+})
