@@ -9,7 +9,7 @@ import type { Initiator } from '../mesh/audit.ts'
 import type { CommitRequest, ObjectWrite } from '../mesh/configuration.ts'
 import type { MeshStore } from '../mesh/mesh-store.ts'
 import type { OpenMesh } from '../open-mesh.ts'
-import { found, unwrap } from '../problems.ts'
+import { unwrap } from '../problems.ts'
 import { readBaseConfiguration } from './base-configuration.ts'
 import type { BaseConfiguration } from './base-configuration.ts'
 
@@ -67,7 +67,7 @@ const findProblems = async (
   upserts: readonly ObjectWrite[],
   deletes: readonly string[],
 ): Promise<Problem[]> => {
-  const known = await readKnownMesh(store, upserts)
+  const known = await readKnownMesh(store, base.domainSuffix, upserts)
   const objects = new Map(base.objects)
   for (const { key, object } of upserts) objects.set(key, object)
   for (const key of deletes) objects.delete(key)
@@ -84,9 +84,11 @@ const findProblems = async (
 }
 
 /** What the analysis has to know of the catalog: a first run over the written objects tells which hosts they name. */
-const readKnownMesh = async (store: MeshStore, upserts: readonly ObjectWrite[]): Promise<KnownMesh> => {
-  const facts = found(await store.facts(), 'such mesh')
-  const { domainSuffix } = facts.settings
+const readKnownMesh = async (
+  store: MeshStore,
+  domainSuffix: string,
+  upserts: readonly ObjectWrite[],
+): Promise<KnownMesh> => {
   const asked = new Map<string, { hostname: string; namespace: string }>()
   analyze(
     upserts.map(({ object }) => object),

@@ -241,6 +241,8 @@ export const listObjects = (sql: SqlStorage, filter: ObjectFilter, after: string
 /** Objects that differ from a revision which the reader has. `document: null` = gone. */
 export interface ConfigurationChanges {
   readonly revision: number
+  /** The mesh's setting: what short host names are completed with. */
+  readonly domainSuffix: string
   /** Whether these are changes since the reader's revision, or all there is. */
   readonly mode: 'changes' | 'everything'
   readonly documents: readonly { readonly key: string; readonly document: string | null }[]
@@ -248,7 +250,8 @@ export interface ConfigurationChanges {
 
 /** Brings a reader that knows the configuration of `since` up to date (null: it knows nothing). */
 export const readConfiguration = (sql: SqlStorage, since: number | null): ConfigurationChanges => {
-  const { revision } = readMeshRow(sql)
+  const { revision, settings } = readMeshRow(sql)
+  const { domainSuffix } = settings
   if (since !== null && since <= revision && since > revision - RETAINED_REVISIONS) {
     const documents = sql
       .exec<{ key: string; document: string | null }>(
@@ -256,8 +259,13 @@ export const readConfiguration = (sql: SqlStorage, since: number | null): Config
         since,
       )
       .toArray()
-    return { revision, mode: 'changes', documents: documents.map(({ key, document }) => ({ key, document })) }
+    return {
+      revision,
+      domainSuffix,
+      mode: 'changes',
+      documents: documents.map(({ key, document }) => ({ key, document })),
+    }
   }
   const documents = sql.exec<{ key: string; document: string }>('SELECT key, document FROM objects').toArray()
-  return { revision, mode: 'everything', documents }
+  return { revision, domainSuffix, mode: 'everything', documents }
 }

@@ -97,6 +97,7 @@ export class TestAgent {
     if (before) {
       for (const [key, item] of before.state) agent.state.set(key, item)
       agent.position = before.position
+      agent.#reportSequence = before.#reportSequence
     }
     await agent.hello(hello)
     await agent.next('welcome')

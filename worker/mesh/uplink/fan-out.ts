@@ -9,8 +9,12 @@ import { sendText } from './session.ts'
 import type { Open, Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
 
-/** A change goes out at once when the last one is this long ago, and with all others of this time otherwise. */
-export const COALESCE_MS = 50
+/**
+ * A change goes out at once when the last one was long enough ago, and with all others of that time otherwise: the longer, the more
+ * there are to be told.
+ */
+const COALESCE_MS_PER_SESSION = 0.25
+const MAX_COALESCE_MS = 50
 /** Batches that a session may have on the way. One that has more gets all it missed in one, when it acknowledges. */
 const MAX_UNACKNOWLEDGED = 4
 /** A batch beyond this many characters is large … */
@@ -42,8 +46,10 @@ export class FanOut {
   /** Something was committed, or a session can take more. */
   wake(): void {
     if (this.#timer !== undefined) return
-    const waitMs = this.#flushedAt + COALESCE_MS - this.#context.now()
-    if (waitMs <= 0 || waitMs > COALESCE_MS) {
+    const tickMs = Math.min(MAX_COALESCE_MS, this.#sessions.size * COALESCE_MS_PER_SESSION)
+    const waitMs = this.#flushedAt + tickMs - this.#context.now()
+    // More than a tick: the clock was set back.
+    if (waitMs <= 0 || waitMs > tickMs) {
       this.#flush()
       return
     }
@@ -69,10 +75,11 @@ export class FanOut {
     const mesh = findMeshRow(this.#context.sql)
     // A timer may come after the mesh was deleted.
     if (!mesh) return
-    this.#flushedAt = this.#context.now()
     const behind = this.#sessions
       .open()
       .filter(({ state }) => state.sent < mesh.sequence && state.unacknowledged.length < MAX_UNACKNOWLEDGED)
+    if (behind.length === 0) return
+    this.#flushedAt = this.#context.now()
     const places = Map.groupBy(behind, ({ state }) => this.#placeOf(state))
     for (const [since, sessions] of places) this.#catchUp(mesh, since, sessions)
   }
