@@ -107,8 +107,7 @@ export class CliContext {
 /** A plane's URL without a trailing slash. Only TLS or this machine: tokens go over it. */
 export const toOrigin = (text: string): string => {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  const loopback = url !== undefined && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname)
-  if (url === undefined || !(url.protocol === 'https:' || (url.protocol === 'http:' && loopback))) {
+  if (url === undefined || !(url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(text)))) {
     throw new CliError('usage', `${text} is not the URL of a plane`, {
       remedy: 'It reads https://…; plain http:// only for a plane on this machine.',
     })
@@ -117,3 +116,7 @@ export const toOrigin = (text: string): string => {
     throw new CliError('usage', 'A URL holds no password: use ATOLL_TOKEN.')
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '')
 }
+
+/** Whether a URL leads to this machine. */
+export const isLoopback = (url: string): boolean =>
+  /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname)

@@ -17,7 +17,7 @@ export const defineToken = (group: Command, context: CliContext): void => {
     group
       .command('create')
       .description('Make a token; its secret is shown this once.')
-      .option('--name <text>', 'what it is for', 'atoll token create')
+      .option('--name <text>', 'what it is for', 'unnamed')
       .addOption(new Option('--role <role>', 'what it may do').choices(tokenRole.options).default('viewer'))
       .option('--for-mesh <name>', 'confine it to a mesh')
       .option('--for-cluster <name>', 'confine it to a cluster of that mesh')

@@ -25,13 +25,14 @@ export const runHost = async (): Promise<never> => {
   const stopped = new Promise<void>((resolve) => {
     for (const event of ['disconnect', 'SIGTERM', 'SIGINT'] as const) process.once(event, () => resolve())
   })
+  const ours = signalListeners()
   let runtime: Miniflare | undefined
   try {
     const order = await nextOrder()
     await refuseBusyPort(order)
     runtime = await startRuntime(order)
     const url = await untilReady(runtime)
-    takeSignals()
+    takeSignalsBack(ours)
     await applyMigrations(await runtime.getD1Database('DB'), findProgramFiles().migrations)
     const { setUp } = await checkHealth(url)
     report({ type: 'ready', url, setUp })
@@ -88,13 +89,14 @@ const startRuntime = async (order: HostOrder): Promise<Miniflare> => {
   })
 }
 
-/** Miniflare ends the process on a signal, before anything is in order: the signals are ours. */
-const takeSignals = (): void => {
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-    for (const listener of process.listeners(signal).filter((candidate) => candidate.name.startsWith('onSignal'))) {
-      process.off(signal, listener)
-    }
+/** Miniflare ends the process on a signal, before anything is in order: what it added to our own listeners goes. */
+const takeSignalsBack = (ours: ReadonlyMap<NodeJS.Signals, readonly NodeJS.SignalsListener[]>): void => {
+  for (const [signal, kept] of ours)
+    for (const listener of process.listeners(signal)) if (!kept.includes(listener)) process.off(signal, listener)
 }
+
+const signalListeners = (): ReadonlyMap<NodeJS.Signals, readonly NodeJS.SignalsListener[]> =>
+  new Map((['SIGTERM', 'SIGINT', 'SIGHUP'] as const).map((signal) => [signal, process.listeners(signal)]))
 
 const checkHealth = async (url: string): Promise<z.infer<typeof health>> => {
   const response = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(HEALTH_LIMIT_MS) })

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { isLoopback } from '../cli-context.ts'
 import type { CliContext } from '../cli-context.ts'
 import { PlaneDirectory } from './plane-directory.ts'
 import { supervise } from './supervise.ts'
@@ -53,6 +54,7 @@ const announce = async (
     names: [url],
     table: () => `The plane is ready at ${url}`,
   })
+  if (!isLoopback(url)) context.note('It speaks plain HTTP: let only a proxy that adds TLS reach it')
   if (setUp) return
   context.note(
     `Set it up with\n  atoll login --url ${url} --setup-token-stdin --org NAME < ${directory.setupTokenFile}`,

@@ -45,7 +45,7 @@ const nameConstraints = ({ uri, dns, critical = true }: Wish): Extension => {
 
 const make = async (wish: Wish): Promise<Authority> => {
   const { issuer, name = 'mesh', pathLength = 1, notBefore = now - day, notAfter = now + day } = wish
-  const keys = (await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair
+  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const certificate = await X509CertificateGenerator.create({
     subject: `CN=${name}`,
     issuer: issuer?.certificate.subject ?? `CN=${name}`,

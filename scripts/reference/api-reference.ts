@@ -141,7 +141,7 @@ export const toApiReference = (): string => {
     '',
     'Requests carry `Authorization: Bearer atoll_token_…`. Writes take `Idempotency-Key`: 8 to 128 characters that make a repeated request harmless for 24 hours. Lists come in pages: `{items, nextCursor}`. Refusals are',
     '`application/problem+json` (RFC 9457) with a stable `code`; every route may refuse as',
-    `${refusedAnywhere.map((code) => `\`${code}\``).join(', ')}.`,
+    `${refusedAnywhere.map((code) => `\`${code}\``).join(', ')}. Mistakes in configuration are listed one by one, with [codes of their own](../problems.md).`,
     '',
     '## Problem codes',
     '',
