@@ -1,0 +1,71 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { temporaryDirectory } from '#test/agent/temporary-directory.ts'
+import { loadConfig } from './config.ts'
+import { toProxyUrl } from './plane-connection.ts'
+
+const write = (content: object | string): string => {
+  const file = join(temporaryDirectory(), 'agent.yaml')
+  writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content))
+  return file
+}
+
+test('paths are relative to the file, and the data directory is the file’s own by default', () => {
+  const file = write({ plane: 'https://plane.example/', directory: 'registry', joinTokenFile: '/run/token' })
+  const folder = join(file, '..')
+  expect(loadConfig(file, {}, {})).toMatchObject({
+    plane: 'https://plane.example',
+    directory: join(folder, 'registry'),
+    dataDirectory: folder,
+    joinTokenFile: '/run/token',
+    xdsAddress: { host: '127.0.0.1', port: 15_010 },
+    httpAddress: { host: '127.0.0.1', port: 15_020 },
+    logLevel: 'info',
+  })
+})
+
+test('a flag wins over a variable, a variable over the file', () => {
+  const file = write({ plane: 'https://file.example', directory: 'a', logLevel: 'warn', xdsAddress: '[::1]:1' })
+  const environment = { ATOLL_AGENT_PLANE: 'https://variable.example', ATOLL_AGENT_LOG_LEVEL: 'debug' }
+  expect(loadConfig(file, { plane: 'https://flag.example' }, environment)).toMatchObject({
+    plane: 'https://flag.example',
+    logLevel: 'debug',
+    xdsAddress: { host: '::1', port: 1 },
+  })
+})
+
+test.each([
+  ['plaintext to another machine', { plane: 'http://plane.example', directory: 'a' }, /plane: must be https/],
+  ['no directory', { plane: 'https://plane.example' }, /directory:/],
+  ['an unknown field', { plane: 'https://plane.example', directory: 'a', directroy: 'b' }, /directroy/],
+  ['no port', { plane: 'https://plane.example', directory: 'a', xdsAddress: '127.0.0.1' }, /xdsAddress: must read/],
+  [
+    'a port out of range',
+    { plane: 'https://p.example', directory: 'a', gateways: ['a:70000'] },
+    /gateways.0: must read/,
+  ],
+  ['a list', '- a', /not a mapping/],
+  ['no YAML', 'a: [', /can't be read as YAML/],
+])('refuses %s', (_what, content, reason) => {
+  expect(() => loadConfig(write(content), {}, {})).toThrow(reason)
+})
+
+test('plaintext is for a plane on this machine', () => {
+  const file = write({ plane: 'http://127.0.0.1:8787', directory: 'a' })
+  expect(loadConfig(file, {}, {}).plane).toBe('http://127.0.0.1:8787')
+})
+
+test.each([
+  ['https://plane.example', { HTTPS_PROXY: 'http://proxy:3128' }, 'http://proxy:3128'],
+  ['https://plane.example', { HTTPS_PROXY: 'http://a', https_proxy: 'http://b' }, 'http://b'],
+  ['https://plane.example', { HTTPS_PROXY: 'http://proxy', NO_PROXY: 'other.example, .example' }, undefined],
+  ['https://plane.example', { HTTPS_PROXY: 'http://proxy', no_proxy: 'plane.example:8443' }, 'http://proxy'],
+  ['https://plane.example:8443', { HTTPS_PROXY: 'http://proxy', no_proxy: 'plane.example:8443' }, undefined],
+  ['https://notplane.example', { HTTPS_PROXY: 'http://proxy', NO_PROXY: 'plane.example' }, 'http://proxy'],
+  ['https://plane.example', { HTTPS_PROXY: 'http://proxy', NO_PROXY: '*' }, undefined],
+  ['http://127.0.0.1:8787', { HTTPS_PROXY: 'http://proxy' }, undefined],
+  ['https://plane.example', {}, undefined],
+])('on the way to %s with %o', (url, environment, proxy) => {
+  expect(toProxyUrl(new URL(url), environment)).toBe(proxy)
+})
