@@ -136,19 +136,19 @@ export class UplinkSession {
   pump(): void {
     if (this.#pumping || (this.#phase !== 'syncing' && this.#phase !== 'live')) return
     this.#pumping = true
+    let now = this.#parts.clock.now()
     try {
-      while (
-        this.#socket.bufferedBytes < maxBufferedBytes &&
-        this.#rate.waitMilliseconds(this.#parts.clock.now()) === 0
-      ) {
-        const message = this.#nextMessage()
+      while (this.#socket.bufferedBytes < maxBufferedBytes && this.#rate.waitMilliseconds(now) === 0) {
+        const message = this.#nextMessage(now)
         if (!message) break
         this.#send(message)
+        now = this.#parts.clock.now()
       }
     } finally {
       this.#pumping = false
     }
-    this.#scheduleWake()
+    // The same instant that was asked for messages: what falls due between two readings of the clock would wake nobody.
+    this.#scheduleWake(now)
   }
 
   #send(message: AgentMessage): void {
@@ -157,8 +157,8 @@ export class UplinkSession {
     this.#socket.send(text, () => this.pump())
   }
 
-  #nextMessage(): AgentMessage | undefined {
-    const { clock, reporter, outbox } = this.#parts
+  #nextMessage(now: number): AgentMessage | undefined {
+    const { reporter, outbox } = this.#parts
     if (this.#unacknowledged) {
       const position = this.#unacknowledged
       this.#unacknowledged = undefined
@@ -170,7 +170,7 @@ export class UplinkSession {
       return { type: 'claim', term: this.#claimedTerm }
     }
     // Until the agent is in step with the plane, what its proxies run can't be told in the plane's revisions.
-    const urgent = this.#phase === 'live' ? outbox.nextUrgent(clock.now()) : undefined
+    const urgent = this.#phase === 'live' ? outbox.nextUrgent(now) : undefined
     return urgent ?? this.#nextReportChunk() ?? (this.#phase === 'live' ? outbox.nextAnswer() : undefined)
   }
 
@@ -196,11 +196,10 @@ export class UplinkSession {
     return undefined
   }
 
-  #scheduleWake(): void {
+  #scheduleWake(now: number): void {
     const { clock, outbox } = this.#parts
     this.#cancelWake()
     if (this.#phase === 'ended') return
-    const now = clock.now()
     const dueAt = this.#phase === 'live' ? outbox.deliveryDueAt : undefined
     const waits = [this.#rate.waitMilliseconds(now), ...(dueAt === undefined ? [] : [dueAt - now])].filter(
       (wait) => wait > 0,
