@@ -5,11 +5,17 @@ import { signCaCertificate } from './certificate.ts'
 import type { IssuedCertificate } from './certificate.ts'
 import { rootProfile } from './profile.ts'
 import { ecdsaP256, ecdsaSha256 } from './signer.ts'
+import type { WebCryptoKey } from './signer.ts'
 
 export interface NewRoot {
   readonly certificate: IssuedCertificate
   /** To be sealed at once; extractable only for that. */
-  readonly privateKey: CryptoKey
+  readonly privateKey: WebCryptoKey
+}
+
+interface KeyPair {
+  readonly publicKey: WebCryptoKey
+  readonly privateKey: WebCryptoKey
 }
 
 /** Makes a root of trust: a key and its self-signed certificate. */
@@ -18,7 +24,7 @@ export const createRoot = async (
   serial: string,
   nowMs: number,
 ): Promise<NewRoot> => {
-  const keys = (await crypto.subtle.generateKey(ecdsaP256, true, ['sign', 'verify'])) as CryptoKeyPair
+  const keys = (await crypto.subtle.generateKey(ecdsaP256, true, ['sign', 'verify'])) as KeyPair
   const certificate = await signCaCertificate(
     {
       serial,

@@ -81,3 +81,16 @@ export const removeMesh = async (db: D1Database, orgId: string, id: string): Pro
     .delete(meshes)
     .where(and(eq(meshes.orgId, orgId), eq(meshes.id, id)))
 }
+
+/** Every org's meshes, by id, those after `after`: for the plane's own jobs, which no request reaches. */
+export const listEveryMesh = (
+  db: D1Database,
+  after: string,
+  limit: number,
+): Promise<{ readonly id: string; readonly orgId: string }[]> =>
+  drizzle(db)
+    .select({ id: meshes.id, orgId: meshes.orgId })
+    .from(meshes)
+    .where(gt(meshes.id, after))
+    .orderBy(meshes.id)
+    .limit(limit)
