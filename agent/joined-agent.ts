@@ -105,7 +105,7 @@ export class JoinedAgent {
       reporter: { cluster, replica: record.replica },
       onDeliveryChange: () => this.#uplink.deliveryChanged(),
     })
-    this.#flow = new ChangeFlow(this.#view, compiler, this.#ads)
+    this.#flow = new ChangeFlow(this.#view, compiler, this.#ads, log)
     this.#prober = new GatewayProber({
       localNetwork: network,
       clock,

@@ -2,6 +2,8 @@ import type { Clock } from './clock.ts'
 import type { Log } from './log.ts'
 
 const settleMilliseconds = 1000
+/** Looking costs work in proportion to all objects. */
+const intervalMilliseconds = 10_000
 const maxLogged = 100
 
 /** Tells the log of problems when they appear and when they are gone, a moment after the last change. */
@@ -10,6 +12,7 @@ export class ProblemLog {
   readonly #log: Log
   readonly #collect: () => Iterable<string>
   #known = new Set<string>()
+  #lookedAt = 0
   #cancel: (() => void) | undefined
 
   constructor(clock: Clock, log: Log, collect: () => Iterable<string>) {
@@ -20,8 +23,10 @@ export class ProblemLog {
 
   /** Problems may be other ones now. Called as often as one likes. */
   changed(): void {
-    this.#cancel ??= this.#clock.after(settleMilliseconds, () => {
+    const delay = Math.max(settleMilliseconds, this.#lookedAt + intervalMilliseconds - this.#clock.now())
+    this.#cancel ??= this.#clock.after(delay, () => {
       this.#cancel = undefined
+      this.#lookedAt = this.#clock.now()
       this.#tell()
     })
   }

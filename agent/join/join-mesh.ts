@@ -92,11 +92,13 @@ const postUntilAnswered = async (options: JoinOptions, request: JoinRequest): Pr
       const delayMilliseconds = toBackoffMilliseconds(attempt, random())
       log.warn({ reason: error.message, retryInMilliseconds: delayMilliseconds }, 'could not join the mesh yet')
       await new Promise<void>((resolve) => {
-        const cancel = clock.after(delayMilliseconds, resolve)
-        signal.addEventListener('abort', () => {
+        const wake = (): void => {
           cancel()
+          signal.removeEventListener('abort', wake)
           resolve()
-        })
+        }
+        const cancel = clock.after(delayMilliseconds, wake)
+        signal.addEventListener('abort', wake)
       })
     }
   }

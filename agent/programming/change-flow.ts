@@ -1,3 +1,4 @@
+import type { Log } from '#agent/log.ts'
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import type { Compiler } from '#xds/compiler.ts'
@@ -17,17 +18,18 @@ export class ChangeFlow {
   readonly #view: MeshViewStore
   readonly #compiler: Compiler
   readonly #sink: ChangeSink
+  readonly #log: Log
   #pending: ViewChange[] = []
-  #revision: number
+  #revision = 0
   #compiledRevision: number | undefined
   #problems: readonly UnitProblem[] = []
   #isWaiting = false
 
-  constructor(view: MeshViewStore, compiler: Compiler, sink: ChangeSink) {
+  constructor(view: MeshViewStore, compiler: Compiler, sink: ChangeSink, log: Log) {
     this.#view = view
     this.#compiler = compiler
     this.#sink = sink
-    this.#revision = 0
+    this.#log = log
   }
 
   /** The configuration's revision that everything is compiled for. */
@@ -45,8 +47,13 @@ export class ChangeFlow {
     for (const change of changes) this.#pending.push(change)
     this.#revision = revision
     if (this.#isWaiting) return
-    this.#flush()
     this.#isWaiting = true
+    try {
+      this.#flush()
+    } catch (error) {
+      // The proxies go on with what they have; ending the process would meet the same change again.
+      this.#log.error({ err: error }, 'could not take a change over')
+    }
     setImmediate(() => {
       this.#isWaiting = false
       if (this.#pending.length > 0 || this.#revision !== this.#compiledRevision) this.submit([])
@@ -58,10 +65,10 @@ export class ChangeFlow {
     this.#pending = []
     const touched = this.#view.apply(changes)
     const isNewRevision = this.#revision !== this.#compiledRevision
+    this.#compiledRevision = this.#revision
     if (touched.size === 0 && !isNewRevision) return
     const { changed, moved, problems } = this.#compiler.update(touched, this.#revision)
     this.#problems = problems
-    this.#compiledRevision = this.#revision
     if (isNewRevision) this.#sink.compiled(this.#revision)
     else if (changed.length > 0 || moved.length > 0) this.#sink.push()
   }

@@ -1,4 +1,4 @@
-import { wouldStrip } from '#mesh/catalog-diff.ts'
+import { judgeRemoval, type StripVerdict } from '#mesh/catalog-diff.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import type { NetworkName, ServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry, GatewayAddress } from '#mesh/service.ts'
@@ -26,13 +26,14 @@ const massRemovalHold = 'mass-removal'
  * What the plane is told of this cluster's catalog. Every change gets the next number; a report says what changed since the number
  * that the plane has, so that coalescing, resuming and retransmitting are one query. One report is under way at a time.
  *
- * A step that would strip the cluster (`wouldStrip`) is not published: the services that lose endpoints by it stay as they were
+ * A step that would strip the cluster (`judgeRemoval`) is not published: the services that lose endpoints by it stay as they were
  * told until a person confirms it or the endpoints are back; all others go on.
  */
 export class CatalogReporter {
   readonly #options: CatalogReporterOptions
   readonly #desired = new Map<ServiceKey, CatalogEntry>()
   readonly #published = new Map<ServiceKey, CatalogEntry>()
+  #publishedEndpoints = 0
   /** Where `#desired` differs from `#published`. */
   readonly #pending = new Set<ServiceKey>()
   /** The number of each service's last change, in order; removed ones stay until the plane has heard of it. */
@@ -44,6 +45,7 @@ export class CatalogReporter {
   #version = 0
   #ready = false
   #hold: Hold | undefined
+  #heldEndpoints = 0
   /** The removal that a person confirmed, until the plane has it. */
   #confirmed: string | undefined
 
@@ -176,25 +178,34 @@ export class CatalogReporter {
     if (!this.#ready) return
     for (const key of this.#pending)
       if (isEqualData(this.#desired.get(key), this.#published.get(key))) this.#pending.delete(key)
-    const losing = [...this.#pending].filter((key) => this.#loses(key))
-    const verdict = losing.length > 0 ? wouldStrip(this.#published, this.#desired) : undefined
-    if (!verdict?.held) {
+    const lost = new Map([...this.#pending].map((key) => [key, this.#countLost(key)]))
+    const removed = [...lost.values()].reduce((sum, count) => sum + count, 0)
+    const verdict = judgeRemoval(removed, this.#publishedEndpoints)
+    if (!verdict.held) {
       this.#hold = undefined
-      this.#publishKeys([...this.#pending])
+      this.#publishKeys([...lost.keys()])
       return
     }
-    this.#publishKeys([...this.#pending].filter((key) => !losing.includes(key)))
+    this.#publishKeys([...lost].flatMap(([key, count]) => (count === 0 ? [key] : [])))
+    this.#holdBack(verdict)
+  }
+
+  /** Keeps the id of a hold that a person may be looking at, unless it has come to mean more than was shown. */
+  #holdBack({ removedEndpoints, totalEndpoints }: StripVerdict): void {
+    const shown = this.#hold && removedEndpoints <= this.#heldEndpoints ? this.#hold : undefined
+    this.#heldEndpoints = removedEndpoints
     this.#hold = {
-      id: this.#hold?.id ?? `${massRemovalHold}-${this.#options.boot}-${this.#version}`,
+      id: shown?.id ?? `${massRemovalHold}-${this.#options.boot}-${this.#version}-${removedEndpoints}`,
       kind: massRemovalHold,
-      reason: `${verdict.removedEndpoints} of ${verdict.totalEndpoints} endpoints of this cluster have gone from its registry at once. Other clusters keep them.`,
+      reason: `${removedEndpoints} of ${totalEndpoints} endpoints of this cluster have gone from its registry at once. Other clusters keep them.`,
       since: this.#hold?.since ?? new Date(this.#options.now()).toISOString(),
     }
   }
 
-  #loses(key: ServiceKey): boolean {
+  /** How many endpoints of a service would be gone (`wouldStrip` says the same of whole catalogs). */
+  #countLost(key: ServiceKey): number {
     const remaining = new Set(this.#desired.get(key)?.endpoints.map((endpoint) => endpoint.id))
-    return this.#published.get(key)?.endpoints.some((endpoint) => !remaining.has(endpoint.id)) ?? false
+    return this.#published.get(key)?.endpoints.filter((endpoint) => !remaining.has(endpoint.id)).length ?? 0
   }
 
   #publishKeys(keys: readonly ServiceKey[]): void {
@@ -202,6 +213,7 @@ export class CatalogReporter {
     this.#version += 1
     for (const key of keys) {
       const entry = this.#desired.get(key)
+      this.#publishedEndpoints += (entry?.endpoints.length ?? 0) - (this.#published.get(key)?.endpoints.length ?? 0)
       if (entry) this.#published.set(key, entry)
       else this.#published.delete(key)
       this.#changedAt.delete(key) // re-inserted at the end: the map stays in order of change

@@ -1,0 +1,124 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { describe, expect, test } from 'vitest'
+import { AgentError } from '#agent/agent-error.ts'
+import { agentRecord } from '#agent/join/agent-record.ts'
+import { joinMesh } from '#agent/join/join-mesh.ts'
+import { SealedDocument } from '#agent/store/sealed-document.ts'
+import { loadSealingKey } from '#agent/store/sealing-key.ts'
+import { clusterName, meshName, networkName } from '#mesh/names.ts'
+import type { JoinRequest, JoinResponse } from '#mesh/uplink.ts'
+import { temporaryDirectory } from '../temporary-directory.ts'
+import { domain, east, TestRoot, west } from '../test-pki.ts'
+import { VirtualClock } from '../virtual-clock.ts'
+import { joinToken } from './test-plane.ts'
+
+const createJoiner = async () => {
+  const directory = temporaryDirectory()
+  const tokenFile = join(directory, 'join-token')
+  writeFileSync(tokenFile, `${joinToken}\n`)
+  const root = await TestRoot.create(Date.now())
+  const requests: JoinRequest[] = []
+  const clock = new VirtualClock(Date.now())
+  const document = new SealedDocument({
+    path: join(directory, 'agent.sealed'),
+    name: 'agent',
+    key: loadSealingKey(join(directory, 'sealing.key'), true),
+    schema: agentRecord,
+    report: () => {},
+  })
+  const toMembership = (certificatePem: string, trusted = root): JoinResponse => ({
+    mesh: meshName.parse('demo'),
+    meshId: 'mesh-1',
+    cluster: clusterName.parse('east'),
+    network: networkName.parse('net-east'),
+    trustDomain: domain,
+    certificatePem,
+    rootsPem: [trusted.pem],
+  })
+  const stop = new AbortController()
+  const start = (answer: (request: JoinRequest) => Promise<JoinResponse>, file: string | undefined = tokenFile) =>
+    joinMesh({
+      document,
+      tokenFile: file,
+      post: (request) => {
+        requests.push(request)
+        return answer(request)
+      },
+      clock,
+      random: () => 0.5,
+      log: pino({ level: 'silent' }),
+      signal: stop.signal,
+    })
+  return { tokenFile, root, requests, clock, document, toMembership, start, stop }
+}
+
+describe('joining', () => {
+  test('what the plane signs is kept, the token goes, and a second start asks nobody', async () => {
+    const { root, toMembership, start, tokenFile, requests } = await createJoiner()
+    const joined = await start(async ({ csrPem }) => toMembership(await root.sign(csrPem, east)))
+    expect(joined.membership.cluster).toBe('east')
+    expect(existsSync(tokenFile)).toBe(false)
+    expect(await start(() => Promise.reject(new Error('not asked')), '/nowhere')).toEqual(joined)
+    expect(requests).toHaveLength(1)
+  })
+
+  test('an answer that is lost is asked for again, with the same request, now and after a restart', async () => {
+    const { root, toMembership, start, requests, clock } = await createJoiner()
+    const unreachable = () => Promise.reject(new AgentError('unreachable', 'away'))
+    await expect(start(() => Promise.reject(new AgentError('join_refused', 'a crash in the middle')))).rejects.toThrow(
+      'crash',
+    )
+    const answers = [unreachable, unreachable]
+    const joining = start(async (request) =>
+      (answers.shift() ?? (async () => toMembership(await root.sign(request.csrPem, east))))(),
+    )
+    for (let round = 0; round < 200 && requests.length < 4; round += 1) {
+      clock.advance(1000)
+      await new Promise(setImmediate)
+    }
+    expect((await joining).membership.cluster).toBe('east')
+    expect(requests).toHaveLength(4)
+    expect(
+      new Set(requests.map(({ csrPem, identityKeyPem, replica }) => `${csrPem} ${identityKeyPem} ${replica}`)).size,
+    ).toBe(1)
+  })
+
+  test('a plane that is away is waited for only as long as the agent is to run', async () => {
+    const { start, stop } = await createJoiner()
+    const joining = start(() => Promise.reject(new AgentError('unreachable', 'away')))
+    stop.abort()
+    await expect(joining).rejects.toMatchObject({ code: 'unreachable' })
+  })
+
+  test.each([
+    ['another cluster’s certificate', (root: TestRoot, csrPem: string) => root.sign(csrPem, west)],
+    ['one that is no CA', (root: TestRoot, csrPem: string) => root.sign(csrPem, east, { isCa: false })],
+    ['one for anything', (root: TestRoot, csrPem: string) => root.sign(csrPem, east, { permitted: [{ dns: '' }] })],
+    ['something else', () => Promise.resolve('not a certificate')],
+  ])('%s is refused', async (_what, sign) => {
+    const { root, toMembership, start, document } = await createJoiner()
+    const joining = start(async ({ csrPem }) => toMembership(await sign(root, csrPem)))
+    await expect(joining).rejects.toMatchObject({ code: 'bad_join_answer' })
+    expect(document.load()?.membership).toBeNull()
+  })
+
+  test('a certificate of another root, or for another key, is refused', async () => {
+    const { root, toMembership, start, requests } = await createJoiner()
+    const other = await TestRoot.create(Date.now())
+    await expect(start(async ({ csrPem }) => toMembership(await other.sign(csrPem, east)))).rejects.toThrow(/root/)
+    const stranger = await createJoiner()
+    await expect(stranger.start(() => Promise.reject(new AgentError('join_refused', 'no')))).rejects.toThrow('no')
+    const [foreign] = stranger.requests
+    const joining = start(async () => toMembership(await root.sign(foreign?.csrPem ?? '', east)))
+    await expect(joining).rejects.toThrow(/another key/)
+    expect(requests).toHaveLength(2)
+  })
+
+  test('without a token there is nothing to try', async () => {
+    const { start } = await createJoiner()
+    const never = () => Promise.reject(new Error('not asked'))
+    await expect(start(never, '/nowhere/join-token')).rejects.toMatchObject({ code: 'not_joined' })
+  })
+})
