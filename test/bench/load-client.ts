@@ -43,6 +43,8 @@ interface Watch {
 const now = (): number => performance.timeOrigin + performance.now()
 const answer = (message: LoadAnswer): void => void process.send?.(message)
 
+const watchTimeoutMilliseconds = 30_000
+
 const clients: AdsClient[] = []
 let bytes = 0
 let watch: Watch | undefined
@@ -113,6 +115,12 @@ process.on('message', (command: LoadCommand) => {
       bytesBefore: bytes,
     }
     answer({ type: 'armed', id: command.id })
+    const { missing } = watch
+    const total = clients.length
+    setTimeout(() => {
+      if (missing.size > 0)
+        answer({ type: 'failed', message: `${missing.size} of ${total} proxies have not got ${command.markers.join(', ')}` })
+    }, watchTimeoutMilliseconds).unref()
   } else {
     closing = true
     for (const client of clients) client.close()

@@ -269,7 +269,7 @@ const measureRouting = async (
     const delivered = client
       .call(getRevisionDelivery, { params: { mesh: 'demo', revision }, query: { waitSeconds: 20 } })
       .then((answer) => {
-        if (!answer.complete) throw new Error(`revision ${revision} is not live everywhere after 20 s`)
+        if (!answer.complete) throw new Error(`revision ${revision} is not live everywhere after 20 s: ${JSON.stringify(answer)}`)
         return now() - startedAt
       })
     const answers = await Promise.all(watches.map(({ seen }) => seen))
