@@ -61,7 +61,7 @@ const sceneSchema = z.strictObject({
   /** By their names, in namespace default. Each is an endpoint of the services that have an endpoint of its name. */
   workloads: z.record(z.string(), partial).default({}),
   config: z.array(configObject).default([]),
-  /** "<role>/<namespace>/<workload>" */
+  /** "<role>/<namespace>/<workload>", and "/<service account>" where it is not default. */
   proxies: z.array(z.string()).default([]),
 })
 
@@ -76,7 +76,7 @@ export interface SceneOptions {
 export const readScene = (yaml: string, options: SceneOptions = {}): Scene => {
   const scene = sceneSchema.parse(parse(yaml.replaceAll('$certificates', options.certificates ?? '')))
   const { cluster, network } = options.standpoint ?? { cluster: east, network: network1 }
-  const changes = [...toChanges(scene)]
+  const changes = [...toChanges(scene, cluster)]
   const store = new MeshViewStore({
     localCluster: cluster,
     localNetwork: network,
@@ -90,11 +90,11 @@ export const readScene = (yaml: string, options: SceneOptions = {}): Scene => {
 }
 
 const parseProxy = (text: string): Proxy => {
-  const [role, namespace = '', workload = ''] = text.split('/')
-  return { role: z.enum(['sidecar', 'east-west-gateway']).parse(role), namespace, workload, serviceAccount: 'default' }
+  const [role, namespace = '', workload = '', serviceAccount = 'default'] = text.split('/')
+  return { role: z.enum(['sidecar', 'east-west-gateway']).parse(role), namespace, workload, serviceAccount }
 }
 
-function* toChanges(scene: z.output<typeof sceneSchema>): Iterable<ViewChange> {
+function* toChanges(scene: z.output<typeof sceneSchema>, local: ClusterName): Iterable<ViewChange> {
   for (const [name, { network, gateways }] of Object.entries(scene.clusters)) {
     const cluster = clusterName.parse(name)
     yield { kind: 'cluster', cluster, value: makeClusterState(cluster, network, { gateways }) }
@@ -109,7 +109,7 @@ function* toChanges(scene: z.output<typeof sceneSchema>): Iterable<ViewChange> {
       ...fields,
     })
     const records = Object.entries(endpoints).map(([id, given]) => endpoint.parse({ ...makeEndpoint(id), ...given }))
-    for (const cluster of new Set([east, ...records.map((record) => record.cluster)])) {
+    for (const cluster of new Set([local, ...records.map((record) => record.cluster)])) {
       const value = { service, endpoints: records.filter((record) => record.cluster === cluster) }
       yield { kind: 'catalog', cluster, service: service.key, value }
     }

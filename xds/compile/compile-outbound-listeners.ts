@@ -35,7 +35,8 @@ export const compileOutboundListeners = (
       port: point.port,
       direction: 'outbound',
       ...chains,
-      trustEpoch: 0,
+      // Envoy never closes an open TCP connection for a change of its EnvoyCluster, only for one of its listener.
+      trustEpoch: view.trust().epoch,
     }
   })
 

@@ -167,7 +167,7 @@ class StageEnvoy {
     this.#process = new Child({
       name: 'envoy',
       command: envoyPath(),
-      args: ['-c', 'envoy.yaml', '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning'],
+      args: ['-c', 'envoy.yaml', '--disable-hot-restart', '--concurrency', '1', '--drain-time-s', '1'],
       cwd: directory,
     })
   }

@@ -1,0 +1,103 @@
+import { once } from 'node:events'
+import { connect as connectTls } from 'node:tls'
+import { afterEach, beforeAll, expect, test } from 'vitest'
+import { clientAddress, exchange, gatewayAddress, get, getEcho, serverAddress, Theatre } from './theatre.ts'
+
+let theatre: Theatre
+beforeAll(async () => {
+  theatre = await Theatre.open()
+})
+afterEach(() => theatre.clear())
+
+const gatewayPort = 15443
+
+/** `reviews` of cluster west: an endpoint with a sidecar, one without, and the gateway. */
+const westernScene = (port: number, plainPort: number) => `
+about: ''
+settings: {proxyHttpPort: 0}
+clusters:
+  west: {network: network-2}
+services:
+  - host: reviews
+    ports: [http:80]
+    endpoints:
+      server-1: {cluster: west, network: network-2, address: ${serverAddress}, ports: {http: ${port}}, serviceAccount: western, labels: {version: v1}}
+      plain-1: {cluster: west, network: network-2, address: 127.0.0.1, ports: {http: ${plainPort}}, tls: none, labels: {version: v2}}
+  - host: private
+    ports: [http:80]
+    fields: {exportTo: ['~']}
+    endpoints:
+      server-1: {cluster: west, network: network-2, address: ${serverAddress}, ports: {http: ${port}}, serviceAccount: western}
+workloads:
+  server-1: {address: ${serverAddress}, network: network-2, serviceAccount: western}
+  gateway-1: {address: ${gatewayAddress}, network: network-2, ports: {tls: ${gatewayPort}}}
+config: [${subsets}]
+proxies: [sidecar/default/server-1/western, east-west-gateway/default/gateway-1]
+`
+const subsets = `{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: reviews, namespace: default},
+  spec: {host: reviews, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]}}`
+
+/** The same seen from cluster east. */
+const easternScene = (account: string) => `
+about: ''
+clusters:
+  west: {network: network-2, gateways: [{address: ${gatewayAddress}, port: ${gatewayPort}}]}
+services:
+  - host: reviews
+    ports: [http:80]
+    remote: {west: [{labels: {version: v1}, weight: 1, serviceAccounts: [${account}]}]}
+  - host: private
+    ports: [http:80]
+    remote: {west: [{weight: 1, serviceAccounts: [western]}]}
+workloads:
+  client-1: {address: ${clientAddress}}
+config: [${subsets},
+  {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: reviews, namespace: default},
+    spec: {hosts: [reviews], http: [
+      {match: [{uri: {prefix: /v1}}], route: [{destination: {host: reviews, subset: v1}}]},
+      {match: [{uri: {prefix: /v2}}], route: [{destination: {host: reviews, subset: v2}}]},
+      {route: [{destination: {host: reviews}}]}]}}]
+proxies: [sidecar/default/client-1]
+`
+
+const startWest = async () => {
+  const app = await theatre.startApp('reviews')
+  const plain = await theatre.startApp('plain')
+  await theatre.start(westernScene(app.port, plain.port), { member: theatre.west })
+  return { app, plain }
+}
+
+test('a request crosses networks through the gateway, end to end over mTLS, by subset too', async () => {
+  await startWest()
+  await theatre.start(easternScene('western'))
+  const caller = 'spiffe://td.example/ns/default/sa/default'
+  expect(await getEcho('http://reviews/')).toMatchObject({ app: 'reviews', caller })
+  expect(await getEcho('http://reviews/v1')).toMatchObject({ app: 'reviews', caller })
+  expect(await get('http://reviews/v2')).toMatchObject({ status: 503 })
+})
+
+test('the client believes the account that the other cluster said, and no other', async () => {
+  const { app } = await startWest()
+  await theatre.start(easternScene('somebody'))
+  expect(await get('http://reviews/')).toMatchObject({ status: 503 })
+  expect(app.requests).toBe(0)
+})
+
+test('the gateway offers only what may be known outside of its cluster', async () => {
+  const { app, plain } = await startWest()
+  await theatre.start(easternScene('western'))
+  expect(await get('http://private/')).toMatchObject({ status: 503 })
+  expect(app.requests + plain.requests).toBe(0)
+})
+
+test('the gateway closes plaintext, and TLS for what it does not know', async () => {
+  const { plain } = await startWest()
+  const socket = await theatre.dial(gatewayAddress, gatewayPort)
+  expect(await exchange(socket, 'GET / HTTP/1.1\r\nhost: reviews\r\n\r\n')).toBe('')
+  for (const servername of ['unknown.example', 'outbound_.80_.v2_.reviews.default.svc.cluster.local', '']) {
+    const tls = connectTls({ host: gatewayAddress, port: gatewayPort, servername, rejectUnauthorized: false })
+    const [error] = (await once(tls, 'error')) as [Error]
+    expect(error.message).toMatch(/disconnected|ECONNRESET/)
+  }
+  expect(plain.requests).toBe(0)
+})

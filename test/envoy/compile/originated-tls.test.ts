@@ -1,0 +1,78 @@
+import 'reflect-metadata'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createServer } from 'node:tls'
+import { ExtendedKeyUsage } from '@peculiar/x509'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { issueLeaf } from '#agent/identity/issue-leaf.ts'
+import { createIntermediate, east } from '#test/agent/test-pki.ts'
+import { clientAddress, get, Theatre } from './theatre.ts'
+
+let theatre: Theatre
+let certificates: string
+beforeAll(async () => {
+  theatre = await Theatre.open()
+  certificates = await mkdtemp(join(tmpdir(), 'atoll-ca-'))
+  await writeFile(join(certificates, 'ca.pem'), theatre.root.pem)
+})
+afterEach(() => theatre.clear())
+afterAll(() => rm(certificates, { recursive: true, force: true }))
+
+/** A TLS server that shows a certificate for a name under the test's root. */
+const startServer = async (name: string): Promise<number> => {
+  const issuer = await createIntermediate(theatre.root, east, { permitted: [{ dns: 'example' }] })
+  const { chainPem, privateKeyPem } = await issueLeaf(
+    issuer,
+    { dnsNames: [name], usages: [ExtendedKeyUsage.serverAuth] },
+    Date.now(),
+  )
+  const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'
+  return theatre.listen(
+    createServer({ cert: chainPem, key: privateKeyPem }, (socket) => {
+      socket.on('error', () => {})
+      socket.once('data', () => socket.end(answer))
+    }),
+  )
+}
+
+const scene = (port: number, tls: string) => `
+about: ''
+services:
+  - host: outside.example
+    ports: [http:80]
+    fields: {location: mesh-external}
+    endpoints: {a: {address: 127.0.0.1, ports: {http: ${port}}, tls: none}}
+workloads:
+  client-1: {address: ${clientAddress}}
+config:
+  - apiVersion: networking.istio.io/v1
+    kind: DestinationRule
+    metadata: {name: outside, namespace: default}
+    spec: {host: outside.example, trafficPolicy: {tls: ${tls}}}
+proxies: [sidecar/default/client-1]
+`
+
+test.each([
+  [200, 'outside.example', 'the CA', '{mode: SIMPLE, caCertificates: $certificates/ca.pem}'],
+  [503, 'other.example', 'the CA', '{mode: SIMPLE, caCertificates: $certificates/ca.pem}'],
+  [
+    200,
+    'other.example',
+    'the CA and that name as SNI',
+    '{mode: SIMPLE, sni: other.example, caCertificates: $certificates/ca.pem}',
+  ],
+  [
+    200,
+    'other.example',
+    'the CA and that name listed',
+    '{mode: SIMPLE, subjectAltNames: [other.example], caCertificates: $certificates/ca.pem}',
+  ],
+  [503, 'outside.example', 'only the CAs of the machine', '{mode: SIMPLE}'],
+])(
+  'a request is answered %i by a server with a certificate for %s, where the rule has %s',
+  async (status, name, _what, tls) => {
+    await theatre.start(scene(await startServer(name), tls), { certificates })
+    expect(await get('http://outside.example/')).toMatchObject({ status })
+  },
+)
