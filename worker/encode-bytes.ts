@@ -21,3 +21,6 @@ export const fromBase64 = (text: string): Bytes | undefined => {
 }
 
 export const toUtf8 = (text: string): Bytes => new Uint8Array(new TextEncoder().encode(text))
+
+/** How many bytes a text takes as UTF-8: what the platform's limits count. */
+export const utf8Length = (text: string): number => toUtf8(text).length

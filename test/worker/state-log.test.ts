@@ -106,7 +106,7 @@ class Reader {
     const { sequence, horizon } = readMeshRow(sql)
     const since = this.#position < horizon ? 0 : this.#position
     if (since === 0) this.known.clear()
-    const shared = readSharedChanges(sql, since, Number.MAX_SAFE_INTEGER)?.(this.interest) ?? []
+    const shared = readSharedChanges(sql, since)(this.interest)
     const texts = [...readChanges(sql, since, this.interest)]
     if ([...shared].join() !== texts.join()) throw new Error('the shared reading differs from the single one')
     for (const text of texts) {

@@ -9,7 +9,7 @@ export type CertificateState = 'pending' | 'current' | 'superseded' | 'evicted' 
 /** A superseded intermediate is trusted until the leaves that it issued have run out (24 h), with as much again to spare. */
 export const SUPERSEDED_TRUST_MS = 48 * 60 * 60 * 1000
 /** Of one cluster at a time, the superseded ones included. */
-const MAX_TRUSTED_PER_CLUSTER = 3
+const MAX_TRUSTED_PER_CLUSTER = 2
 
 export interface CertificateRow extends Record<string, SqlStorageValue> {
   serial: string
@@ -85,6 +85,13 @@ export const retireSuperseded = (sql: SqlStorage, nowMs: number): boolean =>
     `UPDATE certificates SET state = 'retired' WHERE state = 'superseded' AND (superseded_at <= ? OR not_after <= ?)`,
     nowMs - SUPERSEDED_TRUST_MS,
     nowMs,
+  ).rowsWritten > 0
+
+/** Takes the intermediate out of the trust that was superseded first. Answers whether there was one. */
+export const retireOldestSuperseded = (sql: SqlStorage): boolean =>
+  sql.exec(
+    `UPDATE certificates SET state = 'retired'
+     WHERE number = (SELECT min(number) FROM certificates WHERE state = 'superseded' AND kind = 'intermediate')`,
   ).rowsWritten > 0
 
 /** Ends the trust in all of a cluster's intermediates. */

@@ -8,7 +8,7 @@ import type { MeshContext } from './context.ts'
 import { writeState } from './state-log.ts'
 import type { Interest } from './state-log.ts'
 
-export const MAX_CLUSTERS = 500
+export const MAX_CLUSTERS = 250
 
 export interface ClusterRow {
   readonly name: ClusterState['name']

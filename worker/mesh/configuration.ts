@@ -4,6 +4,7 @@ import type { ConfigObject } from '#mesh/config-object.ts'
 import { ok } from '#mesh/result.ts'
 import { stateKeys } from '#mesh/state.ts'
 import { toCanonicalJson } from '../canonical-json.ts'
+import { utf8Length } from '../encode-bytes.ts'
 import { writeAudit } from './audit.ts'
 import type { Initiator } from './audit.ts'
 import { firstRow, runBulk } from './context.ts'
@@ -14,10 +15,10 @@ import { readMeshRow } from './mesh-row.ts'
 import { removeState, writeState } from './state-log.ts'
 
 export const MAX_OBJECTS = 10_000
-/** Of all objects together, as JSON: what a Worker reads to check an apply against. */
-export const MAX_CONFIGURATION_CHARS = 12 * 1024 * 1024
+/** Of all objects together, as JSON: what a Worker reads in one call to check an apply against; half of what a call may carry. */
+export const MAX_CONFIGURATION_BYTES = 16 * 1024 * 1024
 /** Of one object, as JSON: a revision's row holds two of them, and rows stay under half of the platform's 2 MB. */
-export const MAX_OBJECT_CHARS = 200 * 1024
+export const MAX_OBJECT_BYTES = 480 * 1024
 /** Older revisions are listed, but can't be diffed or rolled back to. */
 export const RETAINED_REVISIONS = 200
 const MAX_LISTED_REVISIONS = 10_000
@@ -128,23 +129,25 @@ const toChanges = (sql: SqlStorage, request: CommitRequest, nowMs: number): Chan
 }
 
 const findLimitReached = (sql: SqlStorage, changes: readonly Change[]): string | undefined => {
-  const large = changes.find(({ after }) => (after?.length ?? 0) > MAX_OBJECT_CHARS)
-  if (large) return `${large.key} is longer than ${MAX_OBJECT_CHARS} characters of JSON`
+  const large = changes.find(({ after }) => lengthOf(after) > MAX_OBJECT_BYTES)
+  if (large) return `${large.key} is longer than ${MAX_OBJECT_BYTES} bytes of JSON`
   const total = sql
-    .exec<{ objects: number; chars: number | null }>(
-      'SELECT count(*) AS objects, sum(length(document)) AS chars FROM objects',
+    .exec<{ objects: number; bytes: number | null }>(
+      'SELECT count(*) AS objects, sum(octet_length(document)) AS bytes FROM objects',
     )
     .one()
   const counts = countActions(changes)
   if (total.objects + counts.created - counts.deleted > MAX_OBJECTS) {
     return `a mesh may have ${MAX_OBJECTS} configuration objects`
   }
-  const growth = changes.reduce((sum, { before, after }) => sum + (after?.length ?? 0) - (before?.length ?? 0), 0)
-  if (growth > 0 && (total.chars ?? 0) + growth > MAX_CONFIGURATION_CHARS) {
-    return `the configuration of a mesh may be ${MAX_CONFIGURATION_CHARS} characters of JSON long`
+  const growth = changes.reduce((sum, { before, after }) => sum + lengthOf(after) - lengthOf(before), 0)
+  if (growth > 0 && (total.bytes ?? 0) + growth > MAX_CONFIGURATION_BYTES) {
+    return `the configuration of a mesh may be ${MAX_CONFIGURATION_BYTES} bytes of JSON long`
   }
   return undefined
 }
+
+const lengthOf = (document: string | null): number => (document === null ? 0 : utf8Length(document))
 
 const countActions = (changes: readonly Change[]) => {
   const count = (action: ChangeAction) => changes.filter((change) => change.action === action).length

@@ -1,7 +1,7 @@
 import type { ExportedService } from '#mesh/visibility.ts'
 import { isOfferedTo } from '#mesh/visibility.ts'
 import type { StateItem } from '#mesh/state.ts'
-import { firstRow, runBulk } from './context.ts'
+import { runBulk } from './context.ts'
 
 /**
  * What agents are told, as a compacted log: each key with the sequence of its last change. "All since n" is the resume of a
@@ -183,25 +183,15 @@ export function* readChanges(sql: SqlStorage, since: number, interest: Interest)
   }
 }
 
-/**
- * The changes after `since`, read once for many sessions that stand at the same place; undefined when they are longer than
- * `maxChars`, and each session has to read for itself.
- */
-export const readSharedChanges = (
-  sql: SqlStorage,
-  since: number,
-  maxChars: number,
-): ((interest: Interest) => Iterable<string>) | undefined => {
-  const { chars } = sql
-    .exec<{ chars: number | null }>('SELECT sum(chars) AS chars FROM state WHERE sequence > ?', since)
-    .one()
-  if ((chars ?? 0) > maxChars) return undefined
+/** How long the items are that changed after `since`, for whomever: at least what a session at that place is sent. */
+export const countChangedChars = (sql: SqlStorage, since: number): number =>
+  sql.exec<{ chars: number }>('SELECT coalesce(sum(chars), 0) AS chars FROM state WHERE sequence > ?', since).one()
+    .chars
+
+/** The changes after `since`, read once for many sessions that stand at the same place. */
+export const readSharedChanges = (sql: SqlStorage, since: number): ((interest: Interest) => Iterable<string>) => {
   const rows = sql
     .exec<LogRow>(`SELECT ${columns} FROM state WHERE sequence > ? ORDER BY sequence, key`, since)
     .toArray()
   return (interest) => rows.map((row) => toChangeText(row, since, interest)).filter((text) => text !== undefined)
 }
-
-/** The text of a key's item; undefined when there is none. */
-export const readStateItem = (sql: SqlStorage, key: string): string | undefined =>
-  firstRow(sql.exec<{ item: string | null }>('SELECT item FROM state WHERE key = ?', key))?.item ?? undefined

@@ -2,6 +2,7 @@ import type { MeshName, TrustDomain } from '#mesh/names.ts'
 import { ok } from '#mesh/result.ts'
 import { stateKeys } from '#mesh/state.ts'
 import type { TrustState } from '#mesh/trust.ts'
+import { UPLINK_MAX_MESSAGE_CHARS } from '#mesh/uplink.ts'
 import { newSerial } from '../ca/certificate.ts'
 import type { IssuedCertificate } from '../ca/certificate.ts'
 import { signIntermediate } from '../ca/intermediate.ts'
@@ -14,7 +15,7 @@ import { verifyRequest } from '../ca/verify-request.ts'
 import { newId } from '../secret-token.ts'
 import { planeInitiator, writeAudit } from './audit.ts'
 import type { Initiator } from './audit.ts'
-import { listTrustedIntermediates, recordCertificate, reserveSerial } from './certificates.ts'
+import { listTrustedIntermediates, recordCertificate, reserveSerial, retireOldestSuperseded } from './certificates.ts'
 import type { MeshContext } from './context.ts'
 import { readMeshRow } from './mesh-row.ts'
 import { refuse } from './refusal.ts'
@@ -96,10 +97,20 @@ export const toTrustState = (sql: SqlStorage): TrustState => ({
   epoch: readMeshRow(sql).trustEpoch,
 })
 
+/** The trust is one item, and an item travels in one message. */
+const MAX_TRUST_CHARS = UPLINK_MAX_MESSAGE_CHARS - 1024
+
+/**
+ * Tells the agents what the trust is. Should it become longer than a message, which takes very long names, the oldest superseded
+ * intermediates go before their time: a cluster that renewed is trusted by its new one.
+ *
+ * @throws Error when it is too long even then; what was to be written is not.
+ */
 export const writeTrustState = (sql: SqlStorage): void => {
-  writeState(sql, [
-    { key: stateKeys.trust(), item: { kind: 'trust', value: toTrustState(sql) }, audience: { to: 'all' } },
-  ])
+  let value = toTrustState(sql)
+  while (JSON.stringify(value).length > MAX_TRUST_CHARS && retireOldestSuperseded(sql)) value = toTrustState(sql)
+  if (JSON.stringify(value).length > MAX_TRUST_CHARS) throw new Error('the trust of this mesh is longer than a message')
+  writeState(sql, [{ key: stateKeys.trust(), item: { kind: 'trust', value }, audience: { to: 'all' } }])
 }
 
 export interface IssueRequest {

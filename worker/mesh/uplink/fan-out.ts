@@ -2,7 +2,7 @@ import { findMember, toInterest } from '../clusters.ts'
 import type { MeshContext } from '../context.ts'
 import { findMeshRow } from '../mesh-row.ts'
 import type { MeshRow } from '../mesh-row.ts'
-import { readChanges, readSharedChanges } from '../state-log.ts'
+import { countChangedChars, readChanges, readSharedChanges } from '../state-log.ts'
 import type { Interest } from '../state-log.ts'
 import { toChangeMessages } from './change-messages.ts'
 import { sendText } from './session.ts'
@@ -19,8 +19,8 @@ const MAX_COALESCE_MS = 50
 const MAX_UNACKNOWLEDGED = 4
 /** A batch beyond this many characters is large … */
 const BULK_CHARS = 256 * 1024
-/** … and so many sessions may have one on the way: what is sent and not yet taken lies in the object's memory. */
-const MAX_BULK_SESSIONS = 4
+/** … and of those so many may be on the way together, or one: what is sent and not yet taken lies in the object's memory. */
+export const MAX_BULK_CHARS = 32 * 1024 * 1024
 
 interface KnownInterest {
   readonly interest: Interest
@@ -66,7 +66,7 @@ export class FanOut {
 
   acknowledge(session: Session, sequence: number): void {
     const unacknowledged = session.state.unacknowledged.filter((position) => position > sequence)
-    const changes: Partial<Open> = unacknowledged.length === 0 ? { unacknowledged, bulk: false } : { unacknowledged }
+    const changes: Partial<Open> = unacknowledged.length === 0 ? { unacknowledged, bulkChars: 0 } : { unacknowledged }
     this.#sessions.update(session, { ...changes, unacknowledgedSince: this.#context.now() })
     this.wake()
   }
@@ -91,21 +91,23 @@ export class FanOut {
   }
 
   #catchUp(mesh: MeshRow, since: number, sessions: readonly Session[]): void {
-    const shared = readSharedChanges(this.#context.sql, since, BULK_CHARS)
+    const { sql } = this.#context
+    const chars = countChangedChars(sql, since)
+    const shared = chars > BULK_CHARS ? undefined : readSharedChanges(sql, since)
     for (const session of sessions) {
       const interest = this.#interestOf(session.state.cluster)?.interest
       if (!interest) continue
-      if (shared) this.#send(mesh, since, session, shared(interest), false)
-      else if (this.#hasBulkRoom())
-        this.#send(mesh, since, session, readChanges(this.#context.sql, since, interest), true)
+      if (shared) this.#send(mesh, since, session, shared(interest), 0)
+      else if (this.#hasRoomFor(chars)) this.#send(mesh, since, session, readChanges(sql, since, interest), chars)
     }
   }
 
-  #hasBulkRoom(): boolean {
-    return this.#sessions.open().filter(({ state }) => state.bulk).length < MAX_BULK_SESSIONS
+  #hasRoomFor(chars: number): boolean {
+    const onTheWay = this.#sessions.open().reduce((sum, { state }) => sum + state.bulkChars, 0)
+    return onTheWay === 0 || onTheWay + chars <= MAX_BULK_CHARS
   }
 
-  #send(mesh: MeshRow, since: number, session: Session, changes: Iterable<string>, bulk: boolean): void {
+  #send(mesh: MeshRow, since: number, session: Session, changes: Iterable<string>, bulkChars: number): void {
     const { epoch, sequence, revision } = mesh
     const mode = since === 0 ? 'snapshot' : 'delta'
     let messages = 0
@@ -122,7 +124,7 @@ export class FanOut {
       sent: sequence,
       unacknowledged: [...state.unacknowledged, sequence],
       unacknowledgedSince: state.unacknowledged.length === 0 ? this.#context.now() : state.unacknowledgedSince,
-      bulk: state.bulk || bulk,
+      bulkChars: state.bulkChars + bulkChars,
     })
   }
 

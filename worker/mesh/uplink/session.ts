@@ -31,8 +31,8 @@ const open = z.object({
   unacknowledged: z.array(z.int()),
   /** Since when there have been any. */
   unacknowledgedSince: z.number(),
-  /** Whether one of them is a large one. */
-  bulk: z.boolean(),
+  /** Characters of those of them that are large. */
+  bulkChars: z.int(),
   delivery: delivery.nullable(),
 })
 
@@ -42,7 +42,7 @@ export type Greeting = z.infer<typeof greeting>
 export type Open = z.infer<typeof open>
 
 /** Room for the delivery report in an attachment, in characters of JSON. */
-const MAX_DELIVERY_CHARS = 6_000
+const MAX_DELIVERY_CHARS = 3_000
 
 /** A delivery report that fits: the counts always do, details go from the end. */
 export const trimDelivery = (report: Delivery): Delivery => {

@@ -116,7 +116,7 @@ export class UplinkServer {
       if (term !== undefined)
         for (const other of sessions.ofCluster(state.cluster)) sendMessage(other.socket, { type: 'vacancy', term })
     }
-    if (state.bulk) fanOut.wake()
+    if (state.bulkChars > 0) fanOut.wake()
   }
 
   /** Ends a session from this side. `refusal` tells the agent why; without one it comes back at once. */
@@ -194,7 +194,7 @@ export class UplinkServer {
       sent: resumption.kind === 'resume' ? resumption.since : 0,
       unacknowledged: [],
       unacknowledgedSince: now,
-      bulk: false,
+      bulkChars: 0,
       delivery: null,
     })
     context.sql.exec('UPDATE clusters SET last_seen_at = ? WHERE name = ?', now, cluster.name)
