@@ -14,7 +14,18 @@ const previousHosts = [
 /** How often another host is looked for before a tried one is taken again. */
 const hostSelectionRetryMaxAttempts = 5n
 
-export const buildRetryPolicy = ({ attempts, perTryTimeoutMs, on, onStatusCodes }: Retries): RetryPolicy =>
+/** Nearly all virtual hosts have the default: it is made once. */
+const built = new WeakMap<Retries, RetryPolicy>()
+
+export const buildRetryPolicy = (retries: Retries): RetryPolicy => {
+  const known = built.get(retries)
+  if (known) return known
+  const policy = toRetryPolicy(retries)
+  built.set(retries, policy)
+  return policy
+}
+
+const toRetryPolicy = ({ attempts, perTryTimeoutMs, on, onStatusCodes }: Retries): RetryPolicy =>
   attempts === 0
     ? create(RetryPolicySchema, { numRetries: 0 })
     : create(RetryPolicySchema, {

@@ -1,11 +1,15 @@
 import { create } from '@bufbuild/protobuf'
-import { type Any } from '@bufbuild/protobuf/wkt'
+import type { Any } from '@bufbuild/protobuf/wkt'
 import { TransportSocketSchema, type TransportSocket } from '#envoy/envoy/config/core/v3/base_pb.ts'
 import { RawBufferSchema } from '#envoy/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts'
 import {
   SubjectAltNameMatcher_SanType as SanType,
   TlsParameters_TlsProtocol as TlsProtocol,
 } from '#envoy/envoy/extensions/transport_sockets/tls/v3/common_pb.ts'
+import {
+  SdsSecretConfigSchema,
+  type SdsSecretConfig,
+} from '#envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts'
 import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
@@ -29,7 +33,10 @@ export const rawBufferSocket = create(TransportSocketSchema, {
   configType: { case: 'typedConfig', value: toAny(RawBufferSchema, {}) },
 })
 
-const identity = [{ name: secretNames.identity, sdsConfig: adsSource }]
+const secret = (name: string): SdsSecretConfig => create(SdsSecretConfigSchema, { name, sdsConfig: adsSource })
+
+const identity = [secret(secretNames.identity)]
+const trust = secret(secretNames.trust)
 const tlsParams = { tlsMinimumProtocolVersion: TlsProtocol.TLSv1_2 }
 
 /** mTLS as a sidecar serves it: the client has to prove that some cluster of the mesh vouches for it. */
@@ -43,7 +50,7 @@ export const buildDownstreamMtls = (alpn: readonly string[]): TransportSocket =>
         tlsCertificateSdsSecretConfigs: identity,
         validationContextType: {
           case: 'validationContextSdsSecretConfig',
-          value: { name: secretNames.trustPeers, sdsConfig: adsSource },
+          value: secret(secretNames.trustPeers),
         },
       },
     }),
@@ -64,7 +71,7 @@ const buildMeshTls = (sni: string, workloads: readonly string[]): Any =>
           defaultValidationContext: {
             matchTypedSubjectAltNames: toSanMatchers(workloads.length > 0 ? workloads : [impossibleName]),
           },
-          validationContextSdsSecretConfig: { name: secretNames.trust, sdsConfig: adsSource },
+          validationContextSdsSecretConfig: trust,
         },
       },
     },
@@ -87,7 +94,7 @@ const buildOriginatedTls = (tls: Extract<UpstreamTls, { mode: 'originate' }>): A
               case: 'combinedValidationContext',
               value: {
                 defaultValidationContext: { matchTypedSubjectAltNames },
-                validationContextSdsSecretConfig: { name: systemTrustSecret, sdsConfig: adsSource },
+                validationContextSdsSecretConfig: secret(systemTrustSecret),
               },
             }
           : { case: 'validationContext', value: { trustedCa: toFile(tls.caFile), matchTypedSubjectAltNames } },
