@@ -2,6 +2,7 @@ import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
 import type { Registry, RegistryBatch, RegistryChange, RegistryProblem } from '#agent/registry/registry.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
+import { setOrDelete } from '#mesh/merge/set-or-delete.ts'
 import type { ClusterName, NetworkName } from '#mesh/names.ts'
 import { RegistryIndex, type RegistryDifference } from '#mesh/registry-records/registry-index.ts'
 import { gatewayAddress, type GatewayAddress } from '#mesh/service.ts'
@@ -35,7 +36,8 @@ export class UniversalRegistry implements Registry {
   readonly #namespaces = new Map<string, number>()
   readonly #objectNamespaces = new Map<string, string>()
   #index: RegistryIndex
-  #gateways: readonly GatewayAddress[] = []
+  /** By workload. */
+  readonly #gateways = new Map<string, GatewayAddress>()
   #listener: (batch: RegistryBatch) => void = () => {}
   #resolveSynced: () => void = () => {}
   #read = false
@@ -107,7 +109,7 @@ export class UniversalRegistry implements Registry {
     if (first || changes.length > 0 || gateways || namespaces)
       this.#listener({
         changes,
-        ...(gateways || first ? { gateways: this.#gateways } : {}),
+        ...(gateways || first ? { gateways: [...this.#gateways.values()].toSorted(byAddress) } : {}),
         ...(namespaces || first ? { namespaces: [...this.#namespaces.keys()].toSorted() } : {}),
       })
     if (first) this.#resolveSynced()
@@ -129,12 +131,13 @@ export class UniversalRegistry implements Registry {
 
   /** True when the workloads that are gateways are different ones now. */
   #changedGateways({ workloads }: RegistryDifference): boolean {
-    if (workloads.length === 0) return false
-    const gateways = [...this.#index.workloads().values()].flatMap(toGatewayAddress)
-    gateways.sort((left, right) => (left.address < right.address ? -1 : 1))
-    if (isEqualData(gateways, this.#gateways)) return false
-    this.#gateways = gateways
-    return true
+    let changed = false
+    for (const { key, value } of workloads) {
+      const address = value ? toGatewayAddress(value) : undefined
+      changed ||= !isEqualData(this.#gateways.get(key), address)
+      setOrDelete(this.#gateways, key, address)
+    }
+    return changed
   }
 
   #changedNamespaces(objects: readonly ObjectChange[]): boolean {
@@ -168,9 +171,10 @@ export class UniversalRegistry implements Registry {
   }
 }
 
-/** None for what is no gateway, or one that no other network could reach. */
-const toGatewayAddress = ({ labels, address }: Workload): GatewayAddress[] => {
-  if (labels[roleLabel] !== gatewayRole || address.startsWith('unix:')) return []
-  const gateway = gatewayAddress.safeParse({ address, port: gatewayPort })
-  return gateway.success ? [gateway.data] : []
-}
+/** undefined for what is no gateway, or one that no other network could reach. */
+const toGatewayAddress = ({ labels, address }: Workload): GatewayAddress | undefined =>
+  labels[roleLabel] === gatewayRole && !address.startsWith('unix:')
+    ? gatewayAddress.safeParse({ address, port: gatewayPort }).data
+    : undefined
+
+const byAddress = (left: GatewayAddress, right: GatewayAddress): number => (left.address < right.address ? -1 : 1)
