@@ -23,10 +23,10 @@ const catalog = (...endpoints: readonly Endpoint[]): ViewChange => ({
   service: reviews.key,
   value: { service: reviews, endpoints },
 })
-const workload = (name: string, labels: Record<string, string> = {}): ViewChange => ({
+const workload = (name: string, labels: Record<string, string> = {}, address = '10.0.0.1'): ViewChange => ({
   kind: 'workload',
   key: `default/${name}`,
-  value: makeWorkload(name, { labels }),
+  value: makeWorkload(name, { labels, address }),
 })
 const sidecar = (workloadName: string): Proxy => ({
   role: 'sidecar',
@@ -90,21 +90,34 @@ test('a change of endpoints changes EDS and nothing else, as long as the account
   expect(shared.lastChange(typeUrls.cluster)).toBeGreaterThan(before)
 })
 
-test('a proxy is compiled for as long as it is attached', () => {
+test('a proxy is compiled for as long as it is attached, and finds its class again when it comes back', () => {
   const store = start()
   const compiler = createCompiler(store)
   const first = compiler.attach(sidecar('w-1'))
+  const [shared, own] = first.sets
   expect(compiler.attach(sidecar('w-1'))).toBe(first)
-  const change = (weight: number) =>
-    compiler.update(
-      store.apply([catalog(makeEndpoint('r-1'), makeEndpoint('r-2', { address: '10.0.0.2', weight }))]),
-      weight,
-    )
   compiler.detach(sidecar('w-1'))
-  expect(change(2).changed).toHaveLength(1)
+  const move = workload('w-1', {}, '127.0.0.77')
+  expect(compiler.update(store.apply([move]), 1).changed).toEqual([own])
   compiler.detach(sidecar('w-1'))
-  expect(change(3).changed).toEqual([])
-  expect(compiler.attach(sidecar('w-1')).sets[0]).not.toBe(first.sets[0])
+  expect(compiler.update(store.apply([workload('w-1')]), 2).changed).toEqual([])
+  expect(compiler.attach(sidecar('w-1')).sets[0]).toBe(shared)
+})
+
+test('of the classes without members only the last ones are kept', () => {
+  const namespaces = Array.from({ length: 10 }, (_, index) => `ns-${index}`)
+  const store = start()
+  const compiler = createCompiler(store)
+  const visit = (namespace: string) => {
+    const proxy = { ...sidecar('w-1'), namespace }
+    const [shared] = compiler.attach(proxy).sets
+    compiler.detach(proxy)
+    return shared
+  }
+  const before = namespaces.map(visit)
+  const after = namespaces.toReversed().map(visit).toReversed()
+  const kept = namespaces.filter((_, index) => before[index] === after[index])
+  expect(kept).toEqual(namespaces.slice(2))
 })
 
 class BreakableStore extends MeshViewStore {

@@ -28,6 +28,7 @@ export interface CompileResult {
 export interface Compiler {
   /** Compiles what a proxy needs and nobody needed so far. Every `attach` asks for a `detach`. */
   attach(proxy: Proxy): ProxyResources
+  /** A proxy that comes back soon finds its class as it was: the last few without members are kept, and kept up to date. */
   detach(proxy: Proxy): void
   /**
    * Brings all sets up to date after the view has changed. Only what read a touched key is compiled again; what fails keeps its last
@@ -52,9 +53,13 @@ interface AttachedProxy {
   readonly resources: ProxyResources
 }
 
+const maxIdleClasses = 8
+
 export const createCompiler = (view: MeshView): Compiler => {
   const graph = new UnitGraph(view)
   const classes = new Map<string, ProxyClass>()
+  /** Those without members, the longest idle first. */
+  const idle = new Set<ProxyClass>()
   const proxies = new Map<string, AttachedProxy>()
 
   const enterClass = (root: Unit): ProxyClass => {
@@ -64,6 +69,7 @@ export const createCompiler = (view: MeshView): Compiler => {
       classes.set(root.key, proxyClass)
       graph.fill(proxyClass.set, root)
     }
+    idle.delete(proxyClass)
     proxyClass.members++
     return proxyClass
   }
@@ -71,8 +77,12 @@ export const createCompiler = (view: MeshView): Compiler => {
   const leaveClass = (proxyClass: ProxyClass): void => {
     proxyClass.members--
     if (proxyClass.members > 0) return
-    classes.delete(proxyClass.root.key)
-    graph.drop(proxyClass.set, proxyClass.root)
+    idle.add(proxyClass)
+    const [oldest] = idle
+    if (!oldest || idle.size <= maxIdleClasses) return
+    idle.delete(oldest)
+    classes.delete(oldest.root.key)
+    graph.drop(oldest.set, oldest.root)
   }
 
   /** Tells whether the proxy belongs to another class than before. */
