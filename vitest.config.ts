@@ -30,6 +30,8 @@ export default defineConfig({
           name: 'worker',
           include: ['test/worker/**/*.test.ts', 'worker/**/*.test.ts'],
           setupFiles: ['test/worker/apply-migrations.ts'],
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
         },
       },
       {

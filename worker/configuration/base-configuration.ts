@@ -1,15 +1,17 @@
+import { toRelatedObject } from '#mesh/analysis/related-objects.ts'
+import type { RelatedObject } from '#mesh/analysis/related-objects.ts'
 import type { ConfigObject } from '#mesh/config-object.ts'
 import type { MeshStore } from '../mesh/mesh-store.ts'
 
-/** The whole configuration of a mesh at one revision. Not to be changed by who reads it. */
+/** The whole configuration of a mesh at one revision, by key. Not to be changed by who reads it. */
 export interface BaseConfiguration {
   readonly revision: number
   readonly domainSuffix: string
-  readonly objects: ReadonlyMap<string, ConfigObject>
+  readonly objects: ReadonlyMap<string, RelatedObject>
 }
 
-/** Meshes whose configuration an isolate keeps: the largest ones take some tens of megabytes each. */
-const MAX_KEPT = 2
+/** Objects that an isolate keeps, of all meshes together: one mesh of the largest kind, some tens of megabytes. */
+const MAX_KEPT_OBJECTS = 10_000
 
 /** By mesh, the least recently used first. What is kept is brought up to date before it is used, so it can't be stale. */
 const kept = new Map<string, BaseConfiguration>()
@@ -18,15 +20,28 @@ const kept = new Map<string, BaseConfiguration>()
 export const readBaseConfiguration = async (meshId: string, store: MeshStore): Promise<BaseConfiguration> => {
   const known = kept.get(meshId)
   const { revision, domainSuffix, mode, documents } = await store.readConfiguration(known?.revision ?? null)
-  const objects = new Map(mode === 'changes' ? known?.objects : [])
+  const isContinued = mode === 'changes' && known?.domainSuffix === domainSuffix
+  if (mode === 'changes' && !isContinued) {
+    kept.delete(meshId)
+    return readBaseConfiguration(meshId, store)
+  }
+  const objects = new Map(isContinued ? known.objects : [])
   for (const { key, document } of documents) {
     if (document === null) objects.delete(key)
-    else objects.set(key, JSON.parse(document) as ConfigObject)
+    else objects.set(key, toRelatedObject(JSON.parse(document) as ConfigObject, domainSuffix))
   }
   const base = { revision, domainSuffix, objects }
+  keep(meshId, base)
+  return base
+}
+
+const keep = (meshId: string, base: BaseConfiguration): void => {
   kept.delete(meshId)
   kept.set(meshId, base)
-  const [oldest] = kept.keys()
-  if (kept.size > MAX_KEPT && oldest !== undefined) kept.delete(oldest)
-  return base
+  let total = [...kept.values()].reduce((sum, { objects }) => sum + objects.size, 0)
+  for (const [oldest, { objects }] of kept) {
+    if (total <= MAX_KEPT_OBJECTS || oldest === meshId) return
+    kept.delete(oldest)
+    total -= objects.size
+  }
 }

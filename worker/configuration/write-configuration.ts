@@ -2,6 +2,8 @@ import { AtollError } from '#api/atoll-error.ts'
 import type { ApplyResult } from '#api/schemas/configuration.ts'
 import { analyze } from '#mesh/analysis/analyze.ts'
 import type { KnownMesh } from '#mesh/analysis/known-mesh.ts'
+import { selectRelated, toRelatedObject } from '#mesh/analysis/related-objects.ts'
+import type { RelatedObject } from '#mesh/analysis/related-objects.ts'
 import { toObjectKey } from '#mesh/config-object.ts'
 import { toServiceKey } from '#mesh/names.ts'
 import type { Problem } from '#mesh/problem.ts'
@@ -60,27 +62,33 @@ export const writeConfiguration = async (
   }
 }
 
-/** What is wrong with the written objects, and what the write breaks in others. Old mistakes of others don't count. */
+/**
+ * What is wrong with the written objects, and what the write breaks in others. Old mistakes of others don't count. Only what has
+ * something to do with the write is looked at.
+ */
 const findProblems = async (
   { store }: OpenMesh,
   base: BaseConfiguration,
   upserts: readonly ObjectWrite[],
   deletes: readonly string[],
 ): Promise<Problem[]> => {
-  const known = await readKnownMesh(store, base.domainSuffix, upserts)
-  const objects = new Map(base.objects)
-  for (const { key, object } of upserts) objects.set(key, object)
-  for (const key of deletes) objects.delete(key)
-  const written = new Set(upserts.map(({ key }) => key))
-  const isOfWritten = ({ object }: Problem) =>
-    object === undefined || written.has(toObjectKey(object.kind, object.namespace, object.name))
+  const { domainSuffix } = base
+  const known = await readKnownMesh(store, domainSuffix, upserts)
+  const written = upserts.map(({ key, object }) => [key, toRelatedObject(object, domainSuffix)] as const)
+  const after = new Map([...base.objects, ...written])
+  for (const key of deletes) after.delete(key)
+  const replaced = [...written.map(([key]) => key), ...deletes].flatMap((key) => base.objects.get(key) ?? [])
+  const involved = [...written.map(([, object]) => object), ...replaced]
+  const analyzeRelated = (objects: ReadonlyMap<string, RelatedObject>) =>
+    analyze(selectRelated(objects.values(), involved), known)
 
-  const after = analyze([...objects.values()], known).filter(
-    (problem) => isOfWritten(problem) || problem.severity === 'error',
-  )
-  if (after.every(isOfWritten)) return after
-  const before = new Set(analyze([...base.objects.values()], known).map((problem) => JSON.stringify(problem)))
-  return after.filter((problem) => isOfWritten(problem) || !before.has(JSON.stringify(problem)))
+  const keys = new Set(written.map(([key]) => key))
+  const isOfWritten = ({ object }: Problem) =>
+    object === undefined || keys.has(toObjectKey(object.kind, object.namespace, object.name))
+  const problems = analyzeRelated(after).filter((problem) => isOfWritten(problem) || problem.severity === 'error')
+  if (problems.every(isOfWritten)) return problems
+  const old = new Set(analyzeRelated(base.objects).map((problem) => JSON.stringify(problem)))
+  return problems.filter((problem) => isOfWritten(problem) || !old.has(JSON.stringify(problem)))
 }
 
 /** What the analysis has to know of the catalog: a first run over the written objects tells which hosts they name. */

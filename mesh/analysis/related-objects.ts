@@ -1,0 +1,58 @@
+import type { ConfigObject } from '../config-object.ts'
+import { isWildcard } from '../kinds/schema/host-names.ts'
+import { resolveHost } from '../merge/resolve-host.ts'
+import { toServiceHostname } from '../names.ts'
+
+/**
+ * Objects have to do with each other by the hosts that they name, and Sidecars by their namespace: no rule of the analysis looks at two
+ * objects that share neither. So a change is analysed with what it is related to and not with the whole mesh. Who adds a rule
+ * of another kind adds its relation here; the property test beside this compares with the analysis of everything.
+ */
+export interface RelatedObject {
+  readonly object: ConfigObject
+  /** Full names; wildcards as they are. */
+  readonly hosts: ReadonlySet<string>
+}
+
+/** An object with the hosts that it names anywhere in its spec, as `host` or `hosts`. */
+export const toRelatedObject = (object: ConfigObject, domainSuffix: string): RelatedObject => {
+  const { kind, metadata, spec } = object
+  const named = kind === 'Service' ? [toServiceHostname(metadata.name, metadata.namespace, domainSuffix)] : []
+  collectHosts(spec, named)
+  // A ServiceEntry's host is never short for another one: both readings count.
+  const hosts = named
+    .map(toHost)
+    .flatMap((host) => [host.toLowerCase(), resolveHost(host, metadata.namespace, domainSuffix)])
+  return { object, hosts: new Set(hosts) }
+}
+
+const collectHosts = (value: unknown, into: string[]): void => {
+  if (Array.isArray(value)) for (const item of value) collectHosts(item, into)
+  else if (typeof value === 'object' && value !== null) {
+    for (const [key, item] of Object.entries(value)) {
+      if (key === 'host' && typeof item === 'string') into.push(item)
+      else if (key === 'hosts' && Array.isArray(item)) into.push(...item.filter((host) => typeof host === 'string'))
+      else collectHosts(item, into)
+    }
+  }
+}
+
+/** A Sidecar's hosts read "<namespace>/<host>". */
+const toHost = (text: string): string => text.slice(text.indexOf('/') + 1)
+
+/** The objects that have something to do with the written ones, those among them. */
+export const selectRelated = (
+  objects: Iterable<RelatedObject>,
+  written: readonly RelatedObject[],
+): readonly ConfigObject[] => {
+  const hosts = new Set(written.flatMap((each) => [...each.hosts]))
+  const isForAll = [...hosts].some(isWildcard)
+  const sidecarNamespaces = new Set(
+    written.flatMap(({ object }) => (object.kind === 'Sidecar' ? object.metadata.namespace : [])),
+  )
+  const isRelated = ({ object, hosts: named }: RelatedObject): boolean =>
+    isForAll ||
+    [...named].some((host) => hosts.has(host) || isWildcard(host)) ||
+    (object.kind === 'Sidecar' && sidecarNamespaces.has(object.metadata.namespace))
+  return [...objects].filter(isRelated).map(({ object }) => object)
+}
