@@ -42,6 +42,8 @@ export class AdsClient {
       'grpc.default_authority': options.serverName,
       'grpc.use_local_subchannel_pool': 1,
       'grpc.max_receive_message_length': -1,
+      // Envoy's own default window is 256 MiB (Http2ProtocolOptions.initial_stream_window_size)
+      'grpc-node.flow_control_window': 64 * 1024 * 1024,
     })
     const metadata = new grpc.Metadata()
     metadata.set('authorization', `Bearer ${options.machineToken}`)

@@ -119,7 +119,10 @@ process.on('message', (command: LoadCommand) => {
     const total = clients.length
     setTimeout(() => {
       if (missing.size > 0)
-        answer({ type: 'failed', message: `${missing.size} of ${total} proxies have not got ${command.markers.join(', ')}` })
+        answer({
+          type: 'failed',
+          message: `${missing.size} of ${total} proxies have not got ${command.markers.join(', ')}`,
+        })
     }, watchTimeoutMilliseconds).unref()
   } else {
     closing = true

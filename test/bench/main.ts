@@ -4,16 +4,18 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { measure, type Report, type Size } from './measure.ts'
 
-const usage = `npm run bench [-- --sizes 100x5x50,1000x10x100] [--out FILE]
+const usage = `npm run bench [-- --sizes 100x5x50,1000x10x100] [--changes 100] [--out FILE]
 
 Measures a real plane, two real agents and load clients that speak delta ADS over TLS, all on this machine, and prints JSON.
   --sizes  services x endpoints each x proxies; default 100x5x50,1000x10x100,1000x10x500,5000x4x20
+  --changes how often each kind of change is measured; default 100
   --out    write the JSON to a file as well
 `
 
 const { values } = parseArgs({
   options: {
     sizes: { type: 'string', default: '100x5x50,1000x10x100,1000x10x500,5000x4x20' },
+    changes: { type: 'string', default: '100' },
     out: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -23,7 +25,7 @@ const parseSize = (text: string): Size => {
   const [services, endpoints, proxies, ...rest] = text.split('x').map(Number)
   if (!services || !endpoints || !proxies || rest.length > 0)
     throw new Error(`a size reads services x endpoints x proxies, such as 100x5x50, not ${text}`)
-  return { services, endpoints, proxies }
+  return { services, endpoints, proxies, changes: Number(values.changes) }
 }
 
 const main = async (): Promise<void> => {

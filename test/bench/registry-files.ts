@@ -1,6 +1,5 @@
 /** The registry of a benchmark cluster, as files: one per service, holding the Service and its endpoints. */
 
-export const serviceHost = (index: number): string => `svc-${index}.bench.svc.cluster.local`
 export const serviceFile = (index: number): string => `svc-${index}.yaml`
 
 /** An address of 10.0.0.0/8 that no other (service, endpoint, version) of a run has. */

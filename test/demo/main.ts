@@ -35,7 +35,7 @@ The mesh stays up until Ctrl-C. Look around, in another terminal:
   while (!over) {
     const seen = await story.requests(50)
     total += 50
-    const counts = [...seen.byApp].sort().map(([app, count]) => `${app} ${count * 2} %`)
+    const counts = [...seen.byApp].sort(([a], [b]) => (a < b ? -1 : 1)).map(([app, count]) => `${app} ${count * 2} %`)
     const line = `   ${total} requests; of the last 50: ${counts.join(', ')}, failed ${seen.failed}`
     if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${line}`)
     else write(line)

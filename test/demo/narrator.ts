@@ -1,10 +1,10 @@
 import { styleText } from 'node:util'
 
 export interface Narrator {
-  chapter(title: string): void
-  say(text: string): void
-  command(text: string): void
-  check(what: string, holds: boolean, seen: string): void
+  readonly chapter: (title: string) => void
+  readonly say: (text: string) => void
+  readonly command: (text: string) => void
+  readonly check: (what: string, holds: boolean, seen: string) => void
   readonly failures: readonly string[]
 }
 

@@ -223,7 +223,7 @@ export class World {
       ...[...cluster.proxies.values()].map((proxy) => proxy.envoy),
       cluster.agent,
     ])
-    await Promise.all([...children, this.plane].map((child) => child?.stop()))
+    await Promise.all([...children, this.plane].map(async (child) => child?.stop()))
   }
 
   #userEnvironment(): Record<string, string> {
