@@ -1,3 +1,4 @@
+import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { TypeUrl } from './type-url.ts'
 
 /** A resource ready for the wire: encoded once, its bytes shared by everyone who receives it. */
@@ -55,7 +56,7 @@ export class ResourceSet {
     const next = this.#generation + 1
     const effective: ResourceUpdate[] = []
     for (const update of updates) {
-      const byName = entry(this.#resources, update.type, () => new Map<string, EncodedResource>())
+      const byName = getOrAdd(this.#resources, update.type, () => new Map<string, EncodedResource>())
       const current = byName.get(update.name)
       if (current?.version === update.resource?.version) continue
       const previous = entry(this.#previous, update.type, () => new Map<string, EncodedResource>())
@@ -66,7 +67,7 @@ export class ResourceSet {
         byName.delete(update.name)
         previous.delete(update.name)
       }
-      entry(this.#history, update.type, () => new ChangeHistory()).record(update.name, next)
+      getOrAdd(this.#history, update.type, () => new ChangeHistory()).record(update.name, next)
       effective.push(update)
     }
     if (effective.length > 0) this.#generation = next
@@ -131,10 +132,4 @@ class ChangeHistory {
   #compact(): void {
     this.#log = this.#log.filter((change) => this.#latest.get(change.name) === change)
   }
-}
-
-const entry = <K, V>(map: Map<K, V>, key: K, make: () => V): V => {
-  let value = map.get(key)
-  if (value === undefined) map.set(key, (value = make()))
-  return value
 }

@@ -6,7 +6,7 @@ import type { MeshView } from '#mesh/view.ts'
 import { toEffectivePolicy, type EffectivePolicy } from './compile-traffic-policy.ts'
 import type { Report } from './report.ts'
 import { toUpstreamName } from './resource-names.ts'
-import { selectDestinationPolicy, type DestinationPolicy } from './select-destination-rule.ts'
+import { selectDestinationPolicy, type DestinationPolicy } from './select-destination-policy.ts'
 import { selectService } from './select-service.ts'
 import type { VirtualService } from './select-virtual-service.ts'
 

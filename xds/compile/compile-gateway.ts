@@ -7,7 +7,7 @@ import type { UpstreamPolicy } from '#xds/model/upstream.ts'
 import { compileGatewayAssignment } from './compile-load-assignment.ts'
 import type { CompiledUpstream } from './compile-upstreams.ts'
 import { toServiceSni } from './resource-names.ts'
-import { mergeAllSubsets } from './select-destination-rule.ts'
+import { mergeAllSubsets } from './select-destination-policy.ts'
 
 /** Istio's port for mTLS between networks. */
 const defaultGatewayPort = 15443

@@ -5,7 +5,7 @@ import type { Egress, EgressPoint } from './compile-egress.ts'
 import { compileTcpDestinations } from './compile-tcp-destinations.ts'
 import { isTakenBy } from './host-filter.ts'
 import type { Report } from './report.ts'
-import { selectDestinationPolicy } from './select-destination-rule.ts'
+import { selectDestinationPolicy } from './select-destination-policy.ts'
 import { selectService } from './select-service.ts'
 import { selectVirtualService } from './select-virtual-service.ts'
 

@@ -5,7 +5,7 @@ import { compileDestination, type ReachedService } from './compile-destination.t
 import { toEffectivePolicy, type EffectivePolicy } from './compile-traffic-policy.ts'
 import type { Report } from './report.ts'
 import { toUpstreamName } from './resource-names.ts'
-import type { DestinationPolicy } from './select-destination-rule.ts'
+import type { DestinationPolicy } from './select-destination-policy.ts'
 import { isForSidecars, type VirtualService } from './select-virtual-service.ts'
 
 export interface CompiledTcp {

@@ -12,7 +12,7 @@ import { compileLoadAssignment } from './compile-load-assignment.ts'
 import { compilePolicy, toEffectivePolicy, type EffectivePolicy } from './compile-traffic-policy.ts'
 import type { Report } from './report.ts'
 import { toServiceSni, toUpstreamName } from './resource-names.ts'
-import type { DestinationPolicy } from './select-destination-rule.ts'
+import type { DestinationPolicy } from './select-destination-policy.ts'
 
 export interface CompiledUpstream {
   readonly upstream: Upstream

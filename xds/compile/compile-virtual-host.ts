@@ -9,7 +9,7 @@ import { compileHashPolicy, toEffectivePolicy } from './compile-traffic-policy.t
 import type { Report } from './report.ts'
 import { toUpstreamName } from './resource-names.ts'
 import type { RouteScope } from './route-scope.ts'
-import type { DestinationPolicy } from './select-destination-rule.ts'
+import type { DestinationPolicy } from './select-destination-policy.ts'
 import type { VirtualService } from './select-virtual-service.ts'
 
 /** One port of a service in one route configuration, and what decides on its routes. */

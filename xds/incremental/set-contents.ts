@@ -1,3 +1,4 @@
+import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { EncodedResource, ResourceSet, ResourceUpdate } from '#xds/resource-set.ts'
 import type { TypeUrl } from '#xds/type-url.ts'
 import type { UnitResource } from './unit.ts'
@@ -42,11 +43,7 @@ export class SetContents<Provider> {
   }
 
   #touch(type: TypeUrl, name: string): Map<string, Provided<Provider>> {
-    const touched = this.#touched.get(type)
-    if (touched) touched.add(name)
-    else this.#touched.set(type, new Set([name]))
-    let byName = this.#provided.get(type)
-    if (!byName) this.#provided.set(type, (byName = new Map()))
-    return byName
+    getOrAdd(this.#touched, type, () => new Set<string>()).add(name)
+    return getOrAdd(this.#provided, type, () => new Map<string, Provided<Provider>>())
   }
 }

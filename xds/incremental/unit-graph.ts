@@ -1,3 +1,4 @@
+import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { MeshView, ViewKey } from '#mesh/view.ts'
 import type { ResourceSet } from '#xds/resource-set.ts'
 import { RecordingView } from './recording-view.ts'
@@ -131,9 +132,7 @@ export class UnitGraph {
   #setReads(node: Node, reads: ReadonlySet<ViewKey>): void {
     for (const key of reads) {
       if (node.reads.has(key)) continue
-      const readers = this.#readers.get(key)
-      if (readers) readers.add(node)
-      else this.#readers.set(key, new Set([node]))
+      getOrAdd(this.#readers, key, () => new Set<Node>()).add(node)
     }
     for (const key of node.reads) {
       if (reads.has(key)) continue

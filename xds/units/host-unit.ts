@@ -3,7 +3,7 @@ import { compileTcpDestinations } from '#xds/compile/compile-tcp-destinations.ts
 import { hasVirtualHost } from '#xds/compile/compile-virtual-host.ts'
 import type { Report } from '#xds/compile/report.ts'
 import { toScopeKey, type RouteScope } from '#xds/compile/route-scope.ts'
-import { selectDestinationPolicy } from '#xds/compile/select-destination-rule.ts'
+import { selectDestinationPolicy } from '#xds/compile/select-destination-policy.ts'
 import { selectService } from '#xds/compile/select-service.ts'
 import { selectVirtualService } from '#xds/compile/select-virtual-service.ts'
 import type { Unit } from '#xds/incremental/unit.ts'

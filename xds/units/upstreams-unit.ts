@@ -4,7 +4,7 @@ import { buildEndpoints } from '#xds/build/build-load-assignment.ts'
 import { compileUpstreams, usesLocality, type CompiledUpstream } from '#xds/compile/compile-upstreams.ts'
 import type { ReachedService } from '#xds/compile/compile-destination.ts'
 import { collectProblems } from '#xds/compile/report.ts'
-import { findDestinationPolicy } from '#xds/compile/select-destination-rule.ts'
+import { findDestinationPolicy } from '#xds/compile/select-destination-policy.ts'
 import type { Unit, UnitResource } from '#xds/incremental/unit.ts'
 
 /** A service's EnvoyClusters and their endpoints, for all clients to whom the same DestinationRules apply. */

@@ -55,8 +55,10 @@ export const mergeAllSubsets = (view: MeshView, service: Service): DestinationPo
   const rules = view.destinationRulesFor(service.hostname)
   if (rules.length === 0) return noPolicy
   const ranking = [service.namespace, view.settings().rootNamespace]
-  const toRank = ({ metadata }: DestinationRule) =>
-    (ranking.indexOf(metadata.namespace) + ranking.length + 1) % (ranking.length + 1)
+  const toRank = ({ metadata }: DestinationRule) => {
+    const rank = ranking.indexOf(metadata.namespace)
+    return rank === -1 ? ranking.length : rank
+  }
   return mergeRules(rules.toSorted((left, right) => toRank(left) - toRank(right)))
 }
 
