@@ -81,6 +81,24 @@ describe('a session', () => {
     expect(await answered).toBe(UPLINK_PONG)
   })
 
+  test('that is closed by its agent is closed, and shown so', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    agent.socket.close(1000, 'done')
+    expect((await agent.ended()).code).toBe(1000)
+    const { body } = await mesh.send<Cluster>('GET', '/clusters/east')
+    expect(body).toMatchObject({ connected: false, replicas: [] })
+    expect(body.lastSeenAt).not.toBeNull()
+  })
+
+  test('that says too much is refused, with the time to wait', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    for (let sent = 0; sent < 1_500; sent += 1) agent.send({ type: 'holds', holds: [] })
+    expect(await agent.next('refused')).toMatchObject({ code: 'rate_limited', retryAfterSeconds: 10 })
+    await agent.ended()
+  })
+
   test('goes on after the object has slept, from where it was', async () => {
     const mesh = await createTestMesh()
     const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))

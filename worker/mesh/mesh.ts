@@ -57,7 +57,9 @@ import { UplinkServer } from './uplink/uplink-server.ts'
 const OUTBOX_DELAY_MS = 500
 const OUTBOX_RETRY_MS = 10_000
 const QUERY_TIMEOUT_MS = 5_000
-/** RFC 6455 §7.4.1, the IANA registry's 1013. */
+/** RFC 6455 §7.4.1 and its IANA registry. */
+const NO_STATUS = 1005
+const ABNORMAL = 1006
 const TRY_AGAIN_LATER = 1013
 
 /** One mesh's durable object. It wires: what things mean is in the functions that it calls. */
@@ -364,14 +366,17 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     return this.#server.receive(socket, message)
   }
 
-  override webSocketClose(socket: WebSocket): void {
+  override webSocketClose(socket: WebSocket, code: number): void {
     this.#server.closed(socket)
+    // 1005 and 1006 say that no code came; they can't be sent.
+    socket.close(code === NO_STATUS || code === ABNORMAL ? undefined : code)
   }
 
   override webSocketError(socket: WebSocket): void {
     this.#server.closed(socket)
   }
 
+  /** Every part of it is tried, whatever becomes of the others; what failed is tried again at the next tick. */
   override async alarm(): Promise<void> {
     this.#alarmAt = null
     const { sql, now } = this.#context
@@ -384,12 +389,22 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
       server: this.#server,
       pongedAt,
     }
-    tickSessions(parts)
-    this.#write(() => tickStore(this.#context, this.#sessions, this.#times()))
     if (this.#sessions.size > 0 || countMembers(sql) > 0) this.#arm(now() + this.#times().tickMs)
-    await this.#exclusively(async () => renewRoot(this.#context, await this.#kek()))
+    await this.#attempt('sessions', () => tickSessions(parts))
+    await this.#attempt('store', () => this.#write(() => tickStore(this.#context, this.#sessions, this.#times())))
+    await this.#attempt('root', () => this.#exclusively(async () => renewRoot(this.#context, await this.#kek())))
+    await this.#attempt('outbox', () => drainOutbox(sql, this.env.DB))
+    if (!isOutboxEmpty(sql)) this.#arm(now() + OUTBOX_RETRY_MS)
     this.#fanOut.wake()
-    await this.#drainOutbox()
+  }
+
+  async #attempt(what: string, body: () => unknown): Promise<void> {
+    try {
+      await body()
+    } catch (error) {
+      // eslint-disable-next-line no-console -- the platform's log
+      console.error(JSON.stringify({ level: 'error', message: `the tick failed: ${what}`, error: String(error) }))
+    }
   }
 
   // ── Wiring ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -412,14 +427,6 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     const run = this.#issuing.then(body)
     this.#issuing = run.catch(() => undefined)
     return run
-  }
-
-  async #drainOutbox(): Promise<void> {
-    try {
-      await drainOutbox(this.#context.sql, this.env.DB)
-    } finally {
-      if (!isOutboxEmpty(this.#context.sql)) this.#arm(this.#context.now() + OUTBOX_RETRY_MS)
-    }
   }
 
   #endSessionsOf(cluster: string, code: 'evicted' | 'replaced', message: string): void {

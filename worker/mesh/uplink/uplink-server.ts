@@ -19,6 +19,8 @@ import type { Greeting, Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
 
 export const MAX_SESSIONS = 1_000
+/** Sockets that have not said hello. Agents do at once: when there are more, the oldest goes, whoever that is. */
+const MAX_GREETING = 200
 /** Messages of one socket that wait for the one before them; more are not taken. */
 const MAX_WAITING_MESSAGES = 256
 /** RFC 6455 §7.4.1: policy violation; going away. */
@@ -58,10 +60,13 @@ export class UplinkServer {
     this.#parts = parts
   }
 
-  /** A new socket: it is challenged. Answers false when there are too many. */
+  /** A new socket: it is challenged. Answers false when there are too many sessions. */
   open(socket: WebSocket): boolean {
     const { context, sessions } = this.#parts
-    if (sessions.size >= MAX_SESSIONS) return false
+    if (sessions.open().length >= MAX_SESSIONS) return false
+    const greeting = sessions.all().filter(({ state }) => state.phase === 'greeting')
+    const [oldest] = greeting
+    if (oldest && greeting.length >= MAX_GREETING) this.end(oldest.socket, 'too many sockets')
     const nonce = toBase64Url(context.random(32))
     sessions.set(socket, { phase: 'greeting', id: newId(context.random), openedAt: context.now(), nonce })
     sendMessage(socket, { type: 'challenge', nonce, protocol: UPLINK_PROTOCOL, capabilities: [] })
