@@ -59,7 +59,7 @@ export class ResourceSet {
       const byName = getOrAdd(this.#resources, update.type, () => new Map<string, EncodedResource>())
       const current = byName.get(update.name)
       if (current?.version === update.resource?.version) continue
-      const previous = entry(this.#previous, update.type, () => new Map<string, EncodedResource>())
+      const previous = getOrAdd(this.#previous, update.type, () => new Map<string, EncodedResource>())
       if (update.resource) {
         byName.set(update.name, update.resource)
         if (current) previous.set(update.name, current)
