@@ -35,7 +35,7 @@ import { meshSettings, type MeshSettings } from '#mesh/settings.ts'
 import { stateKeys, type StateChange } from '#mesh/state.ts'
 import { trustState, type TrustState } from '#mesh/trust.ts'
 import type { ViewChange } from '#mesh/view.ts'
-import { createCompiler } from '#xds/compiler.ts'
+import { createCompiler, MAX_IDLE_CLASSES, type Compiler } from '#xds/compiler.ts'
 
 export interface JoinedAgentParts {
   readonly config: AgentConfig
@@ -60,6 +60,7 @@ export class JoinedAgent {
   readonly #journal: StateJournal
   readonly #view: MeshViewStore
   readonly #identity: ClusterIdentity
+  readonly #compiler: Compiler
   readonly #ads: AdsServer
   readonly #flow: ChangeFlow
   readonly #prober: GatewayProber
@@ -93,9 +94,9 @@ export class JoinedAgent {
       settings,
       trust: trustOf(parts, replica),
     })
-    const compiler = createCompiler(this.#view)
+    this.#compiler = createCompiler(this.#view)
     this.#ads = new AdsServer({
-      source: new ProxySets(compiler, identity),
+      source: new ProxySets(this.#compiler, identity),
       authenticator: new MachineTokenAuthenticator({ machineToken: (id) => this.#findMachineToken(id) }, () =>
         clock.now(),
       ),
@@ -105,7 +106,7 @@ export class JoinedAgent {
       reporter: { cluster, replica: record.replica },
       onDeliveryChange: () => this.#uplink.deliveryChanged(),
     })
-    this.#flow = new ChangeFlow(this.#view, compiler, this.#ads, log)
+    this.#flow = new ChangeFlow(this.#view, this.#compiler, this.#ads, log)
     this.#prober = new GatewayProber({
       localNetwork: network,
       clock,
@@ -208,6 +209,7 @@ export class JoinedAgent {
     await this.#registry.synced
     this.#registrySynced = true
     this.#uplink.registrySynced()
+    this.#prewarm()
     const port = await this.#listen(config.xdsAddress)
     this.#serving = true
     log.info({ address: config.xdsAddress.host, port, revision: this.#flow.revision }, 'xds serving')
@@ -275,6 +277,21 @@ export class JoinedAgent {
       proxies: this.#ads.connections.size,
       registrySynced: this.#registrySynced,
       problems: this.#problems.count,
+    }
+  }
+
+  /**
+   * Compiles what the sidecars that may come would be given, before they come: after a restart all of them come at once. The compiler
+   * keeps the last few classes that nobody is in.
+   */
+  #prewarm(): void {
+    const sidecars = [...this.#replica.items.values()].flatMap((item) =>
+      item.kind === 'machine-token' && item.value.role === 'sidecar' ? [item.value] : [],
+    )
+    const byNamespace = new Map(sidecars.map((token) => [token.namespace, token]))
+    for (const sidecar of [...byNamespace.values()].slice(0, MAX_IDLE_CLASSES)) {
+      this.#compiler.attach(sidecar)
+      this.#compiler.detach(sidecar)
     }
   }
 

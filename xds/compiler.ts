@@ -53,7 +53,8 @@ interface AttachedProxy {
   readonly resources: ProxyResources
 }
 
-const maxIdleClasses = 8
+/** Classes without members that are kept. */
+export const MAX_IDLE_CLASSES = 8
 
 export const createCompiler = (view: MeshView): Compiler => {
   const graph = new UnitGraph(view)
@@ -79,7 +80,7 @@ export const createCompiler = (view: MeshView): Compiler => {
     if (proxyClass.members > 0) return
     idle.add(proxyClass)
     const [oldest] = idle
-    if (!oldest || idle.size <= maxIdleClasses) return
+    if (!oldest || idle.size <= MAX_IDLE_CLASSES) return
     idle.delete(oldest)
     classes.delete(oldest.root.key)
     graph.drop(oldest.set, oldest.root)
