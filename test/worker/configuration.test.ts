@@ -1,26 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { ApplyResult, StoredObject } from '#api/schemas/configuration.ts'
 import type { ObjectDiff, Revision, RevisionDetail } from '#api/schemas/revisions.ts'
+import { toRoute, toRule } from './support/test-configuration.ts'
 import { createTestMesh } from './support/test-plane.ts'
 import type { RequestParts, TestMesh } from './support/test-plane.ts'
-
-const toRule = (name: string, subsets: readonly string[] = ['v1']) => `
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: { name: ${name}, namespace: default }
-spec:
-  host: ${name}.default.svc.cluster.local
-  subsets: [${subsets.map((subset) => `{ name: ${subset}, labels: { version: ${subset} } }`).join(', ')}]
-`
-
-const toRoute = (name: string, subset: string) => `
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: ${name}, namespace: default }
-spec:
-  hosts: [${name}.default.svc.cluster.local]
-  http: [{ route: [{ destination: { host: ${name}.default.svc.cluster.local, subset: ${subset} } }] }]
-`
 
 const apply = (mesh: TestMesh, yaml: string, parts: RequestParts & { readonly query?: string } = {}) =>
   mesh.send<ApplyResult>('POST', `/configuration${parts.query ?? ''}`, { yaml, ...parts })
@@ -33,7 +16,7 @@ const list = async (mesh: TestMesh): Promise<string[]> => {
 describe('applying', () => {
   test('many documents are one revision', async () => {
     const mesh = await createTestMesh()
-    const { status, body } = await apply(mesh, `${toRule('reviews')}---${toRoute('reviews', 'v1')}`)
+    const { status, body } = await apply(mesh, `${toRule('reviews', 'v1')}---${toRoute('reviews', 'v1')}`)
 
     expect(status).toBe(200)
     expect(body.revision).toBe(1)
@@ -46,7 +29,7 @@ describe('applying', () => {
 
   test('what changes nothing makes no revision, whatever the order of its fields', async () => {
     const mesh = await createTestMesh()
-    await apply(mesh, toRule('reviews'))
+    await apply(mesh, toRule('reviews', 'v1'))
     const reordered = `
 kind: DestinationRule
 spec:
@@ -61,9 +44,9 @@ apiVersion: networking.istio.io/v1
 
   test('an object keeps the time of its first appearance', async () => {
     const mesh = await createTestMesh()
-    await apply(mesh, toRule('reviews'))
+    await apply(mesh, toRule('reviews', 'v1'))
     const before = await mesh.send<StoredObject>('GET', '/configuration/DestinationRule/default/reviews')
-    await apply(mesh, toRule('reviews', ['v1', 'v2']))
+    await apply(mesh, toRule('reviews', 'v1', 'v2'))
     const after = await mesh.send<StoredObject>('GET', '/configuration/DestinationRule/default/reviews')
 
     expect(after.body.revision).toBe(2)
@@ -72,14 +55,16 @@ apiVersion: networking.istio.io/v1
 
   test('a dry run tells what would change and changes nothing', async () => {
     const mesh = await createTestMesh()
-    const { body } = await apply(mesh, toRule('reviews'), { query: '?dryRun=true' })
+    const { body } = await apply(mesh, toRule('reviews', 'v1'), { query: '?dryRun=true' })
     expect(body).toMatchObject({ revision: 0, changes: [{ action: 'created' }] })
     expect(await list(mesh)).toEqual([])
   })
 
   test('eight applies at once get a revision each', async () => {
     const mesh = await createTestMesh()
-    const answers = await Promise.all(Array.from({ length: 8 }, (_, index) => apply(mesh, toRule(`service-${index}`))))
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, index) => apply(mesh, toRule(`service-${index}`, 'v1'))),
+    )
     const done = answers.filter(({ status }) => status === 200)
 
     expect(new Set(done.map(({ body }) => body.revision)).size).toBe(done.length)
@@ -95,7 +80,7 @@ apiVersion: networking.istio.io/v1
     const mesh = await createTestMesh()
     const answers = await Promise.all(
       Array.from({ length: 8 }, (_, index) =>
-        apply(mesh, toRule(`service-${index}`), { headers: { 'If-Match': '"0"' } }),
+        apply(mesh, toRule(`service-${index}`, 'v1'), { headers: { 'If-Match': '"0"' } }),
       ),
     )
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
@@ -105,17 +90,17 @@ apiVersion: networking.istio.io/v1
 
   test('two objects at once can’t get in each other’s way: the later one is checked against the earlier', async () => {
     const mesh = await createTestMesh()
-    await apply(mesh, `${toRule('reviews', ['v1', 'v2'])}---${toRoute('reviews', 'v1')}`)
+    await apply(mesh, `${toRule('reviews', 'v1', 'v2')}---${toRoute('reviews', 'v1')}`)
     const [routed, ruled] = await Promise.all([
       apply(mesh, toRoute('reviews', 'v2')),
-      apply(mesh, toRule('reviews', ['v1'])),
+      apply(mesh, toRule('reviews', 'v1')),
     ])
     expect(new Set([routed.status, ruled.status])).toEqual(new Set([200, 422]))
   })
 
   test('deleting takes an object out; what others need of it can’t be taken', async () => {
     const mesh = await createTestMesh()
-    await apply(mesh, `${toRule('reviews')}---${toRoute('reviews', 'v1')}`)
+    await apply(mesh, `${toRule('reviews', 'v1')}---${toRoute('reviews', 'v1')}`)
 
     const refused = await mesh.send('DELETE', '/configuration/DestinationRule/default/reviews')
     expect(refused).toMatchObject({
@@ -133,7 +118,7 @@ apiVersion: networking.istio.io/v1
 
   test('a list is paged by key and filtered by kind and namespace', async () => {
     const mesh = await createTestMesh()
-    await apply(mesh, Array.from({ length: 5 }, (_, index) => toRule(`r${index}`)).join('---'))
+    await apply(mesh, Array.from({ length: 5 }, (_, index) => toRule(`r${index}`, 'v1')).join('---'))
     const keys: string[] = []
     let cursor: string | null = null
     do {
@@ -155,8 +140,8 @@ apiVersion: networking.istio.io/v1
 describe('revisions', () => {
   test('are listed, shown and compared', async () => {
     const mesh = await createTestMesh()
-    await apply(mesh, toRule('reviews'))
-    await apply(mesh, `${toRule('reviews', ['v1', 'v2'])}---${toRule('ratings')}`)
+    await apply(mesh, toRule('reviews', 'v1'))
+    await apply(mesh, `${toRule('reviews', 'v1', 'v2')}---${toRule('ratings', 'v1')}`)
     await mesh.send('DELETE', '/configuration/DestinationRule/default/ratings')
 
     const { body: second } = await mesh.send<RevisionDetail>('GET', '/revisions/2')
@@ -182,9 +167,9 @@ describe('revisions', () => {
 
   test('a rollback is a new revision with the objects of the old one', async () => {
     const mesh = await createTestMesh()
-    await apply(mesh, `${toRule('reviews')}---${toRoute('reviews', 'v1')}`)
-    await apply(mesh, toRule('reviews', ['v1', 'v2']))
-    await apply(mesh, toRule('ratings'))
+    await apply(mesh, `${toRule('reviews', 'v1')}---${toRoute('reviews', 'v1')}`)
+    await apply(mesh, toRule('reviews', 'v1', 'v2'))
+    await apply(mesh, toRule('ratings', 'v1'))
     await mesh.send('DELETE', '/configuration/VirtualService/default/reviews')
 
     const dry = await mesh.send<ApplyResult>('POST', '/revisions/1/rollback?dryRun=true')
@@ -206,8 +191,8 @@ describe('revisions', () => {
 
   test('a rollback to what is no longer right is refused', async () => {
     const mesh = await createTestMesh()
-    await apply(mesh, toRule('reviews'))
-    await apply(mesh, toRule('reviews', ['v1', 'v2']))
+    await apply(mesh, toRule('reviews', 'v1'))
+    await apply(mesh, toRule('reviews', 'v1', 'v2'))
     await apply(mesh, toRoute('reviews', 'v2'))
     await mesh.send('DELETE', '/configuration/VirtualService/default/reviews')
     await apply(mesh, toRoute('reviews', 'v2'))
@@ -228,25 +213,33 @@ describe('bad input', () => {
     ],
     [
       'an unknown field',
-      toRule('a').replace('host:', 'hots: x\n  host:'),
+      toRule('a', 'v1').replace('host:', 'hots: x\n  host:'),
       { code: 'unknown_field', path: 'spec.hots' },
     ],
-    ['a wrong type', toRule('a').replace('name: v1,', 'name: 7,'), { code: 'invalid', path: 'spec.subsets[0].name' }],
-    ['the same object twice', `${toRule('a')}---${toRule('a')}`, { code: 'duplicate', path: '' }],
+    [
+      'a wrong type',
+      toRule('a', 'v1').replace('name: v1,', 'name: 7,'),
+      { code: 'invalid', path: 'spec.subsets[0].name' },
+    ],
+    ['the same object twice', `${toRule('a', 'v1')}---${toRule('a', 'v1')}`, { code: 'duplicate', path: '' }],
     [
       'a dangling subset',
-      `${toRule('a')}---${toRoute('a', 'v9')}`,
+      `${toRule('a', 'v1')}---${toRoute('a', 'v9')}`,
       { code: 'dangling_reference', path: 'spec.http[0].route[0].destination.subset' },
     ],
     [
       'a hostile name',
-      toRule('a').replace('name: a,', 'name: "../../etc/passwd",'),
+      toRule('a', 'v1').replace('name: a,', 'name: "../../etc/passwd",'),
       { code: 'invalid', path: 'metadata.name' },
     ],
-    ['a prototype', toRule('a').replace('spec:', '__proto__: { polluted: yes }\nspec:'), { code: 'invalid', path: '' }],
+    [
+      'a prototype',
+      toRule('a', 'v1').replace('spec:', '__proto__: { polluted: yes }\nspec:'),
+      { code: 'invalid', path: '' },
+    ],
     [
       '10,000 objects',
-      Array.from({ length: 10_000 }, (_, index) => toRule(`r${index}`)).join('---'),
+      Array.from({ length: 10_000 }, (_, index) => toRule(`r${index}`, 'v1')).join('---'),
       { code: 'too_large', path: '' },
     ],
   ]
@@ -269,7 +262,7 @@ describe('bad input', () => {
   test('a media type that is not taken is named', async () => {
     const mesh = await createTestMesh()
     const answer = await mesh.send('POST', '/configuration', {
-      yaml: toRule('a'),
+      yaml: toRule('a', 'v1'),
       headers: { 'Content-Type': 'text/html' },
     })
     expect(answer).toMatchObject({ status: 415, body: { code: 'unsupported_media_type' } })

@@ -3,18 +3,12 @@ import { env } from 'cloudflare:workers'
 import { expect, test } from 'vitest'
 import type { ApplyResult } from '#api/schemas/configuration.ts'
 import worker from '#worker/main.ts'
+import { apply, toRule } from './support/test-configuration.ts'
 import { createTestMesh } from './support/test-plane.ts'
 
 test('every mesh is exported once a day, as something that can be applied again', async () => {
   const mesh = await createTestMesh()
-  await mesh.send('POST', '/configuration', {
-    yaml: `
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: { name: reviews, namespace: default }
-spec: { host: reviews, subsets: [{ name: v1, labels: { version: v1 } }] }
-`,
-  })
+  await apply(mesh, toRule('reviews', 'v1'))
   const controller = createScheduledController({ scheduledTime: new Date('2026-11-21T03:17:00Z') })
   await worker.scheduled(controller, env)
 

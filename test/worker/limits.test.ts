@@ -21,7 +21,7 @@ import { readMeshRow } from '#worker/mesh/mesh-row.ts'
 import { readChanges } from '#worker/mesh/state-log.ts'
 import { writeTrustState } from '#worker/mesh/trust.ts'
 import { toChangeMessages } from '#worker/mesh/uplink/change-messages.ts'
-import { MAX_BULK_CHARS } from '#worker/mesh/uplink/fan-out.ts'
+import { bulkLimits } from '#worker/mesh/uplink/fan-out.ts'
 import { trimDelivery } from '#worker/mesh/uplink/session.ts'
 import { joinTestCluster } from './support/test-agent.ts'
 import { toTestEntry } from './support/test-catalog.ts'
@@ -196,7 +196,7 @@ describe(`a mesh of ${CLUSTERS} clusters and ${MAX_OBJECTS} objects`, { timeout:
         total += message.length
       }
       expect(total).toBeGreaterThan(5 * 1024 * 1024)
-      expect(Math.max(total, MAX_BULK_CHARS)).toBeLessThan(HALF.memoryBytes)
+      expect(Math.max(total, bulkLimits.onTheWayChars)).toBeLessThan(HALF.memoryBytes)
     })
   })
 

@@ -198,7 +198,7 @@ describe('the state log', () => {
       const { tombstones } = sql
         .exec<{ tombstones: number }>('SELECT count(*) AS tombstones FROM state WHERE item IS NULL')
         .one()
-      expect(tombstones).toBe(3)
+      expect(tombstones).toBe(4)
       const { horizon } = readMeshRow(sql)
       const { oldest } = sql
         .exec<{ oldest: number }>('SELECT min(sequence) AS oldest FROM state WHERE item IS NULL')

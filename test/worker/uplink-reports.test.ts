@@ -2,22 +2,11 @@ import { evictDurableObject } from 'cloudflare:test'
 import { describe, expect, test, vi } from 'vitest'
 import type { Cluster } from '#api/schemas/clusters.ts'
 import { toTestEntry } from './support/test-catalog.ts'
+import { apply, toRule } from './support/test-configuration.ts'
 import { joinTestCluster, TestAgent } from './support/test-agent.ts'
 import { createTestMesh } from './support/test-plane.ts'
-import type { TestMesh } from './support/test-plane.ts'
 
 const reviews = 'default/reviews.default.svc.cluster.local'
-
-const toRule = (name: string, ...subsets: string[]) => `
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: { name: ${name}, namespace: default }
-spec:
-  host: ${name}
-  subsets: [${subsets.map((subset) => `{ name: ${subset}, labels: { version: ${subset} } }`).join(', ')}]
-`
-
-const apply = (mesh: TestMesh, yaml: string) => mesh.send('POST', '/configuration', { yaml })
 
 describe('a report', () => {
   test('is told to others: whole on the same network, summed up on others, never to its own cluster', async () => {
@@ -157,7 +146,10 @@ describe('a report', () => {
       'under another name',
       { cluster: 'east', network: 'net-a', name: 'reviews', service: { hostname: 'ratings.example' } },
     ],
-    ['that is too large for a row', { cluster: 'east', network: 'net-a', name: 'reviews', endpoints: 1900 }],
+    [
+      'that is too large for a row',
+      { cluster: 'east', network: 'net-a', name: 'reviews', endpoints: 900, labels: { version: '€'.repeat(330) } },
+    ],
   ]
   test.each(foreign)('that speaks of endpoints %s is refused', async (_name, entry) => {
     const mesh = await createTestMesh()

@@ -4,6 +4,7 @@ import { expect, test, vi } from 'vitest'
 import { joinTestCluster, TestAgent } from './support/test-agent.ts'
 import type { TestCluster } from './support/test-agent.ts'
 import { toTestEntry } from './support/test-catalog.ts'
+import { apply, toRule } from './support/test-configuration.ts'
 import { createTestMesh } from './support/test-plane.ts'
 import type { TestMesh } from './support/test-plane.ts'
 
@@ -39,13 +40,6 @@ const arbitraryStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('drop', 'reconnect', 'stall'), side }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('sleep', 'crash', 'repeat') }) },
 )
-
-const toRule = (name: string, subset: string) => `
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: { name: ${name}, namespace: default }
-spec: { host: ${name}, subsets: [{ name: ${subset}, labels: { version: ${subset} } }] }
-`
 
 /** One cluster's agent over its connections. */
 class Side {
@@ -114,7 +108,7 @@ const run = async (steps: readonly Step[]): Promise<void> => {
   for (const step of steps) {
     switch (step.kind) {
       case 'apply':
-        await mesh.send('POST', '/configuration', { yaml: toRule(step.name, step.subset) })
+        await apply(mesh, toRule(step.name, step.subset))
         break
       case 'delete':
         await mesh.send('DELETE', `/configuration/DestinationRule/default/${step.name}`)

@@ -4,21 +4,11 @@ import type { Cluster } from '#api/schemas/clusters.ts'
 import { UPLINK_MAX_MESSAGE_CHARS, UPLINK_PING, UPLINK_PONG } from '#mesh/uplink.ts'
 import { followGeneration } from '#worker/mesh/epoch.ts'
 import { toTestEntry } from './support/test-catalog.ts'
+import { apply, toRule } from './support/test-configuration.ts'
 import { joinTestCluster, TestAgent } from './support/test-agent.ts'
 import type { HelloChanges } from './support/test-agent.ts'
 import { createTestMesh } from './support/test-plane.ts'
 import type { TestMesh } from './support/test-plane.ts'
-
-const toRule = (name: string, ...subsets: string[]) => `
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: { name: ${name}, namespace: default }
-spec:
-  host: ${name}
-  subsets: [${subsets.map((subset) => `{ name: ${subset}, labels: { version: ${subset} } }`).join(', ')}]
-`
-
-const apply = (mesh: TestMesh, yaml: string) => mesh.send('POST', '/configuration', { yaml })
 
 afterEach(() => {
   vi.useRealTimers()

@@ -9,15 +9,11 @@ import type { ServiceDetail, ServiceSummary } from '#api/schemas/services.ts'
 import type { Delivery, ProxyStatus } from '#mesh/uplink.ts'
 import { joinTestCluster, TestAgent } from './support/test-agent.ts'
 import { toTestEntry } from './support/test-catalog.ts'
+import { toRule } from './support/test-configuration.ts'
 import { createTestMesh } from './support/test-plane.ts'
 import type { TestMesh } from './support/test-plane.ts'
 
-const rule = `
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: { name: reviews, namespace: default }
-spec: { host: reviews, subsets: [{ name: v1, labels: { version: v1 } }] }
-`
+const rule = toRule('reviews', 'v1')
 
 const toDelivery = (changes: Partial<Delivery> = {}): Delivery => ({
   compiled: 1,

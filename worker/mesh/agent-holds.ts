@@ -22,6 +22,17 @@ export const listAgentHolds = (sql: SqlStorage, cluster: string): Hold[] => {
   return held.filter(({ id }, index) => held.findIndex((other) => other.id === id) === index)
 }
 
+/** Why agents follow no configuration now, by cluster: they ask a person first whether the plane was restored. */
+export const findRestoreHolds = (sql: SqlStorage): Map<string, string> => {
+  const rows = sql.exec<{ cluster: string; holds: string }>('SELECT cluster, holds FROM agent_holds').toArray()
+  return new Map(
+    rows.flatMap(({ cluster, holds }) => {
+      const hold = (JSON.parse(holds) as Hold[]).find(({ kind }) => kind === 'restored-plane')
+      return hold ? [[cluster, hold.reason] as const] : []
+    }),
+  )
+}
+
 /** A replica that has gone for good says no more what it holds. */
 export const keepAgentHoldsOf = (sql: SqlStorage, cluster: string, replicas: readonly string[]): void => {
   sql.exec(

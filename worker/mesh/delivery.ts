@@ -1,9 +1,10 @@
 import type { ClusterDelivery, RevisionDelivery } from '#api/schemas/revisions.ts'
 import type { Delivery } from '#mesh/uplink.ts'
 import { sha256Hex } from '../secret-token.ts'
-import { listAgentHolds } from './agent-holds.ts'
+import { findRestoreHolds } from './agent-holds.ts'
 import { listMembers } from './clusters.ts'
 import type { ClusterRow } from './clusters.ts'
+import type { Session } from './uplink/session.ts'
 import type { Sessions } from './uplink/sessions.ts'
 
 /** How many laggards and refusals of one cluster are shown. */
@@ -15,31 +16,31 @@ export const readDelivery = async (
   sessions: Sessions,
   revision: number,
 ): Promise<RevisionDelivery> => {
-  const members = listMembers(sql)
-  const clusters = members.map((cluster) => toClusterDelivery(sql, sessions, cluster, revision))
-  const complete =
-    members.every(({ name }) => hasSpoken(sessions, name)) &&
-    clusters.every(({ heldBecause, live, proxies }) => heldBecause === undefined && live === proxies)
+  const connected = Map.groupBy(sessions.open(), ({ state }) => state.cluster)
+  const held = findRestoreHolds(sql)
+  const clusters = listMembers(sql).map((cluster) =>
+    toClusterDelivery(cluster, connected.get(cluster.name) ?? [], held.get(cluster.name), revision),
+  )
+  const complete = clusters.every(
+    ({ cluster, heldBecause, live, proxies }) =>
+      hasSpoken(connected.get(cluster)) && heldBecause === undefined && live === proxies,
+  )
   const facts = { revision, clusters, complete }
   return { ...facts, version: await sha256Hex(JSON.stringify(facts)) }
 }
 
 /** Whether every connected replica of a cluster has said how far it is, and there is one. */
-const hasSpoken = (sessions: Sessions, cluster: string): boolean => {
-  const connected = sessions.ofCluster(cluster)
-  return connected.length > 0 && connected.every(({ state }) => state.delivery !== null)
-}
+const hasSpoken = (connected: readonly Session[] | undefined): boolean =>
+  connected?.every(({ state }) => state.delivery !== null) ?? false
 
 const toClusterDelivery = (
-  sql: SqlStorage,
-  sessions: Sessions,
   cluster: ClusterRow,
+  connected: readonly Session[],
+  heldBecause: string | undefined,
   revision: number,
 ): ClusterDelivery => {
-  const connected = sessions.ofCluster(cluster.name)
   const last = cluster.delivery === null ? [] : [cluster.delivery]
   const said = connected.length > 0 ? connected.flatMap(({ state }) => state.delivery ?? []) : last
-  const held = listAgentHolds(sql, cluster.name).find(({ kind }) => kind === 'restored-plane')
   return {
     cluster: cluster.name,
     connected: connected.length > 0,
@@ -49,7 +50,7 @@ const toClusterDelivery = (
       .flatMap(({ laggards }) => laggards.filter((laggard) => laggard.revision < revision))
       .slice(0, MAX_SHOWN),
     nacks: said.flatMap(({ nacks }) => nacks).slice(0, MAX_SHOWN),
-    ...(held && { heldBecause: held.reason }),
+    ...(heldBecause !== undefined && { heldBecause }),
   }
 }
 

@@ -118,15 +118,17 @@ const settle = (sql: SqlStorage, sequence: number, changed: boolean): boolean =>
   return changed
 }
 
+/** Forgets the older tombstones when there are more than `most`, so that half as many remain. */
 export const pruneTombstones = (sql: SqlStorage, most: number): void => {
   const { tombstones } = sql
     .exec<{ tombstones: number }>('SELECT count(*) AS tombstones FROM state WHERE item IS NULL')
     .one()
   if (tombstones <= most) return
+  const forgotten = tombstones - Math.floor(most / 2)
   const { horizon } = sql
     .exec<{ horizon: number }>(
       'SELECT sequence AS horizon FROM state WHERE item IS NULL ORDER BY sequence LIMIT 1 OFFSET ?',
-      tombstones - Math.floor(most / 2),
+      forgotten - 1,
     )
     .one()
   sql.exec('DELETE FROM state WHERE item IS NULL AND sequence <= ?', horizon)

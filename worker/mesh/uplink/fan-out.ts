@@ -17,10 +17,11 @@ const COALESCE_MS_PER_SESSION = 0.25
 const MAX_COALESCE_MS = 50
 /** Batches that a session may have on the way. One that has more gets all it missed in one, when it acknowledges. */
 const MAX_UNACKNOWLEDGED = 4
-/** A batch beyond this many characters is large … */
-const BULK_CHARS = 256 * 1024
-/** … and of those so many may be on the way together, or one: what is sent and not yet taken lies in the object's memory. */
-export const MAX_BULK_CHARS = 32 * 1024 * 1024
+/**
+ * A batch beyond `batchChars` is large, and of those `onTheWayChars` may be on the way together, or one: what is sent and not yet taken
+ * lies in the object's memory.
+ */
+export const bulkLimits = { batchChars: 256 * 1024, onTheWayChars: 32 * 1024 * 1024 }
 
 interface KnownInterest {
   readonly interest: Interest
@@ -34,13 +35,15 @@ interface KnownInterest {
 export class FanOut {
   readonly #context: MeshContext
   readonly #sessions: Sessions
+  readonly #limits: typeof bulkLimits
   readonly #interests = new Map<string, KnownInterest>()
   #flushedAt = 0
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(context: MeshContext, sessions: Sessions) {
+  constructor(context: MeshContext, sessions: Sessions, limits = bulkLimits) {
     this.#context = context
     this.#sessions = sessions
+    this.#limits = limits
   }
 
   /** Something was committed, or a session can take more. */
@@ -93,7 +96,7 @@ export class FanOut {
   #catchUp(mesh: MeshRow, since: number, sessions: readonly Session[]): void {
     const { sql } = this.#context
     const chars = countChangedChars(sql, since)
-    const shared = chars > BULK_CHARS ? undefined : readSharedChanges(sql, since)
+    const shared = chars > this.#limits.batchChars ? undefined : readSharedChanges(sql, since)
     for (const session of sessions) {
       const interest = this.#interestOf(session.state.cluster)?.interest
       if (!interest) continue
@@ -104,7 +107,7 @@ export class FanOut {
 
   #hasRoomFor(chars: number): boolean {
     const onTheWay = this.#sessions.open().reduce((sum, { state }) => sum + state.bulkChars, 0)
-    return onTheWay === 0 || onTheWay + chars <= MAX_BULK_CHARS
+    return onTheWay === 0 || onTheWay + chars <= this.#limits.onTheWayChars
   }
 
   #send(mesh: MeshRow, since: number, session: Session, changes: Iterable<string>, bulkChars: number): void {

@@ -1,0 +1,69 @@
+import { runInDurableObject } from 'cloudflare:test'
+import { expect, test } from 'vitest'
+import type { MeshContext } from '#worker/mesh/context.ts'
+import { FanOut } from '#worker/mesh/uplink/fan-out.ts'
+import type { Open } from '#worker/mesh/uplink/session.ts'
+import { Sessions } from '#worker/mesh/uplink/sessions.ts'
+import { joinTestCluster } from './support/test-agent.ts'
+import { apply, toRule } from './support/test-configuration.ts'
+import { createTestMesh } from './support/test-plane.ts'
+
+/** A socket that keeps what is sent on it. */
+const toSocket = (state: Open): { readonly socket: WebSocket; readonly sent: string[] } => {
+  const sent: string[] = []
+  const [socket] = Object.values(new WebSocketPair())
+  if (!socket) throw new Error('no socket')
+  socket.accept()
+  socket.serializeAttachment(state)
+  socket.send = (text) => void (typeof text === 'string' && sent.push(text))
+  return { socket, sent }
+}
+
+const toState = (replica: string): Open => ({
+  phase: 'open',
+  id: replica,
+  cluster: 'east',
+  replica,
+  agentVersion: 'test',
+  connectedAt: 0,
+  heardAt: 0,
+  reporting: false,
+  sent: 0,
+  unacknowledged: [],
+  unacknowledgedSince: 0,
+  bulkChars: 0,
+  delivery: null,
+})
+
+test('of large batches so many are on the way as fit into memory; the others wait for an acknowledgement', async () => {
+  const mesh = await createTestMesh()
+  await joinTestCluster(mesh, 'east', 'net-a')
+  await apply(mesh, ['a', 'b', 'c'].map((name) => toRule(name, 'v1')).join('---'))
+
+  await runInDurableObject(mesh.stub, (_instance, { storage }) => {
+    let now = 0
+    const context: MeshContext = {
+      sql: storage.sql,
+      transaction: (body) => storage.transactionSync(body),
+      // Long enough between two looks at it that nothing is coalesced.
+      now: () => (now += 1_000),
+      random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+    }
+    const ends = ['one', 'two', 'three'].map((replica) => toSocket(toState(replica)))
+    const sessions = new Sessions(ends.map(({ socket }) => socket))
+    const fanOut = new FanOut(context, sessions, { batchChars: 100, onTheWayChars: 100 })
+    const sent = () => ends.map((end) => end.sent.length)
+
+    fanOut.wake()
+    expect(sent()).toEqual([1, 0, 0])
+    const [first, second] = sessions.open()
+    if (!first || !second) throw new Error('no sessions')
+    fanOut.acknowledge(first, first.state.sent - 1)
+    expect(sent()).toEqual([1, 0, 0])
+    fanOut.acknowledge(first, first.state.sent)
+    expect(sent()).toEqual([1, 1, 0])
+    fanOut.acknowledge(second, second.state.sent)
+    expect(sent()).toEqual([1, 1, 1])
+    expect(new Set(ends.flatMap((end) => end.sent)).size).toBe(1)
+  })
+})
