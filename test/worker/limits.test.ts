@@ -16,7 +16,7 @@ import {
   readConfiguration,
 } from '#worker/mesh/configuration.ts'
 import type { MeshContext } from '#worker/mesh/context.ts'
-import { readLabelKeys } from '#worker/mesh/label-keys.ts'
+import { LabelKeys } from '#worker/mesh/label-keys.ts'
 import { readMeshRow } from '#worker/mesh/mesh-row.ts'
 import { readChanges } from '#worker/mesh/state-log.ts'
 import { writeTrustState } from '#worker/mesh/trust.ts'
@@ -125,7 +125,7 @@ const admitClusters = (context: MeshContext, count: number, pem: string): void =
         endpoints: 2,
       }),
     )
-    storeEntries(sql, { cluster: name, network }, entries, readLabelKeys(sql))
+    storeEntries(sql, { cluster: name, network }, entries, new LabelKeys([], 'cluster.local'))
   }
   writeTrustState(sql)
 }

@@ -44,11 +44,23 @@ const toLabelKeys = ({ subsets = [], trafficPolicy }: SubsetRule): string[] => [
   ),
 ]
 
-/** The label keys that the mesh's DestinationRules ask for. */
-export const readLabelKeys = (sql: SqlStorage): LabelKeys => {
+const readLabelKeys = (sql: SqlStorage, domainSuffix: string): LabelKeys => {
   const rules = sql
     .exec<{ document: string }>(`SELECT document FROM objects WHERE kind = 'DestinationRule'`)
     .toArray()
     .map(({ document }) => JSON.parse(document) as ConfigObject)
-  return new LabelKeys(rules, readMeshRow(sql).settings.domainSuffix)
+  return new LabelKeys(rules, domainSuffix)
+}
+
+/** The label keys that the mesh's DestinationRules ask for, read again only when the configuration has changed. */
+export const toLabelKeySource = (sql: SqlStorage): (() => LabelKeys) => {
+  let known: { readonly revision: number; readonly domainSuffix: string; readonly keys: LabelKeys } | undefined
+  return () => {
+    const { revision, settings } = readMeshRow(sql)
+    const { domainSuffix } = settings
+    if (known?.revision !== revision || known.domainSuffix !== domainSuffix) {
+      known = { revision, domainSuffix, keys: readLabelKeys(sql, domainSuffix) }
+    }
+    return known.keys
+  }
 }

@@ -16,6 +16,7 @@ import type {
   ObjectFilter,
   StoredDocument,
 } from './configuration.ts'
+import type { NewMesh } from './create-mesh.ts'
 import type { NewJoinToken } from './join-tokens.ts'
 import type { NewMachineToken } from './machine-tokens.ts'
 import type { Outcome } from './refusal.ts'
@@ -48,10 +49,7 @@ export interface AgentAnswers {
  * transaction. Nobody outside this folder knows what is behind it: how many objects, and where.
  */
 export interface MeshStore {
-  create(
-    mesh: { readonly orgId: string; readonly meshId: string; readonly settings: MeshSettings },
-    by: Initiator,
-  ): Promise<MeshFacts>
+  create(mesh: NewMesh, by: Initiator): Promise<MeshFacts>
   /** Null while the mesh has not been created, or no more. */
   facts(): Promise<MeshFacts | null>
   updateSettings(changes: UpdateMeshBody, by: Initiator): Promise<MeshFacts>

@@ -1,13 +1,10 @@
 import { DurableObject } from 'cloudflare:workers'
-import { meshSettings } from '#mesh/settings.ts'
-import type { MeshSettings } from '#mesh/settings.ts'
-import { stateKeys } from '#mesh/state.ts'
+import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
 import { ok } from '#mesh/result.ts'
 import { UPLINK_PING, UPLINK_PONG } from '#mesh/uplink.ts'
 import type { JoinRequest } from '#mesh/uplink.ts'
-import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
 import { deriveOrgKek } from '../ca/sealed-key.ts'
-import { newId } from '../secret-token.ts'
+import { listAgentHolds } from './agent-holds.ts'
 import { listAudit, writeAudit } from './audit.ts'
 import type { AuditFilter, Initiator } from './audit.ts'
 import { refreshSummaries } from './catalog.ts'
@@ -17,18 +14,21 @@ import { countMembers, findMember, listMembers } from './clusters.ts'
 import { commitConfiguration, findObject, listObjects, readConfiguration } from './configuration.ts'
 import type { CommitRequest, ObjectFilter } from './configuration.ts'
 import type { MeshContext } from './context.ts'
+import { createMesh } from './create-mesh.ts'
+import type { NewMesh } from './create-mesh.ts'
 import { DeliveryWatch } from './delivery-watch.ts'
 import { readDelivery } from './delivery.ts'
 import { followGeneration } from './epoch.ts'
 import { evictCluster } from './evict-cluster.ts'
-import { joinCluster, refusedToken } from './join.ts'
 import { createJoinToken, listJoinTokens, revokeJoinToken } from './join-tokens.ts'
 import type { NewJoinToken } from './join-tokens.ts'
-import { readLabelKeys } from './label-keys.ts'
+import { joinCluster, refusedToken } from './join.ts'
+import { toLabelKeySource } from './label-keys.ts'
 import type { LabelKeys } from './label-keys.ts'
+import type { LeaseTimes } from './leases.ts'
 import { createMachineToken, listMachineTokens, revokeMachineToken } from './machine-tokens.ts'
 import type { NewMachineToken } from './machine-tokens.ts'
-import { findMeshRow, insertMeshRow, readMeshRow } from './mesh-row.ts'
+import { findMeshRow, readMeshRow } from './mesh-row.ts'
 import type { AgentAnswers, AgentQuery, CreationPlace, MeshFacts, MeshStore } from './mesh-store.ts'
 import { migrate } from './migrate.ts'
 import { migrations } from './migrations.ts'
@@ -39,13 +39,11 @@ import { confirmHeldReport } from './report.ts'
 import { diffRevisions, findRevision, listChanges, listRevisions } from './revisions.ts'
 import { findOffered, findService, listServices } from './service-list.ts'
 import type { HostQuery, ServiceFilter } from './service-list.ts'
-import { writeState } from './state-log.ts'
+import { updateSettings } from './settings.ts'
 import { tickSessions, tickStore } from './tick.ts'
 import { readLeaseTimes } from './times.ts'
 import { readTrust } from './trust-list.ts'
-import { commitRoot, issueIntermediate, prepareRoot, renewRoot } from './trust.ts'
-import type { LeaseTimes } from './leases.ts'
-import { listAgentHolds } from './agent-holds.ts'
+import { issueIntermediate, renewRoot } from './trust.ts'
 import { AgentQueries } from './uplink/agent-queries.ts'
 import { FanOut } from './uplink/fan-out.ts'
 import { toMessageHandler } from './uplink/session-messages.ts'
@@ -70,10 +68,10 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   readonly #queries: AgentQueries
   readonly #server: UplinkServer
   readonly #watch: DeliveryWatch
+  readonly #labelKeys: () => LabelKeys
   #alarmAt: number | null = null
   /** The end of the queue of issuances. */
   #issuing: Promise<unknown> = Promise.resolve()
-  #labelKeys: { readonly revision: number; readonly domainSuffix: string; readonly keys: LabelKeys } | undefined
 
   constructor(state: DurableObjectState, env: Cloudflare.Env) {
     super(state, env)
@@ -87,6 +85,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     }
     state.setWebSocketAutoResponse(new WebSocketRequestResponsePair(UPLINK_PING, UPLINK_PONG))
     const onDelivery = () => this.#watch.notify()
+    this.#labelKeys = toLabelKeySource(storage.sql)
     this.#sessions = new Sessions(state.getWebSockets())
     this.#fanOut = new FanOut(this.#context, this.#sessions)
     this.#queries = new AgentQueries(this.#context.random)
@@ -94,7 +93,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     const handle = toMessageHandler({
       ...parts,
       issue: (request) => this.#exclusively(async () => issueIntermediate(this.#context, await this.#kek(), request)),
-      labelKeys: () => this.#readLabelKeys(),
+      labelKeys: this.#labelKeys,
       onDelivery,
     })
     this.#server = new UplinkServer({ ...parts, handle, onPresence: onDelivery })
@@ -114,36 +113,10 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
 
   // ── The mesh ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async create(
-    mesh: { readonly orgId: string; readonly meshId: string; readonly settings: MeshSettings },
-    by: Initiator,
-  ) {
-    const { sql, now, random } = this.#context
-    const { orgId, meshId, settings } = mesh
-    const name = { orgId, meshId, name: settings.meshName, trustDomain: settings.trustDomain }
-    const root = await prepareRoot(name, await deriveOrgKek(this.env.ATOLL_KEK, orgId), this.#context)
-    this.#write(() => {
-      if (findMeshRow(sql)) return
-      insertMeshRow(sql, {
-        orgId,
-        meshId,
-        settings,
-        createdAt: now(),
-        generation: this.env.PLANE_GENERATION,
-        epoch: newId(random),
-        epochStartedAt: now(),
-        sequence: 0,
-        horizon: 0,
-        revision: 0,
-        trustEpoch: 0,
-        tickedAt: now(),
-      })
-      writeState(sql, [
-        { key: stateKeys.settings(), item: { kind: 'settings', value: settings }, audience: { to: 'all' } },
-      ])
-      commitRoot(this.#context, root, true, by)
-      writeAudit(this.#context, by, { action: 'mesh.create', target: settings.meshName })
-    })
+  async create(mesh: NewMesh, by: Initiator) {
+    const kek = await deriveOrgKek(this.env.ATOLL_KEK, mesh.orgId)
+    await createMesh(this.#context, kek, mesh, this.env.PLANE_GENERATION, by)
+    this.#settle()
     return this.#facts()
   }
 
@@ -157,21 +130,10 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   }
 
   async updateSettings(changes: UpdateMeshBody, by: Initiator) {
-    const { sql } = this.#context
     this.#write(() => {
-      const before = readMeshRow(sql).settings
-      const settings = meshSettings.parse({ ...before, ...changes })
-      sql.exec('UPDATE mesh SET settings = ?', JSON.stringify(settings))
-      writeState(sql, [
-        { key: stateKeys.settings(), item: { kind: 'settings', value: settings }, audience: { to: 'all' } },
-      ])
-      announce(this.#context, 'mesh')
-      if (settings.domainSuffix !== before.domainSuffix) refreshSummaries(sql, this.#readLabelKeys())
-      writeAudit(this.#context, by, {
-        action: 'mesh.update',
-        target: settings.meshName,
-        detail: { changed: Object.keys(changes).join(' ') },
-      })
+      updateSettings(this.#context, changes, by)
+      // Short host names of rules may mean other services now.
+      if (changes.domainSuffix !== undefined) refreshSummaries(this.#context.sql, this.#labelKeys())
     })
     return this.#facts()
   }
@@ -206,7 +168,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
       const committed = commitConfiguration(this.#context, request, by)
       if (!committed.ok) return committed
       const { revision, changes, changedKinds } = committed.value
-      if (changedKinds.includes('DestinationRule')) refreshSummaries(this.#context.sql, this.#readLabelKeys())
+      if (changedKinds.includes('DestinationRule')) refreshSummaries(this.#context.sql, this.#labelKeys())
       if (changedKinds.length > 0) announce(this.#context, 'mesh')
       return ok({ revision, changes })
     })
@@ -253,7 +215,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     const { sql } = this.#context
     const cluster = findMember(sql, name)
     if (!cluster) return refuse('not_found', `there is no cluster ${name}`)
-    const position = this.#write(() => confirmHeldReport(this.#context, cluster, hold, by, this.#readLabelKeys()))
+    const position = this.#write(() => confirmHeldReport(this.#context, cluster, hold, by, this.#labelKeys()))
     if (position) {
       const reporter = this.#sessions.reporterOf(name)
       if (reporter) sendMessage(reporter.socket, { type: 'report-ack', position })
@@ -440,16 +402,6 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
 
   #times(): LeaseTimes {
     return readLeaseTimes(this.env)
-  }
-
-  #readLabelKeys(): LabelKeys {
-    const { revision, settings } = readMeshRow(this.#context.sql)
-    const { domainSuffix } = settings
-    const known = this.#labelKeys
-    if (known?.revision === revision && known.domainSuffix === domainSuffix) return known.keys
-    const keys = readLabelKeys(this.#context.sql)
-    this.#labelKeys = { revision, domainSuffix, keys }
-    return keys
   }
 
   #arm(atMs: number): void {

@@ -1,0 +1,25 @@
+import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
+import { meshSettings } from '#mesh/settings.ts'
+import type { MeshSettings } from '#mesh/settings.ts'
+import { stateKeys } from '#mesh/state.ts'
+import { writeAudit } from './audit.ts'
+import type { Initiator } from './audit.ts'
+import type { MeshContext } from './context.ts'
+import { readMeshRow } from './mesh-row.ts'
+import { announce } from './outbox.ts'
+import { writeState } from './state-log.ts'
+
+/** Stores the settings of the mesh and tells its agents. */
+export const writeSettings = (sql: SqlStorage, settings: MeshSettings): void => {
+  sql.exec('UPDATE mesh SET settings = ?', JSON.stringify(settings))
+  const item = { kind: 'settings', value: settings } as const
+  writeState(sql, [{ key: stateKeys.settings(), item, audience: { to: 'all' } }])
+}
+
+export const updateSettings = (context: MeshContext, changes: UpdateMeshBody, initiator: Initiator): void => {
+  const settings = meshSettings.parse({ ...readMeshRow(context.sql).settings, ...changes })
+  writeSettings(context.sql, settings)
+  announce(context, 'mesh')
+  const changed = Object.keys(changes).join(' ')
+  writeAudit(context, initiator, { action: 'mesh.update', target: settings.meshName, detail: { changed } })
+}
