@@ -24,13 +24,14 @@ export const parseCursor = <Place extends readonly (string | number)[]>(
 ): Place => {
   if (cursor === undefined) return first
   const place = parseJson(new TextDecoder().decode(fromBase64(cursor) ?? new Uint8Array()))
-  const fits =
-    Array.isArray(place) &&
-    place.length === first.length &&
-    first.every((part, index) => typeof place[index] === typeof part)
-  if (!fits) throw new AtollError('invalid_request', 'the cursor is not one of this list')
-  return place as unknown as Place
+  if (!isLike(place, first)) throw new AtollError('invalid_request', 'the cursor is not one of this list')
+  return place
 }
+
+const isLike = <Place extends readonly (string | number)[]>(place: unknown, other: Place): place is Place =>
+  Array.isArray(place) &&
+  place.length === other.length &&
+  other.every((part, index) => typeof place[index] === typeof part)
 
 /** Where a list by time of making and id, newest first, begins. */
 export const newestPlace: readonly [createdAt: number, id: string] = [Number.MAX_SAFE_INTEGER, '']

@@ -1,6 +1,7 @@
 import { runInDurableObject } from 'cloudflare:test'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { clusterName } from '#mesh/names.ts'
 import type { StateItem } from '#mesh/state.ts'
 import { isOfferedTo } from '#mesh/visibility.ts'
 import {
@@ -80,7 +81,7 @@ const arbitraryStep: fc.Arbitrary<Step> = fc.oneof(
 
 const toItem = (value: number): StateItem => ({
   kind: 'catalog',
-  cluster: 'a1' as never,
+  cluster: clusterName.parse('a1'),
   value: toTestEntry({ cluster: 'a1', network: 'net-a', name: 'reviews', endpoints: value }),
 })
 

@@ -10,8 +10,6 @@ import type { StateWrite } from './state-log.ts'
 
 /** What clusters report, and what of it other clusters are told (DESIGN §3, fan-out by interest). */
 
-/** An entry lies in one row: half of what the platform takes. Agents cut longer ones to what fits into a message, which is less. */
-export const MAX_ENTRY_BYTES = 1024 * 1024
 export const MAX_SERVICES_PER_CLUSTER = 20_000
 
 export interface Place {

@@ -1,16 +1,22 @@
+import { z } from 'zod'
 import type { ConfigObject } from '#mesh/config-object.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
 import type { Service } from '#mesh/service.ts'
 import { readMeshRow } from './mesh-row.ts'
 
 /** The part of a stored DestinationRule that is read here; the object was checked against its whole schema when it was applied. */
-interface SubsetRule {
-  readonly host: string
-  readonly subsets?: readonly { readonly labels?: Readonly<Record<string, string>> }[]
-  readonly trafficPolicy?: {
-    readonly loadBalancer?: { readonly localityLbSetting?: { readonly failoverPriority?: readonly string[] } }
-  }
-}
+const subsetRule = z.object({
+  host: z.string(),
+  subsets: z.array(z.object({ labels: z.record(z.string(), z.string()).optional() })).optional(),
+  trafficPolicy: z
+    .object({
+      loadBalancer: z
+        .object({ localityLbSetting: z.object({ failoverPriority: z.array(z.string()).optional() }).optional() })
+        .optional(),
+    })
+    .optional(),
+})
+type SubsetRule = z.infer<typeof subsetRule>
 
 const none: ReadonlySet<string> = new Set()
 
@@ -22,7 +28,7 @@ export class LabelKeys {
 
   constructor(rules: Iterable<Pick<ConfigObject, 'metadata' | 'spec'>>, domainSuffix: string) {
     for (const { metadata, spec } of rules) {
-      const rule = spec as unknown as SubsetRule
+      const rule = subsetRule.parse(spec)
       const host = resolveHost(rule.host, metadata.namespace, domainSuffix)
       const [map, name] = host.startsWith('*') ? [this.#wildcards, host.slice(1)] : [this.#exact, host]
       map.set(name, new Set([...(map.get(name) ?? none), ...toLabelKeys(rule)]))
@@ -52,15 +58,18 @@ const readLabelKeys = (sql: SqlStorage, domainSuffix: string): LabelKeys => {
   return new LabelKeys(rules, domainSuffix)
 }
 
-/** The label keys that the mesh's DestinationRules ask for, read again only when the configuration has changed. */
+/** The label keys that the mesh's DestinationRules ask for, read again only when one of them has changed. */
 export const toLabelKeySource = (sql: SqlStorage): (() => LabelKeys) => {
-  let known: { readonly revision: number; readonly domainSuffix: string; readonly keys: LabelKeys } | undefined
+  let known: { readonly version: string; readonly keys: LabelKeys } | undefined
   return () => {
-    const { revision, settings } = readMeshRow(sql)
-    const { domainSuffix } = settings
-    if (known?.revision !== revision || known.domainSuffix !== domainSuffix) {
-      known = { revision, domainSuffix, keys: readLabelKeys(sql, domainSuffix) }
-    }
+    const { domainSuffix } = readMeshRow(sql).settings
+    const { rules, newest } = sql
+      .exec<{ rules: number; newest: number | null }>(
+        `SELECT count(*) AS rules, max(revision) AS newest FROM objects WHERE kind = 'DestinationRule'`,
+      )
+      .one()
+    const version = [rules, newest, domainSuffix].join('/')
+    if (known?.version !== version) known = { version, keys: readLabelKeys(sql, domainSuffix) }
     return known.keys
   }
 }

@@ -46,6 +46,7 @@ export const migrations: readonly string[] = [
     updated_at INTEGER NOT NULL,
     document TEXT NOT NULL
   );
+  CREATE INDEX objects_by_kind ON objects (kind, revision);
   CREATE TABLE revisions (
     revision INTEGER PRIMARY KEY,
     created_at INTEGER NOT NULL,

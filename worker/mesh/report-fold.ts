@@ -1,25 +1,23 @@
+import { countLostEndpoints } from '#mesh/judge-removal.ts'
 import type { CatalogEntry } from '#mesh/service.ts'
 import { listServiceKeys, readEntries, removeEntries, storeEntries } from './catalog.ts'
 import type { Place } from './catalog.ts'
 import type { LabelKeys } from './label-keys.ts'
 import type { Report } from './report-chunks.ts'
 
-/** How many endpoints of the catalog would be gone; one that only changes stays (mesh/catalog-diff.ts says the same of catalogs). */
+/** How many endpoints of the catalog would be gone. */
 export const countRemovedEndpoints = (sql: SqlStorage, cluster: string, chunks: Iterable<Report>): number => {
   let removed = 0
   for (const { upserts, removes } of withMissing(sql, cluster, chunks)) {
     const before = readEntries(sql, cluster, [...upserts.map(({ service }) => service.key), ...removes])
-    for (const { service, endpoints } of upserts) {
-      const remaining = new Set(endpoints.map(({ id }) => id))
-      removed += endpointIds(before.get(service.key)).filter((id) => !remaining.has(id)).length
-    }
-    for (const service of removes) removed += endpointIds(before.get(service)).length
+    for (const entry of upserts) removed += countLostEndpoints(parseEntry(before.get(entry.service.key)), entry)
+    for (const service of removes) removed += countLostEndpoints(parseEntry(before.get(service)), undefined)
   }
   return removed
 }
 
-const endpointIds = (entry: string | undefined): string[] =>
-  entry === undefined ? [] : (JSON.parse(entry) as CatalogEntry).endpoints.map(({ id }) => id)
+const parseEntry = (entry: string | undefined): CatalogEntry | undefined =>
+  entry === undefined ? undefined : (JSON.parse(entry) as CatalogEntry)
 
 /** Makes the catalog of a cluster what the report says; entries that are as before are left alone. */
 export const applyReport = (sql: SqlStorage, place: Place, chunks: Iterable<Report>, labelKeys: LabelKeys): void => {

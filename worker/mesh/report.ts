@@ -1,13 +1,13 @@
-import { judgeRemoval } from '#mesh/catalog-diff.ts'
-import type { StripVerdict } from '#mesh/catalog-diff.ts'
+import { judgeRemoval } from '#mesh/judge-removal.ts'
+import type { StripVerdict } from '#mesh/judge-removal.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { toServiceKey } from '#mesh/names.ts'
+import { UPLINK_MAX_ENTRY_CHARS } from '#mesh/uplink.ts'
 import type { ReportPosition } from '#mesh/uplink.ts'
 import { writeAudit } from './audit.ts'
 import type { Initiator } from './audit.ts'
-import { utf8Length } from '../encode-bytes.ts'
 import { newId } from '../secret-token.ts'
-import { countCatalog, MAX_ENTRY_BYTES, MAX_SERVICES_PER_CLUSTER, reprojectCatalog } from './catalog.ts'
+import { countCatalog, MAX_SERVICES_PER_CLUSTER, reprojectCatalog } from './catalog.ts'
 import type { Place } from './catalog.ts'
 import { toInterest, writeClusterState } from './clusters.ts'
 import type { ClusterRow } from './clusters.ts'
@@ -126,8 +126,8 @@ const findMistake = (cluster: ClusterRow, { upserts }: Report): string | undefin
       return `the service ${key} is not called by its namespace and host name`
     const foreign = entry.endpoints.find((endpoint) => endpoint.cluster !== cluster.name)
     if (foreign) return `the endpoint ${foreign.id} of ${key} is said to be in another cluster`
-    if (utf8Length(JSON.stringify(entry)) > MAX_ENTRY_BYTES)
-      return `the service ${key} has more endpoints than fit into a row`
+    if (JSON.stringify(entry).length > UPLINK_MAX_ENTRY_CHARS)
+      return `the service ${key} has more endpoints than fit into a message`
   }
   return undefined
 }
