@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { checkExportTo, istioNetworking } from './kind-definition.ts'
 import type { KindDefinition } from './kind-definition.ts'
 import { subsetName } from './schema/destination.ts'
+import { findRepeated } from './schema/find-repeated.ts'
 import { hostPattern } from './schema/host-names.ts'
 import { labels } from './schema/labels.ts'
 import { checked, message, unsupported } from './schema/message.ts'
@@ -20,10 +21,8 @@ export const destinationRuleSpec = message({
   host: hostPattern,
   trafficPolicy: trafficPolicy.optional(),
   subsets: checked(z.array(subset), ({ value, report }) => {
-    for (const [index, { name }] of value.entries()) {
-      if (value.findIndex((other) => other.name === name) < index)
-        report(`there is a subset "${name}" already`, [index, 'name'])
-    }
+    for (const index of findRepeated(value.map(({ name }) => name)))
+      report(`there is a subset "${value[index]?.name}" already`, [index, 'name'])
   }).optional(),
   exportTo: z.array(z.string()).optional(),
   workloadSelector: unsupported('a DestinationRule holds for all clients: selecting workloads is not supported'),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { checkExportTo, istioNetworking } from './kind-definition.ts'
 import type { KindDefinition } from './kind-definition.ts'
+import { findRepeated } from './schema/find-repeated.ts'
 import {
   hostPattern,
   ipAddressOrCidr,
@@ -25,11 +26,10 @@ const servicePort = message({
 })
 
 const ports = checked(z.array(servicePort).max(256), ({ value, report }) => {
-  for (const [index, { number, name }] of value.entries()) {
-    const earlier = value.slice(0, index)
-    if (earlier.some((port) => port.number === number)) report(`port ${number} is there already`, [index, 'number'])
-    if (earlier.some((port) => port.name === name)) report(`a port "${name}" is there already`, [index, 'name'])
-  }
+  for (const index of findRepeated(value.map(({ number }) => number)))
+    report(`port ${value[index]?.number} is there already`, [index, 'number'])
+  for (const index of findRepeated(value.map(({ name }) => name)))
+    report(`a port "${value[index]?.name}" is there already`, [index, 'name'])
 }).default([])
 
 const fields = message({
@@ -57,7 +57,7 @@ export type ServiceEntrySpec = z.output<typeof fields>
 type FieldReport = (message: string, path: readonly PropertyKey[]) => void
 
 const checkEndpoints = (spec: ServiceEntrySpec, report: FieldReport): void => {
-  const portNames = spec.ports.map((port) => port.name)
+  const portNames = new Set(spec.ports.map((port) => port.name))
   for (const [index, endpoint] of (spec.endpoints ?? []).entries()) {
     const unix = isUnixAddress(endpoint.address)
     if (spec.resolution === 'STATIC' && !unix && !isIpAddress(endpoint.address)) {
@@ -68,8 +68,7 @@ const checkEndpoints = (spec: ServiceEntrySpec, report: FieldReport): void => {
     if (unix && spec.ports.length !== 1)
       report('a Unix domain socket needs exactly one port in spec.ports', ['endpoints', index, 'address'])
     for (const name of Object.keys(endpoint.ports ?? {})) {
-      if (!portNames.includes(name))
-        report('is not the name of a port in spec.ports', ['endpoints', index, 'ports', name])
+      if (!portNames.has(name)) report('is not the name of a port in spec.ports', ['endpoints', index, 'ports', name])
     }
   }
 }

@@ -39,7 +39,14 @@ it.each<[string, object, object, string[]]>([
     ['invalid spec.ports[0].name', 'invalid spec.ports[1].name'],
   ],
   ['a target that is none', { ports: [{ ...http, targetPort: 'A' }] }, {}, ['invalid spec.ports[0].targetPort']],
-  ['UDP', { ports: [{ ...http, protocol: 'UDP' }] }, {}, ['unsupported spec.ports[0].protocol']],
+  ['UDP', { ports: [{ ...http, protocol: 'UDP' }] }, {}, ['warning spec.ports[0]']],
+  [
+    'one number for TCP and UDP',
+    { ports: [http, { name: 'dns', port: 80, protocol: 'UDP' }] },
+    {},
+    ['warning spec.ports[1]'],
+  ],
+  ['a protocol that is none', { ports: [{ ...http, protocol: 'ICMP' }] }, {}, ['invalid spec.ports[0].protocol']],
   [
     'an alias',
     { type: 'ExternalName', externalName: 'a.org' },

@@ -3,8 +3,9 @@ import type { KindDefinition } from './kind-definition.ts'
 import { exportToFaults } from './schema/export-to.ts'
 import { ipAddressFault } from './schema/host-names.ts'
 import { labels } from './schema/labels.ts'
-import { checked, choice, message, optionalText, unsupported, withoutEffect } from './schema/message.ts'
+import { checked, choice, fieldNotes, message, optionalText, unsupported, withoutEffect } from './schema/message.ts'
 import { portNumber } from './schema/ports.ts'
+import { findRepeated } from './schema/find-repeated.ts'
 
 /** Upstream Istio's annotation: the namespaces that may call the service, separated by commas. */
 export const exportToAnnotation = 'networking.istio.io/exportTo'
@@ -16,25 +17,30 @@ const namedPort = z
 
 const lowerCaseLabel = z.string().regex(/^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a DNS label in lower case')
 
-const udp = 'only TCP is proxied'
-
 const servicePort = message({
   name: optionalText(lowerCaseLabel),
   port: portNumber,
   targetPort: z.union([portNumber, namedPort], 'must be a port number or the name of a port').optional(),
-  protocol: choice(['TCP'], { UDP: udp, SCTP: udp }).optional(),
+  protocol: choice(['TCP', 'UDP', 'SCTP'])
+    .optional()
+    .register(fieldNotes, { limit: '`TCP`; ports with `UDP` or `SCTP` are left out, with a warning' }),
   appProtocol: optionalText(z.string().max(316)),
   nodePort: withoutEffect(),
 })
 
+type ServicePort = z.output<typeof servicePort>
+
+/** Whether sidecars have to do with a port; Istio passes over all but TCP too. */
+export const isProxied = ({ protocol = 'TCP' }: ServicePort): boolean => protocol === 'TCP'
+
 const ports = checked(z.array(servicePort), ({ value, report }) => {
-  for (const [index, { name, port }] of value.entries()) {
-    const earlier = value.slice(0, index)
-    if (earlier.some((other) => other.port === port)) report(`port ${port} is there already`, [index, 'port'])
-    if (name === undefined && value.length > 1) report('is required when there are several ports', [index, 'name'])
-    if (name !== undefined && earlier.some((other) => other.name === name))
-      report(`a port "${name}" is there already`, [index, 'name'])
-  }
+  for (const index of findRepeated(value.map(({ port, protocol = 'TCP' }) => `${port}/${protocol}`)))
+    report(`port ${value[index]?.port} is there already`, [index, 'port'])
+  for (const index of findRepeated(value.map(({ name }) => name)))
+    report(`a port "${value[index]?.name}" is there already`, [index, 'name'])
+  if (value.length < 2) return
+  for (const [index, { name }] of value.entries())
+    if (name === undefined) report('is required when there are several ports', [index, 'name'])
 }).default([])
 
 const virtualAddress = checked(z.string(), ({ value, report }) => {
@@ -87,6 +93,13 @@ export const service: KindDefinition<ServiceSpec> = {
       none: true,
     })) {
       report(['metadata', 'annotations', exportToAnnotation], fault)
+    }
+    for (const [index, port] of spec.ports.entries()) {
+      if (!isProxied(port))
+        report(['spec', 'ports', index], `only TCP is proxied: this ${port.protocol} port is left out`, {
+          code: 'unsupported',
+          severity: 'warning',
+        })
     }
     if (spec.ports.length === 0)
       report(['spec', 'ports'], 'a service without ports can not be called', { severity: 'warning' })

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { istioNetworking } from './kind-definition.ts'
 import type { KindDefinition } from './kind-definition.ts'
+import { findRepeated } from './schema/find-repeated.ts'
 import {
   ipAddressFault,
   isDnsLabel,
@@ -116,7 +117,7 @@ const reportRepeated = (
   keys: readonly (string | number | undefined)[],
   report: (index: number, key: string | number) => void,
 ): void => {
-  for (const [index, key] of keys.entries()) if (key !== undefined && keys.indexOf(key) < index) report(index, key)
+  for (const index of findRepeated(keys)) report(index, keys[index] ?? '')
 }
 
 /** Istio reference: networking/sidecar. */
@@ -168,10 +169,8 @@ export const sidecar: KindDefinition<SidecarSpec> = {
       report(['spec', 'workloadSelector'], 'selects every workload of the namespace', { severity: 'warning' })
     }
     for (const [index, { hosts }] of (object.spec.egress ?? []).entries()) {
-      for (const [place, host] of hosts.entries()) {
-        if (hosts.indexOf(host) < place)
-          report(['spec', 'egress', index, 'hosts', place], `"${host}" is there already`, { severity: 'warning' })
-      }
+      for (const place of findRepeated(hosts))
+        report(['spec', 'egress', index, 'hosts', place], `"${hosts[place]}" is there already`, { severity: 'warning' })
     }
   },
 }

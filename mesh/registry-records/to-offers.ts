@@ -1,5 +1,5 @@
 import type { Configured } from '../config-object.ts'
-import { exportToOf, type ServiceSpec } from '../kinds/service.ts'
+import { exportToOf, isProxied, type ServiceSpec } from '../kinds/service.ts'
 import type { ServiceEntrySpec } from '../kinds/service-entry.ts'
 import { type NetworkName, toServiceHostname, toServiceKey } from '../names.ts'
 import type { Endpoint, Service, ServicePort } from '../service.ts'
@@ -15,6 +15,7 @@ export const toServiceOffer = ({ metadata, spec }: Configured<ServiceSpec>, doma
   const { namespace } = metadata
   const hostname = toServiceHostname(metadata.name, namespace, domainSuffix)
   const labels = spec.selector ?? {}
+  const ports = spec.ports.filter(isProxied)
   const clusterIps = [spec.clusterIP ?? 'None', ...(spec.clusterIPs ?? [])].filter((address) => address !== 'None')
   return {
     kind: 'Service',
@@ -24,7 +25,7 @@ export const toServiceOffer = ({ metadata, spec }: Configured<ServiceSpec>, doma
       namespace,
       hostname,
       addresses: [...new Set(clusterIps)],
-      ports: spec.ports.map(({ name = '', port, appProtocol }) => toPort(name, port, appProtocol)),
+      ports: ports.map(({ name = '', port, appProtocol }) => toPort(name, port, appProtocol)),
       resolution: 'static',
       location: 'mesh-internal',
       exportTo: exportToOf(metadata.annotations),
@@ -35,7 +36,7 @@ export const toServiceOffer = ({ metadata, spec }: Configured<ServiceSpec>, doma
     inline: [],
     selector: Object.keys(labels).length > 0 ? { namespace, labels } : null,
     toPorts: (named) =>
-      toServedPorts(spec.ports, ({ name = '', port, targetPort }) => {
+      toServedPorts(ports, ({ name = '', port, targetPort }) => {
         if (typeof targetPort === 'string') return toNumber(named, targetPort)
         return targetPort ?? toNumber(named, name) ?? port
       }),

@@ -14,7 +14,6 @@ a map. Durations are written as in Go: \`250ms\`, \`1h30m\`.
 
 const differences = `## Where Atoll does something else than Istio
 
-- \`loadBalancer.simple: PASSTHROUGH\` is taken as \`LEAST_REQUEST\`: destinations are always hosts with known endpoints
 - a ServiceEntry's \`workloadSelector\` without labels selects nothing (with a warning), not every workload
 
 Atoll is stricter where Istio lets through what Envoy refuses or misreads:

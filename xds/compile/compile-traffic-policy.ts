@@ -14,7 +14,6 @@ import type {
   UpstreamPolicy,
 } from '#xds/model/upstream.ts'
 import type { HashPolicy } from '#xds/model/virtual-host.ts'
-import type { Report } from './report.ts'
 
 /** A DestinationRule's policy as it holds for one port of one subset. */
 export interface EffectivePolicy {
@@ -49,10 +48,10 @@ const applyLevel = (base: EffectivePolicy, level: TrafficPolicy | undefined, por
 /** Istio MeshConfig.connectTimeout. */
 const defaultConnectTimeoutMs = 10_000
 
-export const compilePolicy = (policy: EffectivePolicy, object: string, report: Report): UpstreamPolicy => {
+export const compilePolicy = (policy: EffectivePolicy): UpstreamPolicy => {
   const { tcp, http } = policy.connectionPool ?? {}
   return {
-    loadBalancer: compileLoadBalancer(policy.loadBalancer, object, report),
+    loadBalancer: compileLoadBalancer(policy.loadBalancer),
     connectTimeoutMs: tcp?.connectTimeout ? toMilliseconds(tcp.connectTimeout) : defaultConnectTimeoutMs,
     limits: compileLimits(policy.connectionPool),
     ...optional('maxRequestsPerConnection', orUnset(http?.maxRequestsPerConnection)),
@@ -72,11 +71,7 @@ const toOptionalMs = (duration: Duration | undefined): number | undefined =>
 /** In these protobuf integers 0 is unset. */
 const orUnset = (value: number | undefined): number | undefined => (value === 0 ? undefined : value)
 
-const compileLoadBalancer = (
-  settings: LoadBalancerSettings | undefined,
-  object: string,
-  report: Report,
-): LoadBalancer => {
+const compileLoadBalancer = (settings: LoadBalancerSettings | undefined): LoadBalancer => {
   const hash = settings?.consistentHash
   if (hash?.maglev) return { kind: 'maglev', tableSize: hash.maglev.tableSize }
   if (hash) {
@@ -90,9 +85,6 @@ const compileLoadBalancer = (
       return { kind: 'round-robin' }
     case 'RANDOM':
       return { kind: 'random' }
-    case 'PASSTHROUGH':
-      report(object, 'loadBalancer PASSTHROUGH has no meaning for named hosts: LEAST_REQUEST is used')
-      return { kind: 'least-request' }
     case 'LEAST_REQUEST':
     case 'LEAST_CONN':
     case 'UNSPECIFIED':

@@ -52,7 +52,7 @@ export const compileUpstreams = (
         discovery,
         protocol: toUpstreamProtocol(port.protocol, effective),
         tls,
-        policy: compilePolicy(effective, policy.key, report),
+        policy: compilePolicy(effective),
         trustEpoch: tls.mode === 'mesh' ? view.trust().epoch : 0,
       }
       return { upstream, assignment: discovery.kind === 'eds' ? assignment : undefined }

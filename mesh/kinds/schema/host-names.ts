@@ -19,8 +19,10 @@ const domainFault = (domain: string): string | undefined => {
   return bad === undefined ? undefined : `"${bad}" is not a DNS label`
 }
 
-export const isIpAddress = (text: string): boolean =>
-  z.ipv4().safeParse(text).success || z.ipv6().safeParse(text).success
+const ipAddress = z.union([z.ipv4(), z.ipv6()])
+const cidrBlock = z.union([z.cidrv4(), z.cidrv6()])
+
+export const isIpAddress = (text: string): boolean => ipAddress.safeParse(text).success
 
 const lengthFault = (domain: string): string | undefined => {
   if (domain === '') return 'must not be empty'
@@ -70,9 +72,8 @@ export const ipAddressFault = (text: string): string | undefined =>
   isIpAddress(text) ? undefined : 'must be an IP address'
 
 export const ipAddressOrCidr = checked(z.string(), ({ value, report }) => {
-  if (!isIpAddress(value) && !z.cidrv4().safeParse(value).success && !z.cidrv6().safeParse(value).success) {
+  if (!isIpAddress(value) && !cidrBlock.safeParse(value).success)
     report('must be an IP address or a CIDR block such as 10.1.0.0/16')
-  }
 })
 
 const unixPrefix = 'unix://'

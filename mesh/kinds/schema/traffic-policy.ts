@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { connectionPool } from './connection-pool.ts'
 import { durationOrZero, positiveDuration } from './duration.ts'
+import { findRepeated } from './find-repeated.ts'
 import { checked, choice, message, optionalText, setFields, unsupported } from './message.ts'
 import { portSelector } from './ports.ts'
 
@@ -58,7 +59,9 @@ const warmup = 'warm-up of new endpoints is not supported'
 /** networking.istio.io LoadBalancerSettings. */
 const loadBalancer = checked(
   message({
-    simple: choice(['UNSPECIFIED', 'LEAST_REQUEST', 'ROUND_ROBIN', 'RANDOM', 'PASSTHROUGH', 'LEAST_CONN']).optional(),
+    simple: choice(['UNSPECIFIED', 'LEAST_REQUEST', 'ROUND_ROBIN', 'RANDOM', 'LEAST_CONN'], {
+      PASSTHROUGH: 'destinations are always hosts with known endpoints',
+    }).optional(),
     consistentHash: consistentHash.optional(),
     localityLbSetting: unsupported(locality),
     zoneAwareLbSetting: unsupported(locality),
@@ -135,10 +138,8 @@ export const trafficPolicy = checked(
     ...policies,
     /** Replaces the whole policy for its port: what it leaves out is not inherited. */
     portLevelSettings: checked(z.array(portPolicy).max(4096), ({ value, report }) => {
-      for (const [index, { port }] of value.entries()) {
-        const first = value.findIndex((other) => other.port.number === port.number)
-        if (first < index) report(`port ${port.number} has settings already`, [index, 'port', 'number'])
-      }
+      for (const index of findRepeated(value.map(({ port }) => port.number)))
+        report(`port ${value[index]?.port.number} has settings already`, [index, 'port', 'number'])
     }).optional(),
     tunnel: unsupported('tunnels through a proxy are not supported'),
     proxyProtocol: unsupported('the PROXY protocol is not supported'),
