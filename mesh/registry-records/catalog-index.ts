@@ -80,8 +80,9 @@ export class CatalogIndex {
     return [...this.#byService.get(key)].sort(byRank)
   }
 
+  /** In no order. */
   problems(): readonly Problem[] {
-    return [...this.#problems.keys()].toSorted().flatMap((key) => this.#problems.get(key) ?? [])
+    return [...this.#problems.values()].flat()
   }
 
   #unsettleServicesOf(workload: Workload): void {

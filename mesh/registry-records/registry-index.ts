@@ -43,7 +43,9 @@ interface Place {
 export class RegistryIndex {
   readonly #place: Place
   readonly #index: CatalogIndex
+  /** What each object says. */
   readonly #readings = new Map<string, Reading>()
+  readonly #problems = new Map<string, readonly Problem[]>()
   readonly #catalog = new Map<ServiceKey, CatalogEntry>()
   readonly #workloads = new Map<string, Workload>()
 
@@ -61,10 +63,9 @@ export class RegistryIndex {
     return this.#workloads
   }
 
-  /** What is wrong with the objects that are here now. */
+  /** What is wrong with the objects that are here now; in no order. */
   problems(): readonly Problem[] {
-    const own = [...this.#readings.keys()].toSorted().flatMap((key) => this.#readings.get(key)?.problems ?? [])
-    return [...own, ...this.#index.problems()]
+    return [...[...this.#problems.values()].flat(), ...this.#index.problems()]
   }
 
   apply(changes: Iterable<RegistryChange>): RegistryDifference {
@@ -73,6 +74,7 @@ export class RegistryIndex {
       const before = this.#readings.get(key)?.workload ?? null
       const reading = value && readObject(value, this.#place)
       setOrDelete(this.#readings, key, reading)
+      setOrDelete(this.#problems, key, reading?.problems.length ? reading.problems : null)
       this.#index.setOffers(key, reading?.offers ?? [])
       const after = reading?.workload ?? null
       const workload = after ?? before
