@@ -11,7 +11,10 @@ const subdomain = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61
 const dnsLabel = (what: string) =>
   z
     .string()
-    .regex(label, `${what} must be a DNS label: at most 63 of a-z, 0-9 and "-", starting and ending with a letter or digit`)
+    .regex(
+      label,
+      `${what} must be a DNS label: at most 63 of a-z, 0-9 and "-", starting and ending with a letter or digit`,
+    )
 const dnsSubdomain = (what: string) =>
   z
     .string()
@@ -36,11 +39,15 @@ export type TrustDomain = z.infer<typeof trustDomain>
 export const namespaceName = dnsLabel('a namespace')
 export const objectName = dnsSubdomain('a name')
 
-export const serviceKey = z.string().regex(/^[^/]+\/[^/]+$/, 'a service key reads <namespace>/<hostname>').brand<'ServiceKey'>()
+export const serviceKey = z
+  .string()
+  .regex(/^[^/]+\/[^/]+$/, 'a service key reads <namespace>/<hostname>')
+  .brand<'ServiceKey'>()
 /** "<namespace>/<hostname>": what a service is called in the whole mesh (namespace sameness, MCS KEP-1645). */
 export type ServiceKey = z.infer<typeof serviceKey>
 
-export const toServiceKey = (namespace: string, hostname: string): ServiceKey => `${namespace}/${hostname}` as ServiceKey
+export const toServiceKey = (namespace: string, hostname: string): ServiceKey =>
+  `${namespace}/${hostname}` as ServiceKey
 
 /** The host name of a `Service` object: "<name>.<namespace>.svc.<domain suffix>". */
 export const toServiceHostname = (name: string, namespace: string, domainSuffix: string): string =>

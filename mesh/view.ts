@@ -51,7 +51,9 @@ export interface MeshView {
   sidecars(namespace: string): readonly Configured<SidecarSpec>[]
   workload(workloadKey: string): Workload | undefined
   /** The services of which this workload is an endpoint, with the port numbers it serves them on, sorted by service. */
-  workloadServices(workloadKey: string): readonly { readonly service: ServiceKey; readonly ports: Readonly<Record<string, number>> }[]
+  workloadServices(
+    workloadKey: string,
+  ): readonly { readonly service: ServiceKey; readonly ports: Readonly<Record<string, number>> }[]
 }
 
 export type ViewKey = string & { readonly __brand: 'ViewKey' }
@@ -78,11 +80,35 @@ export const viewKeys = {
 export type ViewChange =
   | { readonly kind: 'settings'; readonly value: MeshSettings }
   | { readonly kind: 'trust'; readonly value: TrustState }
-  | { readonly kind: 'cluster'; readonly cluster: ClusterName; readonly value: import('./state.ts').ClusterState | null }
-  | { readonly kind: 'catalog'; readonly cluster: ClusterName; readonly service: ServiceKey; readonly value: import('./service.ts').CatalogEntry | null }
-  | { readonly kind: 'summary'; readonly cluster: ClusterName; readonly service: ServiceKey; readonly value: CatalogSummary | null }
+  | {
+      readonly kind: 'cluster'
+      readonly cluster: ClusterName
+      readonly value: import('./state.ts').ClusterState | null
+    }
+  | {
+      readonly kind: 'catalog'
+      readonly cluster: ClusterName
+      readonly service: ServiceKey
+      readonly value: import('./service.ts').CatalogEntry | null
+    }
+  | {
+      readonly kind: 'summary'
+      readonly cluster: ClusterName
+      readonly service: ServiceKey
+      readonly value: CatalogSummary | null
+    }
   /** `origin: 'cluster'` objects are the local registry's own. */
-  | { readonly kind: 'config'; readonly origin: 'mesh' | 'cluster'; readonly key: string; readonly value: ConfigObject | null }
+  | {
+      readonly kind: 'config'
+      readonly origin: 'mesh' | 'cluster'
+      readonly key: string
+      readonly value: ConfigObject | null
+    }
   | { readonly kind: 'workload'; readonly key: string; readonly value: Workload | null }
   /** An address that is no longer probed is said to be alive: dead ones are remembered until then. */
-  | { readonly kind: 'gateway-health'; readonly cluster: ClusterName; readonly address: GatewayAddress; readonly alive: boolean }
+  | {
+      readonly kind: 'gateway-health'
+      readonly cluster: ClusterName
+      readonly address: GatewayAddress
+      readonly alive: boolean
+    }
