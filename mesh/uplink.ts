@@ -18,8 +18,11 @@ export const UPLINK_PING = 'ping'
 export const UPLINK_PONG = 'pong'
 /** Neither side sends a longer message (characters); longer content is split over `more: true` chunks. */
 export const UPLINK_MAX_MESSAGE_CHARS = 512 * 1024
-/** A service with its endpoints is not split: one that is longer is cut by the agent and refused by the plane (characters of JSON). */
-export const UPLINK_MAX_ENTRY_CHARS = 400 * 1024
+/**
+ * A service with its endpoints is not split: one that is longer is cut by the agent and refused by the plane (characters of JSON). At
+ * three bytes each it is under half of the largest row that the plane can store (docs/limits.md).
+ */
+export const UPLINK_MAX_ENTRY_CHARS = 320 * 1024
 /** What a chunk of a split message aims at (characters). */
 export const UPLINK_CHUNK_CHARS = 128 * 1024
 
@@ -65,12 +68,27 @@ const changes = z.object({
   more: z.boolean(),
 })
 
-const claimed = z.object({ type: z.literal('claimed'), term: z.int(), granted: z.boolean(), reported: reportPosition.nullable() })
+const claimed = z.object({
+  type: z.literal('claimed'),
+  term: z.int(),
+  granted: z.boolean(),
+  reported: reportPosition.nullable(),
+})
 const reportAck = z.object({ type: z.literal('report-ack'), position: reportPosition })
 /** The report would remove more than the guard allows: it is kept aside until a person confirms `hold`. */
-const reportHeld = z.object({ type: z.literal('report-held'), position: reportPosition, hold: z.string(), reason: z.string() })
+const reportHeld = z.object({
+  type: z.literal('report-held'),
+  position: reportPosition,
+  hold: z.string(),
+  reason: z.string(),
+})
 const vacancy = z.object({ type: z.literal('vacancy'), term: z.int() })
-const issued = z.object({ type: z.literal('issued'), request: z.string(), certificatePem: z.string(), rootsPem: z.array(z.string()) })
+const issued = z.object({
+  type: z.literal('issued'),
+  request: z.string(),
+  certificatePem: z.string(),
+  rootsPem: z.array(z.string()),
+})
 const query = z.object({
   type: z.literal('query'),
   request: z.string(),
@@ -84,8 +102,18 @@ const confirm = z.object({ type: z.literal('confirm'), hold: z.string() })
 const refused = z.object({
   type: z.literal('refused'),
   code: z.enum([
-    'bad_message', 'bad_signature', 'unknown_cluster', 'evicted', 'protocol_too_new', 'protocol_too_old', 'stale_term',
-    'rate_limited', 'too_large', 'replaced', 'csr_refused', 'internal',
+    'bad_message',
+    'bad_signature',
+    'unknown_cluster',
+    'evicted',
+    'protocol_too_new',
+    'protocol_too_old',
+    'stale_term',
+    'rate_limited',
+    'too_large',
+    'replaced',
+    'csr_refused',
+    'internal',
   ]),
   message: z.string(),
   /** The request that it answers, if it answers one. */
@@ -94,7 +122,17 @@ const refused = z.object({
 })
 
 export const planeMessage = z.discriminatedUnion('type', [
-  challenge, welcome, changes, claimed, reportAck, reportHeld, vacancy, issued, query, confirm, refused,
+  challenge,
+  welcome,
+  changes,
+  claimed,
+  reportAck,
+  reportHeld,
+  vacancy,
+  issued,
+  query,
+  confirm,
+  refused,
 ])
 export type PlaneMessage = z.infer<typeof planeMessage>
 
@@ -157,7 +195,9 @@ export const delivery = z.object({
   /** Revision → number of proxies whose newest live revision it is; at most 32 entries, older ones added to the oldest. */
   live: z.array(z.object({ revision: z.int(), proxies: z.int() })).max(32),
   /** The proxies that are furthest behind, by name. */
-  laggards: z.array(z.object({ proxy: z.string().max(256), revision: z.int(), waitingFor: z.string().max(256) })).max(20),
+  laggards: z
+    .array(z.object({ proxy: z.string().max(256), revision: z.int(), waitingFor: z.string().max(256) }))
+    .max(20),
   nacks: z.array(nack).max(20),
 })
 export type Delivery = z.infer<typeof delivery>
@@ -177,7 +217,9 @@ const holds = z.object({ type: z.literal('holds'), holds: z.array(hold).max(20) 
 /** What this cluster's probes say of other clusters' gateways. */
 const probes = z.object({
   type: z.literal('probes'),
-  results: z.array(z.object({ cluster: clusterName, address: z.string(), port: z.int(), reachable: z.boolean() })).max(1000),
+  results: z
+    .array(z.object({ cluster: clusterName, address: z.string(), port: z.int(), reachable: z.boolean() }))
+    .max(1000),
 })
 
 const csr = z.object({ type: z.literal('csr'), request: z.string().max(64), csrPem: z.string().max(16_384) })
@@ -211,15 +253,35 @@ export const proxyConfig = z.object({
 export type ProxyConfig = z.infer<typeof proxyConfig>
 
 /** The answer to a `query`; split by `more`, the JSON text of `body` is cut into `part`s. */
-const answer = z.object({ type: z.literal('answer'), request: z.string(), ok: z.boolean(), part: z.string(), more: z.boolean() })
+const answer = z.object({
+  type: z.literal('answer'),
+  request: z.string(),
+  ok: z.boolean(),
+  part: z.string(),
+  more: z.boolean(),
+})
 
 export const agentMessage = z.discriminatedUnion('type', [
-  hello, ack, claim, report, deliveryReport, holds, probes, csr, answer,
+  hello,
+  ack,
+  claim,
+  report,
+  deliveryReport,
+  holds,
+  probes,
+  csr,
+  answer,
 ])
 export type AgentMessage = z.infer<typeof agentMessage>
 
 /** The bytes that a `hello` signs: bound to the purpose, the mesh, the cluster, the replica and the plane's nonce. */
-export const toHelloPayload = (hello: { mesh: string; cluster: string; replica: string; nonce: string; protocol: number }): string =>
+export const toHelloPayload = (hello: {
+  mesh: string
+  cluster: string
+  replica: string
+  nonce: string
+  protocol: number
+}): string =>
   ['atoll-uplink-hello', String(hello.protocol), hello.mesh, hello.cluster, hello.replica, hello.nonce].join('\n')
 
 // ── joining (HTTP: POST /v1/join) ────────────────────────────────────────────────────────────────────────────────

@@ -1,4 +1,4 @@
-import { judgeRemoval, type StripVerdict } from '#mesh/catalog-diff.ts'
+import { countLostEndpoints, judgeRemoval, type StripVerdict } from '#mesh/judge-removal.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import type { NetworkName, ServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry, GatewayAddress } from '#mesh/service.ts'
@@ -178,7 +178,9 @@ export class CatalogReporter {
     if (!this.#ready) return
     for (const key of this.#pending)
       if (isEqualData(this.#desired.get(key), this.#published.get(key))) this.#pending.delete(key)
-    const lost = new Map([...this.#pending].map((key) => [key, this.#countLost(key)]))
+    const lost = new Map(
+      [...this.#pending].map((key) => [key, countLostEndpoints(this.#published.get(key), this.#desired.get(key))]),
+    )
     const removed = [...lost.values()].reduce((sum, count) => sum + count, 0)
     const verdict = judgeRemoval(removed, this.#publishedEndpoints)
     if (!verdict.held) {
@@ -200,12 +202,6 @@ export class CatalogReporter {
       reason: `${removedEndpoints} of ${totalEndpoints} endpoints of this cluster have gone from its registry at once. Other clusters keep them.`,
       since: this.#hold?.since ?? new Date(this.#options.now()).toISOString(),
     }
-  }
-
-  /** How many endpoints of a service would be gone (`wouldStrip` says the same of whole catalogs). */
-  #countLost(key: ServiceKey): number {
-    const remaining = new Set(this.#desired.get(key)?.endpoints.map((endpoint) => endpoint.id))
-    return this.#published.get(key)?.endpoints.filter((endpoint) => !remaining.has(endpoint.id)).length ?? 0
   }
 
   #publishKeys(keys: readonly ServiceKey[]): void {

@@ -1,4 +1,4 @@
-import { wouldStrip } from '#mesh/catalog-diff.ts'
+import { countLostEndpoints, judgeRemoval } from '#mesh/judge-removal.ts'
 import type { ServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry } from '#mesh/service.ts'
 import { stateKeys, type StateChange, type StateItem } from '#mesh/state.ts'
@@ -130,7 +130,10 @@ export class ModelPlane {
     const next = new Map(report.mode === 'full' ? [] : row.catalog)
     for (const entry of report.upserts) next.set(entry.service.key, entry)
     for (const key of report.removes) next.delete(key as ServiceKey)
-    if (report.confirmed === undefined && wouldStrip(row.catalog, next).held) {
+    const before = [...row.catalog]
+    const lost = before.reduce((sum, [key, entry]) => sum + countLostEndpoints(entry, next.get(key)), 0)
+    const total = before.reduce((sum, [, { endpoints }]) => sum + endpoints.length, 0)
+    if (report.confirmed === undefined && judgeRemoval(lost, total).held) {
       row.aside = { catalog: next, position: report.position }
       return { type: 'report-held', position: report.position, hold: `aside-${cluster}`, reason: 'too much' }
     }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { PlaneMessage } from '#mesh/uplink.ts'
 import { configChange } from '../state-items.ts'
 import { ScriptedUplink } from './scripted-uplink.ts'
 import { delta, liveUplink, snapshot } from './uplink-fixture.ts'
