@@ -12,13 +12,15 @@ import { Attachments, type ProxySource } from './attachments.ts'
 import { DeliveryTracker } from './delivery-tracker.ts'
 import { DeltaDialect } from './delta-dialect.ts'
 import type { Dialect } from './dialect.ts'
-import { defaultLimits, type AdsLimits } from './limits.ts'
+import type { WireResponse } from './discovery-response.ts'
+import { bigWritePatienceMilliseconds, bigWrites, defaultLimits, type AdsLimits } from './limits.ts'
 import { endCall, ProxyConnection, type ConnectionHost, type OutgoingCall } from './proxy-connection.ts'
 import { toProxyConfig, toProxyStatus, type Reporter } from './proxy-report.ts'
 import { Quarantine } from './quarantine.ts'
 import { StateOfTheWorldDialect } from './state-of-the-world-dialect.ts'
 import { StreamError } from './stream-error.ts'
 import type { WireResource } from './wire-resource.ts'
+import { WritePlaces } from './write-places.ts'
 
 export interface AdsServerOptions {
   readonly source: ProxySource
@@ -46,7 +48,7 @@ interface ClientRequest {
   readonly node?: Node | undefined
 }
 
-type AdsCall<Request> = grpc.ServerDuplexStream<Request, Buffer>
+type AdsCall<Request> = grpc.ServerDuplexStream<Request, WireResponse>
 
 const housekeepingMilliseconds = 30_000
 
@@ -56,6 +58,7 @@ export class AdsServer implements ConnectionHost {
   readonly log: Log
   readonly quarantine = new Quarantine()
   readonly delivery: DeliveryTracker
+  readonly bigWrites: WritePlaces
   tick = 0
   readonly #options: AdsServerOptions
   readonly #server: grpc.Server
@@ -77,11 +80,13 @@ export class AdsServer implements ConnectionHost {
     this.limits = { ...defaultLimits, ...options.limits }
     this.log = options.log
     this.delivery = new DeliveryTracker(options.onDeliveryChange)
+    this.bigWrites = new WritePlaces(options.clock, bigWrites, bigWritePatienceMilliseconds)
     this.#attachments = new Attachments(options.source)
     this.#server = new grpc.Server({
       'grpc.max_receive_message_length': this.limits.requestBytes,
       'grpc.max_send_message_length': -1,
       'grpc.max_concurrent_streams': 16,
+      'grpc.max_connection_idle_ms': 300_000,
       'grpc.keepalive_time_ms': 30_000,
       'grpc.keepalive_timeout_ms': 10_000,
       'grpc.enable_channelz': 0,

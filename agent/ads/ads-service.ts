@@ -1,18 +1,19 @@
 import type { MethodDefinition } from '@grpc/grpc-js'
 import { fromBinary, type DescMethod, type DescMethodBiDiStreaming, type MessageShape } from '@bufbuild/protobuf'
 import { AggregatedDiscoveryService } from '#envoy/envoy/service/discovery/v3/ads_pb.ts'
+import { serializeResponse, type WireResponse } from './discovery-response.ts'
 
-/** A grpc-js method whose requests are decoded and whose responses are bytes already: `encodeDeltaResponse` and its sibling make them. */
+/** A grpc-js method whose requests are decoded, and whose responses are encoded already but for their joints. */
 const toMethodDefinition = <Method extends DescMethodBiDiStreaming>(
   method: Method,
-): MethodDefinition<MessageShape<Method['input']>, Buffer> => ({
+): MethodDefinition<MessageShape<Method['input']>, WireResponse> => ({
   path: toPath(method),
   requestStream: true,
   responseStream: true,
   requestSerialize: unused,
   requestDeserialize: (bytes) => fromBinary(method.input, bytes) as MessageShape<Method['input']>,
-  responseSerialize: (bytes) => bytes,
-  responseDeserialize: (bytes) => bytes,
+  responseSerialize: serializeResponse,
+  responseDeserialize: unused,
 })
 
 const toPath = (method: DescMethod): string => `/${method.parent.typeName}/${method.name}`

@@ -1,9 +1,10 @@
 import type { DeltaDiscoveryRequest } from '#envoy/envoy/service/discovery/v3/discovery_pb.ts'
 import type { Dialect, DialectStream } from './dialect.ts'
-import { encodeDeltaResponse } from './discovery-response.ts'
+import { encodeDeltaResponse, type WireResponse } from './discovery-response.ts'
 import { chunkBytes } from './limits.ts'
 import { parseTypeUrl, wildcardTypes } from './served-types.ts'
-import type { Payload, Subscription } from './subscription.ts'
+import type { Payload } from './batch.ts'
+import type { Subscription } from './subscription.ts'
 import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
 
 /** Incremental ADS (xDS protocol, "Incremental xDS"). */
@@ -38,7 +39,7 @@ export class DeltaDialect implements Dialect<DeltaDiscoveryRequest> {
     return type === typeUrls.listener ? Infinity : chunkBytes
   }
 
-  encode(subscription: Subscription, payload: Payload, nonce: string): Buffer {
+  encode(subscription: Subscription, payload: Payload, nonce: string): WireResponse {
     return encodeDeltaResponse({ type: subscription.type, nonce, ...payload })
   }
 

@@ -1,5 +1,7 @@
 import type { TypeUrl } from '#xds/type-url.ts'
-import type { Payload, Subscription } from './subscription.ts'
+import type { WireResponse } from './discovery-response.ts'
+import type { Payload } from './batch.ts'
+import type { Subscription } from './subscription.ts'
 
 /** What a variant of the protocol sees of its stream. */
 export interface DialectStream {
@@ -17,7 +19,7 @@ export interface ResponseEncoder {
   readonly pipelined: boolean
   /** What a response of a type aims at. */
   maxBytes(type: TypeUrl): number
-  encode(subscription: Subscription, payload: Payload, nonce: string): Buffer
+  encode(subscription: Subscription, payload: Payload, nonce: string): WireResponse
   acknowledged(subscription: Subscription, nonce: string): void
 }
 

@@ -4,6 +4,7 @@ import type { ProxyGrant } from '#agent/proxy-auth/proxy-authenticator.ts'
 import type { Node } from '#envoy/envoy/config/core/v3/base_pb.ts'
 import { toProxyName } from '#xds/proxy.ts'
 import type { ResponseEncoder } from './dialect.ts'
+import type { WireResponse } from './discovery-response.ts'
 import type { Attachment } from './proxy-resources.ts'
 import { ProxyResources } from './proxy-resources.ts'
 import { ProxyStream, type StreamHost } from './proxy-stream.ts'
@@ -11,7 +12,7 @@ import type { Quarantine } from './quarantine.ts'
 import { StreamError } from './stream-error.ts'
 
 /** What a connection needs of its gRPC call. */
-export type OutgoingCall = Pick<ServerDuplexStream<unknown, Buffer>, 'write' | 'emit'>
+export type OutgoingCall = Pick<ServerDuplexStream<unknown, WireResponse>, 'write' | 'emit'>
 
 export interface ConnectionHost extends StreamHost {
   readonly log: Log
@@ -50,7 +51,7 @@ export class ProxyConnection {
     this.connectedAt = connection.connectedAt
     const resources = new ProxyResources(this.name, connection.attachment, host.quarantine)
     this.stream = new ProxyStream(host, resources, connection.encoder, (response, onDrained) => {
-      host.onResponse(response.length)
+      host.onResponse(response.byteLength)
       call.write(response, () =>
         this.#guard(() => {
           onDrained()
@@ -75,6 +76,7 @@ export class ProxyConnection {
 
   /** Ends the stream with a status. What has not been written is dropped. */
   end(error: StreamError): void {
+    if (this.stream.isClosed) return
     this.stream.close()
     endCall(this.#call, error)
   }

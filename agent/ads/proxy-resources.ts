@@ -14,6 +14,8 @@ export class ProxyResources {
   readonly #attachment: Attachment
   readonly #quarantine: Quarantine
   #sets: readonly ResourceSet[]
+  #generations: readonly number[] = []
+  #state = 0
 
   constructor(proxyName: string, attachment: Attachment, quarantine: Quarantine) {
     this.#proxyName = proxyName
@@ -27,9 +29,21 @@ export class ProxyResources {
     return this.#sets
   }
 
-  /** Takes over which sets the proxy is attached to now. */
+  /** Counts the changes of the sets, and of which they are, that `refresh` has met. */
+  get state(): number {
+    return this.#state
+  }
+
+  /** Takes over how the sets are now. */
   refresh(): void {
-    this.#sets = this.#attachment.sets
+    const { sets } = this.#attachment
+    const isSame =
+      sets.length === this.#sets.length &&
+      sets.every((set, index) => set === this.#sets[index] && set.generation === this.#generations[index])
+    if (isSame) return
+    this.#sets = sets
+    this.#generations = sets.map(({ generation }) => generation)
+    this.#state++
   }
 
   /** The resource as it should be. */

@@ -1,12 +1,15 @@
 import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
 import type { DialectStream, ResponseEncoder } from './dialect.ts'
-import type { AdsLimits } from './limits.ts'
+import { smallResponseBytes, type AdsLimits } from './limits.ts'
 import type { ProxyResources } from './proxy-resources.ts'
-import { mayPush, mayRemove, pushOrder, removalOrder, routingTypes } from './push-order.ts'
+import { routingTypes, toPushable, toRemovable } from './push-order.ts'
 import type { Rejection } from './quarantine.ts'
+import type { WireResponse } from './discovery-response.ts'
 import { StreamError } from './stream-error.ts'
-import { Subscription, type Payload } from './subscription.ts'
+import type { Payload } from './batch.ts'
+import { Subscription } from './subscription.ts'
 import type { WireResource } from './wire-resource.ts'
+import type { WritePlaces } from './write-places.ts'
 
 /** What a stream has to know of the server that it belongs to. */
 export interface StreamHost {
@@ -15,13 +18,14 @@ export interface StreamHost {
   readonly tick: number
   /** The newest compiled revision. */
   readonly revision: number
+  readonly bigWrites: WritePlaces
   /** A proxy took what others were spared: they may have it now. */
   onReleased(resources: readonly WireResource[]): void
   onRefused(refused: { readonly type: TypeUrl; readonly name: string; readonly reason: string }): void
 }
 
 /** Writes one response and calls back when it has left for the proxy. */
-export type WriteResponse = (response: Buffer, onDrained: () => void) => void
+export type WriteResponse = (response: WireResponse, onDrained: () => void) => void
 
 /**
  * The protocol on one stream: which subscription may write its next response. One response is on its way at a time, over all types:
@@ -62,9 +66,17 @@ export class ProxyStream implements DialectStream {
    */
   get settledTick(): number {
     if (!this.#subscriptions.has(typeUrls.listener)) return -1
-    return Math.min(...[...this.#subscriptions.values()].map((subscription) => subscription.settledTick))
+    this.#resources.refresh()
+    let settled = Infinity
+    for (const subscription of this.#subscriptions.values()) settled = Math.min(settled, subscription.settledTick)
+    return settled
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** Nothing is written any more. */
   close(): void {
     this.#isClosed = true
   }
@@ -116,9 +128,8 @@ export class ProxyStream implements DialectStream {
   }
 
   refuse(subscription: Subscription, nonce: string, reason: string): void {
-    const verdict = subscription.refuse(nonce, reason)
-    if (!verdict) return
-    const { culprit } = verdict
+    const culprit = subscription.refuse(nonce, reason)
+    if (culprit === undefined) return
     // A removal that is refused is not repeated: the proxy keeps what it has.
     if (typeof culprit !== 'string') this.#resources.reject(culprit, reason, this.#host.revision)
     const name = typeof culprit === 'string' ? culprit : culprit.name
@@ -135,30 +146,37 @@ export class ProxyStream implements DialectStream {
     if (!next) return
     const { subscription, payload } = next
     const nonce = String(++this.#nonce)
-    const response = this.#encoder.encode(subscription, payload, nonce)
     subscription.sent(nonce, payload)
     if (subscription.type === typeUrls.cluster) this.#askEndpoints(payload)
     this.#isWriting = true
-    this.#write(response, () => {
-      this.#isWriting = false
-      this.push()
-    })
+    const response = this.#encoder.encode(subscription, payload, nonce)
+    if (response.byteLength <= smallResponseBytes) this.#write(response, () => this.#goOn())
+    else
+      this.#host.bigWrites.take((giveBack) => {
+        if (this.#isClosed) return giveBack()
+        this.#write(response, () => {
+          giveBack()
+          this.#goOn()
+        })
+      })
+  }
+
+  #goOn(): void {
+    this.#isWriting = false
+    this.push()
   }
 
   #next(): { subscription: Subscription; payload: Payload } | undefined {
     const { tick } = this.#host
-    for (const type of pushOrder) {
-      const subscription = this.#subscriptions.get(type)
-      if (!subscription || !mayPush(this.#subscriptions, type)) continue
+    for (const subscription of toPushable(this.#subscriptions)) {
       subscription.plan(tick)
-      const payload = subscription.take(this.#encoder.maxBytes(type))
+      const payload = subscription.take(this.#encoder.maxBytes(subscription.type))
       if (payload) return { subscription, payload }
     }
-    for (const type of removalOrder) {
-      const subscription = this.#subscriptions.get(type)
-      if (!subscription?.hasWaitingRemovals || !mayRemove(this.#subscriptions, type) || this.#keepsOldRoutes()) continue
+    for (const subscription of toRemovable(this.#subscriptions)) {
+      if (this.#keepsOldRoutes()) return undefined
       subscription.planRemovals(tick)
-      const payload = subscription.take(this.#encoder.maxBytes(type))
+      const payload = subscription.take(this.#encoder.maxBytes(subscription.type))
       if (payload) return { subscription, payload }
     }
     return undefined
@@ -166,7 +184,7 @@ export class ProxyStream implements DialectStream {
 
   /** A refused route leaves its predecessor in force, and that may still need the clusters that are to go. */
   #keepsOldRoutes(): boolean {
-    return this.rejections().some(({ type }) => routingTypes.has(type))
+    return this.rejections().some(({ type }) => routingTypes.includes(type))
   }
 
   /**

@@ -1,10 +1,11 @@
 import type { TypeUrl } from '#xds/type-url.ts'
 import type { DiscoveryRequest } from '#envoy/envoy/service/discovery/v3/discovery_pb.ts'
 import type { Dialect, DialectStream } from './dialect.ts'
-import { encodeStateOfTheWorldResponse } from './discovery-response.ts'
+import { encodeStateOfTheWorldResponse, type WireResponse } from './discovery-response.ts'
 import { chunkBytes } from './limits.ts'
 import { fullStateTypes, parseTypeUrl, wildcardTypes } from './served-types.ts'
-import type { Payload, Subscription } from './subscription.ts'
+import type { Payload } from './batch.ts'
+import type { Subscription } from './subscription.ts'
 import type { WireResource } from './wire-resource.ts'
 
 type Held = ReadonlyMap<string, WireResource>
@@ -53,7 +54,7 @@ export class StateOfTheWorldDialect implements Dialect<DiscoveryRequest> {
     return fullStateTypes.has(type) ? Infinity : chunkBytes
   }
 
-  encode(subscription: Subscription, payload: Payload, nonce: string): Buffer {
+  encode(subscription: Subscription, payload: Payload, nonce: string): WireResponse {
     const state = this.#stateOf(subscription)
     state.lastNonce = nonce
     state.offered = state.held

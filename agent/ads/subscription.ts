@@ -1,14 +1,8 @@
 import type { ResourceSet } from '#xds/resource-set.ts'
 import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
+import { Batch, type Payload } from './batch.ts'
 import type { ProxyResources } from './proxy-resources.ts'
-import { splitRefused } from './split-refused.ts'
 import type { WireResource } from './wire-resource.ts'
-
-/** What one response carries. */
-export interface Payload {
-  readonly resources: readonly WireResource[]
-  readonly removed: readonly string[]
-}
 
 export interface SubscriptionOptions {
   /** Whether several responses may be un-ACKed at once: delta ACKs name a response, state-of-the-world ones only the newest. */
@@ -16,6 +10,8 @@ export interface SubscriptionOptions {
   /** Of a VirtualHost subscription: the route configurations that the proxy uses. */
   readonly routeConfigurations?: () => ReadonlySet<string>
 }
+
+const noNames: ReadonlySet<string> = new Set()
 
 /** Removals of these wait until nothing routes to them any more (xDS protocol, "Eventual consistency considerations"). */
 const makeBeforeBreak: ReadonlySet<TypeUrl> = new Set([typeUrls.cluster, typeUrls.endpoint])
@@ -32,21 +28,15 @@ export class Subscription {
   readonly #resources: ProxyResources
   readonly #options: SubscriptionOptions
   readonly #served = new Map<ResourceSet, number>()
+  /** The state of the sets at which nothing was due: what makes looking again cheap. */
+  #servedState = -1
   /** Names that the client waits for: answered whatever it may have. */
   #asked = new Set<string>()
   /** Names of which the client may have something else than we do, beyond what the generations tell. */
   #doubtful = new Set<string>()
-  readonly #waitingRemovals = new Set<string>()
   #mustAnswer = false
-
-  // The batch
-  #queue: readonly string[] = []
-  #next = 0
-  #answers = new Set<string>()
-  #releasing = false
-  readonly #trials: (readonly string[])[] = []
-  readonly #unacked = new Map<string, Payload>()
-  #batchTick = 0
+  #waitingRemovals = new Set<string>()
+  #batch: Batch | undefined
   #settledTick = -1
 
   constructor(type: TypeUrl, resources: ProxyResources, options: SubscriptionOptions) {
@@ -148,33 +138,27 @@ export class Subscription {
   /** Whether there is more to say than the current batch does. */
   get #isStale(): boolean {
     if (this.#asked.size > 0 || this.#doubtful.size > 0 || this.#mustAnswer) return true
-    const { sets } = this.#resources
-    return (
+    const { sets, state } = this.#resources
+    if (state === this.#servedState) return false
+    const isStale =
       sets.length !== this.#served.size || sets.some((set) => set.lastChange(this.type) > (this.#served.get(set) ?? -1))
-    )
-  }
-
-  get #hasQueued(): boolean {
-    return this.#next < this.#queue.length || this.#trials.length > 0
-  }
-
-  get #isIdle(): boolean {
-    return !this.#hasQueued && this.#unacked.size === 0
+    if (!isStale) this.#servedState = state
+    return isStale
   }
 
   /** Everything due has been written. Removals that wait for routes are not due. */
   get isWritten(): boolean {
-    return !this.#hasQueued && !this.#isStale
+    return (this.#batch?.isWritten ?? true) && !this.#isStale
   }
 
   /** Everything due has been written and ACKed. */
   get isAccepted(): boolean {
-    return this.isWritten && this.#unacked.size === 0
+    return !this.#batch && !this.#isStale
   }
 
   /** Something that the client waits for is not ACKed yet. */
   get isAnswering(): boolean {
-    return this.#asked.size > 0 || (this.#answers.size > 0 && !this.#isIdle)
+    return this.#asked.size > 0 || (this.#batch?.asked.size ?? 0) > 0
   }
 
   get hasWaitingRemovals(): boolean {
@@ -187,7 +171,7 @@ export class Subscription {
   }
 
   get unackedResponses(): number {
-    return this.#unacked.size
+    return this.#batch?.unackedResponses ?? 0
   }
 
   /** The generation up to which changes of this set are written: tombstones up to it are not needed any more. */
@@ -199,88 +183,53 @@ export class Subscription {
 
   /** Gathers what is due into a batch, when the one before is done. `tick` = what "due by then" is measured in. */
   plan(tick: number): void {
-    if (!this.#isIdle || !this.#isStale) return
-    const due = new Set([...this.#asked, ...this.#doubtful])
-    this.#answers = this.#asked
+    if (this.#batch || !this.#isStale) return
+    const names = this.#asked
+    const changed = [...this.#doubtful, ...this.#takeChanges()]
+    const asked = changed.length > 0 ? new Set(names) : names
+    for (const name of changed) names.add(name)
+    const mustAnswer = this.#mustAnswer
     this.#asked = new Set()
     this.#doubtful = new Set()
-    this.#followSets(due)
-    for (const set of this.#resources.sets) {
-      for (const name of set.changesSince(this.type, this.servedGeneration(set))) if (this.covers(name)) due.add(name)
-      this.#served.set(set, set.generation)
-    }
-    this.#start([...due], tick)
+    this.#mustAnswer = false
+    if (names.size > 0 || mustAnswer) this.#batch = new Batch({ names, asked, tick, isRemoval: false, mustAnswer })
   }
 
   /** Lets the removals go that waited for the routes. */
   planRemovals(tick: number): void {
-    if (!this.#isIdle || this.#isStale || !this.hasWaitingRemovals) return
-    const names = [...this.#waitingRemovals]
-    this.#waitingRemovals.clear()
-    this.#answers = new Set()
-    this.#start(names, tick)
-    this.#releasing = true
-  }
-
-  #start(names: readonly string[], tick: number): void {
-    this.#queue = names
-    this.#next = 0
-    this.#releasing = false
-    this.#batchTick = tick
+    if (this.#batch || this.#isStale || !this.hasWaitingRemovals) return
+    this.#batch = new Batch({ names: this.#waitingRemovals, asked: noNames, tick, isRemoval: true, mustAnswer: false })
+    this.#waitingRemovals = new Set()
   }
 
   /** The next response's content, of about `maxBytes`; undefined when there is none to write now. */
   take(maxBytes: number): Payload | undefined {
-    if (!this.#options.pipelined && this.#unacked.size > 0) return undefined
-    while (this.#hasQueued || (this.#mustAnswer && this.#isIdle)) {
-      const trial = this.#trials.shift()
-      const payload = trial ? this.#collect(trial, 0, Infinity).payload : this.#takeQueued(maxBytes)
-      if (payload.resources.length > 0 || payload.removed.length > 0 || (this.#mustAnswer && !this.#hasQueued)) {
-        this.#mustAnswer = false
-        return payload
-      }
-    }
-    return undefined
-  }
-
-  sent(nonce: string, payload: Payload): void {
-    this.#unacked.set(nonce, payload)
-  }
-
-  #takeQueued(maxBytes: number): Payload {
-    const { payload, end } = this.#collect(this.#queue, this.#next, maxBytes)
-    this.#next = end
-    if (!this.#hasQueued) this.#queue = []
+    const batch = this.#batch
+    if (!batch || (!this.#options.pipelined && batch.unackedResponses > 0)) return undefined
+    const payload = batch.take(maxBytes, (name) => this.#lookUp(batch, name))
+    if (!payload) this.#settle(batch)
     return payload
   }
 
-  #collect(names: readonly string[], start: number, maxBytes: number): { payload: Payload; end: number } {
-    const resources: WireResource[] = []
-    const removed: string[] = []
-    let bytes = 0
-    let index = start
-    for (; index < names.length && bytes < maxBytes; index++) {
-      const name = names[index] ?? ''
-      const served = this.#resources.served(this.type, name)
-      if (served === 'gone') {
-        if (this.#removalWaits(name)) this.#waitingRemovals.add(name)
-        else removed.push(name)
-        bytes += name.length
-      } else if (served !== 'kept') {
-        this.#waitingRemovals.delete(name)
-        resources.push(served)
-        bytes += served.resource.body.byteLength
-      }
-    }
-    return { payload: { resources, removed }, end: index }
+  sent(nonce: string, payload: Payload): void {
+    this.#batch?.sent(nonce, payload)
   }
 
-  #removalWaits(name: string): boolean {
-    return makeBeforeBreak.has(this.type) && !this.#releasing && !this.#answers.has(name)
+  /** What has changed since it was last looked at. */
+  #takeChanges(): string[] {
+    const { sets } = this.#resources
+    const changed: string[] = []
+    if (sets.length !== this.#served.size || sets.some((set) => !this.#served.has(set))) this.#followSets(changed)
+    for (const set of sets) {
+      for (const name of set.changesSince(this.type, this.servedGeneration(set)))
+        if (this.covers(name)) changed.push(name)
+      this.#served.set(set, set.generation)
+    }
+    return changed
   }
 
   /** The proxy was given other sets: what it has of the old ones is compared with what the new ones hold. */
-  #followSets(due: Set<string>): void {
+  #followSets(changed: string[]): void {
     const { sets } = this.#resources
     const left = [...this.#served.keys()].filter((set) => !sets.includes(set))
     const joined = sets.filter((set) => !this.#served.has(set))
@@ -290,47 +239,52 @@ export class Subscription {
       for (const name of set.changesSince(this.type, this.servedGeneration(set))) had.set(name, 'unknown')
       this.#served.delete(set)
     }
-    const isDifferent = (name: string): boolean =>
-      this.#resources.current(this.type, name)?.resource.version !== had.get(name)
-    for (const name of had.keys()) if (this.covers(name) && isDifferent(name)) due.add(name)
+    const names = new Set(had.keys())
     for (const set of joined) {
       this.#served.set(set, set.generation)
-      for (const name of set.all(this.type).keys()) if (this.covers(name) && isDifferent(name)) due.add(name)
+      for (const name of set.all(this.type).keys()) names.add(name)
     }
+    for (const name of names) {
+      const version = this.#resources.current(this.type, name)?.resource.version
+      if (version !== had.get(name) && this.covers(name)) changed.push(name)
+    }
+  }
+
+  #lookUp(batch: Batch, name: string): WireResource | 'removed' | undefined {
+    const served = this.#resources.served(this.type, name)
+    if (served === 'kept') return undefined
+    if (served !== 'gone') {
+      this.#waitingRemovals.delete(name)
+      return served
+    }
+    if (!makeBeforeBreak.has(this.type) || batch.isRemoval || batch.asked.has(name)) return 'removed'
+    this.#waitingRemovals.add(name)
+    return undefined
   }
 
   // ── verdicts ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The proxy took a response. Returns what it carried; undefined when no such response is waiting ("stale nonce"). */
+  /** The client took a response. Returns what it carried; undefined when no such response is waiting. */
   acknowledge(nonce: string): Payload | undefined {
-    const payload = this.#unacked.get(nonce)
-    this.#unacked.delete(nonce)
-    this.#settle()
+    const batch = this.#batch
+    const payload = batch?.acknowledge(nonce)
+    if (batch) this.#settle(batch)
     return payload
   }
 
-  /**
-   * The proxy refused a response. When it carried one thing, that is to blame and returned; otherwise its parts are tried again
-   * apart, until one is: a NACK speaks of a whole response.
-   */
-  refuse(nonce: string, message: string): { readonly culprit: WireResource | string } | undefined {
-    const payload = this.#unacked.get(nonce)
-    if (!payload) return undefined
-    this.#unacked.delete(nonce)
-    const [first = payload.removed[0], ...others] = [...payload.resources, ...payload.removed]
-    if (first !== undefined && others.length === 0) {
-      if (typeof first !== 'string') this.#doubtful.add(first.name) // the version before it may be due
-      this.#settle()
-      return { culprit: first }
-    }
-    this.#trials.push(...splitRefused([...payload.resources.map(({ name }) => name), ...payload.removed], message))
-    return undefined
+  /** The client refused a response. Returns what is to blame as soon as that is known; a name stands for its removal. */
+  refuse(nonce: string, message: string): WireResource | string | undefined {
+    const batch = this.#batch
+    const culprit = batch?.refuse(nonce, message)
+    if (culprit !== undefined && typeof culprit !== 'string') this.#doubtful.add(culprit.name) // the version before it may be due
+    if (batch) this.#settle(batch)
+    return culprit
   }
 
-  #settle(): void {
-    if (!this.#isIdle) return
-    this.#answers = new Set()
-    if (!this.hasWaitingRemovals && this.#asked.size === 0) this.#settledTick = this.#batchTick
+  #settle(batch: Batch): void {
+    if (!batch.isDone) return
+    this.#batch = undefined
+    if (!this.hasWaitingRemovals && this.#asked.size === 0) this.#settledTick = batch.tick
   }
 }
 
