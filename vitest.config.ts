@@ -10,6 +10,7 @@ export default defineConfig({
         test: {
           name: 'pure',
           include: ['{mesh,xds,api,cli,agent,scripts}/**/*.test.ts'],
+          testTimeout: 30_000,
         },
       },
       {

@@ -3,6 +3,7 @@ import type { Document, YAMLMap } from 'yaml'
 import type { Problem } from '../problem.ts'
 import { err, ok } from '../result.ts'
 import type { Result } from '../result.ts'
+import { readPlainYaml } from './read-plain-yaml.ts'
 import { maxNesting, syntaxProblem } from './submitted-document.ts'
 import type { Path, SubmittedDocument } from './submitted-document.ts'
 
@@ -25,13 +26,11 @@ const tokenize = (text: string, lines: LineCounter, maxDocuments: number): Resul
     if (type === 'anchor' || type === 'alias') anchors += 1
     if (type === 'doc-mode') documents += 1
     for (const token of parser.next(lexeme)) tokens.push(token)
-    const place = () => ({ line: lines.linePos(parser.offset).line })
-    if (parser.stack.length > maxNesting)
-      return err(syntaxProblem(`is nested more than ${maxNesting} deep`, place(), 'too_large'))
-    if (anchors > maxAnchors)
-      return err(syntaxProblem(`has more than ${maxAnchors} anchors and aliases`, place(), 'too_large'))
-    if (documents > maxDocuments)
-      return err(syntaxProblem(`has more than ${maxDocuments} documents`, place(), 'too_large'))
+    const fault =
+      (parser.stack.length > maxNesting && `is nested more than ${maxNesting} deep`) ||
+      (anchors > maxAnchors && `has more than ${maxAnchors} anchors and aliases`) ||
+      (documents > maxDocuments && `has more than ${maxDocuments} documents`)
+    if (fault) return err(syntaxProblem(fault, { line: lines.linePos(parser.offset).line }, 'too_large'))
   }
   for (const token of parser.end()) tokens.push(token)
   return ok(tokens)
@@ -119,8 +118,8 @@ const readDocument = (
   }
 }
 
-/** YAML 1.2 (and JSON): each document's value, or what is wrong with the syntax. Empty documents are left out. */
-export const readYaml = (
+/** All of YAML 1.2, with what is wrong and where. */
+const readWholeYaml = (
   text: string,
   maxDocuments: number,
 ): Result<readonly SubmittedDocument[], readonly Problem[]> => {
@@ -145,4 +144,23 @@ export const readYaml = (
     else if (read.value.value !== null) documents.push(read.value)
   }
   return problems.length > 0 ? err(problems) : ok(documents)
+}
+
+/** YAML 1.2 (and JSON): each document's value, or what is wrong with the syntax. Empty documents are left out. */
+export const readYaml = (
+  text: string,
+  maxDocuments: number,
+): Result<readonly SubmittedDocument[], readonly Problem[]> => {
+  const values = readPlainYaml(text, maxDocuments)
+  if (!values) return readWholeYaml(text, maxDocuments)
+  // Lines are asked for when something is wrong with an object: seldom, and then perhaps for every document.
+  let whole: readonly SubmittedDocument[] | undefined
+  const findLines = (index: number, paths: readonly Path[]): readonly number[] => {
+    if (!whole) {
+      const read = readWholeYaml(text, maxDocuments)
+      whole = read.ok ? read.value : []
+    }
+    return whole[index]?.lines(paths) ?? []
+  }
+  return ok(values.map((value, index) => ({ number: index + 1, value, lines: (paths) => findLines(index, paths) })))
 }
