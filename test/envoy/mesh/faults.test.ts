@@ -161,6 +161,7 @@ describe('a plane that is not what it was', () => {
       ])
       return items.every((cluster) => cluster.holds.length > 0) && items
     })
+    expect(held.map((cluster) => cluster.name).sort()).toEqual(['east', 'west'])
     await onlyAnswers('reviews-v2')
     for (const cluster of held)
       for (const hold of cluster.holds) await mesh.world.atoll(['cluster', 'confirm', cluster.name, hold.id])
