@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 
 const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
 
@@ -10,6 +10,10 @@ export const parseDurationSeconds = (text: string): number => {
   if (seconds === undefined) throw new InvalidArgumentError('It reads like 90s, 5m, 2h or 30d.')
   return Number(count) * seconds
 }
+
+/** An option in seconds, whose default is shown as a person would write it. */
+export const durationOption = (flags: string, description: string, defaultText: string): Option =>
+  new Option(flags, description).argParser(parseDurationSeconds).default(parseDurationSeconds(defaultText), defaultText)
 
 /** How long ago or ahead, in the largest unit that says enough: "45s", "12m", "3h", "90d". */
 export const toRoughDuration = (milliseconds: number): string => {

@@ -26,8 +26,13 @@ export const createWebSocketOpener =
       if (isBinary) socket.terminate()
       else handlers.onText(toText(data))
     })
+    socket.on('unexpected-response', (_request, { statusCode = 0 }) => {
+      failure =
+        statusCode === 404 ? 'the plane at this address does not know the mesh' : `the plane answered ${statusCode}`
+      socket.terminate()
+    })
     socket.on('error', (error) => {
-      failure = error.message
+      failure ??= error.message
     })
     socket.on('close', (code, reason) =>
       handlers.onClose(failure ?? `closed with ${code}${reason.length > 0 ? `: ${reason.toString()}` : ''}`),

@@ -15,9 +15,16 @@ export interface AgentSettings {
 
 const CONFIG_FILE = 'agent.yaml'
 const JOIN_TOKEN_FILE = 'join-token'
+/** Where an agent that has joined keeps who it is (agent/data-directory.ts); with it, a join token is never looked at. */
+const IDENTITY_FILE = 'agent.sealed'
 
-/** Throws when there is an agent's configuration in the folder that should not be written over. */
+/** Throws when an agent has joined from the folder, or has a configuration in it that should not be written over. */
 export const refuseExistingAgent = (dataDirectory: string, force: boolean): void => {
+  if (existsSync(join(dataDirectory, IDENTITY_FILE))) {
+    throw new CliError('conflict', `The agent of ${dataDirectory} has joined a mesh already`, {
+      remedy: 'Choose another --data. To change its settings, edit its agent.yaml.',
+    })
+  }
   const path = join(dataDirectory, CONFIG_FILE)
   if (force || !existsSync(path)) return
   throw new CliError('conflict', `${path} is there already`, {

@@ -8,7 +8,7 @@ import { CliError } from '../cli-error.ts'
 import { refuseExistingAgent, writeAgentFiles } from '../cluster/agent-files.ts'
 import { runAgent } from '../cluster/run-agent.ts'
 import { waitForCluster } from '../cluster/wait-for-cluster.ts'
-import { parseDurationSeconds } from '../duration.ts'
+import { durationOption } from '../duration.ts'
 import { addExamples } from '../examples.ts'
 import { printSecret } from '../print-secret.ts'
 import { findProgramFiles } from '../program-files.ts'
@@ -37,7 +37,7 @@ export const defineClusterJoin = (group: Command, context: CliContext): void => 
     .argument('<name>', 'of the cluster')
     .requiredOption('--network <name>', 'network that it is on: addresses of one network reach each other directly')
     .addOption(new Option('--kind <kind>', 'what it is').choices(clusterKind.options).default('universal'))
-    .option('--ttl <duration>', 'how long the token can be used', parseDurationSeconds, 3600)
+    .addOption(durationOption('--ttl <duration>', 'how long the token can be used', '1h'))
     .option('--data <folder>', "write agent.yaml and the token there: the agent's data folder")
     .option('--directory <folder>', 'with --data: the YAML that says what runs in the cluster; default: DATA/registry')
     .option('--xds-address <host:port>', 'with --data: where the agent serves its proxies')
@@ -46,7 +46,7 @@ export const defineClusterJoin = (group: Command, context: CliContext): void => 
     .option('--force', 'with --data: write over an agent.yaml that is there')
     .option('--run', 'with --data: start the agent in the foreground')
     .option('--wait', 'wait until the cluster is in sync')
-    .option('--timeout <duration>', 'how long to wait', parseDurationSeconds, 120)
+    .addOption(durationOption('--timeout <duration>', 'how long to wait', '2m'))
     .action((name: string, options: JoinOptions) => join(context, name, options))
   addExamples(command, [
     ['atoll cluster join east --network east', 'shows the token, for an agent elsewhere'],

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { parseDurationSeconds } from '../duration.ts'
+import { durationOption } from '../duration.ts'
 import { parseWholeNumber } from '../number-option.ts'
 
 /** The options of every command that writes configuration. */
@@ -7,5 +7,5 @@ export const addWriteOptions = (command: Command): Command =>
   command
     .option('--dry-run', 'check, and show what would change')
     .option('--wait', 'wait until the revision is live on the proxies')
-    .option('--timeout <duration>', 'how long to wait', parseDurationSeconds, 60)
+    .addOption(durationOption('--timeout <duration>', 'how long to wait', '60s'))
     .option('--if-revision <number>', 'only if this is still the newest revision', parseWholeNumber)

@@ -27,10 +27,12 @@ export const toLaggardLines = (delivery: ClusterDelivery): string[] => {
       `${cluster}: ${nack.proxy} refused ${toTypeName(nack.typeUrl)} ${nack.resources.join(', ')}: ${nack.reason}`,
     )
   if (!connected) return lines
+  const refusing = new Set(nacks.map((nack) => nack.proxy))
   for (const { proxy, revision, waitingFor } of laggards)
-    lines.push(
-      `${cluster}: ${proxy} has revision ${revision}${waitingFor === '' ? '' : ` and waits for ${waitingFor}`}`,
-    )
+    if (!refusing.has(proxy))
+      lines.push(
+        `${cluster}: ${proxy} has revision ${revision}${waitingFor === '' ? '' : ` and waits for ${waitingFor}`}`,
+      )
   const unnamed = proxies - live - laggards.length
   if (unnamed > 0) lines.push(`${cluster}: ${unnamed} ${laggards.length > 0 ? 'more ' : ''}proxies are behind`)
   return lines

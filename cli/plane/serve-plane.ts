@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { isLoopback } from '../cli-context.ts'
 import type { CliContext } from '../cli-context.ts'
+import { findProgramFiles } from '../program-files.ts'
 import { PlaneDirectory } from './plane-directory.ts'
 import { supervise } from './supervise.ts'
 
@@ -57,7 +58,7 @@ const announce = async (
   if (!isLoopback(url)) context.note('It speaks plain HTTP: let only a proxy that adds TLS reach it')
   if (setUp) return
   context.note(
-    `Set it up with\n  atoll login --url ${url} --setup-token-stdin --org NAME < ${directory.setupTokenFile}`,
+    `Set it up with\n  ${findProgramFiles().run(`atoll login --url ${url} --setup-token-stdin --org NAME`)} < ${directory.setupTokenFile}`,
   )
   // Once, and on a terminal only: logs are read by others.
   if (newSetupToken !== undefined && context.io.stderr.isTTY === true)

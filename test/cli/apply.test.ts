@@ -156,13 +156,19 @@ describe('atoll apply --wait', () => {
 
   it('does not wait for a proxy that has refused, and shows why it did', async () => {
     const refused = delivery(
-      { proxies: 4, live: 3, nacks: [{ ...nack, reason: 'bad listener' }] },
+      {
+        proxies: 4,
+        live: 3,
+        nacks: [{ ...nack, reason: 'bad listener' }],
+        laggards: [{ proxy: nack.proxy, revision: 6, waitingFor: 'Listener inbound was refused' }],
+      },
       { proxies: 3, live: 3 },
     )
     const { code, stdout, calls } = await apply({ [deliveryOf7]: refused }, '--wait', '--timeout', '10m')
     expect(code).toBe(3)
     expect(stdout).toContain('revision 7 is live on 6 of 7 proxies in 1 of 2 clusters\n')
     expect(stdout).toContain('  east: sidecar/default/frontend refused Listener inbound: bad listener\n')
+    expect(stdout).not.toContain('waits for')
     const waited = calls.reduce((sum, { query }) => sum + Number(query['waitSeconds'] ?? 0), 0)
     expect(waited).toBeLessThan(60)
   })

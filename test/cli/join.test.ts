@@ -61,6 +61,13 @@ describe('atoll cluster join --run --wait', () => {
     })
   })
 
+  it('is not done again over an agent that has joined', async () => {
+    const again = ['cluster', 'join', 'east', '--network', 'net-east', '--force', '--data', join(folder, 'agent')]
+    const { code, output } = await world.atoll(again, { allowFailure: true })
+    expect(code).toBe(6)
+    expect(output).toContain('has joined a mesh already')
+  })
+
   it('shows its services to the mesh', async () => {
     const detail = await eventually('the service is reported', async () => {
       const { code, stdout } = await world.atoll(['services', 'reviews'], { allowFailure: true })

@@ -90,6 +90,13 @@ describe('the way to the plane', () => {
     await untilHolds(() => expect(events).toEqual([expect.stringMatching(/^closed: .*certificate/)]))
   })
 
+  test('tells a plane that does not know the mesh from one that is away', async () => {
+    const plane = createHttpServer()
+    plane.on('upgrade', (_request, socket) => socket.end('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n'))
+    const { events } = open(toPlaneConnection({ plane: `http://127.0.0.1:${await listen(plane)}` }, {}))
+    await untilHolds(() => expect(events).toEqual(['closed: the plane at this address does not know the mesh']))
+  })
+
   test('is the one of a join request too', async () => {
     const { plane, planeCaFile, proxyUrl, tunnels } = await createSecurePlane()
     const request = { token: 't', replica: 'r', csrPem: 'c', identityKeyPem: 'k', proof: 'p' }
