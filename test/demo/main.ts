@@ -55,8 +55,10 @@ const main = async (): Promise<number> => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(130))
   })
   const narrator = createNarrator(write)
+  let told = false
   const tell = async (): Promise<number> => {
     const story = await tellStory(world, narrator)
+    told = true
     if (!args.has('--once')) await watch(story, stopped)
     return narrator.failures.length === 0 ? 0 : 1
   }
@@ -64,7 +66,7 @@ const main = async (): Promise<number> => {
     const code = await Promise.race([tell(), stopped])
     if (narrator.failures.length > 0)
       write(`\n${narrator.failures.length} checks failed:\n  ${narrator.failures.join('\n  ')}`)
-    else write('\nEvery check holds.')
+    else write(told ? '\nEvery check holds.' : '\nStopped before the end.')
     return code
   } catch (error) {
     write(`\nThe demo could not go on: ${error instanceof Error ? error.message : String(error)}`)
