@@ -253,3 +253,17 @@ describe('any text', () => {
     )
   })
 })
+
+it.each([
+  ['hosts', { hosts: Array.from({ length: 100_000 }, (_, index) => `h${index}.org`) }],
+  ['digits', { http: [{ timeout: `${'9'.repeat(1_000_000)}s` }] }],
+  ['fields that are none', Object.fromEntries(Array.from({ length: 100_000 }, (_, index) => [`hostz${index}`, 1]))],
+])('is done with endless %s before its time is up', (_, spec) => {
+  const text = JSON.stringify({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'VirtualService',
+    metadata: { name: 'a' },
+    spec,
+  })
+  expect(parse(text).ok).toBe(false)
+})

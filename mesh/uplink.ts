@@ -23,6 +23,9 @@ export const UPLINK_MAX_MESSAGE_CHARS = 512 * 1024
  * three bytes each it is under half of the largest row that the plane can store (docs/limits.md).
  */
 export const UPLINK_MAX_ENTRY_CHARS = 320 * 1024
+/** A cluster's gateways and namespaces are not split either: as many as fit into a message. */
+export const UPLINK_MAX_GATEWAYS = 64
+export const UPLINK_MAX_NAMESPACES = 5000
 /** What a chunk of a split message aims at (characters). */
 export const UPLINK_CHUNK_CHARS = 128 * 1024
 
@@ -169,17 +172,20 @@ const report = z.object({
   upserts: z.array(catalogEntry),
   removes: z.array(z.string()),
   /** Addresses of this cluster's east-west gateways; absent = unchanged. */
-  gateways: z.array(gatewayAddress).max(64).optional(),
+  gateways: z.array(gatewayAddress).max(UPLINK_MAX_GATEWAYS).optional(),
   network: networkName,
   /** Namespaces that exist here (what exportTo is judged by). Absent = unchanged. */
-  namespaces: z.array(z.string()).max(10_000).optional(),
+  namespaces: z.array(z.string()).max(UPLINK_MAX_NAMESPACES).optional(),
   /** The hold of this agent that a person confirmed: the removal it asked about is in this report and needs no second question. */
   confirmed: z.string().max(128).optional(),
   more: z.boolean(),
 })
 
+/** "<role>/<namespace>/<workload>": a namespace has 63 characters at most, a workload 253. */
+const proxyName = z.string().max(384)
+
 export const nack = z.object({
-  proxy: z.string().max(256),
+  proxy: proxyName,
   typeUrl: z.string(),
   resources: z.array(z.string()).max(20),
   reason: z.string().max(2048),
@@ -195,9 +201,7 @@ export const delivery = z.object({
   /** Revision → number of proxies whose newest live revision it is; at most 32 entries, older ones added to the oldest. */
   live: z.array(z.object({ revision: z.int(), proxies: z.int() })).max(32),
   /** The proxies that are furthest behind, by name. */
-  laggards: z
-    .array(z.object({ proxy: z.string().max(256), revision: z.int(), waitingFor: z.string().max(256) }))
-    .max(20),
+  laggards: z.array(z.object({ proxy: proxyName, revision: z.int(), waitingFor: z.string().max(256) })).max(20),
   nacks: z.array(nack).max(20),
 })
 export type Delivery = z.infer<typeof delivery>

@@ -72,7 +72,9 @@ const findWrongConstraint = (
   const message = `its name constraints are not exactly ${trustDomain} and ${dnsName}`
   const extension = certificate.getExtension(id_ce_nameConstraints)
   if (!extension?.critical) return message
-  const { permittedSubtrees = [], excludedSubtrees } = AsnConvert.parse(extension.value, NameConstraints)
+  const constraints = parseNameConstraints(extension.value)
+  if (!constraints) return message
+  const { permittedSubtrees = [], excludedSubtrees } = constraints
   const permitted = permittedSubtrees.map(({ base, minimum, maximum }) =>
     minimum === 0 && maximum === undefined
       ? `${base.uniformResourceIdentifier ?? ''} ${base.dNSName ?? ''}`
@@ -81,6 +83,14 @@ const findWrongConstraint = (
   const expected = [`${trustDomain} `, ` ${dnsName}`]
   const isExact = permitted.length === expected.length && expected.every((subtree) => permitted.includes(subtree))
   return isExact && excludedSubtrees === undefined ? undefined : message
+}
+
+const parseNameConstraints = (value: ArrayBuffer): NameConstraints | undefined => {
+  try {
+    return AsnConvert.parse(value, NameConstraints)
+  } catch {
+    return undefined
+  }
 }
 
 const isSignedByOne = async (

@@ -1,5 +1,6 @@
 import type { ClusterName } from '#mesh/names.ts'
 import { stateKeys, type StateItem } from '#mesh/state.ts'
+import type { TrustState } from '#mesh/trust.ts'
 import type { Position } from '#mesh/uplink.ts'
 
 /** A state of the plane at one position of its log. */
@@ -73,17 +74,17 @@ const trustLosses = (held: PlaneState, offered: PlaneState, cluster: ClusterName
   const before = trustOf(held)
   const after = trustOf(offered)
   const missingRoots = before.roots.filter((root) => !after.roots.includes(root)).length
-  const own = before.intermediates.filter((intermediate) => intermediate.cluster === cluster)
-  const keepsOwn =
-    own.length === 0 ||
-    own.some(({ pem }) => after.intermediates.some((one) => one.cluster === cluster && one.pem === pem))
+  const known = new Set(after.intermediates.map(({ pem }) => pem))
+  const cutOff = new Set(before.intermediates.filter(({ pem }) => !known.has(pem)).map((missing) => missing.cluster))
+  const isOwnCutOff = cutOff.delete(cluster)
   return [
     ...(missingRoots > 0 ? [`${missingRoots} of ${before.roots.length} trusted roots are missing`] : []),
-    ...(keepsOwn ? [] : ["this cluster's own intermediate certificate is missing"]),
+    ...(isOwnCutOff ? ["this cluster's own intermediate certificate is missing"] : []),
+    ...(cutOff.size > 0 ? [`intermediate certificates of ${cutOff.size} other clusters are missing`] : []),
   ]
 }
 
-const trustOf = (state: PlaneState) => {
+const trustOf = (state: PlaneState): Pick<TrustState, 'roots' | 'intermediates'> => {
   const item = state.items.get(stateKeys.trust())
   return item?.kind === 'trust' ? item.value : { roots: [], intermediates: [] }
 }

@@ -179,11 +179,8 @@ export class UplinkSession {
     if (!this.#reportChunks) {
       const report = reporter.next()
       if (!report) return undefined
-      this.#reportChunks = toReportChunks(report, ({ service, endpoints }) =>
-        log.error(
-          { service: service.key, endpoints: endpoints.length },
-          'too many endpoints for one report: the rest is left out',
-        ),
+      this.#reportChunks = toReportChunks(report, (cut) =>
+        log.error(cut, 'more than the plane takes: the rest is not reported'),
       )
     }
     const chunk = this.#reportChunks.next()

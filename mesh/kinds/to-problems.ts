@@ -69,11 +69,15 @@ export interface FoundProblem {
   readonly message: string
 }
 
+/** More of one object are not shown: looking for the names that were meant is the costly part. */
+const maxSuggestions = 100
+
 /** `root` is where the parsed value lies in its object. */
 export const toProblems = (error: z.ZodError, root: Path): readonly FoundProblem[] =>
-  error.issues.map((issue) => {
+  error.issues.map((issue, index) => {
     const params = issueParams(issue)
     const code = params.problem ?? 'invalid'
-    const meant = suggestion(code === 'unknown_field' ? issue.path.at(-1) : issue.input, params.known)
+    const known = index < maxSuggestions ? params.known : undefined
+    const meant = suggestion(code === 'unknown_field' ? issue.path.at(-1) : issue.input, known)
     return { code, severity: 'error', path: [...root, ...issue.path], message: `${toMessage(issue)}${meant}` }
   })

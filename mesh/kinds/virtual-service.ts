@@ -7,11 +7,14 @@ import { httpRoute } from './schema/http-route.ts'
 import { checked, message, unsupported } from './schema/message.ts'
 import { tcpRoute } from './schema/tcp-route.ts'
 
+/** Each is compared with all others. */
+const maxHosts = 1024
+
 /** Istio reference: networking/virtual-service. */
 export const virtualServiceSpec = checked(
   message({
     /** Whose requests are routed: host names, wildcards but "*", short names of services in the object's namespace, IP addresses. */
-    hosts: z.array(z.string()).default([]),
+    hosts: z.array(z.string()).max(maxHosts, { abort: true }).default([]),
     gateways: gatewayNames,
     http: z.array(httpRoute).optional(),
     tcp: z.array(tcpRoute).optional(),

@@ -36,6 +36,15 @@ describe('mergeDefinitions', () => {
       ['http-8080-8080', 8080],
     ])
   })
+
+  test('a name that is made up is no longer than a name may be', () => {
+    const name = 'n'.repeat(63)
+    const { service } = mergeDefinitions(
+      makeService({ ports: [{ ...http, name }] }),
+      makeService({ ports: [{ ...http, name, number: 8080 }] }),
+    )
+    expect(service.ports[1]?.name).toBe(`${'n'.repeat(58)}-8080`)
+  })
 })
 
 describe('combineEndpoints', () => {

@@ -84,10 +84,13 @@ const renameEndpointPorts = (endpoint: Endpoint, renames: PortRenames): Endpoint
   return { ...endpoint, ports: Object.fromEntries(ports) }
 }
 
-const toFreeName = (port: ServicePort, taken: ReadonlySet<string>): string => {
-  let name = port.name
-  while (taken.has(name)) name = `${name}-${port.number}`
-  return name
+const maxPortName = 63
+
+const toFreeName = ({ name, number }: ServicePort, taken: ReadonlySet<string>): string => {
+  let free = name
+  for (let suffix = `-${number}`; taken.has(free); suffix = `${suffix}-${number}`)
+    free = `${name.slice(0, maxPortName - suffix.length)}${suffix}`
+  return free
 }
 
 /** Envoy takes names and addresses in different kinds of Envoy clusters: one service can't have both. */

@@ -39,6 +39,8 @@ export interface IntermediateWishes {
   readonly pathLength?: number
   readonly permitted?: readonly { readonly uri?: string; readonly dns?: string }[]
   readonly areConstraintsCritical?: boolean
+  /** Name constraints that are not even ASN.1. */
+  readonly areConstraintsNonsense?: boolean
 }
 
 /** A root that signs whatever a test wants. */
@@ -91,7 +93,9 @@ export class TestRoot {
         new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
         await SubjectKeyIdentifierExtension.create(publicKey),
         await AuthorityKeyIdentifierExtension.create(this.#certificate.publicKey),
-        toNameConstraints(permitted, wishes.areConstraintsCritical ?? true),
+        wishes.areConstraintsNonsense
+          ? new Extension(id_ce_nameConstraints, true, new TextEncoder().encode('nonsense'))
+          : toNameConstraints(permitted, wishes.areConstraintsCritical ?? true),
       ],
     })
     return certificate.toString('pem')

@@ -31,7 +31,7 @@ const toNanoseconds = (text: string): bigint => {
 }
 
 const durationFrom = (minMilliseconds: 0 | 1) =>
-  checked(z.string().max(64), ({ value, report }) => {
+  checked(z.string().max(64, { abort: true }), ({ value, report }) => {
     if (value === '0' && minMilliseconds === 0) return
     if (!duration.test(value)) return report('must be a duration such as 250ms, 5s, 1h30m')
     const total = toNanoseconds(value)

@@ -36,6 +36,7 @@ test.each<[string, IntermediateWishes]>([
   ],
   ['is not constrained in its URIs', { permitted: [{ dns: 'east.clusters.td.example' }] }],
   ['has constraints that may be ignored', { areConstraintsCritical: false }],
+  ['has constraints that nobody can read', { areConstraintsNonsense: true }],
   ['is not valid yet', { notBefore: now + 1000 }],
   ['has expired', { notAfter: now }],
 ])('one that %s is not', async (_, wishes) => {

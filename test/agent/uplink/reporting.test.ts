@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { serviceKey } from '#mesh/names.ts'
+import { UPLINK_MAX_MESSAGE_CHARS } from '#mesh/uplink.ts'
 import type { ScriptedUplink } from './scripted-uplink.ts'
 import { entry, liveUplink } from './uplink-fixture.ts'
 
@@ -128,6 +130,27 @@ describe('reporting', () => {
     expect(Math.max(...chunks.map((chunk) => JSON.stringify(chunk).length))).toBeLessThan(512 * 1024)
     expect(chunks.map(({ more }) => more)).toEqual([...chunks.slice(1).map(() => true), false])
     expect(chunks.flatMap(({ upserts }) => upserts)).toHaveLength(41)
+  })
+
+  test('what is more than the plane takes is left out, and the rest is reported', () => {
+    const scripted = reporting()
+    const small = entry('small', 2)
+    const labels = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`label-${index}`, 'x'.repeat(60)]))
+    const endless = { ...small, service: { ...small.service, key: serviceKey.parse('shop/endless'), labels } }
+    const many = <T>(length: number, make: (index: number) => T): T[] => Array.from({ length }, (_, i) => make(i))
+    scripted.uplink.updateFacts({
+      gateways: many(100, (index) => ({ address: `10.0.0.${index}`, port: 15_443 })),
+      namespaces: many(20_000, (index) => `${'n'.repeat(57)}-${index}`.slice(-63)),
+    })
+    scripted.uplink.updateCatalog([endless, small], [])
+    const reports = () => scripted.heard().filter((message) => message.type === 'report')
+    const facts = reports()
+    for (const { position } of facts.slice(-1)) scripted.say({ type: 'report-ack', position })
+    const chunks = [...facts, ...reports()]
+    expect(Math.max(...chunks.map((chunk) => JSON.stringify(chunk).length))).toBeLessThan(UPLINK_MAX_MESSAGE_CHARS)
+    expect(chunks.flatMap(({ upserts }) => upserts.map(({ service }) => service.key))).toContain(small.service.key)
+    expect(chunks.flatMap(({ removes }) => removes)).toEqual(['shop/endless'])
+    expect(chunks.flatMap(({ gateways }) => gateways ?? [])).toHaveLength(64)
   })
 
   test('a stream of changes is slowed down to what the plane takes', () => {

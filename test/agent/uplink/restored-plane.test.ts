@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { PlaneMessage } from '#mesh/uplink.ts'
-import { configChange } from '../state-items.ts'
+import { stateKeys } from '#mesh/state.ts'
+import { configChange, trustItem } from '../state-items.ts'
 import type { ScriptedUplink } from './scripted-uplink.ts'
 import { delta, liveUplink } from './uplink-fixture.ts'
 
@@ -50,6 +51,33 @@ describe('a plane with another history', () => {
     scripted.say({ type: 'confirm', hold: 'restored-plane-e2' })
     expect(scripted.uplink.status).toMatchObject({ holds: [], position: { epoch: 'e2' } })
     expect(scripted.heard()).toContainEqual({ type: 'ack', position: { epoch: 'e2', sequence: 1 } })
+  })
+
+  test('one that has forgotten that a cluster joined would cut that cluster off: held', () => {
+    const scripted = restored()
+    const trust = (intermediates: Readonly<Record<string, string>>) => ({
+      key: stateKeys.trust(),
+      item: trustItem(['root'], intermediates),
+    })
+    const offerTrust = (epoch: string, sequence: number, intermediates: Readonly<Record<string, string>>) =>
+      scripted.say({
+        type: 'changes',
+        mode: 'snapshot',
+        position: { epoch, sequence },
+        revision: 2,
+        items: [...['a', 'b', 'c'].map((name) => configChange(name)), trust(intermediates)],
+        more: false,
+      })
+    offerTrust('e2', 1, { east: 'e', west: 'w', north: 'n' })
+    expect(scripted.uplink.status.holds).toEqual([])
+    scripted.clock.advance(6000)
+    scripted.reconnect()
+    scripted.greet({ epoch: 'e3' })
+    offerTrust('e3', 1, { east: 'e', west: 'w' })
+    expect(scripted.uplink.status.holds).toMatchObject([{ id: 'restored-plane-e3' }])
+    expect(scripted.replica.items.get(stateKeys.trust())).toMatchObject({
+      value: { intermediates: expect.arrayContaining([{ cluster: 'north', pem: 'n' }]) },
+    })
   })
 
   test('one that only lacked what others had to report again is taken by itself', () => {
