@@ -32,7 +32,8 @@ export const evictCluster = (context: MeshContext, name: string, initiator: Init
   for (const table of ['report_chunks', 'held_reports', 'agent_holds'])
     sql.exec(`DELETE FROM ${table} WHERE cluster = ?`, name)
   sql.exec('DELETE FROM probes WHERE prober = ?1 OR target = ?1', name)
-  sql.exec('DELETE FROM join_tokens WHERE cluster = ? AND used_at IS NULL', name)
+  // Those too that were reserved for a request that never got its certificate: they would be good for that request still.
+  sql.exec('DELETE FROM join_tokens WHERE cluster = ? AND serial IS NULL', name)
   announce(context, 'mesh')
   writeAudit(context, initiator, { action: 'cluster.evict', target: name, cluster: name })
   return true

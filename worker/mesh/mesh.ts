@@ -205,7 +205,8 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   }
 
   async evictCluster(name: string, by: Initiator) {
-    if (!this.#write(() => evictCluster(this.#context, name, by)))
+    // An issuance that is half-way would make an intermediate of the cluster trusted again.
+    if (!(await this.#exclusively(async () => this.#write(() => evictCluster(this.#context, name, by)))))
       return refuse('not_found', `there is no cluster ${name}`)
     this.#endSessionsOf(name, 'evicted', `the cluster ${name} is out of the mesh`)
     return ok(null)
@@ -384,7 +385,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     if (!isOutboxEmpty(this.#context.sql)) this.#arm(this.#context.now() + OUTBOX_DELAY_MS)
   }
 
-  /** Runs issuances one after the other: each of them waits for WebCrypto in between. */
+  /** Runs issuances, and what must not come between their steps, one after the other: they wait for WebCrypto in between. */
   #exclusively<T>(body: () => Promise<T>): Promise<T> {
     const run = this.#issuing.then(body)
     this.#issuing = run.catch(() => undefined)

@@ -32,14 +32,16 @@ export const judgeHello = async (
   const { meshName } = readMeshRow(sql).settings
   const cluster = hello.mesh === meshName ? findCluster(sql, hello.cluster) : undefined
   if (!cluster) return err({ code: 'unknown_cluster', message: `there is no cluster ${hello.cluster} in this mesh` })
-  if (!(await verifyIdentity(cluster.identityKey, hello.signature, toHelloPayload({ ...hello, nonce })))) {
+  const isSigned = await verifyIdentity(cluster.identityKey, hello.signature, toHelloPayload({ ...hello, nonce }))
+  // As it is after the wait: it may have been evicted or joined anew meanwhile.
+  const now = findCluster(sql, cluster.name)
+  if (!isSigned || now?.identityKey !== cluster.identityKey) {
     return err({
       code: 'bad_signature',
       message: 'the signature is not one of this cluster’s identity key over this challenge',
     })
   }
   // Told only to who has proven to be the cluster.
-  if (cluster.evictedAt !== null)
-    return err({ code: 'evicted', message: `the cluster ${cluster.name} is out of the mesh` })
-  return ok(cluster)
+  if (now.evictedAt !== null) return err({ code: 'evicted', message: `the cluster ${now.name} is out of the mesh` })
+  return ok(now)
 }

@@ -1,4 +1,4 @@
-import type { ClusterName } from '#mesh/names.ts'
+import { ok } from '#mesh/result.ts'
 import type { AgentMessage } from '#mesh/uplink.ts'
 import { sha256Hex } from '../../secret-token.ts'
 import { storeAgentHolds } from '../agent-holds.ts'
@@ -11,6 +11,7 @@ import type { LabelKeys } from '../label-keys.ts'
 import { readMeshRow } from '../mesh-row.ts'
 import { storeProbes } from '../probes.ts'
 import { takeReport } from '../report.ts'
+import { refuse } from '../refusal.ts'
 import type { Outcome } from '../refusal.ts'
 import { issueIntermediate, listRootPems } from '../trust.ts'
 import type { IssueRequest } from '../trust.ts'
@@ -155,7 +156,7 @@ const renew = async (
       request,
       ...(retryAfterSeconds ? { retryAfterSeconds } : {}),
     })
-  const answered = await renewOnce(parts, session, cluster.name, csrPem)
+  const answered = await renewOnce(parts, session, cluster, csrPem)
   if (answered === 'rate_limited')
     return refuseRequest('rate_limited', 'too many certificates in an hour', HOUR_MS / 1000)
   if (!answered.ok) return refuseRequest('csr_refused', answered.error.detail)
@@ -168,14 +169,14 @@ const renew = async (
 const renewOnce = async (
   { context, issue }: MessageParts,
   session: Session,
-  cluster: ClusterName,
+  { name: cluster, identityKey }: ClusterRow,
   csrPem: string,
 ): Promise<Outcome<{ readonly certificatePem: string }> | 'rate_limited'> => {
   const { sql, now } = context
   const requestHash = await sha256Hex(csrPem.trim())
   const current = findCurrentByRequest(sql, cluster, requestHash)
   if (current && now() < (current.notBeforeMs + current.notAfterMs) / 2) {
-    return { ok: true, value: { certificatePem: current.pem } }
+    return ok({ certificatePem: current.pem })
   }
   if (countIssuedSince(sql, cluster, now() - HOUR_MS) >= MAX_CERTIFICATES_PER_HOUR) return 'rate_limited'
   const { meshName, trustDomain } = readMeshRow(sql).settings
@@ -184,5 +185,10 @@ const renewOnce = async (
     csrPem,
     requestHash,
     initiator: toAgentInitiator(session),
+    // Others may have come first: the cluster may be out of the mesh by now, or have another identity than this agent's.
+    reserve: () =>
+      findMember(sql, cluster)?.identityKey === identityKey
+        ? ok(null)
+        : refuse('csr_refused', 'the cluster has another identity now, or is out of the mesh'),
   })
 }
