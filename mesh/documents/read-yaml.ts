@@ -3,7 +3,6 @@ import type { Document, YAMLMap } from 'yaml'
 import type { Problem } from '../problem.ts'
 import { err, ok } from '../result.ts'
 import type { Result } from '../result.ts'
-import { readPlainYaml } from './read-plain-yaml.ts'
 import { maxNesting, syntaxProblem } from './submitted-document.ts'
 import type { Path, SubmittedDocument } from './submitted-document.ts'
 
@@ -118,8 +117,8 @@ const readDocument = (
   }
 }
 
-/** All of YAML 1.2, with what is wrong and where. */
-const readWholeYaml = (
+/** YAML 1.2 (and JSON): each document's value, or what is wrong with the syntax. Empty documents are left out. */
+export const readYaml = (
   text: string,
   maxDocuments: number,
 ): Result<readonly SubmittedDocument[], readonly Problem[]> => {
@@ -144,23 +143,4 @@ const readWholeYaml = (
     else if (read.value.value !== null) documents.push(read.value)
   }
   return problems.length > 0 ? err(problems) : ok(documents)
-}
-
-/** YAML 1.2 (and JSON): each document's value, or what is wrong with the syntax. Empty documents are left out. */
-export const readYaml = (
-  text: string,
-  maxDocuments: number,
-): Result<readonly SubmittedDocument[], readonly Problem[]> => {
-  const values = readPlainYaml(text, maxDocuments)
-  if (!values) return readWholeYaml(text, maxDocuments)
-  // Lines are asked for when something is wrong with an object: seldom, and then perhaps for every document.
-  let whole: readonly SubmittedDocument[] | undefined
-  const findLines = (index: number, paths: readonly Path[]): readonly number[] => {
-    if (!whole) {
-      const read = readWholeYaml(text, maxDocuments)
-      whole = read.ok ? read.value : []
-    }
-    return whole[index]?.lines(paths) ?? []
-  }
-  return ok(values.map((value, index) => ({ number: index + 1, value, lines: (paths) => findLines(index, paths) })))
 }
