@@ -54,7 +54,9 @@ const main = async (): Promise<number> => {
   const stopped = new Promise<number>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(130))
   })
-  const narrator = createNarrator(write)
+  let silent = false
+  void stopped.then(() => (silent = true))
+  const narrator = createNarrator((line) => silent || write(line))
   let told = false
   const tell = async (): Promise<number> => {
     const story = await tellStory(world, narrator)
