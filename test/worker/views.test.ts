@@ -148,6 +148,17 @@ describe('proxies', () => {
     expect([second.items.map(({ name }) => name), second.nextCursor]).toEqual([['c'], null])
   })
 
+  test('are of the cluster that answers, whatever it says; one that answers nonsense is named', async () => {
+    const mesh = await createTestMesh()
+    const liar = await TestAgent.connect(await joinTestCluster(mesh, 'liar', 'net-a'))
+    const broken = await TestAgent.connect(await joinTestCluster(mesh, 'broken', 'net-a'))
+    answerWith(liar, () => [toStatus('a')])
+    answerWith(broken, () => [{ name: 'b' }])
+    const { body } = await mesh.send<ProxyPage>('GET', '/proxies')
+    expect(body.items.map(({ cluster }) => cluster)).toEqual(['liar'])
+    expect(body.unavailable).toEqual([{ cluster: 'broken', reason: 'agent_unavailable' }])
+  })
+
   test('are shown one by one, with what they are served', async () => {
     const mesh = await createTestMesh()
     const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))

@@ -30,10 +30,25 @@ const parseAnswers = <Schema extends z.ZodType>(schema: Schema, { answers }: Age
     return parsed.data
   })
 
+const proxyList = z.array(proxyStatus)
+
+/** The proxies that the agents of a cluster named, by name: of that cluster, whatever they say. */
+const toProxies = (cluster: ClusterName, answers: readonly z.output<typeof proxyList>[]): ProxyStatus[] =>
+  answers
+    .flat()
+    .map((proxy) => ({ ...proxy, cluster }))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+
+/** One cluster that answers nonsense does not keep the others' proxies from who asks. */
 const askProxies = async (store: MeshStore, cluster: ClusterName): Promise<ClusterProxies> => {
-  const answers = await store.askAgents(cluster, { kind: 'proxies' })
-  const proxies = parseAnswers(z.array(proxyStatus), answers).flat()
-  return { cluster, missing: answers.missing, proxies: proxies.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }
+  const { answers, missing } = await store.askAgents(cluster, { kind: 'proxies' })
+  const parsed = answers.map((text) => proxyList.safeParse(parseJson(text)))
+  const isWhole = parsed.every(({ success }) => success)
+  const proxies = toProxies(
+    cluster,
+    parsed.flatMap(({ data }) => (data ? [data] : [])),
+  )
+  return { cluster, missing: missing ?? (isWhole ? null : 'agent_unavailable'), proxies }
 }
 
 /** The names of the clusters from this one on, by name. */
@@ -88,7 +103,7 @@ const askOne = async <Schema extends z.ZodType>(
 const showProxy: RouteHandler<typeof getProxy, AppEnv> = async (c) => {
   const { mesh, cluster, name } = c.req.valid('param')
   const { store } = await openMesh(c, mesh, 'read', cluster)
-  const proxies = (await askOne(store, cluster, { kind: 'proxies' }, z.array(proxyStatus))).flat()
+  const proxies = toProxies(cluster, await askOne(store, cluster, { kind: 'proxies' }, proxyList))
   return c.json(
     found(
       proxies.find((proxy) => proxy.name === name),
@@ -102,7 +117,7 @@ const showProxyConfig: RouteHandler<typeof getProxyConfig, AppEnv> = async (c) =
   const { mesh, cluster, name } = c.req.valid('param')
   const { store } = await openMesh(c, mesh, 'read', cluster)
   const [config] = await askOne(store, cluster, { kind: 'proxy-config', proxy: name }, proxyConfig)
-  return c.json(found(config, `proxy ${name} in ${cluster}`), 200)
+  return c.json({ ...found(config, `proxy ${name} in ${cluster}`), cluster }, 200)
 }
 
 export const addProxyRoutes = (app: App): void => {
