@@ -1,6 +1,7 @@
 import { AtollError } from '#api/atoll-error.ts'
 import type { AppContext } from './app-env.ts'
 import { findMesh } from './directory/meshes.ts'
+import type { OrgEvent } from './directory/org-audit.ts'
 import type { Initiator } from './mesh/audit.ts'
 import { openMeshStore } from './mesh/mesh-store.ts'
 import type { MeshStore } from './mesh/mesh-store.ts'
@@ -50,3 +51,12 @@ export const toInitiator = (c: AppContext): Initiator => {
   const { id, name } = c.get('caller').token
   return { actor: { kind: 'token', id, name }, requestId: c.get('requestId') }
 }
+
+/** What the caller does to the org. */
+export const toOrgEvent = (c: AppContext, action: string, target: string): OrgEvent => ({
+  at: Date.now(),
+  actor: toInitiator(c).actor,
+  action,
+  target,
+  requestId: c.get('requestId'),
+})

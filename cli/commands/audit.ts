@@ -1,5 +1,6 @@
+import { Option } from 'commander'
 import type { Command } from 'commander'
-import { listAudit } from '#api/routes/audit.ts'
+import { listAudit, listOrgAudit } from '#api/routes/audit.ts'
 import type { CliContext } from '../cli-context.ts'
 import { parseDurationSeconds } from '../duration.ts'
 import { addExamples } from '../examples.ts'
@@ -11,6 +12,7 @@ interface AuditOptions {
   readonly actor?: string
   readonly cluster?: string
   readonly since?: number
+  readonly org?: true
   readonly limit: number
 }
 
@@ -21,21 +23,33 @@ export const defineAudit = (command: Command, context: CliContext): void => {
     .option('--cluster <name>', 'only what concerns this cluster')
     .option('--since <duration>', 'only the last while, such as 24h', parseDurationSeconds)
     .option('--limit <number>', 'at most so many', parseWholeNumber, 100)
+    .addOption(
+      new Option('--org', 'what was done to the org instead: tokens, deleted meshes').conflicts([
+        'action',
+        'actor',
+        'cluster',
+        'since',
+      ]),
+    )
     .action((options: AuditOptions) => list(context, options))
   addExamples(command, [
     ['atoll audit --since 24h', 'the last day'],
     ['atoll audit --action cluster. -o json', 'joins, evictions, confirmations'],
+    ['atoll audit --org', 'tokens made and revoked, meshes deleted'],
   ])
 }
 
-const list = async (context: CliContext, { since, limit, ...filter }: AuditOptions): Promise<void> => {
+const list = async (context: CliContext, { since, limit, org, ...filter }: AuditOptions): Promise<void> => {
+  const page = { limit: Math.min(limit, 100) }
   const query = {
     ...filter,
-    limit: Math.min(limit, 100),
+    ...page,
     ...(since !== undefined && { since: new Date(context.io.now() - since * 1000).toISOString() }),
   }
   const events = await collect(
-    context.client().list(listAudit, { params: { mesh: await context.mesh() }, query }),
+    org
+      ? context.client().list(listOrgAudit, { query: page })
+      : context.client().list(listAudit, { params: { mesh: await context.mesh() }, query }),
     limit,
   )
   await context.print(

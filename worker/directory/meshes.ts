@@ -2,6 +2,8 @@ import { and, count, eq, gt } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import type { Mesh } from '#api/schemas/meshes.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
+import { toAuditWrites } from './org-audit.ts'
+import type { OrgEvent } from './org-audit.ts'
 import { meshes } from './schema.ts'
 
 /** Of one org. */
@@ -76,10 +78,12 @@ export const enterMesh = async (
   return findMesh(db, orgId, mesh.settings.meshName)
 }
 
-export const removeMesh = async (db: D1Database, orgId: string, id: string): Promise<void> => {
-  await drizzle(db)
-    .delete(meshes)
-    .where(and(eq(meshes.orgId, orgId), eq(meshes.id, id)))
+export const removeMesh = async (db: D1Database, orgId: string, id: string, event: OrgEvent): Promise<void> => {
+  const database = drizzle(db)
+  await database.batch([
+    database.delete(meshes).where(and(eq(meshes.orgId, orgId), eq(meshes.id, id))),
+    ...toAuditWrites(database, orgId, event),
+  ])
 }
 
 /** Every org's meshes, by id, those after `after`: for the plane's own jobs, which no request reaches. */

@@ -60,6 +60,7 @@ export const orgAudit = sqliteTable(
     number: integer('number').primaryKey({ autoIncrement: true }),
     orgId: text('org_id').notNull(),
     at: integer('at').notNull(),
+    /** As JSON. */
     actor: text('actor').notNull(),
     action: text('action').notNull(),
     target: text('target').notNull(),

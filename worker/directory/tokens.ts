@@ -2,6 +2,8 @@ import { and, count, desc, eq, gt, lt, or } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import type { Token } from '#api/schemas/tokens.ts'
 import type { Caller } from '../app-env.ts'
+import { toAuditWrites } from './org-audit.ts'
+import type { OrgEvent } from './org-audit.ts'
 import { orgs, tokens } from './schema.ts'
 
 /** Of one org. */
@@ -59,9 +61,15 @@ export const toTokenRow = (orgId: string, token: NewApiToken): TokenRow => ({
   expiresAt: token.expiresAtMs,
 })
 
-export const insertToken = async (db: D1Database, orgId: string, token: NewApiToken): Promise<Token> => {
+export const insertToken = async (
+  db: D1Database,
+  orgId: string,
+  token: NewApiToken,
+  event: OrgEvent,
+): Promise<Token> => {
   const row = toTokenRow(orgId, token)
-  await drizzle(db).insert(tokens).values(row)
+  const database = drizzle(db)
+  await database.batch([database.insert(tokens).values(row), ...toAuditWrites(database, orgId, event)])
   return toToken(row)
 }
 
@@ -96,10 +104,11 @@ export const listTokens = async (
 }
 
 /** Answers whether there was such a token. */
-export const deleteToken = async (db: D1Database, orgId: string, id: string): Promise<boolean> => {
-  const deleted = await drizzle(db)
-    .delete(tokens)
-    .where(and(eq(tokens.orgId, orgId), eq(tokens.id, id)))
-    .returning({ id: tokens.id })
-  return deleted.length > 0
+export const deleteToken = async (db: D1Database, orgId: string, id: string, event: OrgEvent): Promise<boolean> => {
+  const database = drizzle(db)
+  const isNamed = and(eq(tokens.orgId, orgId), eq(tokens.id, id))
+  const known = await database.select({ id: tokens.id }).from(tokens).where(isNamed)
+  if (known.length === 0) return false
+  await database.batch([database.delete(tokens).where(isNamed), ...toAuditWrites(database, orgId, event)])
+  return true
 }

@@ -49,7 +49,8 @@ export interface AgentAnswers {
  * transaction. Nobody outside this folder knows what is behind it: how many objects, and where.
  */
 export interface MeshStore {
-  create(mesh: NewMesh, by: Initiator): Promise<MeshFacts>
+  /** Refused as `already_exists` when it has been created. */
+  create(mesh: NewMesh, by: Initiator): Promise<Outcome<MeshFacts>>
   /** Null while the mesh has not been created, or no more. */
   facts(): Promise<MeshFacts | null>
   updateSettings(changes: UpdateMeshBody, by: Initiator): Promise<MeshFacts>

@@ -115,9 +115,10 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
 
   async create(mesh: NewMesh, by: Initiator) {
     const kek = await deriveOrgKek(this.env.ATOLL_KEK, mesh.orgId)
-    await createMesh(this.#context, kek, mesh, this.env.PLANE_GENERATION, by)
+    if (!(await createMesh(this.#context, kek, mesh, this.env.PLANE_GENERATION, by)))
+      return refuse('already_exists', `there is a mesh ${mesh.settings.meshName} already`)
     this.#settle()
-    return this.#facts()
+    return ok(this.#facts())
   }
 
   async facts() {
@@ -139,14 +140,16 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   }
 
   async destroy() {
-    const { sql } = this.#context
-    if (findMeshRow(sql) && countMembers(sql) > 0)
-      return refuse('conflict', 'clusters are in the mesh: evict them first')
-    this.#server.endAll('the mesh is deleted')
-    await this.ctx.storage.deleteAlarm()
-    await this.ctx.storage.deleteAll()
-    migrate(this.ctx.storage, migrations)
-    return ok(null)
+    return this.#exclusively(async () => {
+      if (countMembers(this.#context.sql) > 0) return refuse('conflict', 'clusters are in the mesh: evict them first')
+      this.#server.endAll('the mesh is deleted')
+      const { storage } = this.ctx
+      await storage.deleteAlarm()
+      this.#alarmAt = null
+      await storage.deleteAll()
+      migrate(storage, migrations)
+      return ok(null)
+    })
   }
 
   // ── Configuration ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,8 @@
 import type { RouteHandler } from '@hono/zod-openapi'
-import { listAudit } from '#api/routes/audit.ts'
+import { listAudit, listOrgAudit } from '#api/routes/audit.ts'
 import type { App, AppEnv } from '../app-env.ts'
-import { openMesh } from '../open-mesh.ts'
+import * as directory from '../directory/org-audit.ts'
+import { openMesh, openOrg } from '../open-mesh.ts'
 import { highestPlace, parseCursor, toPage } from '../page.ts'
 
 const toMs = (timestamp: string | undefined): number | undefined =>
@@ -18,6 +19,17 @@ const listMeshAudit: RouteHandler<typeof listAudit, AppEnv> = async (c) => {
   )
 }
 
+const listEventsOfOrg: RouteHandler<typeof listOrgAudit, AppEnv> = async (c) => {
+  const { limit, cursor } = c.req.valid('query')
+  const [before] = parseCursor(cursor, highestPlace)
+  const events = await directory.listOrgAudit(c.env.DB, openOrg(c, 'read'), before, limit + 1)
+  return c.json(
+    toPage(events, limit, (last) => [Number(last.id)]),
+    200,
+  )
+}
+
 export const addAuditRoutes = (app: App): void => {
   app.openapi(listAudit, listMeshAudit)
+  app.openapi(listOrgAudit, listEventsOfOrg)
 }

@@ -8,7 +8,7 @@ import type { App, AppEnv } from '../app-env.ts'
 import * as directory from '../directory/meshes.ts'
 import { openMeshStore } from '../mesh/mesh-store.ts'
 import type { MeshFacts } from '../mesh/mesh-store.ts'
-import { openMesh, openOrg, toInitiator } from '../open-mesh.ts'
+import { openMesh, openOrg, toInitiator, toOrgEvent } from '../open-mesh.ts'
 import { firstPlace, parseCursor, toPage } from '../page.ts'
 import { found, unwrap } from '../problems.ts'
 import { randomBytes } from '../random-bytes.ts'
@@ -54,14 +54,8 @@ const makeMesh: RouteHandler<typeof createMesh, AppEnv> = async (c) => {
     'mesh',
   )
   const store = openMeshStore(c.env, entered.id)
-  if (entered.id !== meshId && (await store.facts()) !== null) {
-    throw new AtollError('already_exists', `there is a mesh ${name} already`)
-  }
-  const facts = await store.create(
-    { orgId, meshId: entered.id, settings: { ...settings, meshId: entered.id } },
-    toInitiator(c),
-  )
-  return c.json(toMesh(entered.id, facts), 201)
+  const mesh = { orgId, meshId: entered.id, settings: { ...settings, meshId: entered.id } }
+  return c.json(toMesh(entered.id, unwrap(await store.create(mesh, toInitiator(c)))), 201)
 }
 
 const showMesh: RouteHandler<typeof getMesh, AppEnv> = async (c) => {
@@ -77,7 +71,8 @@ const changeMesh: RouteHandler<typeof updateMesh, AppEnv> = async (c) => {
 const removeMesh: RouteHandler<typeof deleteMesh, AppEnv> = async (c) => {
   const mesh = await openMesh(c, c.req.valid('param').mesh, 'write')
   unwrap(await mesh.store.destroy())
-  await directory.removeMesh(c.env.DB, mesh.orgId, mesh.id)
+  // The mesh's own log is gone with it.
+  await directory.removeMesh(c.env.DB, mesh.orgId, mesh.id, toOrgEvent(c, 'mesh.delete', mesh.name))
   return c.body(null, 204)
 }
 

@@ -5,6 +5,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import type { App, AppEnv } from '../app-env.ts'
 import { isSetUp, setUpPlane } from '../directory/orgs.ts'
 import { toIssuedToken } from '../directory/tokens.ts'
+import { planeInitiator } from '../mesh/audit.ts'
 import { randomBytes } from '../random-bytes.ts'
 import { equalsInConstantTime, newId, newToken, sha256Hex } from '../secret-token.ts'
 
@@ -24,7 +25,9 @@ const setUp: RouteHandler<typeof setup, AppEnv> = async (c) => {
   const expiresAtMs = createdAtMs + OWNER_TOKEN_MS
   const owner = { id, secretHash, name: 'owner', role: 'owner' as const, scopes: {}, createdAtMs, expiresAtMs }
   const orgId = newId(randomBytes)
-  if (!(await setUpPlane(c.env.DB, { id: orgId, name: org }, owner))) {
+  const { actor } = planeInitiator
+  const event = { at: createdAtMs, actor, action: 'org.create', target: org, requestId: c.get('requestId') }
+  if (!(await setUpPlane(c.env.DB, { id: orgId, name: org }, owner, event))) {
     throw new AtollError('already_set_up', 'sign in with a token; an owner can make more of them')
   }
   return c.json({ org, token: toIssuedToken(orgId, owner, text) }, 201)

@@ -1,23 +1,12 @@
 import type { RouteHandler } from '@hono/zod-openapi'
 import { AtollError } from '#api/atoll-error.ts'
 import { createToken, listTokens, revokeToken } from '#api/routes/tokens.ts'
-import type { App, AppContext, AppEnv } from '../app-env.ts'
-import { writeOrgAudit } from '../directory/orgs.ts'
+import type { App, AppEnv } from '../app-env.ts'
 import * as directory from '../directory/tokens.ts'
-import { openOrg } from '../open-mesh.ts'
+import { openOrg, toOrgEvent } from '../open-mesh.ts'
 import { newestPlace, parseCursor, toPage } from '../page.ts'
 import { randomBytes } from '../random-bytes.ts'
 import { newToken } from '../secret-token.ts'
-
-const audit = (c: AppContext, orgId: string, action: string, target: string): Promise<void> =>
-  writeOrgAudit(c.env.DB, {
-    orgId,
-    at: Date.now(),
-    actor: c.get('caller').token.id,
-    action,
-    target,
-    requestId: c.get('requestId'),
-  })
 
 const listOrgTokens: RouteHandler<typeof listTokens, AppEnv> = async (c) => {
   const { limit, cursor } = c.req.valid('query')
@@ -38,24 +27,20 @@ const makeToken: RouteHandler<typeof createToken, AppEnv> = async (c) => {
   const { id, text, secretHash } = await newToken('token', randomBytes)
   const createdAtMs = Date.now()
   const expiresAtMs = createdAtMs + expiresInSeconds * 1000
-  const token = await directory.insertToken(c.env.DB, orgId, {
-    id,
-    secretHash,
-    name,
-    role,
-    scopes,
-    createdAtMs,
-    expiresAtMs,
-  })
-  await audit(c, orgId, 'token.create', id)
+  const token = await directory.insertToken(
+    c.env.DB,
+    orgId,
+    { id, secretHash, name, role, scopes, createdAtMs, expiresAtMs },
+    toOrgEvent(c, 'token.create', id),
+  )
   return c.json({ ...token, secret: text }, 201)
 }
 
 const endToken: RouteHandler<typeof revokeToken, AppEnv> = async (c) => {
   const orgId = openOrg(c, 'write')
   const { id } = c.req.valid('param')
-  if (!(await directory.deleteToken(c.env.DB, orgId, id))) throw new AtollError('not_found', `there is no token ${id}`)
-  await audit(c, orgId, 'token.revoke', id)
+  if (!(await directory.deleteToken(c.env.DB, orgId, id, toOrgEvent(c, 'token.revoke', id))))
+    throw new AtollError('not_found', `there is no token ${id}`)
   return c.body(null, 204)
 }
 
