@@ -6,10 +6,13 @@ export interface Clock {
   after(delayMilliseconds: number, task: () => void): () => void
 }
 
+/** Node runs what is to wait for longer at once. */
+const maxDelayMilliseconds = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   after: (delayMilliseconds, task) => {
-    const timer = setTimeout(task, delayMilliseconds)
+    const timer = setTimeout(task, Math.min(delayMilliseconds, maxDelayMilliseconds))
     return () => clearTimeout(timer)
   },
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryDirectory } from '#test/agent/temporary-directory.ts'
 import { loadConfig } from './config.ts'
-import { toProxyUrl } from './plane-connection.ts'
+import { toPlaneConnection, toProxyUrl } from './plane-connection.ts'
 
 const write = (content: object | string): string => {
   const file = join(temporaryDirectory(), 'agent.yaml')
@@ -45,6 +45,8 @@ test.each([
     { plane: 'https://p.example', directory: 'a', gateways: ['a:70000'] },
     /gateways.0: must read/,
   ],
+  ['no port at all', { plane: 'https://p.example', directory: 'a', gateways: ['a:0'] }, /gateways.0.port/],
+  ['a password', { plane: 'https://me:secret@p.example', directory: 'a' }, /plane: must not hold a user name/],
   ['a list', '- a', /not a mapping/],
   ['no YAML', 'a: [', /can't be read as YAML/],
 ])('refuses %s', (_what, content, reason) => {
@@ -54,6 +56,13 @@ test.each([
 test('plaintext is for a plane on this machine', () => {
   const file = write({ plane: 'http://127.0.0.1:8787', directory: 'a' })
   expect(loadConfig(file, {}, {}).plane).toBe('http://127.0.0.1:8787')
+})
+
+test('a proxy that is no URL is refused without saying what it is', () => {
+  const connect = () => toPlaneConnection({ plane: 'https://plane.example' }, { HTTPS_PROXY: 'me:secret@proxy:port' })
+  expect(connect).toThrow(
+    expect.objectContaining({ code: 'bad_config', message: expect.not.stringContaining('secret') }),
+  )
 })
 
 test.each([

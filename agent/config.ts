@@ -15,6 +15,10 @@ const planeUrl = z
   .refine((text) => text.startsWith('https:') || isLoopback(new URL(text).hostname), {
     message: 'must be https:// (plain http:// is for a plane on this machine)',
   })
+  // It is in logs and error texts.
+  .refine((text) => new URL(text).username === '' && new URL(text).password === '', {
+    message: 'must not hold a user name or a password',
+  })
   .transform((text) => text.replace(/\/+$/, ''))
 
 /** "host:port", "[::1]:port" */
@@ -29,7 +33,7 @@ const hostPort = z.string().transform((text, context) => {
 })
 export type HostPort = z.infer<typeof hostPort>
 
-const gateway = hostPort.transform(({ host, port }) => gatewayAddress.parse({ address: host, port }))
+const gateway = hostPort.transform(({ host, port }) => ({ address: host, port })).pipe(gatewayAddress)
 
 /** The agent's configuration file (docs/universal.md). Paths are relative to the folder of the file. */
 const agentConfig = z.strictObject({
@@ -72,6 +76,7 @@ const environmentNames: Readonly<Record<string, string>> = {
   network: 'ATOLL_AGENT_NETWORK',
   joinTokenFile: 'ATOLL_AGENT_JOIN_TOKEN_FILE',
   planeCaFile: 'ATOLL_AGENT_PLANE_CA_FILE',
+  proxyUrl: 'ATOLL_AGENT_PROXY_URL',
   sealingKeyFile: 'ATOLL_AGENT_SEALING_KEY_FILE',
   logLevel: 'ATOLL_AGENT_LOG_LEVEL',
 }

@@ -12,8 +12,8 @@ Examples:
   $ atoll-agent run --config agent.yaml --join-token-file join-token
   $ ATOLL_AGENT_LOG_LEVEL=debug atoll-agent run --config agent.yaml
 
-Every setting is also an environment variable (ATOLL_AGENT_PLANE, ATOLL_AGENT_DATA, …) and a field of the file; a flag wins over the
-variable, the variable over the file. docs/universal.md tells what each means.
+Every flag is also an environment variable (ATOLL_AGENT_PLANE, ATOLL_AGENT_DATA, …) and a field of the file; a flag wins over the
+variable, the variable over the file. Gateways are a field of the file only. docs/universal.md tells what each means.
 
 Exit codes:
   0  stopped by SIGTERM or SIGINT     3  not joined, or the plane refused the join

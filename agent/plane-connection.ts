@@ -17,7 +17,7 @@ export interface PlaneConnectionSettings {
   readonly proxyUrl?: string | undefined
 }
 
-/** Follows HTTPS_PROXY, HTTP_PROXY and NO_PROXY unless `proxyUrl` is set. Throws AgentError `bad_config` when the CA file can't be read. */
+/** Follows HTTPS_PROXY, HTTP_PROXY and NO_PROXY unless `proxyUrl` is set. Throws AgentError `bad_config` when the CA file or the proxy's URL is not usable. */
 export const toPlaneConnection = (
   settings: PlaneConnectionSettings,
   environment: Readonly<Record<string, string | undefined>>,
@@ -27,8 +27,15 @@ export const toPlaneConnection = (
   return {
     url: settings.plane,
     ...(ca === undefined ? {} : { ca }),
-    ...(proxy === undefined ? {} : { agent: new HttpsProxyAgent(proxy, ca === undefined ? {} : { ca }) }),
+    ...(proxy === undefined ? {} : { agent: toProxyAgent(proxy, ca) }),
   }
+}
+
+/** Neither the error nor its cause says the URL: it may hold a password. */
+const toProxyAgent = (proxy: string, ca: string | undefined): Agent => {
+  if (!URL.canParse(proxy) || !/^https?:$/.test(new URL(proxy).protocol))
+    throw new AgentError('bad_config', 'the HTTP proxy is not an http:// or https:// URL')
+  return new HttpsProxyAgent(proxy, ca === undefined ? {} : { ca })
 }
 
 /** The proxy that the environment demands for a URL, by curl's rules: lower case wins, NO_PROXY lists names, their suffixes, or "*". */

@@ -7,7 +7,7 @@ export const meshSettings = z
     meshId: z.string(),
     meshName,
     trustDomain,
-    /** Suffix of `Service` host names (Istio MeshConfig.defaultServiceExportTo's sibling `trustDomain` is not this). */
+    /** Suffix of `Service` host names: `<name>.<namespace>.svc.<suffix>`. */
     domainSuffix: z.string().default('cluster.local'),
     /** What a proxy does with destinations that the mesh does not know (Istio MeshConfig.outboundTrafficPolicy). */
     outboundPolicy: z.enum(['allow-any', 'registry-only']).default('allow-any'),

@@ -1,6 +1,6 @@
 import type { Log } from '#agent/log.ts'
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
-import type { ViewChange } from '#mesh/view.ts'
+import type { ViewChange, ViewKey } from '#mesh/view.ts'
 import type { Compiler } from '#xds/compiler.ts'
 import type { UnitProblem } from '#xds/incremental/unit-graph.ts'
 
@@ -20,10 +20,13 @@ export class ChangeFlow {
   readonly #sink: ChangeSink
   readonly #log: Log
   #pending: ViewChange[] = []
+  /** What the view answers differently since the compiler last took it over. */
+  #touched = new Set<ViewKey>()
   #revision = 0
   #compiledRevision: number | undefined
   #problems: readonly UnitProblem[] = []
   #isWaiting = false
+  #isDue = false
 
   constructor(view: MeshViewStore, compiler: Compiler, sink: ChangeSink, log: Log) {
     this.#view = view
@@ -46,28 +49,31 @@ export class ChangeFlow {
   submit(changes: readonly ViewChange[], revision = this.#revision): void {
     for (const change of changes) this.#pending.push(change)
     this.#revision = revision
+    this.#isDue = true
     if (this.#isWaiting) return
     this.#isWaiting = true
+    this.#isDue = false
     try {
       this.#flush()
     } catch (error) {
-      // The proxies go on with what they have; ending the process would meet the same change again.
+      // The proxies go on with what they have, and the next change tries again; ending the process would meet the same change.
       this.#log.error({ err: error }, 'could not take a change over')
     }
     setImmediate(() => {
       this.#isWaiting = false
-      if (this.#pending.length > 0 || this.#revision !== this.#compiledRevision) this.submit([])
+      if (this.#isDue) this.submit([])
     })
   }
 
   #flush(): void {
     const changes = this.#pending
     this.#pending = []
-    const touched = this.#view.apply(changes)
+    for (const key of this.#view.apply(changes)) this.#touched.add(key)
     const isNewRevision = this.#revision !== this.#compiledRevision
+    if (this.#touched.size === 0 && !isNewRevision) return
+    const { changed, moved, problems } = this.#compiler.update(this.#touched, this.#revision)
+    this.#touched = new Set()
     this.#compiledRevision = this.#revision
-    if (touched.size === 0 && !isNewRevision) return
-    const { changed, moved, problems } = this.#compiler.update(touched, this.#revision)
     this.#problems = problems
     if (isNewRevision) this.#sink.compiled(this.#revision)
     else if (changed.length > 0 || moved.length > 0) this.#sink.push()

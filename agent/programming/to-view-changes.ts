@@ -4,7 +4,7 @@ import type { ViewChange } from '#mesh/view.ts'
 
 /**
  * What changes of the plane's state mean to the view. Trust, clusters and machine tokens are not among it: they have ways of their own
- * (`AgentCore`). A key that is of no kind that this version knows changes nothing.
+ * (`JoinedAgent`). A key that is of no kind that this version knows changes nothing.
  */
 export const toViewChanges = (changes: readonly StateChange[]): ViewChange[] =>
   changes.flatMap((change) => toViewChange(change) ?? [])

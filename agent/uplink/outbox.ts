@@ -47,6 +47,9 @@ export class Outbox {
 
   deliveryChanged(now: number): void {
     this.#deliverySince ??= now
+    // A clock that was set back must not put the summary off.
+    this.#deliverySince = Math.min(this.#deliverySince, now)
+    this.#deliverySentAt = Math.min(this.#deliverySentAt, now)
   }
 
   setProbes(results: ProbeResults): void {

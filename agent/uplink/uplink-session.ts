@@ -223,7 +223,8 @@ export class UplinkSession {
   /** A connection that is half open takes everything and answers nothing: only asking finds it. */
   #scheduleHeartbeat(): void {
     const { clock } = this.#parts
-    const quiet = clock.now() - this.#lastHeardAt
+    // A clock that was set back must not put off the question.
+    const quiet = Math.max(0, clock.now() - this.#lastHeardAt)
     this.#cancelHeartbeat = clock.after(Math.max(0, idleMilliseconds - quiet), () => {
       if (clock.now() - this.#lastHeardAt < idleMilliseconds) {
         this.#scheduleHeartbeat()
