@@ -209,6 +209,8 @@ export class JoinedAgent {
     await this.#registry.synced
     this.#registrySynced = true
     this.#uplink.registrySynced()
+    // Without the addresses of other networks' gateways, proxies that come back would lose what is behind them.
+    await this.#prober.lookedUp()
     this.#prewarm()
     const port = await this.#listen(config.xdsAddress)
     this.#serving = true

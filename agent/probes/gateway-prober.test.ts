@@ -16,7 +16,12 @@ const stateOf = (network: string, ...addresses: string[]): ClusterState =>
     contribution: 'live',
   })
 
-const createProber = () => {
+interface Faults {
+  readonly answerAfterMilliseconds?: number
+  readonly resolve?: (name: string) => Promise<string[]>
+}
+
+const createProber = ({ answerAfterMilliseconds = 0, resolve: resolveName }: Faults = {}) => {
   const clock = new VirtualClock()
   const dead = new Set<string>()
   const names = new Map<string, string[]>()
@@ -30,9 +35,10 @@ const createProber = () => {
     log: pino({ level: 'silent' }),
     connect: (address) => {
       probed.push(address)
-      return Promise.resolve(!dead.has(address))
+      if (answerAfterMilliseconds === 0) return Promise.resolve(!dead.has(address))
+      return new Promise((resolve) => clock.after(answerAfterMilliseconds, () => resolve(!dead.has(address))))
     },
-    resolve: (name) => Promise.resolve(names.get(name) ?? Promise.reject(new Error('ENOTFOUND'))),
+    resolve: resolveName ?? ((name) => Promise.resolve(names.get(name) ?? Promise.reject(new Error('ENOTFOUND')))),
     onChanges: (more) => changes.push(...more),
     onResults: (latest) => results.push(latest),
   })
@@ -118,4 +124,30 @@ test('a verdict goes with its gateway', async () => {
   expect(changes.at(-1)).toEqual(verdict('10.0.0.1', false))
   expect(prober.update([[west, stateOf('net-west', '10.0.0.2')]])).toContainEqual(verdict('10.0.0.1', true))
   expect(prober.gateways).toMatchObject([{ address: '10.0.0.2', reachable: true }])
+})
+
+test('the last of many has its turn, however many do not answer', async () => {
+  const many = Array.from({ length: 200 }, (_, index) => `10.0.1.${index}`)
+  const { prober, probed, pass } = createProber({ answerAfterMilliseconds: 3000 })
+  prober.update([[west, { ...stateOf('net-west'), gateways: many.map((address) => ({ address, port: 15_443 })) }]])
+  prober.start()
+  await pass(60_000)
+  const counts = many.map((address) => probed.filter((each) => each === address).length)
+  expect(Math.min(...counts)).toBeGreaterThan(0)
+  expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1)
+})
+
+test('tells when names have been looked up, and does not wait for ever', async () => {
+  const { prober, names, changes } = createProber()
+  names.set('gateway.example', ['10.0.0.9'])
+  prober.update([[west, stateOf('net-west', 'gateway.example')]])
+  await prober.lookedUp()
+  expect(changes).toMatchObject([{ value: { gateways: [{ address: '10.0.0.9' }] } }])
+
+  const silent = createProber({ resolve: () => new Promise(() => {}) })
+  silent.prober.update([[west, stateOf('net-west', 'gateway.example')]])
+  const lookedUp = silent.prober.lookedUp()
+  await silent.pass(3000)
+  await lookedUp
+  expect(silent.changes).toEqual([])
 })

@@ -38,6 +38,7 @@ const intervalMilliseconds = 5000
 /** After a first failure the answer is wanted soon. */
 const doubtMilliseconds = 500
 const resolveMilliseconds = 10_000
+const lookupMilliseconds = 3000
 const maxConcurrent = 32
 const maxAddressesPerName = 16
 
@@ -59,6 +60,7 @@ export class GatewayProber {
   readonly #clusters = new Map<ClusterName, ClusterState>()
   readonly #resolved = new Map<string, readonly string[]>()
   readonly #targets = new Map<string, Target>()
+  readonly #lookups = new Set<Promise<void>>()
   #underWay = 0
   #cancelTick: () => void = () => {}
   #cancelResolve: () => void = () => {}
@@ -91,6 +93,17 @@ export class GatewayProber {
     this.#resolveNames((name) => !this.#resolved.has(name))
     this.#report()
     return changes
+  }
+
+  /** Resolves when the names that are being looked up have been, or have taken too long: until then, gateways are missing. */
+  async lookedUp(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const cancel = this.#options.clock.after(lookupMilliseconds, resolve)
+      void Promise.all(this.#lookups).then(() => {
+        cancel()
+        resolve()
+      })
+    })
   }
 
   get gateways(): ProbedGateway[] {
@@ -147,10 +160,10 @@ export class GatewayProber {
     const { clock } = this.#options
     if (this.#stopped) return
     const now = clock.now()
-    for (const target of this.#targets.values()) {
-      if (this.#underWay >= maxConcurrent) break
-      if (!target.underWay && target.dueAt <= now) void this.#probe(target)
-    }
+    const due = [...this.#targets.values()].filter((target) => !target.underWay && target.dueAt <= now)
+    // Those that have waited longest: with many dead ones, the last of the list would never have their turn.
+    const next = due.toSorted((left, right) => left.dueAt - right.dueAt).slice(0, maxConcurrent - this.#underWay)
+    for (const target of next) void this.#probe(target)
     this.#cancelTick = clock.after(doubtMilliseconds, () => this.#tick())
   }
 
@@ -202,7 +215,11 @@ export class GatewayProber {
         .filter((address) => !isIP(address)),
     )
     for (const name of this.#resolved.keys()) if (!names.has(name)) this.#resolved.delete(name)
-    for (const name of names) if (filter(name)) void this.#resolveName(name)
+    for (const name of names) {
+      if (!filter(name)) continue
+      const lookup = this.#resolveName(name).finally(() => this.#lookups.delete(lookup))
+      this.#lookups.add(lookup)
+    }
   }
 
   /** A name that does not resolve keeps its last addresses: the probes tell whether they are still good. */

@@ -26,7 +26,7 @@ export interface StateJournalOptions {
 /**
  * The last known good state on disk: a base and the steps since, each sealed. A step costs its own size. A file that has grown is
  * rewritten beside the old one, which stays as the previous generation. Killing the process at any moment loses nothing that
- * `append` returned from; a torn tail is cut off, and an unreadable base makes the previous generation count.
+ * `append` returned from, once there is a first generation; a torn tail is cut off, and an unreadable base makes the previous generation count.
  */
 export class StateJournal {
   readonly #options: StateJournalOptions
@@ -39,7 +39,8 @@ export class StateJournal {
   #sinceRewrite: StateStep[] | undefined
   #rewrite: Promise<void> = Promise.resolve()
   #cancelSync: (() => void) | undefined
-  #retryAt = 0
+  /** The disk did not take something: nothing is written before then. */
+  #cancelRetry: (() => void) | undefined
   #closed = false
 
   private constructor(
@@ -95,6 +96,7 @@ export class StateJournal {
   async close(): Promise<void> {
     this.#closed = true
     this.#cancelSync?.()
+    this.#cancelRetry?.()
     await this.#rewrite
     if (!this.#file) return
     await promisify(fdatasync)(this.#file.descriptor).catch(() => {})
@@ -103,9 +105,8 @@ export class StateJournal {
   }
 
   #rewriteIfDue(): void {
-    const { clock } = this.#options
     const grown = this.#file && this.#file.bytes - this.#baseBytes > Math.max(minCompactionBytes, this.#baseBytes)
-    if (this.#sinceRewrite || clock.now() < this.#retryAt || (this.#file && !grown)) return
+    if (this.#closed || this.#sinceRewrite || this.#cancelRetry || (this.#file && !grown)) return
     this.#sinceRewrite = []
     this.#rewrite = this.#writeGeneration(this.#nextGeneration, this.#sinceRewrite)
       .catch((error: unknown) => this.#fail(error))
@@ -165,7 +166,10 @@ export class StateJournal {
   #fail(error: unknown): void {
     const { clock, report, directory } = this.#options
     report(`${directory} can't be written: ${error instanceof Error ? error.message : String(error)}`)
-    this.#retryAt = clock.now() + retryMilliseconds
+    this.#cancelRetry ??= clock.after(retryMilliseconds, () => {
+      this.#cancelRetry = undefined
+      this.#rewriteIfDue()
+    })
     this.#file?.close()
     this.#file = undefined
   }

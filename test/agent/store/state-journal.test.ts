@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -35,10 +35,11 @@ const delta = (sequence: number, ...items: StateStep['items']): StateStep => ({
 
 const openJournal = (directory: string, sealingKey = key) => {
   const reports: string[] = []
+  const clock = new VirtualClock()
   const opened = StateJournal.open({
     directory,
     key: sealingKey,
-    clock: new VirtualClock(),
+    clock,
     report: (problem) => reports.push(problem),
     current: () => held.state,
   })
@@ -47,7 +48,7 @@ const openJournal = (directory: string, sealingKey = key) => {
     held.state = fold(held.state, step)
     opened.journal.append(step)
   }
-  return { journal: opened.journal, state: opened.state, append, reports, held }
+  return { journal: opened.journal, state: opened.state, append, reports, held, clock }
 }
 
 /** What a process that is killed now would find. */
@@ -99,6 +100,19 @@ describe('the state journal', () => {
     append(delta(40, configChange('meanwhile')))
     await untilHolds(() => expect(journals(directory)).toHaveLength(2))
     append(delta(41, configChange('after')))
+    expect(reopened(directory).state).toEqual(held.state)
+  })
+
+  test('a disk that took nothing has everything a while after it can be written again', async () => {
+    const directory = join(temporaryDirectory(), 'data')
+    mkdirSync(directory)
+    const { append, reports, held, clock } = openJournal(directory)
+    rmSync(directory, { recursive: true })
+    append(delta(1, configChange('first')))
+    await untilHolds(() => expect(reports).toHaveLength(1))
+    mkdirSync(directory)
+    clock.advance(30_000)
+    await untilHolds(() => expect(journals(directory)).toHaveLength(1))
     expect(reopened(directory).state).toEqual(held.state)
   })
 
