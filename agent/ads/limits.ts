@@ -18,7 +18,7 @@ export const defaultLimits: AdsLimits = {
 }
 
 /** What a response aims at: big enough that few are needed, small enough that 500 of them waiting for their proxies are little memory. */
-export const chunkBytes = 48 * 1024
+export const chunkBytes = 64 * 1024
 
 /** Up to here a response is written at once, however many others are on their way. */
 export const smallResponseBytes = 16 * 1024

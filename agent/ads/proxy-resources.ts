@@ -60,7 +60,9 @@ export class ProxyResources {
     for (const set of this.sets) {
       const current = set.get(type, name)
       if (!current) continue
-      const served = this.#quarantine.servedTo(this.#proxyName, set, toWireResource(type, current))
+      const wire = toWireResource(type, current)
+      if (!this.#quarantine.concerns(set)) return wire
+      const served = this.#quarantine.servedTo(this.#proxyName, set, wire)
       return served ? toWireResource(type, served) : 'kept'
     }
     return 'gone'
@@ -68,9 +70,12 @@ export class ProxyResources {
 
   /** The proxy ACKed these. Returns those that may now go to proxies that were spared them. */
   accept(resources: readonly WireResource[]): WireResource[] {
+    const concerned = this.sets.filter((set) => this.#quarantine.concerns(set))
     return resources.filter((wire) => {
-      const set = this.#setOf(wire.type, wire.name)
-      return set !== undefined && this.#quarantine.accept(set, wire, this.#proxyName)
+      const set = concerned.find((each) => each.get(wire.type, wire.name) !== undefined)
+      if (set) return this.#quarantine.accept(set, wire, this.#proxyName)
+      wire.accepted = true
+      return false
     })
   }
 

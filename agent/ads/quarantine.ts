@@ -38,6 +38,7 @@ export class Quarantine {
   ): void {
     let entries = this.#entries.get(set)
     if (!entries) this.#entries.set(set, (entries = new Map<string, Entry>()))
+    for (const [key, { type, name }] of entries) if (!set.get(type, name)) entries.delete(key)
     const key = toKey(wire.type, wire.name)
     const known = entries.get(key)
     if (known?.lastGood === wire.resource) known.lastGood = undefined
@@ -54,6 +55,11 @@ export class Quarantine {
         by: new Set([rejection.by]),
         lastGood: known ? known.lastGood : set.previous(wire.type, wire.name),
       })
+  }
+
+  /** Whether anything of the set was refused: when nothing was, there is nothing to look up. */
+  concerns(set: ResourceSet): boolean {
+    return (this.#entries.get(set)?.size ?? 0) > 0
   }
 
   /** Notes that a proxy has ACKed a version. True = proxies that were spared it may have it now. */
