@@ -11,6 +11,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import type { App, AppEnv } from './app-env.ts'
 import { authenticate } from './middleware/authenticate.ts'
 import { idempotency } from './middleware/idempotency.ts'
+import { noStore } from './middleware/no-store.ts'
 import { requestBody } from './middleware/request-body.ts'
 import { answerError, toRequestProblems } from './problems.ts'
 import { addAgentRoutes } from './routes/agents.ts'
@@ -52,6 +53,7 @@ export const createApp = (): App => {
       },
     }),
   )
+  app.use('/v1/*', noStore)
   app.use('/v1/*', authenticate(isOpen))
   app.use('/v1/*', requestBody)
   app.use('/v1/*', idempotency)

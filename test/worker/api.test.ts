@@ -46,6 +46,7 @@ describe('every answer', () => {
     expect(headers.get('Strict-Transport-Security')).toContain('max-age')
     expect(headers.get('X-Request-Id')).toMatch(/^[0-9a-f-]{36}$/)
     expect(headers.get('Access-Control-Allow-Origin')).toBeNull()
+    expect(headers.get('Cache-Control')).toBe('no-store')
   })
 
   test('that is a refusal is a problem with its code, its status and the request’s id', async () => {
@@ -379,6 +380,21 @@ describe('an Idempotency-Key', () => {
     await send('POST', '/v1/meshes', { ...request, headers: headers('key-five-5') })
     const kept = await env.DB.prepare(`SELECT key FROM idempotency WHERE key = 'key-four-4'`).first()
     expect(kept).toBeNull()
+  })
+
+  test('of one address without a token leaves room for others', async () => {
+    const from = (address: string) =>
+      send('POST', '/v1/setup', {
+        body: { setupToken: 'wrong', org: 'acme' },
+        headers: { ...headers('key-crowd-1'), 'CF-Connecting-IP': address },
+      })
+    const insert = `INSERT INTO idempotency (caller, key, request_hash, expires_at)
+      SELECT '192.0.2.1', 'key-' || value, '', ${Date.now() + 60_000} FROM json_each(?)`
+    await env.DB.prepare(insert)
+      .bind(JSON.stringify(Array.from({ length: 10_000 }, (_, index) => index)))
+      .run()
+    expect((await from('192.0.2.1')).body.code).toBe('rate_limited')
+    expect((await from('192.0.2.2')).body.code).toBe('setup_refused')
   })
 
   test('of a write that failed lets it be tried again', async () => {

@@ -1,6 +1,9 @@
 import { evictDurableObject } from 'cloudflare:test'
 import { describe, expect, test, vi } from 'vitest'
 import type { Cluster } from '#api/schemas/clusters.ts'
+import { toServiceKey } from '#mesh/names.ts'
+import type { CatalogEntry } from '#mesh/service.ts'
+import { MAX_SERVICES_PER_CLUSTER } from '#worker/mesh/catalog.ts'
 import { toTestEntry } from './support/test-catalog.ts'
 import { apply, toRule } from './support/test-configuration.ts'
 import { joinTestCluster, TestAgent } from './support/test-agent.ts'
@@ -138,6 +141,23 @@ describe('a report', () => {
 
     agent.sendReport({ mode: 'delta', position: { boot: 'other', sequence: 9 } })
     expect(await agent.next('refused')).toMatchObject({ code: 'bad_message' })
+  })
+
+  test('of more services than a cluster may have is refused, however many messages it comes in', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    await agent.claim(1)
+    const entry = toTestEntry({ cluster: 'east', network: 'net-a', name: 'reviews', endpoints: 0 })
+    const position = { boot: 'a-boot', sequence: 1 }
+    for (let start = 0; start <= MAX_SERVICES_PER_CLUSTER; start += 500) {
+      const upserts = Array.from({ length: 500 }, (_, index): CatalogEntry => {
+        const hostname = `service-${start + index}.example`
+        return { ...entry, service: { ...entry.service, hostname, key: toServiceKey('default', hostname) } }
+      })
+      agent.sendReport({ position, upserts, more: start < MAX_SERVICES_PER_CLUSTER })
+    }
+    expect(await agent.next('refused')).toMatchObject({ code: 'too_large' })
+    expect((await mesh.send<Cluster>('GET', '/clusters/east')).body.services).toBe(0)
   })
 
   const foreign: readonly (readonly [string, Parameters<typeof toTestEntry>[0]])[] = [

@@ -61,6 +61,18 @@ describe('a session', () => {
     expect([newer.closed, other.closed]).toEqual([undefined, undefined])
   })
 
+  test('of one cluster too many is sent away, and keeps no other cluster out', async () => {
+    const mesh = await createTestMesh()
+    const east = await joinTestCluster(mesh, 'east', 'net-a')
+    const west = await joinTestCluster(mesh, 'west', 'net-a')
+    for (let index = 0; index < 32; index += 1) await TestAgent.connect(east, { replica: `replica-${index}` })
+    const late = await TestAgent.dial(east, 'one-too-many')
+    await late.hello()
+    expect(await late.next('refused')).toMatchObject({ code: 'rate_limited' })
+    await TestAgent.connect(west)
+    await TestAgent.connect(east, { replica: 'replica-7' })
+  })
+
   test('is answered ping by pong', async () => {
     const mesh = await createTestMesh()
     const agent = await TestAgent.dial(await joinTestCluster(mesh, 'east', 'net-a'))

@@ -43,6 +43,15 @@ export const findUnfinished = (sql: SqlStorage, session: string): Pick<Report, '
   return row && { mode: row.mode, position: { boot: row.boot, sequence: row.sequence } }
 }
 
+/** How many services the chunks of a session's report name. */
+export const countStagedServices = (sql: SqlStorage, session: string): number =>
+  sql
+    .exec<{ services: number }>(
+      `SELECT coalesce(sum(json_array_length(chunk, '$.upserts')), 0) AS services FROM report_chunks WHERE session = ?`,
+      session,
+    )
+    .one().services
+
 /** The chunks of a session's report, or, without a session, of the cluster's held one; one in memory at a time. */
 export function* readChunks(sql: SqlStorage, cluster: string, session: string | null): Generator<Report> {
   const numbers = sql

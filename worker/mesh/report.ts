@@ -14,7 +14,7 @@ import type { ClusterRow } from './clusters.ts'
 import { firstRow } from './context.ts'
 import type { MeshContext } from './context.ts'
 import type { LabelKeys } from './label-keys.ts'
-import { dropChunks, findUnfinished, holdChunks, readChunks, stageChunk } from './report-chunks.ts'
+import { countStagedServices, dropChunks, findUnfinished, holdChunks, readChunks, stageChunk } from './report-chunks.ts'
 import type { Report } from './report-chunks.ts'
 import { applyReport, countRemovedEndpoints } from './report-fold.ts'
 import { applyNamespaces } from './state-log.ts'
@@ -73,13 +73,14 @@ export const takeReport = (
       ? 'a change of a catalog that the plane does not have: report it in full first'
       : undefined)
   if (mistake !== undefined) return refusedReport(mistake)
-  if (report.mode === 'delta' && catalog.services > MAX_SERVICES_PER_CLUSTER) {
-    return refusedReport(`a cluster may report ${MAX_SERVICES_PER_CLUSTER} services`, 'too_large')
-  }
   if (isNotNewer(report.position, cluster.reported)) return { kind: 'committed' }
   if (report.more || unfinished) {
     if (!stageChunk(sql, cluster.name, session.id, report)) return refusedReport('the report is too large', 'too_large')
     if (report.more) return { kind: 'partial' }
+  }
+  const offered = unfinished ? countStagedServices(sql, session.id) : report.upserts.length
+  if ((report.mode === 'full' ? offered : catalog.services) > MAX_SERVICES_PER_CLUSTER) {
+    return refusedReport(`a cluster may report ${MAX_SERVICES_PER_CLUSTER} services`, 'too_large')
   }
   const chunks = () => (unfinished ? readChunks(sql, cluster.name, session.id) : [report])
   const verdict = judgeRemoval(countRemovedEndpoints(sql, cluster.name, chunks()), catalog.endpoints)

@@ -4,9 +4,12 @@ import type { AppContext, AppEnv } from '../app-env.ts'
 import { beginRequest, endRequest, forgetRequest } from '../directory/idempotency.ts'
 import { fromBase64, toBase64, toUtf8 } from '../encode-bytes.ts'
 import { sha256Hex } from '../secret-token.ts'
+import { toClientAddress } from './rate-limit.ts'
 import { readBodyText } from './request-body.ts'
 
 const IV_BYTES = 12
+/** Half of the largest row of D1 (docs/limits.md). */
+const MAX_ANSWER_CHARS = 1_000_000
 const keyShape = /^[\x21-\x7e]{8,128}$/
 
 /**
@@ -24,9 +27,9 @@ export const idempotency = createMiddleware<AppEnv>(async (c, next) => {
 
   const db = c.env.DB
   const request = await toRequestText(c)
-  // Before there is a token (set-up), the request itself is what nobody else has.
+  // Before there is a token (set-up), the request itself is what nobody else has; and one address may not use up the room of others.
   const caller = c.get('caller') as AppEnv['Variables']['caller'] | undefined
-  const name = { caller: caller?.token.id ?? '', key, requestHash: await sha256Hex(request) }
+  const name = { caller: caller?.token.id ?? toClientAddress(c), key, requestHash: await sha256Hex(request) }
   const seal = await deriveSeal(`${c.req.header('Authorization') ?? ''}\n${request}`, key)
 
   const beginning = await beginRequest(db, name, Date.now())
@@ -41,8 +44,10 @@ export const idempotency = createMiddleware<AppEnv>(async (c, next) => {
     case 'new':
   }
   await next()
-  if (c.res.status >= 500) await forgetRequest(db, name)
-  else await endRequest(db, name, c.res.status, await close(seal, await toAnswer(c.res)), Date.now())
+  const answer = c.res.status < 500 ? await close(seal, await toAnswer(c.res)) : undefined
+  // An answer this long lists what an apply or a rollback changed: done again, it changes nothing.
+  if (answer === undefined || answer.length > MAX_ANSWER_CHARS) await forgetRequest(db, name)
+  else await endRequest(db, name, c.res.status, answer, Date.now())
 })
 
 const toRequestText = async (c: AppContext): Promise<string> => {
@@ -79,7 +84,8 @@ const deriveSeal = async (secret: string, salt: string): Promise<CryptoKey> => {
 
 const close = async (seal: CryptoKey, answer: Answer): Promise<string> => {
   const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES))
-  const sealed = await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, seal, toUtf8(JSON.stringify(answer)))
+  const packed = await pipe(toUtf8(JSON.stringify(answer)), new CompressionStream('gzip'))
+  const sealed = await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, seal, packed)
   return `${toBase64(iv)}.${toBase64(new Uint8Array(sealed))}`
 }
 
@@ -90,5 +96,8 @@ const open = async (seal: CryptoKey, text: string): Promise<Answer> => {
     seal,
     sealed ?? new Uint8Array(),
   )
-  return JSON.parse(new TextDecoder().decode(bytes)) as Answer
+  return JSON.parse(new TextDecoder().decode(await pipe(bytes, new DecompressionStream('gzip')))) as Answer
 }
+
+const pipe = (bytes: BufferSource, through: CompressionStream | DecompressionStream): Promise<ArrayBuffer> =>
+  new Response(new Blob([bytes]).stream().pipeThrough(through)).arrayBuffer()

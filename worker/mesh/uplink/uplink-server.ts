@@ -19,6 +19,8 @@ import type { Greeting, Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
 
 export const MAX_SESSIONS = 1_000
+/** Of one cluster, so that none can take the room of all others. */
+const MAX_SESSIONS_PER_CLUSTER = 32
 /** Sockets that have not said hello. Agents do at once: when there are more, the oldest goes, whoever that is. */
 const MAX_GREETING = 200
 /** Messages of one socket that wait for the one before them; more are not taken. */
@@ -181,6 +183,9 @@ export class UplinkServer {
     for (const { socket: older, state } of sessions.ofCluster(cluster.name)) {
       if (state.replica === hello.replica)
         this.end(older, 'replaced', { code: 'replaced', message: 'this replica has come back' })
+    }
+    if (sessions.ofCluster(cluster.name).length >= MAX_SESSIONS_PER_CLUSTER) {
+      return this.#refuse(socket, { code: 'rate_limited', message: 'the cluster has too many agents connected' }, 60)
     }
     const resumption = toResumption(readMeshRow(context.sql), cluster, hello.position)
     if (resumption.kind === 'ahead' && context.transaction(() => followAgent(context, cluster.name))) {
