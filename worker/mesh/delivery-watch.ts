@@ -10,6 +10,8 @@ export class DeliveryWatch {
   readonly #read: (revision: number) => Promise<RevisionDelivery>
   readonly #waiting = new Set<() => void>()
   #isWaking = false
+  /** Counts the news: what comes while a delivery is being read finds nobody waiting. */
+  #heard = 0
 
   constructor(read: (revision: number) => Promise<RevisionDelivery>) {
     this.#read = read
@@ -17,6 +19,7 @@ export class DeliveryWatch {
 
   /** An agent said something new, came or went. */
   notify(): void {
+    this.#heard += 1
     if (this.#waiting.size === 0 || this.#isWaking) return
     this.#isWaking = true
     setTimeout(() => {
@@ -30,10 +33,12 @@ export class DeliveryWatch {
   /** The delivery once it is complete or its version is not `after`; as it is when the time is up. `now`: milliseconds. */
   async wait(revision: number, after: string | null, waitMs: number, now: () => number): Promise<RevisionDelivery> {
     const until = now() + waitMs
+    let heard = this.#heard
     let delivery = await this.#read(revision)
     const isNews = () => delivery.complete || (after !== null && delivery.version !== after)
     while (!isNews() && now() < until && this.#waiting.size < MAX_WAITING) {
-      await this.#nextNews(until - now())
+      if (heard === this.#heard) await this.#nextNews(until - now())
+      heard = this.#heard
       delivery = await this.#read(revision)
     }
     return delivery
