@@ -15,7 +15,7 @@ export const join = createRoute({
   request: { body: jsonBody(joinRequest) },
   responses: {
     201: jsonResponse("The cluster's intermediate.", joinResponse),
-    ...openProblems('join_refused', 'csr_refused'),
+    ...openProblems('join_refused', 'csr_refused', 'limit_reached'),
   },
 })
 

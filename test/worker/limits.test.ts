@@ -23,9 +23,10 @@ import { writeTrustState } from '#worker/mesh/trust.ts'
 import { toChangeMessages } from '#worker/mesh/uplink/change-messages.ts'
 import { bulkLimits } from '#worker/mesh/uplink/fan-out.ts'
 import { trimDelivery } from '#worker/mesh/uplink/session.ts'
-import { joinTestCluster } from './support/test-agent.ts'
+import { createJoinToken, joinTestCluster, newJoinRequest } from './support/test-agent.ts'
 import { toTestEntry } from './support/test-catalog.ts'
-import { createTestMesh } from './support/test-plane.ts'
+import { newKeys } from './support/test-identity.ts'
+import { createTestMesh, send } from './support/test-plane.ts'
 import type { TestMesh } from './support/test-plane.ts'
 
 /** docs/limits.md: the design's size, and half of what the platform takes. */
@@ -235,6 +236,7 @@ describe(`a mesh of ${CLUSTERS} clusters and ${MAX_OBJECTS} objects`, { timeout:
 test('a mesh of the most clusters tells its trust in one message, also while all of them renew', async () => {
   const mesh = await createTestMesh({ trustDomain: 'mesh.production.example.com' })
   const { joined } = await joinTestCluster(mesh, 'first-cluster-of-the-mesh', 'network-0')
+  const early = await createJoinToken(mesh, 'one-too-many', 'network-0')
   await runInDurableObject(mesh.stub, (_instance, { storage }) => {
     const context = toCountingContext(storage)
     context.transaction(() => admitClusters(context, MAX_CLUSTERS, joined.certificatePem))
@@ -245,6 +247,9 @@ test('a mesh of the most clusters tells its trust in one message, also while all
       .one()
     expect(superseded).toBeGreaterThan(0)
   })
+
+  const late = await send('POST', '/v1/join', { body: await newJoinRequest(early, await newKeys()) })
+  expect([late.status, late.body.code]).toEqual([422, 'limit_reached'])
 })
 
 test('what is kept of a session fits into half of an attachment, however much its agent has to say', () => {

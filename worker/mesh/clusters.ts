@@ -93,6 +93,10 @@ export const listMembers = (sql: SqlStorage, after = '', limit = -1): ClusterRow
 export const countMembers = (sql: SqlStorage): number =>
   sql.exec<{ members: number }>('SELECT count(*) AS members FROM clusters WHERE evicted_at IS NULL').one().members
 
+/** Whether a cluster may be in the mesh: it is, or there are fewer than there may be. */
+export const hasRoomFor = (sql: SqlStorage, name: string): boolean =>
+  findMember(sql, name) !== undefined || countMembers(sql) < MAX_CLUSTERS
+
 export const toInterest = ({ name, network, namespaces }: ClusterRow): Interest => ({
   cluster: name,
   network,

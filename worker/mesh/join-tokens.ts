@@ -2,7 +2,7 @@ import type { ClusterKind, JoinToken } from '#api/schemas/clusters.ts'
 import { ok } from '#mesh/result.ts'
 import { writeAudit } from './audit.ts'
 import type { Initiator } from './audit.ts'
-import { countMembers, findMember, MAX_CLUSTERS } from './clusters.ts'
+import { hasRoomFor, MAX_CLUSTERS } from './clusters.ts'
 import { firstRow } from './context.ts'
 import type { MeshContext } from './context.ts'
 import { refuse } from './refusal.ts'
@@ -62,9 +62,7 @@ export const createJoinToken = (
     .one()
   if (open >= MAX_OPEN_TOKENS)
     return refuse('limit_reached', `a mesh may have ${MAX_OPEN_TOKENS} join tokens that wait to be used`)
-  if (!findMember(sql, token.cluster) && countMembers(sql) >= MAX_CLUSTERS) {
-    return refuse('limit_reached', `a mesh may have ${MAX_CLUSTERS} clusters`)
-  }
+  if (!hasRoomFor(sql, token.cluster)) return refuse('limit_reached', `a mesh may have ${MAX_CLUSTERS} clusters`)
   const row = sql
     .exec<JoinTokenRow>(
       `INSERT INTO join_tokens (id, secret_hash, cluster, network, kind, created_at, expires_at)

@@ -5,7 +5,7 @@ import { equalsInConstantTime, sha256Hex, parseToken } from '../secret-token.ts'
 import { writeAudit } from './audit.ts'
 import type { Initiator } from './audit.ts'
 import { findCertificate } from './certificates.ts'
-import { admitCluster } from './clusters.ts'
+import { admitCluster, hasRoomFor, MAX_CLUSTERS } from './clusters.ts'
 import type { MeshContext } from './context.ts'
 import { parseIdentityKey, verifyIdentity } from './identity-key.ts'
 import { findJoinToken } from './join-tokens.ts'
@@ -73,7 +73,7 @@ export const joinCluster = async (
     csrPem: request.csrPem,
     requestHash: usedFor,
     initiator,
-    reserve: () => reserveToken(context, row.id, usedFor),
+    reserve: () => reserveToken(context, row, usedFor),
     record: (serial) => {
       sql.exec('UPDATE join_tokens SET serial = ? WHERE id = ?', serial, row.id)
       announce(context, 'mesh')
@@ -91,7 +91,9 @@ export const joinCluster = async (
 }
 
 /** From here on the token is good for this request only, also when the plane stops before it has answered. */
-const reserveToken = ({ sql, now }: MeshContext, id: string, usedFor: string): Outcome<null> => {
+const reserveToken = ({ sql, now }: MeshContext, { id, cluster }: JoinTokenRow, usedFor: string): Outcome<null> => {
+  // Others may have joined since the token was made.
+  if (!hasRoomFor(sql, cluster)) return refuse('limit_reached', `a mesh may have ${MAX_CLUSTERS} clusters`)
   const { rowsWritten } = sql.exec(
     'UPDATE join_tokens SET used_at = coalesce(used_at, ?1), used_for = ?2 WHERE id = ?3 AND (used_for IS NULL OR used_for = ?2)',
     now(),
