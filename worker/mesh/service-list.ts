@@ -25,20 +25,23 @@ interface Row extends Record<string, SqlStorageValue> {
   entry: string
 }
 
-const rowsOf = (sql: SqlStorage, services: readonly string[]): Map<string, [Row, ...Row[]]> => {
+/** What clusters offer of each of the services, by name; of one service in memory at a time: a page of large ones is too much. */
+function* groupsOf(sql: SqlStorage, services: readonly string[]): Generator<readonly [Row, ...Row[]]> {
   const rows = sql.exec<Row>(
     `SELECT service, cluster, network, contribution, endpoints, healthy, entry
      FROM services JOIN clusters ON clusters.name = services.cluster
      WHERE service IN (SELECT value FROM json_each(?)) ORDER BY service, cluster`,
     JSON.stringify(services),
   )
-  const byService = new Map<string, [Row, ...Row[]]>()
+  let group: [Row, ...Row[]] | undefined
   for (const row of rows) {
-    const others = byService.get(row.service)
-    if (others) others.push(row)
-    else byService.set(row.service, [row])
+    if (group?.[0].service === row.service) group.push(row)
+    else {
+      if (group) yield group
+      group = [row]
+    }
   }
-  return byService
+  if (group) yield group
 }
 
 const toServiceInCluster = ({ cluster, network, contribution, endpoints, healthy }: Row): ServiceInCluster => ({
@@ -72,14 +75,14 @@ export const listServices = (
     )
     .toArray()
     .map(({ service }) => service)
-  return [...rowsOf(sql, services).values()].map((rows) => {
+  return Array.from(groupsOf(sql, services), (rows) => {
     const { key, namespace, hostname, ports, location } = toDefinition(rows)
     return { key, namespace, hostname, ports, location, clusters: rows.map(toServiceInCluster) }
   })
 }
 
 export const findService = (sql: SqlStorage, key: string): ServiceDetail | undefined => {
-  const rows = rowsOf(sql, [key]).get(key)
+  const [rows] = groupsOf(sql, [key])
   if (!rows) return undefined
   const endpoints = rows.flatMap(({ entry }) =>
     (JSON.parse(entry) as CatalogEntry).endpoints.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
