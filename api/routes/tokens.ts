@@ -37,8 +37,9 @@ export const revokeToken = createRoute({
   path: '/v1/tokens/{id}',
   operationId: 'revokeToken',
   summary: 'Revoke a token',
+  description: 'Refused as `conflict` when nobody could manage the org any more without it.',
   tags,
   security: bearer,
   request: { params: z.object({ id: resourceId }), headers: idempotencyHeaders },
-  responses: { 204: noContent('It works no more.'), ...problems('not_found') },
+  responses: { 204: noContent('It works no more.'), ...problems('not_found', 'conflict') },
 })

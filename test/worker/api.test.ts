@@ -141,6 +141,17 @@ describe('tokens', () => {
     expect((await send('GET', '/v1/whoami', { token: expiring.secret })).status).toBe(401)
   })
 
+  test('that alone can manage the org stay', async () => {
+    await env.DB.prepare(`INSERT INTO orgs (id, name, created_at) VALUES ('lonely', 'lonely', 0)`).run()
+    const { id, secret: token } = await makeToken({})
+    await env.DB.prepare(`UPDATE tokens SET org_id = 'lonely' WHERE id = ?`).bind(id).run()
+    await send('POST', '/v1/tokens', { token, body: { name: 'reads', role: 'viewer' } })
+    await send('POST', '/v1/tokens', { token, body: { name: 'of one mesh', role: 'owner', scopes: { mesh: 'shop' } } })
+    expect((await send('DELETE', `/v1/tokens/${id}`, { token })).body.code).toBe('conflict')
+    await send('POST', '/v1/tokens', { token, body: { name: 'another', role: 'owner' } })
+    expect((await send('DELETE', `/v1/tokens/${id}`, { token })).status).toBe(204)
+  })
+
   test('are listed newest first, in pages', async () => {
     const token = await setUpPlane()
     const made = [await makeToken({ name: 'a' }), await makeToken({ name: 'b' }), await makeToken({ name: 'c' })]

@@ -1,4 +1,4 @@
-import { and, count, desc, eq, gt, lt, or } from 'drizzle-orm'
+import { and, count, desc, eq, gt, isNull, lt, or } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import type { Token } from '#api/schemas/tokens.ts'
 import type { Caller } from '../app-env.ts'
@@ -101,6 +101,18 @@ export const listTokens = async (
     .orderBy(desc(tokens.createdAt), desc(tokens.id))
     .limit(limit)
   return rows.map(toToken)
+}
+
+/** Whether nobody could manage the org any more without this token. */
+export const isLastOwner = async (db: D1Database, orgId: string, id: string, nowMs: number): Promise<boolean> => {
+  const isOwner = and(
+    eq(tokens.orgId, orgId),
+    eq(tokens.role, 'owner'),
+    isNull(tokens.scopeMesh),
+    gt(tokens.expiresAt, nowMs),
+  )
+  const owners = await drizzle(db).select({ id: tokens.id }).from(tokens).where(isOwner).limit(2)
+  return owners.length === 1 && owners[0]?.id === id
 }
 
 /** Answers whether there was such a token. */

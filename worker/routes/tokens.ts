@@ -39,6 +39,8 @@ const makeToken: RouteHandler<typeof createToken, AppEnv> = async (c) => {
 const endToken: RouteHandler<typeof revokeToken, AppEnv> = async (c) => {
   const orgId = openOrg(c, 'write')
   const { id } = c.req.valid('param')
+  if (await directory.isLastOwner(c.env.DB, orgId, id, Date.now()))
+    throw new AtollError('conflict', 'this is the last token that can manage the org: make another one first')
   if (!(await directory.deleteToken(c.env.DB, orgId, id, toOrgEvent(c, 'token.revoke', id))))
     throw new AtollError('not_found', `there is no token ${id}`)
   return c.body(null, 204)
