@@ -142,7 +142,13 @@ export class TestEnvoy {
     })
   }
 
-  static async start(agent: TestAgent, root: TestRoot, workload: string): Promise<TestEnvoy> {
+  /** `adapt`: how its bootstrap differs from the one that users get. */
+  static async start(
+    agent: TestAgent,
+    root: TestRoot,
+    workload: string,
+    adapt = (bootstrap: string): string => bootstrap,
+  ): Promise<TestEnvoy> {
     const directory = await mkdtemp(join(tmpdir(), 'atoll-envoy-'))
     const adminPort = await freePort()
     await mkdir(directory, { recursive: true })
@@ -158,7 +164,8 @@ export class TestEnvoy {
       tokenFile,
       admin: { address: '127.0.0.1', port: adminPort },
     })
-    for (const { name, content } of files) await writeFile(join(directory, name), content)
+    for (const { name, content } of files)
+      await writeFile(join(directory, name), name === 'envoy.yaml' ? adapt(content) : content)
     return new TestEnvoy(directory, adminPort)
   }
 

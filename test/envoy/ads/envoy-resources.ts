@@ -1,3 +1,4 @@
+import type { MessageInitShape } from '@bufbuild/protobuf'
 import { ClusterSchema, Cluster_DiscoveryType as DiscoveryType } from '#envoy/envoy/config/cluster/v3/cluster_pb.ts'
 import { ClusterLoadAssignmentSchema } from '#envoy/envoy/config/endpoint/v3/endpoint_pb.ts'
 import { ListenerSchema } from '#envoy/envoy/config/listener/v3/listener_pb.ts'
@@ -60,25 +61,35 @@ export const listener = (
 export const routeConfiguration = (name: string): ResourceUpdate =>
   toUpdate(encode(typeUrls.route, RouteConfigurationSchema, name, { name, vhds: { configSource: adsSource } }))
 
+const toVirtualHost = (
+  name: string,
+  domain: string,
+  action: number | string,
+): MessageInitShape<typeof VirtualHostSchema> => ({
+  name,
+  domains: [domain],
+  routes: [
+    {
+      match: { pathSpecifier: { case: 'prefix', value: '/' } },
+      action:
+        typeof action === 'number'
+          ? { case: 'directResponse', value: { status: action } }
+          : { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: action } } },
+    },
+  ],
+})
+
 /** Answers for a host name: with a status, or from a cluster. */
 export const virtualHost = (route: string, host: string, action: number | string, domain = host): ResourceUpdate => {
   const name = `${route}/${host}`
-  return toUpdate(
-    encode(typeUrls.virtualHost, VirtualHostSchema, name, {
-      name,
-      domains: [domain],
-      routes: [
-        {
-          match: { pathSpecifier: { case: 'prefix', value: '/' } },
-          action:
-            typeof action === 'number'
-              ? { case: 'directResponse', value: { status: action } }
-              : { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: action } } },
-        },
-      ],
-    }),
-  )
+  return toUpdate(encode(typeUrls.virtualHost, VirtualHostSchema, name, toVirtualHost(name, domain, action)))
 }
+
+/** A route configuration that has its one virtual host in it. */
+export const fullRouteConfiguration = (name: string, host: string, action: number | string): ResourceUpdate =>
+  toUpdate(
+    encode(typeUrls.route, RouteConfigurationSchema, name, { name, virtualHosts: [toVirtualHost(host, host, action)] }),
+  )
 
 export const cluster = (name: string): ResourceUpdate =>
   toUpdate(

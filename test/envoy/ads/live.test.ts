@@ -5,7 +5,14 @@ import { eventually } from '#test/harness/child.ts'
 import { EchoApp } from '#test/harness/echo-app.ts'
 import { freePort } from '#test/harness/world.ts'
 import { TestAgent, TestEnvoy } from './envoy-fixture.ts'
-import { cluster, endpoints, listener, routeConfiguration, virtualHost } from './envoy-resources.ts'
+import {
+  cluster,
+  endpoints,
+  fullRouteConfiguration,
+  listener,
+  routeConfiguration,
+  virtualHost,
+} from './envoy-resources.ts'
 
 let root: TestRoot
 let agent: TestAgent
@@ -104,4 +111,20 @@ test('what it refuses is quarantined and reported; traffic and the rest of the c
   expect(live).toEqual([{ revision: 1, proxies: 1 }])
   agent.compile(3, { ...twin, resource: null })
   await untilRevision(3)
+})
+
+test('an Envoy that speaks state of the world goes live, and follows changes', async () => {
+  const sotwPort = await freePort()
+  const needsDelta = { ...listener(port, 'r'), resource: null }
+  agent.compile(2, needsDelta, listener(sotwPort, 'full'), fullRouteConfiguration('full', 'sotw.test', 'app'))
+  await envoy.stop()
+  envoy = await TestEnvoy.start(agent, root, 'w', (bootstrap) => bootstrap.replace('DELTA_GRPC', 'GRPC'))
+  port = sotwPort
+  await untilStatus('sotw.test', 200)
+  await untilRevision(2)
+  agent.compile(3, cluster('other'), endpoints('other', app.port), fullRouteConfiguration('full', 'sotw.test', 'other'))
+  await untilRevision(3)
+  const before = app.requests
+  expect(await statusOf('sotw.test')).toBe(200)
+  expect(app.requests).toBe(before + 1)
 })
