@@ -72,7 +72,7 @@ test('an Envoy goes live from the bootstrap, serves traffic, and follows changes
   await other.stop()
 })
 
-test('with another root, token and server certificate it connects again, and is sent only what differs', async () => {
+test('with another root, token and server certificate it connects again, and is brought up to date', async () => {
   await envoy.untilLive()
   await untilRevision(1)
   await agent.stop()
