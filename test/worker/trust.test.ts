@@ -6,11 +6,10 @@ import {
   X509Certificate,
   X509ChainBuilder,
 } from '@peculiar/x509'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { AuditEvent } from '#api/schemas/audit.ts'
 import type { IssuedCertificate, Trust } from '#api/schemas/trust.ts'
 import type { JoinResponse } from '#mesh/uplink.ts'
-import { listTrustedIntermediates } from '#worker/mesh/certificates.ts'
 import type { MeshContext } from '#worker/mesh/context.ts'
 import { joinCluster } from '#worker/mesh/join.ts'
 import { listRoots, nextRootStep, renewRoot, ROOT_RENEWAL_MS, ROOT_SETTLING_MS } from '#worker/mesh/trust.ts'
@@ -258,64 +257,6 @@ describe('a certificate request', () => {
     const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
     agent.send({ type: 'csr', request: 'r1', csrPem })
     expect(await agent.next('refused')).toMatchObject({ code: 'csr_refused', request: 'r1' })
-  })
-})
-
-/** Stops the next signature of the plane until `release`. (A promise of the object must not be awaited here: it is polled.) */
-const holdSignature = () => {
-  let hasBegun = false
-  const held = Promise.withResolvers<void>()
-  const sign: SubtleCrypto['sign'] = crypto.subtle.sign.bind(crypto.subtle)
-  const spy = vi.spyOn(crypto.subtle, 'sign').mockImplementationOnce(async (...args) => {
-    hasBegun = true
-    await held.promise
-    return sign(...args)
-  })
-  return {
-    begun: () => vi.waitUntil(() => hasBegun, { timeout: 10_000, interval: 5 }),
-    release: () => {
-      held.resolve()
-      spy.mockRestore()
-    },
-  }
-}
-
-describe('while a certificate is being signed', () => {
-  test('an eviction waits for it, and takes it out of the trust with the others', async () => {
-    const mesh = await createTestMesh()
-    await joinTestCluster(mesh, 'east', 'net-a')
-    const again = await newJoinRequest(await createJoinToken(mesh, 'east', 'net-a'), await newKeys())
-    const signature = holdSignature()
-    const joining = join(again)
-    await signature.begun()
-    const evicting = mesh.send('DELETE', '/clusters/east')
-    // What comes to the object later is answered later: the eviction has begun.
-    await mesh.send('GET', '/trust')
-    signature.release()
-    expect([(await joining).status, (await evicting).status]).toEqual([201, 204])
-    expect((await mesh.send<Trust>('GET', '/trust')).body.intermediates).toEqual([])
-    expect((await mesh.send('GET', '/clusters/east')).status).toBe(404)
-  })
-
-  test('that replaces an identity, an agent with the old one gets none any more', async () => {
-    const mesh = await createTestMesh()
-    const old = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
-    const csrPem = await newCsr(await newKeys())
-    const request = await newJoinRequest(await createJoinToken(mesh, 'east', 'net-a'), await newKeys())
-    const signature = holdSignature()
-    const joining = join(request)
-    await signature.begun()
-    const digest = vi.spyOn(crypto.subtle, 'digest')
-    old.send({ type: 'csr', request: 'late', csrPem })
-    await vi.waitUntil(() => digest.mock.calls.length > 0, { timeout: 10_000, interval: 5 })
-    digest.mockRestore()
-    signature.release()
-    const { body } = await joining
-    await old.ended()
-    await withContext(mesh, Date.now, async ({ sql }) => {
-      expect(listTrustedIntermediates(sql).at(-1)?.pem).toBe(body.certificatePem)
-      expect(listTrustedIntermediates(sql)).toHaveLength(2)
-    })
   })
 })
 
