@@ -208,6 +208,8 @@ describe('tokens', () => {
     const { stdout } = await world.atoll(['audit', '-o', 'json', '--profile', 'default'])
     const { items } = JSON.parse(stdout) as { items: { action: string }[] }
     expect(items.map(({ action }) => action)).toEqual(expect.arrayContaining(['configuration.apply', 'mesh.create']))
+    const ofOrg = await world.atoll(['audit', '--org', '--profile', 'default'])
+    expect(ofOrg.stdout).toMatch(/token owner +token\.revoke/)
     const secret = (await readFile(join(folder, 'viewer-token'), 'utf8')).trim()
     for (const text of [stdout, world.plane?.log() ?? '']) expect(text).not.toContain(secret)
   })
