@@ -165,7 +165,7 @@ export const run = async (options: ChildOptions): Promise<{ code: number | null;
 export const eventually = async <T>(
   what: string,
   condition: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMilliseconds = 30_000,
+  timeoutMilliseconds = 60_000,
   intervalMilliseconds = 50,
 ): Promise<T> => {
   const deadline = Date.now() + timeoutMilliseconds

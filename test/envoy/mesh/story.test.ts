@@ -6,7 +6,7 @@ import { createNarrator } from '#test/demo/narrator.ts'
 import { tellStory } from '#test/demo/story.ts'
 import { World } from '#test/harness/world.ts'
 
-test('the demo tells its story without a failed check', { timeout: 180_000 }, async () => {
+test('the demo tells its story without a failed check', { timeout: 240_000 }, async () => {
   const directory = await mkdtemp(join(tmpdir(), 'atoll-story-'))
   const lines: string[] = []
   const narrator = createNarrator((line) => lines.push(line))
