@@ -202,6 +202,33 @@ const connectOptions = async (client: ApiClient, cluster: WorldCluster) => {
   }
 }
 
+/** When a change was made, and what each load client then saw of it. */
+interface Observed {
+  readonly startedAt: number
+  readonly answers: readonly { readonly at: readonly number[]; readonly bytes: number }[]
+}
+
+/** Makes one change after the other; what they cost the agent, and when they arrived. `bytes`: per change. */
+const measureChanges = async (size: Size, agent: number, makeChange: (change: number) => Promise<Observed>) => {
+  const medians: number[] = []
+  const lasts: number[] = []
+  let bytes = 0
+  const cpuBefore = readUsage(agent).cpuSeconds
+  for (let change = 0; change < size.changes; change++) {
+    const { startedAt, answers } = await makeChange(change)
+    const arrived = toDistribution(answers.flatMap(({ at }) => at.map((time) => time - startedAt)))
+    medians.push(arrived.p50)
+    lasts.push(arrived.max)
+    bytes += answers.reduce((sum, answer) => sum + answer.bytes, 0)
+  }
+  return {
+    median: toDistribution(medians),
+    last: toDistribution(lasts),
+    agentCpuMilliseconds: ((readUsage(agent).cpuSeconds - cpuBefore) * 1000) / size.changes,
+    bytes: bytes / size.changes,
+  }
+}
+
 /** Changes one endpoint of one service after the other; the new address is what the client looks for. */
 const measureEndpointChanges = async (
   world: World,
@@ -210,31 +237,17 @@ const measureEndpointChanges = async (
   load: LoadProcess,
   agent: number,
 ) => {
-  const medians: number[] = []
-  const lasts: number[] = []
-  let bytes = 0
-  const cpuBefore = readUsage(agent).cpuSeconds
-  for (let change = 0; change < size.changes; change++) {
+  const measured = await measureChanges(size, agent, async (change) => {
+    await sleep(10)
     const service = change % size.services
     const address = freshAddress()
     const { seen } = await load.watch(typeUrls.endpoint, [address])
     const [, ...rest] = firstAddresses(service, size)
     const startedAt = now()
     await writeService(world, east, service, [address, ...rest])
-    const answer = await seen
-    const arrived = toDistribution(answer.at.map((at) => at - startedAt))
-    medians.push(arrived.p50)
-    lasts.push(arrived.max)
-    bytes += answer.bytes
-    await sleep(10)
-  }
-  const agentCpuMilliseconds = ((readUsage(agent).cpuSeconds - cpuBefore) * 1000) / size.changes
-  return {
-    median: toDistribution(medians),
-    last: toDistribution(lasts),
-    agentCpuMilliseconds,
-    bytes: Math.round(bytes / size.changes),
-  }
+    return { startedAt, answers: [await seen] }
+  })
+  return { ...measured, bytes: Math.round(measured.bytes) }
 }
 
 const measureBurst = async (world: World, east: WorldCluster, size: Size, load: LoadProcess): Promise<number> => {
@@ -259,11 +272,7 @@ const measureRouting = async (
   westLoad: LoadProcess,
   agent: number,
 ) => {
-  const medians: number[] = []
-  const lasts: number[] = []
-  let bytes = 0
-  const cpuBefore = readUsage(agent).cpuSeconds
-  for (let change = 0; change < size.changes; change++) {
+  const { bytes, ...measured } = await measureChanges(size, agent, async (change) => {
     const marker = `bench-${randomUUID()}`
     const watches = await Promise.all([load, westLoad].map((one) => one.watch(typeUrls.virtualHost, [marker])))
     const startedAt = now()
@@ -271,18 +280,9 @@ const measureRouting = async (
       params: { mesh: 'demo' },
       yaml: routeDocument(change % size.services, marker),
     })
-    const answers = await Promise.all(watches.map(({ seen }) => seen))
-    const arrived = toDistribution(answers.flatMap((answer) => answer.at.map((at) => at - startedAt)))
-    medians.push(arrived.p50)
-    lasts.push(arrived.max)
-    bytes += answers.reduce((sum, answer) => sum + answer.bytes, 0)
-  }
-  return {
-    median: toDistribution(medians),
-    last: toDistribution(lasts),
-    mebibytes: toMebibytes(bytes / size.changes),
-    agentCpuMilliseconds: ((readUsage(agent).cpuSeconds - cpuBefore) * 1000) / size.changes,
-  }
+    return { startedAt, answers: await Promise.all(watches.map(({ seen }) => seen)) }
+  })
+  return { ...measured, mebibytes: toMebibytes(bytes) }
 }
 
 /** Agents tell at most once a second how far they are: each change waits until that is no hindrance, as a person's change does. */
