@@ -1,7 +1,9 @@
 import { toObjectKey, type ConfigObject } from '#mesh/config-object.ts'
+import { splitDocuments } from '#mesh/documents/split-documents.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { parseDocuments } from '#mesh/parse-documents.ts'
 import type { Problem } from '#mesh/problem.ts'
+import { ok, type Result } from '#mesh/result.ts'
 import type { RegistryProblem } from '#agent/registry/registry.ts'
 import type { FileContent } from './directory-watcher.ts'
 
@@ -11,6 +13,16 @@ export interface ObjectChange {
   readonly value: ConfigObject | null
 }
 
+/** What each document of a file said, by its text. */
+type Documents = ReadonlyMap<string, readonly ConfigObject[]>
+
+interface FileReading {
+  readonly objects: ReadonlyMap<string, ConfigObject>
+  /** Empty when the file has to be read as one. */
+  readonly documents: Documents
+  readonly warnings: readonly Problem[]
+}
+
 const documentOptions = { defaultNamespace: 'default', maxCharacters: 10 * 1024 * 1024, maxObjects: 10_000 }
 
 /**
@@ -18,7 +30,7 @@ const documentOptions = { defaultNamespace: 'default', maxCharacters: 10 * 1024 
  * that several files hold is the one of the first file by name.
  */
 export class FileSet {
-  readonly #objects = new Map<string, ReadonlyMap<string, ConfigObject>>()
+  readonly #files = new Map<string, FileReading>()
   readonly #problems = new Map<string, readonly Problem[]>()
   /** Object key → the files that hold it. */
   readonly #holders = new Map<string, Set<string>>()
@@ -48,23 +60,24 @@ export class FileSet {
   }
 
   #updateFile(file: string, content: FileContent, before: Map<string, ConfigObject | null>): void {
-    const parsed = content.kind === 'text' ? parseDocuments(content.text, documentOptions) : undefined
     if (content.kind === 'unreadable') {
       this.#setProblems(file, [{ code: 'syntax', severity: 'error', path: '', message: content.reason }])
       return
     }
-    if (parsed && !parsed.ok) {
-      this.#setProblems(file, parsed.error)
+    const known = this.#files.get(file)
+    const reading = content.kind === 'gone' ? ok(nothing) : readFile(content.text, known?.documents)
+    if (!reading.ok) {
+      this.#setProblems(file, reading.error)
       return
     }
-    this.#setProblems(file, parsed?.value.warnings ?? [])
-    const objects = new Map(parsed?.value.objects.map(({ object }) => [keyOf(object), object]))
-    const gone = [...(this.#objects.get(file)?.keys() ?? [])].filter((key) => !objects.has(key))
+    const { objects, warnings } = reading.value
+    this.#setProblems(file, warnings)
+    const gone = [...(known?.objects.keys() ?? [])].filter((key) => !objects.has(key))
     for (const key of [...gone, ...objects.keys()]) if (!before.has(key)) before.set(key, this.#find(key))
     for (const key of gone) this.#removeHolder(key, file)
     for (const key of objects.keys()) this.#addHolder(key, file)
-    if (content.kind === 'gone') this.#objects.delete(file)
-    else this.#objects.set(file, objects)
+    if (content.kind === 'gone') this.#files.delete(file)
+    else this.#files.set(file, reading.value)
   }
 
   #setProblems(file: string, problems: readonly Problem[]): void {
@@ -85,12 +98,12 @@ export class FileSet {
 
   #find(key: string): ConfigObject | null {
     const [first] = [...(this.#holders.get(key) ?? [])].toSorted()
-    return (first !== undefined && this.#objects.get(first)?.get(key)) || null
+    return (first !== undefined && this.#files.get(first)?.objects.get(key)) || null
   }
 
   #toDuplicates(key: string, holders: ReadonlySet<string>): RegistryProblem[] {
     const [first = '', ...others] = [...holders].toSorted()
-    const { kind = '', metadata } = this.#objects.get(first)?.get(key) ?? {}
+    const { kind = '', metadata } = this.#files.get(first)?.objects.get(key) ?? {}
     const object = { kind, namespace: metadata?.namespace ?? '', name: metadata?.name ?? '' }
     const message = `is in ${first} already: this one does not count`
     return others.map((source) => ({
@@ -99,5 +112,38 @@ export class FileSet {
     }))
   }
 }
+
+const nothing: FileReading = { objects: new Map(), documents: new Map(), warnings: [] }
+
+/** Reads only the documents that are not known. A text that is not all good is read as one, for problems that tell their place in it. */
+const readFile = (text: string, known: Documents = new Map()): Result<FileReading, readonly Problem[]> => {
+  const documents = readDocuments(text, known)
+  const objects = [...(documents?.values() ?? [])].flat()
+  const byKey = toMap(objects)
+  if (documents && byKey.size === objects.length) return ok({ objects: byKey, documents, warnings: [] })
+  const parsed = parseDocuments(text, documentOptions)
+  if (!parsed.ok) return parsed
+  const { warnings } = parsed.value
+  return ok({ objects: toMap(parsed.value.objects.map(({ object }) => object)), documents: new Map(), warnings })
+}
+
+/** undefined when something is wrong, or noteworthy, or there twice. */
+const readDocuments = (text: string, known: Documents): Documents | undefined => {
+  const documents = new Map<string, readonly ConfigObject[]>()
+  for (const document of splitDocuments(text)) {
+    const objects = known.get(document) ?? readDocument(document)
+    if (!objects || documents.has(document) || documents.size >= documentOptions.maxObjects) return undefined
+    documents.set(document, objects)
+  }
+  return documents
+}
+
+const readDocument = (document: string): readonly ConfigObject[] | undefined => {
+  const parsed = parseDocuments(document, documentOptions)
+  return parsed.ok && parsed.value.warnings.length === 0 ? parsed.value.objects.map(({ object }) => object) : undefined
+}
+
+const toMap = (objects: readonly ConfigObject[]): ReadonlyMap<string, ConfigObject> =>
+  new Map(objects.map((object) => [keyOf(object), object]))
 
 const keyOf = ({ kind, metadata }: ConfigObject): string => toObjectKey(kind, metadata.namespace, metadata.name)

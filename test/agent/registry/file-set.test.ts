@@ -1,0 +1,59 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { FileSet } from '#agent/registry/universal/file-set.ts'
+
+const service = (name: string, port: number): string =>
+  `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}, namespace: shop}\nspec: {selector: {app: x}, ports: [{name: http, port: ${port}}]}\n`
+
+const list = `kind: List\napiVersion: v1\nitems:\n- {apiVersion: v1, kind: Service, metadata: {name: c}, spec: {selector: {app: x}, ports: [{port: 1}]}}\n`
+
+const document = fc.oneof(
+  fc
+    .record({ name: fc.constantFrom('a', 'b', 'c'), port: fc.integer({ min: 80, max: 82 }) })
+    .map(({ name, port }) => service(name, port)),
+  fc.constantFrom('', '# nothing\n', list, 'kind: Nonsense\n', 'a: [\n', `${service('d', 80)}---\n${service('d', 80)}`),
+)
+
+const content = fc.array(document, { maxLength: 4 }).map((documents) => documents.join('---\n'))
+
+test('a file that changes ends where one that is read for the first time begins', () => {
+  fc.assert(
+    fc.property(content, fc.array(content, { maxLength: 4 }), (last, earlier) => {
+      const changed = new FileSet()
+      const objects = new Map<string, unknown>()
+      for (const text of [...earlier, last])
+        for (const { key, value } of changed.update(new Map([['file', { kind: 'text', text }]])))
+          objects.set(key, value)
+      const fresh = new FileSet()
+      fresh.update(new Map([['file', { kind: 'text', text: last }]]))
+      expect(changed.problems()).toEqual(fresh.problems())
+      // A file that can't be understood goes on meaning what it last meant.
+      if (fresh.problems().some(({ problem }) => problem.severity === 'error')) return
+      expect(sorted(changed.all())).toEqual(sorted(fresh.all()))
+      expect(new Map([...objects].filter(([, value]) => value !== null))).toEqual(toMap(fresh.all()))
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('problems tell their line in the whole file', () => {
+  const files = new FileSet()
+  const good = `${service('a', 80)}---\n${service('b', 80)}---\n`
+  files.update(new Map([['file', { kind: 'text', text: good + service('c', 80) }]]))
+  files.update(
+    new Map([
+      [
+        'file',
+        {
+          kind: 'text',
+          text: `${good}kind: Service\napiVersion: v1\nmetadata: {name: c}\nspec: {selector: {app: x}, port: 1}\n`,
+        },
+      ],
+    ]),
+  )
+  expect(files.problems().map(({ problem }) => [problem.document, problem.line])).toEqual([[3, 14]])
+})
+
+type Changes = ReturnType<FileSet['all']>
+const sorted = (changes: Changes): Changes => changes.toSorted((left, right) => (left.key < right.key ? -1 : 1))
+const toMap = (changes: Changes): ReadonlyMap<string, unknown> => new Map(changes.map(({ key, value }) => [key, value]))
