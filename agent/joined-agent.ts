@@ -11,6 +11,7 @@ import { exportPrivateKeyPem, importPrivateKeyPem } from './identity/certificate
 import { ClusterIdentity } from './identity/cluster-identity.ts'
 import type { JoinedRecord } from './join/agent-record.ts'
 import { createSigner } from './join/identity-key.ts'
+import { settingsOf, trustOf } from './join/known-mesh.ts'
 import type { Log } from './log.ts'
 import type { PlaneConnection } from './plane-connection.ts'
 import { GatewayProber } from './probes/gateway-prober.ts'
@@ -21,6 +22,7 @@ import { ProxySets } from './programming/proxy-sets.ts'
 import { clusterOfKey, isMachineTokenKey, toViewChanges } from './programming/to-view-changes.ts'
 import { MachineTokenAuthenticator } from './proxy-auth/machine-token-authenticator.ts'
 import type { Registry, RegistryBatch } from './registry/registry.ts'
+import { RemovalGuard } from './registry/removal-guard.ts'
 import { UniversalRegistry } from './registry/universal/universal-registry.ts'
 import { StateJournal } from './store/state-journal.ts'
 import type { StateStep } from './store/stored-state.ts'
@@ -31,9 +33,8 @@ import type { PlaneQuery } from './uplink/uplink-session.ts'
 import { createWebSocketOpener } from './uplink/websocket.ts'
 import { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import { networkName, trustDomain, type NetworkName } from '#mesh/names.ts'
-import { meshSettings, type MeshSettings } from '#mesh/settings.ts'
 import { stateKeys, type StateChange } from '#mesh/state.ts'
-import { trustState, type TrustState } from '#mesh/trust.ts'
+import type { TrustState } from '#mesh/trust.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { createCompiler, MAX_IDLE_CLASSES, type Compiler } from '#xds/compiler.ts'
 
@@ -65,6 +66,7 @@ export class JoinedAgent {
   readonly #flow: ChangeFlow
   readonly #prober: GatewayProber
   readonly #registry: Registry
+  readonly #removals: RemovalGuard
   readonly #uplink: Uplink
   readonly #problems: ProblemLog
   /** Trust is verified before anything is compiled by it, one state after the other. */
@@ -82,7 +84,7 @@ export class JoinedAgent {
     const { config, record, connection, clock, random, log } = parts
     const { cluster, mesh, meshId } = record.membership
     const network = toNetwork(parts)
-    const settings = settingsOf(parts, replica)
+    const settings = settingsOf(record.membership, replica.items)
     this.#parts = parts
     this.#replica = replica
     this.#journal = journal
@@ -92,7 +94,7 @@ export class JoinedAgent {
       localCluster: cluster,
       localNetwork: network,
       settings,
-      trust: trustOf(parts, replica),
+      trust: trustOf(record.membership, replica.items),
     })
     this.#compiler = createCompiler(this.#view)
     this.#ads = new AdsServer({
@@ -125,6 +127,10 @@ export class JoinedAgent {
       clock,
       log,
     })
+    this.#removals = new RemovalGuard({
+      now: () => clock.now(),
+      onBatch: (batch, confirmed) => this.#takeRegistry(batch, confirmed),
+    })
     this.#uplink = new Uplink({
       clock,
       random,
@@ -139,6 +145,7 @@ export class JoinedAgent {
       openSocket: createWebSocketOpener(connection, meshId),
       replica,
       reporter: new CatalogReporter({ boot: randomUUID(), network, now: () => clock.now() }),
+      removals: this.#removals,
       summariseDelivery: () => this.#ads.delivery.summary(),
       onStep: (step) => this.#takeStep(step),
       answer: (query) => this.#answer(query),
@@ -192,7 +199,7 @@ export class JoinedAgent {
         }),
       onSecretsChange: () => late.agent?.pushSecrets(),
     })
-    await identity.updateTrust(trustOf(parts, replica))
+    await identity.updateTrust(trustOf(record.membership, replica.items))
     late.agent = new JoinedAgent(parts, replica, journal, identity)
     return late.agent
   }
@@ -203,7 +210,7 @@ export class JoinedAgent {
     const stored = Array.from(this.#replica.items, ([key, item]) => ({ key, item }))
     this.#flow.submit(this.#toChanges(stored), this.#replica.revision)
     this.#prober.start()
-    this.#registry.start((batch) => this.#takeRegistry(batch))
+    this.#registry.start((batch) => this.#removals.take(batch))
     if (config.gateways) this.#uplink.updateFacts({ gateways: config.gateways })
     this.#uplink.start()
     await this.#registry.synced
@@ -308,7 +315,7 @@ export class JoinedAgent {
     }
   }
 
-  #takeRegistry(batch: RegistryBatch): void {
+  #takeRegistry(batch: RegistryBatch, confirmed: string | undefined): void {
     const { config } = this.#parts
     this.#flow.submit(batch.changes)
     const catalog = batch.changes.filter((change) => change.kind === 'catalog')
@@ -319,6 +326,7 @@ export class JoinedAgent {
     this.#uplink.updateCatalog(
       catalog.flatMap(({ value }) => value ?? []),
       catalog.flatMap(({ service, value }) => (value ? [] : [service])),
+      confirmed,
     )
     this.#problems.changed()
   }
@@ -326,12 +334,13 @@ export class JoinedAgent {
   /** Proxies first, then the disk: when this returns, both have it. */
   #takeStep(step: StateStep): void {
     this.#flow.submit(this.#toChanges(step.items), step.revision)
-    const { domainSuffix } = settingsOf(this.#parts, this.#replica)
+    const { domainSuffix } = settingsOf(this.#parts.record.membership, this.#replica.items)
     if (domainSuffix !== this.#domainSuffix) {
       this.#domainSuffix = domainSuffix
       this.#registry.setDomainSuffix(domainSuffix)
     }
-    if (step.items.some(({ key }) => key === stateKeys.trust())) this.#takeTrust(trustOf(this.#parts, this.#replica))
+    if (step.items.some(({ key }) => key === stateKeys.trust()))
+      this.#takeTrust(trustOf(this.#parts.record.membership, this.#replica.items))
     if (step.items.some(({ key }) => isMachineTokenKey(key))) this.#ads.revalidate()
     this.#journal.append(step)
     this.#problems.changed()
@@ -380,18 +389,3 @@ const toObjectText = (object: { kind: string; namespace: string; name: string } 
 
 const toNetwork = ({ config, record }: JoinedAgentParts): NetworkName =>
   config.network ?? networkName.parse(record.membership.network)
-
-/** Until the plane has said more: what was told at joining, and the defaults. */
-const settingsOf = ({ record }: JoinedAgentParts, replica: PlaneReplica): MeshSettings => {
-  const item = replica.items.get(stateKeys.settings())
-  if (item?.kind === 'settings') return item.value
-  const { meshId, mesh, trustDomain: domain } = record.membership
-  return meshSettings.parse({ meshId, meshName: mesh, trustDomain: domain })
-}
-
-const trustOf = ({ record }: JoinedAgentParts, replica: PlaneReplica): TrustState => {
-  const item = replica.items.get(stateKeys.trust())
-  if (item?.kind === 'trust') return item.value
-  const { cluster, certificatePem, rootsPem } = record.membership
-  return trustState.parse({ roots: rootsPem, intermediates: [{ cluster, pem: certificatePem }], epoch: 0 })
-}

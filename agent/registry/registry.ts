@@ -12,6 +12,8 @@ export interface RegistryBatch {
   readonly namespaces?: readonly string[]
   /** Where other networks enter this one, sorted by address. */
   readonly gateways?: readonly GatewayAddress[]
+  /** The same services under the names of another domain suffix: what goes by it is not lost. */
+  readonly renamed?: true
 }
 
 /** Something wrong in the registry. What is not concerned by it counts; where there was something good before, that goes on. */

@@ -1,8 +1,8 @@
-import { countLostEndpoints, judgeRemoval, type StripVerdict } from '#mesh/judge-removal.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
+import { setOrDelete } from '#mesh/merge/set-or-delete.ts'
 import type { NetworkName, ServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry, GatewayAddress } from '#mesh/service.ts'
-import type { AgentMessage, Hold, ReportPosition } from '#mesh/uplink.ts'
+import type { AgentMessage, ReportPosition } from '#mesh/uplink.ts'
 
 /** A whole report; `toReportChunks` cuts it. */
 export type Report = Omit<Extract<AgentMessage, { type: 'report' }>, 'type' | 'more'>
@@ -20,22 +20,13 @@ export interface ClusterFacts {
   readonly namespaces: readonly string[]
 }
 
-const massRemovalHold = 'mass-removal'
-
 /**
  * What the plane is told of this cluster's catalog. Every change gets the next number; a report says what changed since the number
  * that the plane has, so that coalescing, resuming and retransmitting are one query. One report is under way at a time.
- *
- * A step that would strip the cluster (`judgeRemoval`) is not published: the services that lose endpoints by it stay as they were
- * told until a person confirms it or the endpoints are back; all others go on.
  */
 export class CatalogReporter {
   readonly #options: CatalogReporterOptions
-  readonly #desired = new Map<ServiceKey, CatalogEntry>()
-  readonly #published = new Map<ServiceKey, CatalogEntry>()
-  #publishedEndpoints = 0
-  /** Where `#desired` differs from `#published`. */
-  readonly #pending = new Set<ServiceKey>()
+  readonly #catalog = new Map<ServiceKey, CatalogEntry>()
   /** The number of each service's last change, in order; removed ones stay until the plane has heard of it. */
   readonly #changedAt = new Map<ServiceKey, number>()
   #forgottenUntil = 0
@@ -44,10 +35,8 @@ export class CatalogReporter {
   #namespacesChangedAt = 0
   #version = 0
   #ready = false
-  #hold: Hold | undefined
-  #heldEndpoints = 0
-  /** The removal that a person confirmed, until the plane has it. */
-  #confirmed: string | undefined
+  /** The removal that a person confirmed and the number of its change, until the plane has it. */
+  #confirmed: { readonly hold: string; readonly sequence: number } | undefined
 
   #term: number | undefined
   /** Up to where the plane has heard; undefined = it needs everything. */
@@ -60,17 +49,19 @@ export class CatalogReporter {
     this.#options = options
   }
 
-  /** The services as they are now. Not published before `ready`. */
-  update(upserts: readonly CatalogEntry[], removes: readonly ServiceKey[]): void {
-    for (const entry of upserts) {
-      this.#desired.set(entry.service.key, entry)
-      this.#pending.add(entry.service.key)
+  /** The services as they are now. Not reported before `ready`. `confirmed`: the hold by which a person agreed to what goes. */
+  update(upserts: readonly CatalogEntry[], removes: readonly ServiceKey[], confirmed?: string): void {
+    const changes = [
+      ...upserts.map((entry) => [entry.service.key, entry] as const),
+      ...removes.map((key) => [key, undefined] as const),
+    ].filter(([key, entry]) => !isEqualData(this.#catalog.get(key), entry))
+    if (changes.length > 0) this.#version += 1
+    for (const [key, entry] of changes) {
+      setOrDelete(this.#catalog, key, entry)
+      this.#changedAt.delete(key) // re-inserted at the end: the map stays in order of change
+      this.#changedAt.set(key, this.#version)
     }
-    for (const key of removes) {
-      this.#desired.delete(key)
-      this.#pending.add(key)
-    }
-    this.#publish()
+    if (confirmed !== undefined) this.#confirmed = { hold: confirmed, sequence: this.#version }
   }
 
   updateFacts(facts: Partial<ClusterFacts>): void {
@@ -88,7 +79,6 @@ export class CatalogReporter {
   /** The whole registry has been read: from now on there is something to say. */
   ready(): void {
     this.#ready = true
-    this.#publish()
   }
 
   /** The plane accepted this replica as the reporter; `reported` is what it has of the cluster. */
@@ -129,18 +119,18 @@ export class CatalogReporter {
     const base = this.#putAsideAt === undefined ? this.#base : undefined
     if (base === this.#version) return undefined
     this.#underWay = this.#version
-    const changed = base === undefined ? [...this.#published.keys()] : this.#changedSince(base)
+    const changed = base === undefined ? [...this.#catalog.keys()] : this.#changedSince(base)
     const isNew = (changedAt: number): boolean => base === undefined || changedAt > base
     return {
       term: this.#term,
       mode: base === undefined ? 'full' : 'delta',
       position: { boot: this.#options.boot, sequence: this.#version },
-      upserts: changed.flatMap((key) => this.#published.get(key) ?? []),
-      removes: changed.filter((key) => !this.#published.has(key)),
+      upserts: changed.flatMap((key) => this.#catalog.get(key) ?? []),
+      removes: changed.filter((key) => !this.#catalog.has(key)),
       network: this.#options.network,
       ...(isNew(this.#gatewaysChangedAt) ? { gateways: [...this.#facts.gateways] } : {}),
       ...(isNew(this.#namespacesChangedAt) ? { namespaces: [...this.#facts.namespaces] } : {}),
-      ...(this.#confirmed === undefined ? {} : { confirmed: this.#confirmed }),
+      ...(this.#confirmed === undefined ? {} : { confirmed: this.#confirmed.hold }),
     }
   }
 
@@ -150,7 +140,7 @@ export class CatalogReporter {
     if (this.#underWay !== undefined && position.sequence >= this.#underWay) this.#underWay = undefined
     if (this.#putAsideAt !== undefined && position.sequence >= this.#putAsideAt) this.#putAsideAt = undefined
     this.#base = Math.max(this.#base ?? 0, position.sequence)
-    this.#confirmed = undefined
+    if (this.#confirmed && this.#confirmed.sequence <= position.sequence) this.#confirmed = undefined
     this.#forgetUntil(this.#base)
   }
 
@@ -159,63 +149,6 @@ export class CatalogReporter {
     if (position.boot !== this.#options.boot || position.sequence !== this.#underWay) return
     this.#underWay = undefined
     this.#putAsideAt = position.sequence
-  }
-
-  get hold(): Hold | undefined {
-    return this.#hold
-  }
-
-  /** A person agreed to the removal. */
-  confirm(holdId: string): boolean {
-    if (this.#hold?.id !== holdId) return false
-    this.#confirmed = holdId
-    this.#hold = undefined
-    this.#publishKeys([...this.#pending])
-    return true
-  }
-
-  #publish(): void {
-    if (!this.#ready) return
-    for (const key of this.#pending)
-      if (isEqualData(this.#desired.get(key), this.#published.get(key))) this.#pending.delete(key)
-    const lost = new Map(
-      [...this.#pending].map((key) => [key, countLostEndpoints(this.#published.get(key), this.#desired.get(key))]),
-    )
-    const removed = [...lost.values()].reduce((sum, count) => sum + count, 0)
-    const verdict = judgeRemoval(removed, this.#publishedEndpoints)
-    if (!verdict.held) {
-      this.#hold = undefined
-      this.#publishKeys([...lost.keys()])
-      return
-    }
-    this.#publishKeys([...lost].flatMap(([key, count]) => (count === 0 ? [key] : [])))
-    this.#holdBack(verdict)
-  }
-
-  /** Keeps the id of a hold that a person may be looking at, unless it has come to mean more than was shown. */
-  #holdBack({ removedEndpoints, totalEndpoints }: StripVerdict): void {
-    const shown = this.#hold && removedEndpoints <= this.#heldEndpoints ? this.#hold : undefined
-    this.#heldEndpoints = removedEndpoints
-    this.#hold = {
-      id: shown?.id ?? `${massRemovalHold}-${this.#options.boot}-${this.#version}-${removedEndpoints}`,
-      kind: massRemovalHold,
-      reason: `${removedEndpoints} of ${totalEndpoints} endpoints of this cluster have gone from its registry at once. Other clusters keep them.`,
-      since: this.#hold?.since ?? new Date(this.#options.now()).toISOString(),
-    }
-  }
-
-  #publishKeys(keys: readonly ServiceKey[]): void {
-    if (keys.length === 0) return
-    this.#version += 1
-    for (const key of keys) {
-      const entry = this.#desired.get(key)
-      this.#publishedEndpoints += (entry?.endpoints.length ?? 0) - (this.#published.get(key)?.endpoints.length ?? 0)
-      if (entry) this.#published.set(key, entry)
-      else this.#published.delete(key)
-      this.#changedAt.delete(key) // re-inserted at the end: the map stays in order of change
-      this.#changedAt.set(key, this.#version)
-      this.#pending.delete(key)
-    }
   }
 
   #changedSince(version: number): ServiceKey[] {

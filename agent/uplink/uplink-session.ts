@@ -59,6 +59,7 @@ export interface SessionParts {
   readonly onStep: (step: StateStep) => void
   /** The phase, the holds or what is known of the plane has changed. */
   readonly onChange: () => void
+  readonly onConfirm: (hold: string) => void
   readonly onIssued: (message: Of<'issued'>) => void
   readonly onRequestRefused: (request: string, code: RefusalCode, message: string) => void
   /** undefined = there is no such thing. */
@@ -366,14 +367,14 @@ export class UplinkSession {
   }
 
   #onConfirm(hold: string): void {
-    const { replica, reporter, onStep, onChange, log } = this.#parts
+    const { replica, onStep, onConfirm, onChange, log } = this.#parts
     log.info({ hold }, 'a person confirmed what was held')
     const step = replica.confirm(hold)
     if (step) {
       onStep(step)
       this.#unacknowledged = replica.position ?? undefined
     }
-    reporter.confirm(hold)
+    onConfirm(hold)
     onChange()
   }
 

@@ -28,6 +28,8 @@ export interface UplinkOptions {
   readonly openSocket: OpenSocket
   readonly replica: PlaneReplica
   readonly reporter: CatalogReporter
+  /** Holds back what the registry would lose, before it comes to `updateCatalog`. */
+  readonly removals: { readonly hold: Hold | undefined; confirm(hold: string): void }
   /** The plane's state has changed by this; what is acknowledged when it returns can't be lost. */
   readonly onStep: (step: StateStep) => void
   readonly summariseDelivery: () => Delivery
@@ -106,8 +108,9 @@ export class Uplink {
     this.#session?.end('the agent stops')
   }
 
-  updateCatalog(upserts: readonly CatalogEntry[], removes: readonly ServiceKey[]): void {
-    this.#options.reporter.update(upserts, removes)
+  /** `confirmed`: the hold by which a person agreed to what goes. */
+  updateCatalog(upserts: readonly CatalogEntry[], removes: readonly ServiceKey[], confirmed?: string): void {
+    this.#options.reporter.update(upserts, removes, confirmed)
     this.#refresh()
   }
 
@@ -176,7 +179,7 @@ export class Uplink {
   }
 
   #connect(): void {
-    const { clock, log, identity, openSocket, replica, reporter, onStep, answer } = this.#options
+    const { clock, log, identity, openSocket, replica, reporter, removals, onStep, answer } = this.#options
     this.#session = new UplinkSession({
       clock,
       log,
@@ -188,6 +191,7 @@ export class Uplink {
       onStep,
       answer,
       onChange: () => this.#refresh(),
+      onConfirm: (hold) => removals.confirm(hold),
       onIssued: ({ request, certificatePem, rootsPem }) => this.#settle(request)?.resolve({ certificatePem, rootsPem }),
       onRequestRefused: (request, code, message) => this.#settle(request)?.reject(new Error(`${code}: ${message}`)),
       onEnd: (end) => this.#onEnd(end),
@@ -218,8 +222,8 @@ export class Uplink {
   }
 
   #refresh(): void {
-    const { replica, reporter, log } = this.#options
-    const holds = [replica.hold, reporter.hold].filter((hold) => hold !== undefined)
+    const { replica, removals, log } = this.#options
+    const holds = [replica.hold, removals.hold].filter((hold) => hold !== undefined)
     const known = new Set(this.#holds.map(({ id }) => id))
     for (const { id, kind, reason } of holds)
       if (!known.has(id)) log.error({ hold: id, kind, reason }, 'held until a person confirms it')

@@ -77,6 +77,7 @@ export class UniversalRegistry implements Registry {
         changes: [...gone.map((service) => ({ service, value: null })), ...catalog].map((entry) =>
           this.#toCatalogChange(entry),
         ),
+        renamed: true,
       })
   }
 

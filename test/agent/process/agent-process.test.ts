@@ -188,6 +188,40 @@ describe('the agent', () => {
     await untilHolds(async () => expect((await readiness()).plane).toMatchObject({ revision: 0, holds: [] }))
   })
 
+  test('a registry that is emptied takes nothing from proxies or plane before a person confirms, or restarts the agent', async () => {
+    const { plane, write, startServing, connect, get, registry } = await createEast()
+    const names = ['reviews-1', 'reviews-2', 'reviews-3']
+    const addresses = ['10.0.0.1', '10.0.0.2', '10.0.0.3']
+    const fill = () =>
+      names.forEach((name, index) => write(`${name}.yaml`, workload(name, 'reviews', `10.0.0.${index + 1}`)))
+    const empty = () => names.forEach((name) => rmSync(join(registry, `${name}.yaml`)))
+    const holds = async () => (JSON.parse((await get('/readyz')).text) as { plane: { holds: unknown[] } }).plane.holds
+    fill()
+    const agent = await startServing()
+    const proxy = connect(plane.createMachineToken('frontend'))
+    await untilHolds(() => expect([proxy.addresses('reviews'), reported(plane)]).toEqual([addresses, addresses]))
+    empty()
+    await untilHolds(async () => expect(await holds()).toMatchObject([{ kind: 'mass-removal' }]))
+    write('ratings.yaml', service('ratings'))
+    write('ratings-1.yaml', workload('ratings-1', 'ratings', '10.0.1.1'))
+    await untilHolds(() => expect(proxy.addresses('ratings')).toEqual(['10.0.1.1']))
+    expect([proxy.addresses('reviews'), reported(plane)]).toEqual([addresses, [...addresses, '10.0.1.1']])
+    expect(agent.log()).toContain('held until a person confirms it')
+    plane.model.confirmAll()
+    await untilHolds(() => expect([proxy.addresses('reviews'), reported(plane)]).toEqual([[], ['10.0.1.1']]))
+    expect(await holds()).toEqual([])
+
+    fill()
+    await untilHolds(() => expect(proxy.addresses('reviews')).toEqual(addresses))
+    await plane.stop()
+    empty()
+    await untilHolds(async () => expect(await holds()).toMatchObject([{ kind: 'mass-removal' }]))
+    expect(proxy.addresses('reviews')).toEqual(addresses)
+    await agent.stop()
+    await startServing()
+    await untilHolds(() => expect([proxy.addresses('ratings'), proxy.addresses('reviews')]).toEqual([['10.0.1.1'], []]))
+  })
+
   test('killed again and again during a stream of changes, both sides end with the same', async () => {
     const { plane, write, startServing, get, registry } = await createEast()
     let agent = await startServing()

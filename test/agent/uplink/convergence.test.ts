@@ -174,7 +174,7 @@ class Mesh {
     else registry?.set(entry.service.key, entry)
     for (const agent of this.agents)
       if (agent.cluster === cluster)
-        agent.uplink.updateCatalog(
+        agent.changeRegistry(
           event.endpoints === null ? [] : [entry],
           event.endpoints === null ? [entry.service.key] : [],
         )

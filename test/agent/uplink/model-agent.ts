@@ -1,17 +1,43 @@
 import { randomUUID } from 'node:crypto'
 import { pino } from 'pino'
+import type { RegistryBatch } from '#agent/registry/registry.ts'
+import { RemovalGuard } from '#agent/registry/removal-guard.ts'
 import type { StateStep, StoredState } from '#agent/store/stored-state.ts'
 import { CatalogReporter } from '#agent/uplink/catalog-reporter.ts'
 import { PlaneReplica, type Suspicion } from '#agent/uplink/plane-replica.ts'
 import { Uplink } from '#agent/uplink/uplink.ts'
 import type { OpenSocket, SocketHandlers } from '#agent/uplink/uplink-socket.ts'
-import { clusterName, meshName, networkName, type ServiceKey } from '#mesh/names.ts'
+import { clusterName, meshName, networkName, type ClusterName, type ServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry } from '#mesh/service.ts'
 import type { StateItem } from '#mesh/state.ts'
 import type { VirtualClock } from '../virtual-clock.ts'
 import { signForTests, type ModelPlane, type ModelSession } from './model-plane.ts'
 
 export const silentLog = pino({ level: 'silent' })
+
+/** How an agent tells its uplink what its registry lets through. */
+export const toCatalogUpdates =
+  (findUplink: () => Uplink) =>
+  ({ changes }: RegistryBatch, confirmed?: string): void => {
+    const catalog = changes.filter((change) => change.kind === 'catalog')
+    findUplink().updateCatalog(
+      catalog.flatMap(({ value }) => value ?? []),
+      catalog.flatMap(({ service, value }) => (value ? [] : [service])),
+      confirmed,
+    )
+  }
+
+/** A batch of services that came or changed, and of ones that went. */
+export const toBatch = (
+  cluster: ClusterName,
+  upserts: readonly CatalogEntry[],
+  removes: readonly ServiceKey[] = [],
+): RegistryBatch => ({
+  changes: [
+    ...upserts.map((value) => ({ kind: 'catalog' as const, cluster, service: value.service.key, value })),
+    ...removes.map((service) => ({ kind: 'catalog' as const, cluster, service, value: null })),
+  ],
+})
 
 /** A connection between an agent and the model plane whose messages move one at a time, when the test says so. */
 export class Link {
@@ -86,6 +112,7 @@ export class ModelAgent {
   #disk: StoredState | undefined
   #suspicion: Suspicion | undefined
   #uplink: Uplink | undefined
+  #removals: RemovalGuard | undefined
   link: Link | undefined
   /** What the view has been told. */
   readonly view = new Map<string, StateItem>()
@@ -124,6 +151,7 @@ export class ModelAgent {
     const now = (): number => this.#clock.now()
     this.view.clear()
     for (const [key, item] of this.#disk?.items ?? []) this.view.set(key, item)
+    this.#removals = new RemovalGuard({ now, onBatch: toCatalogUpdates(() => this.uplink) })
     this.#uplink = new Uplink({
       clock: this.#clock,
       random: this.#random,
@@ -146,13 +174,18 @@ export class ModelAgent {
         now,
       }),
       reporter: new CatalogReporter({ boot: randomUUID(), network: networkName.parse(this.cluster), now }),
+      removals: this.#removals,
       onStep: (step) => this.#store(step),
       summariseDelivery: () => ({ compiled: 0, proxies: 0, live: [], laggards: [], nacks: [] }),
       answer: () => ({ proxies: [] }),
     })
-    this.#uplink.updateCatalog([...this.#registry.values()], [])
+    this.changeRegistry([...this.#registry.values()], [])
     this.#uplink.registrySynced()
     this.#uplink.start()
+  }
+
+  changeRegistry(upserts: readonly CatalogEntry[], removes: readonly ServiceKey[]): void {
+    this.#removals?.take(toBatch(clusterName.parse(this.cluster), upserts, removes))
   }
 
   kill(): void {

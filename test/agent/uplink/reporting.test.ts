@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { serviceKey } from '#mesh/names.ts'
+import { clusterName, serviceKey } from '#mesh/names.ts'
 import { UPLINK_MAX_MESSAGE_CHARS } from '#mesh/uplink.ts'
+import { toBatch } from './model-agent.ts'
 import type { ScriptedUplink } from './scripted-uplink.ts'
 import { entry, liveUplink } from './uplink-fixture.ts'
+
+const east = clusterName.parse('east')
 
 describe('reporting', () => {
   test('nothing is claimed or reported before the whole registry has been read', () => {
@@ -85,27 +88,26 @@ describe('reporting', () => {
     expect(scripted.connections).toBe(2)
   })
 
-  test('a mass removal is held: what loses endpoints stays as it was told, the rest goes on, a person lets it through', () => {
+  const lost = [entry('a', 2).service.key, entry('b', 2).service.key]
+
+  test('what the registry’s guard holds is told, and a person lets it through by one word', () => {
     const scripted = reporting()
-    scripted.uplink.updateCatalog([entry('c', 1)], [entry('a', 2).service.key, entry('b', 2).service.key])
+    scripted.removals.take(toBatch(east, [entry('a', 2), entry('b', 2)]))
+    scripted.removals.take(toBatch(east, [entry('c', 1)], lost))
     const [holds, report] = scripted.heard()
     expect(holds).toMatchObject({ type: 'holds', holds: [{ kind: 'mass-removal' }] })
     expect(report).toMatchObject({ type: 'report', removes: [], upserts: [{ endpoints: { length: 1 } }] })
-    scripted.say({ type: 'report-ack', position: { boot: 'boot-1', sequence: 2 } })
     const hold = holds?.type === 'holds' ? holds.holds[0]?.id : undefined
     scripted.say({ type: 'confirm', hold: hold ?? '' })
-    expect(scripted.heard()).toMatchObject([
-      { type: 'holds', holds: [] },
-      { type: 'report', mode: 'delta', removes: { length: 2 }, confirmed: hold },
-    ])
-  })
-
-  test('a hold goes by itself when the endpoints are back', () => {
-    const scripted = reporting()
-    scripted.uplink.updateCatalog([], [entry('a', 2).service.key, entry('b', 2).service.key])
-    expect(scripted.heard()).toMatchObject([{ holds: { length: 1 } }])
-    scripted.uplink.updateCatalog([entry('a', 2), entry('b', 2)], [])
-    expect(scripted.heard()).toEqual([{ type: 'holds', holds: [] }])
+    expect(scripted.heard()).toMatchObject([{ type: 'holds', holds: [] }])
+    // A report was under way: its acknowledgement is not one of what was confirmed.
+    scripted.say({ type: 'report-ack', position: { boot: 'boot-1', sequence: 2 } })
+    expect(scripted.heard()).toMatchObject([{ type: 'report', mode: 'delta', removes: { length: 2 }, confirmed: hold }])
+    scripted.say({ type: 'report-ack', position: { boot: 'boot-1', sequence: 3 } })
+    scripted.uplink.updateCatalog([entry('c', 2)], [])
+    const [next] = scripted.heard()
+    expect(next).toMatchObject({ type: 'report', upserts: { length: 1 } })
+    expect(next).not.toHaveProperty('confirmed')
   })
 
   test('a report that the plane put aside is followed by whole ones only', () => {

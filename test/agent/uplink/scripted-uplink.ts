@@ -1,4 +1,5 @@
 import type { StateStep } from '#agent/store/stored-state.ts'
+import { RemovalGuard } from '#agent/registry/removal-guard.ts'
 import { CatalogReporter } from '#agent/uplink/catalog-reporter.ts'
 import { PlaneReplica } from '#agent/uplink/plane-replica.ts'
 import { Uplink } from '#agent/uplink/uplink.ts'
@@ -6,7 +7,7 @@ import type { SocketHandlers } from '#agent/uplink/uplink-socket.ts'
 import { clusterName, meshName, networkName } from '#mesh/names.ts'
 import { agentMessage, type AgentMessage, type PlaneMessage } from '#mesh/uplink.ts'
 import { VirtualClock } from '../virtual-clock.ts'
-import { silentLog } from './model-agent.ts'
+import { silentLog, toCatalogUpdates } from './model-agent.ts'
 
 /** An uplink whose other end is the test itself: every message of the plane is what the test sends. */
 export class ScriptedUplink {
@@ -14,6 +15,7 @@ export class ScriptedUplink {
   readonly steps: StateStep[] = []
   readonly replica: PlaneReplica
   readonly reporter: CatalogReporter
+  readonly removals: RemovalGuard
   readonly uplink: Uplink
   /** Connections so far, and what the agent said on the current one. */
   connections = 0
@@ -28,6 +30,7 @@ export class ScriptedUplink {
     const cluster = clusterName.parse('east')
     this.replica = new PlaneReplica({ cluster, stored: undefined, suspicion: undefined, saveSuspicion: () => {}, now })
     this.reporter = new CatalogReporter({ boot: 'boot-1', network: networkName.parse('net-east'), now })
+    this.removals = new RemovalGuard({ now, onBatch: toCatalogUpdates(() => this.uplink) })
     this.uplink = new Uplink({
       clock: this.clock,
       random: () => 0.5,
@@ -56,6 +59,7 @@ export class ScriptedUplink {
       },
       replica: this.replica,
       reporter: this.reporter,
+      removals: this.removals,
       onStep: (step) => this.steps.push(step),
       summariseDelivery: () => ({ compiled: ++this.deliveries, proxies: 0, live: [], laggards: [], nacks: [] }),
       answer: (query) => (query.kind === 'proxies' ? [] : undefined),

@@ -1,0 +1,130 @@
+import { expect, test } from 'vitest'
+import type { RegistryBatch, RegistryChange } from '#agent/registry/registry.ts'
+import { RemovalGuard } from '#agent/registry/removal-guard.ts'
+import { clusterName } from '#mesh/names.ts'
+import { entry } from '../uplink/uplink-fixture.ts'
+
+const cluster = clusterName.parse('east')
+
+const service = (name: string, endpoints: number | null): RegistryChange => {
+  const value = entry(name, endpoints ?? 0)
+  return { kind: 'catalog', cluster, service: value.service.key, value: endpoints === null ? null : value }
+}
+
+const goneRoute: RegistryChange = { kind: 'config', origin: 'cluster', key: 'VirtualService/shop/route', value: null }
+const goneWorkload: RegistryChange = { kind: 'workload', key: 'shop/a-0', value: null }
+
+/** A guard over these services, and what is let through from then on. */
+const guardOver = (services: Readonly<Record<string, number>>) => {
+  const passed: { readonly batch: RegistryBatch; readonly confirmed: string | undefined }[] = []
+  const guard = new RemovalGuard({ now: () => 0, onBatch: (batch, confirmed) => passed.push({ batch, confirmed }) })
+  const take = (...changes: RegistryChange[]): void => guard.take({ changes })
+  guard.take({
+    changes: Object.entries(services).map(([name, endpoints]) => service(name, endpoints)),
+    gateways: [{ address: '10.0.0.9', port: 15_443 }],
+    namespaces: ['payments', 'shop'],
+  })
+  passed.length = 0
+  /** What was let through since the last time, each by its key and what is there now. */
+  const seen = (): unknown[] =>
+    passed.splice(0).flatMap(({ batch }) =>
+      batch.changes.map((change) => {
+        if (change.kind !== 'catalog') return change.key
+        return `${change.service.split(/[./]/)[1]} ${change.value?.endpoints.length ?? 'gone'}`
+      }),
+    )
+  return { guard, take, passed, seen }
+}
+
+test.each([
+  ['one endpoint of three', { a: 3 }, [service('a', 2)]],
+  ['a service’s only endpoint', { a: 1 }, [service('a', 0)]],
+  ['three of ten endpoints', { a: 10 }, [service('a', 7)]],
+  ['one service of four', { a: 0, b: 0, c: 0, d: 0 }, [service('d', null)]],
+  ['the last service', { a: 1 }, [service('a', null)]],
+  ['configuration', { a: 10 }, [goneRoute, goneWorkload]],
+])('%s may go', (_what, services, changes) => {
+  const { guard, take, passed } = guardOver(services)
+  take(...changes)
+  expect(guard.hold).toBeUndefined()
+  expect(passed).toEqual([{ batch: { changes }, confirmed: undefined }])
+})
+
+test.each([
+  ['all endpoints of two', { a: 2 }, [service('a', 0)]],
+  ['four of ten endpoints', { a: 5, b: 5 }, [service('a', 3), service('b', 3)]],
+  [
+    'two of four services, of which no endpoints are known',
+    { a: 0, b: 0, c: 0, d: 0 },
+    [service('c', null), service('d', null)],
+  ],
+])('%s are kept until a person agrees', (_what, services, changes) => {
+  const { guard, take, seen, passed } = guardOver(services)
+  take(...changes)
+  expect(seen()).toEqual([])
+  const id = guard.hold?.id ?? ''
+  guard.confirm('mass-removal-of-another-time')
+  expect(seen()).toEqual([])
+  guard.confirm(id)
+  expect(guard.hold).toBeUndefined()
+  expect(passed).toMatchObject([{ batch: { changes }, confirmed: id }])
+})
+
+test('an emptied registry takes nothing: no service, no workload, no configuration, no gateway, no namespace', () => {
+  const { guard, passed } = guardOver({ a: 2, b: 2 })
+  const changes = [service('a', null), service('b', null), goneRoute, goneWorkload]
+  guard.take({ changes, gateways: [], namespaces: [] })
+  expect(passed.splice(0)).toMatchObject([
+    { batch: { changes: [], gateways: [{ address: '10.0.0.9' }], namespaces: ['payments', 'shop'] } },
+  ])
+  expect(guard.hold).toMatchObject({
+    kind: 'mass-removal',
+    reason: expect.stringContaining('4 of 4 endpoints and 2 of 2 services') as string,
+  })
+  guard.confirm(guard.hold?.id ?? '')
+  expect(passed).toMatchObject([{ batch: { changes, gateways: [], namespaces: [] } }])
+})
+
+test('what comes or changes counts while a removal is held', () => {
+  const { guard, take, seen, passed } = guardOver({ a: 2, b: 2 })
+  take(service('a', null), service('b', 3), service('c', 1))
+  expect(seen()).toEqual(['b 3', 'c 1'])
+  guard.take({ changes: [service('b', 4)], namespaces: ['new', 'shop'] })
+  expect(passed).toMatchObject([{ batch: { changes: [{}], namespaces: ['new', 'payments', 'shop'] } }])
+  expect(guard.hold).toBeDefined()
+})
+
+test('a hold is gone with its reason: what is back was never away', () => {
+  const { guard, take, seen } = guardOver({ a: 2, b: 2 })
+  take(service('a', null), service('b', null), goneRoute)
+  const id = guard.hold?.id ?? ''
+  take(service('a', 2), service('b', 1))
+  expect(guard.hold).toBeUndefined()
+  expect(seen()).toEqual(['a 2', 'b 1', goneRoute.key])
+  guard.confirm(id)
+  expect(seen()).toEqual([])
+})
+
+test('a hold keeps its id as long as it means no more than was shown, and replicas that see the same call it the same', () => {
+  const [one, other] = [guardOver({ a: 4, b: 4 }), guardOver({ a: 4, b: 4 })]
+  one.take(service('a', null), service('b', 3))
+  other.take(service('b', 3))
+  other.take(service('a', null))
+  const id = one.guard.hold?.id ?? ''
+  one.take(service('b', 4))
+  expect(one.guard.hold?.id).toBe(id)
+  one.take(service('b', null))
+  expect(one.guard.hold?.id).not.toBe(id)
+  const third = guardOver({ b: 4, a: 4 })
+  third.take(service('b', 3), service('a', null))
+  expect(third.guard.hold?.id).toBe(id)
+  expect(other.guard.hold).toBeDefined()
+})
+
+test('services that go by other names are not lost', () => {
+  const { guard, passed } = guardOver({ a: 2, b: 2 })
+  const changes = [service('a', null), service('b', null), service('c', 2), service('d', 2)]
+  guard.take({ changes, renamed: true })
+  expect(guard.hold).toBeUndefined()
+  expect(passed).toEqual([{ batch: { changes }, confirmed: 'renamed' }])
+})
