@@ -25,6 +25,7 @@ import { UpstreamTlsContextSchema } from '#envoy/envoy/extensions/transport_sock
 import { HttpProtocolOptionsSchema } from '#envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts'
 import { DiscoveryResponseSchema } from '#envoy/envoy/service/discovery/v3/discovery_pb.ts'
 import { toAgentDnsName } from '#mesh/identity.ts'
+import { maxProgramSize } from '#mesh/kinds/schema/regular-expression.ts'
 import type { ClusterName, TrustDomain } from '#mesh/names.ts'
 import { toAny } from './build/any.ts'
 import { buildAddress } from './build/address.ts'
@@ -109,6 +110,16 @@ const toBootstrap = (options: BootstrapOptions) =>
       ldsConfig: patientAdsSource,
     },
     staticResources: { clusters: [toAgentCluster(options)] },
+    layeredRuntime: {
+      layers: [
+        {
+          name: 'atoll',
+          layerSpecifier: { case: 'staticLayer', value: { 're2.max_program_size.error_level': maxProgramSize } },
+        },
+        // Without layers of our own Envoy has this one: what an operator changes by the admin interface.
+        { name: 'admin', layerSpecifier: { case: 'adminLayer', value: {} } },
+      ],
+    },
     // Statistics of the thousands of clusters that a proxy never calls are not made.
     deferredStatOptions: { enableDeferredCreationStats: true },
     overloadManager: {

@@ -1,16 +1,21 @@
 import { RE2JS } from 're2js'
 import { z } from 'zod'
+import { estimateCost, maxRepeats } from './expression-cost.ts'
 import { checked } from './message.ts'
 
-/** Istio's limit; Envoy's own is on the size of the compiled program, which is larger than the text. */
+/** Istio's limits: the second one is what Envoys are started with (`re2.max_program_size.error_level`), whose own default is 100. */
 const maxLength = 1024
+export const maxProgramSize = 32_768
 
 /** What is wrong with a regular expression in RE2's syntax, which is Envoy's. */
 export const regularExpressionFault = (text: string): string | undefined => {
   if (text === '') return 'must not be empty'
   if (text.length > maxLength) return `is longer than ${maxLength} characters`
+  const { programSize, repeats, sketch } = estimateCost(text)
+  if (repeats > maxRepeats) return `repeats something more than ${maxRepeats} times`
+  if (programSize > maxProgramSize) return 'is too costly to match: shorten it, or repeat less'
   try {
-    RE2JS.compile(text)
+    RE2JS.compile(sketch)
     return undefined
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
