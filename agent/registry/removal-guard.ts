@@ -54,7 +54,7 @@ export class RemovalGuard {
     this.#wantedGateways = batch.gateways ?? this.#wantedGateways
     this.#wantedNamespaces = batch.namespaces ?? this.#wantedNamespaces
     if (batch.renamed) {
-      this.#pass(batch.changes, 'renamed')
+      this.#pass(batch.changes)
       return
     }
     const loss = this.#weigh()
