@@ -182,7 +182,8 @@ describe('revisions', () => {
       { key: 'VirtualService/default/reviews', action: 'created' },
     ])
     const { body: same } = await mesh.send<{ items: ObjectDiff[] }>('GET', '/revisions/5/diff?against=1')
-    expect(same.items.filter(({ key }) => key.startsWith('DestinationRule'))).toEqual([])
+    // Their creation times too: Istio's older object wins, and has to after the rollback.
+    expect(same.items).toEqual([])
     expect((await mesh.send<Revision>('GET', '/revisions/5')).body).toMatchObject({
       operation: 'rollback',
       rollbackTo: 1,

@@ -105,7 +105,10 @@ export const commitConfiguration = (
   return ok({ revision, changes: listed, changedKinds: real.map(({ key }) => key.split('/', 1)[0] ?? '') })
 }
 
-/** What each document would change. An object keeps the time of its first appearance for as long as it is there. */
+/**
+ * What each document would change. An object keeps the time of its first appearance for as long as it is there, and a rollback brings
+ * that time back too: of two objects that want the same thing Istio's older one wins, as it did in that revision.
+ */
 const toChanges = (sql: SqlStorage, request: CommitRequest, nowMs: number): Change[] => {
   const keys = [...request.upserts.map(({ key }) => key), ...request.deletes]
   const stored = new Map(
@@ -117,8 +120,8 @@ const toChanges = (sql: SqlStorage, request: CommitRequest, nowMs: number): Chan
   )
   const upserts = request.upserts.map(({ key, object }): Change => {
     const before = stored.get(key) ?? null
-    const creationTimestamp =
-      before === null ? new Date(nowMs).toISOString() : (JSON.parse(before) as ConfigObject).metadata.creationTimestamp
+    const { creationTimestamp = new Date(nowMs).toISOString() } =
+      request.operation === 'rollback' ? object.metadata : before === null ? {} : readMetadata(before)
     const after = toCanonicalJson({ ...object, metadata: { ...object.metadata, creationTimestamp } })
     return { key, before, after, action: before === null ? 'created' : before === after ? 'unchanged' : 'updated' }
   })
@@ -127,6 +130,8 @@ const toChanges = (sql: SqlStorage, request: CommitRequest, nowMs: number): Chan
     .map((key): Change => ({ key, before: stored.get(key) ?? null, after: null, action: 'deleted' }))
   return [...upserts, ...deletes]
 }
+
+const readMetadata = (document: string) => (JSON.parse(document) as ConfigObject).metadata
 
 const findLimitReached = (sql: SqlStorage, changes: readonly Change[]): string | undefined => {
   const large = changes.find(({ after }) => lengthOf(after) > MAX_OBJECT_BYTES)
