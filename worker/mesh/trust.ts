@@ -132,18 +132,36 @@ export const issueIntermediate = async (
   request: IssueRequest,
 ): Promise<Outcome<{ readonly certificatePem: string }>> => {
   const { sql, now, random, transaction } = context
+  const serial = newSerial(random)
+  const { cluster } = request.identity
+  /** A refused request takes a serial too: it counts as one of those that a cluster may send in an hour. */
+  const reserve = (judge: () => Outcome<null>): Outcome<null> =>
+    transaction(() => {
+      reserveSerial(sql, serial, { kind: 'intermediate', cluster, requestHash: request.requestHash }, now())
+      const judged = judge()
+      if (!judged.ok) {
+        const detail = { reason: judged.error.detail }
+        writeAudit(context, request.initiator, {
+          action: 'certificate.issue',
+          target: cluster,
+          cluster,
+          outcome: 'refused',
+          detail,
+        })
+      }
+      return judged
+    })
   // 1. Verify the request.
   const verified = await verifyRequest(request.csrPem, request.identity)
-  if (!verified.ok) return refuse('csr_refused', verified.error)
+  if (!verified.ok) {
+    const refused = refuse('csr_refused', verified.error)
+    reserve(() => refused)
+    return refused
+  }
   // 2. The profile is the intermediate's: nothing in the request chooses it.
   const signer = await openSigner(context, kek)
   // 3. Persist the serial.
-  const serial = newSerial(random)
-  const { cluster } = request.identity
-  const reserved = transaction(() => {
-    reserveSerial(sql, serial, { kind: 'intermediate', cluster, requestHash: request.requestHash }, now())
-    return request.reserve?.(serial) ?? ok(null)
-  })
+  const reserved = reserve(() => request.reserve?.(serial) ?? ok(null))
   if (!reserved.ok) return reserved
   // 4. Sign.
   const certificate = await signIntermediate(verified.value, request.identity, serial, signer, now())
