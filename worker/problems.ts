@@ -5,6 +5,7 @@ import { PROBLEM_MEDIA_TYPE, problemTypes, toProblemDetails } from '#api/problem
 import type { ApiProblemCode } from '#api/problem-details.ts'
 import type { Problem } from '#mesh/problem.ts'
 import type { AppContext } from './app-env.ts'
+import { NOT_CREATED } from './mesh/mesh-store.ts'
 import type { Outcome } from './mesh/refusal.ts'
 
 const MAX_PROBLEMS = 100
@@ -26,6 +27,8 @@ const isApiProblemCode = (code: string): code is ApiProblemCode => code in probl
 
 const toAtollError = (error: Error): AtollError => {
   if (error instanceof AtollError) return error
+  if (error.message === NOT_CREATED)
+    return new AtollError('conflict', 'the mesh is half made or half deleted: make it again, or delete it')
   if (error instanceof HTTPException && error.status < 500) return new AtollError('invalid_request', error.message)
   return new AtollError('internal', 'the plane failed; its log has the reason under the request id', { cause: error })
 }

@@ -291,6 +291,37 @@ describe('meshes', () => {
     await expect.poll(listed, { timeout: 10_000 }).toBe('cut0ff')
   })
 
+  test('that are half made or half deleted say so, and can be made or deleted', async () => {
+    const token = await setUpPlane()
+    const enter = (id: string) =>
+      env.DB.prepare(
+        `INSERT INTO meshes (id, org_id, name, settings, revision, clusters, created_at)
+         SELECT ?1, id, 'half', '{}', 0, 0, 0 FROM orgs LIMIT 1`,
+      )
+        .bind(id)
+        .run()
+    await enter('half1')
+    for (const path of ['', '/revisions', '/trust'])
+      expect((await send('GET', `/v1/meshes/half${path}`, { token })).body.code).toBe('conflict')
+    expect((await send('DELETE', '/v1/meshes/half', { token })).status).toBe(204)
+
+    // Deleted in its object, and still in the directory.
+    await enter('half1')
+    const refused = await send('POST', '/v1/meshes', { token, body: { name: 'half' } })
+    expect([refused.status, refused.body.code]).toEqual([409, 'conflict'])
+    expect((await send('DELETE', '/v1/meshes/half', { token })).status).toBe(204)
+    expect((await send('POST', '/v1/meshes', { token, body: { name: 'half' } })).status).toBe(201)
+  })
+
+  test('take the tokens with them that are confined to them', async () => {
+    const mesh = await createTestMesh()
+    const { secret: confined } = await makeToken({ scopes: { mesh: mesh.name } })
+    await mesh.send('DELETE', '')
+    await send('POST', '/v1/meshes', { token: mesh.token, body: { name: mesh.name } })
+    expect((await mesh.send('GET', '', { token: confined })).body.code).toBe('unauthenticated')
+    expect((await mesh.send('GET', '')).status).toBe(200)
+  })
+
   test('of the same name at the same time are one', async () => {
     const token = await setUpPlane()
     const answers = await Promise.all(

@@ -10,6 +10,7 @@ import { describe, expect, test } from 'vitest'
 import type { AuditEvent } from '#api/schemas/audit.ts'
 import type { IssuedCertificate, Trust } from '#api/schemas/trust.ts'
 import type { JoinResponse } from '#mesh/uplink.ts'
+import { pruneEvicted } from '#worker/mesh/clusters.ts'
 import type { MeshContext } from '#worker/mesh/context.ts'
 import { joinCluster } from '#worker/mesh/join.ts'
 import { listRoots, nextRootStep, renewRoot, ROOT_RENEWAL_MS, ROOT_SETTLING_MS } from '#worker/mesh/trust.ts'
@@ -257,6 +258,24 @@ describe('a certificate request', () => {
     const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
     agent.send({ type: 'csr', request: 'r1', csrPem })
     expect(await agent.next('refused')).toMatchObject({ code: 'csr_refused', request: 'r1' })
+    const audit = await mesh.send<{ items: AuditEvent[] }>('GET', '/audit?action=certificate.issue&cluster=east')
+    expect(audit.body.items.map(({ actor, outcome }) => [actor.kind, outcome])).toEqual([
+      ['agent', 'refused'],
+      ['agent', 'done'],
+      ['agent', 'refused'],
+    ])
+  })
+
+  test('that is refused counts as one of those that a cluster may send in an hour', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    const csrPem = await newCsr(await newKeys('P-384'))
+    for (let index = 0; index < 20; index += 1) agent.send({ type: 'csr', request: `r${index}`, csrPem })
+    await agent.next('refused', ({ request }) => request === 'r19')
+    const audit = await mesh.send<{ items: AuditEvent[] }>('GET', '/audit?action=certificate.issue&cluster=east')
+    // With the one that it joined by they are ten.
+    expect(audit.body.items.filter(({ outcome }) => outcome === 'refused')).toHaveLength(9)
+    expect(await agent.next('refused', ({ request }) => request === 'r9')).toMatchObject({ code: 'rate_limited' })
   })
 })
 
@@ -377,6 +396,34 @@ describe('eviction', () => {
     const back = await TestAgent.dial(east)
     await back.hello()
     expect(await back.next('refused')).toMatchObject({ code: 'evicted' })
+  })
+})
+
+test('a cluster that was evicted is forgotten after ninety days, or when a thousand others were evicted after it', async () => {
+  const mesh = await createTestMesh()
+  await joinTestCluster(mesh, 'east', 'net-a')
+  await withContext(mesh, Date.now, ({ sql }) => {
+    const evict = (name: string, at: number) =>
+      sql.exec(
+        `INSERT INTO clusters (name, network, kind, evicted_at, identity_key, joined_at, interest_since, term, gateways, namespaces, contribution)
+         VALUES (?, 'net-a', 'universal', ?, '', 0, 0, 1, '[]', '[]', 'live')`,
+        name,
+        at,
+      )
+    const names = () =>
+      sql
+        .exec<{ name: string }>('SELECT name FROM clusters')
+        .toArray()
+        .map(({ name }) => name)
+    evict('old', 0)
+    evict('young', 1)
+    pruneEvicted(sql, 90 * DAY_MS)
+    expect(names().toSorted()).toEqual(['east', 'young'])
+    for (let index = 0; index < 1_000; index += 1) evict(`more-${index}`, 2)
+    pruneEvicted(sql, 3)
+    expect(names()).toHaveLength(1_001)
+    expect(names()).not.toContain('young')
+    return Promise.resolve()
   })
 })
 

@@ -1,5 +1,6 @@
-import { evictDurableObject } from 'cloudflare:test'
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { describe, expect, test, vi } from 'vitest'
+import type { AuditEvent } from '#api/schemas/audit.ts'
 import type { Cluster } from '#api/schemas/clusters.ts'
 import { toServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry } from '#mesh/service.ts'
@@ -8,6 +9,7 @@ import { toTestEntry } from './support/test-catalog.ts'
 import { apply, toRule } from './support/test-configuration.ts'
 import { joinTestCluster, TestAgent } from './support/test-agent.ts'
 import { createTestMesh } from './support/test-plane.ts'
+import type { TestMesh } from './support/test-plane.ts'
 
 const reviews = 'default/reviews.default.svc.cluster.local'
 
@@ -58,6 +60,33 @@ describe('a report', () => {
     await west.until((state) => state.has(`summary/east/${reviews}`))
     await west.report([], { namespaces: ['red'] })
     await west.until((state) => !state.has(`summary/east/${reviews}`))
+  })
+
+  test('is told as before when its cluster has joined anew on another network, until it reports from there', async () => {
+    const mesh = await createTestMesh()
+    const toEntries = (network: string) => [
+      toTestEntry({ cluster: 'east', network, name: 'reviews' }),
+      toTestEntry({ cluster: 'east', network, name: 'idle', endpoints: 0 }),
+    ]
+    const [joined, near, far] = await Promise.all([
+      joinTestCluster(mesh, 'east', 'net-a'),
+      joinTestCluster(mesh, 'near', 'net-a'),
+      joinTestCluster(mesh, 'far', 'net-b'),
+    ])
+    const before = await TestAgent.connect(joined)
+    const nearAgent = await TestAgent.connect(near)
+    const farAgent = await TestAgent.connect(far)
+    const toldTo = (agent: TestAgent) => [...agent.state.keys()].filter((key) => key.includes('/east/')).toSorted()
+    await before.claim(1)
+    await before.report(toEntries('net-a'))
+    const whole = ['idle', 'reviews'].map((name) => `catalog/east/default/${name}.default.svc.cluster.local`)
+    await expect.poll(() => [toldTo(nearAgent), toldTo(farAgent)]).toEqual([whole, [`summary/east/${reviews}`]])
+
+    const after = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-b'))
+    expect([toldTo(nearAgent), toldTo(farAgent)]).toEqual([whole, [`summary/east/${reviews}`]])
+    await after.claim(2)
+    await after.report(toEntries('net-b'), { term: 2 })
+    await expect.poll(() => [toldTo(nearAgent), toldTo(farAgent)]).toEqual([[`summary/east/${reviews}`], whole])
   })
 
   test('is summed up by the labels of subsets, which a rule may change later', async () => {
@@ -218,12 +247,72 @@ describe('a report that would strip its cluster', () => {
     expect((await mesh.send<Cluster>('GET', '/clusters/east')).body).toMatchObject({ services: 6, holds: [] })
   })
 
-  test('passes when the agent says that a person confirmed it there', async () => {
+  /** The agent holds a step itself, and a person confirms it. */
+  const confirmAt = async (mesh: TestMesh, agent: TestAgent, id: string) => {
+    const holds = [{ id, kind: 'mass-removal' as const, reason: 'a test', since: '2026-11-21T00:00:00Z' }]
+    agent.send({ type: 'holds', holds })
+    const { name } = agent.cluster
+    const confirm = async () => (await mesh.send('POST', `/clusters/${name}/confirm`, { body: { hold: id } })).status
+    await expect.poll(confirm, { timeout: 10_000 }).toBe(204)
+    await agent.next('confirm', ({ hold }) => hold === id)
+  }
+
+  test('passes once by the id of what a person confirmed to its agent', async () => {
     const mesh = await createTestMesh()
     const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
     await agent.claim(1)
     await agent.report(entries(5))
+    await confirmAt(mesh, agent, 'mass-removal-1')
+    await evictDurableObject(mesh.stub)
     expect((await agent.report([], { confirmed: 'mass-removal-1' })).type).toBe('report-ack')
     expect((await mesh.send<Cluster>('GET', '/clusters/east')).body.services).toBe(0)
+
+    await agent.report(entries(5))
+    expect((await agent.report([], { confirmed: 'mass-removal-1' })).type).toBe('report-held')
+    expect((await mesh.send<Cluster>('GET', '/clusters/east')).body.services).toBe(5)
+  })
+
+  test('is held when its agent only says that a person confirmed it, and shown with what it says', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    const west = await TestAgent.connect(await joinTestCluster(mesh, 'west', 'net-a'))
+    await agent.claim(1)
+    await agent.report(entries(5))
+    await confirmAt(mesh, west, 'mass-removal-of-west')
+    for (const confirmed of ['made-up', 'mass-removal-of-west'])
+      expect((await agent.report([], { confirmed })).type).toBe('report-held')
+
+    const { body } = await mesh.send<Cluster>('GET', '/clusters/east')
+    expect(body).toMatchObject({ services: 5, holds: [{ reason: expect.stringContaining('says that made-up was') }] })
+    const audit = await mesh.send<{ items: AuditEvent[] }>('GET', '/audit?action=hold.create&cluster=east')
+    expect(audit.body.items).toMatchObject([
+      { target: body.holds[0]?.id, detail: { reason: expect.stringContaining('made-up') } },
+    ])
+  })
+
+  test('is held again, under another id, when its agent begins to say that it was confirmed', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    await agent.claim(1)
+    await agent.report(entries(5))
+    const first = await agent.report([])
+    const second = await agent.report([], { confirmed: 'made-up' })
+    const third = await agent.report([])
+    if (first.type !== 'report-held' || second.type !== 'report-held' || third.type !== 'report-held')
+      throw new Error('it was not held')
+    expect(second.hold).not.toBe(first.hold)
+    expect(third).toMatchObject({ hold: second.hold, reason: second.reason })
+  })
+
+  test('is held when what a person confirmed was confirmed long ago', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    await agent.claim(1)
+    await agent.report(entries(5))
+    await confirmAt(mesh, agent, 'mass-removal-1')
+    await runInDurableObject(mesh.stub, (_instance, { storage }) => {
+      storage.sql.exec('UPDATE hold_grants SET granted_at = granted_at - 3600000')
+    })
+    expect((await agent.report([], { confirmed: 'mass-removal-1' })).type).toBe('report-held')
   })
 })

@@ -101,7 +101,11 @@ const run = async (steps: readonly Step[]): Promise<void> => {
   const report = async (toReport: readonly string[], endpoints: number) => {
     const { agent, term } = await sides.east.connected()
     const upserts = toReport.map((name) => toTestEntry({ cluster: 'east', network: 'net-a', name, endpoints }))
-    const answer = await agent.report(upserts, { term, confirmed: 'a person' })
+    const answer = await agent.report(upserts, { term })
+    if (answer.type === 'report-held') {
+      await mesh.send('POST', '/clusters/east/confirm', { body: { hold: answer.hold } })
+      await agent.next('report-ack', ({ position }) => position.sequence === answer.position.sequence)
+    }
     last = { term, upserts, position: answer.position }
     reported = toReport
   }

@@ -4,7 +4,7 @@ import type { Mesh } from '#api/schemas/meshes.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import { toAuditWrites } from './org-audit.ts'
 import type { OrgEvent } from './org-audit.ts'
-import { meshes } from './schema.ts'
+import { meshes, tokens } from './schema.ts'
 
 /** Of one org. */
 export const MAX_MESHES = 100
@@ -78,9 +78,16 @@ export const enterMesh = async (
   return findMesh(db, orgId, mesh.settings.meshName)
 }
 
-export const removeMesh = async (db: D1Database, orgId: string, id: string, event: OrgEvent): Promise<void> => {
+/** Takes a mesh out, with the tokens that are confined to it: they must not be good for another one that gets its name. */
+export const removeMesh = async (
+  db: D1Database,
+  orgId: string,
+  { id, name }: { readonly id: string; readonly name: string },
+  event: OrgEvent,
+): Promise<void> => {
   const database = drizzle(db)
   await database.batch([
+    database.delete(tokens).where(and(eq(tokens.orgId, orgId), eq(tokens.scopeMesh, name))),
     database.delete(meshes).where(and(eq(meshes.orgId, orgId), eq(meshes.id, id))),
     ...toAuditWrites(database, orgId, event),
   ])

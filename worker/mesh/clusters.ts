@@ -9,6 +9,9 @@ import { writeState } from './state-log.ts'
 import type { Interest } from './state-log.ts'
 
 export const MAX_CLUSTERS = 250
+/** An agent that comes back within this time is told that its cluster was evicted; its intermediate has run out by then. */
+const EVICTED_KEPT_MS = 90 * 24 * 60 * 60 * 1000
+const MAX_EVICTED = 1_000
 
 export interface ClusterRow {
   readonly name: ClusterState['name']
@@ -103,6 +106,16 @@ export const toInterest = ({ name, network, namespaces }: ClusterRow): Interest 
   namespaces: new Set(namespaces),
 })
 
+/** Forgets clusters that were evicted long ago, and the oldest of too many. */
+export const pruneEvicted = (sql: SqlStorage, nowMs: number): void => {
+  sql.exec(
+    `DELETE FROM clusters WHERE evicted_at IS NOT NULL AND (evicted_at <= ? OR name NOT IN (
+       SELECT name FROM clusters WHERE evicted_at IS NOT NULL ORDER BY evicted_at DESC LIMIT ?))`,
+    nowMs - EVICTED_KEPT_MS,
+    MAX_EVICTED,
+  )
+}
+
 /** Tells every agent what this cluster is now. */
 export const writeClusterState = (sql: SqlStorage, name: string): void => {
   const row = findMember(sql, name)
@@ -112,7 +125,10 @@ export const writeClusterState = (sql: SqlStorage, name: string): void => {
   writeState(sql, [{ key: stateKeys.cluster(name), item: { kind: 'cluster', value }, audience: { to: 'all' } }])
 }
 
-/** Puts a cluster into the mesh, or gives one that joins anew its new identity. What it had reported is dropped if it was evicted. */
+/**
+ * Puts a cluster into the mesh, or gives one that joins anew its new identity. What it has reported stays as it is, and is offered as of
+ * the network where it was reported, until it reports from the new one.
+ */
 export const admitCluster = (
   { sql, now }: MeshContext,
   facts: Pick<ClusterRow, 'name' | 'network' | 'kind' | 'identityKey'>,
@@ -120,7 +136,7 @@ export const admitCluster = (
   sql.exec(
     `INSERT INTO clusters (name, network, kind, identity_key, joined_at, interest_since, term, gateways, namespaces, contribution, vacant_ms)
      VALUES (?1, ?2, ?3, ?4, ?5, (SELECT sequence + 1 FROM mesh), 0, '[]', '[]', 'live', 0)
-     ON CONFLICT (name) DO UPDATE SET network = excluded.network, kind = excluded.kind, identity_key = excluded.identity_key,
+     ON CONFLICT (name) DO UPDATE SET network = iif(evicted_at IS NULL, network, excluded.network), kind = excluded.kind, identity_key = excluded.identity_key,
        joined_at = excluded.joined_at, interest_since = excluded.interest_since, evicted_at = NULL, reporter = NULL,
        report_boot = NULL, report_sequence = NULL, contribution = 'live', vacant_ms = 0, delivery = NULL`,
     facts.name,

@@ -29,7 +29,7 @@ export const evictCluster = (context: MeshContext, name: string, initiator: Init
   removeCatalog(sql, name)
   removeMachineTokensOf(sql, name)
   removeState(sql, [stateKeys.cluster(name)])
-  for (const table of ['report_chunks', 'held_reports', 'agent_holds'])
+  for (const table of ['report_chunks', 'held_reports', 'agent_holds', 'hold_grants'])
     sql.exec(`DELETE FROM ${table} WHERE cluster = ?`, name)
   sql.exec('DELETE FROM probes WHERE prober = ?1 OR target = ?1', name)
   // Those too that were reserved for a request that never got its certificate: they would be good for that request still.

@@ -1,5 +1,6 @@
 import type { MeshSettings } from '#mesh/settings.ts'
 import { firstRow } from './context.ts'
+import { NOT_CREATED } from './mesh-store.ts'
 
 /** What there is one of in a mesh: the row `mesh`. Times are milliseconds since the epoch. */
 export interface MeshRow {
@@ -32,10 +33,10 @@ export const findMeshRow = (sql: SqlStorage): MeshRow | undefined => {
   return row && { ...row, settings: JSON.parse(row.settings) as MeshSettings }
 }
 
-/** @throws Error when the mesh has not been created: the routes look it up in the directory first. */
+/** @throws Error `NOT_CREATED`: the routes look a mesh up in the directory first, which may be ahead of it or behind. */
 export const readMeshRow = (sql: SqlStorage): MeshRow => {
   const row = findMeshRow(sql)
-  if (!row) throw new Error('the mesh has not been created')
+  if (!row) throw new Error(NOT_CREATED)
   return row
 }
 

@@ -45,14 +45,19 @@ export interface AgentAnswers {
 }
 
 /**
+ * What the Error says that a store throws which is not there, though the directory has the mesh: making or deleting it was cut off, or
+ * is going on. (Errors lose their class between Worker and object, not their message.)
+ */
+export const NOT_CREATED = 'the mesh has not been created'
+
+/**
  * One mesh: the store of record of its configuration, trust, clusters and audit, and the end of its agents' uplinks. Each write is one
  * transaction. Nobody outside this folder knows what is behind it: how many objects, and where.
  */
 export interface MeshStore {
-  /** Refused as `already_exists` when it has been created. */
+  /** Refused as `already_exists` when it has been created, as `conflict` when it is being deleted. */
   create(mesh: NewMesh, by: Initiator): Promise<Outcome<MeshFacts>>
-  /** Null while the mesh has not been created, or no more. */
-  facts(): Promise<MeshFacts | null>
+  facts(): Promise<MeshFacts>
   updateSettings(changes: UpdateMeshBody, by: Initiator): Promise<MeshFacts>
   /** For good. Refused while clusters are in the mesh. */
   destroy(): Promise<Outcome<null>>

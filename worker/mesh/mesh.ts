@@ -4,17 +4,18 @@ import { ok } from '#mesh/result.ts'
 import { UPLINK_PING, UPLINK_PONG } from '#mesh/uplink.ts'
 import type { JoinRequest } from '#mesh/uplink.ts'
 import { deriveOrgKek } from '../ca/sealed-key.ts'
-import { listAgentHolds } from './agent-holds.ts'
-import { listAudit, writeAudit } from './audit.ts'
+import { Alarm } from './alarm.ts'
+import { listAudit } from './audit.ts'
 import type { AuditFilter, Initiator } from './audit.ts'
 import { refreshSummaries } from './catalog.ts'
 import { listCertificates } from './certificates.ts'
 import { toCluster } from './cluster-list.ts'
 import { countMembers, findMember, listMembers } from './clusters.ts'
+import { confirmHold } from './confirm-hold.ts'
 import { commitConfiguration, findObject, listObjects, readConfiguration } from './configuration.ts'
 import type { CommitRequest, ObjectFilter } from './configuration.ts'
 import type { MeshContext } from './context.ts'
-import { createMesh } from './create-mesh.ts'
+import { createMesh, markDestroyed } from './create-mesh.ts'
 import type { NewMesh } from './create-mesh.ts'
 import { DeliveryWatch } from './delivery-watch.ts'
 import { readDelivery } from './delivery.ts'
@@ -33,27 +34,23 @@ import type { AgentAnswers, AgentQuery, CreationPlace, MeshFacts, MeshStore } fr
 import { migrate } from './migrate.ts'
 import { migrations } from './migrations.ts'
 import { announce, isOutboxEmpty } from './outbox.ts'
-import { drainOutbox } from './read-model.ts'
 import { refuse } from './refusal.ts'
-import { confirmHeldReport } from './report.ts'
 import { diffRevisions, findRevision, listChanges, listRevisions } from './revisions.ts'
 import { findOffered, findService, listServices } from './service-list.ts'
 import type { HostQuery, ServiceFilter } from './service-list.ts'
 import { updateSettings } from './settings.ts'
-import { tickSessions, tickStore } from './tick.ts'
+import { tick } from './tick.ts'
 import { readLeaseTimes } from './times.ts'
 import { readTrust } from './trust-list.ts'
 import { issueIntermediate, renewRoot } from './trust.ts'
 import { AgentQueries } from './uplink/agent-queries.ts'
 import { FanOut } from './uplink/fan-out.ts'
 import { toMessageHandler } from './uplink/session-messages.ts'
-import { sendMessage } from './uplink/session.ts'
 import { Sessions } from './uplink/sessions.ts'
 import { UplinkServer } from './uplink/uplink-server.ts'
 
 /** Read models may lag behind by so much: a burst of commits is one message to D1. */
 const OUTBOX_DELAY_MS = 500
-const OUTBOX_RETRY_MS = 10_000
 const QUERY_TIMEOUT_MS = 5_000
 /** RFC 6455 §7.4.1 and its IANA registry. */
 const NO_STATUS = 1005
@@ -69,7 +66,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   readonly #server: UplinkServer
   readonly #watch: DeliveryWatch
   readonly #labelKeys: () => LabelKeys
-  #alarmAt: number | null = null
+  readonly #alarm: Alarm
   /** The end of the queue of issuances. */
   #issuing: Promise<unknown> = Promise.resolve()
 
@@ -85,6 +82,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     }
     state.setWebSocketAutoResponse(new WebSocketRequestResponsePair(UPLINK_PING, UPLINK_PONG))
     const onDelivery = () => this.#watch.notify()
+    this.#alarm = new Alarm(storage)
     this.#labelKeys = toLabelKeySource(storage.sql)
     this.#sessions = new Sessions(state.getWebSockets())
     this.#fanOut = new FanOut(this.#context, this.#sessions)
@@ -102,27 +100,27 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   }
 
   async #wakeUp(): Promise<void> {
-    this.#alarmAt = await this.ctx.storage.getAlarm()
+    await this.#alarm.load()
     if (!findMeshRow(this.#context.sql)) return
     if (this.#context.transaction(() => followGeneration(this.#context, this.env.PLANE_GENERATION))) {
       this.#server.endAll('the plane begins a new epoch')
     }
     this.#fanOut.wake()
-    this.#arm(this.#context.now() + this.#times().tickMs)
+    this.#alarm.arm(this.#context.now() + this.#times().tickMs)
   }
 
   // ── The mesh ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   async create(mesh: NewMesh, by: Initiator) {
     const kek = await deriveOrgKek(this.env.ATOLL_KEK, mesh.orgId)
-    if (!(await createMesh(this.#context, kek, mesh, this.env.PLANE_GENERATION, by)))
-      return refuse('already_exists', `there is a mesh ${mesh.settings.meshName} already`)
+    const created = await createMesh(this.#context, kek, mesh, this.env.PLANE_GENERATION, by)
+    if (!created.ok) return created
     this.#settle()
     return ok(this.#facts())
   }
 
   async facts() {
-    return findMeshRow(this.#context.sql) ? this.#facts() : null
+    return this.#facts()
   }
 
   #facts(): MeshFacts {
@@ -144,10 +142,10 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
       if (countMembers(this.#context.sql) > 0) return refuse('conflict', 'clusters are in the mesh: evict them first')
       this.#server.endAll('the mesh is deleted')
       const { storage } = this.ctx
-      await storage.deleteAlarm()
-      this.#alarmAt = null
+      await this.#alarm.disarm()
       await storage.deleteAll()
       migrate(storage, migrations)
+      markDestroyed(this.#context)
       return ok(null)
     })
   }
@@ -216,21 +214,10 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   }
 
   async confirmHold(name: string, hold: string, by: Initiator) {
-    const { sql } = this.#context
-    const cluster = findMember(sql, name)
-    if (!cluster) return refuse('not_found', `there is no cluster ${name}`)
-    const position = this.#write(() => confirmHeldReport(this.#context, cluster, hold, by, this.#labelKeys()))
-    if (position) {
-      const reporter = this.#sessions.reporterOf(name)
-      if (reporter) sendMessage(reporter.socket, { type: 'report-ack', position })
-      return ok(null)
-    }
-    if (!listAgentHolds(sql, name).some(({ id }) => id === hold))
-      return refuse('not_found', `${name} has no hold ${hold}`)
-    const sessions = this.#sessions.ofCluster(name)
-    if (sessions.length === 0) return refuse('agent_unavailable', `no agent of ${name} is connected`)
-    for (const { socket } of sessions) sendMessage(socket, { type: 'confirm', hold })
-    this.#write(() => writeAudit(this.#context, by, { action: 'hold.confirm', target: hold, cluster: name }))
+    const request = { cluster: name, hold, by }
+    const confirmed = this.#write(() => confirmHold(this.#context, this.#sessions, request, this.#labelKeys()))
+    if (!confirmed.ok) return confirmed
+    confirmed.value()
     return ok(null)
   }
 
@@ -324,7 +311,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
       server.close(TRY_AGAIN_LATER, 'too many agents')
       return new Response(null, { status: 503 })
     }
-    this.#arm(this.#context.now() + this.#times().tickMs)
+    this.#alarm.arm(this.#context.now() + this.#times().tickMs)
     return new Response(null, { status: 101, webSocket: client })
   }
 
@@ -342,35 +329,20 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     this.#server.closed(socket)
   }
 
-  /** Every part of it is tried, whatever becomes of the others; what failed is tried again at the next tick. */
   override async alarm(): Promise<void> {
-    this.#alarmAt = null
-    const { sql, now } = this.#context
-    if (!findMeshRow(sql)) return
-    const pongedAt = (socket: WebSocket) => this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0
-    const parts = {
+    this.#alarm.rang()
+    await tick({
       context: this.#context,
       sessions: this.#sessions,
       fanOut: this.#fanOut,
       server: this.#server,
-      pongedAt,
-    }
-    if (this.#sessions.size > 0 || countMembers(sql) > 0) this.#arm(now() + this.#times().tickMs)
-    await this.#attempt('sessions', () => tickSessions(parts))
-    await this.#attempt('store', () => this.#write(() => tickStore(this.#context, this.#sessions, this.#times())))
-    await this.#attempt('root', () => this.#exclusively(async () => renewRoot(this.#context, await this.#kek())))
-    await this.#attempt('outbox', () => drainOutbox(sql, this.env.DB))
-    if (!isOutboxEmpty(sql)) this.#arm(now() + OUTBOX_RETRY_MS)
-    this.#fanOut.wake()
-  }
-
-  async #attempt(what: string, body: () => unknown): Promise<void> {
-    try {
-      await body()
-    } catch (error) {
-      // eslint-disable-next-line no-console -- the platform's log
-      console.error(JSON.stringify({ level: 'error', message: `the tick failed: ${what}`, error: String(error) }))
-    }
+      alarm: this.#alarm,
+      db: this.env.DB,
+      times: this.#times(),
+      pongedAt: (socket) => this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0,
+      write: (body) => this.#write(body),
+      renewRoot: () => this.#exclusively(async () => renewRoot(this.#context, await this.#kek())),
+    })
   }
 
   // ── Wiring ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -385,7 +357,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   #settle(): void {
     this.#fanOut.wake()
     this.#watch.notify()
-    if (!isOutboxEmpty(this.#context.sql)) this.#arm(this.#context.now() + OUTBOX_DELAY_MS)
+    if (!isOutboxEmpty(this.#context.sql)) this.#alarm.arm(this.#context.now() + OUTBOX_DELAY_MS)
   }
 
   /** Runs issuances, and what must not come between their steps, one after the other: they wait for WebCrypto in between. */
@@ -406,11 +378,5 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
 
   #times(): LeaseTimes {
     return readLeaseTimes(this.env)
-  }
-
-  #arm(atMs: number): void {
-    if (this.#alarmAt !== null && this.#alarmAt <= atMs) return
-    this.#alarmAt = atMs
-    void this.ctx.storage.setAlarm(atMs)
   }
 }

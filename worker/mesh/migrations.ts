@@ -205,4 +205,18 @@ export const migrations: readonly string[] = [
   -- What the read models in D1 have yet to hear.
   CREATE TABLE outbox (topic TEXT PRIMARY KEY, since INTEGER NOT NULL);
   `,
+  `
+  -- What people let agents do that hold it, each good for one report (worker/mesh/hold-grants.ts).
+  CREATE TABLE hold_grants (
+    cluster TEXT NOT NULL,
+    hold TEXT NOT NULL,
+    granted_at INTEGER NOT NULL,
+    PRIMARY KEY (cluster, hold)
+  );
+  -- The confirmation that the agent spoke of and nobody gave.
+  ALTER TABLE held_reports ADD COLUMN claimed TEXT;
+
+  -- A row: the mesh was deleted for good, and nothing may be made of this object again.
+  CREATE TABLE destroyed (at INTEGER NOT NULL);
+  `,
 ]

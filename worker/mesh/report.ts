@@ -13,6 +13,7 @@ import { toInterest, writeClusterState } from './clusters.ts'
 import type { ClusterRow } from './clusters.ts'
 import { firstRow } from './context.ts'
 import type { MeshContext } from './context.ts'
+import { takeGrant } from './hold-grants.ts'
 import type { LabelKeys } from './label-keys.ts'
 import { countStagedServices, dropChunks, findUnfinished, holdChunks, readChunks, stageChunk } from './report-chunks.ts'
 import type { Report } from './report-chunks.ts'
@@ -39,12 +40,14 @@ export interface HeldReport extends Record<string, SqlStorageValue> {
   removed: number
   boot: string
   sequence: number
+  /** The hold that the agent says was confirmed, and was not. */
+  claimed: string | null
 }
 
 export const findHeldReport = (sql: SqlStorage, cluster: string): HeldReport | undefined =>
   firstRow(
     sql.exec<HeldReport>(
-      'SELECT cluster, id, reason, since, removed, boot, sequence FROM held_reports WHERE cluster = ?',
+      'SELECT cluster, id, reason, since, removed, boot, sequence, claimed FROM held_reports WHERE cluster = ?',
       cluster,
     ),
   )
@@ -84,7 +87,8 @@ export const takeReport = (
   }
   const chunks = () => (unfinished ? readChunks(sql, cluster.name, session.id) : [report])
   const verdict = judgeRemoval(countRemovedEndpoints(sql, cluster.name, chunks()), catalog.endpoints)
-  if (!verdict.held || report.confirmed !== undefined) {
+  const isConfirmed = report.confirmed !== undefined && takeGrant(context, cluster.name, report.confirmed)
+  if (!verdict.held || isConfirmed) {
     commitReport(sql, cluster, chunks, report.position, labelKeys)
     dropChunks(sql, cluster.name, session.id)
     return { kind: 'committed' }
@@ -93,7 +97,7 @@ export const takeReport = (
     return refusedReport('the report is too large', 'too_large')
   }
   holdChunks(sql, cluster.name, session.id)
-  const { id, reason } = holdReport(context, cluster, held, verdict, report.position, session.initiator)
+  const { id, reason } = holdReport(context, cluster, held, verdict, report, session.initiator)
   return { kind: 'held', hold: id, reason }
 }
 
@@ -179,15 +183,19 @@ const holdReport = (
   cluster: ClusterRow,
   before: HeldReport | undefined,
   { removedEndpoints, totalEndpoints }: StripVerdict,
-  position: ReportPosition,
+  { position, confirmed }: Report,
   initiator: Initiator,
 ): { readonly id: string; readonly reason: string } => {
   const { sql, now, random } = context
-  const isShown = before !== undefined && before.removed >= removedEndpoints
+  const claimed = before?.claimed ?? confirmed ?? null
+  const isShown = before !== undefined && before.removed >= removedEndpoints && before.claimed === claimed
   const id = isShown ? before.id : `mass-removal-${newId(random)}`
-  const reason = `the report would remove ${removedEndpoints} of ${totalEndpoints} endpoints of the cluster ${cluster.name}`
+  const reason =
+    `the report would remove ${removedEndpoints} of ${totalEndpoints} endpoints of the cluster ${cluster.name}` +
+    (claimed === null ? '' : `; its agent says that ${claimed} was confirmed, which the plane knows nothing of`)
   sql.exec(
-    `INSERT OR REPLACE INTO held_reports (cluster, id, reason, since, removed, boot, sequence) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT OR REPLACE INTO held_reports (cluster, id, reason, since, removed, boot, sequence, claimed)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     cluster.name,
     id,
     reason,
@@ -195,6 +203,7 @@ const holdReport = (
     removedEndpoints,
     position.boot,
     position.sequence,
+    claimed,
   )
   if (!isShown)
     writeAudit(context, initiator, { action: 'hold.create', target: id, cluster: cluster.name, detail: { reason } })

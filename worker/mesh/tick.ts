@@ -1,11 +1,15 @@
 import { keepAgentHoldsOf } from './agent-holds.ts'
+import type { Alarm } from './alarm.ts'
 import { pruneCertificates, retireSuperseded } from './certificates.ts'
+import { countMembers, pruneEvicted } from './clusters.ts'
 import type { MeshContext } from './context.ts'
 import { pruneJoinTokens } from './join-tokens.ts'
 import { tickLeases } from './leases.ts'
 import type { LeaseTimes } from './leases.ts'
 import { removeExpiredMachineTokens } from './machine-tokens.ts'
-import { readMeshRow } from './mesh-row.ts'
+import { findMeshRow, readMeshRow } from './mesh-row.ts'
+import { isOutboxEmpty } from './outbox.ts'
+import { drainOutbox } from './read-model.ts'
 import { writeTrustState } from './trust.ts'
 import type { FanOut } from './uplink/fan-out.ts'
 import type { Sessions } from './uplink/sessions.ts'
@@ -18,6 +22,8 @@ const SILENT_MS = 60_000
 /** A batch that is not acknowledged after this long is not waited for: an agent that holds a snapshot back never will. */
 const UNACKNOWLEDGED_MS = 30_000
 
+const OUTBOX_RETRY_MS = 10_000
+
 export interface TickParts {
   readonly context: MeshContext
   readonly sessions: Sessions
@@ -25,10 +31,39 @@ export interface TickParts {
   readonly server: UplinkServer
   /** When the platform last answered a ping of this socket for the sleeping object; milliseconds, 0 = never. */
   readonly pongedAt: (socket: WebSocket) => number
+  readonly alarm: Alarm
+  readonly db: D1Database
+  readonly times: LeaseTimes
+  /** Runs a body in a transaction, and tells whoever has to hear of it. */
+  readonly write: (body: () => void) => void
+  readonly renewRoot: () => Promise<unknown>
+}
+
+/** Does what is due. Every part of it is tried, whatever becomes of the others; what failed is tried again at the next tick. */
+export const tick = async (parts: TickParts): Promise<void> => {
+  const { context, sessions, fanOut, alarm, db, times, write, renewRoot } = parts
+  const { sql, now } = context
+  if (!findMeshRow(sql)) return
+  if (sessions.size > 0 || countMembers(sql) > 0) alarm.arm(now() + times.tickMs)
+  await attempt('sessions', () => tickSessions(parts))
+  await attempt('store', () => write(() => tickStore(context, sessions, times)))
+  await attempt('root', renewRoot)
+  await attempt('outbox', () => drainOutbox(sql, db))
+  if (!isOutboxEmpty(sql)) alarm.arm(now() + OUTBOX_RETRY_MS)
+  fanOut.wake()
+}
+
+const attempt = async (what: string, body: () => unknown): Promise<void> => {
+  try {
+    await body()
+  } catch (error) {
+    // eslint-disable-next-line no-console -- the platform's log
+    console.error(JSON.stringify({ level: 'error', message: `the tick failed: ${what}`, error: String(error) }))
+  }
 }
 
 /** Ends sockets that say nothing, and lets those go on that were waited for. */
-export const tickSessions = ({ context, sessions, fanOut, server, pongedAt }: TickParts): void => {
+const tickSessions = ({ context, sessions, fanOut, server, pongedAt }: TickParts): void => {
   const now = context.now()
   for (const { socket, state } of sessions.all()) {
     if (state.phase === 'greeting') {
@@ -42,7 +77,7 @@ export const tickSessions = ({ context, sessions, fanOut, server, pongedAt }: Ti
 }
 
 /** What passes with time, in one transaction: leases, tokens, certificates. */
-export const tickStore = (context: MeshContext, sessions: Sessions, times: LeaseTimes): void => {
+const tickStore = (context: MeshContext, sessions: Sessions, times: LeaseTimes): void => {
   const { sql, now } = context
   const open = sessions.open()
   const presence = {
@@ -59,6 +94,7 @@ export const tickStore = (context: MeshContext, sessions: Sessions, times: Lease
     )
   }
   if (retireSuperseded(sql, now())) writeTrustState(sql)
+  pruneEvicted(sql, now())
   removeExpiredMachineTokens(sql, now())
   pruneJoinTokens(sql, now())
   pruneCertificates(sql, now())

@@ -60,7 +60,7 @@ const makeMesh: RouteHandler<typeof createMesh, AppEnv> = async (c) => {
 
 const showMesh: RouteHandler<typeof getMesh, AppEnv> = async (c) => {
   const mesh = await openMesh(c, c.req.valid('param').mesh, 'read')
-  return c.json(toMesh(mesh.id, found(await mesh.store.facts(), `mesh ${mesh.name}`)), 200)
+  return c.json(toMesh(mesh.id, await mesh.store.facts()), 200)
 }
 
 const changeMesh: RouteHandler<typeof updateMesh, AppEnv> = async (c) => {
@@ -72,7 +72,7 @@ const removeMesh: RouteHandler<typeof deleteMesh, AppEnv> = async (c) => {
   const mesh = await openMesh(c, c.req.valid('param').mesh, 'write')
   unwrap(await mesh.store.destroy())
   // The mesh's own log is gone with it.
-  await directory.removeMesh(c.env.DB, mesh.orgId, mesh.id, toOrgEvent(c, 'mesh.delete', mesh.name))
+  await directory.removeMesh(c.env.DB, mesh.orgId, mesh, toOrgEvent(c, 'mesh.delete', mesh.name))
   return c.body(null, 204)
 }
 

@@ -98,7 +98,7 @@ const showDelivery: RouteHandler<typeof getRevisionDelivery, AppEnv> = async (c)
   const { mesh, revision } = c.req.valid('param')
   const { store } = await openMesh(c, mesh, 'read')
   const { waitSeconds, after } = c.req.valid('query')
-  const facts = found(await store.facts(), `mesh ${mesh}`)
+  const facts = await store.facts()
   if (revision > facts.revision) throw new AtollError('not_found', `there is no revision ${revision} yet`)
   return c.json(await store.waitForDelivery(revision, after ?? null, waitSeconds * 1000), 200)
 }
