@@ -12,7 +12,10 @@ export type FileContent =
 export interface DirectoryWatcherOptions {
   readonly directory: string
   readonly clock: Clock
-  /** The files that are different now, by their path below the directory. The first call has all of them, and comes even when there is none. */
+  /**
+   * The files that are different now, by their path below the directory. The first call has all of them, and comes even when there is
+   * none. A folder that can't be read is among them as `unreadable`, and as `gone` when that is over; what it last held goes on.
+   */
   readonly onFiles: (files: ReadonlyMap<string, FileContent>) => void
   /** The directory as a whole can't be read (any more), or can be again (undefined). */
   readonly onUnreadable: (reason: string | undefined) => void
@@ -51,6 +54,9 @@ export class DirectoryWatcher {
   readonly #seen = new Map<string, 'moved' | 'written'>()
   readonly #settling = new Map<string, Settling>()
   readonly #vanished = new Set<string>()
+  /** Folders that can't be read, and why; and what of it was told. */
+  readonly #unreadable = new Map<string, string>()
+  #toldUnreadable: ReadonlyMap<string, string> = new Map()
   #vanishedSince = 0
   #cancelGrace: () => void = () => {}
   #cancelRescan: () => void = () => {}
@@ -85,10 +91,11 @@ export class DirectoryWatcher {
           onUnreadable(undefined)
           this.#findVanished(new Set(found))
           if (!this.#complete) this.#readEverything(found)
+          else this.#tellUnreadable()
           return rescanMilliseconds
         },
         (error: unknown) => {
-          onUnreadable(error instanceof Error ? error.message : String(error))
+          onUnreadable(toReason(error))
           return retryMilliseconds
         },
       )
@@ -100,13 +107,15 @@ export class DirectoryWatcher {
   /** Watches a directory and those below it; returns the files, and notes the changed ones. Throws when it can't be read. */
   async #scan(directory: string, depth: number): Promise<string[]> {
     if (this.#stopped) return []
+    for (const folder of this.#unreadable.keys())
+      if (folder === directory || isWithin(folder, directory)) this.#unreadable.delete(folder)
     this.#watch(directory)
     const files: string[] = []
     for (const entry of await readdir(directory, { withFileTypes: true })) {
       const path = join(directory, entry.name)
       if (entry.name.startsWith('.')) continue
       if (entry.isDirectory()) {
-        if (depth < maxDepth) files.push(...(await this.#scan(path, depth + 1).catch(() => [])))
+        if (depth < maxDepth) files.push(...(await this.#scanFolder(path, depth + 1)))
       } else if (extensions.has(extname(entry.name))) {
         files.push(path)
         const stats = await stat(path).catch(() => undefined)
@@ -114,6 +123,17 @@ export class DirectoryWatcher {
       }
     }
     return files
+  }
+
+  /** As `#scan`; a folder that can't be read holds what it last held. */
+  async #scanFolder(folder: string, depth: number): Promise<readonly string[]> {
+    try {
+      return await this.#scan(folder, depth)
+    } catch (error) {
+      if (isNotFound(error)) return []
+      this.#unreadable.set(folder, `the folder can't be read; what it last held goes on: ${toReason(error)}`)
+      return [...this.#stamps.keys()].filter((file) => isWithin(file, folder))
+    }
   }
 
   #watch(directory: string): void {
@@ -136,21 +156,25 @@ export class DirectoryWatcher {
     const path = join(directory, name)
     if (extensions.has(extname(name)) && !name.startsWith('.')) {
       this.#note(path, event === 'rename' ? 'moved' : 'written')
-    } else if (event === 'rename') this.#onOtherRename(directory, path)
+    } else if (event === 'rename' || this.#isKnownFolder(path)) this.#onFolderEvent(directory, path)
   }
 
-  /** A directory came, went or was replaced (a ConfigMap's `..data` link, a checkout). */
-  #onOtherRename(directory: string, path: string): void {
-    const watched = this.#watchers.has(path)
+  #isKnownFolder(path: string): boolean {
+    return this.#watchers.has(path) || this.#unreadable.has(path)
+  }
+
+  /** A directory came, went, was replaced (a ConfigMap's `..data` link, a checkout) or has other permissions. */
+  #onFolderEvent(directory: string, path: string): void {
+    const known = this.#isKnownFolder(path)
     this.#unwatch(path)
     const now = lstatOf(path)
-    if (!watched && !now?.isDirectory() && !now?.isSymbolicLink()) return
+    if (!known && !now?.isDirectory() && !now?.isSymbolicLink()) return
     const base = now?.isDirectory() ? path : directory
-    const before = [...this.#stamps.keys()].filter((file) => file.startsWith(`${base}/`))
+    const before = [...this.#stamps.keys()].filter((file) => isWithin(file, base))
     this.#scanning = this.#scanning
-      .then(() => this.#scan(base, this.#depthOf(base)))
-      .catch(() => [])
+      .then(() => this.#scanFolder(base, this.#depthOf(base)))
       .then((found) => {
+        if (this.#complete) this.#tellUnreadable()
         const present = new Set(found)
         for (const file of before) if (!present.has(file)) this.#note(file, 'moved')
         for (const file of found) if (!this.#stamps.has(file)) this.#note(file, 'moved')
@@ -193,8 +217,24 @@ export class DirectoryWatcher {
 
   #readEverything(paths: readonly string[]): void {
     this.#complete = true
-    this.#emit(new Map(paths.map((path) => [path, this.#readFile(path)])))
+    this.#emit(new Map([...paths.map((path) => [path, this.#readFile(path)] as const), ...this.#newlyUnreadable()]))
     this.#takeSeen()
+  }
+
+  #tellUnreadable(): void {
+    const changes = new Map(this.#newlyUnreadable())
+    if (changes.size > 0) this.#emit(changes)
+  }
+
+  #newlyUnreadable(): (readonly [string, FileContent])[] {
+    const told = this.#toldUnreadable
+    this.#toldUnreadable = new Map(this.#unreadable)
+    const over = [...told.keys()].filter((folder) => !this.#unreadable.has(folder))
+    const fresh = [...this.#unreadable].filter(([folder, reason]) => told.get(folder) !== reason)
+    return [
+      ...over.map((folder) => [folder, { kind: 'gone' }] as const),
+      ...fresh.map(([folder, reason]) => [folder, { kind: 'unreadable', reason }] as const),
+    ]
   }
 
   #read(paths: readonly string[]): void {
@@ -221,7 +261,7 @@ export class DirectoryWatcher {
       return { kind: 'text', text: readFileSync(path, 'utf8') }
     } catch (error) {
       if (isNotFound(error)) return { kind: 'gone' }
-      return { kind: 'unreadable', reason: error instanceof Error ? error.message : String(error) }
+      return { kind: 'unreadable', reason: toReason(error) }
     }
   }
 
@@ -266,6 +306,10 @@ export class DirectoryWatcher {
 }
 
 const toStamp = (stats: Stats): string => `${stats.ino} ${stats.size} ${stats.mtimeMs}`
+
+const isWithin = (path: string, directory: string): boolean => path.startsWith(`${directory}/`)
+
+const toReason = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const lstatOf = (path: string): Stats | undefined => lstatSync(path, { throwIfNoEntry: false })
 

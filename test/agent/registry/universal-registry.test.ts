@@ -1,4 +1,13 @@
-import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pino } from 'pino'
@@ -81,6 +90,11 @@ const rename = (directory: string, name: string, text: string): void => {
   writeFileSync(join(aside, 'file'), text)
   renameSync(join(aside, 'file'), join(directory, name))
   rmSync(aside, { recursive: true })
+}
+
+/** Root reads everything: who is root becomes nobody for a while. */
+const withoutPrivileges = (without: boolean): void => {
+  if (process.getuid?.() === 0) process.seteuid?.(without ? 65_534 : 0)
 }
 
 const messages = (registry: UniversalRegistry): string[] =>
@@ -219,6 +233,35 @@ describe('the universal registry', () => {
     expect([...services.keys()]).toEqual([key('reviews')])
     renameSync(join(parent, 'elsewhere'), directory)
     await untilHolds(() => expect([...services.keys()]).toEqual([key('ratings')]))
+  })
+
+  test('a folder that can’t be read is named, and what it last held goes on', async () => {
+    const directory = temporaryDirectory()
+    chmodSync(directory, 0o755)
+    write(directory, 'ratings.yaml', serviceYaml('ratings'))
+    for (const team of ['one', 'two']) write(directory, `${team}/service.yaml`, serviceYaml(team))
+    const allow = (team: string, mode: number): void => {
+      withoutPrivileges(false)
+      chmodSync(join(directory, team), mode)
+      withoutPrivileges(true)
+    }
+    onTestFinished(() => withoutPrivileges(false))
+    allow('one', 0)
+    const { registry, services } = openRegistry({}, directory)
+    await registry.synced
+    expect(messages(registry)).toEqual(['one: syntax'])
+    expect([...services.keys()]).toEqual([key('ratings'), key('two')])
+    allow('two', 0)
+    await untilHolds(() => expect(messages(registry)).toEqual(['one: syntax', 'two: syntax']))
+    allow('one', 0o755)
+    await untilHolds(() =>
+      expect([...services.keys()].toSorted()).toEqual(['one', 'ratings', 'two'].map((name) => key(name))),
+    )
+    expect(messages(registry)).toEqual(['two: syntax'])
+    withoutPrivileges(false)
+    rmSync(join(directory, 'two'), { recursive: true })
+    await untilHolds(() => expect([...services.keys()].toSorted()).toEqual([key('one'), key('ratings')]))
+    expect(messages(registry)).toEqual([])
   })
 
   test('a mounted ConfigMap is followed from one version to the next', async () => {
