@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { analyze } from '#mesh/analysis/analyze.ts'
 import { parseDocuments } from '#mesh/parse-documents.ts'
 
@@ -7,19 +7,17 @@ const known = {
   hasHost: (host: string, namespace: string) => host === 'known.shop.svc.cluster.local' && namespace === 'shop',
 }
 
-/** Problems as "severity code kind namespace/name path". */
-const analyzeYaml = (...documents: string[]) => {
+const parseYaml = (...documents: string[]) => {
   const parsed = parseDocuments(documents.join('\n---\n'), {
     defaultNamespace: 'shop',
     maxCharacters: 100_000,
     maxObjects: 100,
   })
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.error))
-  return analyze(
-    parsed.value.objects.map(({ object }) => object),
-    known,
-  )
+  return parsed.value.objects.map(({ object }) => object)
 }
+const analyzeYaml = (...documents: string[]) => analyze(parseYaml(...documents), known)
+/** Problems as "severity code kind namespace/name path". */
 const summary = (...documents: string[]) =>
   analyzeYaml(...documents).map(
     ({ severity, code, object, path }) =>
@@ -55,6 +53,7 @@ it('finds nothing wrong with a mesh that is right', () => {
       destinationRule('reviews', 'reviews', ['v1', 'v2']),
       destinationRule('reviews', 'reviews.shop.svc.cluster.local', ['v1'], 'client'),
       serviceEntry('outside', '*.example.org'),
+      serviceEntry('inside', 'a.example.org'),
       virtualService('outside', 'a.example.org', '{host: b.example.org}', 'client'),
     ),
   ).toEqual([])
@@ -67,7 +66,7 @@ describe('dangling references', () => {
         object(
           'VirtualService',
           'a',
-          '{hosts: [a], http: [{route: [{destination: {host: known}}, {destination: {host: unknown}, weight: 1}]}], tcp: [{route: [{destination: {host: gone.org}}]}]}',
+          '{hosts: [known], http: [{route: [{destination: {host: known}}, {destination: {host: unknown}, weight: 1}]}], tcp: [{route: [{destination: {host: gone.org}}]}]}',
         ),
       ),
     ).toEqual([
@@ -75,8 +74,33 @@ describe('dangling references', () => {
       'warning dangling_reference VirtualService shop/a spec.tcp[0].route[0].destination.host',
     ])
   })
+  it('warns of a host that is routed without being there: sidecars have virtual hosts for services only', () => {
+    const route = (...hosts: string[]) =>
+      object('VirtualService', 'a', `{hosts: [${hosts.join(', ')}], http: [{redirect: {uri: /}}]}`)
+    expect(
+      summary(serviceEntry('all', '*.example.org'), route('known', 'unknown', 'a.example.org', '"*.net"')),
+    ).toEqual(
+      ['spec.hosts[1]', 'spec.hosts[2]'].map((path) => `warning dangling_reference VirtualService shop/a ${path}`),
+    )
+    expect(
+      summary(serviceEntry('one', 'a.example.org'), service('unknown'), route('unknown', 'a.example.org')),
+    ).toEqual([])
+  })
+  it('says nothing of hosts when it is not known which there are', () => {
+    const parsed = parseYaml(virtualService('a', 'a', '{host: b, subset: v1}'), destinationRule('b', 'b', ['v2']))
+    const asked: string[] = []
+    const hasHost = (host: string) => {
+      asked.push(host.split('.')[0] ?? '')
+      return undefined
+    }
+    expect(analyze(parsed, { domainSuffix: 'cluster.local', hasHost }).map(({ path }) => path)).toEqual([
+      'spec.http[0].route[0].destination.subset',
+    ])
+    expect(asked).toEqual(['a', 'b'])
+  })
   it('asks for a host from the namespace of the object that names it', () => {
-    expect(summary(virtualService('a', 'a', '{host: known.shop.svc.cluster.local}', 'other'))).toHaveLength(1)
+    const fullName = 'known.shop.svc.cluster.local'
+    expect(summary(virtualService('a', fullName, `{host: ${fullName}}`, 'other'))).toHaveLength(1)
   })
   it('refuses subsets that no DestinationRule of the host has', () => {
     const [problem] = analyzeYaml(
@@ -93,7 +117,7 @@ describe('dangling references', () => {
     })
   })
   it('only warns of a subset while nothing is known of its host', () => {
-    const route = virtualService('a', 'a', '{host: unknown, subset: v1}')
+    const route = virtualService('a', 'known', '{host: unknown, subset: v1}')
     const severities = (...documents: string[]) =>
       analyzeYaml(...documents).map(({ severity, path }) => `${severity} ${path.split('.').at(-1)}`)
     expect(severities(route)).toEqual(['warning host', 'warning subset'])
@@ -126,9 +150,11 @@ describe('conflicts', () => {
   it('lets VirtualServices be that no client sees both of', () => {
     const privately = (name: string, namespace: string) =>
       object('VirtualService', name, '{hosts: [a.org], exportTo: [.], http: [{redirect: {uri: /}}]}', namespace)
-    expect(summary(privately('a', 'one'), privately('a', 'two'))).toEqual([])
+    const there = serviceEntry('a', 'a.org')
+    expect(summary(there, privately('a', 'one'), privately('a', 'two'))).toEqual([])
     expect(
       summary(
+        there,
         privately('a', 'one'),
         object('VirtualService', 'b', '{hosts: [a.org], exportTo: [one], http: [{redirect: {uri: /}}]}', 'two'),
       ),
@@ -149,6 +175,34 @@ describe('conflicts', () => {
     ])
     expect(summary(serviceEntry('a', 'a.org', '.', 'one'), serviceEntry('a', 'a.org', '.', 'two'))).toEqual([])
     expect(summary(serviceEntry('a', 'a.org', '*', 'one'), serviceEntry('a', 'A.org', '.', 'two'))).toHaveLength(2)
+  })
+  it('names another object for each, whichever came first', () => {
+    const rule = (name: string, exportTo: string) =>
+      object(
+        'ServiceEntry',
+        name,
+        `{hosts: [a.org], ports: [{number: 80, name: http, protocol: HTTP}], exportTo: ${exportTo}}`,
+      )
+    const told = analyzeYaml(rule('a', '[one]'), rule('b', '[two]'), rule('c', '[one, two]'), rule('d', '[three]'))
+    expect(told.map(({ object: of, message }) => `${of?.name}: ${message}`)).toEqual([
+      'a: ServiceEntry shop/c is for a.org too: a client sees only one of them',
+      'b: ServiceEntry shop/c is for a.org too: a client sees only one of them',
+      'c: ServiceEntry shop/a is for a.org too: a client sees only one of them',
+    ])
+  })
+  it('costs no more than in proportion where one host is in many namespaces', () => {
+    const comparisons = (count: number) => {
+      const objects = parseYaml(
+        ...Array.from({ length: count }, (_, index) => serviceEntry('a', 'a.org', '.', `ns-${index}`)),
+      )
+      const includes = vi.spyOn(Array.prototype, 'includes')
+      expect(analyze(objects, known)).toEqual([])
+      const { length } = includes.mock.calls
+      includes.mockRestore()
+      return length
+    }
+    comparisons(1)
+    expect(comparisons(80)).toBeLessThan(3 * comparisons(40))
   })
   it('warns Sidecars that are both for a whole namespace', () => {
     const sidecar = (name: string, spec: string, namespace?: string) =>

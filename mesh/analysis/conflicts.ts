@@ -10,7 +10,7 @@ import type { AnalyzedObjects } from './analyzed-objects.ts'
 
 type AnyObject = Omit<ConfigObject, 'spec'>
 
-/** One object's claim to a host. */
+/** One object's claim to a host, or to something else that only one can have. */
 interface Claim<Source extends AnyObject = AnyObject> {
   readonly object: Source
   readonly host: string
@@ -24,43 +24,56 @@ const resolved = (exportTo: readonly string[] | undefined, { metadata }: AnyObje
     ? ['*']
     : exportTo.map((entry) => (entry === '.' ? metadata.namespace : entry))
 
-const meet = (left: Claim, right: Claim): boolean =>
-  left.exportTo.includes('*') ||
-  right.exportTo.includes('*') ||
-  left.exportTo.some((namespace) => right.exportTo.includes(namespace))
+/** Groups of more than one claim. */
+const groupsOf = <Source extends AnyObject>(
+  claims: readonly Claim<Source>[],
+  toKey: (claim: Claim<Source>) => string,
+): readonly (readonly Claim<Source>[])[] => [...Map.groupBy(claims, toKey).values()].filter(({ length }) => length > 1)
 
-const byHost = <Source extends AnyObject>(claims: readonly Claim<Source>[]): readonly (readonly Claim<Source>[])[] => {
-  const groups = new Map<string, Claim<Source>[]>()
-  for (const claim of claims) getOrAdd(groups, claim.host, () => []).push(claim)
-  return [...groups.values()].filter((group) => group.length > 1)
+const hostOf = ({ host }: Claim): string => host
+const hostAndNamespaceOf = ({ host, object }: Claim): string => `${object.metadata.namespace}/${host}`
+
+/** The first of some claims, and the first that another object makes: one of them is another's for whoever asks. */
+class FirstClaims {
+  #first: Claim | undefined
+  #second: Claim | undefined
+
+  add(claim: Claim): void {
+    if (!this.#first) this.#first = claim
+    else if (!this.#second && claim.object !== this.#first.object) this.#second = claim
+  }
+
+  ofAnother(than: Claim): Claim | undefined {
+    return this.#first?.object === than.object ? this.#second : this.#first
+  }
 }
 
-/** A warning to each object that claims what another one claims too. */
-const contested = (
-  claims: readonly Claim[],
-  apart: (left: Claim, right: Claim) => boolean,
-  explain: string,
-): readonly Problem[] =>
-  byHost(claims).flatMap((group) =>
-    group.flatMap((claim) => {
-      const other = group.find((each) => each.object !== claim.object && meet(each, claim) && !apart(each, claim))
-      return other
-        ? [
-            problemOf(
-              claim.object,
-              'conflict',
-              'warning',
-              claim.path,
-              `${nameOf(other.object)} is for ${claim.host} too: ${explain}`,
-            ),
-          ]
-        : []
-    }),
-  )
+/** For each claim of a group another object's that holds for some of the same clients, in time proportional to the group. */
+const findRivals = (group: readonly Claim[]): ReadonlyMap<Claim, Claim> => {
+  const all = new FirstClaims()
+  const byNamespace = new Map<string, FirstClaims>()
+  for (const claim of group) {
+    all.add(claim)
+    for (const namespace of claim.exportTo) getOrAdd(byNamespace, namespace, () => new FirstClaims()).add(claim)
+  }
+  const rivals = new Map<Claim, Claim>()
+  for (const claim of group) {
+    const candidates = claim.exportTo.includes('*')
+      ? [all]
+      : ['*', ...claim.exportTo].flatMap((namespace) => byNamespace.get(namespace) ?? [])
+    const rival = candidates.map((each) => each.ofAnother(claim)).find((each) => each !== undefined)
+    if (rival) rivals.set(claim, rival)
+  }
+  return rivals
+}
 
-const never = () => false
-const inOtherNamespaces = (left: Claim, right: Claim): boolean =>
-  left.object.metadata.namespace !== right.object.metadata.namespace
+/** A warning to each object that claims what another one of its group claims too. */
+const contested = (groups: readonly (readonly Claim[])[], explain: string): readonly Problem[] =>
+  groups.flatMap((group) =>
+    [...findRivals(group)].map(([{ object, host, path }, other]) =>
+      problemOf(object, 'conflict', 'warning', path, `${nameOf(other.object)} is for ${host} too: ${explain}`),
+    ),
+  )
 
 const virtualServiceClaims = ({ virtualServices }: AnalyzedObjects, domainSuffix: string): readonly Claim[] =>
   virtualServices.flatMap((object) =>
@@ -101,57 +114,37 @@ const serviceClaims = ({ services, serviceEntries }: AnalyzedObjects, domainSuff
 ]
 
 /** Subsets of one name in several rules of one namespace for one host. */
-const repeatedSubsets = (claims: readonly Claim<Configured<DestinationRuleSpec>>[]): readonly Problem[] =>
-  byHost(claims).flatMap((group) =>
-    group.flatMap((claim) =>
+const repeatedSubsets = (groups: readonly (readonly Claim<Configured<DestinationRuleSpec>>[])[]): readonly Problem[] =>
+  groups.flatMap((group) => {
+    const bySubset = new Map<string, FirstClaims>()
+    for (const claim of group)
+      for (const { name } of claim.object.spec.subsets ?? [])
+        getOrAdd(bySubset, name, () => new FirstClaims()).add(claim)
+    return group.flatMap((claim) =>
       (claim.object.spec.subsets ?? []).flatMap(({ name }, index) => {
-        const other = group.find(
-          (each) =>
-            each !== claim &&
-            !inOtherNamespaces(each, claim) &&
-            each.object.spec.subsets?.some((subset) => subset.name === name),
-        )
-        return other
-          ? [
-              problemOf(
-                claim.object,
-                'conflict',
-                'warning',
-                ['spec', 'subsets', index, 'name'],
-                `${nameOf(other.object)} has a subset "${name}" too`,
-              ),
-            ]
-          : []
-      }),
-    ),
-  )
-
-const sidecarsForAll = ({ sidecars }: AnalyzedObjects): readonly Problem[] => {
-  const forAll = sidecars.filter(({ spec }) => Object.keys(spec.workloadSelector?.labels ?? {}).length === 0)
-  return forAll.flatMap((object) => {
-    const other = forAll.find((each) => each !== object && each.metadata.namespace === object.metadata.namespace)
-    return other
-      ? [
-          problemOf(
-            object,
-            'conflict',
-            'warning',
-            ['spec', 'workloadSelector'],
-            `${nameOf(other)} is for the whole namespace too: the oldest holds`,
-          ),
+        const other = bySubset.get(name)?.ofAnother(claim)
+        if (!other) return []
+        const path = ['spec', 'subsets', index, 'name']
+        return [
+          problemOf(claim.object, 'conflict', 'warning', path, `${nameOf(other.object)} has a subset "${name}" too`),
         ]
-      : []
+      }),
+    )
   })
-}
+
+const sidecarClaims = ({ sidecars }: AnalyzedObjects): readonly Claim[] =>
+  sidecars
+    .filter(({ spec }) => Object.keys(spec.workloadSelector?.labels ?? {}).length === 0)
+    .map((object) => ({ object, host: 'the whole namespace', path: ['spec', 'workloadSelector'], exportTo: ['*'] }))
 
 /** Objects of which only one can hold. Istio's rule is that the oldest does; what the others say is lost without a word. */
 export const findConflicts = (objects: AnalyzedObjects, domainSuffix: string): readonly Problem[] => {
-  const rules = destinationRuleClaims(objects, domainSuffix)
+  const rules = groupsOf(destinationRuleClaims(objects, domainSuffix), hostAndNamespaceOf)
   return [
-    ...contested(virtualServiceClaims(objects, domainSuffix), never, 'the oldest holds'),
-    ...contested(rules, inOtherNamespaces, 'put them into one'),
+    ...contested(groupsOf(virtualServiceClaims(objects, domainSuffix), hostOf), 'the oldest holds'),
+    ...contested(rules, 'put them into one'),
     ...repeatedSubsets(rules),
-    ...contested(serviceClaims(objects, domainSuffix), never, 'a client sees only one of them'),
-    ...sidecarsForAll(objects),
+    ...contested(groupsOf(serviceClaims(objects, domainSuffix), hostOf), 'a client sees only one of them'),
+    ...contested(groupsOf(sidecarClaims(objects), hostAndNamespaceOf), 'the oldest holds'),
   ]
 }

@@ -1,6 +1,6 @@
 import type { Configured } from '../config-object.ts'
 import type { Destination } from '../kinds/schema/destination.ts'
-import { hostsOverlap } from '../kinds/schema/host-names.ts'
+import { hostsOverlap, isWildcard } from '../kinds/schema/host-names.ts'
 import type { VirtualServiceSpec } from '../kinds/virtual-service.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
@@ -34,6 +34,11 @@ class HostLookup<Value> {
     else this.#exact.set(host, [...(this.#exact.get(host) ?? []), value])
   }
 
+  /** Whether the host is named as it is, not by a wildcard. */
+  hasExact(host: string): boolean {
+    return this.#exact.has(host)
+  }
+
   find(host: string): readonly Value[] {
     const byWildcard = this.#wildcards.filter((each) => hostsOverlap(each.host, host)).map(({ value }) => value)
     return [...(this.#exact.get(host) ?? []), ...byWildcard]
@@ -60,8 +65,9 @@ const definedSubsets = ({ destinationRules }: AnalyzedObjects, domainSuffix: str
 }
 
 /**
- * Destinations that lead nowhere. A host may still come with a cluster: a warning. A subset comes from a DestinationRule only:
- * requests for one that no rule defines fail, so it is an error, unless nothing at all is known of its host yet.
+ * Hosts that are routed without being there, and destinations that lead nowhere. A host may still come with a cluster: a warning. A
+ * subset comes from a DestinationRule only: requests for one that no rule defines fail, so it is an error, unless nothing at all is
+ * known of its host yet.
  */
 export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMesh): readonly Problem[] => {
   const hosts = definedHosts(objects, known.domainSuffix)
@@ -76,7 +82,9 @@ export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMes
     const dangling = (severity: Problem['severity'], field: string, message: string): Problem =>
       problemOf(object, 'dangling_reference', severity, [...path, field], message)
     return [
-      ...(isKnown ? [] : [dangling('warning', 'host', `no cluster offers ${host} now, and no ServiceEntry names it`)]),
+      ...(isKnown !== false
+        ? []
+        : [dangling('warning', 'host', `no cluster offers ${host} now, and no ServiceEntry names it`)]),
       ...(hasSubset
         ? []
         : [
@@ -88,7 +96,28 @@ export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMes
           ]),
     ]
   }
-  return objects.virtualServices.flatMap((object) =>
-    destinationsOf(object.spec).flatMap((reference) => problemsOf(object, reference)),
-  )
+  /** A sidecar has virtual hosts for services. What a wildcard is for is left open: a service of any name may come. */
+  const findAbsentHosts = ({ metadata: { namespace }, spec }: Configured<VirtualServiceSpec>) => {
+    const resolve = (name: string) => resolveHost(name, namespace, known.domainSuffix)
+    const destinations = new Set(destinationsOf(spec).map(({ destination }) => resolve(destination.host)))
+    return spec.hosts.flatMap((name, index) => {
+      const host = resolve(name)
+      if (isWildcard(host) || hosts.hasExact(host) || known.hasHost(host, namespace) !== false) return []
+      // Of a destination it is told there.
+      return destinations.has(host) && hosts.find(host).length === 0 ? [] : [{ host, index }]
+    })
+  }
+
+  return objects.virtualServices.flatMap((object) => [
+    ...findAbsentHosts(object).map(({ host, index }) =>
+      problemOf(
+        object,
+        'dangling_reference',
+        'warning',
+        ['spec', 'hosts', index],
+        `no cluster offers ${host} now, and no ServiceEntry names it: nothing is routed for it`,
+      ),
+    ),
+    ...destinationsOf(object.spec).flatMap((reference) => problemsOf(object, reference)),
+  ])
 }
