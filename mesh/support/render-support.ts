@@ -15,6 +15,7 @@ a map. Durations are written as in Go: \`250ms\`, \`1h30m\`.
 const differences = `## Where Atoll does something else than Istio
 
 - a ServiceEntry's \`workloadSelector\` without labels selects nothing (with a warning), not every workload
+- a VirtualService's host that no Service or ServiceEntry has is not routed (with a warning); Istio's sidecars route it on port 80
 
 Atoll is stricter where Istio lets through what Envoy refuses or misreads:
 
@@ -24,6 +25,7 @@ Atoll is stricter where Istio lets through what Envoy refuses or misreads:
 - \`portLevelSettings\` names a port once; a wildcard under \`resolution: DNS\` needs endpoints or a \`workloadSelector\`
 - a subset that no DestinationRule of its host has is an error (\`dangling_reference\`), not a route to nowhere
 - all names have at least one character and the syntax that Kubernetes demands; objects must have one
+- a regular expression has at most 1,024 characters, as in Istio, and compiles to at most 32,768 instructions, Istio's limit to Envoy
 - a YAML text may not hold a key twice, tags, or more than 100 anchors and aliases
 `
 
