@@ -2,19 +2,8 @@ import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { AuditEvent } from '#api/schemas/audit.ts'
 import type { Mesh } from '#api/schemas/meshes.ts'
-import type { ProblemDetails } from '#api/problem-details.ts'
-import { createTestMesh, send, setUpPlane } from './support/test-plane.ts'
-
-interface IssuedToken {
-  readonly id: string
-  readonly secret: string
-}
-
-const makeToken = async (body: Record<string, unknown>): Promise<IssuedToken> => {
-  const token = await setUpPlane()
-  return (await send<IssuedToken>('POST', '/v1/tokens', { token, body: { name: 'a test', role: 'owner', ...body } }))
-    .body
-}
+import { createTestMesh, makeToken, send, setUpPlane } from './support/test-plane.ts'
+import type { IssuedToken } from './support/test-plane.ts'
 
 const count = async (table: string): Promise<number> =>
   (await env.DB.prepare(`SELECT count(*) AS rows FROM ${table}`).first<number>('rows')) ?? 0
@@ -247,100 +236,6 @@ describe('power', () => {
     expect((await mesh.send('GET', '', { token })).body.code).toBe('not_found')
     expect((await send<{ items: Mesh[] }>('GET', '/v1/meshes', { token })).body.items).toEqual([])
     expect((await send('DELETE', `/v1/tokens/${id}`, { token: mesh.token })).status).toBe(404)
-  })
-})
-
-describe('meshes', () => {
-  test('are made once under a name, changed, listed and deleted', async () => {
-    const token = await setUpPlane()
-    const mesh = await createTestMesh({ trustDomain: 'mesh.example', inboundMtls: 'permissive' })
-    const again = await send('POST', '/v1/meshes', { token, body: { name: mesh.name } })
-    expect([again.status, again.body.code]).toEqual([409, 'already_exists'])
-
-    const changed = await mesh.send<Mesh>('PATCH', '', { body: { outboundPolicy: 'registry-only' } })
-    expect(changed.body.settings).toMatchObject({
-      trustDomain: 'mesh.example',
-      inboundMtls: 'permissive',
-      outboundPolicy: 'registry-only',
-    })
-    expect((await mesh.send('PATCH', '', { body: { trustDomain: 'other.example' } })).body.code).toBe('invalid_request')
-
-    expect((await mesh.send('DELETE', '')).status).toBe(204)
-    expect((await mesh.send('GET', '')).status).toBe(404)
-    const anew = await send<Mesh>('POST', '/v1/meshes', { token, body: { name: mesh.name } })
-    expect(anew.body).toMatchObject({
-      revision: 0,
-      clusters: 0,
-      settings: { trustDomain: `${mesh.name}.atoll.internal` },
-    })
-  })
-
-  test('that were entered in the directory and then cut off are finished by asking again', async () => {
-    const token = await setUpPlane()
-    await env.DB.prepare(
-      `INSERT INTO meshes (id, org_id, name, settings, revision, clusters, created_at)
-       SELECT 'cut0ff', id, 'cut-off', '{}', 0, 0, 0 FROM orgs LIMIT 1`,
-    ).run()
-    const { status, body } = await send<Mesh>('POST', '/v1/meshes', { token, body: { name: 'cut-off' } })
-    expect(status).toBe(201)
-    expect(body).toMatchObject({ id: 'cut0ff', settings: { meshId: 'cut0ff' } })
-    const listed = async () => {
-      const { body: page } = await send<{ items: Mesh[] }>('GET', '/v1/meshes?limit=500', { token })
-      return page.items.find(({ name }) => name === 'cut-off')?.settings.meshId
-    }
-    await expect.poll(listed, { timeout: 10_000 }).toBe('cut0ff')
-  })
-
-  test('that are half made or half deleted say so, and can be made or deleted', async () => {
-    const token = await setUpPlane()
-    const enter = (id: string) =>
-      env.DB.prepare(
-        `INSERT INTO meshes (id, org_id, name, settings, revision, clusters, created_at)
-         SELECT ?1, id, 'half', '{}', 0, 0, 0 FROM orgs LIMIT 1`,
-      )
-        .bind(id)
-        .run()
-    await enter('half1')
-    for (const path of ['', '/revisions', '/trust'])
-      expect((await send('GET', `/v1/meshes/half${path}`, { token })).body.code).toBe('conflict')
-    expect((await send('DELETE', '/v1/meshes/half', { token })).status).toBe(204)
-
-    // Deleted in its object, and still in the directory.
-    await enter('half1')
-    const refused = await send('POST', '/v1/meshes', { token, body: { name: 'half' } })
-    expect([refused.status, refused.body.code]).toEqual([409, 'conflict'])
-    expect((await send('DELETE', '/v1/meshes/half', { token })).status).toBe(204)
-    expect((await send('POST', '/v1/meshes', { token, body: { name: 'half' } })).status).toBe(201)
-  })
-
-  test('take the tokens with them that are confined to them', async () => {
-    const mesh = await createTestMesh()
-    const { secret: confined } = await makeToken({ scopes: { mesh: mesh.name } })
-    await mesh.send('DELETE', '')
-    await send('POST', '/v1/meshes', { token: mesh.token, body: { name: mesh.name } })
-    expect((await mesh.send('GET', '', { token: confined })).body.code).toBe('unauthenticated')
-    expect((await mesh.send('GET', '')).status).toBe(200)
-  })
-
-  test('of the same name at the same time are one', async () => {
-    const token = await setUpPlane()
-    const answers = await Promise.all(
-      Array.from({ length: 5 }, () =>
-        send<Mesh & ProblemDetails>('POST', '/v1/meshes', { token, body: { name: 'race' } }),
-      ),
-    )
-    expect(answers.filter(({ status }) => status === 201)).toHaveLength(1)
-    expect(answers.filter(({ body }) => body.code === 'already_exists')).toHaveLength(4)
-  })
-
-  test('are in the directory as they are, soon after they change', async () => {
-    const mesh = await createTestMesh()
-    await mesh.send('PATCH', '', { body: { inboundMtls: 'permissive' } })
-    const listed = async () => {
-      const { body } = await send<{ items: Mesh[] }>('GET', '/v1/meshes?limit=500', { token: mesh.token })
-      return body.items.find(({ name }) => name === mesh.name)?.settings.inboundMtls
-    }
-    await expect.poll(listed, { timeout: 10_000 }).toBe('permissive')
   })
 })
 

@@ -61,6 +61,18 @@ export const setUpPlane = (): Promise<string> => {
   return owner
 }
 
+export interface IssuedToken {
+  readonly id: string
+  readonly secret: string
+}
+
+/** Another token of the org: an owner's, but for what is said otherwise. */
+export const makeToken = async (body: Record<string, unknown>): Promise<IssuedToken> => {
+  const token = await setUpPlane()
+  return (await send<IssuedToken>('POST', '/v1/tokens', { token, body: { name: 'a test', role: 'owner', ...body } }))
+    .body
+}
+
 let meshes = 0
 
 /** A mesh of its own for a test, and a way to send requests about it as its owner. */
