@@ -54,6 +54,7 @@ const housekeepingMilliseconds = 30_000
 
 /** The agent's xDS server: AggregatedDiscoveryService, delta and state of the world, over TLS. */
 export class AdsServer implements ConnectionHost {
+  readonly clock: Clock
   readonly limits: AdsLimits
   readonly log: Log
   readonly quarantine = new Quarantine()
@@ -77,10 +78,11 @@ export class AdsServer implements ConnectionHost {
 
   constructor(options: AdsServerOptions) {
     this.#options = options
+    this.clock = options.clock
     this.limits = { ...defaultLimits, ...options.limits }
     this.log = options.log
     this.delivery = new DeliveryTracker(options.onDeliveryChange)
-    this.bigWrites = new WritePlaces(options.clock, bigWrites, bigWritePatienceMilliseconds)
+    this.bigWrites = new WritePlaces(this.clock, bigWrites, bigWritePatienceMilliseconds)
     this.#attachments = new Attachments(options.source)
     this.#server = new grpc.Server({
       'grpc.max_receive_message_length': this.limits.requestBytes,
@@ -239,7 +241,7 @@ export class AdsServer implements ConnectionHost {
     try {
       const attachment = await this.#attachments.acquire(grant.proxy)
       if (call.cancelled) return
-      const connectedAt = this.#options.clock.now()
+      const connectedAt = this.clock.now()
       const connection = new ProxyConnection(this, call, { grant, attachment, encoder: dialect, connectedAt })
       this.#makeRoom(connection.name)
       this.#connections.add(connection)
@@ -279,7 +281,7 @@ export class AdsServer implements ConnectionHost {
   }
 
   #keepHouse(): void {
-    this.#cancelHousekeeping = this.#options.clock.after(housekeepingMilliseconds, () => {
+    this.#cancelHousekeeping = this.clock.after(housekeepingMilliseconds, () => {
       this.revalidate()
       this.#forgetTombstones()
       this.#keepHouse()

@@ -26,3 +26,14 @@ export const smallResponseBytes = 16 * 1024
 export const bigWrites = 16
 /** When a big response that has not left does not count any more. */
 export const bigWritePatienceMilliseconds = 2000
+
+/**
+ * How long an Envoy cluster outlives the last route to it. A listener that was changed or removed drains: until its connections are
+ * closed, new requests on them are routed as they were, and without the cluster answered 503 (NC). So it stays for Envoy's drain time,
+ * `--drain-time-s 10` as documented, and a margin. That holds for any cluster, as a stream cannot tell which of them only a route
+ * configuration let go of: those would not need it, for that is replaced at once, and requests in flight survive a removal. Inbound
+ * clusters whose name stays when the port changes would not do: a port that goes altogether drains too.
+ */
+export const lingerMilliseconds = 15_000
+/** Names of one type that linger on a stream; with more, those that have lingered longest go at once. */
+export const maxLingering = 1000

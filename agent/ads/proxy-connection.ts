@@ -50,14 +50,17 @@ export class ProxyConnection {
     this.name = toProxyName(connection.grant.proxy)
     this.connectedAt = connection.connectedAt
     const resources = new ProxyResources(this.name, connection.attachment, host.quarantine)
-    this.stream = new ProxyStream(host, resources, connection.encoder, (response, onDrained) => {
-      host.onResponse(response.byteLength)
-      call.write(response, () =>
-        this.#guard(() => {
-          onDrained()
-          host.onProgress(this)
-        }),
-      )
+    this.stream = new ProxyStream(host, resources, connection.encoder, {
+      write: (response, onDrained) => {
+        host.onResponse(response.byteLength)
+        call.write(response, () =>
+          this.#guard(() => {
+            onDrained()
+            host.onProgress(this)
+          }),
+        )
+      },
+      after: (delayMilliseconds, task) => host.clock.after(delayMilliseconds, () => this.#guard(task)),
     })
   }
 

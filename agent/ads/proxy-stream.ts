@@ -1,3 +1,4 @@
+import type { Clock } from '#agent/clock.ts'
 import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
 import type { DialectStream, ResponseEncoder } from './dialect.ts'
 import { smallResponseBytes, type AdsLimits } from './limits.ts'
@@ -13,6 +14,7 @@ import type { WritePlaces } from './write-places.ts'
 
 /** What a stream has to know of the server that it belongs to. */
 export interface StreamHost {
+  readonly clock: Clock
   readonly limits: AdsLimits
   /** Counts what made resources due: see `Subscription.plan`. */
   readonly tick: number
@@ -24,8 +26,12 @@ export interface StreamHost {
   onRefused(refused: { readonly type: TypeUrl; readonly name: string; readonly reason: string }): void
 }
 
-/** Writes one response and calls back when it has left for the proxy. */
-export type WriteResponse = (response: WireResponse, onDrained: () => void) => void
+/** What a stream needs of its connection, which also answers for what the callbacks throw. */
+export interface StreamTransport {
+  /** Writes one response and calls back when it has left for the proxy. */
+  write(response: WireResponse, onDrained: () => void): void
+  readonly after: Clock['after']
+}
 
 /**
  * The protocol on one stream: which subscription may write its next response. One response is on its way at a time, over all types:
@@ -34,18 +40,20 @@ export type WriteResponse = (response: WireResponse, onDrained: () => void) => v
 export class ProxyStream implements DialectStream {
   readonly #host: StreamHost
   readonly #resources: ProxyResources
-  readonly #write: WriteResponse
+  readonly #transport: StreamTransport
   readonly #subscriptions = new Map<TypeUrl, Subscription>()
   readonly #encoder: ResponseEncoder
   #nonce = 0
   #isWriting = false
   #isClosed = false
+  /** Set while the stream is to be woken for a removal. */
+  #cancelWaking: (() => void) | undefined
 
-  constructor(host: StreamHost, resources: ProxyResources, encoder: ResponseEncoder, write: WriteResponse) {
+  constructor(host: StreamHost, resources: ProxyResources, encoder: ResponseEncoder, transport: StreamTransport) {
     this.#host = host
     this.#resources = resources
     this.#encoder = encoder
-    this.#write = write
+    this.#transport = transport
   }
 
   get subscriptions(): ReadonlyMap<TypeUrl, Subscription> {
@@ -79,6 +87,7 @@ export class ProxyStream implements DialectStream {
   /** Nothing is written any more. */
   close(): void {
     this.#isClosed = true
+    this.#cancelWaking?.()
   }
 
   /** A resource that this proxy was spared may have become right for it. */
@@ -143,18 +152,18 @@ export class ProxyStream implements DialectStream {
     if (this.#isWriting || this.#isClosed) return
     this.#resources.refresh()
     const next = this.#next()
-    if (!next) return
+    if (!next) return this.#wakeForRemovals()
     const { subscription, payload } = next
     const nonce = String(++this.#nonce)
     subscription.sent(nonce, payload)
     if (subscription.type === typeUrls.cluster) this.#askEndpoints(payload)
     this.#isWriting = true
     const response = this.#encoder.encode(subscription, payload, nonce)
-    if (response.byteLength <= smallResponseBytes) this.#write(response, () => this.#goOn())
+    if (response.byteLength <= smallResponseBytes) this.#transport.write(response, () => this.#goOn())
     else
       this.#host.bigWrites.take((giveBack) => {
         if (this.#isClosed) return giveBack()
-        this.#write(response, () => {
+        this.#transport.write(response, () => {
           giveBack()
           this.#goOn()
         })
@@ -167,7 +176,7 @@ export class ProxyStream implements DialectStream {
   }
 
   #next(): { subscription: Subscription; payload: Payload } | undefined {
-    const { tick } = this.#host
+    const { tick, clock } = this.#host
     for (const subscription of toPushable(this.#subscriptions)) {
       subscription.plan(tick)
       const payload = subscription.take(this.#encoder.maxBytes(subscription.type))
@@ -175,11 +184,25 @@ export class ProxyStream implements DialectStream {
     }
     for (const subscription of toRemovable(this.#subscriptions)) {
       if (this.#keepsOldRoutes()) return undefined
-      subscription.planRemovals(tick)
+      subscription.linger(clock.now())
+      subscription.planRemovals(tick, clock.now())
       const payload = subscription.take(this.#encoder.maxBytes(subscription.type))
       if (payload) return { subscription, payload }
     }
     return undefined
+  }
+
+  /** A removal that is due already, and was not written, waits for an ACK or a change, and those push. */
+  #wakeForRemovals(): void {
+    if (this.#cancelWaking) return
+    let next = Infinity
+    for (const { nextRemovalAt } of this.#subscriptions.values()) next = Math.min(next, nextRemovalAt)
+    const delay = next - this.#host.clock.now()
+    if (next === Infinity || delay <= 0) return
+    this.#cancelWaking = this.#transport.after(delay, () => {
+      this.#cancelWaking = undefined
+      this.push()
+    })
   }
 
   /** A refused route leaves its predecessor in force, and that may still need the clusters that are to go. */

@@ -48,7 +48,7 @@ export const routingTypes: readonly TypeUrl[] = [typeUrls.listener, typeUrls.rou
 export const toRemovable = function* (subscriptions: Subscriptions): Generator<Subscription> {
   const clusters = subscriptions.get(typeUrls.cluster)
   const endpoints = subscriptions.get(typeUrls.endpoint)
-  if (!clusters?.hasWaitingRemovals && !endpoints?.hasWaitingRemovals) return
+  if (!clusters?.hasRemovals && !endpoints?.hasRemovals) return
   if (!routingTypes.every((type) => isAccepted(subscriptions, type))) return
   if (clusters) yield clusters
   if (endpoints && (clusters?.isAccepted ?? true)) yield endpoints

@@ -1,6 +1,7 @@
 import type { ResourceSet } from '#xds/resource-set.ts'
 import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
 import { Batch, type Payload } from './batch.ts'
+import { lingerMilliseconds, maxLingering } from './limits.ts'
 import type { ProxyResources } from './proxy-resources.ts'
 import type { WireResource } from './wire-resource.ts'
 
@@ -13,7 +14,7 @@ export interface SubscriptionOptions {
 
 const noNames: ReadonlySet<string> = new Set()
 
-/** Removals of these wait until nothing routes to them any more (xDS protocol, "Eventual consistency considerations"). */
+/** Removals of these are put off until nothing routes to them any more (xDS protocol, "Eventual consistency considerations"). */
 const makeBeforeBreak: ReadonlySet<TypeUrl> = new Set([typeUrls.cluster, typeUrls.endpoint])
 
 /**
@@ -35,7 +36,10 @@ export class Subscription {
   /** Names of which the client may have something else than we do, beyond what the generations tell. */
   #doubtful = new Set<string>()
   #mustAnswer = false
-  #waitingRemovals = new Set<string>()
+  /** Names to be removed when nothing can be routed to them by what the client was told last. */
+  readonly #waitingRemovals = new Set<string>()
+  /** Names for which that is so, and when they may go (milliseconds since the epoch), in this order. */
+  readonly #lingering = new Map<string, number>()
   #batch: Batch | undefined
   #settledTick = -1
 
@@ -146,7 +150,7 @@ export class Subscription {
     return isStale
   }
 
-  /** Everything due has been written. Removals that wait for routes are not due. */
+  /** Everything due has been written. Removals that were put off are not due. */
   get isWritten(): boolean {
     return (this.#batch?.isWritten ?? true) && !this.#isStale
   }
@@ -161,13 +165,20 @@ export class Subscription {
     return this.#asked.size > 0 || (this.#batch?.asked.size ?? 0) > 0
   }
 
-  get hasWaitingRemovals(): boolean {
-    return this.#waitingRemovals.size > 0
+  /** There are removals that were put off. */
+  get hasRemovals(): boolean {
+    return this.#waitingRemovals.size > 0 || this.#lingering.size > 0
   }
 
-  /** Everything that was due at this tick, removals included, is ACKed; Infinity = everything is. */
+  /** When the next lingering name may go (milliseconds since the epoch). */
+  get nextRemovalAt(): number {
+    const [next = Infinity] = this.#lingering.values()
+    return next
+  }
+
+  /** Everything that was due at this tick is ACKed, but for removals that were put off; Infinity = everything is. */
   get settledTick(): number {
-    return this.isAccepted && !this.hasWaitingRemovals ? Infinity : this.#settledTick
+    return this.isAccepted ? Infinity : this.#settledTick
   }
 
   get unackedResponses(): number {
@@ -195,11 +206,25 @@ export class Subscription {
     if (names.size > 0 || mustAnswer) this.#batch = new Batch({ names, asked, tick, isRemoval: false, mustAnswer })
   }
 
-  /** Lets the removals go that waited for the routes. */
-  planRemovals(tick: number): void {
-    if (this.#batch || this.#isStale || !this.hasWaitingRemovals) return
-    this.#batch = new Batch({ names: this.#waitingRemovals, asked: noNames, tick, isRemoval: true, mustAnswer: false })
-    this.#waitingRemovals = new Set()
+  /**
+   * The client routes nothing anew to the names whose removal waits. What it does by older routes goes on for a while, so they linger:
+   * see `lingerMilliseconds`. `now`: milliseconds since the epoch.
+   */
+  linger(now: number): void {
+    for (const name of this.#waitingRemovals) this.#lingering.set(name, now + lingerMilliseconds)
+    this.#waitingRemovals.clear()
+  }
+
+  /** Lets the removals go that have lingered. */
+  planRemovals(tick: number, now: number): void {
+    if (this.#batch || this.#isStale) return
+    const names = new Set<string>()
+    for (const [name, at] of this.#lingering) {
+      if (at > now && this.#lingering.size <= maxLingering) break
+      this.#lingering.delete(name)
+      names.add(name)
+    }
+    if (names.size > 0) this.#batch = new Batch({ names, asked: noNames, tick, isRemoval: true, mustAnswer: false })
   }
 
   /** The next response's content, of about `maxBytes`; undefined when there is none to write now. */
@@ -253,10 +278,9 @@ export class Subscription {
   #lookUp(batch: Batch, name: string): WireResource | 'removed' | undefined {
     const served = this.#resources.served(this.type, name)
     if (served === 'kept') return undefined
-    if (served !== 'gone') {
-      this.#waitingRemovals.delete(name)
-      return served
-    }
+    this.#waitingRemovals.delete(name)
+    this.#lingering.delete(name)
+    if (served !== 'gone') return served
     if (!makeBeforeBreak.has(this.type) || batch.isRemoval || batch.asked.has(name)) return 'removed'
     this.#waitingRemovals.add(name)
     return undefined
@@ -284,7 +308,7 @@ export class Subscription {
   #settle(batch: Batch): void {
     if (!batch.isDone) return
     this.#batch = undefined
-    if (!this.hasWaitingRemovals && this.#asked.size === 0) this.#settledTick = batch.tick
+    if (this.#asked.size === 0) this.#settledTick = batch.tick
   }
 }
 

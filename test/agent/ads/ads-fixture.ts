@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { AdsServer } from '#agent/ads/ads-server.ts'
-import type { AdsLimits } from '#agent/ads/limits.ts'
+import { lingerMilliseconds, type AdsLimits } from '#agent/ads/limits.ts'
 import { systemClock } from '#agent/clock.ts'
 import { toAgentNames } from '#agent/identity/issue-leaf.ts'
 import { ServerCertificate } from '#agent/identity/server-certificate.ts'
@@ -13,6 +13,7 @@ import { ResourceSet, type ResourceUpdate } from '#xds/resource-set.ts'
 import type { TypeUrl } from '#xds/type-url.ts'
 import { eventually } from '../../harness/child.ts'
 import { createIntermediate, domain, east, TestRoot } from '../test-pki.ts'
+import { VirtualClock } from '../virtual-clock.ts'
 import { DeltaTestProxy, SotwTestProxy, type TestProxyOptions } from './test-proxy.ts'
 
 /** A resource whose body is its own description: the server does not look into bodies. */
@@ -27,6 +28,7 @@ export const remove = (type: TypeUrl, name: string): ResourceUpdate => ({ type, 
 /** An xDS server over TLS whose proxies share one set; others get more with `give`. */
 export class AdsFixture {
   readonly shared = new ResourceSet('shared')
+  readonly clock = new VirtualClock()
   readonly tokens = new Map<string, MachineToken>()
   readonly attached: string[] = []
   failAttach = false
@@ -52,7 +54,7 @@ export class AdsFixture {
       },
       authenticator: new MachineTokenAuthenticator({ machineToken: (id) => this.tokens.get(id) }, () => Date.now()),
       certificates,
-      clock: systemClock,
+      clock: this.clock,
       log: createLog('silent'),
       reporter: { cluster: east, replica: 'r1' },
       onDeliveryChange: () => {},
@@ -95,6 +97,14 @@ export class AdsFixture {
 
   until(condition: () => boolean): Promise<true> {
     return eventually('the condition', condition, 10_000, 10)
+  }
+
+  /** Time passes until something comes to a proxy: what lingers is let go. */
+  untilLingered(proxy: DeltaTestProxy | SotwTestProxy): Promise<true> {
+    return this.until(() => {
+      this.clock.advance(lingerMilliseconds)
+      return proxy.unread.length > 0
+    })
   }
 
   /** When a figure has stopped moving. */

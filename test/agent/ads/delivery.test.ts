@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ResourceSet } from '#xds/resource-set.ts'
 import { typeUrls } from '#xds/type-url.ts'
-import { AdsFixture, put } from './ads-fixture.ts'
+import { AdsFixture, put, remove } from './ads-fixture.ts'
 import type { DeltaTestProxy } from './test-proxy.ts'
 
 const { cluster, endpoint, listener, route, secret } = typeUrls
@@ -53,6 +53,17 @@ test('a proxy has nothing live before it has ACKed its first configuration', asy
   proxy.ack(listeners)
   await untilLive(1, 1)
   expect(summary()).toMatchObject({ laggards: [], nacks: [] })
+})
+
+test('a revision is live while what it removed lingers, and stays live when that goes', async () => {
+  const proxy = await connect('w')
+  compile(2, remove(cluster, 'c'), remove(endpoint, 'c'), put(route, 'r', '2'))
+  await proxy.take(route)
+  await untilLive(2, 1)
+  expect(proxy.unread).toEqual([])
+  await ads.untilLingered(proxy)
+  expect((await proxy.next(cluster)).removed).toEqual(['c'])
+  expect(summary()).toMatchObject({ live: [{ revision: 2, proxies: 1 }], laggards: [] })
 })
 
 test('a revision that does not touch a proxy is live on it at once', async () => {

@@ -127,6 +127,7 @@ describe('reconnecting with initial_resource_versions', () => {
     proxy.send(route, { resourceNamesSubscribe: ['r'], initialResourceVersions: { r: '1' } })
     proxy.ack(await proxy.next(cluster))
     expect((await proxy.take(route)).resources).toEqual(['r@2'])
+    await ads.untilLingered(proxy)
     expect((await proxy.take(cluster)).removed).toEqual(['gone'])
   })
 })

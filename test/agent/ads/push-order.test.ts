@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { lingerMilliseconds, maxLingering } from '#agent/ads/limits.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import { AdsFixture, put, remove } from './ads-fixture.ts'
 import type { DeltaTestProxy } from './test-proxy.ts'
@@ -90,13 +91,55 @@ describe('make before break (xDS protocol, "Eventual consistency considerations"
   test('clusters, and then their endpoints, are removed when no route is left that was not ACKed', async () => {
     ads.change(remove(cluster, 'c'), remove(endpoint, 'c'), put(virtualHost, 'r/v', '2'))
     const routes = await proxy.next(virtualHost)
+    ads.clock.advance(lingerMilliseconds)
     await expectSilence()
     proxy.ack(routes)
+    await expectSilence()
+    ads.clock.advance(lingerMilliseconds - 1)
+    await expectSilence()
+    await ads.untilLingered(proxy)
     const clusters = await proxy.next(cluster)
     expect(clusters.removed).toEqual(['c'])
     await expectSilence()
     proxy.ack(clusters)
     expect((await proxy.take(endpoint)).removed).toEqual(['c'])
+  })
+
+  test('what goes later lingers longer', async () => {
+    ads.change(put(cluster, 'd'))
+    await proxy.take(cluster)
+    ads.change(remove(cluster, 'c'), put(virtualHost, 'r/v', '2'))
+    await proxy.take(virtualHost)
+    await expectSilence()
+    ads.clock.advance(lingerMilliseconds / 2)
+    ads.change(remove(cluster, 'd'), put(virtualHost, 'r/v', '3'))
+    await proxy.take(virtualHost)
+    await expectSilence()
+    await ads.untilLingered(proxy)
+    expect((await proxy.take(cluster)).removed).toEqual(['c'])
+    await ads.untilLingered(proxy)
+    expect((await proxy.take(cluster)).removed).toEqual(['d'])
+  })
+
+  test('a cluster that comes back while it lingers stays', async () => {
+    ads.change(remove(cluster, 'c'), put(virtualHost, 'r/v', '2'))
+    await proxy.take(virtualHost)
+    await expectSilence()
+    ads.change(put(cluster, 'c', '3'))
+    expect(await proxy.take(cluster)).toMatchObject({ resources: ['c@3'], removed: [] })
+    expect((await proxy.take(endpoint)).resources).toEqual(['c@1'])
+    await expectSilence()
+    ads.clock.advance(lingerMilliseconds)
+    await expectSilence()
+  })
+
+  test('of too many clusters that linger, the first go at once', async () => {
+    const names = Array.from({ length: maxLingering + 1 }, (_, index) => `c${index}`)
+    ads.change(...names.map((name) => put(cluster, name)))
+    await proxy.take(cluster)
+    ads.change(...names.map((name) => remove(cluster, name)))
+    expect((await proxy.take(cluster)).removed).toEqual(['c0'])
+    await expectSilence()
   })
 
   test('a cluster that comes back before it was removed stays', async () => {
@@ -114,8 +157,11 @@ describe('make before break (xDS protocol, "Eventual consistency considerations"
     proxy.nack(await proxy.next(virtualHost))
     expect((await proxy.take(virtualHost)).resources).toEqual(['r/v@1'])
     await expectSilence()
+    ads.clock.advance(lingerMilliseconds)
+    await expectSilence()
     ads.change(put(virtualHost, 'r/v', '3'))
     await proxy.take(virtualHost)
+    await ads.untilLingered(proxy)
     expect((await proxy.take(cluster)).removed).toEqual(['c'])
   })
 })

@@ -33,7 +33,7 @@ describe('clusters and listeners', () => {
     expect((await proxy.next(cluster)).resources).toEqual([])
   })
 
-  test('a cluster that is to go is still in the response that comes before the routes', async () => {
+  test('a cluster that is to go is still in the responses that come before the routes, and while it lingers', async () => {
     ads.change(put(cluster, 'old'), put(route, 'r'))
     const proxy = ads.sotw()
     proxy.send(cluster, {})
@@ -47,7 +47,12 @@ describe('clusters and listeners', () => {
     const routes = await proxy.next(route)
     expect(routes.resources).toEqual(['r@2'])
     proxy.ack(routes, 'r')
-    expect((await proxy.next(cluster)).resources).toEqual(['new@1'])
+    ads.change(put(cluster, 'new', '2'))
+    const lingering = await proxy.next(cluster)
+    expect(lingering.resources.toSorted()).toEqual(['new@2', 'old@1'])
+    proxy.ack(lingering)
+    await ads.untilLingered(proxy)
+    expect((await proxy.next(cluster)).resources).toEqual(['new@2'])
   })
 
   test('the rest of a refused response is delivered, with what was there before in the bad one’s place', async () => {

@@ -27,7 +27,7 @@ afterAll(() => rm(certificates, { recursive: true, force: true }))
 
 test.each(readdirSync(scenes))('Envoy takes every resource of %s', async (name) => {
   const yaml = await readFile(join(scenes, name), 'utf8')
-  const stage = await Stage.start(yaml, { root, member, members: [member] }, certificates)
+  const stage = await Stage.start(yaml, { root, member, members: [member], certificates })
   try {
     expect(await stage.untilDelivered()).toEqual([])
   } finally {

@@ -32,6 +32,16 @@ export const createMember = async (root: TestRoot, cluster: ClusterName, network
   intermediate: await createIntermediate(root, cluster),
 })
 
+/** The mesh that a stage is a part of, and how its Envoys are started. */
+export interface StageOptions {
+  readonly root: TestRoot
+  readonly member: Member
+  readonly members: readonly Member[]
+  /** What `$certificates` stands for in the scene. */
+  readonly certificates?: string
+  readonly drainSeconds?: number
+}
+
 /** One cluster with the compiler, an xDS server and the Envoys of a scene's proxies. */
 export class Stage {
   readonly scene: Scene
@@ -73,12 +83,7 @@ export class Stage {
 
   static async start(
     yaml: string,
-    {
-      root,
-      member,
-      members,
-    }: { readonly root: TestRoot; readonly member: Member; readonly members: readonly Member[] },
-    certificates = '',
+    { root, member, members, certificates = '', drainSeconds = 1 }: StageOptions,
   ): Promise<Stage> {
     const scene = readScene(yaml, { certificates, standpoint: member, settings: { trustDomain: domain } })
     const identity = await ClusterIdentity.start({
@@ -97,7 +102,7 @@ export class Stage {
     const intermediates = members.map(({ cluster, intermediate }) => ({ cluster, pem: intermediate.pem }))
     await identity.updateTrust({ roots: [root.pem], intermediates, epoch: 0 })
     stage.#port = await stage.#server.listen({ host: '127.0.0.1', port: 0 })
-    for (const proxy of scene.proxies) stage.#envoys.push(await stage.#startEnvoy(proxy))
+    for (const proxy of scene.proxies) stage.#envoys.push(await stage.#startEnvoy(proxy, drainSeconds))
     for (const envoy of stage.#envoys) await envoy.untilLive()
     return stage
   }
@@ -121,13 +126,19 @@ export class Stage {
     })
   }
 
+  /** The statistics of all its Envoys whose names match, as "name: value". */
+  async statistics(filter: RegExp): Promise<string[]> {
+    const all = await Promise.all(this.#envoys.map((envoy) => envoy.admin('/stats')))
+    return all.flatMap((text) => text.split('\n').filter((line) => filter.test(line)))
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.#envoys.map((envoy) => envoy.stop()))
     this.#identity.stop()
     await this.#server.close(1000)
   }
 
-  async #startEnvoy(proxy: Proxy): Promise<StageEnvoy> {
+  async #startEnvoy(proxy: Proxy, drainSeconds: number): Promise<StageEnvoy> {
     const directory = await mkdtemp(join(tmpdir(), 'atoll-stage-'))
     const tokenFile = join(directory, 'machine-token')
     await writeFile(tokenFile, this.#issueToken(proxy))
@@ -143,7 +154,7 @@ export class Stage {
       admin: { address: '127.0.0.1', port: adminPort },
     })
     for (const { name, content } of files) await writeFile(join(directory, name), content)
-    return new StageEnvoy(directory, adminPort)
+    return new StageEnvoy(directory, adminPort, drainSeconds)
   }
 
   #issueToken(proxy: Proxy): string {
@@ -161,13 +172,13 @@ class StageEnvoy {
   readonly #adminPort: number
   readonly #process: Child
 
-  constructor(directory: string, adminPort: number) {
+  constructor(directory: string, adminPort: number, drainSeconds: number) {
     this.#directory = directory
     this.#adminPort = adminPort
     this.#process = new Child({
       name: 'envoy',
       command: envoyPath(),
-      args: ['-c', 'envoy.yaml', '--disable-hot-restart', '--concurrency', '1', '--drain-time-s', '1'],
+      args: ['-c', 'envoy.yaml', '--disable-hot-restart', '--concurrency', '1', '--drain-time-s', String(drainSeconds)],
       cwd: directory,
     })
   }
@@ -175,9 +186,13 @@ class StageEnvoy {
   async untilLive(): Promise<void> {
     await eventually('Envoy is live', async () => {
       if (!this.#process.running) throw new Error(this.#process.log())
-      const response = await fetch(`http://127.0.0.1:${this.#adminPort}/ready`)
-      return (await response.text()).startsWith('LIVE')
+      return (await this.admin('/ready')).startsWith('LIVE')
     })
+  }
+
+  async admin(path: string): Promise<string> {
+    const response = await fetch(`http://127.0.0.1:${this.#adminPort}${path}`)
+    return response.text()
   }
 
   async stop(): Promise<void> {

@@ -1,11 +1,13 @@
 import { once } from 'node:events'
 import { request, type IncomingMessage } from 'node:http'
 import { connect, type Server, type Socket } from 'node:net'
+import type { Endpoint } from '#mesh/service.ts'
+import type { ViewChange } from '#mesh/view.ts'
 import { east, TestRoot, west } from '#test/agent/test-pki.ts'
 import { EchoApp, type Echo } from '#test/harness/echo-app.ts'
 import { requestThroughProxy, type ProxyReply } from '#test/harness/proxy-request.ts'
 import { network1, network2, settings } from '#test/mesh/records.ts'
-import { createMember, Stage, type Member } from './stage.ts'
+import { createMember, Stage, type Member, type StageOptions } from './stage.ts'
 
 /** Loopback addresses that no other test uses. Applications are on 127.0.0.1, their sidecars on these. */
 export const clientAddress = '127.0.78.1'
@@ -38,10 +40,10 @@ export class Theatre {
   /** A stage whose Envoys have taken everything. */
   async start(
     yaml: string,
-    options: { readonly member?: Member; readonly certificates?: string } = {},
+    options: Partial<Pick<StageOptions, 'member' | 'certificates' | 'drainSeconds'>> = {},
   ): Promise<Stage> {
-    const mesh = { root: this.root, member: options.member ?? this.east, members: [this.east, this.west] }
-    const stage = await Stage.start(yaml, mesh, options.certificates)
+    const mesh = { root: this.root, member: this.east, members: [this.east, this.west] }
+    const stage = await Stage.start(yaml, { ...mesh, ...options })
     this.#closing.push(() => stage.stop())
     const refused = await stage.untilDelivered()
     if (refused.length > 0) throw new Error(refused.join('\n'))
@@ -84,6 +86,17 @@ export class Theatre {
     return socket
   }
 }
+
+/** A scene's catalogs with every endpoint changed. */
+export const withEndpoints = (changes: readonly ViewChange[], varied: Partial<Endpoint>): ViewChange[] =>
+  changes.map((change) =>
+    change.kind === 'catalog' && change.value
+      ? {
+          ...change,
+          value: { ...change.value, endpoints: change.value.endpoints.map((each) => ({ ...each, ...varied })) },
+        }
+      : change,
+  )
 
 /** A request through the client's HTTP proxy port. */
 export const get = (url: string, headers: Readonly<Record<string, string>> = {}): Promise<ProxyReply> =>
