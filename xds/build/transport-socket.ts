@@ -38,6 +38,8 @@ const secret = (name: string): SdsSecretConfig => create(SdsSecretConfigSchema, 
 const identity = [secret(secretNames.identity)]
 const trust = secret(secretNames.trust)
 const tlsParams = { tlsMinimumProtocolVersion: TlsProtocol.TLSv1_2 }
+/** Envoy's own maximum is 1.3 for a server and 1.2 for a client. */
+const clientTlsParams = { ...tlsParams, tlsMaximumProtocolVersion: TlsProtocol.TLSv1_3 }
 
 /** mTLS as a sidecar serves it: the client has to prove that some cluster of the mesh vouches for it. */
 export const buildDownstreamMtls = (alpn: readonly string[]): TransportSocket =>
@@ -64,6 +66,7 @@ const buildMeshTls = (sni: string, workloads: readonly string[]): Any =>
   toAny(UpstreamTlsContextSchema, {
     sni,
     commonTlsContext: {
+      tlsParams: clientTlsParams,
       tlsCertificateSdsSecretConfigs: identity,
       validationContextType: {
         case: 'combinedValidationContext',
@@ -82,6 +85,7 @@ const buildOriginatedTls = (tls: Extract<UpstreamTls, { mode: 'originate' }>): A
   return toAny(UpstreamTlsContextSchema, {
     ...(tls.sni !== undefined && { sni: tls.sni, autoSniSanValidation: tls.subjectAltNames.length === 0 }),
     commonTlsContext: {
+      tlsParams: clientTlsParams,
       ...(tls.certificate && {
         tlsCertificates: [
           { certificateChain: toFile(tls.certificate.chainFile), privateKey: toFile(tls.certificate.keyFile) },

@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterEach(() => theatre.clear())
 afterAll(() => rm(certificates, { recursive: true, force: true }))
 
-/** A TLS server that shows a certificate for a name under the test's root. */
+/** A server of TLS 1.3 that shows a certificate for a name under the test's root. */
 const startServer = async (name: string): Promise<number> => {
   const issuer = await createIntermediate(theatre.root, east, { permitted: [{ dns: 'example' }] })
   const { chainPem, privateKeyPem } = await issueLeaf(
@@ -29,7 +29,7 @@ const startServer = async (name: string): Promise<number> => {
   )
   const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'
   return theatre.listen(
-    createServer({ cert: chainPem, key: privateKeyPem }, (socket) => {
+    createServer({ cert: chainPem, key: privateKeyPem, minVersion: 'TLSv1.3' }, (socket) => {
       socket.on('error', () => {})
       socket.once('data', () => socket.end(answer))
     }),

@@ -2,13 +2,21 @@ import { once } from 'node:events'
 import { createServer as createHttpServer, request, type IncomingMessage } from 'node:http'
 import { createServer, type Socket } from 'node:net'
 import { afterEach, beforeAll, expect, test } from 'vitest'
-import type { Endpoint } from '#mesh/service.ts'
-import type { ViewChange } from '#mesh/view.ts'
 import { eventually } from '#test/harness/child.ts'
 import { requestThroughProxy } from '#test/harness/proxy-request.ts'
 import { trust } from '#test/mesh/records.ts'
 import type { Stage } from './stage.ts'
-import { ask, clientAddress, exchange, get, getEcho, proxyPort, serverAddress, Theatre } from './theatre.ts'
+import {
+  ask,
+  clientAddress,
+  exchange,
+  get,
+  getEcho,
+  proxyPort,
+  serverAddress,
+  Theatre,
+  withEndpoints,
+} from './theatre.ts'
 
 let theatre: Theatre
 beforeAll(async () => {
@@ -34,22 +42,19 @@ const mtlsCaller = 'spiffe://td.example/ns/default/sa/default'
 const echoTcp = () => createServer((socket) => socket.pipe(socket))
 const rawRequest = 'GET /raw HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'
 
-/** The scene's catalogs with every endpoint changed. */
-const withEndpoints = (changes: readonly ViewChange[], varied: Partial<Endpoint>): ViewChange[] =>
-  changes.map((change) =>
-    change.kind === 'catalog' && change.value
-      ? {
-          ...change,
-          value: { ...change.value, endpoints: change.value.endpoints.map((each) => ({ ...each, ...varied })) },
-        }
-      : change,
-  )
-
 test('a request is proxied over mTLS, and the application sees who calls', async () => {
   const app = await theatre.startApp('reviews')
   await theatre.start(scene(app.port))
   const seen = await getEcho('http://reviews/path?q=1', { 'x-forwarded-client-cert': 'URI=spiffe://forged' })
   expect(seen).toMatchObject({ app: 'reviews', path: '/path?q=1', caller: mtlsCaller })
+})
+
+test('sidecars speak TLS 1.3 with each other', async () => {
+  const app = await theatre.startApp('reviews')
+  const stage = await theatre.start(scene(app.port))
+  await getEcho('http://reviews/')
+  const connections = await stage.statistics(/^listener\..*ssl\.versions/)
+  expect(connections).toEqual([expect.stringMatching(/TLSv1\.3: 1$/)])
 })
 
 test('each name of a service is understood, and no other', async () => {
