@@ -55,7 +55,7 @@ export const defineBootstrap = (command: Command, context: CliContext): void => 
       'atoll bootstrap --token-file reviews/token --agent 10.0.0.1:15010 --cluster east --out reviews',
       'writes reviews/envoy.yaml',
     ],
-    ['envoy -c reviews/envoy.yaml', 'starts it'],
+    ['envoy -c reviews/envoy.yaml --drain-time-s 10', 'starts it'],
   ])
 }
 
@@ -84,7 +84,7 @@ const bootstrap = async (context: CliContext, options: BootstrapOptions): Promis
   // Each by a rename: a running Envoy then reads new roots and a new token by itself.
   for (const { name, content } of files) writePrivateFile(join(directory, name), content)
   writePrivateFile(join(directory, AUTHORIZATION_FILE), `Bearer ${token}`)
-  const start = `envoy -c ${join(options.out, 'envoy.yaml')}`
+  const start = `envoy -c ${join(options.out, 'envoy.yaml')} --drain-time-s 10`
   await context.print({
     value: { directory, files: [...files.map(({ name }) => name), AUTHORIZATION_FILE], start },
     names: [directory],

@@ -212,7 +212,7 @@ export class World {
     proxy.envoy = new Child({
       name: `envoy ${proxy.name}`,
       command: envoyPath(),
-      args: ['-c', 'envoy.yaml', '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning'],
+      args: '-c envoy.yaml --disable-hot-restart --concurrency 1 --drain-time-s 10 --log-level warning'.split(' '),
       cwd: proxy.directory,
     })
   }
