@@ -1,4 +1,4 @@
-import { fdatasync, fsync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { fdatasync, fsync, fsyncSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Clock } from '#agent/clock.ts'
@@ -26,7 +26,7 @@ export interface StateJournalOptions {
 /**
  * The last known good state on disk: a base and the steps since, each sealed. A step costs its own size. A file that has grown is
  * rewritten beside the old one, which stays as the previous generation. Killing the process at any moment loses nothing that
- * `append` returned from, once there is a first generation; a torn tail is cut off, and an unreadable base makes the previous generation count.
+ * `append` returned from; a torn tail is cut off, and an unreadable base makes the previous generation count.
  */
 export class StateJournal {
   readonly #options: StateJournalOptions
@@ -81,7 +81,8 @@ export class StateJournal {
   append(step: StateStep): void {
     if (this.#closed) return
     this.#sinceRewrite?.push(step)
-    if (this.#file) {
+    if (!this.#file && !this.#sinceRewrite && !this.#cancelRetry) this.#writeFirstGeneration()
+    else if (this.#file) {
       try {
         for (const frame of toStepFrames(step)) this.#file.append(frame)
         this.#scheduleSync()
@@ -108,59 +109,88 @@ export class StateJournal {
     const grown = this.#file && this.#file.bytes - this.#baseBytes > Math.max(minCompactionBytes, this.#baseBytes)
     if (this.#closed || this.#sinceRewrite || this.#cancelRetry || (this.#file && !grown)) return
     this.#sinceRewrite = []
-    this.#rewrite = this.#writeGeneration(this.#nextGeneration, this.#sinceRewrite)
+    this.#rewrite = this.#writeGeneration(this.#sinceRewrite)
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#sinceRewrite = undefined
       })
   }
 
-  async #writeGeneration(generation: number, steps: readonly StateStep[]): Promise<void> {
-    const { directory, key, current } = this.#options
-    const { position, revision, receivedAt, items } = current()
-    const base: StateStep = {
-      mode: 'snapshot',
-      position,
-      revision,
-      receivedAt,
-      items: Array.from(items, ([itemKey, item]) => ({ key: itemKey, item })),
+  /** Nothing on the disk has this state or one before it: nobody may be told that it is kept before it is. */
+  #writeFirstGeneration(): void {
+    let draft: JournalFile | undefined
+    try {
+      draft = this.#createDraft()
+      for (const frame of this.#toBaseFrames()) draft.append(frame)
+      fsyncSync(draft.descriptor)
+      this.#install(draft, draft.bytes)
+    } catch (error) {
+      this.#discard(draft)
+      this.#fail(error)
     }
-    const path = toPath(directory, generation)
-    const file = JournalFile.create(`${path}.tmp`, key, generation)
+  }
+
+  async #writeGeneration(steps: readonly StateStep[]): Promise<void> {
+    const draft = this.#createDraft()
     let written = 0
     const writeSteps = (): void => {
-      for (const step of steps.slice(written)) for (const frame of toStepFrames(step)) file.append(frame)
+      for (const step of steps.slice(written)) for (const frame of toStepFrames(step)) draft.append(frame)
       written = steps.length
     }
     try {
-      for (const frame of toStepFrames(base)) {
-        file.append(frame)
+      for (const frame of this.#toBaseFrames()) {
+        draft.append(frame)
         await new Promise(setImmediate) // the agent goes on serving while a large state is written
       }
-      const baseBytes = file.bytes
+      const baseBytes = draft.bytes
       writeSteps()
-      await promisify(fsync)(file.descriptor)
+      await promisify(fsync)(draft.descriptor)
       writeSteps()
-      renameSync(`${path}.tmp`, path)
-      syncDirectory(directory)
-      this.#install(generation, file, baseBytes)
+      this.#install(draft, baseBytes)
     } catch (error) {
-      file.close()
-      rmSync(`${path}.tmp`, { force: true })
+      this.#discard(draft)
       throw error
     }
   }
 
-  /** The generation before stays on the disk, older and unreadable ones go. */
-  #install(generation: number, file: JournalFile, baseBytes: number): void {
+  #toBaseFrames(): Generator<string> {
+    const { position, revision, receivedAt, items } = this.#options.current()
+    return toStepFrames({
+      mode: 'snapshot',
+      position,
+      revision,
+      receivedAt,
+      items: Array.from(items, ([key, item]) => ({ key, item })),
+    })
+  }
+
+  #createDraft(): JournalFile {
+    return JournalFile.create(this.#draftPath, this.#options.key, this.#nextGeneration)
+  }
+
+  #discard(draft: JournalFile | undefined): void {
+    draft?.close()
+    rmSync(this.#draftPath, { force: true })
+  }
+
+  get #draftPath(): string {
+    return `${toPath(this.#options.directory, this.#nextGeneration)}.tmp`
+  }
+
+  /** A synced draft becomes what is written to. The generation before stays on the disk, older and unreadable ones go. */
+  #install(file: JournalFile, baseBytes: number): void {
+    const { directory } = this.#options
+    const generation = this.#nextGeneration
+    renameSync(this.#draftPath, toPath(directory, generation))
+    syncDirectory(directory)
     const keep = [generation, this.#generation].map((kept) => toPath('', kept))
     this.#file?.close()
     this.#file = file
     this.#baseBytes = baseBytes
     this.#generation = generation
     this.#nextGeneration = generation + 1
-    for (const name of readdirSync(this.#options.directory))
-      if (fileName.test(name) && !keep.includes(name)) rmSync(join(this.#options.directory, name), { force: true })
+    for (const name of readdirSync(directory))
+      if (fileName.test(name) && !keep.includes(name)) rmSync(join(directory, name), { force: true })
   }
 
   #fail(error: unknown): void {

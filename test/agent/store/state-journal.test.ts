@@ -83,6 +83,31 @@ describe('the state journal', () => {
     expect([...(reopened(directory).state?.items.keys() ?? [])]).toEqual([configKey('second'), configKey('third')])
   })
 
+  test('a process that is killed between any two steps, the first one and those during a rewrite included, has lost none', async () => {
+    const directory = temporaryDirectory()
+    const { append, held } = openJournal(directory)
+    const expectAllThere = (): void => expect(reopened(directory)).toEqual({ state: held.state, reports: [] })
+    append(delta(1, ...Array.from({ length: 30 }, (_, index) => configChange(`first-${index}`, 'x'.repeat(50_000)))))
+    expectAllThere()
+    for (let sequence = 2; sequence < 60; sequence += 1) {
+      append(delta(sequence, configChange(`object-${sequence % 7}`, 'x'.repeat(100_000))))
+      expectAllThere()
+      await new Promise(setImmediate)
+      expectAllThere()
+    }
+    expect(journals(directory)).toHaveLength(2)
+  })
+
+  test('a damaged journal’s successor is there before anybody is told', async () => {
+    const directory = temporaryDirectory()
+    const { append } = await startedJournal(directory)
+    append(delta(2, configChange('second')))
+    writeFileSync(only(directory), 'nonsense')
+    const recovered = openJournal(directory)
+    recovered.append(delta(3, configChange('third')))
+    expect(reopened(directory).state).toEqual(recovered.held.state)
+  })
+
   test('a step costs its own size, not that of the state', async () => {
     const directory = temporaryDirectory()
     const { append } = await startedJournal(directory)
