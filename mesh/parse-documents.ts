@@ -1,9 +1,8 @@
 import type { ConfigObject } from './config-object.ts'
 import { toObjectKey } from './config-object.ts'
-import { readJson } from './documents/read-json.ts'
-import { readYaml } from './documents/read-yaml.ts'
+import { readItems } from './documents/read-items.ts'
+import type { SubmittedItem, TextLimits } from './documents/read-items.ts'
 import { syntaxProblem } from './documents/submitted-document.ts'
-import type { Path, SubmittedDocument } from './documents/submitted-document.ts'
 import { examineObject, toProblem } from './kinds/examine-object.ts'
 import type { Examined } from './kinds/examine-object.ts'
 import type { ParsedObject } from './kinds/parse-object.ts'
@@ -12,11 +11,9 @@ import type { Problem } from './problem.ts'
 import { err, ok } from './result.ts'
 import type { Result } from './result.ts'
 
-export interface DocumentOptions {
+export interface DocumentOptions extends TextLimits {
   /** For objects that name no namespace. */
   readonly defaultNamespace: string
-  readonly maxCharacters: number
-  readonly maxObjects: number
   /** `name` may be left out: for looking at snippets (`atoll analyze`), not for applying. */
   readonly unnamed?: 'allowed'
 }
@@ -32,37 +29,8 @@ const maxProblems = 99
 const tooMany = (count: number): Problem =>
   syntaxProblem(`${count - maxProblems} more problems are not shown`, {}, 'too_large')
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-/** What should be one object, and where in its document it is. */
-interface Item {
-  readonly value: unknown
-  readonly submitted: SubmittedDocument
-  readonly at: Path
-}
-
-/** A document is an object, a list of them (JSON's way) or a `kind: List` (kubectl's way). */
-const toItems = (submitted: SubmittedDocument): readonly Item[] => {
-  const { value } = submitted
-  if (Array.isArray(value)) return value.map((each: unknown, index) => ({ value: each, submitted, at: [index] }))
-  if (isRecord(value) && value.kind === 'List' && Array.isArray(value.items)) {
-    return value.items.map((each: unknown, index) => ({ value: each, submitted, at: ['items', index] }))
-  }
-  return [{ value, submitted, at: [] }]
-}
-
-const read = (text: string, options: DocumentOptions): Result<readonly SubmittedDocument[], readonly Problem[]> => {
-  if (text.length > options.maxCharacters) {
-    return err([syntaxProblem(`has more than ${options.maxCharacters} characters`, {}, 'too_large')])
-  }
-  const json = /^\s*[[{]/.test(text) ? readJson(text) : undefined
-  if (json) return json.ok ? ok([json.value]) : json
-  return readYaml(text, options.maxObjects)
-}
-
 interface Finding {
-  readonly item: Item
+  readonly item: SubmittedItem
   readonly problem: FoundProblem
 }
 
@@ -70,9 +38,9 @@ const keyOf = ({ kind, metadata }: ConfigObject): string => toObjectKey(kind, me
 
 /** Objects that are there more than once. */
 const findDuplicates = (
-  results: readonly { readonly item: Item; readonly examined: Examined }[],
+  results: readonly { readonly item: SubmittedItem; readonly examined: Examined }[],
 ): readonly Finding[] => {
-  const first = new Map<string, Item>()
+  const first = new Map<string, SubmittedItem>()
   return results.flatMap(({ item, examined }): Finding[] => {
     if (!examined.accepted) return []
     const key = keyOf(examined.accepted.object)
@@ -109,16 +77,12 @@ const toProblems = (findings: readonly Finding[], defaultNamespace: string): rea
  * problems of all objects are reported at once, each with its document and line. One error, and nothing of the text counts.
  */
 export const parseDocuments = (text: string, options: DocumentOptions): Result<ParsedDocuments, readonly Problem[]> => {
-  const documents = read(text, options)
-  if (!documents.ok) {
-    const { error } = documents
+  const items = readItems(text, options)
+  if (!items.ok) {
+    const { error } = items
     return err(error.length > maxProblems ? [...error.slice(0, maxProblems), tooMany(error.length)] : error)
   }
-  const items = documents.value.flatMap(toItems)
-  if (items.length > options.maxObjects) {
-    return err([syntaxProblem(`has ${items.length} objects, more than ${options.maxObjects}`, {}, 'too_large')])
-  }
-  const results = items.map((item, index) => ({
+  const results = items.value.map((item, index) => ({
     item,
     examined: examineObject(item.value, {
       defaultNamespace: options.defaultNamespace,

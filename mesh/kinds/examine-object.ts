@@ -31,6 +31,13 @@ const isFields = (value: unknown): value is Fields =>
 const textOr = (value: unknown, fallback: string): string =>
   typeof value === 'string' && value !== '' ? value : fallback
 
+/** What a value calls itself; undefined when it has no kind. */
+export const toObjectName = (value: unknown, defaultNamespace: string): Problem['object'] => {
+  if (!isFields(value) || typeof value.kind !== 'string') return undefined
+  const metadata = isFields(value.metadata) ? value.metadata : {}
+  return { kind: value.kind, namespace: textOr(metadata.namespace, defaultNamespace), name: textOr(metadata.name, '') }
+}
+
 /** Names the object as far as it says what it is. */
 export const toProblem = (
   found: FoundProblem,
@@ -38,14 +45,11 @@ export const toProblem = (
   defaultNamespace: string,
   place: { readonly document?: number; readonly line?: number } = {},
 ): Problem => {
-  const metadata = isFields(value) && isFields(value.metadata) ? value.metadata : {}
-  const kind = isFields(value) && typeof value.kind === 'string' ? value.kind : undefined
+  const object = toObjectName(value, defaultNamespace)
   return {
     code: found.code,
     severity: found.severity,
-    ...(kind !== undefined && {
-      object: { kind, namespace: textOr(metadata.namespace, defaultNamespace), name: textOr(metadata.name, '') },
-    }),
+    ...(object && { object }),
     path: toPathText(found.path),
     message: found.message,
     ...place,

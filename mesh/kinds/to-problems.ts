@@ -18,6 +18,15 @@ export const toPathText = (path: Path): string =>
     })
     .join('')
 
+const pathPart = /\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]|([A-Za-z_][A-Za-z0-9_]*)/g
+
+/** The path that `toPathText` made this text of. */
+export const parsePathText = (text: string): Path =>
+  [...text.matchAll(pathPart)].map(([, index, quoted, name = '']) => {
+    if (index !== undefined) return Number(index)
+    return quoted === undefined ? name : String(JSON.parse(quoted))
+  })
+
 const typeName = (value: unknown): string => {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'a list'
