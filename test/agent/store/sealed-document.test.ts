@@ -2,7 +2,6 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { lockDirectory } from '#agent/store/lock-directory.ts'
 import { SealedDocument } from '#agent/store/sealed-document.ts'
 import { loadSealingKey } from '#agent/store/sealing-key.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
@@ -58,13 +57,4 @@ test('a key file that is no key is refused, not replaced', () => {
   expect(() => loadSealingKey(file, true)).toThrow(/32 bytes/)
   expect(readFileSync(file, 'utf8')).toBe('c2hvcnQ=\n')
   expect(() => loadSealingKey(join(directory, 'none'), false)).toThrow(/can't be read/)
-})
-
-test('a data directory has one user at a time', async () => {
-  const directory = temporaryDirectory()
-  const lock = await lockDirectory(directory)
-  await expect(lockDirectory(directory)).rejects.toThrow(/another agent/)
-  await new Promise((resolve) => lock.close(resolve))
-  const next = await lockDirectory(directory)
-  next.close()
 })
