@@ -17,6 +17,7 @@ import { bigWritePatienceMilliseconds, bigWrites, defaultLimits, type AdsLimits 
 import { endCall, ProxyConnection, type ConnectionHost, type OutgoingCall } from './proxy-connection.ts'
 import { toProxyConfig, toProxyStatus, type Reporter } from './proxy-report.ts'
 import { Quarantine } from './quarantine.ts'
+import { RefusalLog } from './refusal-log.ts'
 import { StateOfTheWorldDialect } from './state-of-the-world-dialect.ts'
 import { StreamError } from './stream-error.ts'
 import type { WireResource } from './wire-resource.ts'
@@ -64,6 +65,7 @@ export class AdsServer implements ConnectionHost {
   readonly #options: AdsServerOptions
   readonly #server: grpc.Server
   readonly #attachments: Attachments
+  readonly #refusals: RefusalLog
   /** In order of connecting. */
   readonly #connections = new Set<ProxyConnection>()
   /** Calls that are not refused: connections, and those that are about to be. */
@@ -83,6 +85,7 @@ export class AdsServer implements ConnectionHost {
     this.log = options.log
     this.delivery = new DeliveryTracker(options.onDeliveryChange)
     this.bigWrites = new WritePlaces(this.clock, bigWrites, bigWritePatienceMilliseconds)
+    this.#refusals = new RefusalLog(this.clock, this.log)
     this.#attachments = new Attachments(options.source)
     this.#server = new grpc.Server({
       'grpc.max_receive_message_length': this.limits.requestBytes,
@@ -145,7 +148,7 @@ export class AdsServer implements ConnectionHost {
 
   /** All that a proxy has been given, secrets redacted; undefined when it is not connected here. */
   proxyConfig(name: string): ProxyConfig | undefined {
-    const connection = this.#connectionsOf(name).at(-1)
+    const connection = [...this.#connections].findLast((each) => each.name === name)
     return connection && toProxyConfig(connection, this.delivery, this.#options.reporter)
   }
 
@@ -227,7 +230,7 @@ export class AdsServer implements ConnectionHost {
     const [authorization] = call.metadata.get('authorization')
     const grant = await this.#options.authenticator.authenticate(authorization?.toString())
     if (grant.ok) return grant.value
-    this.log.warn({ peer: call.getPeer(), refusal: grant.error }, 'refused the credential of a proxy')
+    this.#refusals.refused(call.getPeer(), grant.error)
     this.#refuse(call, new StreamError('unauthenticated', 'no valid credential'))
     return undefined
   }
@@ -243,7 +246,7 @@ export class AdsServer implements ConnectionHost {
       if (call.cancelled) return
       const connectedAt = this.clock.now()
       const connection = new ProxyConnection(this, call, { grant, attachment, encoder: dialect, connectedAt })
-      this.#makeRoom(connection.name)
+      this.#makeRoom(connection.identity)
       this.#connections.add(connection)
       this.delivery.add(connection.name, connection.stream)
       this.log.info({ proxy: connection.name, peer: call.getPeer() }, 'a proxy connected')
@@ -260,17 +263,17 @@ export class AdsServer implements ConnectionHost {
   #disconnect(connection: ProxyConnection): void {
     connection.stream.close()
     this.#connections.delete(connection)
-    if (!this.#connectionsOf(connection.name).length) connection.stream.resources.forgetRejections()
+    if (!this.#connectionsOf(connection.identity).length) connection.stream.resources.forgetRejections()
     this.delivery.remove(connection.name, connection.stream)
     this.log.info({ proxy: connection.name }, 'a proxy disconnected')
   }
 
-  #connectionsOf(name: string): ProxyConnection[] {
-    return [...this.#connections].filter((connection) => connection.name === name)
+  #connectionsOf(identity: string): ProxyConnection[] {
+    return [...this.#connections].filter((connection) => connection.identity === identity)
   }
 
-  #makeRoom(name: string): void {
-    const older = this.#connectionsOf(name)
+  #makeRoom(identity: string): void {
+    const older = this.#connectionsOf(identity)
     for (const connection of older.slice(0, Math.max(0, older.length + 1 - this.limits.streamsPerProxy)))
       connection.end(new StreamError('aborted', 'replaced by a newer stream of the same proxy'))
   }

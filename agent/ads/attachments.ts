@@ -19,7 +19,7 @@ export class Attachments {
 
   /** Every call is matched by one of `release`, also when it fails. */
   acquire(proxy: Proxy): Promise<Attachment> {
-    const key = toKey(proxy)
+    const key = toProxyIdentity(proxy)
     const known = this.#byProxy.get(key)
     if (known) {
       known.streams++
@@ -31,7 +31,7 @@ export class Attachments {
   }
 
   release(proxy: Proxy): void {
-    const key = toKey(proxy)
+    const key = toProxyIdentity(proxy)
     const known = this.#byProxy.get(key)
     if (!known || --known.streams > 0) return
     this.#byProxy.delete(key)
@@ -39,5 +39,5 @@ export class Attachments {
   }
 }
 
-/** Two tokens may claim the same workload for different accounts: that is not the same attachment. */
-const toKey = (proxy: Proxy): string => `${toProxyName(proxy)} ${proxy.serviceAccount}`
+/** What a proxy has proven to be, as text. Two tokens may claim the same workload for different accounts: those are two proxies of one name. */
+export const toProxyIdentity = (proxy: Proxy): string => `${toProxyName(proxy)} ${proxy.serviceAccount}`

@@ -3,6 +3,7 @@ import type { Log } from '#agent/log.ts'
 import type { ProxyGrant } from '#agent/proxy-auth/proxy-authenticator.ts'
 import type { Node } from '#envoy/envoy/config/core/v3/base_pb.ts'
 import { toProxyName } from '#xds/proxy.ts'
+import { toProxyIdentity } from './attachments.ts'
 import type { ResponseEncoder } from './dialect.ts'
 import type { WireResponse } from './discovery-response.ts'
 import type { Attachment } from './proxy-resources.ts'
@@ -25,7 +26,9 @@ export interface ConnectionHost extends StreamHost {
 /** An authenticated proxy on its gRPC stream. */
 export class ProxyConnection {
   readonly grant: ProxyGrant
+  /** For people: see `identity` for telling proxies apart. */
   readonly name: string
+  readonly identity: string
   readonly stream: ProxyStream
   readonly connectedAt: number
   /** For display only: what its node says of itself. */
@@ -48,8 +51,9 @@ export class ProxyConnection {
     this.#call = call
     this.grant = connection.grant
     this.name = toProxyName(connection.grant.proxy)
+    this.identity = toProxyIdentity(connection.grant.proxy)
     this.connectedAt = connection.connectedAt
-    const resources = new ProxyResources(this.name, connection.attachment, host.quarantine)
+    const resources = new ProxyResources(this.identity, connection.attachment, host.quarantine)
     this.stream = new ProxyStream(host, resources, connection.encoder, {
       write: (response, onDrained) => {
         host.onResponse(response.byteLength)

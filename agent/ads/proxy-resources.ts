@@ -10,15 +10,16 @@ export interface Attachment {
 
 /** What one proxy may have, looked up over its sets. A name of a type is in one of them at most. */
 export class ProxyResources {
-  readonly #proxyName: string
+  /** Of the proxy: whom the quarantine knows by it. */
+  readonly #identity: string
   readonly #attachment: Attachment
   readonly #quarantine: Quarantine
   #sets: readonly ResourceSet[]
   #generations: readonly number[] = []
   #state = 0
 
-  constructor(proxyName: string, attachment: Attachment, quarantine: Quarantine) {
-    this.#proxyName = proxyName
+  constructor(identity: string, attachment: Attachment, quarantine: Quarantine) {
+    this.#identity = identity
     this.#attachment = attachment
     this.#quarantine = quarantine
     this.#sets = attachment.sets
@@ -62,7 +63,7 @@ export class ProxyResources {
       if (!current) continue
       const wire = toWireResource(type, current)
       if (!this.#quarantine.concerns(set)) return wire
-      const served = this.#quarantine.servedTo(this.#proxyName, set, wire)
+      const served = this.#quarantine.servedTo(this.#identity, set, wire)
       return served ? toWireResource(type, served) : 'kept'
     }
     return 'gone'
@@ -73,7 +74,7 @@ export class ProxyResources {
     const concerned = this.sets.filter((set) => this.#quarantine.concerns(set))
     return resources.filter((wire) => {
       const set = concerned.find((each) => each.get(wire.type, wire.name) !== undefined)
-      if (set) return this.#quarantine.accept(set, wire, this.#proxyName)
+      if (set) return this.#quarantine.accept(set, wire, this.#identity)
       wire.accepted = true
       return false
     })
@@ -81,15 +82,15 @@ export class ProxyResources {
 
   reject(wire: WireResource, reason: string, revision: number): void {
     const set = this.#setOf(wire.type, wire.name)
-    if (set) this.#quarantine.reject(set, wire, { by: this.#proxyName, reason, revision })
+    if (set) this.#quarantine.reject(set, wire, { by: this.#identity, reason, revision })
   }
 
   rejections(): Rejection[] {
-    return this.sets.flatMap((set) => this.#quarantine.rejectionsFor(this.#proxyName, set))
+    return this.sets.flatMap((set) => this.#quarantine.rejectionsFor(this.#identity, set))
   }
 
   forgetRejections(): void {
-    for (const set of this.sets) this.#quarantine.forget(this.#proxyName, set)
+    for (const set of this.sets) this.#quarantine.forget(this.#identity, set)
   }
 
   #setOf(type: TypeUrl, name: string): ResourceSet | undefined {

@@ -15,7 +15,7 @@ export interface Rejection {
 
 interface Entry extends Rejection {
   readonly wire: WireResource
-  /** Names of the proxies that refused it. */
+  /** Identities of the proxies that refused it. */
   readonly by: Set<string>
   /** What is served in its place; undefined = nothing. */
   lastGood: EncodedResource | undefined

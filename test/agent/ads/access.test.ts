@@ -107,6 +107,18 @@ describe('limits', () => {
   })
 })
 
+test('a token of the same workload for another account takes no stream away', async () => {
+  await start({ streamsPerProxy: 1 })
+  const first = ads.delta('w')
+  const second = ads.delta('w', { token: ads.token('w', 'another') })
+  for (const proxy of [first, second]) {
+    proxy.subscribe(cluster, '*')
+    await proxy.take(cluster)
+  }
+  ads.change(put(cluster, 'a'))
+  for (const proxy of [first, second]) expect((await proxy.take(cluster)).resources).toEqual(['a@1'])
+})
+
 describe('lifecycle', () => {
   beforeEach(() => start())
 

@@ -119,15 +119,15 @@ export class AdsFixture {
     })
   }
 
-  token(workload: string): string {
-    const id = createHash('sha256').update(workload).digest('hex').slice(0, 16)
+  token(workload: string, serviceAccount = 'default'): string {
+    const id = createHash('sha256').update(`${workload} ${serviceAccount}`).digest('hex').slice(0, 16)
     const secret = `secret-of-${workload}-that-is-long-enough`
     this.tokens.set(id, {
       id,
       secretHash: createHash('sha256').update(secret).digest('hex'),
       role: 'sidecar',
       namespace: 'default',
-      serviceAccount: 'default',
+      serviceAccount,
       workload,
       expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
     })
