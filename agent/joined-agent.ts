@@ -7,11 +7,11 @@ import type { Clock } from './clock.ts'
 import type { AgentConfig, HostPort } from './config.ts'
 import type { DataDirectory } from './data-directory.ts'
 import type { AgentMeasures } from './http/agent-metrics.ts'
-import { exportPrivateKeyPem, importPrivateKeyPem } from './identity/certificate-key.ts'
 import { ClusterIdentity } from './identity/cluster-identity.ts'
 import type { JoinedRecord } from './join/agent-record.ts'
 import { createSigner } from './join/identity-key.ts'
 import { settingsOf, trustOf } from './join/known-mesh.ts'
+import { toIntermediates, withIntermediates } from './join/recorded-intermediates.ts'
 import type { Log } from './log.ts'
 import type { PlaneConnection } from './plane-connection.ts'
 import { GatewayProber } from './probes/gateway-prober.ts'
@@ -156,7 +156,7 @@ export class JoinedAgent {
   /** Opens what is kept on disk. Nothing is served before `start`. */
   static async create(parts: JoinedAgentParts): Promise<JoinedAgent> {
     const { data, record, clock, random, log } = parts
-    const { cluster, trustDomain: domain, rootsPem, certificatePem } = record.membership
+    const { cluster, trustDomain: domain, rootsPem } = record.membership
     const { journal, state } = StateJournal.open({
       directory: data.path,
       key: data.key,
@@ -183,7 +183,7 @@ export class JoinedAgent {
       cluster,
       trustDomain: trustDomain.parse(domain),
       rootsPem,
-      material: { certificatePem, privateKey: await importPrivateKeyPem(record.intermediateKeyPem) },
+      ...(await toIntermediates(record)),
       clock,
       random,
       log,
@@ -191,12 +191,7 @@ export class JoinedAgent {
         if (!late.agent) throw new Error('the agent is still starting')
         return late.agent.requestCertificate(csrPem)
       },
-      keep: async (material) =>
-        data.record.save({
-          ...record,
-          intermediateKeyPem: await exportPrivateKeyPem(material.privateKey),
-          membership: { ...record.membership, certificatePem: material.certificatePem },
-        }),
+      keep: async (intermediates) => data.record.save(await withIntermediates(record, intermediates)),
       onSecretsChange: () => late.agent?.pushSecrets(),
     })
     await identity.updateTrust(trustOf(record.membership, replica.items))

@@ -10,15 +10,21 @@ import { createIntermediateCsr } from './create-intermediate-csr.ts'
 import type { LeafIssuer } from './issue-leaf.ts'
 import { toRenewalTime } from './renewal-time.ts'
 
-/** A cluster's intermediate as it is kept on disk. */
 export interface IntermediateMaterial {
   readonly certificatePem: string
   readonly privateKey: webcrypto.CryptoKey
 }
 
-export interface IntermediateOptions {
-  readonly cluster: ClusterName
+/** A cluster's intermediates as they are kept on disk. */
+export interface KeptIntermediates {
+  /** The one that signs. */
   readonly material: IntermediateMaterial
+  /** The one that will, once it is trusted everywhere; `receivedAt` is in milliseconds since the epoch. */
+  readonly incoming?: IntermediateMaterial & { readonly receivedAt: number }
+}
+
+export interface IntermediateOptions extends KeptIntermediates {
+  readonly cluster: ClusterName
   readonly clock: Clock
   /** 0 to 1, 1 excluded. */
   readonly random: () => number
@@ -27,8 +33,8 @@ export interface IntermediateOptions {
   readonly requestCertificate: (csrPem: string) => Promise<string>
   /** Verifies a certificate that came as an answer. */
   readonly verify: (certificatePem: string) => Promise<Result<X509Certificate, string>>
-  /** Keeps a new intermediate on disk. It is used only after that. */
-  readonly keep: (material: IntermediateMaterial) => Promise<void>
+  /** Keeps them on disk. A new one is used only after that. */
+  readonly keep: (intermediates: KeptIntermediates) => Promise<void>
   /** Whether proxies here trust this certificate already. */
   readonly isTrusted: (certificate: X509Certificate) => boolean
 }
@@ -44,6 +50,7 @@ const longestSettlingMilliseconds = 60 * minuteMilliseconds
 const overdueShare = 0.65
 
 interface Incoming {
+  readonly material: IntermediateMaterial
   readonly issuer: LeafIssuer
   readonly receivedAt: number
   trustedSince: number | undefined
@@ -52,14 +59,17 @@ interface Incoming {
 /** The cluster's certificate authority: which intermediate signs now, and its renewal at half of its life. */
 export class Intermediate {
   readonly #options: IntermediateOptions
+  #material: IntermediateMaterial
   #current: LeafIssuer
   #incoming: Incoming | undefined
   #renewAt: number
 
   constructor(options: IntermediateOptions) {
     this.#options = options
-    const { certificatePem, privateKey } = options.material
-    this.#current = { certificate: new X509Certificate(certificatePem), privateKey }
+    const { material, incoming } = options
+    this.#material = material
+    this.#current = toIssuer(material)
+    this.#incoming = incoming && toIncoming(incoming, incoming.receivedAt)
     this.#renewAt = this.#toRenewAt(this.#current)
   }
 
@@ -88,7 +98,7 @@ export class Intermediate {
 
   /** Does what is due: asks for a successor, or lets it take over. */
   async maintain(): Promise<void> {
-    if (this.#incoming) this.#activate(this.#incoming)
+    if (this.#incoming) await this.#activateIfDue(this.#incoming)
     else if (this.#options.clock.now() >= this.#renewAt) await this.#renew()
   }
 
@@ -101,9 +111,10 @@ export class Intermediate {
       const verdict = await verify(certificatePem)
       if (!verdict.ok) throw new Error(`the plane's answer is not usable: ${verdict.error}`)
       if (!(await isKeyOf(keys, verdict.value))) throw new Error("the plane's answer is for another key")
-      await keep({ certificatePem, privateKey: keys.privateKey })
-      const issuer = { certificate: verdict.value, privateKey: keys.privateKey }
-      this.#incoming = { issuer, receivedAt: clock.now(), trustedSince: undefined }
+      const material = { certificatePem, privateKey: keys.privateKey }
+      const receivedAt = clock.now()
+      await keep({ material: this.#material, incoming: { ...material, receivedAt } })
+      this.#incoming = toIncoming(material, receivedAt)
       log.info({ serial: verdict.value.serialNumber }, 'received a new intermediate')
     } catch (error) {
       log.warn({ err: error, notAfter: new Date(this.notAfter).toISOString() }, 'could not renew the intermediate')
@@ -111,21 +122,35 @@ export class Intermediate {
   }
 
   /** The new one signs when it has been trusted here for a while: leaves that others do not trust yet would cut traffic. */
-  #activate(incoming: Incoming): void {
+  async #activateIfDue(incoming: Incoming): Promise<void> {
     const now = this.#options.clock.now()
     if (this.#options.isTrusted(incoming.issuer.certificate)) incoming.trustedSince ??= now
     const isSettled = incoming.trustedSince !== undefined && now >= incoming.trustedSince + settlingMilliseconds
     if (!isSettled && now < incoming.receivedAt + longestSettlingMilliseconds) return
+    this.#material = incoming.material
     this.#current = incoming.issuer
     this.#incoming = undefined
     this.#renewAt = this.#toRenewAt(this.#current)
     this.#options.log.info({ serial: this.#current.certificate.serialNumber }, 'the new intermediate signs')
+    await this.#options.keep({ material: this.#material })
   }
 
   #toRenewAt({ certificate: { notBefore, notAfter } }: LeafIssuer): number {
     return toRenewalTime({ from: notBefore.getTime(), to: notAfter.getTime() }, this.#options.random)
   }
 }
+
+const toIssuer = ({ certificatePem, privateKey }: IntermediateMaterial): LeafIssuer => ({
+  certificate: new X509Certificate(certificatePem),
+  privateKey,
+})
+
+const toIncoming = (material: IntermediateMaterial, receivedAt: number): Incoming => ({
+  material,
+  issuer: toIssuer(material),
+  receivedAt,
+  trustedSince: undefined,
+})
 
 const isKeyOf = async (keys: webcrypto.CryptoKeyPair, certificate: X509Certificate): Promise<boolean> =>
   Buffer.from(await crypto.subtle.exportKey('spki', keys.publicKey)).equals(Buffer.from(certificate.publicKey.rawData))

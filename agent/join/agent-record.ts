@@ -7,8 +7,10 @@ export const agentRecord = z.object({
   replica: z.string(),
   /** PKCS#8: signs the plane's nonces. */
   identityKeyPem: z.string(),
-  /** PKCS#8: signs the workloads' certificates. */
+  /** PKCS#8: signs the workloads' certificates, under the certificate of the membership. */
   intermediateKeyPem: z.string(),
+  /** The intermediate that will sign them. `receivedAt`: milliseconds since the epoch. */
+  incoming: z.object({ intermediateKeyPem: z.string(), certificatePem: z.string(), receivedAt: z.number() }).optional(),
   /** The request that this agent joins with: the same at every attempt, so that a repeated one gets the same answer. */
   csrPem: z.string(),
   /** null: not joined yet. */

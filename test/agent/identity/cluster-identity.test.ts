@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { fromBinary } from '@bufbuild/protobuf'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { ClusterIdentity, type ClusterIdentityOptions } from '#agent/identity/cluster-identity.ts'
-import type { IntermediateMaterial } from '#agent/identity/intermediate.ts'
+import type { KeptIntermediates } from '#agent/identity/intermediate.ts'
 import { createLog } from '#agent/log.ts'
 import { SecretSchema } from '#envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts'
 import { secretNames } from '#xds/proxy.ts'
@@ -20,7 +20,7 @@ let clock: VirtualClock
 let root: TestRoot
 let intermediate: TestIntermediate
 let changes: number
-let kept: IntermediateMaterial[]
+let kept: KeptIntermediates[]
 let requests: string[]
 
 beforeEach(async () => {
@@ -45,7 +45,7 @@ const start = async (options: Partial<ClusterIdentityOptions> = {}): Promise<Clu
       requests.push(csrPem)
       return root.sign(csrPem, east, { notBefore: clock.now() - hour, notAfter: clock.now() + 90 * day })
     },
-    keep: async (material) => void kept.push(material),
+    keep: async (intermediates) => void kept.push(intermediates),
     onSecretsChange: () => changes++,
     ...options,
   })
@@ -221,11 +221,15 @@ describe('the intermediate', () => {
     await pass(identity, 45 * day + hour)
     return identity
   }
+  const successor = (): string => kept[0]?.incoming?.certificatePem ?? ''
+  const lastKept = (): KeptIntermediates => {
+    const last = kept.at(-1)
+    if (!last) throw new Error('nothing was kept')
+    return last
+  }
   const issuerOf = async (identity: ClusterIdentity, account: string): Promise<string | undefined> => {
     const leaf = leafIn(await identity.attach({ ...reviews, serviceAccount: account }))
-    return [intermediate.pem, ...kept.map(({ certificatePem }) => certificatePem)].find(
-      (pem) => leaf?.verify(new X509Certificate(pem).publicKey) === true,
-    )
+    return [intermediate.pem, successor()].find((pem) => leaf?.verify(new X509Certificate(pem).publicKey) === true)
   }
 
   test('is renewed at half of its life, under a new key, and kept before it is used', async () => {
@@ -235,7 +239,7 @@ describe('the intermediate', () => {
     await pass(identity, day + hour)
     expect(requests).toHaveLength(1)
     expect(kept).toHaveLength(1)
-    expect(keyOf(kept[0]?.certificatePem ?? '')).not.toBe(keyOf(intermediate.pem))
+    expect(keyOf(successor())).not.toBe(keyOf(intermediate.pem))
     expect(identity.status().intermediate.state).toBe('valid')
   })
 
@@ -245,16 +249,34 @@ describe('the intermediate', () => {
     expect(await issuerOf(identity, 'a')).toBe(intermediate.pem)
     await identity.updateTrust({
       ...trustOf(intermediate),
-      intermediates: [intermediate.pem, kept[0]?.certificatePem ?? ''].map((pem) => ({ cluster: east, pem })),
+      intermediates: [intermediate.pem, successor()].map((pem) => ({ cluster: east, pem })),
     })
     await pass(identity, minute)
     expect(await issuerOf(identity, 'b')).toBe(intermediate.pem)
     await pass(identity, 5 * minute)
-    expect(await issuerOf(identity, 'c')).toBe(kept[0]?.certificatePem)
+    expect(await issuerOf(identity, 'c')).toBe(successor())
     expect(identity.status().intermediate).toMatchObject({
       state: 'valid',
       notAfter: clock.now() + 90 * day - 7 * minute,
     })
+  })
+
+  test('goes on settling after a restart, in the rest of the hour', async () => {
+    await renewed()
+    const again = await start(lastKept())
+    await again.updateTrust(trustOf(intermediate))
+    expect(again.status().intermediate.state).toBe('valid')
+    expect(await issuerOf(again, 'a')).toBe(intermediate.pem)
+    await pass(again, 59 * minute)
+    expect(await issuerOf(again, 'b')).toBe(intermediate.pem)
+    await pass(again, 2 * minute)
+    expect(await issuerOf(again, 'c')).toBe(successor())
+    expect(requests).toHaveLength(1)
+
+    const later = await start(lastKept())
+    expect(await issuerOf(later, 'd')).toBe(successor())
+    await pass(later, minute)
+    expect(requests).toHaveLength(1)
   })
 
   test('signs after an hour in any case: the others have heard of it', async () => {
@@ -262,7 +284,7 @@ describe('the intermediate', () => {
     await pass(identity, 59 * minute)
     expect(await issuerOf(identity, 'a')).toBe(intermediate.pem)
     await pass(identity, 2 * minute)
-    expect(await issuerOf(identity, 'b')).toBe(kept[0]?.certificatePem)
+    expect(await issuerOf(identity, 'b')).toBe(successor())
   })
 
   test('is asked for again while the plane is away; being late is visible, and so is the end', async () => {

@@ -1,0 +1,37 @@
+import { exportPrivateKeyPem, importPrivateKeyPem } from '#agent/identity/certificate-key.ts'
+import type { KeptIntermediates } from '#agent/identity/intermediate.ts'
+import type { JoinedRecord } from './agent-record.ts'
+
+export const toIntermediates = async (record: JoinedRecord): Promise<KeptIntermediates> => {
+  const { intermediateKeyPem, membership, incoming } = record
+  return {
+    material: {
+      certificatePem: membership.certificatePem,
+      privateKey: await importPrivateKeyPem(intermediateKeyPem),
+    },
+    ...(incoming && {
+      incoming: {
+        certificatePem: incoming.certificatePem,
+        privateKey: await importPrivateKeyPem(incoming.intermediateKeyPem),
+        receivedAt: incoming.receivedAt,
+      },
+    }),
+  }
+}
+
+/** The record with other intermediates. */
+export const withIntermediates = async (
+  { incoming: _before, ...record }: JoinedRecord,
+  { material, incoming }: KeptIntermediates,
+): Promise<JoinedRecord> => ({
+  ...record,
+  intermediateKeyPem: await exportPrivateKeyPem(material.privateKey),
+  membership: { ...record.membership, certificatePem: material.certificatePem },
+  ...(incoming && {
+    incoming: {
+      certificatePem: incoming.certificatePem,
+      intermediateKeyPem: await exportPrivateKeyPem(incoming.privateKey),
+      receivedAt: incoming.receivedAt,
+    },
+  }),
+})
