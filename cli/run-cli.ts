@@ -1,26 +1,36 @@
 import { CommanderError } from 'commander'
+import type { Command } from 'commander'
 import { z } from 'zod'
 import { AtollError } from '#api/atoll-error.ts'
+import type { GlobalOptions } from './cli-context.ts'
 import { CliError } from './cli-error.ts'
 import type { CliIo } from './cli-io.ts'
 import { exitCodes, exitReasonOf } from './exit-code.ts'
 import type { ExitReason } from './exit-code.ts'
 import { createPaint } from './output/colour.ts'
 import type { Paint } from './output/colour.ts'
-import { toProblemText } from './output/problem-text.ts'
+import { toProblemLines } from './output/problem-text.ts'
+import type { PlacedProblem } from './output/problem-text.ts'
 import { toSafeText } from './output/safe-text.ts'
+import { formatView } from './output/view.ts'
 import { buildProgram } from './program.ts'
 
 /** Runs one command line (without "node" and the script); answers the exit code and never throws. */
 export const runCli = async (args: readonly string[], io: CliIo): Promise<number> => {
+  let program: Command | undefined
   try {
-    const program = await buildProgram(io, args)
+    program = await buildProgram(io, args)
     await program.parseAsync([...args], { from: 'user' })
     return exitCodes.ok.code
   } catch (error) {
     // Commander has said what is wrong, or printed the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok.code : exitCodes.usage.code
-    const { text, reason } = describeError(error, createPaint(io.stderr, io.env))
+    const paint = createPaint(io.stderr, io.env)
+    const { text, reason, problems } = describeError(error, paint)
+    const { output } = program?.opts<GlobalOptions>() ?? {}
+    if (problems.length > 0 && (output === 'json' || output === 'yaml')) {
+      io.stdout.write(await formatView({ value: { problems }, names: [], table: () => '' }, output, paint))
+    }
     io.stderr.write(`${toSafeText(text)}\n`)
     if ((io.env['ATOLL_DEBUG'] ?? '') !== '') io.stderr.write(`${toStack(error)}\n`)
     return exitCodes[reason].code
@@ -33,23 +43,39 @@ const remedies: Partial<Record<AtollError['code'], string>> = {
   unreachable: 'Is the URL right, and is the plane running?',
 }
 
-const describeError = (error: unknown, paint: Paint): { readonly text: string; readonly reason: ExitReason } => {
-  const label = paint('red', 'error')
-  if (error instanceof CliError)
-    return { text: withRemedy(`${label}: ${error.message}`, error.remedy), reason: error.reason }
-  if (error instanceof AtollError) {
-    const request = error.requestId === undefined || error.status !== 500 ? '' : ` (request ${error.requestId})`
-    const lines = [
-      `${label} (${error.code}): ${error.message}${request}`,
-      ...error.problems.map((problem) => `  ${toProblemText(problem, paint)}`),
-    ]
-    return { text: withRemedy(lines.join('\n'), remedies[error.code]), reason: exitReasonOf[error.code] }
-  }
-  if (error instanceof z.ZodError) return { text: `${label}: ${z.prettifyError(error)}`, reason: 'usage' }
-  return { text: `${label}: ${error instanceof Error ? error.message : String(error)}`, reason: 'failed' }
+interface Description {
+  readonly text: string
+  readonly reason: ExitReason
+  readonly problems: readonly PlacedProblem[]
 }
 
-const withRemedy = (text: string, remedy: string | undefined): string =>
-  remedy === undefined ? text : `${text}\n  → ${remedy}`
+const describeError = (error: unknown, paint: Paint): Description => {
+  const label = paint('red', 'error')
+  if (error instanceof CliError) {
+    const { message, problems, remedy, reason } = error
+    return { text: toErrorText(`${label}: ${message}`, problems, remedy, paint), reason, problems }
+  }
+  if (error instanceof AtollError) {
+    const request = error.requestId === undefined || error.status !== 500 ? '' : ` (request ${error.requestId})`
+    const { code, message, problems } = error
+    const text = toErrorText(`${label} (${code}): ${message}${request}`, problems, remedies[code], paint)
+    return { text, reason: exitReasonOf[code], problems }
+  }
+  if (error instanceof z.ZodError) return { text: `${label}: ${z.prettifyError(error)}`, reason: 'usage', problems: [] }
+  const message = error instanceof Error ? error.message : String(error)
+  return { text: `${label}: ${message}`, reason: 'failed', problems: [] }
+}
+
+const toErrorText = (
+  text: string,
+  problems: readonly PlacedProblem[],
+  remedy: string | undefined,
+  paint: Paint,
+): string =>
+  [
+    text,
+    ...toProblemLines(problems, paint).map((line) => `  ${line}`),
+    ...(remedy === undefined ? [] : [`  → ${remedy}`]),
+  ].join('\n')
 
 const toStack = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error))

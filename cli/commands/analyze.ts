@@ -4,6 +4,7 @@ import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { readConfiguration } from '../configuration/configuration-files.ts'
 import { parseConfiguration } from '../configuration/parse-configuration.ts'
+import { placeProblems } from '../configuration/place-problems.ts'
 import { addExamples } from '../examples.ts'
 import { toProblemText } from '../output/problem-text.ts'
 
@@ -27,17 +28,34 @@ export const defineAnalyze = (command: Command, context: CliContext): void => {
 
 const analyzeFiles = async (context: CliContext, { file, namespace, domainSuffix }: AnalyzeOptions): Promise<void> => {
   const configuration = await readConfiguration(file, context.io)
-  const parsed = parseConfiguration(context, configuration, namespace)
+  const parsed = await parseConfiguration(configuration, namespace)
   const objects = parsed.objects.map(({ object }) => object)
-  // What the clusters offer is not known here: only the hosts that the files themselves define are.
-  const problems = [...parsed.warnings, ...analyze(objects, { domainSuffix, hasHost: () => false })]
+  const unknown = new Set<string>()
+  const hasHost = (hostname: string) => {
+    unknown.add(hostname)
+    return undefined
+  }
+  const problems = await placeProblems(
+    [...parsed.warnings, ...analyze(objects, { domainSuffix, hasHost })],
+    configuration,
+    namespace,
+  )
   const errors = problems.filter(({ severity }) => severity === 'error').length
   const counts = `${objects.length} objects, ${errors} errors, ${problems.length - errors} warnings`
   await context.print({
     value: { objects: objects.length, problems },
     names: problems.map(({ code }) => code),
-    table: (paint) =>
-      [...problems.map((problem) => toProblemText(problem, paint, configuration.findPlace)), counts].join('\n'),
+    table: (paint) => [...problems.map((problem) => toProblemText(problem, paint)), counts].join('\n'),
   })
+  if (unknown.size > 0) context.note(toUncheckedText([...unknown]))
   if (errors > 0) throw new CliError('invalid', 'The configuration has errors')
+}
+
+const MAX_HOSTS_SHOWN = 5
+
+/** What the clusters offer is not known here. */
+const toUncheckedText = (hosts: readonly string[]): string => {
+  const shown = hosts.slice(0, MAX_HOSTS_SHOWN).join(', ')
+  const more = hosts.length > MAX_HOSTS_SHOWN ? ` and ${hosts.length - MAX_HOSTS_SHOWN} more` : ''
+  return `Not checked, for no file defines them, but a cluster may offer them: ${shown}${more}`
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { applyConfiguration } from '#api/routes/configuration.ts'
 import type { CliContext } from '../cli-context.ts'
 import { readConfiguration } from '../configuration/configuration-files.ts'
+import { placeProblems } from '../configuration/place-problems.ts'
 import { printApplyResult } from '../configuration/print-apply-result.ts'
 import type { WriteOptions } from '../configuration/print-apply-result.ts'
 import { withPlaces } from '../configuration/with-places.ts'
@@ -28,11 +29,13 @@ export const defineApply = (command: Command, context: CliContext): void => {
 
 const apply = async (context: CliContext, options: ApplyOptions): Promise<void> => {
   const { file, namespace, dryRun, ifRevision } = options
-  const { text, findPlace } = await readConfiguration(file, context.io)
+  const configuration = await readConfiguration(file, context.io)
   const mesh = await context.mesh()
   const query = { ...(dryRun && { dryRun: 'true' }), ...(namespace !== undefined && { namespace }) }
   const request = context
     .client()
-    .call(applyConfiguration, { params: { mesh }, query, yaml: text, ifMatch: ifRevision })
-  await printApplyResult(context, mesh, await withPlaces(context, findPlace, request), options, findPlace)
+    .call(applyConfiguration, { params: { mesh }, query, yaml: configuration.text, ifMatch: ifRevision })
+  const result = await withPlaces(configuration, namespace, request)
+  const problems = await placeProblems(result.problems, configuration, namespace)
+  await printApplyResult(context, mesh, { ...result, problems }, options)
 }

@@ -1,15 +1,17 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
-import { createJoinToken } from '#api/routes/clusters.ts'
+import { createJoinToken, listClusters } from '#api/routes/clusters.ts'
 import { clusterKind } from '#api/schemas/clusters.ts'
 import type { ClusterKind } from '#api/schemas/clusters.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { refuseExistingAgent, writeAgentFiles } from '../cluster/agent-files.ts'
+import { toGatewayAdvice } from '../cluster/gateway-advice.ts'
 import { runAgent } from '../cluster/run-agent.ts'
 import { waitForCluster } from '../cluster/wait-for-cluster.ts'
 import { durationOption } from '../duration.ts'
 import { addExamples } from '../examples.ts'
+import { collect } from '../output/list-view.ts'
 import { printSecret } from '../print-secret.ts'
 import { findProgramFiles } from '../program-files.ts'
 
@@ -65,6 +67,8 @@ const join = async (context: CliContext, name: string, options: JoinOptions): Pr
     .client()
     .call(createJoinToken, { params: { mesh }, json: { cluster: name, network, kind, ttlSeconds: ttl } })
 
+  const clusters = await collect(context.client().list(listClusters, { params: { mesh } }))
+
   const agentStopped = new AbortController()
   const tasks: Promise<void>[] = []
   if (data === undefined) {
@@ -90,6 +94,8 @@ const join = async (context: CliContext, name: string, options: JoinOptions): Pr
     })
     if (run === true) tasks.push(runAgent(config).finally(() => agentStopped.abort()))
   }
+  for (const line of toGatewayAdvice({ name, network, hasGateway: options.gateway !== undefined }, clusters))
+    context.note(line)
   if (wait === true)
     tasks.push(
       waitForCluster(context, { mesh, cluster: name, timeoutSeconds: options.timeout, signal: agentStopped.signal }),

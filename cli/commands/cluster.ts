@@ -101,7 +101,7 @@ const show = async (context: CliContext, name: string): Promise<void> => {
           ({ replica, agentVersion, reporter }) =>
             ['Agent', `${replica} (version ${agentVersion}${reporter ? ', reporter' : ''})`] as const,
         ),
-        ...cluster.gateways.map(({ address, port }) => ['Gateway', `${address}:${port}`] as const),
+        ...toGatewayTexts(cluster).map((text) => ['Gateway', text] as const),
         ...cluster.probes
           .filter((probe) => !probe.reachable)
           .map(({ from, address, port }) => ['Probe', `${from} cannot reach ${address}:${port}`] as const),
@@ -109,6 +109,11 @@ const show = async (context: CliContext, name: string): Promise<void> => {
       ]),
   })
 }
+
+const toGatewayTexts = ({ gateways }: Cluster): string[] =>
+  gateways.length === 0
+    ? ['none: other networks cannot reach what runs here']
+    : gateways.map(({ address, port }) => `${address}:${port}`)
 
 const evict = async (context: CliContext, name: string, options: { readonly yes?: true }): Promise<void> => {
   const mesh = await context.mesh()

@@ -32,7 +32,7 @@ export const defineDiff = (command: Command, context: CliContext): void => {
 
 const diff = async (context: CliContext, options: DiffOptions): Promise<void> => {
   const configuration = await readConfiguration(options.file, context.io)
-  const { objects } = parseConfiguration(context, configuration, options.namespace)
+  const { objects } = await parseConfiguration(configuration, options.namespace)
   const wanted = new Map(objects.map(({ object }) => [keyOf(object), object]))
   const mesh = await context.mesh()
   const request = context.client().call(applyConfiguration, {
@@ -40,7 +40,7 @@ const diff = async (context: CliContext, options: DiffOptions): Promise<void> =>
     query: { dryRun: 'true', ...(options.namespace !== undefined && { namespace: options.namespace }) },
     yaml: configuration.text,
   })
-  const { changes } = await withPlaces(context, configuration.findPlace, request)
+  const { changes } = await withPlaces(configuration, options.namespace, request)
   const differences: ObjectDiff[] = []
   for (const { key, action } of changes) {
     if (action === 'unchanged') continue

@@ -80,7 +80,7 @@ const compile = async (
   paths: readonly string[],
   { proxy, trustDomain, domainSuffix, namespace }: DiffOptions,
 ): Promise<Map<string, OfflineResource>> => {
-  const { objects } = parseConfiguration(context, await readConfiguration(paths, context.io), namespace)
+  const { objects } = await parseConfiguration(await readConfiguration(paths, context.io), namespace)
   const settings = meshSettings.parse({ meshId: 'offline', meshName: 'offline', trustDomain, domainSuffix })
   const { compileOffline } = await import('../configuration/offline-compile.ts')
   const { resources, problems } = compileOffline(

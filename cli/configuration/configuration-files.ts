@@ -2,13 +2,12 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CliIo } from '../cli-io.ts'
 import { CliError } from '../cli-error.ts'
-import type { FindPlace } from '../output/problem-text.ts'
 
 /** Files of configuration as one YAML stream. */
 export interface ConfigurationText {
   readonly text: string
   /** "file:line" of a line of the stream. */
-  readonly findPlace: FindPlace
+  readonly findPlace: (line: number) => string | undefined
 }
 
 const isConfigurationFile = (name: string): boolean => /\.(ya?ml|json)$/.test(name) && !name.startsWith('.')
@@ -34,7 +33,7 @@ export const readConfiguration = async (paths: readonly string[], io: CliIo): Pr
     starts.push({ name: file === '-' ? 'standard input' : file, line: text.split('\n').length })
     text += content.replace(/^\uFEFF/, '').replace(/\n?$/, '\n')
   }
-  const findPlace: FindPlace = (wanted) => {
+  const findPlace = (wanted: number) => {
     const start = starts.findLast((candidate) => candidate.line <= wanted)
     return start && `${start.name}:${wanted - start.line + 1}`
   }

@@ -3,8 +3,8 @@ import type { CliContext } from '../cli-context.ts'
 import { requireComplete, toDeliveryText, waitForDelivery } from '../delivery/wait-for-delivery.ts'
 import type { Colour, Paint } from '../output/colour.ts'
 import { createPaint } from '../output/colour.ts'
-import { toProblemText } from '../output/problem-text.ts'
-import type { FindPlace } from '../output/problem-text.ts'
+import { toProblemLines } from '../output/problem-text.ts'
+import type { PlacedProblem } from '../output/problem-text.ts'
 
 /** The options of every command that writes configuration. */
 export interface WriteOptions {
@@ -39,17 +39,16 @@ const toSummary = ({ revision, changes }: ApplyResult, dryRun: boolean): string 
 export const printApplyResult = async (
   context: CliContext,
   mesh: string,
-  result: ApplyResult,
+  result: ApplyResult & { readonly problems: readonly PlacedProblem[] },
   options: WriteOptions,
-  findPlace?: FindPlace,
 ): Promise<void> => {
   const paintNotes = createPaint(context.io.stderr, context.io.env)
-  for (const problem of result.problems) context.note(toProblemText(problem, paintNotes, findPlace))
+  for (const line of toProblemLines(result.problems, paintNotes)) context.note(line)
   const table = (paint: Paint) =>
     [...result.changes.map((change) => toChangeText(change, paint)), toSummary(result, options.dryRun === true)].join(
       '\n',
     )
-  const names = result.changes.filter((change) => change.action !== 'unchanged').map((change) => change.key)
+  const names = result.changes.map(({ key }) => key)
   if (options.wait !== true || options.dryRun === true || result.revision === 0) {
     return context.print({ value: result, names, table })
   }

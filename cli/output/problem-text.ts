@@ -1,15 +1,25 @@
 import type { Problem } from '#mesh/problem.ts'
 import type { Paint } from './colour.ts'
 
-/** Finds the file and line of a place in the submitted text. */
-export type FindPlace = (line: number) => string | undefined
+/** A problem and where in a person's files it is: "file:line". */
+export interface PlacedProblem extends Problem {
+  readonly place?: string
+}
+
+const MAX_SHOWN = 10
 
 /** One line for a problem: where, which object, which field, what to do. */
-export const toProblemText = (problem: Problem, paint: Paint, findPlace: FindPlace = () => undefined): string => {
-  const { severity, object, path, message, line, code } = problem
-  const place = line === undefined ? undefined : findPlace(line)
+export const toProblemText = (problem: PlacedProblem, paint: Paint): string => {
+  const { severity, object, path, message, place, code } = problem
   const name = object === undefined ? undefined : `${object.kind} ${object.namespace}/${object.name}`
   const where = [place, name, path].filter((part) => part !== undefined && part !== '').join(' ')
   const label = severity === 'error' ? paint('red', 'error') : paint('yellow', 'warning')
   return `${label} (${code})${where === '' ? '' : ` ${where}`}: ${message}`
+}
+
+/** The first problems, a line each, and how many more there are. */
+export const toProblemLines = (problems: readonly PlacedProblem[], paint: Paint): string[] => {
+  const lines = problems.slice(0, MAX_SHOWN).map((problem) => toProblemText(problem, paint))
+  const more = problems.length - MAX_SHOWN
+  return more > 0 ? [...lines, `and ${more} more; -o json shows all`] : lines
 }

@@ -89,6 +89,46 @@ describe('atoll apply', () => {
     expect(stderr).toBe(`error: 1 error\n  error (unknown_field) ${file}:1 spec.foo: is not a field\n`)
   })
 
+  it('finds the line of what the plane found wrong without the text, also in JSON', async () => {
+    const broken = join(folder, 'broken.yaml')
+    writeFileSync(broken, 'kind: VirtualService\nmetadata: {name: reviews}\nspec:\n  hosts:\n    - nobody\n')
+    const warning = {
+      code: 'dangling_reference',
+      severity: 'warning',
+      object: { kind: 'VirtualService', namespace: 'shop', name: 'reviews' },
+      path: 'spec.hosts[0]',
+      message: 'nobody offers it',
+    }
+    const refusal = toProblemDetails('invalid_configuration', {
+      requestId: 'r',
+      detail: '1 error',
+      problems: [{ ...warning, code: 'dangling_reference', severity: 'error' }],
+    })
+    const files = ['-f', broken, '-n', 'shop']
+    const taken = await apply({ [configuration]: ok({ ...applied, problems: [warning] }) }, ...files)
+    expect(taken.stderr).toBe(
+      `warning (dangling_reference) ${broken}:5 VirtualService shop/reviews spec.hosts[0]: nobody offers it\n`,
+    )
+    const refused = await apply({ [configuration]: { status: 422, body: refusal } }, ...files, '-o', 'json')
+    expect(refused.stderr).toContain(`error (dangling_reference) ${broken}:5 VirtualService`)
+    expect(JSON.parse(refused.stdout)).toEqual({
+      problems: [{ ...warning, severity: 'error', place: `${broken}:5` }],
+    })
+  })
+
+  it('shows the first of many problems, and all of them on request', async () => {
+    const many = join(folder, 'many.yaml')
+    writeFileSync(many, Array.from({ length: 40 }, () => '}\n').join('---\n'))
+    const { code, stdout, stderr } = await runFake(['analyze', '-f', many])
+    expect({ code, stdout }).toEqual({ code: 7, stdout: '' })
+    expect(stderr.split('\n')).toHaveLength(13)
+    expect(stderr).toMatch(/\n {2}and \d+ more; -o json shows all\n$/)
+    const full = await runFake(['analyze', '-f', many, '-o', 'json'])
+    const { problems } = JSON.parse(full.stdout) as { readonly problems: readonly { readonly place: string }[] }
+    expect(problems.length).toBeGreaterThanOrEqual(40)
+    expect(problems.at(-1)?.place).toBe(`${many}:79`)
+  })
+
   it('shows warnings beside the result', async () => {
     const warning = {
       code: 'dangling_reference',
@@ -103,7 +143,7 @@ describe('atoll apply', () => {
     )
     expect({ code, stdout, stderr }).toEqual({
       code: 0,
-      stdout: 'VirtualService/default/reviews\n',
+      stdout: 'VirtualService/default/reviews\nDestinationRule/default/reviews\n',
       stderr: 'warning (dangling_reference) spec.hosts[0]: nobody offers it\n',
     })
   })
