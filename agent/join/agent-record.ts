@@ -15,6 +15,8 @@ export const agentRecord = z.object({
   csrPem: z.string(),
   /** null: not joined yet. */
   membership: joinResponse.nullable(),
+  /** The public part of the join token that was used up. */
+  joinTokenId: z.string().optional(),
 })
 export type AgentRecord = z.infer<typeof agentRecord>
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readFileSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { AgentError } from '#agent/agent-error.ts'
 import type { Clock } from '#agent/clock.ts'
 import { exportPrivateKeyPem, generateKeyPair, importPrivateKeyPem } from '#agent/identity/certificate-key.ts'
@@ -15,7 +15,7 @@ import { createSigner, generateIdentityKeyPem, toPublicKeyPem } from './identity
 
 export interface JoinOptions {
   readonly document: SealedDocument<AgentRecord>
-  /** Holds the join token; only read when this agent has not joined yet. */
+  /** Holds the join token. One that was used is deleted; another one is ignored by an agent that has joined. */
   readonly tokenFile: string | undefined
   readonly post: (request: JoinRequest) => Promise<JoinResponse>
   readonly clock: Clock
@@ -33,17 +33,22 @@ export interface JoinOptions {
 export const joinMesh = async (options: JoinOptions): Promise<JoinedRecord> => {
   const { document, tokenFile, log } = options
   const stored = document.load()
-  if (stored && isJoined(stored)) return stored
+  if (stored && isJoined(stored)) {
+    if (tokenFile !== undefined && existsSync(tokenFile)) tidyToken(stored, tokenFile, log)
+    return stored
+  }
   if (tokenFile === undefined)
     throw new AgentError('not_joined', 'this agent is in no mesh yet: it needs a join token (atoll cluster join)')
   const token = readToken(tokenFile)
   const record = stored ?? (await createRecord())
   if (!stored) document.save(record)
-  const membership = await postUntilAnswered(options, toRequest(record, token))
+  const tokenId = toTokenId(token)
+  if (tokenId === undefined) throw new AgentError('join_refused', 'the join token file does not hold a join token')
+  const membership = await postUntilAnswered(options, toRequest(record, token, tokenId))
   await verifyMembership(record, membership, options.clock.now())
-  const joined = { ...record, membership }
+  const joined = { ...record, membership, joinTokenId: tokenId }
   document.save(joined)
-  rmSync(tokenFile, { force: true })
+  deleteToken(tokenFile, log)
   const { mesh, cluster, network } = membership
   log.info({ mesh, cluster, network, replica: joined.replica }, 'joined the mesh')
   return joined
@@ -68,9 +73,33 @@ const readToken = (file: string): string => {
   }
 }
 
-const toRequest = (record: AgentRecord, token: string): JoinRequest => {
-  const [, tokenId] = /^atoll_join_([^_]+)_.+$/.exec(token) ?? []
-  if (tokenId === undefined) throw new AgentError('join_refused', 'the join token file does not hold a join token')
+const toTokenId = (token: string): string | undefined => /^atoll_join_([^_]+)_.+$/.exec(token)?.[1]
+
+/** An agent that has joined was killed before it deleted its token, or somebody gave it another one. */
+const tidyToken = ({ joinTokenId, membership: { mesh, cluster } }: JoinedRecord, file: string, log: Log): void => {
+  let tokenId: string | undefined
+  try {
+    tokenId = toTokenId(readToken(file))
+  } catch {
+    // Nothing has to be read by who has joined.
+  }
+  if (tokenId !== undefined && tokenId === joinTokenId) deleteToken(file, log)
+  else
+    log.warn(
+      { file, mesh, cluster },
+      'the join token is ignored: this agent has joined already; to join anew, give it another data directory',
+    )
+}
+
+const deleteToken = (file: string, log: Log): void => {
+  try {
+    rmSync(file, { force: true })
+  } catch (error) {
+    log.warn({ err: error, file }, 'the join token is used up and can not be deleted')
+  }
+}
+
+const toRequest = (record: AgentRecord, token: string, tokenId: string): JoinRequest => {
   const { replica, csrPem, identityKeyPem } = record
   return {
     token,

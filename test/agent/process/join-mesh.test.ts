@@ -38,6 +38,7 @@ const createJoiner = async () => {
     rootsPem: [trusted.pem],
   })
   const stop = new AbortController()
+  const log: string[] = []
   const start = (answer: (request: JoinRequest) => Promise<JoinResponse>, file: string | undefined = tokenFile) =>
     joinMesh({
       document,
@@ -48,10 +49,10 @@ const createJoiner = async () => {
       },
       clock,
       random: () => 0.5,
-      log: pino({ level: 'silent' }),
+      log: pino({}, { write: (line) => void log.push(line) }),
       signal: stop.signal,
     })
-  return { tokenFile, root, requests, clock, document, toMembership, start, stop }
+  return { tokenFile, root, requests, clock, document, toMembership, start, stop, log }
 }
 
 describe('joining', () => {
@@ -62,6 +63,25 @@ describe('joining', () => {
     expect(existsSync(tokenFile)).toBe(false)
     expect(await start(() => Promise.reject(new Error('not asked')), '/nowhere')).toEqual(joined)
     expect(requests).toHaveLength(1)
+  })
+
+  test('a token that a crash left behind is deleted at the next start; another one stays, and is said to be ignored', async () => {
+    const { root, toMembership, start, tokenFile, log } = await createJoiner()
+    const joined = await start(async ({ csrPem }) => toMembership(await root.sign(csrPem, east)))
+    const again = () => start(() => Promise.reject(new Error('not asked')))
+    writeFileSync(tokenFile, `${joinToken}\n`)
+    expect(await again()).toEqual(joined)
+    expect(existsSync(tokenFile)).toBe(false)
+    expect(log.join('')).not.toContain('ignored')
+    const another = 'atoll_join_8899aabbccddeeff_othersecret'
+    for (const text of [another, 'no token at all']) {
+      writeFileSync(tokenFile, text)
+      log.length = 0
+      expect(await again()).toEqual(joined)
+      expect(existsSync(tokenFile)).toBe(true)
+      expect(log.join('')).toContain('the join token is ignored')
+    }
+    expect(log.join('')).not.toContain('othersecret')
   })
 
   test('an answer that is lost is asked for again, with the same request, now and after a restart', async () => {
