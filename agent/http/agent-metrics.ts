@@ -19,8 +19,9 @@ export interface AgentMeasures {
   readonly now: number
 }
 
-/** The metrics of /metrics: read when they are scraped, so that nothing has to be counted twice. */
-export const createAgentMetrics = (measure: () => AgentMeasures): Registry => {
+/** The metrics of /metrics: measured once for each time they are scraped, so that nothing has to be counted twice. */
+export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry, 'metrics'> => {
+  let measures = measure()
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
 
@@ -30,7 +31,7 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Registry => {
       help,
       registers: [registry],
       collect() {
-        const value = read(measure())
+        const value = read(measures)
         if (value === undefined) this.remove()
         else this.set(value)
       },
@@ -43,7 +44,7 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Registry => {
       registers: [registry],
       collect() {
         this.reset()
-        this.inc(read(measure()) ?? 0)
+        this.inc(read(measures) ?? 0)
       },
     })
   }
@@ -60,7 +61,7 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Registry => {
       registers: [registry],
       collect() {
         this.reset()
-        for (const { labels, value } of read(measure())) this.set(labels, value)
+        for (const { labels, value } of read(measures)) this.set(labels, value)
       },
     })
   }
@@ -117,5 +118,10 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Registry => {
         value: Number(reachable),
       })),
   )
-  return registry
+  return {
+    metrics: () => {
+      measures = measure()
+      return registry.metrics()
+    },
+  }
 }

@@ -48,7 +48,10 @@ export interface UplinkStatus {
   readonly phase: UplinkSession['phase'] | 'waiting'
   readonly position: Position | null
   readonly revision: number
-  /** When the plane was last heard on a session in step with it, or else last changed the held state. Milliseconds since the epoch, 0 = never. */
+  /**
+   * When the held state was last known to be the plane's: now, on a session that is in step with it (one that is silent for too long ends), or
+   * else when it was last heard or changed the state. Milliseconds since the epoch, 0 = never.
+   */
   readonly asOf: number
   readonly reporting: boolean
   readonly holds: readonly Hold[]
@@ -216,9 +219,9 @@ export class Uplink {
   }
 
   #currentAsOf(): number {
-    const { replica } = this.#options
-    const heardAt = this.#session?.phase === 'live' && !replica.hold ? this.#session.lastHeardAt : 0
-    return Math.max(this.#asOf, replica.receivedAt, heardAt)
+    const { replica, clock } = this.#options
+    if (this.#session?.phase === 'live' && !replica.hold) return clock.now()
+    return Math.max(this.#asOf, replica.receivedAt)
   }
 
   #refresh(): void {

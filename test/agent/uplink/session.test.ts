@@ -123,9 +123,10 @@ describe('in step with the plane', () => {
     expect(scripted.uplink.status).toMatchObject({ live: false, failures: 0 })
   })
 
-  test('tells how old the data are by when it last heard the plane', () => {
+  test('data of a plane that is quiet and there are of now; of one that is gone, of when it was last heard', () => {
     const scripted = liveUplink()
     scripted.clock.advance(10_000)
+    expect(scripted.uplink.status.asOf).toBe(scripted.clock.now())
     scripted.sayText('pong')
     const heardAt = scripted.clock.now()
     scripted.clock.advance(5000)
