@@ -17,7 +17,7 @@ import { toServiceEntryOffers, toServiceOffer } from './to-offers.ts'
 import { findWorkloadProblems, toWorkload } from './to-workload.ts'
 
 /** An object of the cluster's own; null = it is gone. `key` is its ObjectKey. */
-export interface RegistryChange {
+export interface ObjectChange {
   readonly key: string
   readonly value: ConfigObject | null
 }
@@ -68,7 +68,7 @@ export class RegistryIndex {
     return [...[...this.#problems.values()].flat(), ...this.#index.problems()]
   }
 
-  apply(changes: Iterable<RegistryChange>): RegistryDifference {
+  apply(changes: Iterable<ObjectChange>): RegistryDifference {
     const workloadsBefore = new Map<string, Workload | null>()
     for (const { key, value } of changes) {
       const before = this.#readings.get(key)?.workload ?? null

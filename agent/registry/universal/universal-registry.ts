@@ -4,11 +4,11 @@ import type { Registry, RegistryBatch, RegistryChange, RegistryProblem } from '#
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { setOrDelete } from '#mesh/merge/set-or-delete.ts'
 import type { ClusterName, NetworkName } from '#mesh/names.ts'
-import { RegistryIndex, type RegistryDifference } from '#mesh/registry-records/registry-index.ts'
+import { RegistryIndex, type ObjectChange, type RegistryDifference } from '#mesh/registry-records/registry-index.ts'
 import { gatewayAddress, type GatewayAddress } from '#mesh/service.ts'
 import type { Workload } from '#mesh/workload.ts'
 import { DirectoryWatcher, type FileContent } from './directory-watcher.ts'
-import { FileSet, type ObjectChange } from './file-set.ts'
+import { FileSet } from './file-set.ts'
 
 export interface UniversalRegistryOptions {
   readonly directory: string
