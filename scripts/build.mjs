@@ -7,6 +7,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { workerBundle } from '../cli/plane/worker-bundle.ts'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const dist = join(root, 'dist')
@@ -41,17 +42,7 @@ function buildCommands() {
 }
 
 function buildWorker() {
-  return build({
-    absWorkingDir: root,
-    entryPoints: { worker: 'worker/main.ts' },
-    outdir: dist,
-    bundle: true,
-    format: 'esm',
-    target: 'es2024',
-    conditions: ['workerd', 'worker', 'browser'],
-    external: ['node:*', 'cloudflare:*'],
-    logLevel: 'warning',
-  })
+  return build({ ...workerBundle, absWorkingDir: root, entryPoints: { worker: 'worker/main.ts' }, outdir: dist })
 }
 
 function writePackage() {

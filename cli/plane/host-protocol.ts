@@ -14,6 +14,7 @@ export type HostOrder = z.infer<typeof hostOrder>
 /** What the host tells the supervisor. */
 export const hostReport = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ready'), url: z.string(), setUp: z.boolean() }),
+  z.object({ type: z.literal('set-up') }),
   z.object({ type: z.literal('runtime-restarted') }),
   z.object({ type: z.literal('failed'), reason: z.string() }),
 ])

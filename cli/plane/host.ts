@@ -1,12 +1,12 @@
-import { createServer } from 'node:net'
 import { Log, LogLevel, Miniflare } from 'miniflare'
 import { z } from 'zod'
 import { findProgramFiles } from '../program-files.ts'
 import { applyMigrations } from './apply-migrations.ts'
 import { hostOrder } from './host-protocol.ts'
 import type { HostOrder, HostReport } from './host-protocol.ts'
+import { refuseBusyPort } from './refuse-busy-port.ts'
 import { loadWorkerCode } from './worker-code.ts'
-import { buildWorkerConfig } from './worker-config.ts'
+import { buildWorkerConfig, databaseConfig } from './worker-config.ts'
 
 const START_LIMIT_MS = 60_000
 const HEALTH_INTERVAL_MS = 5_000
@@ -30,13 +30,14 @@ export const runHost = async (): Promise<never> => {
   try {
     const order = await nextOrder()
     await refuseBusyPort(order)
-    runtime = await startRuntime(order)
+    const files = findProgramFiles()
+    const [code] = await Promise.all([loadWorkerCode(files), migrateDatabase(order, files.migrations)])
+    runtime = startRuntime(order, code)
     const url = await untilReady(runtime)
     takeSignalsBack(ours)
-    await applyMigrations(await runtime.getD1Database('DB'), findProgramFiles().migrations)
     const { setUp } = await checkHealth(url)
     report({ type: 'ready', url, setUp })
-    await Promise.race([stopped, untilUnhealthy(url)])
+    await Promise.race([stopped, untilUnhealthy(url, setUp)])
   } catch (error) {
     report({ type: 'failed', reason: error instanceof Error ? error.message : String(error) })
     process.exitCode = 1
@@ -55,14 +56,6 @@ const report = (message: HostReport): void => {
   if (process.connected) process.send?.(message)
 }
 
-/** The runtime itself would wait for the port for ever. */
-const refuseBusyPort = ({ host, port }: HostOrder): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', (error) => reject(new Error(`${host}:${port} can't be listened on: ${error.message}`)))
-    server.listen({ host, port }, () => server.close(() => resolve()))
-  })
-
 const untilReady = async (runtime: Miniflare): Promise<string> => {
   const late = new Promise<never>((_, reject) => {
     setTimeout(() => reject(new Error('the runtime did not start in time')), START_LIMIT_MS).unref()
@@ -70,24 +63,36 @@ const untilReady = async (runtime: Miniflare): Promise<string> => {
   return String(await Promise.race([runtime.ready, late])).replace(/\/$/, '')
 }
 
-const startRuntime = async (order: HostOrder): Promise<Miniflare> => {
-  const files = findProgramFiles()
-  const code = await loadWorkerCode(files)
-  return new Miniflare({
+const toRuntimeOptions = ({ state }: HostOrder) => ({
+  resourcePersistencePath: state,
+  enableDevRegistry: false,
+  telemetry: { enabled: false },
+  cf: false as const,
+  logRequests: false,
+  log: new Log(LogLevel.WARN),
+})
+
+/** Brings the database up to date in a runtime of its own, which nobody can ask: the first request must find the tables. */
+const migrateDatabase = async (order: HostOrder, migrations: string): Promise<void> => {
+  const runtime = new Miniflare({ ...toRuntimeOptions(order), workers: [{ config: databaseConfig }] })
+  try {
+    await untilReady(runtime)
+    await applyMigrations(await runtime.getD1Database('DB'), migrations)
+  } finally {
+    await runtime.dispose()
+  }
+}
+
+const startRuntime = (order: HostOrder, code: string): Miniflare =>
+  new Miniflare({
+    ...toRuntimeOptions(order),
     host: order.host,
     port: order.port,
-    resourcePersistencePath: order.state,
-    enableDevRegistry: false,
-    telemetry: { enabled: false },
-    cf: false,
-    logRequests: false,
-    log: new Log(LogLevel.WARN),
     // The worker logs one JSON text a line; it goes where the supervisor's own messages go.
     handleStructuredLogs: ({ message }) => void process.stderr.write(`${message}\n`),
     unsafeHandleRuntimeRestart: () => report({ type: 'runtime-restarted' }),
     workers: [{ config: buildWorkerConfig(order, code) }],
   })
-}
 
 /** Miniflare ends the process on a signal, before anything is in order: what it added to our own listeners goes. */
 const takeSignalsBack = (ours: ReadonlyMap<NodeJS.Signals, readonly NodeJS.SignalsListener[]>): void => {
@@ -104,12 +109,17 @@ const checkHealth = async (url: string): Promise<z.infer<typeof health>> => {
   return health.parse(await response.json())
 }
 
-/** Rejects when the worker has not answered several times in a row: the supervisor starts over. */
-const untilUnhealthy = async (url: string): Promise<never> => {
-  for (let failures = 0; ;) {
+/**
+ * Rejects when the worker has not answered several times in a row: the supervisor starts over. Tells it, too, when the plane has been
+ * set up.
+ */
+const untilUnhealthy = async (url: string, wasSetUp: boolean): Promise<never> => {
+  for (let failures = 0, known = wasSetUp; ;) {
     await new Promise((resolve) => setTimeout(resolve, HEALTH_INTERVAL_MS))
     try {
-      await checkHealth(url)
+      const { setUp } = await checkHealth(url)
+      if (setUp && !known) report({ type: 'set-up' })
+      known = setUp
       failures = 0
     } catch (error) {
       failures++

@@ -38,9 +38,8 @@ export class PlaneDirectory {
     this.#lockFile = join(path, 'plane.lock')
   }
 
-  /** The secrets, made at the first start together with the set-up token, which is answered only then. */
+  /** The secrets, made at the first start together with the set-up token, which is answered only then. For who has the lock. */
   open(): { readonly secrets: PlaneSecrets; readonly newSetupToken: string | undefined } {
-    mkdirSync(this.path, { recursive: true, mode: 0o700 })
     if (existsSync(this.secretsFile)) return { secrets: this.readSecrets(), newSetupToken: undefined }
     if (existsSync(this.state)) {
       throw new CliError(
@@ -72,6 +71,7 @@ export class PlaneDirectory {
 
   /** Makes this process the only one that serves the folder. A lock of a process that is gone is taken over. */
   lock(): void {
+    mkdirSync(this.path, { recursive: true, mode: 0o700 })
     const holder = this.lockHolder()
     if (holder !== undefined && holder !== process.pid) {
       throw new CliError('conflict', `${this.path} is served already, by process ${holder}`)

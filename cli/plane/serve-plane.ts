@@ -3,6 +3,7 @@ import { isLoopback } from '../cli-context.ts'
 import type { CliContext } from '../cli-context.ts'
 import { findProgramFiles } from '../program-files.ts'
 import { PlaneDirectory } from './plane-directory.ts'
+import { refuseBusyPort } from './refuse-busy-port.ts'
 import { supervise } from './supervise.ts'
 
 export interface ServeOptions {
@@ -14,18 +15,20 @@ export interface ServeOptions {
 /** Serves a plane from this machine until it is told to stop. */
 export const servePlane = async (context: CliContext, { data, host, port }: ServeOptions): Promise<void> => {
   const directory = new PlaneDirectory(resolve(data))
-  const { secrets, newSetupToken } = directory.open()
+  await refuseBusyPort({ host, port })
   directory.lock()
   const stop = new AbortController()
   const onSignal = () => stop.abort()
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
   let announced = false
   try {
+    const { secrets, newSetupToken } = directory.open()
     await supervise(
       { host, port, state: directory.state, ...secrets },
       {
         report: (report) => {
           if (report.type === 'runtime-restarted') return context.note('The runtime crashed and was started again')
+          if (report.type === 'set-up') return directory.forgetSetupToken()
           if (report.type !== 'ready') return
           if (report.setUp) directory.forgetSetupToken()
           if (announced) return context.note(`The plane answers again at ${report.url}`)

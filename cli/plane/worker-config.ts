@@ -3,18 +3,31 @@ import type { HostOrder } from './host-protocol.ts'
 
 type WorkerOptions = MiniflareOptions['workers'][number]
 
+const compatibilityDate = '2026-11-01'
+const database = { type: 'd1', id: 'atoll' } as const
+
+const toManifest = (code: string): WorkerOptions['config']['manifest'] => ({
+  mainModule: 'worker.js',
+  modulesRoot: '/',
+  modules: { 'worker.js': { type: 'esm', contents: code } },
+})
+
+/** A worker that only has the database. */
+export const databaseConfig: WorkerOptions['config'] = {
+  name: 'atoll-database',
+  compatibilityDate,
+  manifest: toManifest('export default {}'),
+  env: { DB: database },
+}
+
 /** The worker's surroundings on one machine: the same bindings and variables as wrangler.toml gives it (a test compares them). */
 export const buildWorkerConfig = (order: HostOrder, code: string): WorkerOptions['config'] => ({
   name: 'atoll',
-  compatibilityDate: '2026-11-01',
-  manifest: {
-    mainModule: 'worker.js',
-    modulesRoot: '/',
-    modules: { 'worker.js': { type: 'esm', contents: code } },
-  },
+  compatibilityDate,
+  manifest: toManifest(code),
   env: {
     MESH: { type: 'durable-object', worker: 'atoll', exportName: 'Mesh' },
-    DB: { type: 'd1', id: 'atoll' },
+    DB: database,
     EXPORTS: { type: 'r2', name: 'atoll-exports' },
     API_RATE_LIMIT: { type: 'rate-limit', namespace: '1001', simple: { limit: 1200, period: 60 } },
     OPEN_RATE_LIMIT: { type: 'rate-limit', namespace: '1002', simple: { limit: 300, period: 60 } },

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Child, eventually } from '#test/harness/child.ts'
 import { freePort, World } from '#test/harness/world.ts'
@@ -69,8 +70,6 @@ describe('atoll plane serve', () => {
       expect((await stat(join(world.planeData, name))).mode & 0o777).toBe(0o600)
     const setupToken = (await readFile(join(world.planeData, 'setup-token'), 'utf8')).trim()
     expect(plane().log()).not.toContain(setupToken)
-    await plane().stop()
-    await world.startPlane()
     await eventually('the set-up token is gone', async () => !(await readdir(world.planeData)).includes('setup-token'))
   })
 
@@ -92,6 +91,40 @@ describe('atoll plane serve', () => {
     )
     expect(code).toBe(1)
     expect(output).toMatch(/in use/i)
+    // It is said at once: nothing was tried, and nothing made.
+    expect(output).not.toContain('started again')
+    expect(await readdir(folder)).not.toContain('other')
+  })
+
+  it('never fails a request, however early it comes', async () => {
+    const port = await freePort()
+    const statuses = new Set<number>()
+    const child = new Child({
+      name: 'early',
+      command: process.execPath,
+      args: [
+        join(import.meta.dirname, '../../cli/main.ts'),
+        'plane',
+        'serve',
+        '--data',
+        join(folder, 'early'),
+        '--port',
+        String(port),
+      ],
+    })
+    let isReady = false
+    const ready = child.waitForLine(/is ready/).finally(() => (isReady = true))
+    const ask = async () => {
+      const signal = AbortSignal.timeout(5_000)
+      const answer = await fetch(`http://127.0.0.1:${port}/healthz`, { signal }).catch(() => undefined)
+      if (answer) statuses.add(answer.status)
+    }
+    // Again and again, from before the port is open.
+    while (!isReady) await Promise.all([ask(), setTimeout(10)])
+    await ready
+    await ask()
+    expect([...statuses]).toEqual([200])
+    await child.stop()
   })
 
   it('comes back with its data when the runtime or its host is killed, and says so', async () => {
