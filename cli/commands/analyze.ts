@@ -41,7 +41,11 @@ const analyzeFiles = async (context: CliContext, { file, namespace, domainSuffix
     namespace,
   )
   const errors = problems.filter(({ severity }) => severity === 'error').length
-  const counts = `${objects.length} objects, ${errors} errors, ${problems.length - errors} warnings`
+  const counts = [
+    toCount(objects.length, 'object'),
+    toCount(errors, 'error'),
+    toCount(problems.length - errors, 'warning'),
+  ].join(', ')
   await context.print({
     value: { objects: objects.length, problems },
     names: problems.map(({ code }) => code),
@@ -50,6 +54,8 @@ const analyzeFiles = async (context: CliContext, { file, namespace, domainSuffix
   if (unknown.size > 0) context.note(toUncheckedText([...unknown]))
   if (errors > 0) throw new CliError('invalid', 'The configuration has errors')
 }
+
+const toCount = (count: number, name: string): string => `${count} ${name}${count === 1 ? '' : 's'}`
 
 const MAX_HOSTS_SHOWN = 5
 

@@ -104,7 +104,7 @@ const show = async (context: CliContext, revision: number): Promise<void> => {
         toFields([
           ['Revision', String(found.revision)],
           ['Made', `${found.createdAt} by ${found.actor.name} (${found.actor.id})`],
-          ['By', toOperationText(found)],
+          ['What', toOperationText(found)],
           ...found.changes.map(({ key, action }) => ['Object', `${key} ${action}`] as const),
         ]),
         toDeliveryText(delivery),

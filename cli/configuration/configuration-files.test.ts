@@ -61,7 +61,7 @@ describe('readConfiguration', () => {
   })
 
   it.each([
-    ['a file that is not there', 'nothing.yaml', /nothing\.yaml cannot be read/],
+    ['a file that is not there', 'nothing.yaml', /nothing\.yaml cannot be read: no such file or directory$/],
     ['a folder without configuration', 'sub', /There is no \.yaml/],
   ])('names %s', async (_, name, message) => {
     await expect(readConfiguration([join(folder, name)], io)).rejects.toThrow(message)

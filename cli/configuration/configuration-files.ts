@@ -45,8 +45,10 @@ const attempt = <T>(path: string, read: () => T): T => {
     return read()
   } catch (error) {
     if (error instanceof CliError) throw error
-    throw new CliError('usage', `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    })
+    throw new CliError('usage', `${path} cannot be read: ${toReason(error)}`, { cause: error })
   }
 }
+
+/** Without Node's "ENOENT: …, stat 'file'", which says the file again. */
+const toReason = (error: unknown): string =>
+  error instanceof Error ? error.message.replace(/^[A-Z]+: (.*?), \w+( '.*')?$/s, '$1') : String(error)

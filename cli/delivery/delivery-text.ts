@@ -8,6 +8,7 @@ const sum = (clusters: readonly ClusterDelivery[], count: (cluster: ClusterDeliv
 
 /** "revision 7 is live on 14 of 14 proxies in 2 of 2 clusters" */
 export const toLiveSentence = ({ revision, clusters }: RevisionDelivery): string => {
+  if (clusters.length === 0) return `revision ${revision} waits for a first cluster: none has joined yet`
   const live = sum(clusters, (cluster) => cluster.live)
   const proxies = sum(clusters, (cluster) => cluster.proxies)
   return `revision ${revision} is live on ${live} of ${proxies} proxies in ${clusters.filter(isInSync).length} of ${clusters.length} clusters`

@@ -129,6 +129,25 @@ describe('atoll apply', () => {
     expect(problems.at(-1)?.place).toBe(`${many}:79`)
   })
 
+  it('is checked by "atoll analyze" as far as files can tell', async () => {
+    const alone = join(folder, 'alone.yaml')
+    writeFileSync(
+      alone,
+      `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews}
+spec:
+  hosts: [reviews]
+  http: [{route: [{destination: {host: ratings}}]}]
+`,
+    )
+    const { code, stdout, stderr } = await runFake(['analyze', '-f', alone])
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '1 object, 0 errors, 0 warnings\n' })
+    expect(stderr).toBe(
+      'Not checked, for no file defines them, but a cluster may offer them: reviews.default.svc.cluster.local, ratings.default.svc.cluster.local\n',
+    )
+  })
+
   it('shows warnings beside the result', async () => {
     const warning = {
       code: 'dangling_reference',

@@ -115,7 +115,7 @@ describe('configuration', () => {
   it('is live at once where there is no proxy', async () => {
     const file = await write('again.yaml', virtualService('reviews', '10s'))
     expect((await world.atoll(['apply', '-f', file, '--wait'])).stdout).toContain(
-      'revision 3 is live on 0 of 0 proxies in 0 of 0 clusters',
+      'revision 3 waits for a first cluster: none has joined yet',
     )
   })
 
