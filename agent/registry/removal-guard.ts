@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import { countLostEndpoints, judgeRemoval } from '#mesh/judge-removal.ts'
+import { compareText } from '#mesh/merge/compare-text.ts'
+import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { setOrDelete } from '#mesh/merge/set-or-delete.ts'
 import type { ServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry, GatewayAddress } from '#mesh/service.ts'
@@ -39,6 +41,8 @@ export class RemovalGuard {
   #wantedGateways: readonly GatewayAddress[] = []
   #wantedNamespaces: readonly string[] = []
   #hold: Hold | undefined
+  /** How much there was before the step that is held. */
+  #before = { endpoints: 0, services: 0 }
   #held: Loss = { endpoints: 0, services: 0, traces: [] }
 
   constructor(options: RemovalGuardOptions) {
@@ -57,11 +61,14 @@ export class RemovalGuard {
       this.#pass(batch.changes)
       return
     }
+    // What comes while a step is held makes the step no smaller.
+    if (!this.#hold) this.#before = { endpoints: this.#endpoints, services: this.#catalog.size }
+    const { endpoints, services } = this.#before
     const loss = this.#weigh()
-    const held =
-      judgeRemoval(loss.endpoints, this.#endpoints).held || judgeRemoval(loss.services, this.#catalog.size).held
+    const held = judgeRemoval(loss.endpoints, endpoints).held || judgeRemoval(loss.services, services).held
     this.#hold = held ? this.#toHold(loss) : undefined
-    this.#pass([...this.#waiting.values()].filter((change) => !held || !this.#isRemoval(change)))
+    const waiting = [...this.#waiting.values()]
+    this.#pass(held ? waiting.flatMap((change) => this.#withoutLoss(change) ?? []) : waiting)
   }
 
   /** A person agreed to what `hold` would take away. Nothing happens when there is no such hold (any more). */
@@ -71,9 +78,16 @@ export class RemovalGuard {
     this.#pass([...this.#waiting.values()], hold)
   }
 
-  #isRemoval(change: RegistryChange): boolean {
-    if (change.value === null) return true
-    return change.kind === 'catalog' && countLostEndpoints(this.#catalog.get(change.service), change.value) > 0
+  /** What of a change takes nothing away; undefined = nothing. Endpoints that were replaced by others stay beside them. */
+  #withoutLoss(change: RegistryChange): RegistryChange | undefined {
+    if (change.value === null) return undefined
+    const before = change.kind === 'catalog' ? this.#catalog.get(change.service) : undefined
+    if (change.kind !== 'catalog' || countLostEndpoints(before, change.value) === 0) return change
+    const present = new Set(change.value.endpoints.map(({ id }) => id))
+    const lost = before?.endpoints.filter(({ id }) => !present.has(id)) ?? []
+    const endpoints = [...change.value.endpoints, ...lost].toSorted((one, other) => compareText(one.id, other.id))
+    const value = { ...change.value, endpoints }
+    return isEqualData(value, before) ? undefined : { ...change, value }
   }
 
   #weigh(): Loss {
@@ -97,14 +111,15 @@ export class RemovalGuard {
     return {
       id: isShown && this.#hold ? this.#hold.id : `${massRemovalHold}-${digest}`,
       kind: massRemovalHold,
-      reason: `${loss.endpoints} of ${this.#endpoints} endpoints and ${loss.services} of ${this.#catalog.size} services of this cluster have gone from its registry at once. They are kept, here and in the other clusters.`,
+      reason: `${loss.endpoints} of ${this.#before.endpoints} endpoints and ${loss.services} of ${this.#before.services} services of this cluster have gone from its registry at once. They are kept, here and in the other clusters.`,
       since: this.#hold?.since ?? new Date(this.#options.now()).toISOString(),
     }
   }
 
   #pass(changes: readonly RegistryChange[], confirmed?: string): void {
     for (const change of changes) {
-      this.#waiting.delete(toRecordKey(change))
+      const key = toRecordKey(change)
+      if (this.#waiting.get(key) === change) this.#waiting.delete(key)
       if (change.kind !== 'catalog') continue
       this.#endpoints -= this.#catalog.get(change.service)?.endpoints.length ?? 0
       this.#endpoints += change.value?.endpoints.length ?? 0
@@ -130,5 +145,5 @@ const toRecordKey = (change: RegistryChange): string =>
 /** Both without repetition, sorted by what they say. */
 const unite = <T>(left: readonly T[], right: readonly T[]): readonly T[] =>
   [...new Map([...left, ...right].map((item) => [JSON.stringify(item), item]))]
-    .toSorted(([one], [other]) => (one < other ? -1 : 1))
+    .toSorted(([one], [other]) => compareText(one, other))
     .map(([, item]) => item)

@@ -94,6 +94,21 @@ test('what comes or changes counts while a removal is held', () => {
   expect(guard.hold).toBeDefined()
 })
 
+test('endpoints that replace all others are used beside them', () => {
+  const { guard, take, passed } = guardOver({ a: 2 })
+  const old = entry('a', 2)
+  const replaced = { ...old, endpoints: old.endpoints.map((endpoint) => ({ ...endpoint, id: `new-${endpoint.id}` })) }
+  take({ kind: 'catalog', cluster, service: old.service.key, value: replaced })
+  const endpointsOf = ({ batch }: { readonly batch: RegistryBatch }) =>
+    batch.changes.flatMap((change) => (change.kind === 'catalog' ? change.value?.endpoints.map(({ id }) => id) : []))
+  expect(passed.splice(0).map(endpointsOf)).toEqual([['a-0', 'a-1', 'new-a-0', 'new-a-1']])
+  take(service('b', 10))
+  expect(passed.splice(0)).toMatchObject([{ batch: { changes: [{ value: { endpoints: { length: 10 } } }] } }])
+  expect(guard.hold?.reason).toContain('2 of 2 endpoints')
+  guard.confirm(guard.hold?.id ?? '')
+  expect(passed.map(endpointsOf)).toEqual([['new-a-0', 'new-a-1']])
+})
+
 test('a hold is gone with its reason: what is back was never away', () => {
   const { guard, take, seen } = guardOver({ a: 2, b: 2 })
   take(service('a', null), service('b', null), goneRoute)
