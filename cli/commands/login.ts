@@ -5,6 +5,7 @@ import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { addExamples } from '../examples.ts'
 import { readSecret } from '../secret-input.ts'
+import { toExpiryText, warnOfExpiry } from '../token-expiry.ts'
 
 interface LoginOptions {
   readonly tokenStdin?: true
@@ -38,19 +39,22 @@ const logIn = async (context: CliContext, options: LoginOptions): Promise<void> 
   const url = toOrigin(given)
   context.profiles.ensureWritable()
   const isSetup = options.setup === true || options.setupTokenStdin === true
-  const { org, token } = isSetup ? await setUp(context, url, options) : await checkToken(context, url, options)
+  const { org, token, secret } = isSetup ? await setUp(context, url, options) : await checkToken(context, url, options)
   context.profiles.save(name, {
     url,
     org,
-    token,
+    token: secret,
     ...(profile?.url === url && profile.org === org ? { mesh: profile.mesh } : {}),
   })
   context.profiles.use(name)
   await context.print({
-    value: { profile: name, url, org },
+    value: { profile: name, url, org, expiresAt: token.expiresAt },
     names: [name],
-    table: () => `Signed in to ${url} as org ${org} (profile ${name} in ${context.profiles.path})`,
+    table: () =>
+      `Signed in to ${url} as org ${org} (profile ${name} in ${context.profiles.path})\n` +
+      `The token ends ${toExpiryText(token, context.io.now())}`,
   })
+  warnOfExpiry(context, token)
 }
 
 const setUp = async (context: CliContext, url: string, options: LoginOptions) => {
@@ -58,11 +62,10 @@ const setUp = async (context: CliContext, url: string, options: LoginOptions) =>
     throw new CliError('usage', 'The first org needs a name', { remedy: 'Say --org NAME.' })
   const setupToken = await readSecret(context, 'Set-up token', options.setupTokenStdin === true)
   const made = await context.clientOf(url, undefined).call(setup, { json: { setupToken, org: options.org } })
-  return { org: made.org, token: made.token.secret }
+  return { org: made.org, token: made.token, secret: made.token.secret }
 }
 
 const checkToken = async (context: CliContext, url: string, options: LoginOptions) => {
-  const token = await readSecret(context, 'Token', options.tokenStdin === true)
-  const { org } = await context.clientOf(url, token).call(getWhoami, {})
-  return { org, token }
+  const secret = await readSecret(context, 'Token', options.tokenStdin === true)
+  return { ...(await context.clientOf(url, secret).call(getWhoami, {})), secret }
 }

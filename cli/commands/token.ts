@@ -8,6 +8,7 @@ import { parseDurationSeconds } from '../duration.ts'
 import { addExamples } from '../examples.ts'
 import { collect, toListView } from '../output/list-view.ts'
 import { printSecret } from '../print-secret.ts'
+import { toExpiryText } from '../token-expiry.ts'
 
 export const toScopeText = ({ mesh, cluster }: Token['scopes']): string =>
   mesh === undefined ? 'the org' : `mesh ${mesh}${cluster === undefined ? '' : `, cluster ${cluster}`}`
@@ -73,10 +74,11 @@ const create = async (
 
 const list = async (context: CliContext): Promise<void> => {
   const tokens = await collect(context.client().list(listTokens, {}))
+  const nowMs = context.io.now()
   await context.print(
     toListView(tokens, {
       headings: ['ID', 'NAME', 'ROLE', 'SCOPE', 'EXPIRES'],
-      row: (token) => [token.id, token.name, token.role, toScopeText(token.scopes), token.expiresAt],
+      row: (token) => [token.id, token.name, token.role, toScopeText(token.scopes), toExpiryText(token, nowMs)],
       name: (token) => token.id,
       empty: 'There are no tokens.',
     }),

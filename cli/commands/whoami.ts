@@ -3,6 +3,7 @@ import { getWhoami } from '#api/routes/plane.ts'
 import type { CliContext } from '../cli-context.ts'
 import { addExamples } from '../examples.ts'
 import { toFields } from '../output/table.ts'
+import { toExpiryText, warnOfExpiry } from '../token-expiry.ts'
 import { toScopeText } from './token.ts'
 
 export const defineWhoami = (command: Command, context: CliContext): void => {
@@ -23,7 +24,8 @@ const showWhoami = async (context: CliContext): Promise<void> => {
         ['Token', `${token.name} (${token.id})`],
         ['Role', token.role],
         ['Scope', toScopeText(token.scopes)],
-        ['Expires', token.expiresAt],
+        ['Expires', toExpiryText(token, context.io.now())],
       ]),
   })
+  warnOfExpiry(context, token)
 }
