@@ -2,6 +2,12 @@ import { AdsClient } from './ads-client.ts'
 import type { ShallowResponse } from './shallow-response.ts'
 import { typeUrls } from '#xds/type-url.ts'
 
+/** What a proxy waits for: a resource of this name that holds this text. */
+export interface Mark {
+  readonly resource: string
+  readonly text: string
+}
+
 /**
  * A process of its own (so that its CPU time and memory are not the server's) that is N proxies to one agent. Commands come over
  * the parent's IPC channel, answers go back the same way; times are milliseconds since the Unix epoch, with fractions.
@@ -17,7 +23,7 @@ export type LoadCommand =
       /** How many resources of each kind a proxy has when it is fully configured. */
       readonly expected: { readonly clusters: number; readonly endpoints: number; readonly virtualHosts: number }
     }
-  | { readonly type: 'watch'; readonly id: number; readonly typeUrl: string; readonly markers: readonly string[] }
+  | { readonly type: 'watch'; readonly id: number; readonly typeUrl: string; readonly marks: readonly Mark[] }
   | { readonly type: 'close' }
 
 export type LoadAnswer =
@@ -34,8 +40,8 @@ export type LoadAnswer =
 interface Watch {
   readonly id: number
   readonly typeUrl: string
-  readonly markers: readonly Buffer[]
-  readonly missing: Map<number, Set<number>>
+  /** Text by resource, of each proxy that has not seen all of them. */
+  readonly missing: Map<number, Map<string, string>>
   readonly at: number[]
   readonly bytesBefore: number
 }
@@ -87,12 +93,10 @@ const connect = (command: Extract<LoadCommand, { type: 'connect' }>): void => {
 const see = (index: number, response: ShallowResponse): void => {
   const missing = watch?.missing.get(index)
   if (!watch || !missing || response.typeUrl !== watch.typeUrl) return
-  for (const { body } of response.resources) {
-    const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-    for (const marker of missing) {
-      const text = watch.markers[marker]
-      if (text && buffer.includes(text)) missing.delete(marker)
-    }
+  for (const { name, body } of response.resources) {
+    const text = missing.get(name)
+    if (text !== undefined && Buffer.from(body.buffer, body.byteOffset, body.byteLength).includes(text))
+      missing.delete(name)
   }
   if (missing.size > 0) return
   watch.missing.delete(index)
@@ -105,12 +109,11 @@ const see = (index: number, response: ShallowResponse): void => {
 process.on('message', (command: LoadCommand) => {
   if (command.type === 'connect') connect(command)
   else if (command.type === 'watch') {
-    const all = command.markers.map((_, marker) => marker)
+    const all = command.marks.map(({ resource, text }) => [resource, text] as const)
     watch = {
       id: command.id,
       typeUrl: command.typeUrl,
-      markers: command.markers.map((marker) => Buffer.from(marker)),
-      missing: new Map(clients.map((_, index) => [index, new Set(all)])),
+      missing: new Map(clients.map((_, index) => [index, new Map(all)])),
       at: [],
       bytesBefore: bytes,
     }
@@ -121,7 +124,7 @@ process.on('message', (command: LoadCommand) => {
       if (missing.size > 0)
         answer({
           type: 'failed',
-          message: `${missing.size} of ${total} proxies have not got ${command.markers.join(', ')}`,
+          message: `${missing.size} of ${total} proxies have not got ${command.marks.map(({ text }) => text).join(', ')}`,
         })
     }, watchTimeoutMilliseconds).unref()
   } else {

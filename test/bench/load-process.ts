@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
-import type { LoadAnswer, LoadCommand } from './load-client.ts'
+import type { LoadAnswer, LoadCommand, Mark } from './load-client.ts'
 
 type AnswerOf<Type extends LoadAnswer['type']> = Extract<LoadAnswer, { type: Type }>
 
@@ -27,11 +27,11 @@ export class LoadProcess {
     return cold
   }
 
-  /** Arms the client for resources that hold these texts; `seen` resolves when every proxy has got all of them. */
-  async watch(typeUrl: string, markers: readonly string[]): Promise<{ readonly seen: Promise<AnswerOf<'seen'>> }> {
+  /** Arms the client; `seen` resolves when every proxy has got all of these. */
+  async watch(typeUrl: string, marks: readonly Mark[]): Promise<{ readonly seen: Promise<AnswerOf<'seen'>> }> {
     const id = ++this.#watches
     const armed = this.#next('armed', (answer) => answer.id === id)
-    this.#child.send({ type: 'watch', id, typeUrl, markers })
+    this.#child.send({ type: 'watch', id, typeUrl, marks })
     await armed
     return { seen: this.#next('seen', (answer) => answer.id === id) }
   }

@@ -12,7 +12,15 @@ import { eventually } from '#test/harness/child.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import { LoadProcess } from './load-process.ts'
 import { readUsage } from './process-usage.ts'
-import { clientDocuments, endpointAddress, routeDocument, serviceDocuments, serviceFile } from './registry-files.ts'
+import {
+  clientDocuments,
+  endpointAddress,
+  routeDocument,
+  serviceDocuments,
+  serviceFile,
+  toEndpointsName,
+  toVirtualHostName,
+} from './registry-files.ts'
 import { toDistribution, toMebibytes, type Distribution } from './statistics.ts'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -241,7 +249,7 @@ const measureEndpointChanges = async (
     await sleep(10)
     const service = change % size.services
     const address = freshAddress()
-    const { seen } = await load.watch(typeUrls.endpoint, [address])
+    const { seen } = await load.watch(typeUrls.endpoint, [{ resource: toEndpointsName(service), text: address }])
     const [, ...rest] = firstAddresses(service, size)
     const startedAt = now()
     await writeService(world, east, service, [address, ...rest])
@@ -256,7 +264,10 @@ const measureBurst = async (world: World, east: WorldCluster, size: Size, load: 
     address: freshAddress(),
   }))
   const final = new Map(burst.map(({ service, address }) => [service, address]))
-  const { seen } = await load.watch(typeUrls.endpoint, [...final.values()])
+  const { seen } = await load.watch(
+    typeUrls.endpoint,
+    Array.from(final, ([service, address]) => ({ resource: toEndpointsName(service), text: address })),
+  )
   const startedAt = now()
   for (const { service, address } of burst) {
     const [, ...rest] = firstAddresses(service, size)
@@ -274,11 +285,13 @@ const measureRouting = async (
 ) => {
   const { bytes, ...measured } = await measureChanges(size, agent, async (change) => {
     const marker = `bench-${randomUUID()}`
-    const watches = await Promise.all([load, westLoad].map((one) => one.watch(typeUrls.virtualHost, [marker])))
+    const service = change % size.services
+    const mark = { resource: toVirtualHostName(service), text: marker }
+    const watches = await Promise.all([load, westLoad].map((one) => one.watch(typeUrls.virtualHost, [mark])))
     const startedAt = now()
     await client.call(applyConfiguration, {
       params: { mesh: 'demo' },
-      yaml: routeDocument(change % size.services, marker),
+      yaml: routeDocument(service, marker),
     })
     return { startedAt, answers: await Promise.all(watches.map(({ seen }) => seen)) }
   })

@@ -41,3 +41,7 @@ spec:
   - route: [{destination: {host: svc-${index}}}]
     headers: {request: {set: {x-bench: ${marker}}}}
 `
+
+/** What the resources of a service are called in xDS. */
+export const toEndpointsName = (index: number): string => `outbound|80||svc-${index}.bench.svc.cluster.local`
+export const toVirtualHostName = (index: number): string => `http-proxy/svc-${index}.bench.svc.cluster.local:80`
