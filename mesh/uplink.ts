@@ -176,7 +176,10 @@ const report = z.object({
   network: networkName,
   /** Namespaces that exist here (what exportTo is judged by). Absent = unchanged. */
   namespaces: z.array(z.string()).max(UPLINK_MAX_NAMESPACES).optional(),
-  /** The hold of this agent that a person confirmed: the removal it asked about is in this report and needs no second question. */
+  /**
+   * The hold of this agent that a person confirmed: the removal it asked about is in this report. It needs no second question if the plane
+   * knows of that confirmation, which is good for one report.
+   */
   confirmed: z.string().max(128).optional(),
   more: z.boolean(),
 })

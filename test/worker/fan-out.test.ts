@@ -1,10 +1,10 @@
 import { runInDurableObject } from 'cloudflare:test'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { MeshContext } from '#worker/mesh/context.ts'
 import { FanOut } from '#worker/mesh/uplink/fan-out.ts'
 import type { Open } from '#worker/mesh/uplink/session.ts'
 import { Sessions } from '#worker/mesh/uplink/sessions.ts'
-import { joinTestCluster } from './support/test-agent.ts'
+import { joinTestCluster, TestAgent } from './support/test-agent.ts'
 import { apply, toRule } from './support/test-configuration.ts'
 import { createTestMesh } from './support/test-plane.ts'
 
@@ -66,4 +66,30 @@ test('of large batches so many are on the way as fit into memory; the others wai
     expect(sent()).toEqual([1, 1, 1])
     expect(new Set(ends.flatMap((end) => end.sent)).size).toBe(1)
   })
+})
+
+const range = (length: number): number[] => Array.from({ length }, (_, index) => index)
+
+test('of two hundred agents each is told a revision once', { timeout: 120_000 }, async () => {
+  const mesh = await createTestMesh()
+  const clusters = await Promise.all(range(10).map((number) => joinTestCluster(mesh, `c${number}`, `net-${number}`)))
+  const agents = await Promise.all(
+    clusters.flatMap((cluster) =>
+      range(20).map((number) => TestAgent.connect(cluster, { replica: `replica-${number}` })),
+    ),
+  )
+  await vi.waitUntil(() => agents.every(({ position }) => position !== null), { timeout: 30_000 })
+  await apply(mesh, toRule('reviews', 'v1'))
+  await vi.waitUntil(() => agents.every(({ revision }) => revision === 1), { timeout: 30_000 })
+  // A revision that comes after it has nothing of it.
+  await apply(mesh, toRule('ratings', 'v1'))
+  await vi.waitUntil(() => agents.every(({ revision }) => revision === 2), { timeout: 30_000 })
+  const toldOf = ({ messages }: TestAgent) =>
+    messages
+      .flatMap((message) => (message.type === 'changes' ? message.items : []))
+      .filter(({ key }) => key.startsWith('config/'))
+      .map(({ key }) => key)
+  expect(new Set(agents.map((agent) => toldOf(agent).join(' ')))).toEqual(
+    new Set(['config/DestinationRule/default/reviews config/DestinationRule/default/ratings']),
+  )
 })
