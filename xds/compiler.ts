@@ -49,6 +49,8 @@ interface AttachedProxy {
   readonly root: Unit
   readonly own: ResourceSet
   proxyClass: ProxyClass | undefined
+  /** What `resources` tells: a new list when the class is another one. */
+  sets: readonly ResourceSet[]
   attachments: number
   readonly resources: ProxyResources
 }
@@ -92,6 +94,7 @@ export const createCompiler = (view: MeshView): Compiler => {
     const root = graph.outputOf(proxy.root)?.sharedRoot
     if (root?.key === before?.root.key) return false
     proxy.proxyClass = root && enterClass(root)
+    proxy.sets = proxy.proxyClass ? [proxy.proxyClass.set, proxy.own] : [proxy.own]
     if (before) leaveClass(before)
     return true
   }
@@ -104,17 +107,19 @@ export const createCompiler = (view: MeshView): Compiler => {
         known.attachments++
         return known.resources
       }
+      const own = new ResourceSet(name)
       const attached: AttachedProxy = {
         name,
         root: proxyUnit(proxy),
-        own: new ResourceSet(name),
+        own,
         proxyClass: undefined,
         attachments: 1,
         resources: {
           get sets() {
-            return attached.proxyClass ? [attached.proxyClass.set, attached.own] : [attached.own]
+            return attached.sets
           },
         },
+        sets: [own],
       }
       proxies.set(name, attached)
       graph.fill(attached.own, attached.root)

@@ -1,3 +1,4 @@
+import type { SharedChunk } from './shared-chunks.ts'
 import { splitRefused } from './split-refused.ts'
 import type { WireResource } from './wire-resource.ts'
 
@@ -5,13 +6,23 @@ import type { WireResource } from './wire-resource.ts'
 export interface Payload {
   readonly resources: readonly WireResource[]
   readonly removed: readonly string[]
+  /** The resources as fields of a delta response, in one piece; where they are known as such. */
+  readonly delta?: Uint8Array
+}
+
+/** Everything of its type in a set: ready to be sent for as long as it is current. */
+export interface WholeSet {
+  readonly chunks: readonly SharedChunk[]
+  isCurrent(): boolean
 }
 
 /** What a name stands for when its turn comes: a resource to send, nothing to send, or the removal to tell of. */
 export type Lookup = (name: string) => WireResource | 'removed' | undefined
 
 export interface BatchOptions {
-  readonly names: ReadonlySet<string>
+  readonly names: Iterable<string>
+  /** What is due beside the names. */
+  readonly whole?: WholeSet | undefined
   /** Those of them that the client waits for. */
   readonly asked: ReadonlySet<string>
   /** When everything in it became due: see `Subscription.plan`. */
@@ -27,16 +38,18 @@ export class Batch {
   readonly tick: number
   readonly asked: ReadonlySet<string>
   readonly isRemoval: boolean
-  readonly #names: Iterator<string>
-  #left: number
+  readonly #names: readonly string[]
+  #nextName = 0
+  readonly #whole: WholeSet | undefined
+  #nextChunk = 0
   #mustAnswer: boolean
-  /** Parts of refused responses, to be tried apart. */
+  /** Names that go into a response of their own each: parts of refused responses, to be tried apart. */
   readonly #trials: (readonly string[])[] = []
   readonly #unacked = new Map<string, Payload>()
 
-  constructor({ names, asked, tick, isRemoval, mustAnswer }: BatchOptions) {
-    this.#names = names.values()
-    this.#left = names.size
+  constructor({ names, whole, asked, tick, isRemoval, mustAnswer }: BatchOptions) {
+    this.#names = [...names]
+    this.#whole = whole
     this.asked = asked
     this.tick = tick
     this.isRemoval = isRemoval
@@ -44,11 +57,15 @@ export class Batch {
   }
 
   get isWritten(): boolean {
-    return !this.#hasNames && !this.#mustAnswer
+    return !this.#hasNames && !this.#hasChunks && !this.#mustAnswer
   }
 
   get #hasNames(): boolean {
-    return this.#left > 0 || this.#trials.length > 0
+    return this.#nextName < this.#names.length || this.#trials.length > 0
+  }
+
+  get #hasChunks(): boolean {
+    return this.#nextChunk < (this.#whole?.chunks.length ?? 0)
   }
 
   get isDone(): boolean {
@@ -62,6 +79,8 @@ export class Batch {
   /** The next response's content, of about `maxBytes`; undefined when there is nothing left to say. */
   take(maxBytes: number, lookUp: Lookup): Payload | undefined {
     while (!this.isWritten) {
+      const chunk = this.#takeChunk()
+      if (chunk) return { ...chunk, removed: [] }
       const trial = this.#trials.shift()
       const payload = trial ? collect(trial, Infinity, lookUp) : collect(this.#remaining(), maxBytes, lookUp)
       const isEmpty = payload.resources.length === 0 && payload.removed.length === 0
@@ -73,11 +92,20 @@ export class Batch {
   }
 
   *#remaining(): Generator<string> {
-    while (this.#left > 0) {
-      const { done, value } = this.#names.next()
-      this.#left = done ? 0 : this.#left - 1
-      if (!done) yield value
+    for (let name = this.#names[this.#nextName]; name !== undefined; name = this.#names[this.#nextName]) {
+      this.#nextName++
+      yield name
     }
+  }
+
+  /** When the set has changed since, what is left of it is looked up name by name. */
+  #takeChunk(): SharedChunk | undefined {
+    if (!this.#whole || !this.#hasChunks) return undefined
+    if (this.#whole.isCurrent()) return this.#whole.chunks[this.#nextChunk++]
+    for (const { resources } of this.#whole.chunks.slice(this.#nextChunk))
+      this.#trials.push(resources.map(({ name }) => name))
+    this.#nextChunk = this.#whole.chunks.length
+    return undefined
   }
 
   sent(nonce: string, payload: Payload): void {

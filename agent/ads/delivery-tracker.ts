@@ -8,7 +8,7 @@ export interface DeliveryTarget {
   /** Everything that was due at this tick is ACKed. */
   readonly settledTick: number
   readonly subscriptions: ReadonlyMap<TypeUrl, Subscription>
-  rejections(): Rejection[]
+  rejections(): readonly Rejection[]
 }
 
 interface Checkpoint {

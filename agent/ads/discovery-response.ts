@@ -1,4 +1,5 @@
 import type { TypeUrl } from '#xds/type-url.ts'
+import type { Payload } from './batch.ts'
 import type { WireResource } from './wire-resource.ts'
 
 /** The encoded pieces of a response. They are put together only when it is written: most of them are shared. */
@@ -10,14 +11,11 @@ export interface WireResponse {
 // Fields may come in any order (protobuf encoding, "Field order"), so a response is the shared bytes of its resources and a short
 // tail of its own. Field numbers: envoy/service/discovery/v3/discovery.proto.
 
-export const encodeDeltaResponse = (response: {
-  readonly type: TypeUrl
-  readonly nonce: string
-  readonly resources: readonly WireResource[]
-  readonly removed: readonly string[]
-}): WireResponse =>
+export const encodeDeltaResponse = (
+  response: Payload & { readonly type: TypeUrl; readonly nonce: string },
+): WireResponse =>
   toWireResponse([
-    ...response.resources.map((resource) => resource.delta),
+    ...(response.delta ? [response.delta] : response.resources.map((resource) => resource.delta)),
     toStringField(4, response.type),
     toStringField(5, response.nonce),
     ...response.removed.map((name) => toStringField(6, name)),

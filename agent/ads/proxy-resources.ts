@@ -1,12 +1,17 @@
-import type { ResourceSet } from '#xds/resource-set.ts'
+import type { EncodedResource, ResourceSet } from '#xds/resource-set.ts'
 import type { TypeUrl } from '#xds/type-url.ts'
+import type { WholeSet } from './batch.ts'
 import type { Quarantine, Rejection } from './quarantine.ts'
+import { toSharedChunks } from './shared-chunks.ts'
 import { toWireResource, type WireResource } from './wire-resource.ts'
 
 /** What the compiler and the workload identities have for one proxy. The sets may change while it is attached. */
 export interface Attachment {
   readonly sets: readonly ResourceSet[]
 }
+
+/** Below, putting a response together costs less than looking whether it can be shared. */
+const sharedResources = 64
 
 /** What one proxy may have, looked up over its sets. A name of a type is in one of them at most. */
 export class ProxyResources {
@@ -48,9 +53,12 @@ export class ProxyResources {
   }
 
   /** The resource as it should be. */
-  current(type: TypeUrl, name: string): WireResource | undefined {
-    const resource = this.#setOf(type, name)?.get(type, name)
-    return resource && toWireResource(type, resource)
+  current(type: TypeUrl, name: string): EncodedResource | undefined {
+    for (const set of this.sets) {
+      const resource = set.get(type, name)
+      if (resource) return resource
+    }
+    return undefined
   }
 
   /**
@@ -69,9 +77,31 @@ export class ProxyResources {
     return 'gone'
   }
 
+  /** The set that holds most of a type, when all that it holds is among these names and nothing of it was refused. */
+  wholeSet(
+    type: TypeUrl,
+    names: ReadonlySet<string>,
+  ): { readonly set: WholeSet; has(name: string): boolean } | undefined {
+    for (const set of this.sets) {
+      const all = set.all(type)
+      if (all.size < sharedResources || all.size > names.size || this.#quarantine.concerns(set)) continue
+      if (!isWithin(all, names)) continue
+      const { chunks, lastChange } = toSharedChunks(set, type)
+      if (chunks.length === 1) return undefined // what is due beside it fits into the same response
+      const isCurrent = (): boolean =>
+        set.lastChange(type) === lastChange && this.sets.includes(set) && !this.#quarantine.concerns(set)
+      return { set: { chunks, isCurrent }, has: (name) => all.has(name) }
+    }
+    return undefined
+  }
+
   /** The proxy ACKed these. Returns those that may now go to proxies that were spared them. */
-  accept(resources: readonly WireResource[]): WireResource[] {
+  accept(resources: readonly WireResource[]): readonly WireResource[] {
     const concerned = this.sets.filter((set) => this.#quarantine.concerns(set))
+    if (concerned.length === 0) {
+      for (const wire of resources) wire.accepted = true
+      return []
+    }
     return resources.filter((wire) => {
       const set = concerned.find((each) => each.get(wire.type, wire.name) !== undefined)
       if (set) return this.#quarantine.accept(set, wire, this.#identity)
@@ -85,7 +115,8 @@ export class ProxyResources {
     if (set) this.#quarantine.reject(set, wire, { by: this.#identity, reason, revision })
   }
 
-  rejections(): Rejection[] {
+  rejections(): readonly Rejection[] {
+    if (!this.sets.some((set) => this.#quarantine.concerns(set))) return []
     return this.sets.flatMap((set) => this.#quarantine.rejectionsFor(this.#identity, set))
   }
 
@@ -96,4 +127,9 @@ export class ProxyResources {
   #setOf(type: TypeUrl, name: string): ResourceSet | undefined {
     return this.sets.find((set) => set.get(type, name) !== undefined)
   }
+}
+
+const isWithin = (all: ReadonlyMap<string, unknown>, names: ReadonlySet<string>): boolean => {
+  for (const name of all.keys()) if (!names.has(name)) return false
+  return true
 }

@@ -65,7 +65,7 @@ export class ProxyStream implements DialectStream {
   }
 
   /** Refused resources that the proxy asked for and does not have in their current version. */
-  rejections(): Rejection[] {
+  rejections(): readonly Rejection[] {
     return this.#resources.rejections().filter(({ type, name }) => this.#subscriptions.get(type)?.covers(name))
   }
 
@@ -105,6 +105,7 @@ export class ProxyStream implements DialectStream {
   open(type: TypeUrl): Subscription {
     const subscription = new Subscription(type, this.#resources, {
       pipelined: this.#encoder.pipelined,
+      maxBytes: this.#encoder.maxBytes(type),
       ...(type === typeUrls.virtualHost
         ? { routeConfigurations: () => this.#subscriptions.get(typeUrls.route)?.names ?? new Set<string>() }
         : {}),
@@ -179,14 +180,14 @@ export class ProxyStream implements DialectStream {
     const { tick, clock } = this.#host
     for (const subscription of toPushable(this.#subscriptions)) {
       subscription.plan(tick)
-      const payload = subscription.take(this.#encoder.maxBytes(subscription.type))
+      const payload = subscription.take()
       if (payload) return { subscription, payload }
     }
     for (const subscription of toRemovable(this.#subscriptions)) {
       if (this.#keepsOldRoutes()) return undefined
       subscription.linger(clock.now())
       subscription.planRemovals(tick, clock.now())
-      const payload = subscription.take(this.#encoder.maxBytes(subscription.type))
+      const payload = subscription.take()
       if (payload) return { subscription, payload }
     }
     return undefined

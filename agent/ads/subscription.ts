@@ -8,6 +8,8 @@ import type { WireResource } from './wire-resource.ts'
 export interface SubscriptionOptions {
   /** Whether several responses may be un-ACKed at once: delta ACKs name a response, state-of-the-world ones only the newest. */
   readonly pipelined: boolean
+  /** What a response aims at. */
+  readonly maxBytes: number
   /** Of a VirtualHost subscription: the route configurations that the proxy uses. */
   readonly routeConfigurations?: () => ReadonlySet<string>
 }
@@ -92,7 +94,7 @@ export class Subscription {
   know(versions: Readonly<Record<string, string>>): void {
     for (const [name, version] of Object.entries(versions)) {
       const current = this.#resources.current(this.type, name)
-      if (current?.resource.version === version) this.#asked.delete(name)
+      if (current?.version === version) this.#asked.delete(name)
       else if (!current) {
         this.#asked.delete(name)
         this.#doubtful.add(name)
@@ -203,7 +205,10 @@ export class Subscription {
     this.#asked = new Set()
     this.#doubtful = new Set()
     this.#mustAnswer = false
-    if (names.size > 0 || mustAnswer) this.#batch = new Batch({ names, asked, tick, isRemoval: false, mustAnswer })
+    if (names.size === 0 && !mustAnswer) return
+    const whole = this.#options.maxBytes === Infinity ? undefined : this.#resources.wholeSet(this.type, names)
+    const rest = whole ? [...names].filter((name) => !whole.has(name)) : names
+    this.#batch = new Batch({ names: rest, whole: whole?.set, asked, tick, isRemoval: false, mustAnswer })
   }
 
   /**
@@ -227,12 +232,13 @@ export class Subscription {
     if (names.size > 0) this.#batch = new Batch({ names, asked: noNames, tick, isRemoval: true, mustAnswer: false })
   }
 
-  /** The next response's content, of about `maxBytes`; undefined when there is none to write now. */
-  take(maxBytes: number): Payload | undefined {
+  /** The next response's content; undefined when there is none to write now. */
+  take(): Payload | undefined {
     const batch = this.#batch
     if (!batch || (!this.#options.pipelined && batch.unackedResponses > 0)) return undefined
-    const payload = batch.take(maxBytes, (name) => this.#lookUp(batch, name))
+    const payload = batch.take(this.#options.maxBytes, (name) => this.#lookUp(batch, name))
     if (!payload) this.#settle(batch)
+    else if (this.hasRemovals) for (const { name } of payload.resources) this.#keep(name)
     return payload
   }
 
@@ -270,7 +276,7 @@ export class Subscription {
       for (const name of set.all(this.type).keys()) names.add(name)
     }
     for (const name of names) {
-      const version = this.#resources.current(this.type, name)?.resource.version
+      const version = this.#resources.current(this.type, name)?.version
       if (version !== had.get(name) && this.covers(name)) changed.push(name)
     }
   }
@@ -278,12 +284,17 @@ export class Subscription {
   #lookUp(batch: Batch, name: string): WireResource | 'removed' | undefined {
     const served = this.#resources.served(this.type, name)
     if (served === 'kept') return undefined
-    this.#waitingRemovals.delete(name)
-    this.#lingering.delete(name)
     if (served !== 'gone') return served
+    this.#keep(name)
     if (!makeBeforeBreak.has(this.type) || batch.isRemoval || batch.asked.has(name)) return 'removed'
     this.#waitingRemovals.add(name)
     return undefined
+  }
+
+  /** What was to be removed stays, or is looked at anew. */
+  #keep(name: string): void {
+    this.#waitingRemovals.delete(name)
+    this.#lingering.delete(name)
   }
 
   // ── verdicts ─────────────────────────────────────────────────────────────────────────────────────────────────────

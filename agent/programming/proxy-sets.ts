@@ -17,9 +17,13 @@ export class ProxySets implements ProxySource {
   async attach(proxy: Proxy): Promise<Attachment> {
     const secrets = await this.#identity.attach(proxy)
     const compiled = this.#compiler.attach(proxy)
+    // The compiler's list is a new one only when the proxy's class is: whoever looks often gets the same list.
+    let last = compiled.sets
+    let all = [...last, ...secrets]
     return {
       get sets() {
-        return [...compiled.sets, ...secrets]
+        if (compiled.sets !== last) all = [...(last = compiled.sets), ...secrets]
+        return all
       },
     }
   }
