@@ -20,6 +20,8 @@ export const workload = z
     weight: z.int().min(1).optional(),
     /** Absent = healthy. */
     health: endpointHealth.optional(),
+    /** How traffic comes to its proxy. "transparent": all of it is captured (an injected pod). Absent = explicit listeners only. */
+    capture: z.literal('transparent').optional(),
   })
   .readonly()
 export type Workload = z.infer<typeof workload>

@@ -1,0 +1,56 @@
+/**
+ * What the parts of Atoll in a Kubernetes cluster agree on: the injector and the manifests write it, the agent and the compiler read it.
+ */
+
+/** Where the agent is installed. */
+export const systemNamespace = 'atoll-system'
+
+/** The agent's Deployment, Service and ServiceAccount. */
+export const agentName = 'atoll-agent'
+
+/** Port of the agent's Service (and of its pods) for xDS. */
+export const agentXdsPort = 15_010
+/** Port of the agent's Service (and of its pods) for the injector's webhook. */
+export const agentWebhookPort = 15_017
+
+/** Audience of the projected service account token that a proxy proves itself with. */
+export const tokenAudience = 'atoll'
+/** Where the token is mounted in a proxy's container. */
+export const tokenFile = '/var/run/secrets/atoll/token'
+
+/** ConfigMap in each namespace with proxies: their bootstrap and the mesh's roots. The agent keeps it. */
+export const proxyConfigMap = 'atoll-proxy'
+/** Where that is mounted in a proxy's container. */
+export const proxyConfigDirectory = '/etc/atoll/proxy'
+
+/** Name of the injected proxy's container; Istio's, because people's YAML, probes and scripts name it. */
+export const proxyContainer = 'istio-proxy'
+/** Name of the init container that sets capture up. */
+export const captureContainer = 'istio-init'
+/** User and group of the proxy: what it sends is not captured. */
+export const proxyUser = 1337
+
+/** Captured outgoing connections come here. */
+export const outboundCapturePort = 15_001
+/** Captured incoming connections come here. */
+export const inboundCapturePort = 15_006
+/** The proxy's readiness (`/healthz/ready`), and rewritten probes of the application (`/app-health/<container>/<kind>`). */
+export const proxyHealthPort = 15_021
+/** Envoy's admin interface, on loopback in the pod. */
+export const proxyAdminPort = 15_000
+
+/** What a pod label says of its proxy's role; "east-west-gateway" counts in `systemNamespace` only. */
+export const roleLabel = 'atoll.dev/role'
+export const eastWestGatewayRole = 'east-west-gateway'
+/** Port of the east-west gateway, in its pod and its Service. */
+export const eastWestGatewayPort = 15_443
+
+/** Annotation on a pod that was injected (Istio's name): JSON that tells with what. Its traffic is captured. */
+export const injectionStatusAnnotation = 'sidecar.istio.io/status'
+
+/** Label of namespaces and pods, as in Istio: "enabled" or "disabled". */
+export const injectionLabel = 'istio-injection'
+/** Label (and annotation) of pods, as in Istio: "true" or "false". */
+export const injectLabel = 'sidecar.istio.io/inject'
+/** Label of namespaces and pods, as in Istio: the revision whose injector is meant. */
+export const revisionLabel = 'istio.io/rev'
