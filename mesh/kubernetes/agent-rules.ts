@@ -1,0 +1,44 @@
+/** What the agent may do in its cluster, and what for. The manifests and docs/kubernetes.md are made from this. */
+export interface AgentRule {
+  /** "cluster": a ClusterRole; "system": a Role in `systemNamespace`. */
+  readonly scope: 'cluster' | 'system'
+  readonly apiGroups: readonly string[]
+  readonly resources: readonly string[]
+  /** Only the objects of these names. Absent = all. */
+  readonly resourceNames?: readonly string[]
+  readonly verbs: readonly string[]
+  readonly why: string
+}
+
+const read = ['get', 'list', 'watch'] as const
+
+export const agentRules: readonly AgentRule[] = [
+  {
+    scope: 'cluster',
+    apiGroups: [''],
+    resources: ['services', 'pods', 'namespaces', 'nodes'],
+    verbs: read,
+    why: 'the catalog of services, the workloads behind them, their networks and localities',
+  },
+  {
+    scope: 'cluster',
+    apiGroups: ['discovery.k8s.io'],
+    resources: ['endpointslices'],
+    verbs: read,
+    why: 'the endpoints of services',
+  },
+  {
+    scope: 'cluster',
+    apiGroups: ['networking.istio.io'],
+    resources: ['virtualservices', 'destinationrules', 'serviceentries', 'workloadentries', 'sidecars'],
+    verbs: read,
+    why: "configuration objects of the cluster's own",
+  },
+  {
+    scope: 'cluster',
+    apiGroups: ['authentication.k8s.io'],
+    resources: ['tokenreviews'],
+    verbs: ['create'],
+    why: 'which pod is behind the token of a proxy',
+  },
+]
