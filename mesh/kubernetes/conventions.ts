@@ -54,3 +54,28 @@ export const injectionLabel = 'istio-injection'
 export const injectLabel = 'sidecar.istio.io/inject'
 /** Label of namespaces and pods, as in Istio: the revision whose injector is meant. */
 export const revisionLabel = 'istio.io/rev'
+
+/** Port of the agent's pods for probes and metrics. */
+export const agentHttpPort = 15_020
+/** ConfigMap with the agent's configuration, `agent.yaml`, and where that is mounted. */
+export const agentConfigMap = 'atoll-agent'
+export const agentConfigDirectory = '/etc/atoll/agent'
+/** Secret with the join token, `token`, and where that is mounted. It is there until the cluster has joined. */
+export const joinTokenSecret = 'atoll-join-token'
+export const joinTokenDirectory = '/etc/atoll/join'
+/** Secret with what the agent's replicas share once the cluster has joined: the intermediate and its key. The agent makes it. */
+export const agentStateSecret = 'atoll-agent-state'
+/** Lease of the one replica that reports. */
+export const reporterLease = 'atoll-agent-reporter'
+
+/** The MutatingWebhookConfiguration, and the path of the webhook in the agent. The agent keeps its `caBundle`. */
+export const injectorWebhook = 'atoll-injector'
+export const injectorPath = '/inject'
+/** The revision that injects where no revision is named. */
+export const defaultRevision = 'default'
+
+/** Deployment, Service and ServiceAccount of the east-west gateway. */
+export const eastWestGatewayName = 'atoll-east-west-gateway'
+
+/** Annotation of `systemNamespace`: name of the cluster that is installed there. */
+export const clusterAnnotation = 'atoll.dev/cluster'
