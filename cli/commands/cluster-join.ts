@@ -1,8 +1,9 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
+import { AtollError } from '#api/atoll-error.ts'
 import { createJoinToken, listClusters } from '#api/routes/clusters.ts'
 import { clusterKind } from '#api/schemas/clusters.ts'
-import type { ClusterKind } from '#api/schemas/clusters.ts'
+import type { Cluster, ClusterKind } from '#api/schemas/clusters.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { refuseExistingAgent, writeAgentFiles } from '../cluster/agent-files.ts'
@@ -63,11 +64,10 @@ const join = async (context: CliContext, name: string, options: JoinOptions): Pr
   if (data !== undefined) refuseExistingAgent(data, options.force === true)
   const mesh = await context.mesh()
   const { network, kind, ttl } = options
+  const clusters = await listVisibleClusters(context, mesh)
   const made = await context
     .client()
     .call(createJoinToken, { params: { mesh }, json: { cluster: name, network, kind, ttlSeconds: ttl } })
-
-  const clusters = await collect(context.client().list(listClusters, { params: { mesh } }))
 
   const agentStopped = new AbortController()
   const tasks: Promise<void>[] = []
@@ -101,6 +101,16 @@ const join = async (context: CliContext, name: string, options: JoinOptions): Pr
       waitForCluster(context, { mesh, cluster: name, timeoutSeconds: options.timeout, signal: agentStopped.signal }),
     )
   await Promise.all(tasks)
+}
+
+/** None for a token that is confined to one cluster: it may make this one's join token, but not see the others. */
+const listVisibleClusters = async (context: CliContext, mesh: string): Promise<readonly Cluster[]> => {
+  try {
+    return await collect(context.client().list(listClusters, { params: { mesh } }))
+  } catch (error) {
+    if (error instanceof AtollError && error.code === 'forbidden') return []
+    throw error
+  }
 }
 
 const refuseUselessOptions = (options: JoinOptions): void => {
