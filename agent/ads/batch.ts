@@ -6,8 +6,8 @@ import type { WireResource } from './wire-resource.ts'
 export interface Payload {
   readonly resources: readonly WireResource[]
   readonly removed: readonly string[]
-  /** The resources as fields of a delta response, in one piece; where they are known as such. */
-  readonly delta?: Uint8Array
+  /** The resources, where others are sent just these too. */
+  readonly shared?: SharedChunk
 }
 
 /** Everything of its type in a set: ready to be sent for as long as it is current. */
@@ -80,7 +80,7 @@ export class Batch {
   take(maxBytes: number, lookUp: Lookup): Payload | undefined {
     while (!this.isWritten) {
       const chunk = this.#takeChunk()
-      if (chunk) return { ...chunk, removed: [] }
+      if (chunk) return { resources: chunk.resources, removed: [], shared: chunk }
       const trial = this.#trials.shift()
       const payload = trial ? collect(trial, Infinity, lookUp) : collect(this.#remaining(), maxBytes, lookUp)
       const isEmpty = payload.resources.length === 0 && payload.removed.length === 0

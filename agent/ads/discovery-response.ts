@@ -15,7 +15,7 @@ export const encodeDeltaResponse = (
   response: Payload & { readonly type: TypeUrl; readonly nonce: string },
 ): WireResponse =>
   toWireResponse([
-    ...(response.delta ? [response.delta] : response.resources.map((resource) => resource.delta)),
+    ...(response.shared ? [response.shared.delta] : response.resources.map((resource) => resource.delta)),
     toStringField(4, response.type),
     toStringField(5, response.nonce),
     ...response.removed.map((name) => toStringField(6, name)),

@@ -3,13 +3,25 @@ import type { TypeUrl } from '#xds/type-url.ts'
 import { chunkBytes } from './limits.ts'
 import { toWireResource, type WireResource } from './wire-resource.ts'
 
-/** Resources that go into one delta response, and their bytes in one piece. */
-export interface SharedChunk {
+/** Resources that go into one response. */
+export class SharedChunk {
   readonly resources: readonly WireResource[]
-  readonly delta: Uint8Array
+  /** There while responses with it wait to be written: kept for longer, each class of proxies would have a copy of all that it is sent. */
+  #delta: WeakRef<Uint8Array> | undefined
+
+  constructor(resources: readonly WireResource[]) {
+    this.resources = resources
+  }
+
+  /** Their bytes in a delta response, in one piece. */
+  get delta(): Uint8Array {
+    let delta = this.#delta?.deref()
+    if (!delta) this.#delta = new WeakRef((delta = Buffer.concat(this.resources.map((resource) => resource.delta))))
+    return delta
+  }
 }
 
-/** All resources of a type in a set, as they are at one moment: cut and put together once, for every proxy that takes all of them. */
+/** All resources of a type in a set, as they are at one moment: cut once, for every proxy that takes all of them. */
 export interface SharedChunks {
   readonly chunks: readonly SharedChunk[]
   /** `ResourceSet.lastChange` of the type at that moment. */
@@ -33,7 +45,7 @@ const cut = (set: ResourceSet, type: TypeUrl): readonly SharedChunk[] => {
   let resources: WireResource[] = []
   let bytes = 0
   const close = (): void => {
-    chunks.push({ resources, delta: Buffer.concat(resources.map(({ delta }) => delta)) })
+    chunks.push(new SharedChunk(resources))
     resources = []
     bytes = 0
   }

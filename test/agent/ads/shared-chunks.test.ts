@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Batch, type Payload } from '#agent/ads/batch.ts'
 import { chunkBytes } from '#agent/ads/limits.ts'
@@ -8,6 +10,9 @@ import { toWireResource } from '#agent/ads/wire-resource.ts'
 import { ResourceSet } from '#xds/resource-set.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import { AdsFixture, put, remove } from './ads-fixture.ts'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 const { cluster, endpoint } = typeUrls
 const count = 200
@@ -39,6 +44,18 @@ describe('chunks of a whole set', () => {
     expect(chunks.flatMap(({ resources }) => resources.map(({ name }) => name))).toEqual(names)
     for (const { resources, delta } of chunks)
       expect(Buffer.compare(delta, Buffer.concat(resources.map((resource) => resource.delta)))).toBe(0)
+  })
+
+  test('are put together again when nobody waited for them', async () => {
+    const [chunk] = toSharedChunks(filled(), cluster).chunks
+    if (!chunk) throw new Error('there is no chunk')
+    const before = Buffer.from(chunk.delta)
+    expect(chunk.delta).toBe(chunk.delta)
+    const bytes = new WeakRef(chunk.delta)
+    await new Promise(setImmediate)
+    collectGarbage()
+    expect(bytes.deref()).toBeUndefined()
+    expect(Buffer.compare(chunk.delta, before)).toBe(0)
   })
 
   test('serve only who takes the whole set', () => {
