@@ -15,6 +15,8 @@ export const definePlane = (group: Command, context: CliContext): void => {
       .option('--data <folder>', 'where it keeps everything', DATA_FOLDER)
       .option('--host <address>', 'address to listen on', '127.0.0.1')
       .option('--port <number>', 'port to listen on', parsePort, 8787)
+      .option('--tls-certificate <file>', 'serve HTTPS with this chain (PEM); read at the start')
+      .option('--tls-key <file>', 'its key (PEM)')
       .action(async (options: ServeOptions) => {
         const { servePlane } = await import('../plane/serve-plane.ts')
         await servePlane(context, options)
@@ -22,6 +24,10 @@ export const definePlane = (group: Command, context: CliContext): void => {
     [
       ['atoll plane serve', `with its data in ${DATA_FOLDER}`],
       ['atoll plane serve --data /var/lib/atoll --port 8787 -o json', 'the ready line as JSON'],
+      [
+        'atoll plane serve --host 0.0.0.0 --port 443 --tls-certificate plane.pem --tls-key plane-key.pem',
+        'for agents on other machines',
+      ],
     ],
   )
   group.command('host', { hidden: true }).action(async () => {

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CliIo } from '../cli-io.ts'
+import { attemptRead } from '../attempt-read.ts'
 import { CliError } from '../cli-error.ts'
 
 /** Files of configuration as one YAML stream. */
@@ -23,11 +24,11 @@ const listFiles = (path: string): string[] => {
 
 /** Reads files, folders and "-" into one stream. Throws CliError `usage` that names what can't be read. */
 export const readConfiguration = async (paths: readonly string[], io: CliIo): Promise<ConfigurationText> => {
-  const files = [...new Set(paths)].flatMap((path) => attempt(path, () => listFiles(path)))
+  const files = [...new Set(paths)].flatMap((path) => attemptRead(path, () => listFiles(path)))
   const starts: { readonly name: string; readonly line: number }[] = []
   let text = ''
   for (const file of files) {
-    const content = file === '-' ? await io.readStdin() : attempt(file, () => readFileSync(file, 'utf8'))
+    const content = file === '-' ? await io.readStdin() : attemptRead(file, () => readFileSync(file, 'utf8'))
     // Each of several files begins a document of its own, whatever the one before it ended with.
     if (files.length > 1) text += '---\n'
     starts.push({ name: file === '-' ? 'standard input' : file, line: text.split('\n').length })
@@ -39,16 +40,3 @@ export const readConfiguration = async (paths: readonly string[], io: CliIo): Pr
   }
   return { text, findPlace }
 }
-
-const attempt = <T>(path: string, read: () => T): T => {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof CliError) throw error
-    throw new CliError('usage', `${path} cannot be read: ${toReason(error)}`, { cause: error })
-  }
-}
-
-/** Without Node's "ENOENT: …, stat 'file'", which says the file again. */
-const toReason = (error: unknown): string =>
-  error instanceof Error ? error.message.replace(/^[A-Z]+: (.*?), \w+( '.*')?$/s, '$1') : String(error)

@@ -5,6 +5,8 @@ export const hostOrder = z.object({
   host: z.string(),
   port: z.int(),
   state: z.string(),
+  /** PEM. Absent = plain HTTP. */
+  tls: z.object({ certificates: z.string(), key: z.string() }).optional(),
   keyEncryptionKey: z.string(),
   setupTokenHash: z.string(),
   generation: z.string(),

@@ -35,9 +35,9 @@ export const runHost = async (): Promise<never> => {
     runtime = startRuntime(order, code)
     const url = await untilReady(runtime)
     takeSignalsBack(ours)
-    const { setUp } = await checkHealth(url)
+    const { setUp } = await checkHealth(runtime)
     report({ type: 'ready', url, setUp })
-    await Promise.race([stopped, untilUnhealthy(url, setUp)])
+    await Promise.race([stopped, untilUnhealthy(runtime, setUp)])
   } catch (error) {
     report({ type: 'failed', reason: error instanceof Error ? error.message : String(error) })
     process.exitCode = 1
@@ -88,6 +88,7 @@ const startRuntime = (order: HostOrder, code: string): Miniflare =>
     ...toRuntimeOptions(order),
     host: order.host,
     port: order.port,
+    ...(order.tls && { https: true, httpsCert: order.tls.certificates, httpsKey: order.tls.key }),
     // The worker logs one JSON text a line; it goes where the supervisor's own messages go.
     handleStructuredLogs: ({ message }) => void process.stderr.write(`${message}\n`),
     unsafeHandleRuntimeRestart: () => report({ type: 'runtime-restarted' }),
@@ -103,8 +104,11 @@ const takeSignalsBack = (ours: ReadonlyMap<NodeJS.Signals, readonly NodeJS.Signa
 const signalListeners = (): ReadonlyMap<NodeJS.Signals, readonly NodeJS.SignalsListener[]> =>
   new Map((['SIGTERM', 'SIGINT', 'SIGHUP'] as const).map((signal) => [signal, process.listeners(signal)]))
 
-const checkHealth = async (url: string): Promise<z.infer<typeof health>> => {
-  const response = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(HEALTH_LIMIT_MS) })
+const checkHealth = async (runtime: Miniflare): Promise<z.infer<typeof health>> => {
+  // Not over the network: its certificate need not be one that this process trusts.
+  const response = await runtime.dispatchFetch('http://localhost/healthz', {
+    signal: AbortSignal.timeout(HEALTH_LIMIT_MS),
+  })
   if (!response.ok) throw new Error(`the worker answers ${response.status}: ${(await response.text()).slice(0, 500)}`)
   return health.parse(await response.json())
 }
@@ -113,11 +117,11 @@ const checkHealth = async (url: string): Promise<z.infer<typeof health>> => {
  * Rejects when the worker has not answered several times in a row: the supervisor starts over. Tells it, too, when the plane has been
  * set up.
  */
-const untilUnhealthy = async (url: string, wasSetUp: boolean): Promise<never> => {
+const untilUnhealthy = async (runtime: Miniflare, wasSetUp: boolean): Promise<never> => {
   for (let failures = 0, known = wasSetUp; ;) {
     await new Promise((resolve) => setTimeout(resolve, HEALTH_INTERVAL_MS))
     try {
-      const { setUp } = await checkHealth(url)
+      const { setUp } = await checkHealth(runtime)
       if (setUp && !known) report({ type: 'set-up' })
       known = setUp
       failures = 0

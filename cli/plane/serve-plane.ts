@@ -1,7 +1,12 @@
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { createSecureContext } from 'node:tls'
+import { attemptRead } from '../attempt-read.ts'
 import { isLoopback } from '../cli-context.ts'
 import type { CliContext } from '../cli-context.ts'
+import { CliError } from '../cli-error.ts'
 import { findProgramFiles } from '../program-files.ts'
+import type { HostOrder } from './host-protocol.ts'
 import { PlaneDirectory } from './plane-directory.ts'
 import { refuseBusyPort } from './refuse-busy-port.ts'
 import { supervise } from './supervise.ts'
@@ -10,10 +15,15 @@ export interface ServeOptions {
   readonly data: string
   readonly host: string
   readonly port: number
+  /** Files in PEM; both or neither. */
+  readonly tlsCertificate?: string
+  readonly tlsKey?: string
 }
 
 /** Serves a plane from this machine until it is told to stop. */
-export const servePlane = async (context: CliContext, { data, host, port }: ServeOptions): Promise<void> => {
+export const servePlane = async (context: CliContext, options: ServeOptions): Promise<void> => {
+  const { data, host, port } = options
+  const tls = readTls(options)
   const directory = new PlaneDirectory(resolve(data))
   await refuseBusyPort({ host, port })
   directory.lock()
@@ -24,7 +34,7 @@ export const servePlane = async (context: CliContext, { data, host, port }: Serv
   try {
     const { secrets, newSetupToken } = directory.open()
     await supervise(
-      { host, port, state: directory.state, ...secrets },
+      { host, port, state: directory.state, ...(tls && { tls }), ...secrets },
       {
         report: (report) => {
           if (report.type === 'runtime-restarted') return context.note('The runtime crashed and was started again')
@@ -47,6 +57,23 @@ export const servePlane = async (context: CliContext, { data, host, port }: Serv
   context.note('The plane has stopped')
 }
 
+const readFile = (path: string): string => attemptRead(path, () => readFileSync(path, 'utf8'))
+
+/** Throws a CliError that names what is missing or wrong. */
+const readTls = ({ tlsCertificate, tlsKey }: ServeOptions): HostOrder['tls'] => {
+  if (tlsCertificate === undefined && tlsKey === undefined) return undefined
+  if (tlsCertificate === undefined || tlsKey === undefined)
+    throw new CliError('usage', 'TLS needs both: --tls-certificate and --tls-key')
+  const tls = { certificates: readFile(tlsCertificate), key: readFile(tlsKey) }
+  try {
+    createSecureContext({ cert: tls.certificates, key: tls.key })
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new CliError('usage', `${tlsCertificate} and ${tlsKey} are not a certificate and its key in PEM: ${reason}`)
+  }
+  return tls
+}
+
 const announce = async (
   context: CliContext,
   { url, setUp }: { readonly url: string; readonly setUp: boolean },
@@ -58,7 +85,8 @@ const announce = async (
     names: [url],
     table: () => `The plane is ready at ${url}`,
   })
-  if (!isLoopback(url)) context.note('It speaks plain HTTP: let only a proxy that adds TLS reach it')
+  if (!isLoopback(url) && !url.startsWith('https:'))
+    context.note('It speaks plain HTTP: let only a proxy that adds TLS reach it')
   if (setUp) return
   context.note(
     `Set it up with\n  ${findProgramFiles().run(`atoll login --url ${url} --setup-token-stdin --org NAME`)} < ${directory.setupTokenFile}`,
