@@ -31,5 +31,8 @@ export type ObjectKey = string & { readonly __brand: 'ObjectKey' }
 export const toObjectKey = (kind: string, namespace: string, name: string): ObjectKey =>
   `${kind}/${namespace}/${name}` as ObjectKey
 
+export const objectKeyOf = ({ kind, metadata }: Pick<ConfigObject, 'kind' | 'metadata'>): ObjectKey =>
+  toObjectKey(kind, metadata.namespace, metadata.name)
+
 /** Where an object comes from (DESIGN §5): the mesh's store, or a cluster's own CRDs or files. */
 export type Origin = 'mesh' | 'cluster'

@@ -1,5 +1,4 @@
-import type { ConfigObject } from './config-object.ts'
-import { toObjectKey } from './config-object.ts'
+import { objectKeyOf } from './config-object.ts'
 import { readItems } from './documents/read-items.ts'
 import type { SubmittedItem, TextLimits } from './documents/read-items.ts'
 import { syntaxProblem } from './documents/submitted-document.ts'
@@ -34,8 +33,6 @@ interface Finding {
   readonly problem: FoundProblem
 }
 
-const keyOf = ({ kind, metadata }: ConfigObject): string => toObjectKey(kind, metadata.namespace, metadata.name)
-
 /** Objects that are there more than once. */
 const findDuplicates = (
   results: readonly { readonly item: SubmittedItem; readonly examined: Examined }[],
@@ -43,7 +40,7 @@ const findDuplicates = (
   const first = new Map<string, SubmittedItem>()
   return results.flatMap(({ item, examined }): Finding[] => {
     if (!examined.accepted) return []
-    const key = keyOf(examined.accepted.object)
+    const key = objectKeyOf(examined.accepted.object)
     const earlier = first.get(key)
     if (!earlier) {
       first.set(key, item)

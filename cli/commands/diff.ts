@@ -3,7 +3,7 @@ import { applyConfiguration, getConfigurationObject } from '#api/routes/configur
 import type { ObjectChange } from '#api/schemas/configuration.ts'
 import type { ObjectDiff } from '#api/schemas/revisions.ts'
 import type { ConfigObject } from '#mesh/config-object.ts'
-import { toObjectKey } from '#mesh/config-object.ts'
+import { objectKeyOf } from '#mesh/config-object.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { readConfiguration } from '../configuration/configuration-files.ts'
@@ -33,7 +33,7 @@ export const defineDiff = (command: Command, context: CliContext): void => {
 const diff = async (context: CliContext, options: DiffOptions): Promise<void> => {
   const configuration = await readConfiguration(options.file, context.io)
   const { objects } = await parseConfiguration(configuration, options.namespace)
-  const wanted = new Map(objects.map(({ object }) => [keyOf(object), object]))
+  const wanted = new Map<string, ConfigObject>(objects.map(({ object }) => [objectKeyOf(object), object]))
   const mesh = await context.mesh()
   const request = context.client().call(applyConfiguration, {
     params: { mesh },
@@ -50,8 +50,6 @@ const diff = async (context: CliContext, options: DiffOptions): Promise<void> =>
   await printDifferences(context, differences)
   if (options.exitCode === true && differences.length > 0) throw new CliError('notInSync', 'There are differences')
 }
-
-const keyOf = ({ kind, metadata }: ConfigObject): string => toObjectKey(kind, metadata.namespace, metadata.name)
 
 /** As it was written: when the store first had it is no difference. */
 const fetchObject = async (context: CliContext, mesh: string, key: ObjectChange['key']): Promise<ConfigObject> => {

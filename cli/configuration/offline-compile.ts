@@ -1,5 +1,5 @@
 import type { ConfigObject } from '#mesh/config-object.ts'
-import { toObjectKey } from '#mesh/config-object.ts'
+import { objectKeyOf } from '#mesh/config-object.ts'
 import { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import { clusterName, networkName } from '#mesh/names.ts'
 import { RegistryIndex } from '#mesh/registry-records/registry-index.ts'
@@ -35,10 +35,7 @@ export const compileOffline = (
   proxy: Proxy,
   settings: MeshSettings,
 ): OfflineResult => {
-  const keyed = objects.map((value) => ({
-    key: toObjectKey(value.kind, value.metadata.namespace, value.metadata.name),
-    value,
-  }))
+  const keyed = objects.map((value) => ({ key: objectKeyOf(value), value }))
   const registry = new RegistryIndex({ cluster, network, domainSuffix: settings.domainSuffix })
   const { catalog, workloads } = registry.apply(keyed)
   const changes: ViewChange[] = [

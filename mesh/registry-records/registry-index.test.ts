@@ -1,15 +1,14 @@
 import { east, makeObject, network1 } from '#test/mesh/records.ts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type ConfigObject, toObjectKey } from '../config-object.ts'
+import { type ConfigObject, objectKeyOf } from '../config-object.ts'
 import { toServiceKey } from '../names.ts'
 import { type ObjectChange, type RegistryDifference, RegistryIndex } from './registry-index.ts'
 
 const makeIndex = (): RegistryIndex =>
   new RegistryIndex({ cluster: east, network: network1, domainSuffix: 'cluster.local' })
-const toKey = ({ kind, metadata }: ConfigObject): string => toObjectKey(kind, metadata.namespace, metadata.name)
-const put = (object: ConfigObject): ObjectChange => ({ key: toKey(object), value: object })
-const gone = (object: ConfigObject): ObjectChange => ({ key: toKey(object), value: null })
+const put = (object: ConfigObject): ObjectChange => ({ key: objectKeyOf(object), value: object })
+const gone = (object: ConfigObject): ObjectChange => ({ key: objectKeyOf(object), value: null })
 
 const key = toServiceKey('default', 'reviews.default.svc.cluster.local')
 const selector = { app: 'reviews' }

@@ -9,7 +9,7 @@ import {
 import { MAX_CONFIGURATION_BODY_BYTES, MAX_OBJECTS_PER_APPLY } from '#api/schemas/configuration.ts'
 import type { StoredObject } from '#api/schemas/configuration.ts'
 import type { ConfigObject } from '#mesh/config-object.ts'
-import { toObjectKey } from '#mesh/config-object.ts'
+import { objectKeyOf, toObjectKey } from '#mesh/config-object.ts'
 import { findKindByName } from '#mesh/kinds/kind-table.ts'
 import { parseDocuments } from '#mesh/parse-documents.ts'
 import type { App, AppEnv } from '../app-env.ts'
@@ -28,8 +28,6 @@ const toStoredObject = ({ key, revision, updatedAtMs, document }: StoredDocument
   object: JSON.parse(document) as ConfigObject,
 })
 
-const toKey = ({ kind, metadata }: ConfigObject): string => toObjectKey(kind, metadata.namespace, metadata.name)
-
 const apply: RouteHandler<typeof applyConfiguration, AppEnv> = async (c) => {
   const mesh = await openMesh(c, c.req.valid('param').mesh, 'write')
   const { namespace, dryRun } = c.req.valid('query')
@@ -43,7 +41,7 @@ const apply: RouteHandler<typeof applyConfiguration, AppEnv> = async (c) => {
       problems: parsed.error,
     })
   }
-  const upserts = parsed.value.objects.map(({ object }) => ({ key: toKey(object), object }))
+  const upserts = parsed.value.objects.map(({ object }) => ({ key: objectKeyOf(object), object }))
   const result = await writeConfiguration(
     mesh,
     {

@@ -1,17 +1,12 @@
-import { toObjectKey, type ConfigObject } from '#mesh/config-object.ts'
+import { objectKeyOf, type ConfigObject } from '#mesh/config-object.ts'
 import { splitDocuments } from '#mesh/documents/split-documents.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { parseDocuments } from '#mesh/parse-documents.ts'
 import type { Problem } from '#mesh/problem.ts'
+import type { ObjectChange } from '#mesh/registry-records/registry-index.ts'
 import { ok, type Result } from '#mesh/result.ts'
 import type { RegistryProblem } from '#agent/registry/registry.ts'
 import type { FileContent } from './directory-watcher.ts'
-
-/** An object of the whole set; null = no file holds it any more. */
-export interface ObjectChange {
-  readonly key: string
-  readonly value: ConfigObject | null
-}
 
 /** What each document of a file said, by its text. */
 type Documents = ReadonlyMap<string, readonly ConfigObject[]>
@@ -120,7 +115,8 @@ const readFile = (text: string, known: Documents = new Map()): Result<FileReadin
   const documents = readDocuments(text, known)
   const objects = [...(documents?.values() ?? [])].flat()
   const byKey = toMap(objects)
-  if (documents && byKey.size === objects.length) return ok({ objects: byKey, documents, warnings: [] })
+  const isPlain = byKey.size === objects.length && objects.length <= documentOptions.maxObjects
+  if (documents && isPlain) return ok({ objects: byKey, documents, warnings: [] })
   const parsed = parseDocuments(text, documentOptions)
   if (!parsed.ok) return parsed
   const { warnings } = parsed.value
@@ -144,6 +140,4 @@ const readDocument = (document: string): readonly ConfigObject[] | undefined => 
 }
 
 const toMap = (objects: readonly ConfigObject[]): ReadonlyMap<string, ConfigObject> =>
-  new Map(objects.map((object) => [keyOf(object), object]))
-
-const keyOf = ({ kind, metadata }: ConfigObject): string => toObjectKey(kind, metadata.namespace, metadata.name)
+  new Map(objects.map((object) => [objectKeyOf(object), object]))

@@ -54,6 +54,20 @@ test('problems tell their line in the whole file', () => {
   expect(files.problems().map(({ problem }) => [problem.document, problem.line])).toEqual([[3, 14]])
 })
 
+test(
+  'a file holds no more objects than one that is read as a whole, in however many documents',
+  { timeout: 30_000 },
+  () => {
+    const item = (name: string): string =>
+      `- {apiVersion: v1, kind: Service, metadata: {name: ${name}}, spec: {ports: [{port: 1}]}}\n`
+    const half = (prefix: string): string =>
+      `kind: List\napiVersion: v1\nitems:\n${Array.from({ length: 5001 }, (_, index) => item(`${prefix}${index}`)).join('')}`
+    const files = new FileSet()
+    expect(files.update(new Map([['file', { kind: 'text', text: `${half('a')}---\n${half('b')}` }]]))).toEqual([])
+    expect(files.problems()).toMatchObject([{ source: 'file', problem: { code: 'too_large' } }])
+  },
+)
+
 type Changes = ReturnType<FileSet['all']>
 const sorted = (changes: Changes): Changes => changes.toSorted((left, right) => (left.key < right.key ? -1 : 1))
 const toMap = (changes: Changes): ReadonlyMap<string, unknown> => new Map(changes.map(({ key, value }) => [key, value]))
