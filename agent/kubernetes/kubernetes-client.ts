@@ -24,10 +24,13 @@ export interface KubernetesRequest {
   readonly body?: object
 }
 
+/** An open watch that has died without a word is found by TCP after about 20 s, where nothing in between answers for the server. */
+const keepAliveMilliseconds = 10_000
+
 const statusObject = z.object({ reason: z.string().optional(), message: z.string().optional() })
 
 /**
- * Single requests to an API server. Of `@kubernetes/client-node` this is the part that finds the server and proves who we are; its
+ * Requests to an API server. Of `@kubernetes/client-node` this is the part that finds the server and proves who we are; its
  * generated clients would have us trust every answer's shape.
  */
 export class KubernetesClient {
@@ -38,16 +41,43 @@ export class KubernetesClient {
   }
 
   /** The answer's JSON. Throws KubernetesError for everything but a success. */
-  async request({ method, path, body }: KubernetesRequest): Promise<unknown> {
-    const { status, text } = await this.#send(method, path, body)
-    const content = parseJson(text)
-    if (status >= 200 && status <= 299 && content !== undefined) return content
-    const { reason, message } = statusObject.safeParse(content).data ?? {}
-    const detail = [reason, message].filter((part) => part !== undefined).join(': ')
-    throw new KubernetesError(`${method} ${path}: the API server answered ${status} ${detail}`.trimEnd(), status)
+  request({ method, path, body }: KubernetesRequest): Promise<unknown> {
+    return this.#attempt(method, path, async () => {
+      const response = await this.#open(method, path, AbortSignal.timeout(timeoutMilliseconds), body)
+      const content = await readJson(response)
+      if (!isSuccess(response) || content === undefined) throw toRefusal(method, path, response, content)
+      return content
+    })
   }
 
-  async #send(method: string, path: string, body?: object): Promise<{ status: number; text: string }> {
+  /**
+   * An answer that goes on, piece by piece as its text comes. It fails when nothing has come for `silenceMilliseconds`, and ends when
+   * `signal` aborts. Throws KubernetesError as `request` does; what then breaks the answer off is not one.
+   */
+  stream(path: string, signal: AbortSignal, silenceMilliseconds: number): Promise<AsyncIterable<string>> {
+    return this.#attempt('GET', path, async () => {
+      const response = await this.#open('GET', path, signal)
+      if (!isSuccess(response)) throw toRefusal('GET', path, response, await readJson(response))
+      const { socket } = response
+      socket.setKeepAlive(true, keepAliveMilliseconds)
+      socket.setTimeout(silenceMilliseconds)
+      return response.setEncoding('utf8')
+    })
+  }
+
+  async #attempt<T>(method: string, path: string, task: () => Promise<T>): Promise<T> {
+    try {
+      return await task()
+    } catch (error) {
+      if (error instanceof KubernetesError) throw error
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new KubernetesError(`${method} ${path}: the API server can't be reached: ${reason}`, undefined, {
+        cause: error,
+      })
+    }
+  }
+
+  async #open(method: string, path: string, signal: AbortSignal, body?: object): Promise<IncomingMessage> {
     const server = this.#config.getCurrentCluster()?.server
     if (server === undefined) throw new KubernetesError('the kubeconfig names no cluster', undefined)
     const payload = body === undefined ? undefined : JSON.stringify(body)
@@ -59,27 +89,35 @@ export class KubernetesClient {
           ? {}
           : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
       },
-      signal: AbortSignal.timeout(timeoutMilliseconds),
+      signal,
     }
-    try {
-      await this.#config.applyToHTTPSOptions(options)
-      const url = new URL(`${server.replace(/\/+$/, '')}${path}`)
-      return await new Promise((resolve, reject) => {
-        const send = url.protocol === 'http:' ? httpRequest : httpsRequest
-        const request = send(url, options, (response) => void readText(response).then(resolve, reject))
-        request.on('error', reject)
-        request.end(payload)
-      })
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new KubernetesError(`${method} ${path}: the API server can't be reached: ${reason}`, undefined, {
-        cause: error,
-      })
-    }
+    await this.#config.applyToHTTPSOptions(options)
+    const url = new URL(`${server.replace(/\/+$/, '')}${path}`)
+    return new Promise((resolve, reject) => {
+      const send = url.protocol === 'http:' ? httpRequest : httpsRequest
+      const request = send(url, options, resolve)
+      request.on('error', reject)
+      request.setTimeout(timeoutMilliseconds, () => request.destroy(new Error('it has fallen silent')))
+      request.end(payload)
+    })
   }
 }
 
-const readText = async (response: IncomingMessage): Promise<{ status: number; text: string }> => {
+const isSuccess = ({ statusCode = 0 }: IncomingMessage): boolean => statusCode >= 200 && statusCode <= 299
+
+const toRefusal = (
+  method: string,
+  path: string,
+  { statusCode = 0 }: IncomingMessage,
+  content: unknown,
+): KubernetesError => {
+  const { reason, message } = statusObject.safeParse(content).data ?? {}
+  const detail = [reason, message].filter((part) => part !== undefined).join(': ')
+  return new KubernetesError(`${method} ${path}: the API server answered ${statusCode} ${detail}`.trimEnd(), statusCode)
+}
+
+/** undefined = it is no JSON. */
+const readJson = async (response: IncomingMessage): Promise<unknown> => {
   const chunks: Buffer[] = []
   let length = 0
   for await (const chunk of response) {
@@ -88,7 +126,7 @@ const readText = async (response: IncomingMessage): Promise<{ status: number; te
     if (length > maxAnswerBytes) throw new Error('the answer is too long')
     chunks.push(bytes)
   }
-  return { status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }
+  return parseJson(Buffer.concat(chunks).toString('utf8'))
 }
 
 const parseJson = (text: string): unknown => {
