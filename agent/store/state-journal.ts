@@ -189,8 +189,18 @@ export class StateJournal {
     this.#baseBytes = baseBytes
     this.#generation = generation
     this.#nextGeneration = generation + 1
-    for (const name of readdirSync(directory))
-      if (fileName.test(name) && !keep.includes(name)) rmSync(join(directory, name), { force: true })
+    this.#removeAllBut(keep)
+  }
+
+  /** What can't be removed costs space, and no state. */
+  #removeAllBut(keep: readonly string[]): void {
+    const { directory, report } = this.#options
+    try {
+      for (const name of readdirSync(directory))
+        if (fileName.test(name) && !keep.includes(name)) rmSync(join(directory, name), { force: true })
+    } catch (error) {
+      report(`old journals in ${directory} can't be removed: ${error instanceof Error ? error.message : String(error)}`)
+    }
   }
 
   #fail(error: unknown): void {

@@ -108,6 +108,17 @@ describe('the state journal', () => {
     expect(reopened(directory).state).toEqual(recovered.held.state)
   })
 
+  test('an old journal that can’t be removed is reported, and nothing else', () => {
+    const directory = temporaryDirectory()
+    const { append, held, reports } = openJournal(directory)
+    mkdirSync(join(directory, 'state.7.journal'))
+    append(delta(1, configChange('first')))
+    append(delta(2, configChange('second')))
+    expect(reports).toEqual([expect.stringContaining("can't be removed")])
+    rmSync(join(directory, 'state.7.journal'), { recursive: true })
+    expect(reopened(directory)).toEqual({ state: held.state, reports: [] })
+  })
+
   test('a step costs its own size, not that of the state', async () => {
     const directory = temporaryDirectory()
     const { append } = await startedJournal(directory)
