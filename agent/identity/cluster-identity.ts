@@ -76,6 +76,7 @@ export class ClusterIdentity {
   /** Ready to serve; renewal goes on until `stop`. */
   static async start(options: ClusterIdentityOptions): Promise<ClusterIdentity> {
     const identity = new ClusterIdentity(options)
+    await identity.#intermediate.takeOverIfDue()
     await identity.#server.renewIfDue()
     identity.#scheduleMaintenance()
     return identity

@@ -98,7 +98,7 @@ export class Intermediate {
 
   /** Does what is due: asks for a successor, or lets it take over. */
   async maintain(): Promise<void> {
-    if (this.#incoming) await this.#activateIfDue(this.#incoming)
+    if (this.#incoming) await this.takeOverIfDue()
     else if (this.#options.clock.now() >= this.#renewAt) await this.#renew()
   }
 
@@ -121,18 +121,27 @@ export class Intermediate {
     }
   }
 
-  /** The new one signs when it has been trusted here for a while: leaves that others do not trust yet would cut traffic. */
-  async #activateIfDue(incoming: Incoming): Promise<void> {
-    const now = this.#options.clock.now()
-    if (this.#options.isTrusted(incoming.issuer.certificate)) incoming.trustedSince ??= now
+  /**
+   * The new one signs when it has been trusted here for a while: leaves that others do not trust yet would cut traffic. After a restart this
+   * comes before anything is signed: by then the others may have forgotten the old one.
+   */
+  async takeOverIfDue(): Promise<void> {
+    const { clock, log, isTrusted, keep } = this.#options
+    const now = clock.now()
+    const incoming = this.#incoming
+    if (!incoming) return
+    if (isTrusted(incoming.issuer.certificate)) incoming.trustedSince ??= now
     const isSettled = incoming.trustedSince !== undefined && now >= incoming.trustedSince + settlingMilliseconds
     if (!isSettled && now < incoming.receivedAt + longestSettlingMilliseconds) return
     this.#material = incoming.material
     this.#current = incoming.issuer
     this.#incoming = undefined
     this.#renewAt = this.#toRenewAt(this.#current)
-    this.#options.log.info({ serial: this.#current.certificate.serialNumber }, 'the new intermediate signs')
-    await this.#options.keep({ material: this.#material })
+    log.info({ serial: this.#current.certificate.serialNumber }, 'the new intermediate signs')
+    // Both are on the disk: without this the same happens again after a restart.
+    await keep({ material: this.#material }).catch((error: unknown) =>
+      log.warn({ err: error }, 'could not keep that the new intermediate signs'),
+    )
   }
 
   #toRenewAt({ certificate: { notBefore, notAfter } }: LeafIssuer): number {

@@ -279,6 +279,22 @@ describe('the intermediate', () => {
     expect(requests).toHaveLength(1)
   })
 
+  test('signs from the start after a restart that took longer than it had to wait: others may have forgotten the old one', async () => {
+    const before = await renewed()
+    before.stop()
+    const { length } = kept
+    clock.advance(3 * day)
+    const again = await start({
+      ...lastKept(),
+      keep: () => Promise.reject(new Error('the disk is full')),
+    })
+    expect(await issuerOf(again, 'a')).toBe(successor())
+    expect(kept).toHaveLength(length)
+    const later = await start(lastKept())
+    expect(await issuerOf(later, 'b')).toBe(successor())
+    expect(lastKept()).toMatchObject({ material: { certificatePem: successor() } })
+  })
+
   test('signs after an hour in any case: the others have heard of it', async () => {
     const identity = await renewed()
     await pass(identity, 59 * minute)
