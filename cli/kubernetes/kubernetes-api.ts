@@ -1,0 +1,134 @@
+import { z } from 'zod'
+import { CliError } from '../cli-error.ts'
+import { toListPath, toObjectPath, toObjectText } from './kubernetes-object.ts'
+import type { KubernetesObject, ObjectReference, ResourceType } from './kubernetes-object.ts'
+import type { KubernetesAnswer, KubernetesRequest, KubernetesTransport } from './kubernetes-transport.ts'
+
+/** Owner of the fields that `atoll` applies: also how it knows what it has installed. */
+export const fieldManager = 'atoll'
+const PAGE_SIZE = 500
+
+const foundObject = z.looseObject({
+  metadata: z.looseObject({
+    name: z.string(),
+    namespace: z.string().optional(),
+    resourceVersion: z.string(),
+    labels: z.record(z.string(), z.string()).default({}),
+    annotations: z.record(z.string(), z.string()).default({}),
+    managedFields: z.array(z.looseObject({ manager: z.string().optional() })).default([]),
+  }),
+})
+export type FoundObject = z.infer<typeof foundObject>
+
+const listPage = z.object({
+  metadata: z.object({ continue: z.string().optional() }),
+  items: z.array(foundObject),
+})
+const review = z.object({ status: z.object({ allowed: z.boolean() }) })
+const statusObject = z.object({ message: z.string() })
+
+/** What `verb` would do to a resource, for "may I". */
+export interface Access extends Omit<ResourceType, 'version'> {
+  readonly verb: string
+  readonly namespace?: string
+}
+
+export type ApplyOutcome = 'created' | 'changed' | 'unchanged'
+
+/** What the commands do in a Kubernetes cluster. A refusal of the API server is a CliError with its words. */
+export class KubernetesApi {
+  readonly server: string
+  readonly #transport: KubernetesTransport
+
+  constructor(transport: KubernetesTransport) {
+    this.server = transport.server
+    this.#transport = transport
+  }
+
+  /** Kubernetes' own version, "v1.36.3". */
+  async version(): Promise<string> {
+    const content = await this.#succeed({ method: 'GET', path: '/version' })
+    return z.object({ gitVersion: z.string() }).parse(content).gitVersion
+  }
+
+  /** Undefined = there is none. */
+  async find(reference: ObjectReference): Promise<FoundObject | undefined> {
+    const request = { method: 'GET', path: toObjectPath(reference) } as const
+    const answer = await this.#transport.send(request)
+    return answer.status === 404 ? undefined : foundObject.parse(toSuccess(request, answer))
+  }
+
+  /** All objects of a resource; none where the resource is not known. `query` selects: "fieldSelector=…", "labelSelector=…". */
+  async list(type: ResourceType, query: Readonly<Record<string, string>> = {}): Promise<FoundObject[]> {
+    const found: FoundObject[] = []
+    let next: string | undefined
+    do {
+      const search = new URLSearchParams({ ...query, limit: String(PAGE_SIZE), ...(next && { continue: next }) })
+      const request = { method: 'GET', path: `${toListPath(type)}?${search}` } as const
+      const answer = await this.#transport.send(request)
+      if (answer.status === 404) return []
+      const page = listPage.parse(toSuccess(request, answer))
+      found.push(...page.items)
+      next = page.metadata.continue
+    } while (next)
+    return found
+  }
+
+  /** Server-side apply: the fields that are said are ours from now on, those of others stay theirs. */
+  async apply(object: KubernetesObject): Promise<ApplyOutcome> {
+    const before = await this.find(object)
+    const path = `${toObjectPath(object)}?${new URLSearchParams({ fieldManager, force: 'true' })}`
+    const content = await this.#succeed(
+      { method: 'PATCH', path, body: object, contentType: 'application/apply-patch+yaml' },
+      toObjectText(object),
+    )
+    if (before === undefined) return 'created'
+    const { metadata } = foundObject.parse(content)
+    return metadata.resourceVersion === before.metadata.resourceVersion ? 'unchanged' : 'changed'
+  }
+
+  /** Whether there was one. What belongs to the object goes with it. */
+  async remove(reference: ObjectReference): Promise<boolean> {
+    const request = {
+      method: 'DELETE',
+      path: toObjectPath(reference),
+      body: { propagationPolicy: 'Background' },
+    } as const
+    const answer = await this.#transport.send(request)
+    if (answer.status === 404) return false
+    toSuccess(request, answer, toObjectText(reference))
+    return true
+  }
+
+  /** Whether the person may do it (SelfSubjectAccessReview). */
+  async may({ verb, group, resource, namespace }: Access): Promise<boolean> {
+    const content = await this.#succeed({
+      method: 'POST',
+      path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+      body: {
+        apiVersion: 'authorization.k8s.io/v1',
+        kind: 'SelfSubjectAccessReview',
+        spec: { resourceAttributes: { verb, group, resource, ...(namespace !== undefined && { namespace }) } },
+      },
+    })
+    return review.parse(content).status.allowed
+  }
+
+  async #succeed(request: KubernetesRequest, what?: string): Promise<unknown> {
+    return toSuccess(request, await this.#transport.send(request), what)
+  }
+}
+
+const toSuccess = (request: KubernetesRequest, { status, content }: KubernetesAnswer, what = request.path): unknown => {
+  if (status >= 200 && status <= 299) return content
+  const message = statusObject.safeParse(content).data?.message ?? `HTTP ${status}`
+  throw new CliError(toReason(status), `${what}: the API server refuses: ${message}`)
+}
+
+const toReason = (status: number): CliError['reason'] => {
+  if (status === 401 || status === 403) return 'refused'
+  if (status === 404) return 'notFound'
+  if (status === 409) return 'conflict'
+  if (status === 429 || status >= 500) return 'unavailable'
+  return status === 400 || status === 422 ? 'invalid' : 'failed'
+}

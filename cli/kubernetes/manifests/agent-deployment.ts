@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto'
+import { stringify } from 'yaml'
+import {
+  agentConfigDirectory,
+  agentConfigMap,
+  agentHttpPort,
+  agentName,
+  agentWebhookPort,
+  agentXdsPort,
+  joinTokenDirectory,
+  joinTokenSecret,
+  systemNamespace,
+} from '#mesh/kubernetes/conventions.ts'
+import type { KubernetesObject } from '../kubernetes-object.ts'
+import { agentResources } from './install-settings.ts'
+import type { InstallSettings } from './install-settings.ts'
+import { toLabels, toSelector } from './object-labels.ts'
+import { podNameVariables, restrictedContainer, restrictedPod, rollWithoutGap, spreadOverNodes } from './restricted-pod.ts'
+
+const CONFIG_FILE = 'agent.yaml'
+const PLANE_CA_FILE = 'plane-ca.pem'
+const JOIN_TOKEN_FILE = 'token'
+const DATA_DIRECTORY = '/var/lib/atoll'
+/** `USER` of deploy/agent.Dockerfile. */
+const AGENT_USER = 10_001
+
+/** The annotation that rolls the agents when their configuration changes. */
+export const configHashAnnotation = 'atoll.dev/config-hash'
+
+/** The agent with its configuration and, before it has joined, its token. */
+export const buildAgentDeployment = (settings: InstallSettings): readonly KubernetesObject[] => {
+  const metadata = { name: agentName, namespace: systemNamespace, labels: toLabels(agentName) }
+  const data = toConfigFiles(settings)
+  return [
+    { apiVersion: 'v1', kind: 'ConfigMap', metadata: { ...metadata, name: agentConfigMap }, data },
+    ...(settings.joinToken === undefined ? [] : [buildJoinToken(settings.joinToken)]),
+    {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata,
+      spec: {
+        replicas: settings.replicas,
+        selector: { matchLabels: toSelector(agentName) },
+        strategy: rollWithoutGap,
+        template: {
+          metadata: {
+            labels: toLabels(agentName),
+            annotations: {
+              [configHashAnnotation]: createHash('sha256').update(JSON.stringify(data)).digest('hex').slice(0, 16),
+            },
+          },
+          spec: toPodSpec(settings),
+        },
+      },
+    },
+  ]
+}
+
+/** The token stands in a Secret of its own, which goes when the cluster has joined. */
+export const buildJoinToken = (joinToken: string): KubernetesObject => ({
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name: joinTokenSecret, namespace: systemNamespace, labels: toLabels(agentName) },
+  type: 'Opaque',
+  stringData: { [JOIN_TOKEN_FILE]: joinToken },
+})
+
+/** The fields are those of agent/config.ts. */
+const toConfigFiles = ({ plane, planeCa, network, gateway }: InstallSettings): Record<string, string> => {
+  const config = {
+    plane,
+    registry: 'kubernetes',
+    network,
+    dataDirectory: DATA_DIRECTORY,
+    xdsAddress: `0.0.0.0:${agentXdsPort}`,
+    httpAddress: `0.0.0.0:${agentHttpPort}`,
+    joinTokenFile: `${joinTokenDirectory}/${JOIN_TOKEN_FILE}`,
+    ...(gateway?.addresses !== undefined && { gateways: gateway.addresses }),
+    ...(planeCa !== undefined && { planeCaFile: PLANE_CA_FILE }),
+  }
+  return { [CONFIG_FILE]: stringify(config), ...(planeCa !== undefined && { [PLANE_CA_FILE]: planeCa }) }
+}
+
+const toPodSpec = ({ image }: InstallSettings) => ({
+  serviceAccountName: agentName,
+  securityContext: restrictedPod(AGENT_USER),
+  topologySpreadConstraints: spreadOverNodes(toSelector(agentName)),
+  terminationGracePeriodSeconds: 30,
+  containers: [
+    {
+      name: 'agent',
+      image,
+      args: ['run', '--config', `${agentConfigDirectory}/${CONFIG_FILE}`],
+      env: podNameVariables,
+      ports: [
+        { name: 'grpc-xds', containerPort: agentXdsPort },
+        { name: 'https-webhook', containerPort: agentWebhookPort },
+        { name: 'http-status', containerPort: agentHttpPort },
+      ],
+      startupProbe: { httpGet: { path: '/healthz', port: 'http-status' }, periodSeconds: 1, failureThreshold: 60 },
+      livenessProbe: { httpGet: { path: '/healthz', port: 'http-status' }, periodSeconds: 10, failureThreshold: 6 },
+      readinessProbe: { httpGet: { path: '/readyz', port: 'http-status' }, periodSeconds: 2 },
+      // Proxies and the API server go on coming until they have heard that this replica is leaving.
+      lifecycle: { preStop: { sleep: { seconds: 5 } } },
+      resources: agentResources,
+      securityContext: restrictedContainer,
+      volumeMounts: [
+        { name: 'config', mountPath: agentConfigDirectory, readOnly: true },
+        { name: 'join-token', mountPath: joinTokenDirectory, readOnly: true },
+        { name: 'data', mountPath: DATA_DIRECTORY },
+        { name: 'tmp', mountPath: '/tmp' },
+      ],
+    },
+  ],
+  volumes: [
+    { name: 'config', configMap: { name: agentConfigMap } },
+    { name: 'join-token', secret: { secretName: joinTokenSecret, optional: true } },
+    { name: 'data', emptyDir: {} },
+    { name: 'tmp', emptyDir: {} },
+  ],
+})

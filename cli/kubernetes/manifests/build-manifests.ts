@@ -1,0 +1,36 @@
+import { agentName, clusterAnnotation, systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import type { KubernetesObject } from '../kubernetes-object.ts'
+import { buildAgentAccess } from './agent-access.ts'
+import { buildAgentDeployment } from './agent-deployment.ts'
+import { buildAgentNetwork } from './agent-network.ts'
+import { buildEastWestGateway } from './east-west-gateway.ts'
+import { buildInjectorWebhook } from './injector-webhook.ts'
+import type { InstallSettings } from './install-settings.ts'
+import { toLabels } from './object-labels.ts'
+
+/**
+ * All that Atoll consists of in a cluster but upstream's CRDs, in the order in which it is to be applied: the webhook last, when there
+ * is something behind it.
+ */
+export const buildManifests = (settings: InstallSettings): readonly KubernetesObject[] => [
+  buildSystemNamespace(settings.cluster),
+  ...buildAgentAccess(),
+  ...buildAgentNetwork(),
+  ...buildAgentDeployment(settings),
+  ...(settings.gateway === undefined ? [] : buildEastWestGateway(settings, settings.gateway)),
+  buildInjectorWebhook(settings),
+]
+
+const buildSystemNamespace = (cluster: string): KubernetesObject => ({
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: {
+    name: systemNamespace,
+    labels: {
+      ...toLabels(agentName),
+      'pod-security.kubernetes.io/enforce': 'restricted',
+      'pod-security.kubernetes.io/warn': 'restricted',
+    },
+    annotations: { [clusterAnnotation]: cluster },
+  },
+})

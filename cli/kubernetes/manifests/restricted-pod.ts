@@ -1,0 +1,32 @@
+/** What the "restricted" Pod Security Standard asks of a pod, and of each of its containers. */
+export const restrictedPod = (user: number) => ({
+  runAsNonRoot: true,
+  runAsUser: user,
+  runAsGroup: user,
+  fsGroup: user,
+  seccompProfile: { type: 'RuntimeDefault' },
+})
+
+export const restrictedContainer = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ['ALL'] },
+}
+
+/** Replicas on different nodes and in different zones, as far as there are any. */
+export const spreadOverNodes = (matchLabels: Readonly<Record<string, string>>) =>
+  ['kubernetes.io/hostname', 'topology.kubernetes.io/zone'].map((topologyKey) => ({
+    maxSkew: 1,
+    topologyKey,
+    whenUnsatisfiable: 'ScheduleAnyway',
+    labelSelector: { matchLabels },
+  }))
+
+/** A new replica is ready before an old one goes; the old one serves until everybody has heard of the new one. */
+export const rollWithoutGap = { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } }
+
+/** Variables with what a pod is called. */
+export const podNameVariables = ['name', 'namespace'].map((field) => ({
+  name: `POD_${field.toUpperCase()}`,
+  valueFrom: { fieldRef: { fieldPath: `metadata.${field}` } },
+}))
