@@ -7,6 +7,7 @@ export const workload = z
   .object({
     namespace: z.string(),
     name: z.string(),
+    /** "" as long as a pod has none. */
     address: z.string(),
     labels: z.record(z.string(), z.string()).readonly(),
     /** "" when a WorkloadEntry names none. */
@@ -20,6 +21,8 @@ export const workload = z
     weight: z.int().min(1).optional(),
     /** Absent = healthy. */
     health: endpointHealth.optional(),
+    /** A pod; absent = a machine's WorkloadEntry. */
+    origin: z.literal('pod').optional(),
     /** How traffic comes to its proxy. "transparent": all of it is captured (an injected pod). Absent = explicit listeners only. */
     capture: z.literal('transparent').optional(),
   })

@@ -17,7 +17,9 @@ export interface Offer {
   readonly service: Service
   /** Endpoints that the object itself holds, named "<object>/<address>". */
   readonly inline: readonly Workload[]
-  /** Which workloads serve it, beside the inline ones; null = none does. */
+  /** Endpoints that a Kubernetes API server tells: it has worked out which pods serve this. */
+  readonly told?: readonly Endpoint[]
+  /** Which workloads serve it, beside the inline ones; pods only where nothing is told. Null = none does. */
   readonly selector: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> } | null
   /** Service port name → number, at a workload that names these ports. A port that is left out is not served there. */
   readonly toPorts: (named: NonNullable<Workload['ports']>) => Endpoint['ports']
@@ -86,7 +88,8 @@ export class CatalogIndex {
   }
 
   #unsettleServicesOf(workload: Workload): void {
-    for (const { service } of this.#selection.selectorsOf(workload)) this.#unsettled.add(service.key)
+    for (const offer of this.#selection.selectorsOf(workload))
+      if (isSelectedBy(offer, workload)) this.#unsettled.add(offer.service.key)
   }
 
   #toEntry(key: ServiceKey): CatalogEntry | null {
@@ -112,9 +115,10 @@ export class CatalogIndex {
   #toEndpoints(offer: Offer): { readonly endpoints: readonly Endpoint[]; readonly problems: readonly Problem[] } {
     // "Already resolved" (Istio: NONE): a request goes where the client sent it, and no endpoint is asked for.
     if (offer.service.resolution === 'none') return { endpoints: [], problems: [] }
-    const endpoints: Endpoint[] = []
+    const endpoints = [...(offer.told ?? [])]
     const problems: Problem[] = []
-    for (const workload of [...offer.inline, ...this.#selection.workloadsOf(offer)]) {
+    const selected = this.#selection.workloadsOf(offer).filter((workload) => isSelectedBy(offer, workload))
+    for (const workload of [...offer.inline, ...selected]) {
       const ports = offer.toPorts(workload.ports ?? {})
       if (!isReachableBy(offer.service.resolution, workload.address)) problems.push(toAddressProblem(offer, workload))
       else if (Object.keys(ports).length > 0) endpoints.push(toEndpoint(workload, this.#cluster, ports))
@@ -122,6 +126,9 @@ export class CatalogIndex {
     return { endpoints, problems }
   }
 }
+
+const isSelectedBy = (offer: Offer, { origin, address }: Workload): boolean =>
+  origin !== 'pod' || (offer.told === undefined && address !== '')
 
 /** A Service before ServiceEntries, then the oldest first. */
 const byRank = (left: Offer, right: Offer): number =>

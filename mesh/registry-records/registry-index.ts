@@ -22,21 +22,31 @@ export interface ObjectChange {
   readonly value: ConfigObject | null
 }
 
+/** What an object says that another part has read; null = it is gone. */
+export interface ReadingChange {
+  readonly key: string
+  readonly reading: Reading | null
+}
+
 /** What became different. Both sorted by key; null = gone. */
 export interface RegistryDifference {
   readonly catalog: readonly { readonly service: ServiceKey; readonly value: CatalogEntry | null }[]
   readonly workloads: readonly { readonly key: string; readonly value: Workload | null }[]
 }
 
-interface Place {
+/** Whose records these are. */
+export interface Place {
   readonly cluster: ClusterName
   readonly network: NetworkName
   /** MeshSettings.domainSuffix. When it changes, make a new index. */
   readonly domainSuffix: string
 }
 
+/** Whether objects of a kind are only material for the records; others are configuration too. */
+export const isRecordKind = (kind: string): boolean => kind === service.kind || kind === workloadEntry.kind
+
 /**
- * What a universal cluster holds, as records: Services, WorkloadEntries and ServiceEntries in, catalog entries and workloads out.
+ * What a cluster holds, as records: Services, WorkloadEntries, ServiceEntries and pods in, catalog entries and workloads out.
  * Objects of other kinds are passed over, invalid ones left out and reported. Work is in proportion to a change: a WorkloadEntry
  * concerns the services that select it.
  */
@@ -68,11 +78,12 @@ export class RegistryIndex {
     return [...[...this.#problems.values()].flat(), ...this.#index.problems()]
   }
 
-  apply(changes: Iterable<ObjectChange>): RegistryDifference {
+  apply(changes: Iterable<ObjectChange | ReadingChange>): RegistryDifference {
     const workloadsBefore = new Map<string, Workload | null>()
-    for (const { key, value } of changes) {
+    for (const change of changes) {
+      const { key } = change
       const before = this.#readings.get(key)?.workload ?? null
-      const reading = value && readObject(value, this.#place)
+      const reading = 'reading' in change ? change.reading : change.value && readObject(change.value, this.#place)
       setOrDelete(this.#readings, key, reading)
       setOrDelete(this.#problems, key, reading?.problems.length ? reading.problems : null)
       this.#index.setOffers(key, reading?.offers ?? [])
@@ -104,11 +115,13 @@ export class RegistryIndex {
 }
 
 /** What one object says. */
-interface Reading {
+export interface Reading {
   readonly offers: readonly Offer[]
   readonly workload: Workload | null
   readonly problems: readonly Problem[]
 }
+
+export const emptyReading: Reading = { offers: [], workload: null, problems: [] }
 
 /** Null for kinds that a registry does not consist of. */
 const readObject = (object: ConfigObject, { network, domainSuffix }: Place): Reading | null => {
@@ -133,6 +146,5 @@ const readAs = <Spec>(
   read: (parsed: Configured<Spec>) => Partial<Reading>,
 ): Reading => {
   const parsed = configuredAs(definition, object)
-  const nothing: Reading = { offers: [], workload: null, problems: [] }
-  return parsed.ok ? { ...nothing, ...read(parsed.value) } : { ...nothing, problems: parsed.error }
+  return parsed.ok ? { ...emptyReading, ...read(parsed.value) } : { ...emptyReading, problems: parsed.error }
 }

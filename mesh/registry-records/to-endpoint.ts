@@ -6,10 +6,14 @@ import type { Workload } from '../workload.ts'
 /** Istio's label that says whether a proxy in front of a workload speaks mesh mTLS ("istio") or not ("disabled"). */
 export const TLS_MODE_LABEL = 'security.istio.io/tlsMode'
 
-/** docs/decisions/0004: the label decides; without it, only a workload with a sidecar names its service account. */
-const toTls = ({ labels, serviceAccount }: Workload): Endpoint['tls'] => {
+/**
+ * docs/decisions/0004: the label decides; without it, a pod has a sidecar when it was injected, and a WorkloadEntry that has one names
+ * its service account.
+ */
+const toTls = ({ labels, serviceAccount, origin, capture }: Workload): Endpoint['tls'] => {
   const mode = labels[TLS_MODE_LABEL]
-  const isMutual = mode === undefined ? serviceAccount !== '' : mode === 'istio'
+  const hasSidecar = origin === 'pod' ? capture === 'transparent' : serviceAccount !== ''
+  const isMutual = mode === undefined ? hasSidecar : mode === 'istio'
   return isMutual ? 'mutual' : 'none'
 }
 

@@ -11,7 +11,10 @@ import { toWorkload } from './to-workload.ts'
 type NamedPorts = Parameters<Offer['toPorts']>[0]
 
 /** A `Service` is served by the WorkloadEntries of its namespace that its selector selects; without labels it selects nothing. */
-export const toServiceOffer = ({ metadata, spec }: Configured<ServiceSpec>, domainSuffix: string): Offer => {
+export const toServiceOffer = (
+  { metadata, spec }: Pick<Configured<ServiceSpec>, 'metadata' | 'spec'>,
+  domainSuffix: string,
+): Offer => {
   const { namespace } = metadata
   const hostname = toServiceHostname(metadata.name, namespace, domainSuffix)
   const labels = spec.selector ?? {}

@@ -1,10 +1,16 @@
 import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
 import type { Registry, RegistryBatch, RegistryChange, RegistryProblem } from '#agent/registry/registry.ts'
+import { eastWestGatewayPort, eastWestGatewayRole, roleLabel } from '#mesh/kubernetes/conventions.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { setOrDelete } from '#mesh/merge/set-or-delete.ts'
 import type { ClusterName, NetworkName } from '#mesh/names.ts'
-import { RegistryIndex, type ObjectChange, type RegistryDifference } from '#mesh/registry-records/registry-index.ts'
+import {
+  isRecordKind,
+  RegistryIndex,
+  type ObjectChange,
+  type RegistryDifference,
+} from '#mesh/registry-records/registry-index.ts'
 import { gatewayAddress, type GatewayAddress } from '#mesh/service.ts'
 import type { Workload } from '#mesh/workload.ts'
 import { DirectoryWatcher, type FileContent } from './directory-watcher.ts'
@@ -18,13 +24,6 @@ export interface UniversalRegistryOptions {
   readonly clock: Clock
   readonly log: Log
 }
-
-const roleLabel = 'atoll.dev/role'
-const gatewayRole = 'east-west-gateway'
-const gatewayPort = 15_443
-
-/** Kinds that are only material for the catalog; all others are configuration too. */
-const recordKinds = new Set(['Service', 'WorkloadEntry'])
 
 /** The registry of a universal cluster: a directory of YAML and JSON files (docs/universal.md). */
 export class UniversalRegistry implements Registry {
@@ -119,7 +118,7 @@ export class UniversalRegistry implements Registry {
   #toChanges(objects: readonly ObjectChange[], difference: RegistryDifference): RegistryChange[] {
     return [
       ...objects
-        .filter(({ key }) => !recordKinds.has(key.slice(0, key.indexOf('/'))))
+        .filter(({ key }) => !isRecordKind(key.slice(0, key.indexOf('/'))))
         .map(({ key, value }) => ({ kind: 'config' as const, origin: 'cluster' as const, key, value })),
       ...difference.workloads.map((change) => ({ kind: 'workload' as const, ...change })),
       ...difference.catalog.map((change) => this.#toCatalogChange(change)),
@@ -174,8 +173,8 @@ export class UniversalRegistry implements Registry {
 
 /** undefined for what is no gateway, or one that no other network could reach. */
 const toGatewayAddress = ({ labels, address }: Workload): GatewayAddress | undefined =>
-  labels[roleLabel] === gatewayRole && !address.startsWith('unix:')
-    ? gatewayAddress.safeParse({ address, port: gatewayPort }).data
+  labels[roleLabel] === eastWestGatewayRole && !address.startsWith('unix:')
+    ? gatewayAddress.safeParse({ address, port: eastWestGatewayPort }).data
     : undefined
 
 const byAddress = (left: GatewayAddress, right: GatewayAddress): number => (left.address < right.address ? -1 : 1)
