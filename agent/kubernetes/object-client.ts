@@ -51,7 +51,7 @@ export class ObjectClient<T extends NamespacedObject> {
     do {
       const query = new URLSearchParams({ fieldSelector: `metadata.name=${name}`, limit: String(pageSize) })
       if (next !== '') query.set('continue', next)
-      const path = `${this.#toGroupPath()}/${this.#kind.resource}?${query}`
+      const path = `${this.#toGroupPath()}/${this.#kind.resource}?${query.toString()}`
       const page = this.#parse(await this.#client.request({ method: 'GET', path }), listPage)
       for (const item of page.items) found.push(this.#parse(item, this.#kind.schema))
       next = page.metadata.continue ?? ''

@@ -8,8 +8,11 @@ export interface ProxyGrant {
   readonly credential: string
 }
 
-/** Why a credential was refused: for our log. The client is told only that it was. */
-export type CredentialRefusal = 'missing' | 'malformed' | 'unknown' | 'expired'
+/**
+ * Why a credential was refused: for our log. The client is told only that it was. `no_pod`: it is right, but its pod is not known here.
+ * `unverifiable`: who could vouch for it can't be asked.
+ */
+export type CredentialRefusal = 'missing' | 'malformed' | 'unknown' | 'expired' | 'no_pod' | 'unverifiable'
 
 /** Tells what a proxy is from its credential alone, never from what its node says of itself. */
 export interface ProxyAuthenticator {
