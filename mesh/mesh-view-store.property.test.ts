@@ -252,6 +252,9 @@ const readAll = (view: MeshViewStore): ReadonlyMap<ViewKey, unknown> =>
     [viewKeys.settings, view.settings()],
     [viewKeys.trust, view.trust()],
     [viewKeys.serviceKeys, view.serviceKeys()],
+    [viewKeys.servicePorts, view.servicePorts()],
+    ...[80, 8080].map((port): [ViewKey, unknown] => [viewKeys.servicesOnPort(port), view.servicesOnPort(port)]),
+    [viewKeys.servicesAt('10.1.0.1'), view.servicesAt('10.1.0.1')],
     ...serviceKeys.flatMap((key): [ViewKey, unknown][] => [
       [viewKeys.service(key), view.service(key)],
       [viewKeys.endpoints(key), view.endpoints(key)],

@@ -97,6 +97,18 @@ export class MeshViewStore implements MeshView {
     return this.#services.byHostname(hostname)
   }
 
+  servicePorts(): readonly number[] {
+    return this.#services.ports()
+  }
+
+  servicesOnPort(port: number): readonly ServiceKey[] {
+    return this.#services.onPort(port)
+  }
+
+  servicesAt(address: string): readonly ServiceKey[] {
+    return this.#services.at(address)
+  }
+
   endpoints(key: ServiceKey): readonly Endpoint[] {
     return this.#services.endpoints(key)
   }

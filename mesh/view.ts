@@ -31,6 +31,12 @@ export interface MeshView {
   service(key: ServiceKey): Service | undefined
   /** The services of this exact host name over all namespaces, sorted. */
   servicesByHostname(hostname: string): readonly ServiceKey[]
+  /** The port numbers that some service has, sorted: changes when a number comes into use or out of it. */
+  servicePorts(): readonly number[]
+  /** The services that have a port of this number, sorted: changes when one comes or goes, not when one changes. */
+  servicesOnPort(port: number): readonly ServiceKey[]
+  /** The services with this virtual address, sorted. */
+  servicesAt(address: string): readonly ServiceKey[]
   /** Directly reachable endpoints: this cluster's and those of other clusters on this network. Sorted by cluster, then id. */
   endpoints(key: ServiceKey): readonly Endpoint[]
   /** What is behind other networks' gateways, sorted by cluster. Withdrawn clusters are left out. */
@@ -66,6 +72,9 @@ export const viewKeys = {
   serviceKeys: key('services'),
   service: (service: ServiceKey) => key(`service:${service}`),
   servicesByHostname: (hostname: string) => key(`hostname:${hostname}`),
+  servicePorts: key('service-ports'),
+  servicesOnPort: (port: number) => key(`port:${port}`),
+  servicesAt: (address: string) => key(`address:${address}`),
   endpoints: (service: ServiceKey) => key(`endpoints:${service}`),
   remoteGroups: (service: ServiceKey) => key(`remote:${service}`),
   gateways: (cluster: ClusterName) => key(`gateways:${cluster}`),

@@ -28,8 +28,11 @@ export class ServiceTable {
   readonly #unsettled = new Set<ServiceKey>()
   readonly #merged = new Map<ServiceKey, MergedService>()
   readonly #byHostname = new Map<string, readonly ServiceKey[]>()
+  readonly #byPort = new MultiMap<number, ServiceKey>()
+  readonly #byAddress = new MultiMap<string, ServiceKey>()
   readonly #byWorkload = new Map<string, readonly WorkloadService[]>()
   #keys: readonly ServiceKey[] = []
+  #ports: readonly number[] = []
 
   constructor(standpoint: Standpoint) {
     this.#standpoint = standpoint
@@ -53,6 +56,18 @@ export class ServiceTable {
 
   byHostname(hostname: string): readonly ServiceKey[] {
     return this.#byHostname.get(hostname) ?? []
+  }
+
+  ports(): readonly number[] {
+    return this.#ports
+  }
+
+  onPort(port: number): readonly ServiceKey[] {
+    return [...this.#byPort.get(port)].sort(compareText)
+  }
+
+  at(address: string): readonly ServiceKey[] {
+    return [...this.#byAddress.get(address)].sort(compareText)
   }
 
   byWorkload(workloadKey: string): readonly WorkloadService[] {
@@ -96,6 +111,7 @@ export class ServiceTable {
       const after = mergeService(this.#contributions.get(key)?.values() ?? [], this.#standpoint)
       touchDifferences(key, before, after, touched)
       this.#indexWorkloads(key, before?.workloadPorts ?? noPorts, after?.workloadPorts ?? noPorts, touched)
+      this.#indexReach(key, before?.service, after?.service, touched)
       setOrDelete(this.#merged, key, after)
       if (before && !after) isAnyGone = true
       if (!before && after) added.push(key)
@@ -111,13 +127,35 @@ export class ServiceTable {
     // A sorted list with a few more at its end: the engine's merge sort takes one pass.
     if (added.length > 0) this.#keys = [...this.#keys, ...added].sort(compareText)
     if (isAnyGone || added.length > 0) touched.add(viewKeys.serviceKeys)
+    this.#settlePorts(touched)
     return hostnames
+  }
+
+  #settlePorts(touched: Set<ViewKey>): void {
+    const ports = [...this.#byPort.keys()].sort((left, right) => left - right)
+    if (isEqualData(ports, this.#ports)) return
+    this.#ports = ports
+    touched.add(viewKeys.servicePorts)
   }
 
   #indexHostname({ key, hostname }: Service, exists: boolean): void {
     const others = this.byHostname(hostname).filter((other) => other !== key)
     const services = exists ? [...others, key].toSorted(compareText) : others
     setOrDelete(this.#byHostname, hostname, services.length > 0 ? services : null)
+  }
+
+  /** By what clients can tell that a connection is for the service: port and virtual address. */
+  #indexReach(key: ServiceKey, before: Service | undefined, after: Service | undefined, touched: Set<ViewKey>): void {
+    for (const port of toDifference(toPortNumbers(before), toPortNumbers(after))) {
+      if (this.#byPort.get(port).has(key)) this.#byPort.delete(port, key)
+      else this.#byPort.add(port, key)
+      touched.add(viewKeys.servicesOnPort(port))
+    }
+    for (const address of toDifference(before?.addresses ?? [], after?.addresses ?? [])) {
+      if (this.#byAddress.get(address).has(key)) this.#byAddress.delete(address, key)
+      else this.#byAddress.add(address, key)
+      touched.add(viewKeys.servicesAt(address))
+    }
   }
 
   #indexWorkloads(
@@ -138,6 +176,13 @@ export class ServiceTable {
     }
   }
 }
+
+const toPortNumbers = (service: Service | undefined): readonly number[] =>
+  service?.ports.map(({ number }) => number) ?? []
+
+/** What is in one list alone. */
+const toDifference = <T>(left: readonly T[], right: readonly T[]): ReadonlySet<T> =>
+  new Set([...left.filter((each) => !right.includes(each)), ...right.filter((each) => !left.includes(each))])
 
 const noPorts: ReadonlyMap<string, Ports> = new Map()
 

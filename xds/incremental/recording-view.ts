@@ -41,6 +41,18 @@ export class RecordingView implements MeshView {
     this.#reads.add(viewKeys.servicesByHostname(hostname))
     return this.#view.servicesByHostname(hostname)
   }
+  servicePorts() {
+    this.#reads.add(viewKeys.servicePorts)
+    return this.#view.servicePorts()
+  }
+  servicesOnPort(port: number) {
+    this.#reads.add(viewKeys.servicesOnPort(port))
+    return this.#view.servicesOnPort(port)
+  }
+  servicesAt(address: string) {
+    this.#reads.add(viewKeys.servicesAt(address))
+    return this.#view.servicesAt(address)
+  }
   endpoints(key: ServiceKey) {
     this.#reads.add(viewKeys.endpoints(key))
     return this.#view.endpoints(key)
