@@ -2,6 +2,7 @@ import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
 import type { Mesh } from '#api/schemas/meshes.ts'
 import type { ProblemDetails } from '#api/problem-details.ts'
+import { removeMesh } from '#worker/directory/meshes.ts'
 import { createTestMesh, makeToken, send, setUpPlane } from './support/test-plane.ts'
 
 describe('meshes', () => {
@@ -74,6 +75,18 @@ describe('meshes', () => {
     await send('POST', '/v1/meshes', { token: mesh.token, body: { name: mesh.name } })
     expect((await mesh.send('GET', '', { token: confined })).body.code).toBe('unauthenticated')
     expect((await mesh.send('GET', '')).status).toBe(200)
+  })
+
+  test('leave the tokens of the mesh that has their name by now, when their deletion is finished late', async () => {
+    const mesh = await createTestMesh()
+    const { secret: confined } = await makeToken({ scopes: { mesh: mesh.name } })
+    const orgId = await env.DB.prepare('SELECT org_id FROM meshes WHERE name = ?')
+      .bind(mesh.name)
+      .first<string>('org_id')
+    const actor = { kind: 'token', id: 'late', name: 'late' } as const
+    const event = { at: 0, actor, action: 'mesh.delete', target: mesh.name, requestId: 'late' }
+    await removeMesh(env.DB, orgId ?? '', { id: 'an-earlier-one', name: mesh.name }, event)
+    expect((await mesh.send('GET', '', { token: confined })).status).toBe(200)
   })
 
   test('of the same name at the same time are one', async () => {

@@ -1,4 +1,4 @@
-import { and, count, eq, gt } from 'drizzle-orm'
+import { and, count, eq, exists, gt } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import type { Mesh } from '#api/schemas/meshes.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
@@ -86,8 +86,13 @@ export const removeMesh = async (
   event: OrgEvent,
 ): Promise<void> => {
   const database = drizzle(db)
+  // A deletion that is finished late must not take the tokens of the mesh that has the name by then.
+  const isThere = database
+    .select({ id: meshes.id })
+    .from(meshes)
+    .where(and(eq(meshes.orgId, orgId), eq(meshes.id, id)))
   await database.batch([
-    database.delete(tokens).where(and(eq(tokens.orgId, orgId), eq(tokens.scopeMesh, name))),
+    database.delete(tokens).where(and(eq(tokens.orgId, orgId), eq(tokens.scopeMesh, name), exists(isThere))),
     database.delete(meshes).where(and(eq(meshes.orgId, orgId), eq(meshes.id, id))),
     ...toAuditWrites(database, orgId, event),
   ])
