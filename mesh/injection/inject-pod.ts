@@ -1,0 +1,156 @@
+import {
+  captureContainer,
+  injectLabel,
+  injectionStatusAnnotation,
+  proxyContainer,
+  proxyUser,
+  revisionLabel,
+} from '../kubernetes/conventions.ts'
+import { TLS_MODE_LABEL } from '../registry-records/to-endpoint.ts'
+import { err, ok } from '../result.ts'
+import type { Result } from '../result.ts'
+import { AnnotationReader, annotationProblem } from './annotation-reader.ts'
+import type { InjectionProblem } from './annotation-reader.ts'
+import { buildCaptureContainer } from './build-capture-container.ts'
+import { buildProxyContainer, proxyVolumes } from './build-proxy-container.ts'
+import { readCaptureSettings } from './capture-settings.ts'
+import { isInjected } from './decide-injection.ts'
+import type { InjectionSettings } from './injection-settings.ts'
+import { allContainers } from './pod.ts'
+import type { Container, Pod } from './pod.ts'
+import { probeRoutesAnnotation } from './probe-routes.ts'
+import { readProxyOptions } from './proxy-options.ts'
+import type { ProxyOptions } from './proxy-options.ts'
+import { rewriteProbes } from './rewrite-probes.ts'
+import type { RewrittenContainer } from './rewrite-probes.ts'
+
+export interface InjectedPod {
+  readonly pod: Pod
+  /** Of what in the pod nothing follows. */
+  readonly warnings: readonly InjectionProblem[]
+}
+
+const defaultContainerAnnotation = 'kubectl.kubernetes.io/default-container'
+/** Kubernetes' default of terminationGracePeriodSeconds, and what is kept of it for an Envoy to end. */
+const defaultGraceSeconds = 30
+const endSeconds = 5
+
+/**
+ * A pod with its proxy: what is to be injected was decided before. What is there once is left as it is, so it can be done twice. The
+ * error is all that keeps the pod from being injected as its annotations want it: such a pod must not start without a proxy.
+ */
+export const injectPod = (pod: Pod, settings: InjectionSettings): Result<InjectedPod, readonly InjectionProblem[]> => {
+  if (isInjected(pod)) return ok({ pod, warnings: [] })
+  const reader = new AnnotationReader(pod.metadata?.annotations ?? {})
+  const capture = readCaptureSettings(reader)
+  const { options, warnings } = readProxyOptions(reader, settings)
+  const problems = [...reader.problems, ...findNameClashes(pod)]
+  if (problems.length > 0) return err(problems)
+
+  const init = (pod.spec.initContainers ?? []).map((container, index) =>
+    toMeshContainer(container, ['spec', 'initContainers', index], options),
+  )
+  const application = pod.spec.containers.map((container, index) =>
+    toMeshContainer(container, ['spec', 'containers', index], options),
+  )
+  const captures = buildCaptureContainer(options, capture)
+  const proxy = buildProxyContainer(options)
+  const rewritten = [...init, ...application]
+  const graceSeconds = toGraceSeconds(pod, options)
+  return ok({
+    pod: {
+      ...pod,
+      metadata: toMetadata(pod, rewritten, options, settings.revision),
+      spec: {
+        ...pod.spec,
+        // An ordinary proxy starts after the init containers: what they send is captured last, or it would go nowhere.
+        initContainers: options.isNative
+          ? [captures, proxy, ...init.map(({ container }) => container)]
+          : [...init.map(({ container }) => container), captures],
+        containers: [...(options.isNative ? [] : [proxy]), ...application.map(({ container }) => container)],
+        volumes: [...(pod.spec.volumes ?? []), ...proxyVolumes],
+        ...(graceSeconds !== undefined && { terminationGracePeriodSeconds: graceSeconds }),
+      },
+    },
+    warnings: [
+      ...warnings,
+      ...rewritten.flatMap((container) => container.warnings),
+      ...reader
+        .unread()
+        .filter(isOfIstio)
+        .map((name) => annotationProblem(name, 'has no effect')),
+      ...findProxyUsers(pod),
+    ],
+  })
+}
+
+const findNameClashes = ({ spec }: Pod): readonly InjectionProblem[] => {
+  const toProblem = (list: string, index: number, name: string): InjectionProblem => ({
+    path: ['spec', list, index, 'name'],
+    message: `"${name}" is the injector's: give it another name, or switch injection off for this pod`,
+  })
+  const containers = (list: 'containers' | 'initContainers') =>
+    (spec[list] ?? []).flatMap(({ name }, index) =>
+      name === proxyContainer || name === captureContainer ? [toProblem(list, index, name)] : [],
+    )
+  const volumes = (spec.volumes ?? []).flatMap(({ name }, index) =>
+    proxyVolumes.some((volume) => volume.name === name) ? [toProblem('volumes', index, name)] : [],
+  )
+  return [...containers('initContainers'), ...containers('containers'), ...volumes]
+}
+
+const toMeshContainer = (
+  container: Container,
+  at: readonly PropertyKey[],
+  { rewritesProbes }: ProxyOptions,
+): RewrittenContainer => (rewritesProbes ? rewriteProbes(container, at) : { container, routes: [], warnings: [] })
+
+const toMetadata = (
+  { metadata, spec }: Pod,
+  rewritten: readonly RewrittenContainer[],
+  { isNative }: ProxyOptions,
+  revision: string,
+): NonNullable<Pod['metadata']> => {
+  const routes = rewritten.flatMap((container) => container.routes)
+  const [first] = spec.containers
+  const status = {
+    initContainers: isNative ? [captureContainer, proxyContainer] : [captureContainer],
+    containers: isNative ? [] : [proxyContainer],
+    volumes: proxyVolumes.map(({ name }) => name),
+    imagePullSecrets: [],
+    revision,
+  }
+  return {
+    ...metadata,
+    // By this label an istiod, where there is one beside Atoll, knows that the pod speaks mutual TLS.
+    labels: { [TLS_MODE_LABEL]: 'istio', ...metadata?.labels },
+    annotations: {
+      ...(first && { [defaultContainerAnnotation]: first.name }),
+      ...metadata?.annotations,
+      ...(routes.length > 0 && { [probeRoutesAnnotation]: JSON.stringify(Object.fromEntries(routes)) }),
+      [injectionStatusAnnotation]: JSON.stringify(status),
+    },
+  }
+}
+
+/** undefined = the pod's own is enough. */
+const toGraceSeconds = ({ spec }: Pod, { isNative, drainSeconds }: ProxyOptions): number | undefined => {
+  const needed = drainSeconds + endSeconds
+  return isNative || (spec.terminationGracePeriodSeconds ?? defaultGraceSeconds) >= needed ? undefined : needed
+}
+
+const understood: readonly string[] = [injectLabel, injectionStatusAnnotation, revisionLabel, probeRoutesAnnotation]
+
+/** Annotations that would change an injected pod in Istio. */
+const isOfIstio = (name: string): boolean =>
+  /^(?:(?:[a-z]+\.)*sidecar|inject|proxy)\.istio\.io\//.test(name) && !understood.includes(name)
+
+const findProxyUsers = (pod: Pod): readonly InjectionProblem[] => {
+  const isProxyUser = (user: number | null | undefined) => user === proxyUser
+  const message = `user ${proxyUser} is the proxy's: what such a container sends is not captured`
+  const path = ['spec', 'securityContext', 'runAsUser']
+  if (isProxyUser(pod.spec.securityContext?.runAsUser)) return [{ path, message }]
+  return allContainers(pod)
+    .filter(({ securityContext }) => isProxyUser(securityContext?.runAsUser))
+    .map(({ name }) => ({ path: ['spec'], message: `container ${name}: ${message}` }))
+}

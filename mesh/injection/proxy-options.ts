@@ -1,0 +1,154 @@
+import { z } from 'zod'
+import { readYaml } from '../documents/read-yaml.ts'
+import { positiveDuration, toMilliseconds } from '../kinds/schema/duration.ts'
+import { err, ok } from '../result.ts'
+import type { Result } from '../result.ts'
+import { annotationProblem, parseAnyText } from './annotation-reader.ts'
+import type { AnnotationReader, InjectionProblem, ParseText } from './annotation-reader.ts'
+import type { InjectionSettings, Resources } from './injection-settings.ts'
+import { parseQuantity, toCpuCount } from './parse-quantity.ts'
+
+export interface ReadinessTiming {
+  readonly initialDelaySeconds: number
+  readonly periodSeconds: number
+  readonly failureThreshold: number
+}
+
+/** A pod's proxy, as the settings and the pod's annotations want it. */
+export interface ProxyOptions {
+  readonly image: string
+  readonly isNative: boolean
+  readonly holdsApplication: boolean
+  readonly rewritesProbes: boolean
+  readonly resources: Resources
+  /** Worker threads; undefined = one for each CPU of the node. */
+  readonly concurrency: number | undefined
+  readonly logLevel: string
+  readonly componentLogLevel: string | undefined
+  /** How long an ordinary container goes on beside an application that ends. */
+  readonly drainSeconds: number
+  readonly readiness: ReadinessTiming
+}
+
+/** proxy.istio.io/config */
+const proxyConfigAnnotation = 'proxy.istio.io/config'
+/** Istio's default of terminationDrainDuration. */
+const defaultDrainSeconds = 5
+
+/** Istio reference: Resource Annotations, `sidecar.istio.io/…`, and ProxyConfig. */
+export const readProxyOptions = (
+  reader: AnnotationReader,
+  settings: InjectionSettings,
+): { readonly options: ProxyOptions; readonly warnings: readonly InjectionProblem[] } => {
+  const image = reader.read('sidecar.istio.io/proxyImage', parseAnyText)
+  const config = reader.read(proxyConfigAnnotation, parseProxyConfig)
+  const resources = readResources(reader) ?? settings.resources
+  reader.read('sidecar.istio.io/interceptionMode', oneOf(['REDIRECT']))
+  reader.read('inject.istio.io/templates', oneOf(['sidecar']))
+  const warnings = [
+    ...(config?.ignored ?? []).map((field) => annotationProblem(proxyConfigAnnotation, `${field} has no effect`)),
+    // As in Istio: a name without a registry chooses among the installation's own images, of which there is one.
+    ...(image === undefined || image.includes('/')
+      ? []
+      : [
+          annotationProblem(
+            'sidecar.istio.io/proxyImage',
+            `"${image}" is no image with its registry: it has no effect`,
+          ),
+        ]),
+  ]
+  return {
+    options: {
+      image: image?.includes('/') === true ? image : settings.proxyImage,
+      isNative: reader.read('sidecar.istio.io/nativeSidecar', parseBoolean) ?? settings.nativeSidecars,
+      holdsApplication: config?.holdApplicationUntilProxyStarts ?? settings.holdApplicationUntilProxyStarts,
+      rewritesProbes: reader.read('sidecar.istio.io/rewriteAppHTTPProbers', parseBoolean) ?? true,
+      resources,
+      concurrency: toConcurrency(config?.concurrency, resources),
+      logLevel: reader.read('sidecar.istio.io/logLevel', oneOf(logLevels)) ?? 'warning',
+      componentLogLevel: reader.read('sidecar.istio.io/componentLogLevel', parseComponentLevels),
+      drainSeconds: config?.drainSeconds ?? defaultDrainSeconds,
+      readiness: readReadiness(reader),
+    },
+    warnings,
+  }
+}
+
+const logLevels = ['trace', 'debug', 'info', 'warning', 'error', 'critical', 'off'] as const
+
+const oneOf =
+  (values: readonly string[]): ParseText<string> =>
+  (text) =>
+    values.includes(text) ? ok(text) : err(`"${text}" is not supported: only ${values.join(', ')}`)
+
+const parseBoolean: ParseText<boolean> = (text) =>
+  text === 'true' || text === 'false' ? ok(text === 'true') : err(`"${text}" is neither "true" nor "false"`)
+
+const parseComponentLevels: ParseText<string> = (text) => {
+  const isLevel = (part: string) => {
+    const [component = '', level = '', ...more] = part.split(':')
+    return /^\w+$/.test(component) && more.length === 0 && logLevels.some((known) => known === level)
+  }
+  return text.split(',').every(isLevel) ? ok(text) : err(`"${text}" is not a list such as http:debug,upstream:info`)
+}
+
+const parseCount: ParseText<number> = (text) =>
+  /^\d{1,9}$/.test(text) ? ok(Number(text)) : err(`"${text}" is not a whole number`)
+
+const readReadiness = (reader: AnnotationReader): ReadinessTiming => {
+  const read = (name: string) => reader.read(`readiness.status.sidecar.istio.io/${name}`, parseCount)
+  return {
+    initialDelaySeconds: read('initialDelaySeconds') ?? 0,
+    periodSeconds: read('periodSeconds') ?? 15,
+    failureThreshold: read('failureThreshold') ?? 4,
+  }
+}
+
+/** One of the annotations replaces all of the installation's resources, as in Istio. */
+const readResources = (reader: AnnotationReader): Resources | undefined => {
+  const read = (name: string) => reader.read(`sidecar.istio.io/${name}`, parseQuantity)
+  const toQuantities = (cpu: string | undefined, memory: string | undefined) =>
+    cpu === undefined && memory === undefined
+      ? undefined
+      : { ...(cpu !== undefined && { cpu }), ...(memory !== undefined && { memory }) }
+  const requests = toQuantities(read('proxyCPU'), read('proxyMemory'))
+  const limits = toQuantities(read('proxyCPULimit'), read('proxyMemoryLimit'))
+  return requests || limits ? { ...(requests && { requests }), ...(limits && { limits }) } : undefined
+}
+
+/** Istio reference: ProxyConfig.concurrency: 0 = all CPUs; unset = by the CPU limit. */
+const toConcurrency = (configured: number | undefined, { limits }: Resources): number | undefined => {
+  if (configured !== undefined) return configured === 0 ? undefined : configured
+  return limits?.cpu === undefined ? undefined : Math.max(1, Math.ceil(toCpuCount(limits.cpu)))
+}
+
+interface ProxyConfig {
+  readonly concurrency?: number | undefined
+  readonly holdApplicationUntilProxyStarts?: boolean | undefined
+  readonly drainSeconds?: number | undefined
+  /** Fields that nothing follows from. */
+  readonly ignored: readonly string[]
+}
+
+const proxyConfig = z.looseObject({
+  concurrency: z.int().min(0).max(1024).optional(),
+  holdApplicationUntilProxyStarts: z.boolean().optional(),
+  terminationDrainDuration: positiveDuration.optional(),
+})
+
+const parseProxyConfig = (text: string): Result<ProxyConfig, string> => {
+  const documents = readYaml(text, 1)
+  if (!documents.ok) return err(`is not YAML: ${documents.error[0]?.message ?? ''}`)
+  const parsed = proxyConfig.safeParse(documents.value[0]?.value ?? {})
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    return err(`${issue?.path.join('.') || 'it'}: ${issue?.message ?? 'is not valid'}`)
+  }
+  const { concurrency, holdApplicationUntilProxyStarts, terminationDrainDuration, ...ignored } = parsed.data
+  return ok({
+    concurrency,
+    holdApplicationUntilProxyStarts,
+    drainSeconds: terminationDrainDuration && Math.ceil(toMilliseconds(terminationDrainDuration) / 1000),
+    ignored: Object.keys(ignored),
+  })
+}
