@@ -79,3 +79,6 @@ export const eastWestGatewayName = 'atoll-east-west-gateway'
 
 /** Annotation of `systemNamespace`: name of the cluster that is installed there. */
 export const clusterAnnotation = 'atoll.dev/cluster'
+
+/** Label of pods (and of `systemNamespace`), as in Istio: the network they are on. */
+export const networkLabel = 'topology.istio.io/network'
