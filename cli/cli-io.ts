@@ -1,4 +1,5 @@
 import type { HttpFetch } from '#api/client.ts'
+import type { KubernetesTransport } from './kubernetes/kubernetes-transport.ts'
 
 /** Where text goes; `isTTY` decides about colours and live progress. */
 export interface TextOutput {
@@ -17,6 +18,8 @@ export interface CliIo {
   /** Asks on the terminal; `hidden` shows nothing of what is typed. */
   prompt(question: string, options: { readonly hidden: boolean }): Promise<string>
   readonly fetch: HttpFetch
+  /** The Kubernetes cluster that a context of the person's kubeconfig names. */
+  readonly connectKubernetes: (context: string) => Promise<KubernetesTransport>
   readonly now: () => number
   readonly sleep: (milliseconds: number) => Promise<void>
   readonly random: () => number

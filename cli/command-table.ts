@@ -37,6 +37,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/cluster.ts')).defineCluster,
   },
   {
+    name: 'check',
+    description: 'Check whether a Kubernetes cluster is fit to join, and say what to do where it is not.',
+    load: async () => (await import('./commands/check.ts')).defineCheck,
+  },
+  {
     name: 'machine',
     description: 'Machines outside Kubernetes.',
     load: async () => (await import('./commands/machine.ts')).defineMachine,

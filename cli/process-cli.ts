@@ -3,6 +3,7 @@ import { setGlobalProxyFromEnv } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { text } from 'node:stream/consumers'
 import { fetchPlane } from './fetch-plane.ts'
+import { connectKubernetes } from './kubernetes/kubernetes-transport.ts'
 import { promptOnTerminal } from './prompt-on-terminal.ts'
 import { exitCodes } from './exit-code.ts'
 import { runCli } from './run-cli.ts'
@@ -25,6 +26,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   readStdin: () => text(process.stdin),
   prompt: promptOnTerminal,
   fetch: fetchPlane,
+  connectKubernetes,
   now: Date.now,
   sleep: (milliseconds) => sleep(milliseconds),
   random: Math.random,

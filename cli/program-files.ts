@@ -10,6 +10,8 @@ export interface ProgramFiles {
   /** The control plane's worker: a source to be bundled, or the bundle. */
   readonly worker: { readonly path: string; readonly bundled: boolean }
   readonly migrations: string
+  /** Folder of upstream's CustomResourceDefinitions. */
+  readonly crds: string
   /** What people type to start a command of ours. */
   readonly run: (command: string) => string
 }
@@ -27,6 +29,7 @@ export const findProgramFiles = (): ProgramFiles => {
       agent: join(root, 'atoll-agent.js'),
       worker: { path: bundle, bundled: true },
       migrations,
+      crds: join(root, 'crds'),
       run: (command) => command,
     }
   }
@@ -35,6 +38,7 @@ export const findProgramFiles = (): ProgramFiles => {
     agent: join(root, 'agent/main.ts'),
     worker: { path: join(root, 'worker/main.ts'), bundled: false },
     migrations,
+    crds: join(root, 'deploy/helm/atoll/crds'),
     run: (command) => `npx ${command}`,
   }
 }

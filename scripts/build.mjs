@@ -19,6 +19,7 @@ await Promise.all([buildCommands(), buildWorker()])
 writePackage()
 for (const name of ['LICENSE', 'README.md', 'migrations'])
   cpSync(join(root, name), join(dist, name), { recursive: true })
+cpSync(join(root, 'deploy/helm/atoll/crds'), join(dist, 'crds'), { recursive: true })
 
 function buildCommands() {
   return build({

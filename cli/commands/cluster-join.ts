@@ -12,46 +12,66 @@ import { runAgent } from '../cluster/run-agent.ts'
 import { waitForCluster } from '../cluster/wait-for-cluster.ts'
 import { durationOption } from '../duration.ts'
 import { addExamples } from '../examples.ts'
+import { parseWholeNumber } from '../number-option.ts'
 import { collect } from '../output/list-view.ts'
+import type { KubernetesJoinOptions } from '../kubernetes/join-kubernetes.ts'
 import { printSecret } from '../print-secret.ts'
 import { findProgramFiles } from '../program-files.ts'
 
-interface JoinOptions {
-  readonly network: string
+interface JoinOptions extends KubernetesJoinOptions {
   readonly kind: ClusterKind
-  readonly ttl: number
   readonly data?: string
   readonly directory?: string
   readonly xdsAddress?: string
   readonly httpAddress?: string
-  readonly gateway?: readonly string[]
   readonly force?: true
   readonly run?: true
   readonly wait?: true
-  readonly timeout: number
 }
 
 export const defineClusterJoin = (group: Command, context: CliContext): void => {
   const command = group
     .command('join')
     .description(
-      'Make a one-time token with which an agent joins the mesh, and optionally prepare and start the agent.',
+      'Join a cluster: install the agent in a Kubernetes cluster (--context) and wait until it is in sync; or, outside Kubernetes, make a one-time token with which an agent joins, and optionally prepare and start it.',
     )
     .argument('<name>', 'of the cluster')
-    .requiredOption('--network <name>', 'network that it is on: addresses of one network reach each other directly')
+    .option(
+      '--network <name>',
+      'network that it is on: addresses of one network reach each other directly; with --context the default is the name of the cluster',
+    )
+    .option('--context <name>', 'Kubernetes: context of the kubeconfig; checks the cluster, installs, waits')
+    .option('--dry-run', 'with --context: print the manifests and change nothing')
+    .option('--image <name>', "with --context: the agent's image; default: atoll/agent with this command's version")
+    .option('--proxy-image <name>', "with --context: the proxies' image; default: atoll/proxy, the same version")
+    .option('--replicas <number>', 'with --context: of the agent and of the gateway; default: 2', parseWholeNumber)
+    .addOption(
+      new Option(
+        '--failure-policy <policy>',
+        'with --context: what happens to new pods while no agent answers, they wait (fail, the default) or start without a proxy (ignore)',
+      ).choices(['fail', 'ignore']),
+    )
+    .option('--revision <name>', 'with --context: of the injector, for istio.io/rev; default: default')
+    .option('--plane <url>', "with --context: the plane's URL as pods reach it; default: the one you use")
+    .option('--plane-ca <file>', "with --context: PEM of the authority of the plane's certificate, if it is private")
     .addOption(new Option('--kind <kind>', 'what it is').choices(clusterKind.options).default('universal'))
     .addOption(durationOption('--ttl <duration>', 'how long the token can be used', '1h'))
     .option('--data <folder>', "write agent.yaml and the token there: the agent's data folder")
     .option('--directory <folder>', 'with --data: the YAML that says what runs in the cluster; default: DATA/registry')
     .option('--xds-address <host:port>', 'with --data: where the agent serves its proxies')
     .option('--http-address <host:port>', 'with --data: where it serves health and metrics')
-    .option('--gateway <host:port...>', 'with --data: east-west gateways as other networks reach them')
+    .option(
+      '--gateway <how...>',
+      'with --data: host:port of the east-west gateways as other networks reach them; with --context: loadbalancer (the default), nodeport, none, or host:port of what leads to its node ports',
+    )
     .option('--force', 'with --data: write over an agent.yaml that is there')
     .option('--run', 'with --data: start the agent in the foreground')
     .option('--wait', 'wait until the cluster is in sync')
     .addOption(durationOption('--timeout <duration>', 'how long to wait', '2m'))
     .action((name: string, options: JoinOptions) => join(context, name, options))
   addExamples(command, [
+    ['atoll cluster join east --context east', 'installs in Kubernetes; again: upgrades'],
+    ['atoll cluster join east --context east --dry-run > east.yaml', 'for GitOps'],
     ['atoll cluster join east --network east', 'shows the token, for an agent elsewhere'],
     ['atoll cluster join east --network east --data ./east-agent --directory ./east', 'writes east-agent/agent.yaml'],
     ['atoll cluster join east --network east --data ./east-agent --run --wait', 'and starts the agent here'],
@@ -59,11 +79,16 @@ export const defineClusterJoin = (group: Command, context: CliContext): void => 
 }
 
 const join = async (context: CliContext, name: string, options: JoinOptions): Promise<void> => {
-  const { data, run, wait } = options
+  const { context: kubernetesContext, data, run, wait } = options
   refuseUselessOptions(options)
+  if (kubernetesContext !== undefined) {
+    const { joinKubernetes } = await import('../kubernetes/join-kubernetes.ts')
+    return joinKubernetes(context, name, { ...options, context: kubernetesContext })
+  }
   if (data !== undefined) refuseExistingAgent(data, options.force === true)
   const mesh = await context.mesh()
-  const { network, kind, ttl } = options
+  const { kind, ttl } = options
+  const network = requireNetwork(options)
   const clusters = await listVisibleClusters(context, mesh)
   const made = await context
     .client()
@@ -113,9 +138,24 @@ const listVisibleClusters = async (context: CliContext, mesh: string): Promise<r
   }
 }
 
+const requireNetwork = ({ network }: JoinOptions): string => {
+  if (network !== undefined) return network
+  throw new CliError('usage', 'It is not said which network the cluster is on', { remedy: 'Say --network NAME.' })
+}
+
 const refuseUselessOptions = (options: JoinOptions): void => {
-  if (options.data !== undefined) return
   const { directory, xdsAddress, httpAddress, gateway, force, run } = options
-  if ([directory, xdsAddress, httpAddress, gateway, force, run].every((option) => option === undefined)) return
+  const ofUniversal = [options.data, directory, xdsAddress, httpAddress, force, run]
+  const { dryRun, image, proxyImage, replicas, failurePolicy, revision, plane, planeCa } = options
+  const ofKubernetes = [dryRun, image, proxyImage, replicas, failurePolicy, revision, plane, planeCa]
+  const isSaid = (option: unknown) => option !== undefined
+  if (options.context !== undefined && ofUniversal.some(isSaid)) {
+    throw new CliError('usage', 'A Kubernetes cluster (--context) takes no option that goes with --data')
+  }
+  if (options.context === undefined && ofKubernetes.some(isSaid)) {
+    throw new CliError('usage', 'There is no Kubernetes cluster to install in', { remedy: 'Say --context NAME.' })
+  }
+  if (options.context !== undefined || options.data !== undefined) return
+  if (![...ofUniversal, gateway].some(isSaid)) return
   throw new CliError('usage', "There is no folder for the agent's configuration", { remedy: 'Say --data FOLDER.' })
 }

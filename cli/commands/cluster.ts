@@ -10,9 +10,11 @@ import type { Paint } from '../output/colour.ts'
 import { collect, toListView } from '../output/list-view.ts'
 import { toFields } from '../output/table.ts'
 import { defineClusterJoin } from './cluster-join.ts'
+import { defineClusterUninstall } from './cluster-uninstall.ts'
 
 export const defineCluster = (group: Command, context: CliContext): void => {
   defineClusterJoin(group, context)
+  defineClusterUninstall(group, context)
   addExamples(
     group
       .command('list')

@@ -63,21 +63,21 @@ export class KubernetesApi {
     const found: FoundObject[] = []
     let next: string | undefined
     do {
-      const search = new URLSearchParams({ ...query, limit: String(PAGE_SIZE), ...(next && { continue: next }) })
-      const request = { method: 'GET', path: `${toListPath(type)}?${search}` } as const
+      const search = new URLSearchParams({ ...query, limit: String(PAGE_SIZE), ...(next !== undefined && { continue: next }) })
+      const request = { method: 'GET', path: `${toListPath(type)}?${search.toString()}` } as const
       const answer = await this.#transport.send(request)
       if (answer.status === 404) return []
       const page = listPage.parse(toSuccess(request, answer))
       found.push(...page.items)
-      next = page.metadata.continue
-    } while (next)
+      next = page.metadata.continue === '' ? undefined : page.metadata.continue
+    } while (next !== undefined)
     return found
   }
 
   /** Server-side apply: the fields that are said are ours from now on, those of others stay theirs. */
   async apply(object: KubernetesObject): Promise<ApplyOutcome> {
     const before = await this.find(object)
-    const path = `${toObjectPath(object)}?${new URLSearchParams({ fieldManager, force: 'true' })}`
+    const path = `${toObjectPath(object)}?fieldManager=${fieldManager}&force=true`
     const content = await this.#succeed(
       { method: 'PATCH', path, body: object, contentType: 'application/apply-patch+yaml' },
       toObjectText(object),

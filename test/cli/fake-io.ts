@@ -1,5 +1,6 @@
 import type { HttpFetch } from '#api/client.ts'
 import type { CliIo } from '#cli/cli-io.ts'
+import type { KubernetesTransport } from '#cli/kubernetes/kubernetes-transport.ts'
 import { runCli } from '#cli/run-cli.ts'
 
 export interface FakeAnswer {
@@ -13,6 +14,8 @@ export interface FakeWorld {
   readonly stdin?: string
   /** A person at a terminal, who answers questions with these. */
   readonly terminal?: readonly string[]
+  /** The API server behind every context. */
+  readonly kubernetes?: KubernetesTransport
   /** "GET /v1/whoami" → what the plane answers, always or (a list) one after the other, the last one for ever. */
   readonly answers?: Readonly<Record<string, Answer | readonly Answer[]>>
 }
@@ -79,6 +82,10 @@ export const runFake = async (args: readonly string[], world: FakeWorld = {}): P
       return Promise.resolve(typed.shift() ?? '')
     },
     fetch,
+    connectKubernetes: () =>
+      world.kubernetes === undefined
+        ? Promise.reject(new Error('there is no Kubernetes cluster'))
+        : Promise.resolve(world.kubernetes),
     now: () => now,
     sleep: (milliseconds) => {
       now += milliseconds

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { stringify } from 'yaml'
+import { toYaml } from './to-yaml.ts'
 import {
   agentConfigDirectory,
   agentConfigMap,
@@ -15,7 +15,13 @@ import type { KubernetesObject } from '../kubernetes-object.ts'
 import { agentResources } from './install-settings.ts'
 import type { InstallSettings } from './install-settings.ts'
 import { toLabels, toSelector } from './object-labels.ts'
-import { podNameVariables, restrictedContainer, restrictedPod, rollWithoutGap, spreadOverNodes } from './restricted-pod.ts'
+import {
+  podNameVariables,
+  restrictedContainer,
+  restrictedPod,
+  rollWithoutGap,
+  spreadOverNodes,
+} from './restricted-pod.ts'
 
 const CONFIG_FILE = 'agent.yaml'
 const PLANE_CA_FILE = 'plane-ca.pem'
@@ -78,7 +84,7 @@ const toConfigFiles = ({ plane, planeCa, network, gateway }: InstallSettings): R
     ...(gateway?.addresses !== undefined && { gateways: gateway.addresses }),
     ...(planeCa !== undefined && { planeCaFile: PLANE_CA_FILE }),
   }
-  return { [CONFIG_FILE]: stringify(config), ...(planeCa !== undefined && { [PLANE_CA_FILE]: planeCa }) }
+  return { [CONFIG_FILE]: toYaml(config), ...(planeCa !== undefined && { [PLANE_CA_FILE]: planeCa }) }
 }
 
 const toPodSpec = ({ image }: InstallSettings) => ({

@@ -1,5 +1,5 @@
-import { agentName, clusterAnnotation, systemNamespace } from '#mesh/kubernetes/conventions.ts'
-import type { KubernetesObject } from '../kubernetes-object.ts'
+import { agentName, clusterAnnotation, defaultRevision, systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import type { KubernetesObject, ObjectReference } from '../kubernetes-object.ts'
 import { buildAgentAccess } from './agent-access.ts'
 import { buildAgentDeployment } from './agent-deployment.ts'
 import { buildAgentNetwork } from './agent-network.ts'
@@ -33,4 +33,17 @@ const buildSystemNamespace = (cluster: string): KubernetesObject => ({
     },
     annotations: { [clusterAnnotation]: cluster },
   },
+})
+
+/** What an installation may consist of, whatever its settings: they change no name. The join token is not among it. */
+export const installedReferences: readonly ObjectReference[] = buildManifests({
+  cluster: '',
+  network: '',
+  plane: '',
+  image: '',
+  proxyImage: '',
+  replicas: 1,
+  gateway: { service: 'LoadBalancer' },
+  failurePolicy: 'Fail',
+  revision: defaultRevision,
 })

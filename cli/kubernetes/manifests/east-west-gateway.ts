@@ -18,7 +18,13 @@ import { buildDisruptionBudget } from './agent-network.ts'
 import { gatewayResources } from './install-settings.ts'
 import type { GatewaySettings, InstallSettings } from './install-settings.ts'
 import { toLabels, toSelector } from './object-labels.ts'
-import { podNameVariables, restrictedContainer, restrictedPod, rollWithoutGap, spreadOverNodes } from './restricted-pod.ts'
+import {
+  podNameVariables,
+  restrictedContainer,
+  restrictedPod,
+  rollWithoutGap,
+  spreadOverNodes,
+} from './restricted-pod.ts'
 
 const name = eastWestGatewayName
 const metadata = { name, namespace: systemNamespace, labels: toLabels(name) }
@@ -89,9 +95,12 @@ const toPodSpec = (image: string) => ({
       name: proxyContainer,
       image,
       args: [
-        ...['--config-path', `${proxyConfigDirectory}/envoy.yaml`],
-        ...['--service-node', '$(POD_NAME).$(POD_NAMESPACE)'],
-        ...['--drain-time-s', String(DRAIN_SECONDS)],
+        '--config-path',
+        `${proxyConfigDirectory}/envoy.yaml`,
+        '--service-node',
+        '$(POD_NAME).$(POD_NAMESPACE)',
+        '--drain-time-s',
+        String(DRAIN_SECONDS),
         '--disable-hot-restart',
       ],
       env: podNameVariables,

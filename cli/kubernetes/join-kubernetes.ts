@@ -1,0 +1,196 @@
+import { readFileSync } from 'node:fs'
+import { AtollError } from '#api/atoll-error.ts'
+import { createJoinToken, getCluster } from '#api/routes/clusters.ts'
+import type { Cluster } from '#api/schemas/clusters.ts'
+import { agentStateSecret, defaultRevision, joinTokenSecret, systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import { attemptRead } from '../attempt-read.ts'
+import { toOrigin } from '../cli-context.ts'
+import type { CliContext } from '../cli-context.ts'
+import { CliError } from '../cli-error.ts'
+import { waitForCluster } from '../cluster/wait-for-cluster.ts'
+import { createPaint } from '../output/colour.ts'
+import { findProgramFiles } from '../program-files.ts'
+import { checkCluster, isFailure, toFindingLines } from './checks/check-cluster.ts'
+import { readUpstreamDefinitions } from './custom-resource-definitions.ts'
+import { toGatewaySettings } from './gateway-option.ts'
+import { install, toInstallLine } from './install.ts'
+import { KubernetesApi } from './kubernetes-api.ts'
+import type { ObjectReference } from './kubernetes-object.ts'
+import { buildManifests } from './manifests/build-manifests.ts'
+import { defaultReplicas } from './manifests/install-settings.ts'
+import type { InstallSettings } from './manifests/install-settings.ts'
+import { printManifests } from './manifests/print-manifests.ts'
+import { toPodTroubles } from './pod-troubles.ts'
+
+/** Options of "atoll cluster join" that are about a Kubernetes cluster, or about both kinds. */
+export interface KubernetesJoinOptions {
+  readonly context?: string
+  readonly network?: string
+  readonly ttl: number
+  readonly timeout: number
+  readonly gateway?: readonly string[]
+  readonly dryRun?: true
+  readonly image?: string
+  readonly proxyImage?: string
+  readonly replicas?: number
+  readonly failurePolicy?: 'fail' | 'ignore'
+  readonly revision?: string
+  readonly plane?: string
+  readonly planeCa?: string
+}
+
+const secret = (name: string): ObjectReference => ({
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name, namespace: systemNamespace },
+})
+
+/** Checks the cluster, installs or upgrades, and waits until it is in sync. Can be run again wherever it was interrupted. */
+export const joinKubernetes = async (
+  context: CliContext,
+  name: string,
+  options: KubernetesJoinOptions & { readonly context: string },
+): Promise<void> => {
+  if (options.dryRun === true) return printDryRun(context, name, options)
+  const mesh = await context.mesh()
+  const known = await findCluster(context, mesh, name)
+  const settings = toSettings(context, name, { ...options, network: options.network ?? known?.network ?? name })
+  const definitions = await readUpstreamDefinitions(findProgramFiles().crds)
+  const api = new KubernetesApi(await context.io.connectKubernetes(options.context))
+
+  const findings = await checkCluster(context, api, { ...settings, definitions })
+  const paint = createPaint(context.io.stderr, context.io.env)
+  for (const finding of findings.filter(({ status }) => status !== 'ok'))
+    for (const line of toFindingLines(finding, paint)) context.note(line)
+  if (findings.some(isFailure)) {
+    throw new CliError(
+      'conflict',
+      `The cluster of context ${options.context} is not fit to join; nothing was changed`,
+      {
+        remedy: `See "atoll check --context ${options.context}".`,
+      },
+    )
+  }
+
+  const joinToken = await makeJoinToken(context, api, { mesh, known, settings, ttlSeconds: options.ttl })
+  let unchanged = 0
+  await install(api, { ...settings, joinToken }, definitions, (object, outcome) => {
+    if (outcome === 'unchanged') unchanged += 1
+    else context.note(toInstallLine(object, outcome))
+  })
+  if (unchanged > 0) context.note(`${unchanged} objects are as they should be`)
+
+  await waitUntilInSync(context, api, { mesh, cluster: name, timeoutSeconds: options.timeout })
+  // It was for once.
+  await api.remove(secret(joinTokenSecret))
+  await context.print({
+    value: { cluster: name, context: options.context, network: settings.network, inSync: true },
+    names: [name],
+    table: () => toSummary(name),
+  })
+}
+
+const toSummary = (name: string): string =>
+  [
+    `Cluster ${name} is in the mesh. Next:`,
+    '  kubectl label namespace NAMESPACE istio-injection=enabled     # its new pods get a proxy',
+    '  kubectl rollout restart deployment --namespace NAMESPACE      # and so do those that are there',
+    `  atoll cluster show ${name}`,
+    '  atoll services',
+  ].join('\n')
+
+const findCluster = async (context: CliContext, mesh: string, cluster: string): Promise<Cluster | undefined> => {
+  try {
+    return await context.client().call(getCluster, { params: { mesh, cluster } })
+  } catch (error) {
+    if (error instanceof AtollError && error.code === 'not_found') return undefined
+    throw error
+  }
+}
+
+const toSettings = (
+  context: CliContext,
+  cluster: string,
+  options: KubernetesJoinOptions & { readonly network: string },
+): InstallSettings => {
+  const { version } = findProgramFiles()
+  const { network, plane, planeCa, image, proxyImage, replicas, gateway, failurePolicy, revision } = options
+  return {
+    cluster,
+    network,
+    plane: plane === undefined ? context.connection().url : toOrigin(plane),
+    planeCa: planeCa === undefined ? undefined : attemptRead(planeCa, () => readFileSync(planeCa, 'utf8')),
+    image: image ?? `atoll/agent:${version}`,
+    proxyImage: proxyImage ?? `atoll/proxy:${version}`,
+    replicas: replicas ?? defaultReplicas,
+    gateway: toGatewaySettings(gateway),
+    failurePolicy: failurePolicy === 'ignore' ? 'Ignore' : 'Fail',
+    revision: revision ?? defaultRevision,
+  }
+}
+
+interface Joining {
+  readonly mesh: string
+  readonly known: Cluster | undefined
+  readonly settings: InstallSettings
+  readonly ttlSeconds: number
+}
+
+/** Undefined for a cluster that has joined: its agents have an identity, and an upgrade asks for nothing. */
+const makeJoinToken = async (
+  context: CliContext,
+  api: KubernetesApi,
+  { mesh, known, settings: { cluster, network }, ttlSeconds }: Joining,
+): Promise<string | undefined> => {
+  const hasIdentity = (await api.find(secret(agentStateSecret))) !== undefined
+  if (hasIdentity && known !== undefined) return undefined
+  if (hasIdentity) {
+    throw new CliError('conflict', `Cluster ${cluster} was in a mesh before, and is not in ${mesh}`, {
+      remedy: `Run "atoll cluster uninstall ${cluster} --context CONTEXT" first: what it is known by is worth nothing now.`,
+    })
+  }
+  const made = await context
+    .client()
+    .call(createJoinToken, { params: { mesh }, json: { cluster, network, kind: 'kubernetes', ttlSeconds } })
+  return made.secret
+}
+
+const waitUntilInSync = async (
+  context: CliContext,
+  api: KubernetesApi,
+  wait: { readonly mesh: string; readonly cluster: string; readonly timeoutSeconds: number },
+): Promise<void> => {
+  try {
+    await waitForCluster(context, { ...wait, signal: new AbortController().signal })
+  } catch (error) {
+    if (!(error instanceof CliError) || error.reason !== 'notInSync') throw error
+    const pods = await api.list(
+      { group: '', version: 'v1', resource: 'pods' },
+      { fieldSelector: `metadata.namespace=${systemNamespace}` },
+    )
+    for (const line of toPodTroubles(pods)) context.note(line)
+    throw new CliError('notInSync', error.message, {
+      remedy: `See "kubectl --namespace ${systemNamespace} get pods,events". The same command goes on from here.`,
+      cause: error,
+    })
+  }
+}
+
+const printDryRun = async (
+  context: CliContext,
+  name: string,
+  options: KubernetesJoinOptions & { readonly context: string },
+): Promise<void> => {
+  const settings = toSettings(context, name, { ...options, network: options.network ?? name })
+  const definitions = await readUpstreamDefinitions(findProgramFiles().crds)
+  // Left out where they are somebody else's is what the command does by itself; whoever takes the text has to.
+  context.note(
+    [
+      `The Secret ${systemNamespace}/${joinTokenSecret} holds no token yet. Make one, for once and an hour, and put it there before the agent starts:`,
+      `  atoll cluster join ${name} --network ${settings.network} --kind kubernetes`,
+      `The CustomResourceDefinitions are upstream's: leave them out where Istio has installed them.`,
+    ].join('\n'),
+  )
+  const manifests = buildManifests({ ...settings, joinToken: 'PUT-THE-JOIN-TOKEN-HERE' })
+  context.io.stdout.write(printManifests(definitions, manifests, context.options.output))
+}
