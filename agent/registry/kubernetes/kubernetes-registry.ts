@@ -1,0 +1,297 @@
+import type { Clock } from '#agent/clock.ts'
+import type { KubernetesClient } from '#agent/kubernetes/kubernetes-client.ts'
+import type { Log } from '#agent/log.ts'
+import type { Registry, RegistryBatch, RegistryChange, RegistryProblem } from '#agent/registry/registry.ts'
+import { objectKeyOf, type ConfigObject } from '#mesh/config-object.ts'
+import type { KindDefinition } from '#mesh/kinds/kind-definition.ts'
+import { networkLabel, systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import { isEqualData } from '#mesh/merge/equal-data.ts'
+import type { ClusterName, NetworkName } from '#mesh/names.ts'
+import type { Problem } from '#mesh/problem.ts'
+import { isRecordKind, type RegistryDifference } from '#mesh/registry-records/registry-index.ts'
+import type { GatewayAddress } from '#mesh/service.ts'
+import { toWorkloadKey } from '#mesh/workload.ts'
+import { ConfigDiscovery, type ServedKind } from './config-discovery.ts'
+import { isGatewayService, sortGateways, toGatewayAddresses } from './gateway-addresses.ts'
+import { KubernetesIndex } from './kubernetes-index.ts'
+import { readEndpointSlice } from './objects/kube-endpoint-slice.ts'
+import { readNamespace } from './objects/kube-namespace.ts'
+import { readNode } from './objects/kube-node.ts'
+import { readPod } from './objects/kube-pod.ts'
+import { readService } from './objects/kube-service.ts'
+import { readConfigObject } from './objects/read-config-object.ts'
+import type { PodDirectory } from './pod-directory.ts'
+import { ResourceStore } from './resource-store.ts'
+import { ResourceWatch, type ResourceWatchOptions, type WatchStatus } from './resource-watch.ts'
+
+export interface KubernetesRegistryOptions {
+  readonly client: Pick<KubernetesClient, 'request' | 'stream'>
+  readonly cluster: ClusterName
+  readonly network: NetworkName
+  readonly domainSuffix: string
+  readonly clock: Clock
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly log: Log
+}
+
+/** The cluster's own objects of one kind. */
+interface ConfigKind {
+  readonly store: ResourceStore<ConfigObject>
+  watch: ResourceWatch
+  /** How often in a row the server has said that it has no such kind. */
+  misses: number
+}
+
+/** An API server that is just starting may not know all of its CRDs yet. */
+const maxMisses = 3
+
+/** The registry of a Kubernetes cluster: what its API server has. */
+export class KubernetesRegistry implements Registry {
+  readonly synced: Promise<void>
+  /** The pods of this cluster. */
+  readonly pods: PodDirectory
+  readonly #options: KubernetesRegistryOptions
+  readonly #services = new ResourceStore(readService, (key, service) => {
+    if (service && isGatewayService(service)) this.#gatewayServices.add(key)
+    else this.#gatewayServices.delete(key)
+    this.#index.noteService(key)
+    this.#schedule()
+  })
+  readonly #slices = new ResourceStore(readEndpointSlice, (...change) => {
+    this.#index.noteSlice(...change)
+    this.#schedule()
+  })
+  readonly #pods = new ResourceStore(readPod, (...change) => {
+    this.#index.notePod(...change)
+    this.#schedule()
+  })
+  readonly #nodes = new ResourceStore(readNode, (name) => {
+    this.#index.noteNode(name)
+    this.#schedule()
+  })
+  readonly #namespaces = new ResourceStore(readNamespace, (_name, namespace, before) => {
+    this.#namespacesChanged ||= !namespace || !before
+    this.#schedule()
+  })
+  readonly #watches: readonly ResourceWatch[]
+  readonly #discovery: ConfigDiscovery
+  /** By kind. */
+  readonly #config = new Map<string, ConfigKind>()
+  #index: KubernetesIndex
+  /** What was not told yet. */
+  readonly #configChanges = new Map<string, ConfigObject | null>()
+  readonly #gatewayServices = new Set<string>()
+  #gateways: readonly GatewayAddress[] | undefined
+  #namespacesChanged = true
+  #discovered = false
+  #told = false
+  #stopped = false
+  #flush: NodeJS.Immediate | undefined
+  #listener: (batch: RegistryBatch) => void = () => {}
+  #resolveSynced: () => void = () => {}
+
+  constructor(options: KubernetesRegistryOptions) {
+    const { client, clock, random, domainSuffix } = options
+    this.#options = options
+    this.#index = this.#createIndex(domainSuffix)
+    this.synced = new Promise((resolve) => {
+      this.#resolveSynced = resolve
+    })
+    const podWatch = this.#createWatch('pods', '/api/v1/pods', this.#pods)
+    this.#watches = [
+      this.#createWatch('services', '/api/v1/services', this.#services),
+      this.#createWatch('endpointslices', '/apis/discovery.k8s.io/v1/endpointslices', this.#slices),
+      podWatch,
+      this.#createWatch('nodes', '/api/v1/nodes', this.#nodes),
+      this.#createWatch('namespaces', '/api/v1/namespaces', this.#namespaces),
+    ]
+    const pods = this.#pods.objects
+    this.pods = {
+      get complete() {
+        return podWatch.status.synced
+      },
+      find: (namespace, name) => pods.get(toWorkloadKey(namespace, name)),
+    }
+    this.#discovery = new ConfigDiscovery({ client, clock, random, onServed: (served) => this.#takeServed(served) })
+  }
+
+  start(listener: (batch: RegistryBatch) => void): void {
+    this.#listener = listener
+    for (const watch of this.#watches) watch.start()
+    this.#discovery.start()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#discovery.stop()
+    clearImmediate(this.#flush)
+    await Promise.all(this.#allWatches().map((watch) => watch.stop()))
+  }
+
+  setDomainSuffix(domainSuffix: string): void {
+    if (this.#told) this.#tell()
+    const before = this.#index
+    this.#index = this.#createIndex(domainSuffix)
+    if (!this.#told) return
+    const { catalog } = this.#index.settle()
+    const gone = [...before.catalog().keys()].filter((service) => !this.#index.catalog().has(service))
+    const changes = [...gone.map((service) => ({ service, value: null })), ...catalog]
+    this.#listener({ changes: changes.map((change) => this.#toCatalogChange(change)), renamed: true })
+  }
+
+  problems(): readonly RegistryProblem[] {
+    const discovery = { name: 'the kinds of configuration', failure: this.#discovery.failure }
+    const failures = [...this.status(), discovery].flatMap(({ name, failure }) =>
+      failure === undefined ? [] : [toReadProblem(name, failure)],
+    )
+    const stores = [this.#services, this.#slices, this.#pods, this.#nodes, this.#namespaces]
+    const kinds = Array.from(this.#config.values(), ({ store }) => store)
+    const problems = [
+      ...[...stores, ...kinds].flatMap((store) => store.problems()),
+      ...this.#index.problems(),
+      ...this.#findNetworkProblems(),
+    ]
+    return [...failures, ...problems.map((problem) => ({ source: problem.object?.kind ?? 'cluster', problem }))]
+  }
+
+  /** How each resource is read. */
+  status(): readonly WatchStatus[] {
+    return this.#allWatches().map((watch) => watch.status)
+  }
+
+  #allWatches(): readonly ResourceWatch[] {
+    return [...this.#watches, ...Array.from(this.#config.values(), ({ watch }) => watch)]
+  }
+
+  #createWatch(name: string, path: string, store: ResourceWatchOptions['store']): ResourceWatch {
+    const { client, clock, random, log } = this.#options
+    return new ResourceWatch({ name, path, store, client, clock, random, log, onSynced: () => this.#schedule() })
+  }
+
+  #createIndex(domainSuffix: string): KubernetesIndex {
+    const { cluster, network } = this.#options
+    const place = { cluster, network, domainSuffix }
+    const index = new KubernetesIndex(place, {
+      services: this.#services.objects,
+      slices: this.#slices.objects,
+      pods: this.#pods.objects,
+      nodes: this.#nodes.objects,
+    })
+    for (const { store } of this.#config.values())
+      for (const object of store.objects.values()) index.noteConfig(objectKeyOf(object), object)
+    return index
+  }
+
+  #takeServed(served: readonly ServedKind[]): void {
+    for (const { definition, apiVersion } of served)
+      this.#watchKind(definition, `/apis/${apiVersion}/${definition.plural}`)
+    const present = new Set(served.map(({ definition }) => definition.kind))
+    for (const [kind, known] of this.#config) {
+      known.misses = present.has(kind) ? 0 : known.misses + 1
+      if (known.misses >= maxMisses) this.#forgetKind(kind, known)
+    }
+    this.#discovered = true
+    this.#schedule()
+  }
+
+  #watchKind(definition: KindDefinition, path: string): void {
+    const { kind, plural } = definition
+    const known = this.#config.get(kind)
+    if (known?.watch.path === path) return
+    void known?.watch.stop()
+    const store = known?.store ?? this.#createConfigStore(definition)
+    const watch = this.#createWatch(plural, path, store)
+    this.#config.set(kind, { store, watch, misses: 0 })
+    watch.start()
+  }
+
+  #createConfigStore(definition: KindDefinition): ResourceStore<ConfigObject> {
+    return new ResourceStore(readConfigObject(definition), (_key, object, before) => {
+      const present = object ?? before
+      if (!present) return
+      const key = objectKeyOf(present)
+      if (!isRecordKind(definition.kind)) this.#configChanges.set(key, object)
+      this.#index.noteConfig(key, object)
+      this.#schedule()
+    })
+  }
+
+  #forgetKind(kind: string, { watch, store }: ConfigKind): void {
+    void watch.stop()
+    store.retain(new Set())
+    this.#config.delete(kind)
+  }
+
+  /** What happens in one turn of the event loop is told together. */
+  #schedule(): void {
+    if (!this.#stopped && (this.#told || this.#isSynced())) this.#flush ??= setImmediate(() => this.#tell())
+  }
+
+  #isSynced(): boolean {
+    return this.#discovered && this.#allWatches().every(({ status }) => status.synced)
+  }
+
+  #tell(): void {
+    clearImmediate(this.#flush)
+    this.#flush = undefined
+    const first = !this.#told
+    this.#told = true
+    const changes = this.#toChanges(this.#index.settle())
+    const gateways = this.#findGateways()
+    const gatewaysChanged = !isEqualData(gateways, this.#gateways)
+    const namespacesChanged = this.#namespacesChanged
+    this.#gateways = gateways
+    this.#namespacesChanged = false
+    if (changes.length > 0 || gatewaysChanged || namespacesChanged)
+      this.#listener({
+        changes,
+        ...(gatewaysChanged ? { gateways } : {}),
+        ...(namespacesChanged ? { namespaces: [...this.#namespaces.objects.keys()].toSorted() } : {}),
+      })
+    if (first) this.#resolveSynced()
+  }
+
+  #toChanges(difference: RegistryDifference): RegistryChange[] {
+    const config = Array.from(this.#configChanges, ([key, value]) => ({
+      kind: 'config' as const,
+      origin: 'cluster' as const,
+      key,
+      value,
+    }))
+    this.#configChanges.clear()
+    return [
+      ...config,
+      ...difference.workloads.map((change) => ({ kind: 'workload' as const, ...change })),
+      ...difference.catalog.map((change) => this.#toCatalogChange(change)),
+    ]
+  }
+
+  #toCatalogChange({ service, value }: RegistryDifference['catalog'][number]): RegistryChange {
+    return { kind: 'catalog', cluster: this.#options.cluster, service, value }
+  }
+
+  #findGateways(): readonly GatewayAddress[] {
+    return sortGateways(
+      [...this.#gatewayServices].flatMap((key) => {
+        const service = this.#services.objects.get(key)
+        return service ? toGatewayAddresses(service, this.#index.slicesOf(key), this.#nodes.objects) : []
+      }),
+    )
+  }
+
+  /** Istio takes a cluster's network from there; here it is what the cluster was joined with. */
+  #findNetworkProblems(): readonly Problem[] {
+    const { network } = this.#options
+    const labelled = this.#namespaces.objects.get(systemNamespace)?.network
+    if (labelled === undefined || labelled === network) return []
+    const object = { kind: 'Namespace', namespace: '', name: systemNamespace }
+    const message = `says ${labelled}, but the cluster was joined on the network ${network}: that holds`
+    return [{ code: 'conflict', severity: 'warning', object, path: `metadata.labels["${networkLabel}"]`, message }]
+  }
+}
+
+const toReadProblem = (source: string, reason: string): RegistryProblem => {
+  const message = `can't be read; what was read before goes on: ${reason}`
+  return { source, problem: { code: 'syntax', severity: 'error', path: '', message } }
+}
