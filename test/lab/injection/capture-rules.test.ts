@@ -33,39 +33,43 @@ type Connection = readonly [
   arrivesAt: string,
 ]
 
-/** Where each of the connections ends, beside where it should. */
-const expectArrivals = async (pod: PodAndPeer, connections: readonly Connection[]): Promise<void> => {
+/** The connections that end elsewhere than they should, with where they end. */
+const findStrays = async (pod: PodAndPeer, connections: readonly Connection[]): Promise<readonly Connection[]> => {
   const arrived = await Promise.all(
     connections.map(async ([from, to]): Promise<Connection> => [from, to, await pod.connect(from, to)]),
   )
-  expect(arrived).toEqual(connections)
+  return arrived.filter(([, , port], index) => port !== connections[index]?.[2])
 }
 
 describe('capture without annotations', () => {
   it('leads what goes out and what comes in through the proxy, and nothing else', async () => {
-    await expectArrivals(await createPod(), [
-      ['application', [peerAddress.ipv4, 80], outbound],
-      ['application', [virtualAddress, 1234], outbound],
-      ['application', [peerAddress.ipv6, 80], outbound],
-      ['proxy', [peerAddress.ipv4, 80], '80'],
-      ['proxy', [peerAddress.ipv6, 80], '80'],
-      ['peer', [podAddress.ipv4, 80], inbound],
-      ['peer', [podAddress.ipv4, 4321], inbound],
-      ['peer', [podAddress.ipv6, 80], inbound],
-      ['peer', [podAddress.ipv4, 15_021], '15021'],
-      ['application', ['127.0.0.1', 8080], '8080'],
-      ['application', ['::1', 8080], '8080'],
-      ['application', [podAddress.ipv4, 8080], '8080'],
-      ['proxy', ['127.0.0.1', 8080], '8080'],
-    ])
+    expect(
+      await findStrays(await createPod(), [
+        ['application', [peerAddress.ipv4, 80], outbound],
+        ['application', [virtualAddress, 1234], outbound],
+        ['application', [peerAddress.ipv6, 80], outbound],
+        ['proxy', [peerAddress.ipv4, 80], '80'],
+        ['proxy', [peerAddress.ipv6, 80], '80'],
+        ['peer', [podAddress.ipv4, 80], inbound],
+        ['peer', [podAddress.ipv4, 4321], inbound],
+        ['peer', [podAddress.ipv6, 80], inbound],
+        ['peer', [podAddress.ipv4, 15_021], '15021'],
+        ['application', ['127.0.0.1', 8080], '8080'],
+        ['application', ['::1', 8080], '8080'],
+        ['application', [podAddress.ipv4, 8080], '8080'],
+        ['proxy', ['127.0.0.1', 8080], '8080'],
+      ]),
+    ).toEqual([])
   })
 
   it('brings a pod that its own proxy has chosen to itself, unless the request has been captured already', async () => {
-    await expectArrivals(await createPod(), [
-      ['proxy', [podAddress.ipv4, 8080], inbound],
-      ['proxy', [podAddress.ipv6, 8080], inbound],
-      ['proxy', [podAddress.ipv4, 8080, '127.0.0.6'], '8080'],
-    ])
+    expect(
+      await findStrays(await createPod(), [
+        ['proxy', [podAddress.ipv4, 8080], inbound],
+        ['proxy', [podAddress.ipv6, 8080], inbound],
+        ['proxy', [podAddress.ipv4, 8080, '127.0.0.6'], '8080'],
+      ]),
+    ).toEqual([])
   })
 
   it('can be set up again, and then has the same rules', async () => {
@@ -78,7 +82,7 @@ describe('capture without annotations', () => {
   it('leaves IPv6 out where the pod has none', async () => {
     const pod = await createPod({}, false)
     expect(await pod.rules('ip6tables')).not.toContain('ISTIO')
-    await expectArrivals(pod, [['application', [peerAddress.ipv4, 80], outbound]])
+    expect(await findStrays(pod, [['application', [peerAddress.ipv4, 80], outbound]])).toEqual([])
   })
 })
 
@@ -87,79 +91,99 @@ const withoutCounters = (rules: string): string => rules.replaceAll(/^#.*$|\[\d+
 
 describe('capture with annotations', () => {
   it('leaves excluded ports alone', async () => {
-    await expectArrivals(await createPod({ excludeInboundPorts: '8080', excludeOutboundPorts: '9000, 9001' }), [
-      ['peer', [podAddress.ipv4, 8080], '8080'],
-      ['peer', [podAddress.ipv4, 80], inbound],
-      ['application', [peerAddress.ipv4, 9000], '9000'],
-      ['application', [peerAddress.ipv4, 80], outbound],
-    ])
+    expect(
+      await findStrays(await createPod({ excludeInboundPorts: '8080', excludeOutboundPorts: '9000, 9001' }), [
+        ['peer', [podAddress.ipv4, 8080], '8080'],
+        ['peer', [podAddress.ipv4, 80], inbound],
+        ['application', [peerAddress.ipv4, 9000], '9000'],
+        ['application', [peerAddress.ipv4, 80], outbound],
+      ]),
+    ).toEqual([])
   })
 
   it('captures no inbound ports but those that are named', async () => {
-    await expectArrivals(await createPod({ includeInboundPorts: '8080' }), [
-      ['peer', [podAddress.ipv4, 8080], inbound],
-      ['peer', [podAddress.ipv4, 80], '80'],
-    ])
+    expect(
+      await findStrays(await createPod({ includeInboundPorts: '8080' }), [
+        ['peer', [podAddress.ipv4, 8080], inbound],
+        ['peer', [podAddress.ipv4, 80], '80'],
+      ]),
+    ).toEqual([])
   })
 
   it('captures nothing inbound when the list is empty', async () => {
-    await expectArrivals(await createPod({ includeInboundPorts: '' }), [
-      ['peer', [podAddress.ipv4, 80], '80'],
-      ['application', [peerAddress.ipv4, 80], outbound],
-    ])
+    expect(
+      await findStrays(await createPod({ includeInboundPorts: '' }), [
+        ['peer', [podAddress.ipv4, 80], '80'],
+        ['application', [peerAddress.ipv4, 80], outbound],
+      ]),
+    ).toEqual([])
   })
 
   it('captures the ranges that are named, and ports outside of them that are', async () => {
-    await expectArrivals(
-      await createPod({ includeOutboundIPRanges: '10.77.0.0/16,fd77::/16', includeOutboundPorts: '9000' }),
-      [
-        ['application', [peerAddress.ipv4, 80], outbound],
-        ['application', [peerAddress.other, 80], '80'],
-        ['application', [peerAddress.other, 9000], outbound],
-        ['application', [peerAddress.ipv6, 80], outbound],
-        ['application', [peerAddress.otherIpv6, 80], '80'],
-      ],
-    )
+    expect(
+      await findStrays(
+        await createPod({ includeOutboundIPRanges: '10.77.0.0/16,fd77::/16', includeOutboundPorts: '9000' }),
+        [
+          ['application', [peerAddress.ipv4, 80], outbound],
+          ['application', [peerAddress.other, 80], '80'],
+          ['application', [peerAddress.other, 9000], outbound],
+          ['application', [peerAddress.ipv6, 80], outbound],
+          ['application', [peerAddress.otherIpv6, 80], '80'],
+        ],
+      ),
+    ).toEqual([])
   })
 
   it('leaves excluded ranges alone, whatever the port is', async () => {
-    await expectArrivals(
-      await createPod({ excludeOutboundIPRanges: '10.88.0.0/16,fd88::/16', includeOutboundPorts: '9000' }),
-      [
-        ['application', [peerAddress.other, 80], '80'],
-        ['application', [peerAddress.other, 9000], '9000'],
-        ['application', [peerAddress.otherIpv6, 80], '80'],
-        ['application', [peerAddress.ipv4, 80], outbound],
-      ],
-    )
+    expect(
+      await findStrays(
+        await createPod({ excludeOutboundIPRanges: '10.88.0.0/16,fd88::/16', includeOutboundPorts: '9000' }),
+        [
+          ['application', [peerAddress.other, 80], '80'],
+          ['application', [peerAddress.other, 9000], '9000'],
+          ['application', [peerAddress.otherIpv6, 80], '80'],
+          ['application', [peerAddress.ipv4, 80], outbound],
+        ],
+      ),
+    ).toEqual([])
   })
 
   it('captures nothing outbound when no range is named', async () => {
-    await expectArrivals(await createPod({ includeOutboundIPRanges: '' }), [
-      ['application', [peerAddress.ipv4, 80], '80'],
-      ['peer', [podAddress.ipv4, 80], inbound],
-    ])
+    expect(
+      await findStrays(await createPod({ includeOutboundIPRanges: '' }), [
+        ['application', [peerAddress.ipv4, 80], '80'],
+        ['peer', [podAddress.ipv4, 80], inbound],
+      ]),
+    ).toEqual([])
   })
 
   it('captures what an application sends to its own pod when its range has the loopback in it', async () => {
-    await expectArrivals(await createPod({ includeOutboundIPRanges: '127.0.0.0/8,10.0.0.0/8' }), [
-      ['application', [podAddress.ipv4, 8080], outbound],
-      ['application', ['127.0.0.1', 8080], '8080'],
-    ])
+    expect(
+      await findStrays(await createPod({ includeOutboundIPRanges: '127.0.0.0/8,10.0.0.0/8' }), [
+        ['application', [podAddress.ipv4, 8080], outbound],
+        ['application', ['127.0.0.1', 8080], '8080'],
+      ]),
+    ).toEqual([])
   })
 
   it('leaves an excluded interface alone', async () => {
-    await expectArrivals(await createPod({ excludeInterfaces: 'eth0' }), [
-      ['peer', [podAddress.ipv4, 80], '80'],
-      ['application', [peerAddress.ipv4, 80], '80'],
-    ])
+    expect(
+      await findStrays(await createPod({ excludeInterfaces: 'eth0' }), [
+        ['peer', [podAddress.ipv4, 80], '80'],
+        ['application', [peerAddress.ipv4, 80], '80'],
+      ]),
+    ).toEqual([])
   })
 
   it('takes what comes in through a virtual interface as outbound', async () => {
-    await expectArrivals(await createPod({ kubevirtInterfaces: 'eth0', includeOutboundIPRanges: '10.99.0.0/16' }), [
-      ['peer', [podAddress.ipv4, 80], '80'],
-    ])
+    expect(
+      await findStrays(await createPod({ kubevirtInterfaces: 'eth0', includeOutboundIPRanges: '10.99.0.0/16' }), [
+        ['peer', [podAddress.ipv4, 80], '80'],
+      ]),
+    ).toEqual([])
     await pair?.remove()
-    await expectArrivals(await createPod({ kubevirtInterfaces: 'eth0' }), [['peer', [podAddress.ipv4, 80], outbound]])
+    expect(
+      await findStrays(await createPod({ kubevirtInterfaces: 'eth0' }), [['peer', [podAddress.ipv4, 80], outbound]]),
+    ).toEqual([])
   })
 })

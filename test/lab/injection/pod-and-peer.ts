@@ -92,7 +92,7 @@ export class PodAndPeer {
 }
 
 const shell = async (script: string, prefix: readonly string[] = []): Promise<void> => {
-  const [command = 'sh', ...args] = [...prefix, 'sh', '-ec', script]
+  const [command, ...args] = [...prefix, 'sh', '-ec', script]
   const { code, output } = await run({ name: 'shell', command, args })
   if (code !== 0) throw new Error(`${script}\nended with ${code}:\n${output}`)
 }
