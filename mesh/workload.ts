@@ -29,5 +29,8 @@ export const workload = z
   .readonly()
 export type Workload = z.infer<typeof workload>
 
+/** Whether all its traffic comes to its proxy. */
+export const isCaptured = ({ capture }: Workload): boolean => capture === 'transparent'
+
 /** "<namespace>/<name>" */
 export const toWorkloadKey = (namespace: string, name: string): string => `${namespace}/${name}`

@@ -55,6 +55,11 @@ export const buildCluster = (upstream: Upstream): UnitResource => {
         },
       }),
     }),
+    ...(upstream.sourceAddress !== undefined && {
+      upstreamBindConfig: {
+        sourceAddress: { address: upstream.sourceAddress, portSpecifier: { case: 'portValue', value: 0 } },
+      },
+    }),
     ...buildEpochMetadata(upstream.trustEpoch),
   })
 }
@@ -85,6 +90,11 @@ const buildDiscovery = (discovery: Discovery): ClusterInit => {
         dnsRefreshRate: toDuration(dnsRefreshMs),
         respectDnsTtl: true,
         loadAssignment: buildLoadAssignment(discovery.assignment),
+      }
+    case 'original-destination':
+      return {
+        clusterDiscoveryType: { case: 'type', value: DiscoveryType.ORIGINAL_DST },
+        lbPolicy: LbPolicy.CLUSTER_PROVIDED,
       }
     case 'forward-proxy':
       return {

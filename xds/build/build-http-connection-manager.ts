@@ -1,4 +1,5 @@
 import type { Any } from '@bufbuild/protobuf/wkt'
+import { HealthCheckSchema } from '#envoy/envoy/extensions/filters/http/health_check/v3/health_check_pb.ts'
 import { RouterSchema } from '#envoy/envoy/extensions/filters/http/router/v3/router_pb.ts'
 import {
   HttpConnectionManager_ForwardClientCertDetails as ForwardClientCertDetails,
@@ -32,13 +33,34 @@ export const buildHttpConnectionManager = (handler: HttpHandler): Any =>
     statPrefix: handler.statPrefix,
     ...buildRoutes(handler.routes),
     ...buildClientCertificateDetails(handler.clientCertificate),
-    httpFilters: handler.isForwardProxy ? [forwardProxy, router] : [router],
+    httpFilters: [
+      ...(handler.readinessPath === undefined ? [] : [buildReadiness(handler.readinessPath)]),
+      ...(handler.isForwardProxy ? [forwardProxy] : []),
+      router,
+    ],
     upgradeConfigs: handler.upgrades.map((upgradeType) => ({ upgradeType })),
     normalizePath: true,
     useRemoteAddress: false,
     streamIdleTimeout: toDuration(0),
     serverHeaderTransformation: ServerHeaderTransformation.PASS_THROUGH,
   })
+
+/** It answers 503 from when Envoy's admin interface is told `/healthcheck/fail`, which a proxy that is to end is. */
+const buildReadiness = (path: string) => ({
+  name: 'envoy.filters.http.health_check',
+  configType: {
+    case: 'typedConfig' as const,
+    value: toAny(HealthCheckSchema, {
+      passThroughMode: false,
+      headers: [
+        {
+          name: ':path',
+          headerMatchSpecifier: { case: 'stringMatch', value: { matchPattern: { case: 'exact', value: path } } },
+        },
+      ],
+    }),
+  },
+})
 
 const buildRoutes = (routes: HttpHandler['routes']): MessageFields<typeof HttpConnectionManagerSchema> =>
   routes.kind === 'rds'

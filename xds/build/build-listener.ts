@@ -1,49 +1,90 @@
 import { create } from '@bufbuild/protobuf'
+import type { Any } from '@bufbuild/protobuf/wkt'
 import { TrafficDirection } from '#envoy/envoy/config/core/v3/base_pb.ts'
 import {
   FilterChainMatchSchema,
   FilterChainSchema,
   type FilterChain as EnvoyFilterChain,
+  type ListenerFilter,
+  type ListenerFilterChainMatchPredicate,
+  ListenerFilterChainMatchPredicateSchema,
+  ListenerFilterSchema,
 } from '#envoy/envoy/config/listener/v3/listener_components_pb.ts'
 import { ListenerSchema } from '#envoy/envoy/config/listener/v3/listener_pb.ts'
 import { HttpInspectorSchema } from '#envoy/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts'
+import { OriginalDstSchema } from '#envoy/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.ts'
 import { TlsInspectorSchema } from '#envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts'
 import type { UnitResource } from '#xds/incremental/unit.ts'
-import type { FilterChain, Listener } from '#xds/model/listener.ts'
+import type { FilterChain, Inspector, Listener } from '#xds/model/listener.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import { buildAddress } from './address.ts'
 import { toAny } from './any.ts'
+import { buildChainSelection } from './build-chain-selection.ts'
 import { buildNetworkFilters } from './build-network-filters.ts'
+import { toDuration } from './duration.ts'
 import { encode } from './encode.ts'
+import type { MessageFields } from './message-fields.ts'
 import { buildEpochMetadata } from './metadata.ts'
 import { buildDownstreamMtls } from './transport-socket.ts'
 
-const inspectors = {
-  tls: {
-    name: 'envoy.filters.listener.tls_inspector',
-    configType: { case: 'typedConfig' as const, value: toAny(TlsInspectorSchema, {}) },
-  },
-  http: {
-    name: 'envoy.filters.listener.http_inspector',
-    configType: { case: 'typedConfig' as const, value: toAny(HttpInspectorSchema, {}) },
-  },
-}
+const listenerFilter = (name: string, typedConfig: Any, filterDisabled?: ListenerFilterChainMatchPredicate) =>
+  create(ListenerFilterSchema, {
+    name: `envoy.filters.listener.${name}`,
+    configType: { case: 'typedConfig', value: typedConfig },
+    ...(filterDisabled && { filterDisabled }),
+  })
+
+const originalDestination = listenerFilter('original_dst', toAny(OriginalDstSchema, {}))
+const tlsInspector = toAny(TlsInspectorSchema, {})
+const httpInspector = toAny(HttpInspectorSchema, {})
 
 export const buildListener = (listener: Listener): UnitResource =>
   encode(typeUrls.listener, ListenerSchema, listener.name, {
     name: listener.name,
     address: buildAddress(listener.address, listener.port),
     trafficDirection: listener.direction === 'inbound' ? TrafficDirection.INBOUND : TrafficDirection.OUTBOUND,
-    listenerFilters: listener.inspectors.map((inspector) => inspectors[inspector]),
+    ...(listener.role === 'gate' && { useOriginalDst: true }),
+    ...(listener.role === 'inner' && { bindToPort: false }),
+    listenerFilters: [
+      ...(listener.role === 'capture' ? [originalDestination] : []),
+      ...listener.inspectors.map(buildInspector),
+    ],
+    ...(listener.sniffTimeoutMs !== undefined && {
+      listenerFiltersTimeout: toDuration(listener.sniffTimeoutMs),
+      continueOnListenerFiltersTimeout: true,
+    }),
+    ...(listener.selection && { filterChainMatcher: buildChainSelection(listener.selection) }),
     filterChains: listener.chains.map(buildFilterChain),
     ...(listener.defaultChain && { defaultFilterChain: buildFilterChain(listener.defaultChain) }),
     ...buildEpochMetadata(listener.trustEpoch),
   })
 
-const buildFilterChain = ({ match, mtls, handler }: FilterChain): EnvoyFilterChain =>
+const buildInspector = ({ kind, ports }: Inspector): ListenerFilter => {
+  const isElsewhere = ports && buildOtherPorts(ports)
+  return kind === 'tls'
+    ? listenerFilter('tls_inspector', tlsInspector, isElsewhere)
+    : listenerFilter('http_inspector', httpInspector, isElsewhere)
+}
+
+const buildOtherPorts = (ports: readonly number[]): ListenerFilterChainMatchPredicate => {
+  const [only, ...others] = ports.map((port) =>
+    toPredicate({ case: 'destinationPortRange', value: { start: port, end: port + 1 } }),
+  )
+  const isOneOf =
+    only && others.length > 0 ? toPredicate({ case: 'orMatch', value: { rules: [only, ...others] } }) : only
+  return isOneOf ? toPredicate({ case: 'notMatch', value: isOneOf }) : toPredicate({ case: 'anyMatch', value: true })
+}
+
+const toPredicate = (
+  rule: NonNullable<MessageFields<typeof ListenerFilterChainMatchPredicateSchema>['rule']>,
+): ListenerFilterChainMatchPredicate => create(ListenerFilterChainMatchPredicateSchema, { rule })
+
+const buildFilterChain = ({ name, match, mtls, handler }: FilterChain): EnvoyFilterChain =>
   create(FilterChainSchema, {
+    ...(name !== undefined && { name }),
     ...(Object.keys(match).length > 0 && {
       filterChainMatch: create(FilterChainMatchSchema, {
+        ...(match.destinationPort !== undefined && { destinationPort: match.destinationPort }),
         ...(match.transport && { transportProtocol: match.transport }),
         applicationProtocols: [...(match.applicationProtocols ?? [])],
         serverNames: [...(match.serverNames ?? [])],

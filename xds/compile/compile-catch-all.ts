@@ -1,32 +1,45 @@
 import type { MeshSettings } from '#mesh/settings.ts'
 import type { Upstream } from '#xds/model/upstream.ts'
 import type { VirtualHost } from '#xds/model/virtual-host.ts'
-import type { EgressPoint } from './compile-egress.ts'
+import type { Egress, EgressPoint } from './compile-egress.ts'
 import { anyRequest } from './compile-http-match.ts'
 import { passthroughUpstream } from './resource-names.ts'
 
 /**
- * What the route configuration of an egress point does with hosts that it has no virtual host for. A proxy may resolve and call them,
- * as the mesh's outbound policy says; all else answers 502 (Istio's BlackHoleCluster). A proxy is never asked to call a port that it
- * listens on itself: it would for ever.
+ * What the route configuration of an egress point does with hosts that it has no virtual host for. An HTTP proxy may resolve and call
+ * them, as the mesh's outbound policy says; all else answers 502 (Istio's BlackHoleCluster). A proxy is never asked to call a port that
+ * it listens on itself: it would for ever.
  */
-export const compileCatchAll = (point: EgressPoint, settings: MeshSettings, allowsUnknown: boolean): VirtualHost[] => {
-  if (point.scope?.port !== undefined || !allowsUnknown) return [blockAll]
+export const compileCatchAll = (point: EgressPoint, settings: MeshSettings, egress: Egress): VirtualHost[] => {
+  if (point.isCaptured) return compileCapturedCatchAll(egress)
+  // Where traffic is captured, unknown hosts need no proxy: PassthroughCluster then is the original destination.
+  if (point.scope?.port !== undefined || !egress.allowsUnknown || egress.captured) return [blockAll]
   const ownPorts = [...new Set([settings.proxyHttpPort, point.port])].filter((port) => port > 0)
-  const destinations = [{ upstream: passthroughUpstream, weight: 1 }]
-  const forward = { kind: 'forward' as const, destinations, timeoutMs: 0 }
   return [
     { ...blockAll, name: 'own-port', domains: ownPorts.map((port) => `*:${port}`) },
     {
-      name: 'allow-any',
-      domains: ['*'],
-      routes: [
-        { match: { ...anyRequest, path: { kind: 'connect' } }, action: forward },
-        { match: anyRequest, action: forward },
-      ],
-      retries: undefined,
+      ...allowAny,
+      routes: [{ match: { ...anyRequest, path: { kind: 'connect' } }, action: forwardUnknown }, ...allowAny.routes],
     },
   ]
+}
+
+/** Captured requests for hosts that the mesh does not know go where they were going, or get 502. */
+export const compileCapturedCatchAll = ({ allowsUnknown }: Egress): VirtualHost[] => [
+  allowsUnknown ? allowAny : blockAll,
+]
+
+const forwardUnknown = {
+  kind: 'forward' as const,
+  destinations: [{ upstream: passthroughUpstream, weight: 1 }],
+  timeoutMs: 0,
+}
+
+const allowAny: VirtualHost = {
+  name: 'allow-any',
+  domains: ['*'],
+  routes: [{ match: anyRequest, action: forwardUnknown }],
+  retries: undefined,
 }
 
 const blockAll: VirtualHost = {
@@ -36,11 +49,12 @@ const blockAll: VirtualHost = {
   retries: undefined,
 }
 
-export const passthrough: Upstream = {
+/** Where what the mesh does not know is reached: resolved by an HTTP proxy, or where captured connections were made to. */
+export const toPassthrough = (isCaptured: boolean): Upstream => ({
   name: passthroughUpstream,
-  discovery: { kind: 'forward-proxy' },
+  discovery: { kind: isCaptured ? 'original-destination' : 'forward-proxy' },
   protocol: 'downstream',
   tls: { mode: 'none' },
   policy: { loadBalancer: { kind: 'round-robin' }, connectTimeoutMs: 10_000, limits: {} },
   trustEpoch: 0,
-}
+})

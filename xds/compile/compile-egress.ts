@@ -18,55 +18,118 @@ export interface EgressPoint {
   readonly scope: RouteScope | undefined
   /** The services that it is for: those that one of these takes. */
   readonly hosts: readonly HostFilter[]
+  /** Whether it takes captured connections to its address instead of listening there. */
+  readonly isCaptured: boolean
+}
+
+/** Which services captured connections may mean, where no egress point is for their destination. */
+export interface CapturedEgress {
+  /** Of a Sidecar's listeners that name a port alone. */
+  readonly byPort: ReadonlyMap<number, HostFilter>
+  /** Of all other ports; undefined = none. */
+  readonly rest: HostFilter | undefined
 }
 
 export interface Egress {
   readonly points: readonly EgressPoint[]
-  /** Whether the HTTP proxy port takes hosts that the mesh does not know. */
+  /** Undefined where traffic is not captured. */
+  readonly captured: CapturedEgress | undefined
+  /** Whether destinations are reached that the mesh does not know: through the HTTP proxy port, or where traffic is captured. */
   readonly allowsUnknown: boolean
 }
 
-/**
- * The HTTP proxy port of the mesh's settings, and the egress listeners of a Sidecar object. The proxy port is for the hosts of the
- * listener without a port (Istio's catch-all), or, without such a listener, for the hosts of all listeners.
- */
-export const compileEgress = (settings: MeshSettings, sidecar: SidecarObject | undefined): Egress => {
+/** Where the applications of a class of sidecars reach the mesh: what the mesh's settings and its Sidecar object say. */
+export const compileEgress = (
+  settings: MeshSettings,
+  sidecar: SidecarObject | undefined,
+  isCaptured: boolean,
+): Egress => {
   const listeners = sidecar?.spec.egress ?? []
   const namespace = sidecar?.metadata.namespace ?? ''
+  const mode = sidecar?.spec.outboundTrafficPolicy?.mode
+  const allowsUnknown = mode ? mode === 'ALLOW_ANY' : settings.outboundPolicy === 'allow-any'
+  return isCaptured
+    ? { ...compileCaptured(listeners, namespace), allowsUnknown }
+    : { points: compilePoints(listeners, namespace, settings.proxyHttpPort), captured: undefined, allowsUnknown }
+}
+
+/**
+ * The HTTP proxy port of the mesh's settings, and a Sidecar's listeners. The proxy port is for the hosts of the listener without a port
+ * (Istio's catch-all), or, without such a listener, for the hosts of all listeners.
+ */
+const compilePoints = (
+  listeners: readonly EgressSettings[],
+  namespace: string,
+  proxyHttpPort: number,
+): readonly EgressPoint[] => {
   const explicit = listeners.flatMap((listener) =>
-    listener.port ? [compilePoint(listener, parseHostFilter(listener.hosts, namespace))] : [],
+    listener.port ? [compilePoint(listener, parseHostFilter(listener.hosts, namespace), false)] : [],
   )
+  if (proxyHttpPort === 0) return explicit
   const catchAll = listeners.find(({ port }) => !port)
   const proxyHosts = catchAll ? [parseHostFilter(catchAll.hosts, namespace)] : explicit.flatMap(({ hosts }) => hosts)
   const proxy: EgressPoint = {
     bind: undefined,
-    port: settings.proxyHttpPort,
+    port: proxyHttpPort,
     protocol: 'http',
-    scope: { name: httpProxyRoutes, port: undefined },
+    scope: { name: httpProxyRoutes, port: undefined, isCaptured: false },
     hosts: listeners.length > 0 ? proxyHosts : [everyHost],
+    isCaptured: false,
   }
-  const mode = sidecar?.spec.outboundTrafficPolicy?.mode
-  return {
-    points: settings.proxyHttpPort === 0 ? explicit : [proxy, ...explicit],
-    allowsUnknown: mode ? mode === 'ALLOW_ANY' : settings.outboundPolicy === 'allow-any',
-  }
+  return [proxy, ...explicit]
 }
+
+/** Istio reference: Sidecar.egress: a listener with a port is for all that goes to that port, the one without for what is left. */
+const compileCaptured = (
+  listeners: readonly EgressSettings[],
+  namespace: string,
+): Pick<Egress, 'points' | 'captured'> => {
+  const points: EgressPoint[] = []
+  const byPort = new Map<number, HostFilter>()
+  let rest = listeners.length > 0 ? undefined : everyHost
+  for (const listener of listeners) {
+    const hosts = parseHostFilter(listener.hosts, namespace)
+    const { port, bind, captureMode } = listener
+    if (!port) rest = hosts
+    else if (
+      captureMode === 'NONE' ||
+      isHttpProxy(listener) ||
+      port.number === undefined ||
+      bind?.startsWith('unix://')
+    )
+      points.push(compilePoint({ ...listener, bind: bind ?? loopback }, hosts, false))
+    else if (bind === undefined) byPort.set(port.number, hosts)
+    else points.push(compilePoint(listener, hosts, true))
+  }
+  return { points, captured: { byPort, rest } }
+}
+
+const loopback = '127.0.0.1'
+
+/** The filter of the services that captured connections to this port may mean. */
+export const toHostsOn = ({ byPort, rest }: CapturedEgress, port: number): HostFilter | undefined =>
+  byPort.get(port) ?? rest
 
 /** The points whose filters take a service of this namespace and host name. */
 export const toPointsFor = ({ points }: Egress, namespace: string, hostname: string): EgressPoint[] =>
   points.filter(({ hosts }) => isTakenBy(hosts, namespace, hostname))
 
-const compilePoint = ({ port, bind }: EgressSettings, hosts: HostFilter): EgressPoint => {
+const isHttpProxy = ({ port }: EgressSettings): boolean => port?.protocol?.toLowerCase() === 'http_proxy'
+
+const compilePoint = (listener: EgressSettings, hosts: HostFilter, isCaptured: boolean): EgressPoint => {
+  const { port, bind } = listener
   const number = port?.number ?? 0
   const protocol = toPointProtocol(selectProtocol({ explicit: port?.protocol, name: port?.name ?? '', number }))
-  const isProxy = port?.protocol?.toLowerCase() === 'http_proxy' || number === 0
+  const isProxy = isHttpProxy(listener) || number === 0
   const name = bind === undefined ? String(number) : `${bind}_${number}`.replaceAll('/', '_')
   return {
     bind,
     port: number,
     protocol,
-    scope: protocol === 'http' || protocol === 'auto' ? { name, port: isProxy ? undefined : number } : undefined,
+    scope:
+      protocol === 'http' || protocol === 'auto' ? { name, port: isProxy ? undefined : number, isCaptured } : undefined,
     hosts: [hosts],
+    isCaptured,
   }
 }
 

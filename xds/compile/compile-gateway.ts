@@ -20,7 +20,7 @@ export const compileGatewayListener = (workload: Workload): Listener => {
     address: workload.address,
     port,
     direction: 'inbound',
-    inspectors: ['tls'],
+    inspectors: [{ kind: 'tls' }],
     chains: [{ match: { transport: 'tls' }, handler: { kind: 'sni', statPrefix: 'east-west' } }],
     trustEpoch: 0,
   }

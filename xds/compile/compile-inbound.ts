@@ -1,24 +1,24 @@
 import type { IngressListener } from '#mesh/kinds/sidecar.ts'
+import { passedOnSource } from '#mesh/kubernetes/conventions.ts'
 import { selectProtocol } from '#mesh/registry-records/select-protocol.ts'
-import { isHttpProtocol, type Protocol } from '#mesh/service.ts'
+import { isHttpProtocol } from '#mesh/service.ts'
+import type { MeshSettings } from '#mesh/settings.ts'
 import type { MeshView } from '#mesh/view.ts'
-import { toWorkloadKey, type Workload } from '#mesh/workload.ts'
-import type { ChainMatch, FilterChain, HttpHandler, Listener, TcpHandler } from '#xds/model/listener.ts'
-import type { Upstream } from '#xds/model/upstream.ts'
-import { anyRequest } from './compile-http-match.ts'
+import { isCaptured, toWorkloadKey, type Workload } from '#mesh/workload.ts'
+import type { Listener } from '#xds/model/listener.ts'
+import type { Discovery, Upstream } from '#xds/model/upstream.ts'
+import { compileCapturedInbound, healthListener, inboundPassthrough } from './compile-captured-inbound.ts'
+import { compileInboundChains, toSniffed, type InboundTraffic } from './compile-inbound-chains.ts'
 import type { Report } from './report.ts'
 import { toInboundUpstreamName } from './resource-names.ts'
 import { toSidecarKey, type SidecarObject } from './select-sidecar.ts'
 
 /** A port on which a sidecar takes requests for its workload. */
-interface InboundPort {
-  readonly address: string
-  readonly port: number
-  readonly protocol: Protocol
-  /** Where the application listens. */
-  readonly target: { readonly address: string; readonly port: number }
-  /** The services that are served there. */
-  readonly hostnames: readonly string[]
+interface InboundPort extends InboundTraffic {
+  /** Where the sidecar listens; undefined = nowhere: the connections are captured. */
+  readonly address: string | undefined
+  /** Where the application listens; undefined = where the connections were made to. */
+  readonly target: { readonly address: string; readonly port: number } | undefined
 }
 
 export interface CompiledInbound {
@@ -36,16 +36,22 @@ export const compileInbound = (
   const ingress = sidecar?.spec.ingress ?? []
   const wanted = ingress.length > 0 ? fromIngress(view, workload, ingress) : fromServices(view, workload, report)
   const ports = wanted.filter((inbound) => {
-    if (inbound.address !== inbound.target.address || inbound.port !== inbound.target.port) return true
+    if (inbound.address !== inbound.target?.address || inbound.port !== inbound.target?.port) return true
     const object = sidecar ? toSidecarKey(sidecar) : `WorkloadEntry/${toWorkloadKey(workload.namespace, workload.name)}`
     report(object, `port ${inbound.port}: the application's own address is the sidecar's: left out`)
     return false
   })
-  const { inboundMtls } = view.settings()
+  const mode = view.settings().inboundMtls
   const trustEpoch = view.trust().epoch
+  const bound = ports.flatMap(({ address, ...inbound }) =>
+    address === undefined ? [] : compileListener(address, inbound, mode, trustEpoch),
+  )
+  const upstreams = ports.map((inbound) => compileUpstream(inbound, workload.address))
+  if (!isCaptured(workload)) return { listeners: bound, upstreams }
+  const captured = ports.filter(({ address }) => address === undefined)
   return {
-    listeners: ports.map((inbound) => compileListener(inbound, inboundMtls, trustEpoch)),
-    upstreams: ports.map(compileUpstream),
+    listeners: [compileCapturedInbound(captured, mode, trustEpoch), healthListener, ...bound],
+    upstreams: [...upstreams, inboundPassthrough],
   }
 }
 
@@ -66,10 +72,11 @@ const fromServices = (view: MeshView, workload: Workload, report: Report): Inbou
         )
       }
       byNumber.set(number, {
-        address: workload.address,
+        ...(isCaptured(workload)
+          ? { address: undefined, target: undefined }
+          : { address: workload.address, target: { address: loopback, port: number } }),
         port: number,
         protocol: known?.protocol ?? protocol,
-        target: { address: loopback, port: number },
         hostnames: [...(known?.hostnames ?? []), service.hostname],
       })
     }
@@ -82,13 +89,15 @@ const fromIngress = (view: MeshView, workload: Workload, ingress: readonly Ingre
   const services = view.workloadServices(toWorkloadKey(workload.namespace, workload.name))
   if (services.length === 0) return []
   const hostnames = services.flatMap(({ service }) => view.service(service)?.hostname ?? [])
-  return ingress.flatMap(({ port, bind, defaultEndpoint }) => {
+  return ingress.flatMap(({ port, bind, defaultEndpoint, captureMode }) => {
     if (port.number === undefined) return []
+    const comesCaptured = isCaptured(workload) && captureMode !== 'NONE'
     return {
-      address: bind ?? workload.address,
+      address: comesCaptured ? undefined : (bind ?? workload.address),
       port: port.number,
       protocol: selectProtocol({ explicit: port.protocol, name: port.name ?? '', number: port.number }),
-      target: toTarget(defaultEndpoint, port.number, workload),
+      target:
+        comesCaptured && defaultEndpoint === undefined ? undefined : toTarget(defaultEndpoint, port.number, workload),
       hostnames,
     }
   })
@@ -99,7 +108,7 @@ const toTarget = (
   endpoint: IngressListener['defaultEndpoint'],
   port: number,
   workload: Workload,
-): InboundPort['target'] => {
+): NonNullable<InboundPort['target']> => {
   if (endpoint === undefined) return { address: loopback, port }
   if (endpoint.startsWith('unix://')) return { address: endpoint, port: 0 }
   const colon = endpoint.lastIndexOf(':')
@@ -108,15 +117,14 @@ const toTarget = (
   return { address, port: Number(endpoint.slice(colon + 1)) }
 }
 
-const compileUpstream = ({ port, protocol, target }: InboundPort): Upstream => {
+const compileUpstream = ({ address, port, protocol, target }: InboundPort, ownAddress: string): Upstream => {
   const name = toInboundUpstreamName(port)
-  const endpoint = { ...target, weight: 1, isDraining: false, isPlaintext: false }
+  // Else it would be captured, having come from the proxy to its own pod.
+  const isToCapture = address === undefined && (target === undefined || target.address === ownAddress)
   return {
     name,
-    discovery: {
-      kind: 'static',
-      assignment: { upstream: name, localities: [{ locality: '', priority: 0, endpoints: [endpoint] }] },
-    },
+    discovery: target ? toStatic(name, target) : { kind: 'original-destination' },
+    ...(isToCapture && { sourceAddress: passedOnSource }),
     protocol:
       protocol === 'auto' ? 'downstream' : protocol === 'http' ? 'http1' : isHttpProtocol(protocol) ? 'http2' : 'tcp',
     tls: { mode: 'none' },
@@ -125,76 +133,25 @@ const compileUpstream = ({ port, protocol, target }: InboundPort): Upstream => {
   }
 }
 
-const httpAlpn = ['h2', 'http/1.1']
-const plaintextHttp = ['http/1.0', 'http/1.1', 'h2c']
-
-/**
- * Strict: mesh mTLS alone. Permissive: plaintext as well, told apart by the TLS inspector; what is TLS for the application itself, by the
- * SNI that mesh clients send ("outbound_.<port>_.<subset>_.<host>"). A sniffed port is HTTP when the client's ALPN, or its first bytes
- * in plaintext, say so.
- */
-const compileListener = (inbound: InboundPort, mode: 'strict' | 'permissive', trustEpoch: number): Listener => {
-  const { address, port, protocol } = inbound
-  const isPermissive = mode === 'permissive'
-  const isHttp = isHttpProtocol(protocol)
-  const isAuto = protocol === 'auto'
-  const isTlsInside = isPermissive && (protocol === 'https' || protocol === 'tls')
-
-  const meshMatch: ChainMatch = {
-    ...((isPermissive || isAuto) && { transport: 'tls' }),
-    ...(isTlsInside && { serverNames: inbound.hostnames.map((hostname) => `*.${hostname.replace(/^\*\./, '')}`) }),
-  }
-  const meshTcp: FilterChain = { match: meshMatch, mtls: { alpn: [] }, handler: compileTcpHandler(inbound) }
-  const meshHttp: FilterChain = {
-    match: meshMatch,
-    mtls: { alpn: httpAlpn },
-    handler: compileHttpHandler(inbound, 'set'),
-  }
-  const mesh = isAuto
-    ? [{ ...meshHttp, match: { ...meshMatch, applicationProtocols: httpAlpn } }, meshTcp]
-    : [isHttp ? meshHttp : meshTcp]
-
-  const plainMatch: ChainMatch = { transport: 'raw_buffer' }
-  const plainTcp: FilterChain = { match: isTlsInside ? {} : plainMatch, handler: compileTcpHandler(inbound) }
-  const plainHttp: FilterChain = { match: plainMatch, handler: compileHttpHandler(inbound, 'strip') }
-  const plain = isAuto
-    ? [{ ...plainHttp, match: { ...plainMatch, applicationProtocols: plaintextHttp } }, plainTcp]
-    : [isHttp ? plainHttp : plainTcp]
-
+const toStatic = (upstream: string, target: NonNullable<InboundPort['target']>): Discovery => {
+  const endpoint = { ...target, weight: 1, isDraining: false, isPlaintext: false }
   return {
-    name: `inbound_${address}_${port}`,
-    address,
-    port,
-    direction: 'inbound',
-    inspectors: [
-      ...(isPermissive || isAuto ? ['tls' as const] : []),
-      ...(isPermissive && isAuto ? ['http' as const] : []),
-    ],
-    chains: isPermissive ? [...mesh, ...plain] : mesh,
-    trustEpoch,
+    kind: 'static',
+    assignment: { upstream, localities: [{ locality: '', priority: 0, endpoints: [endpoint] }] },
   }
 }
 
-const compileHttpHandler = ({ port }: InboundPort, clientCertificate: 'set' | 'strip'): HttpHandler => {
-  const name = toInboundUpstreamName(port)
-  const forward = { kind: 'forward' as const, destinations: [{ upstream: name, weight: 1 }], timeoutMs: 0 }
-  return {
-    kind: 'http',
-    statPrefix: `inbound_${port}`,
-    routes: {
-      kind: 'inline',
-      name,
-      virtualHosts: [{ name, domains: ['*'], routes: [{ match: anyRequest, action: forward }], retries: undefined }],
-    },
-    clientCertificate,
-    isForwardProxy: false,
-    upgrades: ['websocket'],
-  }
-}
-
-const compileTcpHandler = ({ port }: InboundPort): TcpHandler => ({
-  kind: 'tcp',
-  statPrefix: `inbound_${port}`,
-  destinations: [{ upstream: toInboundUpstreamName(port), weight: 1 }],
-  hashesSourceIp: false,
+const compileListener = (
+  address: string,
+  inbound: InboundTraffic,
+  mode: MeshSettings['inboundMtls'],
+  trustEpoch: number,
+): Listener => ({
+  name: `inbound_${address}_${inbound.port}`,
+  address,
+  port: inbound.port,
+  direction: 'inbound',
+  inspectors: toSniffed(inbound, mode).map((kind) => ({ kind })),
+  chains: compileInboundChains(inbound, mode),
+  trustEpoch,
 })

@@ -4,6 +4,7 @@ import type { Endpoint, EndpointGroup, GatewayAddress, Service, ServicePort } fr
 import type { MeshView } from '#mesh/view.ts'
 import type { LoadAssignment, LocalityEndpoints, UpstreamEndpoint } from '#xds/model/load-assignment.ts'
 import { assignPriorities } from './assign-priorities.ts'
+import { isIpv4Address } from './ip-address.ts'
 import { fitWeights, toCommonDenominator } from './fit-weights.ts'
 import type { Report } from './report.ts'
 
@@ -59,8 +60,7 @@ export const compileGatewayAssignment = (view: MeshView, upstream: string, choic
 
 const isResolvedByProxy = ({ resolution }: Service): boolean => resolution === 'dns' || resolution === 'dns-round-robin'
 
-/** Digits and dots, or a colon: what a host name can't be. */
-const isIpOrSocket = (address: string): boolean => /^[\d.]+$/.test(address) || address.includes(':')
+const isIpOrSocket = (address: string): boolean => isIpv4Address(address) || address.includes(':')
 
 const hasLabels = (labels: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean => {
   for (const key in wanted) if (labels[key] !== wanted[key]) return false

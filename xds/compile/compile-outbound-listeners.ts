@@ -1,13 +1,11 @@
-import { isHttpProtocol, type Service, type ServicePort } from '#mesh/service.ts'
+import { isHttpProtocol } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { FilterChain, HttpHandler, Listener, TcpHandler } from '#xds/model/listener.ts'
 import type { Egress, EgressPoint } from './compile-egress.ts'
-import { compileTcpDestinations } from './compile-tcp-destinations.ts'
+import { compileServiceTcp, type ServiceOnPort } from './compile-service-tcp.ts'
 import { isTakenBy } from './host-filter.ts'
 import type { Report } from './report.ts'
-import { selectDestinationPolicy } from './select-destination-policy.ts'
 import { selectService } from './select-service.ts'
-import { selectVirtualService } from './select-virtual-service.ts'
 
 /** For whom listeners are, and where. */
 export interface OutboundClient {
@@ -34,6 +32,7 @@ export const compileOutboundListeners = (
       address,
       port: point.port,
       direction: 'outbound',
+      ...(point.isCaptured && { role: 'inner' as const }),
       ...chains,
       // Envoy never closes an open TCP connection for a change of its EnvoyCluster, only for one of its listener.
       trustEpoch: view.trust().epoch,
@@ -59,14 +58,14 @@ const compileChains = (
     }
     case 'tls': {
       const chains = compileTls(view, point, client, report)
-      return chains.length > 0 ? { inspectors: ['tls'], chains } : undefined
+      return chains.length > 0 ? { inspectors: [{ kind: 'tls' }], chains } : undefined
     }
     case 'auto': {
       const http = compileHttp(point)
       const tcp = compileTcp(view, point, client, report)
       return (
         http && {
-          inspectors: ['http'],
+          inspectors: [{ kind: 'http' }],
           chains: [{ match: { applicationProtocols: ['http/1.0', 'http/1.1', 'h2c'] }, handler: http }],
           ...(tcp && { defaultChain: { match: {}, handler: tcp } }),
         }
@@ -75,20 +74,15 @@ const compileChains = (
   }
 }
 
-const compileHttp = ({ scope }: EgressPoint): HttpHandler | undefined =>
+const compileHttp = ({ scope, isCaptured }: EgressPoint): HttpHandler | undefined =>
   scope && {
     kind: 'http',
     statPrefix: `outbound_${scope.name}`,
     routes: { kind: 'rds', name: scope.name },
     clientCertificate: 'strip',
-    isForwardProxy: true,
+    isForwardProxy: !isCaptured,
     upgrades: scope.port === undefined ? ['websocket', 'CONNECT'] : ['websocket'],
   }
-
-interface Target {
-  readonly service: Service
-  readonly port: ServicePort
-}
 
 /** A TCP connection names no host: one service can be behind the port. */
 const compileTcp = (
@@ -112,7 +106,7 @@ const compileTcp = (
       `egress port ${point.port} leads to ${target.service.hostname}: TCP can't tell it from ${names}`,
     )
   }
-  return compileTarget(view, target, point, client, report)
+  return compileServiceTcp(view, { ...target, statPort: point.port }, client.namespace, report)
 }
 
 /** The client's TLS is passed on; its SNI says which service it means. */
@@ -121,35 +115,11 @@ const compileTls = (view: MeshView, point: EgressPoint, client: OutboundClient, 
     .filter(({ service }) => service.hostname !== '*')
     .map((target) => ({
       match: { transport: 'tls', serverNames: [target.service.hostname] },
-      handler: compileTarget(view, target, point, client, report),
+      handler: compileServiceTcp(view, { ...target, statPort: point.port }, client.namespace, report),
     }))
 
-const compileTarget = (
-  view: MeshView,
-  { service, port }: Target,
-  point: EgressPoint,
-  { namespace }: OutboundClient,
-  report: Report,
-): TcpHandler => {
-  const virtualService = selectVirtualService(view, service.hostname, namespace)
-  const { destinations, hashesSourceIp, idleTimeoutMs } = compileTcpDestinations(
-    view,
-    { service, policy: selectDestinationPolicy(view, service, namespace) },
-    port,
-    virtualService && { virtualService, clientNamespace: namespace },
-    report,
-  )
-  return {
-    kind: 'tcp',
-    statPrefix: `outbound_${point.port}_${service.hostname}`,
-    destinations,
-    hashesSourceIp,
-    ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
-  }
-}
-
 /** The services behind an egress point that have its port (any port, for a Unix domain socket), sorted by key. */
-const toTargets = (view: MeshView, point: EgressPoint, { namespace }: OutboundClient): Target[] => {
+const toTargets = (view: MeshView, point: EgressPoint, { namespace }: OutboundClient): ServiceOnPort[] => {
   const hostnames = new Set<string>()
   for (const key of view.serviceKeys()) {
     const slash = key.indexOf('/')

@@ -14,18 +14,35 @@ import type { Report } from './report.ts'
 import { toServiceSni, toUpstreamName } from './resource-names.ts'
 import type { DestinationPolicy } from './select-destination-policy.ts'
 
+/** What of a client upstreams may depend on. */
+export interface UpstreamClient {
+  readonly locality: string
+  /** Whether its connections are captured, so that it is known where they were made to. */
+  readonly isCaptured: boolean
+}
+
 export interface CompiledUpstream {
   readonly upstream: Upstream
   /** Served apart from the upstream; undefined when the upstream holds its endpoints itself, or has none. */
   readonly assignment: LoadAssignment | undefined
 }
 
+/**
+ * Whether captured connections to a service go where they were made to: a headless Service's clients choose the endpoint themselves, and
+ * nobody knows those of a ServiceEntry with resolution NONE.
+ */
+export const keepsDestination = (service: Service): boolean => service.resolution === 'none' || isHeadless(service)
+
+/** A Service without a virtual address: its name resolves to its endpoints. */
+export const isHeadless = ({ source, addresses, resolution }: Service): boolean =>
+  source === 'service' && resolution === 'static' && addresses.length === 0
+
 /** The upstreams of a service: each port, as a whole and by subset. */
 export const compileUpstreams = (
   view: MeshView,
   service: Service,
   policy: DestinationPolicy,
-  clientLocality: string,
+  { locality, isCaptured }: UpstreamClient,
   report: Report,
 ): CompiledUpstream[] => {
   const workloads = toWorkloadNames(view, service, report)
@@ -41,12 +58,18 @@ export const compileUpstreams = (
           service,
           port,
           labels: subset.labels ?? {},
-          clientLocality: effective.outlierDetection && clientLocality !== '' ? clientLocality : undefined,
+          clientLocality: effective.outlierDetection && locality !== '' ? locality : undefined,
         },
         report,
       )
-      const discovery = compileDiscovery(service, port, assignment)
-      const tls = compileTls(service, port, subset.name, effective.tls, workloads)
+      const isOriginal = isCaptured && keepsDestination(service)
+      const discovery: Discovery = isOriginal
+        ? { kind: 'original-destination' }
+        : compileDiscovery(service, port, assignment)
+      const tls =
+        isOriginal && !effective.tls && isHeadless(service) && !speaksMeshTls(view, service, report)
+          ? { mode: 'none' as const }
+          : compileTls(service, port, subset.name, effective.tls, workloads)
       const upstream: Upstream = {
         name,
         discovery,
@@ -58,6 +81,15 @@ export const compileUpstreams = (
       return { upstream, assignment: discovery.kind === 'eds' ? assignment : undefined }
     }),
   )
+}
+
+/** Envoy can't tell the endpoints of an original destination apart: all of them get mesh mTLS as soon as one takes it. */
+const speaksMeshTls = (view: MeshView, service: Service, report: Report): boolean => {
+  const endpoints = view.endpoints(service.key)
+  const mutual = endpoints.filter(({ tls }) => tls === 'mutual').length
+  if (mutual > 0 && mutual < endpoints.length)
+    report(`Service/${service.key}`, 'is headless, and some of its endpoints have no sidecar: those are not reached')
+  return mutual > 0
 }
 
 /** Whether the priorities of some of the service's endpoints depend on where the client is. */

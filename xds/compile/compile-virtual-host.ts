@@ -5,8 +5,10 @@ import type { ReachedService } from './compile-destination.ts'
 import { anyRequest } from './compile-http-match.ts'
 import { compileHttpRoutes, defaultRetries } from './compile-http-routes.ts'
 import { compileTcpDestinations } from './compile-tcp-destinations.ts'
+import { isHeadless } from './compile-upstreams.ts'
 import { compileHashPolicy, toEffectivePolicy } from './compile-traffic-policy.ts'
 import type { Report } from './report.ts'
+import { isIpv4Address } from './ip-address.ts'
 import { toUpstreamName } from './resource-names.ts'
 import type { RouteScope } from './route-scope.ts'
 import type { DestinationPolicy } from './select-destination-policy.ts'
@@ -83,9 +85,20 @@ const defaultHttpPort = 80
 
 /** The names by which clients may ask for the port: without a number where it goes without saying. */
 const compileDomains = (view: MeshView, { scope, service, port, isOwnNamespace }: VirtualHostSource): string[] => {
-  const names = [service.hostname, ...toShortNames(view, service, isOwnNamespace)]
+  const names = [
+    service.hostname,
+    ...toShortNames(view, service, isOwnNamespace),
+    ...(scope.isCaptured ? toCapturedNames(view, service) : []),
+  ]
   const goesWithoutSaying = scope.port !== undefined || port.number === defaultHttpPort
   return names.flatMap((name) => (goesWithoutSaying ? [name, `${name}:${port.number}`] : [`${name}:${port.number}`]))
+}
+
+/** How clients name a service that resolve it themselves: by a virtual address that is its alone, or an endpoint of a headless one. */
+const toCapturedNames = (view: MeshView, service: Service): string[] => {
+  const addresses = service.addresses.filter((each) => isIpv4Address(each) && view.servicesAt(each).length === 1)
+  const names = isHeadless(service) ? [`*.${service.hostname}`] : addresses
+  return names.filter((name) => view.servicesByHostname(name).length === 0)
 }
 
 /** As in Kubernetes' search domains; a name that is some service's own host name means that one. */

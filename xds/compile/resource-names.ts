@@ -8,8 +8,14 @@ export const toServiceSni = (port: number, subset: string, hostname: string): st
 
 export const toInboundUpstreamName = (port: number): string => `inbound|${port}||`
 
-/** Where HTTP goes that the mesh does not know; Istio's name, though the host is resolved and not the original destination. */
+/** Where goes what the mesh does not know; Istio's name, though behind an HTTP proxy port the host is resolved. */
 export const passthroughUpstream = 'PassthroughCluster'
+
+/** Where connections go to be closed; Istio's name. */
+export const blackHoleUpstream = 'BlackHoleCluster'
+
+/** To ports of the workload that no service names; Istio's name. */
+export const inboundPassthroughUpstream = 'InboundPassthroughCluster'
 
 /** The route configuration of the sidecar's HTTP proxy port. */
 export const httpProxyRoutes = 'http-proxy'

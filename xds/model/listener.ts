@@ -7,16 +7,43 @@ export interface Listener {
   /** 0 with a Unix domain socket. */
   readonly port: number
   readonly direction: 'inbound' | 'outbound'
+  /**
+   * How connections come to it that were made to other addresses. Absent: they do not; the listener has the address to itself.
+   * `gate`: captured ones come to its socket and are handed to the inner listener of the address that they were made to, if there is one.
+   * `inner`: has no socket, is handed what was made to its address by a gate. `capture`: captured ones come to its socket and stay.
+   */
+  readonly role?: 'gate' | 'inner' | 'capture'
   /** What is sniffed before a chain is chosen. */
-  readonly inspectors: readonly ('tls' | 'http')[]
+  readonly inspectors: readonly Inspector[]
+  /** A connection that has said nothing for so long goes on as it is. Absent: Envoy's default, after which it is closed. */
+  readonly sniffTimeoutMs?: number
   readonly chains: readonly FilterChain[]
+  /** How a chain is chosen, by name; absent = by what the chains match. */
+  readonly selection?: ChainSelection
   /** For connections that match no chain; absent = they are closed. */
   readonly defaultChain?: FilterChain
   /** Changes when a cluster is evicted, so that Envoy drains existing connections; 0 leaves no mark. */
   readonly trustEpoch: number
 }
 
+export interface Inspector {
+  readonly kind: 'tls' | 'http'
+  /** Connections to other ports are not looked into; absent = all are. */
+  readonly ports?: readonly number[]
+}
+
+/** Names of chains, in the order in which they are looked for. */
+export interface ChainSelection {
+  /** For TLS: host names, and "*.<domain>" for all below. */
+  readonly byServerName: readonly { readonly host: string; readonly chain: string }[]
+  /** For HTTP in plaintext. */
+  readonly http: string | undefined
+  /** For connections to these addresses: IPv4, single or as CIDR blocks. The smallest block counts. */
+  readonly byAddress: readonly { readonly addresses: readonly string[]; readonly chain: string }[]
+}
+
 export interface FilterChain {
+  readonly name?: string
   readonly match: ChainMatch
   /** Mesh mTLS is terminated, a client certificate of some cluster of the mesh demanded. */
   readonly mtls?: { readonly alpn: readonly string[] }
@@ -24,6 +51,7 @@ export interface FilterChain {
 }
 
 export interface ChainMatch {
+  readonly destinationPort?: number
   readonly transport?: 'tls' | 'raw_buffer'
   readonly applicationProtocols?: readonly string[]
   readonly serverNames?: readonly string[]
@@ -39,6 +67,8 @@ export interface HttpHandler {
   readonly clientCertificate: 'set' | 'strip'
   /** Whether routes may lead to forward-proxy upstreams. */
   readonly isForwardProxy: boolean
+  /** Answered by the proxy itself: 200 as long as it wants requests. */
+  readonly readinessPath?: string
   /** Protocols beside HTTP that a request may switch to. */
   readonly upgrades: readonly ('websocket' | 'CONNECT')[]
 }

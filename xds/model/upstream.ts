@@ -7,6 +7,8 @@ export interface Upstream {
   readonly protocol: UpstreamProtocol
   readonly tls: UpstreamTls
   readonly policy: UpstreamPolicy
+  /** What connections are bound to; absent = what the system chooses. */
+  readonly sourceAddress?: string
   /** Changes when a cluster is evicted, so that Envoy replaces its connections; 0 leaves no mark. */
   readonly trustEpoch: number
 }
@@ -18,6 +20,8 @@ export type Discovery =
   | { readonly kind: 'static'; readonly assignment: LoadAssignment }
   /** Host names, resolved by the proxy; `logical-dns` uses one address of the answer at a time. */
   | { readonly kind: 'strict-dns' | 'logical-dns'; readonly assignment: LoadAssignment }
+  /** Where the client's connection was made to. */
+  | { readonly kind: 'original-destination' }
   /** Whatever host the request names, resolved by the proxy. */
   | { readonly kind: 'forward-proxy' }
 

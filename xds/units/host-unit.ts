@@ -1,34 +1,35 @@
 import type { ServiceKey } from '#mesh/names.ts'
+import type { Service } from '#mesh/service.ts'
 import { compileTcpDestinations } from '#xds/compile/compile-tcp-destinations.ts'
 import { hasVirtualHost } from '#xds/compile/compile-virtual-host.ts'
 import type { Report } from '#xds/compile/report.ts'
-import { toScopeKey, type RouteScope } from '#xds/compile/route-scope.ts'
+import { hasPort, toPortsKey, type CapturedPorts } from '#xds/compile/captured-ports.ts'
+import { toCapturedScope, toScopeKey, type RouteScope } from '#xds/compile/route-scope.ts'
 import { selectDestinationPolicy } from '#xds/compile/select-destination-policy.ts'
 import { selectService } from '#xds/compile/select-service.ts'
 import { selectVirtualService } from '#xds/compile/select-virtual-service.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
+import { toClientKey, type Client } from './client.ts'
 import { upstreamsUnit } from './upstreams-unit.ts'
 import { virtualHostUnit } from './virtual-host-unit.ts'
-
-export interface Client {
-  readonly namespace: string
-  readonly locality: string
-}
 
 /** A service that a host name may mean, and the route configurations that have it. */
 export interface HostCandidate {
   readonly service: ServiceKey
   readonly scopes: readonly RouteScope[]
+  /** On which of its ports captured connections may mean it; undefined = on none. */
+  readonly captured: CapturedPorts | undefined
 }
 
 /** What one host name is to a class of sidecars: decides which of its services is meant, and which rules hold. */
 export const hostUnit = (client: Client, candidates: readonly HostCandidate[]): Unit => ({
-  key: `host|${client.namespace}|${client.locality}|${candidates.map(toCandidateKey).join(';')}`,
+  key: `host|${toClientKey(client)}|${candidates.map(toCandidateKey).join(';')}`,
   compile(view) {
     const keys = candidates.map(({ service }) => service)
     const service = selectService(view, keys, client.namespace)
     if (!service) return {}
-    const scopes = candidates.find((candidate) => candidate.service === service.key)?.scopes ?? []
+    const candidate = candidates.find((each) => each.service === service.key)
+    const scopes = [...(candidate?.scopes ?? []), ...toCapturedScopes(service, candidate?.captured)]
     const policy = selectDestinationPolicy(view, service, client.namespace)
     const virtualService = selectVirtualService(view, service.hostname, client.namespace)
     const virtualHosts = scopes.flatMap((scope) =>
@@ -51,7 +52,7 @@ export const hostUnit = (client: Client, candidates: readonly HostCandidate[]): 
           (port) => compileTcpDestinations(view, { service, policy }, port, routing, toldElsewhere).reached,
         )
       : []
-    const upstreams = [{ service, policy }, ...reachedByTcp].map((reached) => upstreamsUnit(reached, client.locality))
+    const upstreams = [{ service, policy }, ...reachedByTcp].map((reached) => upstreamsUnit(reached, client))
     return { includes: [...upstreams, ...virtualHosts] }
   },
 })
@@ -59,4 +60,8 @@ export const hostUnit = (client: Client, candidates: readonly HostCandidate[]): 
 /** The virtual host or listener that has the route tells what is wrong with it. */
 const toldElsewhere: Report = () => {}
 
-const toCandidateKey = ({ service, scopes }: HostCandidate): string => `${service}@${scopes.map(toScopeKey).join(',')}`
+const toCapturedScopes = ({ ports }: Service, captured: CapturedPorts | undefined): RouteScope[] =>
+  captured ? ports.filter(({ number }) => hasPort(captured, number)).map(({ number }) => toCapturedScope(number)) : []
+
+const toCandidateKey = ({ service, scopes, captured }: HostCandidate): string =>
+  `${service}@${scopes.map(toScopeKey).join(',')}${captured ? `@${toPortsKey(captured)}` : ''}`

@@ -1,15 +1,14 @@
-import { toWorkloadKey, type Workload } from '#mesh/workload.ts'
+import { isCaptured, toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import { buildCluster } from '#xds/build/build-cluster.ts'
 import { buildListener } from '#xds/build/build-listener.ts'
-import { compileEgress } from '#xds/compile/compile-egress.ts'
 import { compileGatewayListener } from '#xds/compile/compile-gateway.ts'
 import { compileInbound } from '#xds/compile/compile-inbound.ts'
-import { compileOutboundListeners } from '#xds/compile/compile-outbound-listeners.ts'
 import { collectProblems } from '#xds/compile/report.ts'
 import { findSidecar, selectSidecar, toSidecarKey } from '#xds/compile/select-sidecar.ts'
 import type { Unit, UnitOutput } from '#xds/incremental/unit.ts'
 import { toProxyName, type Proxy } from '#xds/proxy.ts'
 import { gatewayClassUnit } from './gateway-class-unit.ts'
+import { outboundUnit } from './outbound-unit.ts'
 import { sidecarClassUnit } from './sidecar-class-unit.ts'
 
 /** What one proxy alone has: its listeners and what they need. Tells the class of proxies that it shares all else with. */
@@ -23,15 +22,18 @@ export const proxyUnit = (proxy: Proxy): Unit => {
       const sidecar = selectSidecar(view, proxy.namespace, workload?.labels ?? {})
       const sidecarKey = sidecar ? toSidecarKey(sidecar) : ''
       const sharedRoot = sidecarClassUnit(
-        { namespace: proxy.namespace, locality: workload?.locality ?? '' },
+        {
+          namespace: proxy.namespace,
+          locality: workload?.locality ?? '',
+          isCaptured: workload !== undefined && isCaptured(workload),
+        },
         sidecarKey,
       )
       if (!workload) return { sharedRoot, problems: [toUnknown(workloadKey)] }
-      const includes = [
-        inboundUnit(workloadKey, sidecarKey),
-        outboundUnit(proxy.namespace, sidecarKey, toLoopback(workload)),
-      ]
-      return { sharedRoot, includes }
+      const inbound = inboundUnit(workloadKey, sidecarKey)
+      if (isCaptured(workload)) return { sharedRoot, includes: [inbound] }
+      const place = { namespace: proxy.namespace, isCaptured: false, loopback: toLoopback(workload) }
+      return { sharedRoot, includes: [inbound, outboundUnit(place, sidecarKey)] }
     },
   }
 }
@@ -57,15 +59,5 @@ const inboundUnit = (workloadKey: string, sidecarKey: string): Unit => ({
     const { problems, report } = collectProblems()
     const { listeners, upstreams } = compileInbound(view, workload, findSidecar(view, sidecarKey), report)
     return { resources: [...upstreams.map(buildCluster), ...listeners.map(buildListener)], problems }
-  },
-})
-
-const outboundUnit = (namespace: string, sidecarKey: string, loopback: string): Unit => ({
-  key: `outbound|${namespace}|${sidecarKey}|${loopback}`,
-  compile(view) {
-    const { problems, report } = collectProblems()
-    const egress = compileEgress(view.settings(), findSidecar(view, sidecarKey))
-    const listeners = compileOutboundListeners(view, egress, { namespace, loopback, object: sidecarKey }, report)
-    return { resources: listeners.map(buildListener), problems }
   },
 })

@@ -1,37 +1,63 @@
-import { buildCluster } from '#xds/build/build-cluster.ts'
-import { buildRouteConfigurationResource } from '#xds/build/build-route-configuration.ts'
-import { compileCatchAll, passthrough } from '#xds/compile/compile-catch-all.ts'
-import { compileEgress, toPointsFor } from '#xds/compile/compile-egress.ts'
-import { findSidecar } from '#xds/compile/select-sidecar.ts'
-import type { Unit } from '#xds/incremental/unit.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
-import { hostUnit, type Client, type HostCandidate } from './host-unit.ts'
+import type { MeshView } from '#mesh/view.ts'
+import { buildCluster } from '#xds/build/build-cluster.ts'
+import { buildListener } from '#xds/build/build-listener.ts'
+import { buildRouteConfigurationResource } from '#xds/build/build-route-configuration.ts'
+import { toCapturedPorts } from '#xds/compile/captured-ports.ts'
+import { compileCatchAll, toPassthrough } from '#xds/compile/compile-catch-all.ts'
+import { compileEgress, toPointsFor, type Egress } from '#xds/compile/compile-egress.ts'
+import { blackHole, compileGate } from '#xds/compile/compile-gate.ts'
+import { findSidecar } from '#xds/compile/select-sidecar.ts'
+import type { Unit, UnitOutput } from '#xds/incremental/unit.ts'
+import { capturedPortUnit } from './captured-port-unit.ts'
+import { toClientKey, type Client } from './client.ts'
+import { hostUnit, type HostCandidate } from './host-unit.ts'
+import { outboundUnit } from './outbound-unit.ts'
 
 /**
  * What all sidecars of a namespace have in common to which the same Sidecar object applies: route configurations, virtual hosts,
- * EnvoyClusters and their endpoints. The locality tells classes apart that prefer different endpoints.
+ * EnvoyClusters and their endpoints, and the listeners for captured connections. The locality tells classes apart that prefer different
+ * endpoints.
  */
 export const sidecarClassUnit = (client: Client, sidecarKey: string): Unit => ({
-  key: `sidecars|${client.namespace}|${client.locality}|${sidecarKey}`,
+  key: `sidecars|${toClientKey(client)}|${sidecarKey}`,
   compile(view) {
     const settings = view.settings()
-    const egress = compileEgress(settings, findSidecar(view, sidecarKey))
-    const candidates = new Map<string, HostCandidate[]>()
-    for (const service of view.serviceKeys()) {
-      const slash = service.indexOf('/')
-      const hostname = service.slice(slash + 1)
-      const points = toPointsFor(egress, service.slice(0, slash), hostname)
-      if (points.length === 0) continue
-      const scopes = points.flatMap(({ scope }) => scope ?? [])
-      getOrAdd(candidates, hostname, (): HostCandidate[] => []).push({ service, scopes })
-    }
+    const egress = compileEgress(settings, findSidecar(view, sidecarKey), client.isCaptured)
     const routes = egress.points.flatMap((point) => {
-      const catchAll = compileCatchAll(point, settings, egress.allowsUnknown)
+      const catchAll = compileCatchAll(point, settings, egress)
       return point.scope ? buildRouteConfigurationResource(point.scope.name, catchAll) : []
     })
+    const passthrough = egress.allowsUnknown ? [buildCluster(toPassthrough(client.isCaptured))] : []
+    const captured = client.isCaptured ? compileCaptured(view, egress, client.namespace, sidecarKey) : {}
     return {
-      resources: egress.allowsUnknown ? [buildCluster(passthrough), ...routes] : routes,
-      includes: [...candidates.values()].map((each) => hostUnit(client, each)),
+      resources: [...passthrough, ...routes, ...(captured.resources ?? [])],
+      includes: [...toHostUnits(view, egress, client), ...(captured.includes ?? [])],
     }
   },
+})
+
+const toHostUnits = (view: MeshView, egress: Egress, client: Client): Unit[] => {
+  const candidates = new Map<string, HostCandidate[]>()
+  for (const service of view.serviceKeys()) {
+    const slash = service.indexOf('/')
+    const namespace = service.slice(0, slash)
+    const hostname = service.slice(slash + 1)
+    const points = toPointsFor(egress, namespace, hostname)
+    const captured = egress.captured && toCapturedPorts(egress.captured, namespace, hostname)
+    if (points.length === 0 && !captured) continue
+    const scopes = points.flatMap(({ scope }) => scope ?? [])
+    getOrAdd(candidates, hostname, (): HostCandidate[] => []).push({ service, scopes, captured })
+  }
+  return [...candidates.values()].map((each) => hostUnit(client, each))
+}
+
+const loopback = '127.0.0.1'
+
+const compileCaptured = (view: MeshView, egress: Egress, namespace: string, sidecarKey: string): UnitOutput => ({
+  resources: [buildCluster(blackHole), buildListener(compileGate(egress.allowsUnknown))],
+  includes: [
+    outboundUnit({ namespace, isCaptured: true, loopback }, sidecarKey),
+    ...view.servicePorts().map((port) => capturedPortUnit(port, namespace, sidecarKey)),
+  ],
 })

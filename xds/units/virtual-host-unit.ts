@@ -6,6 +6,7 @@ import { toScopeKey, type RouteScope } from '#xds/compile/route-scope.ts'
 import { findDestinationPolicy } from '#xds/compile/select-destination-policy.ts'
 import { selectVirtualService } from '#xds/compile/select-virtual-service.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
+import { toClientKey, type Client } from './client.ts'
 import { upstreamsUnit } from './upstreams-unit.ts'
 
 export interface VirtualHostInputs {
@@ -15,13 +16,13 @@ export interface VirtualHostInputs {
   readonly policyKey: string
   readonly isOwnNamespace: boolean
   /** Only where a VirtualService decides: what it says may depend on who asks. */
-  readonly client: { readonly namespace: string; readonly locality: string } | undefined
+  readonly client: Client | undefined
 }
 
 /** One virtual host, and the upstreams that its routes lead to beside its own service's. */
 export const virtualHostUnit = (inputs: VirtualHostInputs): Unit => {
   const { scope, serviceKey, port: number, policyKey, isOwnNamespace, client } = inputs
-  const from = client ? `${client.namespace}|${client.locality}` : ''
+  const from = client ? toClientKey(client) : ''
   return {
     key: `virtual-host|${toScopeKey(scope)}|${serviceKey}|${number}|${policyKey}|${isOwnNamespace}|${from}`,
     compile(view) {
@@ -44,7 +45,7 @@ export const virtualHostUnit = (inputs: VirtualHostInputs): Unit => {
       )
       return {
         resources: [buildVirtualHostResource(virtualHost)],
-        includes: client ? reached.map((each) => upstreamsUnit(each, client.locality)) : [],
+        includes: client ? reached.map((each) => upstreamsUnit(each, client)) : [],
         problems,
       }
     },

@@ -1,0 +1,94 @@
+import {
+  inboundCapturePort,
+  passedOnSource,
+  proxyHealthPort,
+  proxyReadinessPath,
+} from '#mesh/kubernetes/conventions.ts'
+import type { MeshSettings } from '#mesh/settings.ts'
+import type { FilterChain, Inspector, Listener } from '#xds/model/listener.ts'
+import type { Upstream } from '#xds/model/upstream.ts'
+import { toRefusal } from './compile-gate.ts'
+import { compileInboundChains, toSniffed, type InboundTraffic } from './compile-inbound-chains.ts'
+import { inboundPassthroughUpstream } from './resource-names.ts'
+import { sniffTimeoutMs } from './sniff-timeout.ts'
+
+/** Where all captured incoming connections come; Istio's name. */
+export const compileCapturedInbound = (
+  ports: readonly InboundTraffic[],
+  mode: MeshSettings['inboundMtls'],
+  trustEpoch: number,
+): Listener => ({
+  name: 'virtualInbound',
+  address: '0.0.0.0',
+  port: inboundCapturePort,
+  direction: 'inbound',
+  role: 'capture',
+  inspectors: (['tls', 'http'] as const).flatMap((kind) => toInspector(kind, ports, mode)),
+  sniffTimeoutMs,
+  chains: [
+    ...toRefusal(inboundCapturePort),
+    ...ports.flatMap((inbound) =>
+      compileInboundChains(inbound, mode).map((chain) => ({
+        ...chain,
+        match: { ...chain.match, destinationPort: inbound.port },
+      })),
+    ),
+  ],
+  defaultChain: compileUnnamed(mode),
+  trustEpoch,
+})
+
+const toInspector = (
+  kind: Inspector['kind'],
+  ports: readonly InboundTraffic[],
+  mode: MeshSettings['inboundMtls'],
+): Inspector[] => {
+  const sniffed = ports.filter((inbound) => toSniffed(inbound, mode).includes(kind)).map(({ port }) => port)
+  return sniffed.length > 0 ? [{ kind, ports: sniffed }] : []
+}
+
+/** Ports that no service names: under mesh mTLS alone or, where plaintext is taken as well, as it comes. */
+const compileUnnamed = (mode: MeshSettings['inboundMtls']): FilterChain => ({
+  match: {},
+  ...(mode === 'strict' && { mtls: { alpn: [] } }),
+  handler: {
+    kind: 'tcp',
+    statPrefix: inboundPassthroughUpstream,
+    destinations: [{ upstream: inboundPassthroughUpstream, weight: 1 }],
+    hashesSourceIp: false,
+  },
+})
+
+export const inboundPassthrough: Upstream = {
+  name: inboundPassthroughUpstream,
+  discovery: { kind: 'original-destination' },
+  protocol: 'tcp',
+  tls: { mode: 'none' },
+  policy: { loadBalancer: { kind: 'round-robin' }, connectTimeoutMs: 10_000, limits: {} },
+  sourceAddress: passedOnSource,
+  trustEpoch: 0,
+}
+
+/** For the kubelet, in plaintext. That it is there tells that the proxy has its configuration: Envoy opens no port before. */
+export const healthListener: Listener = {
+  name: 'health',
+  address: '0.0.0.0',
+  port: proxyHealthPort,
+  direction: 'inbound',
+  inspectors: [],
+  chains: [
+    {
+      match: {},
+      handler: {
+        kind: 'http',
+        statPrefix: 'health',
+        routes: { kind: 'inline', name: 'health', virtualHosts: [] },
+        clientCertificate: 'strip',
+        isForwardProxy: false,
+        readinessPath: proxyReadinessPath,
+        upgrades: [],
+      },
+    },
+  ],
+  trustEpoch: 0,
+}

@@ -1,0 +1,182 @@
+import { isHttpProtocol } from '#mesh/service.ts'
+import { getOrAdd } from '#mesh/merge/get-or-add.ts'
+import type { ServiceKey } from '#mesh/names.ts'
+import type { MeshView } from '#mesh/view.ts'
+import type { ChainSelection, FilterChain, Listener, TcpHandler } from '#xds/model/listener.ts'
+import { toHostsOn, type Egress } from './compile-egress.ts'
+import { compileServiceTcp, type ServiceOnPort } from './compile-service-tcp.ts'
+import { isHeadless } from './compile-upstreams.ts'
+import { isTakenBy } from './host-filter.ts'
+import { isIpv4Address, isIpv4Range } from './ip-address.ts'
+import type { Report } from './report.ts'
+import { passthroughUpstream } from './resource-names.ts'
+import { toCapturedScope } from './route-scope.ts'
+import { selectService } from './select-service.ts'
+import { sniffTimeoutMs } from './sniff-timeout.ts'
+
+export interface CapturedPort {
+  /** For all addresses that have no listener of their own; undefined when nothing is known but those. */
+  readonly listener: Listener | undefined
+  /** Whether HTTP on this port is routed. */
+  readonly hasRoutes: boolean
+  /** TCP services by address: each has a listener of its own, where nothing is sniffed. */
+  readonly byAddress: readonly { readonly address: string; readonly service: ServiceKey }[]
+}
+
+/** What captured connections to one port may be for: docs/decisions/0011. */
+export const compileCapturedPort = (
+  view: MeshView,
+  egress: Egress,
+  { number, namespace }: { readonly number: number; readonly namespace: string },
+  report: Report,
+): CapturedPort => {
+  const claimed = new Map<string, string>()
+  const claim = (target: ServiceOnPort): string[] =>
+    toAddresses(view, target).filter((address) => {
+      const owner = getOrAdd(claimed, address, () => target.service.hostname)
+      if (owner === target.service.hostname) return true
+      report(`Service/${target.service.key}`, `its address ${address} on port ${number} is that of ${owner}`)
+      return false
+    })
+  const toTcp = (target: ServiceOnPort): TcpHandler =>
+    compileServiceTcp(view, { ...target, statPort: number }, namespace, report)
+
+  const targets = toTargets(view, egress, number, namespace)
+  const hasRoutes = targets.some(({ port }) => port.protocol === 'auto' || isHttpProtocol(port.protocol))
+  const chains: FilterChain[] = hasRoutes ? [compileHttpChain(number)] : []
+  const ofHttp: string[] = []
+  const ofTcp: { address: string; service: ServiceKey }[] = []
+  const byAddress: ChainSelection['byAddress'][number][] = []
+  const byServerName: ChainSelection['byServerName'][number][] = []
+  let rest: ServiceOnPort | undefined
+
+  for (const target of targets) {
+    const { service, port } = target
+    if (isHttpProtocol(port.protocol)) {
+      if (!isHeadless(service)) ofHttp.push(...claim(target))
+      continue
+    }
+    const addresses = claim(target)
+    const own = port.protocol === 'auto' ? [] : addresses.filter(isIpv4Address)
+    ofTcp.push(...own.map((address) => ({ address, service: service.key })))
+    const shared = addresses.filter((address) => !own.includes(address))
+    const chain = `tcp|${service.hostname}`
+    const isTls = port.protocol === 'https' || port.protocol === 'tls'
+    if (shared.length > 0) {
+      byAddress.push({ addresses: shared, chain })
+    } else if (service.addresses.length > 0 || isHeadless(service) || port.protocol === 'auto') {
+      continue
+    } else if (isTls && service.hostname !== '*') {
+      byServerName.push({ host: service.hostname, chain })
+    } else {
+      if (rest)
+        report(
+          `Service/${service.key}`,
+          `without an address TCP on port ${number} can't tell it from ${rest.service.hostname}`,
+        )
+      rest ??= target
+      continue
+    }
+    chains.push({ name: chain, match: {}, handler: toTcp(target) })
+  }
+  if (ofHttp.length > 0) byAddress.unshift({ addresses: ofHttp, chain: httpChain })
+
+  const unknown = rest ? toTcp(rest) : egress.allowsUnknown ? passOn : undefined
+  const isNeeded = chains.length > 0 || rest !== undefined
+  return {
+    listener: isNeeded
+      ? {
+          name: `0.0.0.0_${number}`,
+          address: '0.0.0.0',
+          port: number,
+          direction: 'outbound',
+          role: 'inner',
+          inspectors: [
+            ...(byServerName.length > 0 ? [{ kind: 'tls' as const }] : []),
+            ...(hasRoutes ? [{ kind: 'http' as const }] : []),
+          ],
+          sniffTimeoutMs,
+          chains,
+          selection: { byServerName, http: hasRoutes ? httpChain : undefined, byAddress },
+          ...(unknown && { defaultChain: { match: {}, handler: unknown } }),
+          trustEpoch: view.trust().epoch,
+        }
+      : undefined,
+    hasRoutes,
+    byAddress: ofTcp,
+  }
+}
+
+/** The listener of one address of a TCP service. */
+export const compileCapturedAddress = (
+  view: MeshView,
+  address: string,
+  target: ServiceOnPort,
+  clientNamespace: string,
+  report: Report,
+): Listener => {
+  const { number } = target.port
+  return {
+    name: `${address}_${number}`,
+    address,
+    port: number,
+    direction: 'outbound',
+    role: 'inner',
+    inspectors: [],
+    chains: [{ match: {}, handler: compileServiceTcp(view, { ...target, statPort: number }, clientNamespace, report) }],
+    trustEpoch: view.trust().epoch,
+  }
+}
+
+const httpChain = 'http'
+
+const compileHttpChain = (number: number): FilterChain => ({
+  name: httpChain,
+  match: {},
+  handler: {
+    kind: 'http',
+    statPrefix: `outbound_${number}`,
+    routes: { kind: 'rds', name: toCapturedScope(number).name },
+    clientCertificate: 'strip',
+    isForwardProxy: false,
+    upgrades: ['websocket'],
+  },
+})
+
+const passOn: TcpHandler = {
+  kind: 'tcp',
+  statPrefix: passthroughUpstream,
+  destinations: [{ upstream: passthroughUpstream, weight: 1 }],
+  hashesSourceIp: false,
+}
+
+/** The services that connections to this port may mean, sorted by key. */
+const toTargets = (view: MeshView, { captured }: Egress, number: number, namespace: string): ServiceOnPort[] => {
+  const hosts = captured && toHostsOn(captured, number)
+  if (!hosts) return []
+  const byHostname = new Map<string, ServiceKey[]>()
+  for (const key of view.servicesOnPort(number)) {
+    const slash = key.indexOf('/')
+    const hostname = key.slice(slash + 1)
+    if (isTakenBy([hosts], key.slice(0, slash), hostname))
+      getOrAdd(byHostname, hostname, (): ServiceKey[] => []).push(key)
+  }
+  return [...byHostname.values()].flatMap((keys) => {
+    const service = selectService(view, keys, namespace)
+    const port = service?.ports.find((each) => each.number === number)
+    return service && port ? [{ service, port }] : []
+  })
+}
+
+/** Where a service is reached on this port: its virtual addresses or, of a headless one, those of its endpoints. */
+const toAddresses = (view: MeshView, { service, port }: ServiceOnPort): string[] =>
+  isHeadless(service)
+    ? [
+        ...new Set(
+          view
+            .endpoints(service.key)
+            .filter(({ address, ports }) => isIpv4Address(address) && ports[port.name] === port.number)
+            .map(({ address }) => address),
+        ),
+      ]
+    : service.addresses.filter(isIpv4Range)

@@ -1,0 +1,39 @@
+import { inboundCapturePort, outboundCapturePort } from '#mesh/kubernetes/conventions.ts'
+import type { FilterChain, Listener, TcpHandler } from '#xds/model/listener.ts'
+import type { Upstream } from '#xds/model/upstream.ts'
+import { blackHoleUpstream, passthroughUpstream } from './resource-names.ts'
+
+/** Where all captured outgoing connections come; Istio's name. What no other listener is for goes on, as the outbound policy says. */
+export const compileGate = (allowsUnknown: boolean): Listener => ({
+  name: 'virtualOutbound',
+  address: '0.0.0.0',
+  port: outboundCapturePort,
+  direction: 'outbound',
+  role: 'gate',
+  inspectors: [],
+  chains: toRefusal(outboundCapturePort),
+  defaultChain: { match: {}, handler: toTcp(allowsUnknown ? passthroughUpstream : blackHoleUpstream) },
+  trustEpoch: 0,
+})
+
+/** Connections to a capture port itself would come back for ever. */
+export const toRefusal = (port: typeof inboundCapturePort | typeof outboundCapturePort): FilterChain[] => [
+  { match: { destinationPort: port }, handler: toTcp(blackHoleUpstream) },
+]
+
+const toTcp = (upstream: string): TcpHandler => ({
+  kind: 'tcp',
+  statPrefix: upstream,
+  destinations: [{ upstream, weight: 1 }],
+  hashesSourceIp: false,
+})
+
+/** It has no endpoints: connections to it are closed. */
+export const blackHole: Upstream = {
+  name: blackHoleUpstream,
+  discovery: { kind: 'static', assignment: { upstream: blackHoleUpstream, localities: [] } },
+  protocol: 'tcp',
+  tls: { mode: 'none' },
+  policy: { loadBalancer: { kind: 'round-robin' }, connectTimeoutMs: 10_000, limits: {} },
+  trustEpoch: 0,
+}

@@ -1,0 +1,83 @@
+import { isHttpProtocol, type Protocol } from '#mesh/service.ts'
+import type { MeshSettings } from '#mesh/settings.ts'
+import type { ChainMatch, FilterChain, HttpHandler, Inspector, TcpHandler } from '#xds/model/listener.ts'
+import { anyRequest } from './compile-http-match.ts'
+import { toInboundUpstreamName } from './resource-names.ts'
+
+/** What comes to one port of a workload. */
+export interface InboundTraffic {
+  readonly port: number
+  readonly protocol: Protocol
+  /** The services that are served there. */
+  readonly hostnames: readonly string[]
+}
+
+const httpAlpn = ['h2', 'http/1.1']
+const plaintextHttp = ['http/1.0', 'http/1.1', 'h2c']
+
+/**
+ * Strict: mesh mTLS alone. Permissive: plaintext as well, told apart by the TLS inspector; what is TLS for the application itself, by the
+ * SNI that mesh clients send ("outbound_.<port>_.<subset>_.<host>"). A sniffed port is HTTP when the client's ALPN, or its first bytes
+ * in plaintext, say so.
+ */
+export const compileInboundChains = (inbound: InboundTraffic, mode: MeshSettings['inboundMtls']): FilterChain[] => {
+  const { protocol } = inbound
+  const isPermissive = mode === 'permissive'
+  const isHttp = isHttpProtocol(protocol)
+  const isAuto = protocol === 'auto'
+  const isTlsInside = isPermissive && (protocol === 'https' || protocol === 'tls')
+
+  const meshMatch: ChainMatch = {
+    ...((isPermissive || isAuto) && { transport: 'tls' }),
+    ...(isTlsInside && { serverNames: inbound.hostnames.map((hostname) => `*.${hostname.replace(/^\*\./, '')}`) }),
+  }
+  const meshTcp: FilterChain = { match: meshMatch, mtls: { alpn: [] }, handler: compileTcpHandler(inbound) }
+  const meshHttp: FilterChain = {
+    match: meshMatch,
+    mtls: { alpn: httpAlpn },
+    handler: compileHttpHandler(inbound, 'set'),
+  }
+  const mesh = isAuto
+    ? [{ ...meshHttp, match: { ...meshMatch, applicationProtocols: httpAlpn } }, meshTcp]
+    : [isHttp ? meshHttp : meshTcp]
+
+  const plainMatch: ChainMatch = { transport: 'raw_buffer' }
+  const plainTcp: FilterChain = { match: isTlsInside ? {} : plainMatch, handler: compileTcpHandler(inbound) }
+  const plainHttp: FilterChain = { match: plainMatch, handler: compileHttpHandler(inbound, 'strip') }
+  const plain = isAuto
+    ? [{ ...plainHttp, match: { ...plainMatch, applicationProtocols: plaintextHttp } }, plainTcp]
+    : [isHttp ? plainHttp : plainTcp]
+
+  return isPermissive ? [...mesh, ...plain] : mesh
+}
+
+/** What has to be sniffed for these chains to be told apart. */
+export const toSniffed = ({ protocol }: InboundTraffic, mode: MeshSettings['inboundMtls']): Inspector['kind'][] => {
+  const isPermissive = mode === 'permissive'
+  const isAuto = protocol === 'auto'
+  return [...(isPermissive || isAuto ? ['tls' as const] : []), ...(isPermissive && isAuto ? ['http' as const] : [])]
+}
+
+const compileHttpHandler = ({ port }: InboundTraffic, clientCertificate: 'set' | 'strip'): HttpHandler => {
+  const name = toInboundUpstreamName(port)
+  const forward = { kind: 'forward' as const, destinations: [{ upstream: name, weight: 1 }], timeoutMs: 0 }
+  return {
+    kind: 'http',
+    statPrefix: `inbound_${port}`,
+    routes: {
+      kind: 'inline',
+      name,
+      virtualHosts: [{ name, domains: ['*'], routes: [{ match: anyRequest, action: forward }], retries: undefined }],
+    },
+    clientCertificate,
+    isForwardProxy: false,
+    upgrades: ['websocket'],
+  }
+}
+
+const compileTcpHandler = ({ port }: InboundTraffic): TcpHandler => ({
+  kind: 'tcp',
+  statPrefix: `inbound_${port}`,
+  destinations: [{ upstream: toInboundUpstreamName(port), weight: 1 }],
+  hashesSourceIp: false,
+})

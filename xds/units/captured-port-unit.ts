@@ -1,0 +1,41 @@
+import type { ServiceKey } from '#mesh/names.ts'
+import { buildListener } from '#xds/build/build-listener.ts'
+import { buildRouteConfigurationResource } from '#xds/build/build-route-configuration.ts'
+import { compileCapturedAddress, compileCapturedPort } from '#xds/compile/compile-captured-port.ts'
+import { compileCapturedCatchAll } from '#xds/compile/compile-catch-all.ts'
+import { compileEgress } from '#xds/compile/compile-egress.ts'
+import { collectProblems } from '#xds/compile/report.ts'
+import { toCapturedScope } from '#xds/compile/route-scope.ts'
+import { findSidecar } from '#xds/compile/select-sidecar.ts'
+import type { Unit } from '#xds/incremental/unit.ts'
+
+/** What takes the captured connections of a class to one port. Depends on the services that have this port, and on no other. */
+export const capturedPortUnit = (number: number, namespace: string, sidecarKey: string): Unit => ({
+  key: `captured-port|${number}|${namespace}|${sidecarKey}`,
+  compile(view) {
+    const { problems, report } = collectProblems()
+    const egress = compileEgress(view.settings(), findSidecar(view, sidecarKey), true)
+    const { listener, hasRoutes, byAddress } = compileCapturedPort(view, egress, { number, namespace }, report)
+    const routes = compileCapturedCatchAll(egress)
+    return {
+      resources: [
+        ...(listener ? [buildListener(listener)] : []),
+        ...(hasRoutes ? [buildRouteConfigurationResource(toCapturedScope(number).name, routes)] : []),
+      ],
+      includes: byAddress.map(({ address, service }) => capturedAddressUnit(address, number, service, namespace)),
+      problems,
+    }
+  },
+})
+
+const capturedAddressUnit = (address: string, number: number, serviceKey: ServiceKey, namespace: string): Unit => ({
+  key: `captured-address|${address}|${number}|${serviceKey}|${namespace}`,
+  compile(view) {
+    const service = view.service(serviceKey)
+    const port = service?.ports.find((each) => each.number === number)
+    if (!service || !port) return {}
+    const { problems, report } = collectProblems()
+    const listener = compileCapturedAddress(view, address, { service, port }, namespace, report)
+    return { resources: [buildListener(listener)], problems }
+  },
+})
