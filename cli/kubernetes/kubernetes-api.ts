@@ -63,7 +63,11 @@ export class KubernetesApi {
     const found: FoundObject[] = []
     let next: string | undefined
     do {
-      const search = new URLSearchParams({ ...query, limit: String(PAGE_SIZE), ...(next !== undefined && { continue: next }) })
+      const search = new URLSearchParams({
+        ...query,
+        limit: String(PAGE_SIZE),
+        ...(next !== undefined && { continue: next }),
+      })
       const request = { method: 'GET', path: `${toListPath(type)}?${search.toString()}` } as const
       const answer = await this.#transport.send(request)
       if (answer.status === 404) return []

@@ -36,6 +36,13 @@ export const outboundCapturePort = 15_001
 export const inboundCapturePort = 15_006
 /** The proxy's readiness (`/healthz/ready`), and rewritten probes of the application (`/app-health/<container>/<kind>`). */
 export const proxyHealthPort = 15_021
+/** Answers 200 on `proxyHealthPort` as long as the proxy has its configuration and is not about to end. */
+export const proxyReadinessPath = '/healthz/ready'
+/**
+ * Source address of what the proxy passes on to its own pod's addresses, as in Istio: capture rules let it through, whoever it is to
+ * (`-s 127.0.0.6/32 -o lo -j RETURN`), or it would come back to `inboundCapturePort`.
+ */
+export const passedOnSource = '127.0.0.6'
 /** Envoy's admin interface, on loopback in the pod. */
 export const proxyAdminPort = 15_000
 
@@ -55,6 +62,8 @@ export const injectLabel = 'sidecar.istio.io/inject'
 /** Label of namespaces and pods, as in Istio: the revision whose injector is meant. */
 export const revisionLabel = 'istio.io/rev'
 
+/** User and group of the agent's process. */
+export const agentUser = 65_532
 /** Port of the agent's pods for probes and metrics. */
 export const agentHttpPort = 15_020
 /** ConfigMap with the agent's configuration, `agent.yaml`, and where that is mounted. */
@@ -82,3 +91,6 @@ export const clusterAnnotation = 'atoll.dev/cluster'
 
 /** Label of pods (and of `systemNamespace`), as in Istio: the network they are on. */
 export const networkLabel = 'topology.istio.io/network'
+
+/** Labels of the objects that the agent makes by itself: an uninstall finds them by these, and what lacks them is somebody else's. */
+export const agentObjectLabels = { 'app.kubernetes.io/part-of': 'atoll', 'app.kubernetes.io/managed-by': agentName }

@@ -5,6 +5,7 @@ import {
   agentConfigMap,
   agentHttpPort,
   agentName,
+  agentUser,
   agentWebhookPort,
   agentXdsPort,
   joinTokenDirectory,
@@ -15,20 +16,12 @@ import type { KubernetesObject } from '../kubernetes-object.ts'
 import { agentResources } from './install-settings.ts'
 import type { InstallSettings } from './install-settings.ts'
 import { toLabels, toSelector } from './object-labels.ts'
-import {
-  podNameVariables,
-  restrictedContainer,
-  restrictedPod,
-  rollWithoutGap,
-  spreadOverNodes,
-} from './restricted-pod.ts'
+import { restrictedContainer, restrictedPod, rollWithoutGap, spreadOverNodes } from './restricted-pod.ts'
 
 const CONFIG_FILE = 'agent.yaml'
 const PLANE_CA_FILE = 'plane-ca.pem'
 const JOIN_TOKEN_FILE = 'token'
 const DATA_DIRECTORY = '/var/lib/atoll'
-/** `USER` of deploy/agent.Dockerfile. */
-const AGENT_USER = 10_001
 
 /** The annotation that rolls the agents when their configuration changes. */
 export const configHashAnnotation = 'atoll.dev/config-hash'
@@ -89,7 +82,7 @@ const toConfigFiles = ({ plane, planeCa, network, gateway }: InstallSettings): R
 
 const toPodSpec = ({ image }: InstallSettings) => ({
   serviceAccountName: agentName,
-  securityContext: restrictedPod(AGENT_USER),
+  securityContext: restrictedPod(agentUser),
   topologySpreadConstraints: spreadOverNodes(toSelector(agentName)),
   terminationGracePeriodSeconds: 30,
   containers: [
@@ -97,7 +90,10 @@ const toPodSpec = ({ image }: InstallSettings) => ({
       name: 'agent',
       image,
       args: ['run', '--config', `${agentConfigDirectory}/${CONFIG_FILE}`],
-      env: podNameVariables,
+      env: ['name', 'namespace'].map((field) => ({
+        name: `POD_${field.toUpperCase()}`,
+        valueFrom: { fieldRef: { fieldPath: `metadata.${field}` } },
+      })),
       ports: [
         { name: 'grpc-xds', containerPort: agentXdsPort },
         { name: 'https-webhook', containerPort: agentWebhookPort },

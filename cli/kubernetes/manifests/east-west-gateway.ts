@@ -1,35 +1,23 @@
-import { dirname, basename } from 'node:path'
+import { buildProxyContainer, proxyVolumes } from '#mesh/injection/build-proxy-container.ts'
 import {
   eastWestGatewayName,
   eastWestGatewayPort,
   eastWestGatewayRole,
-  proxyConfigDirectory,
-  proxyConfigMap,
-  proxyContainer,
   proxyHealthPort,
   proxyUser,
   roleLabel,
   systemNamespace,
-  tokenAudience,
-  tokenFile,
 } from '#mesh/kubernetes/conventions.ts'
 import type { KubernetesObject } from '../kubernetes-object.ts'
 import { buildDisruptionBudget } from './agent-network.ts'
 import { gatewayResources } from './install-settings.ts'
 import type { GatewaySettings, InstallSettings } from './install-settings.ts'
 import { toLabels, toSelector } from './object-labels.ts'
-import {
-  podNameVariables,
-  restrictedContainer,
-  restrictedPod,
-  rollWithoutGap,
-  spreadOverNodes,
-} from './restricted-pod.ts'
+import { restrictedPod, rollWithoutGap, spreadOverNodes } from './restricted-pod.ts'
 
 const name = eastWestGatewayName
 const metadata = { name, namespace: systemNamespace, labels: toLabels(name) }
 const DRAIN_SECONDS = 10
-const TOKEN_SECONDS = 3600
 
 /** The gateway through which other networks reach what runs here; it passes TLS on without seeing into it. */
 export const buildEastWestGateway = (
@@ -84,6 +72,7 @@ export const buildEastWestGateway = (
   },
 ]
 
+/** The same Envoy as beside applications, without anything to capture. */
 const toPodSpec = (image: string) => ({
   serviceAccountName: name,
   automountServiceAccountToken: false,
@@ -92,50 +81,23 @@ const toPodSpec = (image: string) => ({
   terminationGracePeriodSeconds: DRAIN_SECONDS + 20,
   containers: [
     {
-      name: proxyContainer,
-      image,
-      args: [
-        '--config-path',
-        `${proxyConfigDirectory}/envoy.yaml`,
-        '--service-node',
-        '$(POD_NAME).$(POD_NAMESPACE)',
-        '--drain-time-s',
-        String(DRAIN_SECONDS),
-        '--disable-hot-restart',
-      ],
-      env: podNameVariables,
+      ...buildProxyContainer({
+        image,
+        isNative: false,
+        holdsApplication: false,
+        rewritesProbes: false,
+        resources: gatewayResources,
+        concurrency: 2,
+        logLevel: 'warning',
+        componentLogLevel: undefined,
+        drainSeconds: DRAIN_SECONDS,
+        readiness: { initialDelaySeconds: 0, periodSeconds: 2, failureThreshold: 3 },
+      }),
       ports: [
         { name: 'tls', containerPort: eastWestGatewayPort },
         { name: 'http-health', containerPort: proxyHealthPort },
       ],
-      readinessProbe: { httpGet: { path: '/healthz/ready', port: 'http-health' }, periodSeconds: 2 },
-      // Other networks hear that this one leaves before it does.
-      lifecycle: { preStop: { sleep: { seconds: DRAIN_SECONDS } } },
-      resources: gatewayResources,
-      securityContext: restrictedContainer,
-      volumeMounts: [
-        { name: 'proxy-config', mountPath: proxyConfigDirectory, readOnly: true },
-        { name: 'token', mountPath: dirname(tokenFile), readOnly: true },
-        { name: 'tmp', mountPath: '/tmp' },
-      ],
     },
   ],
-  volumes: [
-    { name: 'proxy-config', configMap: { name: proxyConfigMap } },
-    {
-      name: 'token',
-      projected: {
-        sources: [
-          {
-            serviceAccountToken: {
-              audience: tokenAudience,
-              expirationSeconds: TOKEN_SECONDS,
-              path: basename(tokenFile),
-            },
-          },
-        ],
-      },
-    },
-    { name: 'tmp', emptyDir: {} },
-  ],
+  volumes: proxyVolumes,
 })

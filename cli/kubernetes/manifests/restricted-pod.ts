@@ -24,9 +24,3 @@ export const spreadOverNodes = (matchLabels: Readonly<Record<string, string>>) =
 
 /** A new replica is ready before an old one goes; the old one serves until everybody has heard of the new one. */
 export const rollWithoutGap = { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } }
-
-/** Variables with what a pod is called. */
-export const podNameVariables = ['name', 'namespace'].map((field) => ({
-  name: `POD_${field.toUpperCase()}`,
-  valueFrom: { fieldRef: { fieldPath: `metadata.${field}` } },
-}))

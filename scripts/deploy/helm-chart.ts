@@ -1,0 +1,186 @@
+import { z } from 'zod'
+import { buildInjectorWebhook } from '#cli/kubernetes/manifests/injector-webhook.ts'
+import { configHashAnnotation } from '#cli/kubernetes/manifests/agent-deployment.ts'
+import { buildManifests } from '#cli/kubernetes/manifests/build-manifests.ts'
+import { agentResources, defaultReplicas, gatewayResources } from '#cli/kubernetes/manifests/install-settings.ts'
+import type { InstallSettings } from '#cli/kubernetes/manifests/install-settings.ts'
+import type { KubernetesObject } from '#cli/kubernetes/kubernetes-object.ts'
+import { toYaml } from '#cli/kubernetes/manifests/to-yaml.ts'
+import { agentName, defaultRevision, eastWestGatewayName, injectorWebhook } from '#mesh/kubernetes/conventions.ts'
+
+/** What stands for a value in the manifests, and the expression that takes its place. */
+const expressions: Readonly<Record<string, string>> = {
+  CLUSTER: 'required "cluster: the name to join under" .Values.cluster',
+  NETWORK: '.Values.network | default .Values.cluster',
+  PLANE: 'required "plane: the URL of the control plane, as pods reach it" .Values.plane',
+  PLANECA: '.Values.planeCa',
+  JOINTOKEN: '.Values.joinToken',
+  IMAGE: '.Values.image | default (printf "atoll/agent:%s" .Chart.AppVersion)',
+  PROXYIMAGE: '.Values.proxyImage | default (printf "atoll/proxy:%s" .Chart.AppVersion)',
+  GATEWAYSERVICE: 'ternary "NodePort" "LoadBalancer" (eq .Values.gateway "nodeport")',
+  GATEWAYADDRESS: '.',
+  REVISION: '.Values.revision',
+}
+const marker = (name: keyof typeof expressions): string => `HELM_${name}`
+const REPLICAS = 987_654_321
+
+const settings: InstallSettings = {
+  cluster: marker('CLUSTER'),
+  network: marker('NETWORK'),
+  plane: marker('PLANE'),
+  planeCa: marker('PLANECA'),
+  joinToken: marker('JOINTOKEN'),
+  image: marker('IMAGE'),
+  proxyImage: marker('PROXYIMAGE'),
+  replicas: REPLICAS,
+  gateway: { service: 'LoadBalancer', addresses: [marker('GATEWAYADDRESS')] },
+  failurePolicy: 'Fail',
+  revision: marker('REVISION'),
+}
+
+interface Edit {
+  readonly find: RegExp
+  readonly replace: string
+}
+
+const onlyWith = (value: string): Pick<Edit, 'replace'> => ({
+  replace: `{{- with .Values.${value} }}\n$&\n{{- end }}`,
+})
+
+const configEdits: readonly Edit[] = [
+  {
+    find: /^ +gateways:\n +- HELM_GATEWAYADDRESS$/m,
+    replace: '    {{- with .Values.gatewayAddresses }}\n    gateways: {{ toJson . }}\n    {{- end }}',
+  },
+  { find: /^ +planeCaFile: .*$/m, ...onlyWith('planeCa') },
+  { find: /^ +plane-ca.pem: HELM_PLANECA$/m, ...onlyWith('planeCa') },
+]
+
+const resourceEdit = (program: string): Edit => ({
+  find: /^( +)resources:\n(?:\1 +.*\n)+/m,
+  replace: `$1resources: {{- toYaml .Values.resources.${program} | nindent 12 }}\n`,
+})
+const replicaEdit: Edit = { find: new RegExp(`replicas: ${REPLICAS}`), replace: 'replicas: {{ .Values.replicas }}' }
+
+/** A file of templates/: its objects, and what of their text is a matter of values. */
+interface Template {
+  readonly name: string
+  readonly holds: (object: KubernetesObject) => boolean
+  readonly edits?: readonly Edit[]
+  /** The file is empty unless this holds. */
+  readonly condition?: string
+}
+
+const isNamed = (name: string) => (object: KubernetesObject) => object.metadata.name === name
+const isKind =
+  (...kinds: readonly string[]) =>
+  ({ kind }: KubernetesObject) =>
+    kinds.includes(kind)
+
+/** Each object goes to the first template that holds it. */
+const templates: readonly Template[] = [
+  { name: 'namespace', holds: isKind('Namespace') },
+  {
+    name: 'east-west-gateway',
+    holds: isNamed(eastWestGatewayName),
+    edits: [replicaEdit, resourceEdit('gateway'), { find: /type: LoadBalancer/, replace: 'type: HELM_GATEWAYSERVICE' }],
+    condition: 'ne .Values.gateway "none"',
+  },
+  { name: 'join-token', holds: isKind('Secret'), condition: '.Values.joinToken' },
+  { name: 'agent-config', holds: isKind('ConfigMap'), edits: configEdits },
+  { name: 'agent-access', holds: isKind('ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding') },
+  {
+    name: 'agent-deployment',
+    holds: isKind('Deployment'),
+    edits: [
+      replicaEdit,
+      resourceEdit('agent'),
+      {
+        find: new RegExp(`${configHashAnnotation}: .*`),
+        replace: `${configHashAnnotation}: {{ include (print $.Template.BasePath "/agent-config.yaml") . | sha256sum }}`,
+      },
+    ],
+  },
+  { name: 'agent-network', holds: isNamed(agentName) },
+]
+
+const generated = '{{- /* Made by "npm run generate:deploy" from cli/kubernetes/manifests. */ -}}\n'
+
+const toTemplate = ({ edits = [], condition }: Template, objects: readonly KubernetesObject[]): string => {
+  const text = edits.reduce(replaceOnce, objects.map((object) => toYaml(object)).join('---\n'))
+  return `${generated}${condition === undefined ? text : `{{- if ${condition} }}\n${text}{{- end }}\n`}`
+}
+
+/** Throws when the manifests are no more what the edit is for. */
+const replaceOnce = (text: string, { find, replace }: Edit): string => {
+  if (!find.test(text)) throw new Error(`the manifests have nothing like ${find.source}`)
+  return text.replace(find, replace)
+}
+
+const withExpressions = (text: string): string =>
+  text.replaceAll(/HELM_([A-Z]+)/g, (_, name: string) => `{{ ${expressions[name] ?? ''} | quote }}`)
+
+const toWebhookList = (revision: string): readonly unknown[] =>
+  z.object({ webhooks: z.array(z.unknown()) }).parse(buildInjectorWebhook({ ...settings, revision })).webhooks
+
+/** An installation whose revision is the default also takes pods that name none: more webhooks. */
+const toWebhookTemplate = (): string => {
+  const ofRevision = toWebhookList(settings.revision)
+  const more = toWebhookList(defaultRevision).slice(ofRevision.length)
+  const moreItems = toYaml({ webhooks: more }).replace('webhooks:\n', '')
+  const text = `${toYaml(buildInjectorWebhook(settings))}{{- if eq .Values.revision "${defaultRevision}" }}\n${moreItems}{{- end }}\n`
+  return `${generated}${text.replaceAll('failurePolicy: Fail', 'failurePolicy: {{ .Values.failurePolicy }}')}`
+}
+
+/** Every value with what it is for, in the order in which people set them. */
+const toValues = (): string => `# Made by "npm run generate:deploy". Only plane, cluster and joinToken have to be set.
+
+# URL of the control plane, as pods reach it.
+plane: ""
+# PEM of the authority of the plane's certificate, if it is a private one.
+planeCa: ""
+# The name to join under.
+cluster: ""
+# Addresses of one network reach each other directly. Default: the name of the cluster.
+network: ""
+# Made by "atoll cluster join NAME --network NETWORK --kind kubernetes": for once, and an hour. Empty once the cluster has joined.
+joinToken: ""
+
+# Default: atoll/agent and atoll/proxy with the chart's version.
+image: ""
+proxyImage: ""
+# Of the agent and of the gateway.
+replicas: ${defaultReplicas}
+# Of the east-west gateway's Service: loadbalancer, nodeport, or none for no gateway.
+gateway: loadbalancer
+# host:port of the gateways as other networks reach them, where the cluster can't tell.
+gatewayAddresses: []
+# What happens to new pods while no agent answers: Fail keeps them from starting, Ignore lets them start without a proxy.
+failurePolicy: Fail
+# Of the injector; another than default where Istio injects by default.
+revision: ${defaultRevision}
+
+${toYaml({ resources: { agent: agentResources, gateway: gatewayResources } })}`
+
+/** The chart's files by their paths; upstream's CRDs in crds/ are not among them. */
+export const toHelmChart = (version: string): Readonly<Record<string, string>> => {
+  const objects = buildManifests(settings).filter(({ metadata }) => metadata.name !== injectorWebhook)
+  const files = templates.map((template) => {
+    const held = objects.filter((object) => templates.find(({ holds }) => holds(object)) === template)
+    return [`templates/${template.name}.yaml`, withExpressions(toTemplate(template, held))] as const
+  })
+  return {
+    'Chart.yaml': toYaml({
+      apiVersion: 'v2',
+      name: 'atoll',
+      description: 'The agent of a cluster of an Atoll mesh, its injector and its east-west gateway',
+      type: 'application',
+      version,
+      appVersion: version,
+      kubeVersion: '>=1.30.0-0',
+    }),
+    'values.yaml': toValues(),
+    ...Object.fromEntries(files),
+    'templates/injector-webhook.yaml': withExpressions(toWebhookTemplate()),
+  }
+}
