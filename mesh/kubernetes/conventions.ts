@@ -80,6 +80,8 @@ export const reporterLease = 'atoll-agent-reporter'
 /** The MutatingWebhookConfiguration, and the path of the webhook in the agent. The agent keeps its `caBundle`. */
 export const injectorWebhook = 'atoll-injector'
 export const injectorPath = '/inject'
+/** Secret with the authorities that API servers know the injector by. The agent makes it. */
+export const injectorSecret = 'atoll-injector'
 /** The revision that injects where no revision is named. */
 export const defaultRevision = 'default'
 
