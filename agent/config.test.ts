@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryDirectory } from '#test/agent/temporary-directory.ts'
@@ -16,12 +17,27 @@ test('paths are relative to the file, and the data directory is the file’s own
   const folder = join(file, '..')
   expect(loadConfig(file, {}, {})).toMatchObject({
     plane: 'https://plane.example',
-    directory: join(folder, 'registry'),
+    registry: { kind: 'directory', directory: join(folder, 'registry') },
     dataDirectory: folder,
     joinTokenFile: '/run/token',
     xdsAddress: { host: '127.0.0.1', port: 15_010 },
     httpAddress: { host: '127.0.0.1', port: 15_020 },
     logLevel: 'info',
+  })
+})
+
+test('in Kubernetes everybody may come, and the replica is the pod', () => {
+  const file = write({ plane: 'https://plane.example', registry: 'kubernetes', kubeconfig: 'admin.conf' })
+  expect(loadConfig(file, {}, {})).toMatchObject({
+    registry: { kind: 'kubernetes', kubeconfig: join(file, '..', 'admin.conf'), replica: hostname() },
+    xdsAddress: { host: '0.0.0.0', port: 15_010 },
+    httpAddress: { host: '0.0.0.0', port: 15_020 },
+  })
+  const environment = { ATOLL_AGENT_REPLICA: 'agent-1', ATOLL_AGENT_KUBECONFIG: '/etc/kubeconfig' }
+  expect(loadConfig(file, {}, environment).registry).toEqual({
+    kind: 'kubernetes',
+    kubeconfig: '/etc/kubeconfig',
+    replica: 'agent-1',
   })
 })
 
@@ -38,6 +54,13 @@ test('a flag wins over a variable, a variable over the file', () => {
 test.each([
   ['plaintext to another machine', { plane: 'http://plane.example', directory: 'a' }, /plane: must be https/],
   ['no directory', { plane: 'https://plane.example' }, /directory:/],
+  [
+    'files beside Kubernetes',
+    { plane: 'https://p.example', registry: 'kubernetes', directory: 'a' },
+    /directory: is for a registry of files/,
+  ],
+  ['a kubeconfig beside files', { plane: 'https://p.example', directory: 'a', kubeconfig: 'b' }, /kubeconfig: is for/],
+  ['another registry', { plane: 'https://p.example', registry: 'consul' }, /registry:/],
   ['an unknown field', { plane: 'https://plane.example', directory: 'a', directroy: 'b' }, /directroy/],
   ['no port', { plane: 'https://plane.example', directory: 'a', xdsAddress: '127.0.0.1' }, /xdsAddress: must read/],
   [

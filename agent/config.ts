@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { agentHttpPort, agentXdsPort } from '#mesh/kubernetes/conventions.ts'
 import { networkName } from '#mesh/names.ts'
 import { gatewayAddress } from '#mesh/service.ts'
 import { AgentError } from './agent-error.ts'
@@ -36,16 +38,23 @@ export type HostPort = z.infer<typeof hostPort>
 const gateway = hostPort.transform(({ host, port }) => ({ address: host, port })).pipe(gatewayAddress)
 
 /** The agent's configuration file (docs/universal.md). Paths are relative to the folder of the file. */
-const agentConfig = z.strictObject({
+const agentSettings = z.strictObject({
   /** The control plane. */
   plane: planeUrl,
+  /** What runs in this cluster: in `directory`, or what a Kubernetes API server has. */
+  registry: z.enum(['directory', 'kubernetes']).default('directory'),
   /** The registry: a directory of YAML. */
-  directory: z.string().min(1),
+  directory: z.string().min(1).optional(),
+  /** How the API server is reached; default: as a pod reaches its own. */
+  kubeconfig: z.string().min(1).optional(),
+  /** Tells the replicas of one cluster apart; default: the host's name, which in a pod is the pod's. */
+  replica: z.string().min(1).max(128).optional(),
   /** What the agent keeps: its keys, the last known good state. */
   dataDirectory: z.string().min(1).default('.'),
-  xdsAddress: hostPort.default({ host: '127.0.0.1', port: 15_010 }),
-  /** /healthz, /readyz, /metrics */
-  httpAddress: hostPort.default({ host: '127.0.0.1', port: 15_020 }),
+  /** Default: this machine alone; in Kubernetes everybody. */
+  xdsAddress: hostPort.optional(),
+  /** /healthz, /readyz, /metrics. Default: as for xDS. */
+  httpAddress: hostPort.optional(),
   /** Overrides the network that the cluster was joined with. */
   network: networkName.optional(),
   /** "address:port" of this cluster's east-west gateways as other networks reach them; default: the registry's own. */
@@ -60,16 +69,59 @@ const agentConfig = z.strictObject({
   sealingKeyFile: z.string().optional(),
   logLevel: z.enum(logLevels).default('info'),
 })
+
+const agentConfig = agentSettings.transform(
+  ({ registry: kind, directory, kubeconfig, replica, xdsAddress, httpAddress, ...settings }, context) => {
+    const wrong =
+      kind === 'kubernetes'
+        ? directory !== undefined && (['directory', 'is for a registry of files, not for Kubernetes'] as const)
+        : (directory === undefined && (['directory', 'is required: where the YAML of this cluster is'] as const)) ||
+          (kubeconfig !== undefined && (['kubeconfig', 'is for the registry "kubernetes"'] as const))
+    if (wrong) {
+      const [field, message] = wrong
+      context.addIssue({ code: 'custom', path: [field], message })
+      return z.NEVER
+    }
+    const host = kind === 'kubernetes' ? '0.0.0.0' : '127.0.0.1'
+    return {
+      ...settings,
+      registry: toRegistry(directory, kubeconfig, replica),
+      xdsAddress: xdsAddress ?? { host, port: agentXdsPort },
+      httpAddress: httpAddress ?? { host, port: agentHttpPort },
+    }
+  },
+)
 export type AgentConfig = z.infer<typeof agentConfig>
 
-const pathFields = ['directory', 'dataDirectory', 'joinTokenFile', 'planeCaFile', 'sealingKeyFile'] as const
+type RegistrySettings =
+  | { readonly kind: 'directory'; readonly directory: string }
+  | { readonly kind: 'kubernetes'; readonly kubeconfig: string | undefined; readonly replica: string }
+
+const toRegistry = (
+  directory: string | undefined,
+  kubeconfig: string | undefined,
+  replica = hostname(),
+): RegistrySettings =>
+  directory === undefined ? { kind: 'kubernetes', kubeconfig, replica } : { kind: 'directory', directory }
+
+const pathFields = [
+  'directory',
+  'kubeconfig',
+  'dataDirectory',
+  'joinTokenFile',
+  'planeCaFile',
+  'sealingKeyFile',
+] as const
 
 /** Settings from the command line; they win over the environment (ATOLL_AGENT_…), which wins over the file. */
 export type AgentFlags = Readonly<Partial<Record<string, string>>>
 
 const environmentNames: Readonly<Record<string, string>> = {
   plane: 'ATOLL_AGENT_PLANE',
+  registry: 'ATOLL_AGENT_REGISTRY',
   directory: 'ATOLL_AGENT_DIRECTORY',
+  kubeconfig: 'ATOLL_AGENT_KUBECONFIG',
+  replica: 'ATOLL_AGENT_REPLICA',
   dataDirectory: 'ATOLL_AGENT_DATA',
   xdsAddress: 'ATOLL_AGENT_XDS_ADDRESS',
   httpAddress: 'ATOLL_AGENT_HTTP_ADDRESS',

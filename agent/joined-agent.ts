@@ -11,9 +11,10 @@ import { ClusterIdentity } from './identity/cluster-identity.ts'
 import type { JoinedRecord } from './join/agent-record.ts'
 import { createSigner } from './join/identity-key.ts'
 import { settingsOf, trustOf } from './join/known-mesh.ts'
-import { toIntermediates, withIntermediates } from './join/recorded-intermediates.ts'
+import { toIntermediates, toIntermediateStore } from './join/recorded-intermediates.ts'
 import type { Log } from './log.ts'
 import type { PlaneConnection } from './plane-connection.ts'
+import type { ClusterPlatform, JoinedPlatform } from './platform/cluster-platform.ts'
 import { GatewayProber } from './probes/gateway-prober.ts'
 import { tcpConnect } from './probes/tcp-connect.ts'
 import { ProblemLog } from './problem-log.ts'
@@ -21,9 +22,8 @@ import { ChangeFlow } from './programming/change-flow.ts'
 import { ProxySets } from './programming/proxy-sets.ts'
 import { clusterOfKey, isMachineTokenKey, toViewChanges } from './programming/to-view-changes.ts'
 import { MachineTokenAuthenticator } from './proxy-auth/machine-token-authenticator.ts'
-import type { Registry, RegistryBatch } from './registry/registry.ts'
+import type { RegistryBatch } from './registry/registry.ts'
 import { RemovalGuard } from './registry/removal-guard.ts'
-import { UniversalRegistry } from './registry/universal/universal-registry.ts'
 import { StateJournal } from './store/state-journal.ts'
 import type { StateStep } from './store/stored-state.ts'
 import { CatalogReporter } from './uplink/catalog-reporter.ts'
@@ -40,6 +40,7 @@ import { createCompiler, MAX_IDLE_CLASSES, type Compiler } from '#xds/compiler.t
 
 export interface JoinedAgentParts {
   readonly config: AgentConfig
+  readonly platform: ClusterPlatform
   readonly record: JoinedRecord
   readonly data: DataDirectory
   readonly connection: PlaneConnection
@@ -65,7 +66,7 @@ export class JoinedAgent {
   readonly #ads: AdsServer
   readonly #flow: ChangeFlow
   readonly #prober: GatewayProber
-  readonly #registry: Registry
+  readonly #platform: JoinedPlatform
   readonly #removals: RemovalGuard
   readonly #uplink: Uplink
   readonly #problems: ProblemLog
@@ -81,7 +82,7 @@ export class JoinedAgent {
     journal: StateJournal,
     identity: ClusterIdentity,
   ) {
-    const { config, record, connection, clock, random, log } = parts
+    const { record, connection, clock, random, log } = parts
     const { cluster, mesh, meshId } = record.membership
     const network = toNetwork(parts)
     const settings = settingsOf(record.membership, replica.items)
@@ -97,11 +98,17 @@ export class JoinedAgent {
       trust: trustOf(record.membership, replica.items),
     })
     this.#compiler = createCompiler(this.#view)
+    this.#platform = parts.platform.enter({
+      record,
+      network,
+      domainSuffix: settings.domainSuffix,
+      machines: new MachineTokenAuthenticator({ machineToken: (id) => this.#findMachineToken(id) }, () => clock.now()),
+      onElectionChange: () => this.#uplink.electionChanged(),
+      onProblems: () => this.#problems.changed(),
+    })
     this.#ads = new AdsServer({
       source: new ProxySets(this.#compiler, identity),
-      authenticator: new MachineTokenAuthenticator({ machineToken: (id) => this.#findMachineToken(id) }, () =>
-        clock.now(),
-      ),
+      authenticator: this.#platform.authenticator,
       certificates: identity.serverCertificate,
       clock,
       log,
@@ -118,14 +125,6 @@ export class JoinedAgent {
       resolve: async (hostname) => (await lookup(hostname, { all: true })).map(({ address }) => address),
       onChanges: (changes) => this.#flow.submit(changes),
       onResults: (results) => this.#uplink.setProbes(results),
-    })
-    this.#registry = new UniversalRegistry({
-      directory: config.directory,
-      cluster,
-      network,
-      domainSuffix: settings.domainSuffix,
-      clock,
-      log,
     })
     this.#removals = new RemovalGuard({
       now: () => clock.now(),
@@ -145,6 +144,7 @@ export class JoinedAgent {
       openSocket: createWebSocketOpener(connection, meshId),
       replica,
       reporter: new CatalogReporter({ boot: randomUUID(), network, now: () => clock.now() }),
+      election: this.#platform.election,
       removals: this.#removals,
       summariseDelivery: () => this.#ads.delivery.summary(),
       onStep: (step) => this.#takeStep(step),
@@ -155,7 +155,7 @@ export class JoinedAgent {
 
   /** Opens what is kept on disk. Nothing is served before `start`. */
   static async create(parts: JoinedAgentParts): Promise<JoinedAgent> {
-    const { data, record, clock, random, log } = parts
+    const { data, platform, record, clock, random, log } = parts
     const { cluster, trustDomain: domain, rootsPem } = record.membership
     const { journal, state } = StateJournal.open({
       directory: data.path,
@@ -191,7 +191,7 @@ export class JoinedAgent {
         if (!late.agent) throw new Error('the agent is still starting')
         return late.agent.requestCertificate(csrPem)
       },
-      keep: async (intermediates) => data.record.save(await withIntermediates(record, intermediates)),
+      store: toIntermediateStore(platform.records, record),
       onSecretsChange: () => late.agent?.pushSecrets(),
     })
     await identity.updateTrust(trustOf(record.membership, replica.items))
@@ -201,14 +201,16 @@ export class JoinedAgent {
 
   /** Resolves when proxies are served; the plane need not be there. */
   async start(): Promise<void> {
-    const { log, config } = this.#parts
+    const { log, config, record } = this.#parts
     const stored = Array.from(this.#replica.items, ([key, item]) => ({ key, item }))
     this.#flow.submit(this.#toChanges(stored), this.#replica.revision)
     this.#prober.start()
-    this.#registry.start((batch) => this.#removals.take(batch))
+    this.#platform.start()
+    this.#platform.updateRoots(trustOf(record.membership, this.#replica.items).roots)
+    this.#platform.registry.start((batch) => this.#removals.take(batch))
     if (config.gateways) this.#uplink.updateFacts({ gateways: config.gateways })
     this.#uplink.start()
-    await this.#registry.synced
+    await this.#platform.registry.synced
     this.#registrySynced = true
     this.#uplink.registrySynced()
     // Without the addresses of other networks' gateways, proxies that come back would lose what is behind them.
@@ -226,7 +228,7 @@ export class JoinedAgent {
     this.#prober.stop()
     this.#problems.stop()
     this.#identity.stop()
-    await this.#registry.stop()
+    await Promise.all([this.#platform.registry.stop(), this.#platform.stop()])
     await this.#ads.close(drainMilliseconds)
     await this.#journal.close()
   }
@@ -313,6 +315,9 @@ export class JoinedAgent {
   #takeRegistry(batch: RegistryBatch, confirmed: string | undefined): void {
     const { config } = this.#parts
     this.#flow.submit(batch.changes)
+    this.#platform.takeRegistry(batch)
+    // A proxy whose pod is gone, or became something else, is not what it was granted.
+    if (batch.changes.some(({ kind }) => kind === 'workload')) this.#ads.revalidate()
     const catalog = batch.changes.filter((change) => change.kind === 'catalog')
     this.#uplink.updateFacts({
       ...(batch.gateways && !config.gateways ? { gateways: batch.gateways } : {}),
@@ -332,7 +337,7 @@ export class JoinedAgent {
     const { domainSuffix } = settingsOf(this.#parts.record.membership, this.#replica.items)
     if (domainSuffix !== this.#domainSuffix) {
       this.#domainSuffix = domainSuffix
-      this.#registry.setDomainSuffix(domainSuffix)
+      this.#platform.registry.setDomainSuffix(domainSuffix)
     }
     if (step.items.some(({ key }) => key === stateKeys.trust()))
       this.#takeTrust(trustOf(this.#parts.record.membership, this.#replica.items))
@@ -354,6 +359,7 @@ export class JoinedAgent {
     this.#trustInOrder = this.#trustInOrder
       .then(() => this.#identity.updateTrust(trust))
       .then(() => {
+        this.#platform.updateRoots(trust.roots)
         this.#flow.submit([{ kind: 'trust', value: trust }])
         this.#ads.push()
       })
@@ -372,8 +378,9 @@ export class JoinedAgent {
   }
 
   *#collectProblems(): Iterable<string> {
-    for (const { source, problem } of this.#registry.problems())
+    for (const { source, problem } of this.#platform.registry.problems())
       yield `${source}: ${toObjectText(problem.object)}${problem.path} ${problem.message}`
+    yield* this.#platform.problems()
     for (const { object, path, message } of this.#view.problems()) yield `${toObjectText(object)}${path} ${message}`
     for (const { object, message } of this.#flow.problems) yield `${object}: ${message}`
   }

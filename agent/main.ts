@@ -24,7 +24,9 @@ Exit codes:
 interface RunFlags {
   readonly config?: string
   readonly plane?: string
+  readonly registry?: string
   readonly directory?: string
+  readonly kubeconfig?: string
   readonly data?: string
   readonly xdsAddress?: string
   readonly httpAddress?: string
@@ -54,7 +56,7 @@ const run = async (flags: RunFlags): Promise<void> => {
     const config = loadConfig(flags.config, toAgentFlags(flags), process.env)
     log = createLog(config.logLevel)
     log.info(
-      { version: agentVersion, plane: config.plane, directory: config.directory, data: config.dataDirectory },
+      { version: agentVersion, plane: config.plane, registry: config.registry, data: config.dataDirectory },
       'agent starting',
     )
     await runAgent(config, log, stop.signal)
@@ -81,7 +83,9 @@ program
   .description('join the mesh if this agent has not yet, then serve until stopped')
   .option('-c, --config <file>', 'the configuration file (agent.yaml)')
   .option('--plane <url>', 'the control plane')
+  .option('--registry <kind>', 'directory (the default) or kubernetes')
   .option('--directory <folder>', 'the registry: a directory of YAML')
+  .option('--kubeconfig <file>', 'how the API server is reached, when the agent is not one of its pods')
   .option('--data <folder>', 'where keys and the last known good state are kept')
   .option('--xds-address <host:port>', 'where proxies get their configuration')
   .option('--http-address <host:port>', '/healthz, /readyz, /metrics')

@@ -8,6 +8,7 @@ import { joinMesh } from './join/join-mesh.ts'
 import { postJoin } from './join/post-join.ts'
 import { JoinedAgent } from './joined-agent.ts'
 import type { Log } from './log.ts'
+import { openPlatform } from './platform/open-platform.ts'
 import { toPlaneConnection } from './plane-connection.ts'
 
 const stopDeadlineMilliseconds = 15_000
@@ -43,8 +44,9 @@ export const runAgent = async (config: AgentConfig, log: Log, signal: AbortSigna
     const connection = toPlaneConnection(config, process.env)
     await status.listen(config.httpAddress)
     data = await openDataDirectory(config.dataDirectory, config.sealingKeyFile, reportStoreProblem)
+    const platform = await openPlatform({ registry: config.registry, data, clock, random, log })
     const record = await joinMesh({
-      document: data.record,
+      records: platform.records,
       tokenFile: config.joinTokenFile,
       post: (request) => postJoin(connection, request),
       clock,
@@ -53,7 +55,17 @@ export const runAgent = async (config: AgentConfig, log: Log, signal: AbortSigna
       signal,
     })
     if (signal.aborted) return
-    agent = await JoinedAgent.create({ config, record, data, connection, clock, random, log, reportStoreProblem })
+    agent = await JoinedAgent.create({
+      config,
+      platform,
+      record,
+      data,
+      connection,
+      clock,
+      random,
+      log,
+      reportStoreProblem,
+    })
     const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
     await Promise.race([agent.start().then(() => stopped), stopped])
   } finally {

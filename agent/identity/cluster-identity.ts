@@ -13,7 +13,7 @@ import { WorkloadIdentities } from './workload-identities.ts'
 
 export interface ClusterIdentityOptions extends Pick<
   IntermediateOptions,
-  'cluster' | 'material' | 'incoming' | 'clock' | 'random' | 'log' | 'requestCertificate' | 'keep'
+  'cluster' | 'material' | 'incoming' | 'clock' | 'random' | 'log' | 'requestCertificate' | 'store'
 > {
   readonly trustDomain: TrustDomain
   /** The roots of the time of joining: what a new intermediate is verified against until the plane's trust state is here. */

@@ -15,12 +15,20 @@ export interface IntermediateMaterial {
   readonly privateKey: webcrypto.CryptoKey
 }
 
-/** A cluster's intermediates as they are kept on disk. */
+/** A cluster's intermediates as they are kept: on disk, or where all its replicas have them. */
 export interface KeptIntermediates {
   /** The one that signs. */
   readonly material: IntermediateMaterial
   /** The one that will, once it is trusted everywhere; `receivedAt` is in milliseconds since the epoch. */
   readonly incoming?: IntermediateMaterial & { readonly receivedAt: number }
+}
+
+/** Where they are kept. Rejects when it can't be reached. */
+export interface IntermediateStore {
+  /** undefined = there are none. */
+  load(): Promise<KeptIntermediates | undefined>
+  /** Does nothing when another replica was faster since `load`. */
+  save(intermediates: KeptIntermediates): Promise<void>
 }
 
 export interface IntermediateOptions extends KeptIntermediates {
@@ -33,8 +41,8 @@ export interface IntermediateOptions extends KeptIntermediates {
   readonly requestCertificate: (csrPem: string) => Promise<string>
   /** Verifies a certificate that came as an answer. */
   readonly verify: (certificatePem: string) => Promise<Result<X509Certificate, string>>
-  /** Keeps them on disk. A new one is used only after that. */
-  readonly keep: (intermediates: KeptIntermediates) => Promise<void>
+  /** A new one is used only when it is kept. */
+  readonly store: IntermediateStore
   /** Whether proxies here trust this certificate already. */
   readonly isTrusted: (certificate: X509Certificate) => boolean
 }
@@ -98,12 +106,13 @@ export class Intermediate {
 
   /** Does what is due: asks for a successor, or lets it take over. */
   async maintain(): Promise<void> {
+    await this.#follow()
     if (this.#incoming) await this.takeOverIfDue()
     else if (this.#options.clock.now() >= this.#renewAt) await this.#renew()
   }
 
   async #renew(): Promise<void> {
-    const { clock, cluster, keep, log, requestCertificate, verify } = this.#options
+    const { clock, cluster, log, requestCertificate, store, verify } = this.#options
     this.#renewAt = clock.now() + retryMilliseconds
     try {
       const keys = await generateKeyPair(true)
@@ -113,9 +122,9 @@ export class Intermediate {
       if (!(await isKeyOf(keys, verdict.value))) throw new Error("the plane's answer is for another key")
       const material = { certificatePem, privateKey: keys.privateKey }
       const receivedAt = clock.now()
-      await keep({ material: this.#material, incoming: { ...material, receivedAt } })
-      this.#incoming = toIncoming(material, receivedAt)
+      await store.save({ material: this.#material, incoming: { ...material, receivedAt } })
       log.info({ serial: verdict.value.serialNumber }, 'received a new intermediate')
+      await this.#follow()
     } catch (error) {
       log.warn({ err: error, notAfter: new Date(this.notAfter).toISOString() }, 'could not renew the intermediate')
     }
@@ -126,22 +135,62 @@ export class Intermediate {
    * comes before anything is signed: by then the others may have forgotten the old one.
    */
   async takeOverIfDue(): Promise<void> {
-    const { clock, log, isTrusted, keep } = this.#options
+    const { clock, isTrusted } = this.#options
     const now = clock.now()
     const incoming = this.#incoming
     if (!incoming) return
     if (isTrusted(incoming.issuer.certificate)) incoming.trustedSince ??= now
     const isSettled = incoming.trustedSince !== undefined && now >= incoming.trustedSince + settlingMilliseconds
     if (!isSettled && now < incoming.receivedAt + longestSettlingMilliseconds) return
-    this.#material = incoming.material
-    this.#current = incoming.issuer
-    this.#incoming = undefined
-    this.#renewAt = this.#toRenewAt(this.#current)
-    log.info({ serial: this.#current.certificate.serialNumber }, 'the new intermediate signs')
-    // Both are on the disk: without this the same happens again after a restart.
-    await keep({ material: this.#material }).catch((error: unknown) =>
-      log.warn({ err: error }, 'could not keep that the new intermediate signs'),
+    this.#adopt({ material: incoming.material })
+    await this.#keepSigner()
+  }
+
+  /** Uses what is kept, also when another replica of this cluster keeps it. What can't be read, or can't be right, changes nothing. */
+  async #follow(): Promise<void> {
+    const { log, store, verify } = this.#options
+    try {
+      const kept = await store.load()
+      if (!kept || this.#isHeld(kept)) return
+      if (this.#isBehind(kept)) return await this.#keepSigner()
+      const verdict = await verify((kept.incoming ?? kept.material).certificatePem)
+      if (verdict.ok) this.#adopt(kept)
+      else log.error({ reason: verdict.error }, 'the intermediate that is kept for all replicas is not usable')
+    } catch (error) {
+      log.debug({ err: error }, 'could not see which intermediate the other replicas use')
+    }
+  }
+
+  /** Both are kept already: without this the same happens again after a restart. */
+  async #keepSigner(): Promise<void> {
+    const { log, store } = this.#options
+    try {
+      await store.save({ material: this.#material })
+    } catch (error) {
+      log.warn({ err: error }, 'could not keep that the new intermediate signs')
+    }
+  }
+
+  #isHeld({ material, incoming }: KeptIntermediates): boolean {
+    return (
+      material.certificatePem === this.#material.certificatePem &&
+      incoming?.certificatePem === this.#incoming?.material.certificatePem
     )
+  }
+
+  /** Whether this is from before the intermediate that signs here did. */
+  #isBehind({ incoming }: KeptIntermediates): boolean {
+    return incoming?.certificatePem === this.#material.certificatePem
+  }
+
+  #adopt({ material, incoming }: KeptIntermediates): void {
+    if (incoming?.certificatePem !== this.#incoming?.material.certificatePem)
+      this.#incoming = incoming && toIncoming(incoming, incoming.receivedAt)
+    if (material.certificatePem === this.#material.certificatePem) return
+    this.#material = material
+    this.#current = toIssuer(material)
+    this.#renewAt = this.#toRenewAt(this.#current)
+    this.#options.log.info({ serial: this.#current.certificate.serialNumber }, 'the new intermediate signs')
   }
 
   #toRenewAt({ certificate: { notBefore, notAfter } }: LeafIssuer): number {

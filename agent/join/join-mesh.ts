@@ -6,15 +6,15 @@ import { exportPrivateKeyPem, generateKeyPair, importPrivateKeyPem } from '#agen
 import { createIntermediateCsr } from '#agent/identity/create-intermediate-csr.ts'
 import { parseCertificates, verifyIntermediate } from '#agent/identity/verify-intermediate.ts'
 import type { Log } from '#agent/log.ts'
-import type { SealedDocument } from '#agent/store/sealed-document.ts'
 import { toBackoffMilliseconds } from '#agent/uplink/backoff.ts'
 import { trustDomain } from '#mesh/names.ts'
 import { toJoinPayload, type JoinRequest, type JoinResponse } from '#mesh/uplink.ts'
 import { isJoined, type AgentRecord, type JoinedRecord } from './agent-record.ts'
 import { createSigner, generateIdentityKeyPem, toPublicKeyPem } from './identity-key.ts'
+import type { RecordStore } from './record-store.ts'
 
 export interface JoinOptions {
-  readonly document: SealedDocument<AgentRecord>
+  readonly records: RecordStore
   /** Holds the join token. One that was used is deleted; another one is ignored by an agent that has joined. */
   readonly tokenFile: string | undefined
   readonly post: (request: JoinRequest) => Promise<JoinResponse>
@@ -27,12 +27,13 @@ export interface JoinOptions {
 }
 
 /**
- * The record of an agent that is in its mesh; joins when it is not. The keys are on the disk before the plane hears of them: killed at
- * any moment, the next attempt asks for the same thing and gets the same answer. Throws AgentError when it can't join.
+ * The record of an agent that is in its mesh; joins when it is not. The keys are kept before the plane hears of them: killed at any
+ * moment, the next attempt asks for the same thing and gets the same answer; so does a replica that joins at the same time. Throws
+ * AgentError when it can't join.
  */
 export const joinMesh = async (options: JoinOptions): Promise<JoinedRecord> => {
-  const { document, tokenFile, log } = options
-  const stored = document.load()
+  const { records, tokenFile, post, clock, log } = options
+  const stored = await untilReachable(options, () => records.load())
   if (stored && isJoined(stored)) {
     if (tokenFile !== undefined && existsSync(tokenFile)) tidyToken(stored, tokenFile, log)
     return stored
@@ -40,18 +41,19 @@ export const joinMesh = async (options: JoinOptions): Promise<JoinedRecord> => {
   if (tokenFile === undefined)
     throw new AgentError('not_joined', 'this agent is in no mesh yet: it needs a join token (atoll cluster join)')
   const token = readToken(tokenFile)
-  const record = stored ?? (await createRecord())
-  if (!stored) document.save(record)
   const tokenId = toTokenId(token)
   if (tokenId === undefined) throw new AgentError('join_refused', 'the join token file does not hold a join token')
-  const membership = await postUntilAnswered(options, toRequest(record, token, tokenId))
-  await verifyMembership(record, membership, options.clock.now())
+  const fresh = stored ?? (await createRecord())
+  const record = stored ?? (await untilReachable(options, () => records.save(fresh)))
+  if (isJoined(record)) return record
+  const membership = await untilReachable(options, () => post(toRequest(record, token, tokenId)))
+  await verifyMembership(record, membership, clock.now())
   const joined = { ...record, membership, joinTokenId: tokenId }
-  document.save(joined)
+  const kept = await untilReachable(options, () => records.save(joined))
   deleteToken(tokenFile, log)
   const { mesh, cluster, network } = membership
   log.info({ mesh, cluster, network, replica: joined.replica }, 'joined the mesh')
-  return joined
+  return isJoined(kept) ? kept : joined
 }
 
 const createRecord = async (): Promise<AgentRecord> => {
@@ -95,6 +97,8 @@ const deleteToken = (file: string, log: Log): void => {
   try {
     rmSync(file, { force: true })
   } catch (error) {
+    // A mounted Secret goes when whoever made it deletes it.
+    if (error instanceof Error && 'code' in error && error.code === 'EROFS') return
     log.warn({ err: error, file }, 'the join token is used up and can not be deleted')
   }
 }
@@ -110,12 +114,11 @@ const toRequest = (record: AgentRecord, token: string, tokenId: string): JoinReq
   }
 }
 
-/** A plane that is away is waited for; a refusal is final. */
-const postUntilAnswered = async (options: JoinOptions, request: JoinRequest): Promise<JoinResponse> => {
-  const { post, clock, random, log, signal } = options
+/** Who is away is waited for; a refusal is final. */
+const untilReachable = async <T>({ clock, random, log, signal }: JoinOptions, task: () => Promise<T>): Promise<T> => {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await post(request)
+      return await task()
     } catch (error) {
       if (!(error instanceof AgentError) || error.code !== 'unreachable' || signal.aborted) throw error
       const delayMilliseconds = toBackoffMilliseconds(attempt, random())

@@ -1,6 +1,7 @@
 import { exportPrivateKeyPem, importPrivateKeyPem } from '#agent/identity/certificate-key.ts'
-import type { KeptIntermediates } from '#agent/identity/intermediate.ts'
-import type { JoinedRecord } from './agent-record.ts'
+import type { IntermediateStore, KeptIntermediates } from '#agent/identity/intermediate.ts'
+import { isJoined, type JoinedRecord } from './agent-record.ts'
+import type { RecordStore } from './record-store.ts'
 
 export const toIntermediates = async (record: JoinedRecord): Promise<KeptIntermediates> => {
   const { intermediateKeyPem, membership, incoming } = record
@@ -34,4 +35,15 @@ export const withIntermediates = async (
       receivedAt: incoming.receivedAt,
     },
   }),
+})
+
+/** The intermediates where the record is kept. `record` tells everything else of it, which does not change any more. */
+export const toIntermediateStore = (records: RecordStore, record: JoinedRecord): IntermediateStore => ({
+  load: async () => {
+    const kept = await records.load()
+    return kept && isJoined(kept) ? toIntermediates(kept) : undefined
+  },
+  save: async (intermediates) => {
+    await records.save(await withIntermediates(record, intermediates))
+  },
 })

@@ -19,6 +19,7 @@ import type { CatalogReporter } from './catalog-reporter.ts'
 import type { Outbox } from './outbox.ts'
 import type { PlaneReplica } from './plane-replica.ts'
 import { toReportChunks } from './report-chunks.ts'
+import type { PlaneStanding, ReporterElection } from './reporter-election.ts'
 import { SendRate } from './send-rate.ts'
 import type { OpenSocket, UplinkSocket } from './uplink-socket.ts'
 
@@ -54,6 +55,7 @@ export interface SessionParts {
   readonly openSocket: OpenSocket
   readonly replica: PlaneReplica
   readonly reporter: CatalogReporter
+  readonly election: ReporterElection
   readonly outbox: Outbox
   /** The plane's state has changed by this; what is acknowledged when it returns can't be lost. */
   readonly onStep: (step: StateStep) => void
@@ -83,8 +85,8 @@ export class UplinkSession {
   #epoch = ''
   #liveSince: number | undefined
   #lastHeardAt: number
-  /** The term that may be claimed: nobody reports for this cluster. */
-  #vacantTerm: number | undefined
+  #standing: PlaneStanding | undefined
+  /** The term whose claim is under way. */
   #claimedTerm: number | undefined
   #unacknowledged: Position | undefined
   #reportChunks: Generator<AgentMessage> | undefined
@@ -133,6 +135,13 @@ export class UplinkSession {
     })
   }
 
+  /** This replica may be the one that reports now, or not any more. */
+  electionChanged(): void {
+    const { reporter, election } = this.#parts
+    if (reporter.reporting && this.#standing && election.toTerm(this.#standing) === undefined) this.#stopReporting()
+    this.pump()
+  }
+
   /** Sends what waits, as far as the connection takes it. */
   pump(): void {
     if (this.#pumping || (this.#phase !== 'syncing' && this.#phase !== 'live')) return
@@ -159,20 +168,32 @@ export class UplinkSession {
   }
 
   #nextMessage(now: number): AgentMessage | undefined {
-    const { reporter, outbox } = this.#parts
+    const { outbox } = this.#parts
     if (this.#unacknowledged) {
       const position = this.#unacknowledged
       this.#unacknowledged = undefined
       return { type: 'ack', position }
     }
-    if (this.#vacantTerm !== undefined && reporter.isReady) {
-      this.#claimedTerm = this.#vacantTerm
-      this.#vacantTerm = undefined
-      return { type: 'claim', term: this.#claimedTerm }
+    const term = this.#toClaim()
+    if (term !== undefined) {
+      this.#claimedTerm = term
+      return { type: 'claim', term }
     }
     // Until the agent is in step with the plane, what its proxies run can't be told in the plane's revisions.
     const urgent = this.#phase === 'live' ? outbox.nextUrgent(now) : undefined
     return urgent ?? this.#nextReportChunk() ?? (this.#phase === 'live' ? outbox.nextAnswer() : undefined)
+  }
+
+  #toClaim(): number | undefined {
+    const { reporter, election } = this.#parts
+    if (!this.#standing || !reporter.isReady || reporter.reporting || this.#claimedTerm !== undefined) return undefined
+    return election.toTerm(this.#standing)
+  }
+
+  #stopReporting(): void {
+    this.#reportChunks = undefined
+    this.#cancelReportDeadline()
+    this.#parts.reporter.revoke()
   }
 
   #nextReportChunk(): AgentMessage | undefined {
@@ -271,7 +292,7 @@ export class UplinkSession {
         this.#onClaimed(message)
         break
       case 'vacancy':
-        if (!reporter.reporting) this.#vacantTerm = message.term + 1
+        if (!reporter.reporting) this.#standing = { term: message.term, isOurs: false, isVacant: true }
         break
       case 'report-ack':
         reporter.acknowledge(message.position)
@@ -326,8 +347,8 @@ export class UplinkSession {
     }
     log.info({ session, sync, epoch, reporter: reporter.replica }, 'uplink established')
     this.#epoch = epoch
-    if (reporter.replica === identity.replica) this.#vacantTerm = Math.max(1, reporter.term)
-    else if (!reporter.connected) this.#vacantTerm = reporter.term + 1
+    const isOurs = reporter.replica === identity.replica
+    this.#standing = { term: reporter.term, isOurs, isVacant: !reporter.connected }
     outbox.beginSession(clock.now())
     if (sync === 'resume') replica.resume()
     this.#enter(sync === 'resume' ? 'live' : 'syncing')
@@ -357,13 +378,14 @@ export class UplinkSession {
 
   #onClaimed({ term, granted, reported }: Of<'claimed'>): void {
     const { reporter, log } = this.#parts
-    if (term !== this.#claimedTerm || !granted) {
-      log.info({ term }, 'another replica reports for this cluster')
-      reporter.revoke()
-      return
-    }
-    this.#reportChunks = undefined
-    reporter.grant(term, reported)
+    const isOurs = term === this.#claimedTerm && granted
+    this.#claimedTerm = undefined
+    this.#standing = { term, isOurs, isVacant: false }
+    this.#stopReporting()
+    if (isOurs) reporter.grant(term, reported)
+    else log.info({ term }, 'another replica reports for this cluster')
+    // Who may report can have changed while the claim was under way.
+    this.electionChanged()
   }
 
   #onConfirm(hold: string): void {
@@ -379,13 +401,12 @@ export class UplinkSession {
   }
 
   #onRefused(message: Of<'refused'>): void {
-    const { reporter, log, onRequestRefused } = this.#parts
+    const { log, onRequestRefused } = this.#parts
     const { code, request } = message
     log.warn({ code, request, reason: message.message }, 'the plane refused')
     if (code === 'stale_term') {
-      this.#reportChunks = undefined
-      this.#cancelReportDeadline()
-      reporter.revoke()
+      this.#stopReporting()
+      this.#standing = this.#standing && { ...this.#standing, isOurs: false, isVacant: false }
     } else if (request !== undefined) onRequestRefused(request, code, message.message)
     else this.end(`refused: ${code}: ${message.message}`, message)
   }

@@ -10,6 +10,7 @@ import { toBackoffMilliseconds } from './backoff.ts'
 import type { CatalogReporter, ClusterFacts } from './catalog-reporter.ts'
 import { Outbox, type ProbeResults } from './outbox.ts'
 import type { PlaneReplica } from './plane-replica.ts'
+import type { ReporterElection } from './reporter-election.ts'
 import {
   UplinkSession,
   type PlaneQuery,
@@ -28,6 +29,7 @@ export interface UplinkOptions {
   readonly openSocket: OpenSocket
   readonly replica: PlaneReplica
   readonly reporter: CatalogReporter
+  readonly election: ReporterElection
   /** Holds back what the registry would lose, before it comes to `updateCatalog`. */
   readonly removals: { readonly hold: Hold | undefined; confirm(hold: string): void }
   /** The plane's state has changed by this; what is acknowledged when it returns can't be lost. */
@@ -128,6 +130,11 @@ export class Uplink {
     this.#refresh()
   }
 
+  /** What the election says has changed. */
+  electionChanged(): void {
+    this.#session?.electionChanged()
+  }
+
   /** What `summariseDelivery` says has changed. Called as often as one likes. */
   deliveryChanged(): void {
     this.#outbox.deliveryChanged(this.#options.clock.now())
@@ -182,7 +189,7 @@ export class Uplink {
   }
 
   #connect(): void {
-    const { clock, log, identity, openSocket, replica, reporter, removals, onStep, answer } = this.#options
+    const { clock, log, identity, openSocket, replica, reporter, election, removals, onStep, answer } = this.#options
     this.#session = new UplinkSession({
       clock,
       log,
@@ -190,6 +197,7 @@ export class Uplink {
       openSocket,
       replica,
       reporter,
+      election,
       outbox: this.#outbox,
       onStep,
       answer,

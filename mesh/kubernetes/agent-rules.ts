@@ -1,3 +1,5 @@
+import { agentStateSecret, proxyConfigMap, reporterLease } from './conventions.ts'
+
 /** What the agent may do in its cluster, and what for. The manifests and docs/kubernetes.md are made from this. */
 export interface AgentRule {
   /** "cluster": a ClusterRole; "system": a Role in `systemNamespace`. */
@@ -40,5 +42,50 @@ export const agentRules: readonly AgentRule[] = [
     resources: ['tokenreviews'],
     verbs: ['create'],
     why: 'which pod is behind the token of a proxy',
+  },
+  {
+    scope: 'cluster',
+    apiGroups: [''],
+    resources: ['serviceaccounts'],
+    verbs: ['get'],
+    why: 'whether the account of a connected proxy is still there',
+  },
+  {
+    scope: 'cluster',
+    apiGroups: [''],
+    resources: ['configmaps'],
+    resourceNames: [proxyConfigMap],
+    verbs: ['list', 'update'],
+    why: 'what proxies start with, in each namespace that has some',
+  },
+  {
+    scope: 'cluster',
+    apiGroups: [''],
+    resources: ['configmaps'],
+    verbs: ['create'],
+    why: 'the same; Kubernetes can not restrict making by name',
+  },
+  {
+    scope: 'system',
+    apiGroups: [''],
+    resources: ['secrets'],
+    resourceNames: [agentStateSecret],
+    verbs: ['get', 'update'],
+    why: "the cluster's identity and intermediate, which the replicas share",
+  },
+  {
+    scope: 'system',
+    apiGroups: ['coordination.k8s.io'],
+    resources: ['leases'],
+    resourceNames: [reporterLease],
+    verbs: ['get', 'update'],
+    why: 'which replica reports',
+  },
+  {
+    scope: 'system',
+    apiGroups: ['', 'coordination.k8s.io'],
+    resources: ['secrets', 'leases'],
+    verbs: ['create'],
+    why: 'to make these two where they are not there yet',
   },
 ]

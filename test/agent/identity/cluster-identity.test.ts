@@ -45,7 +45,7 @@ const start = async (options: Partial<ClusterIdentityOptions> = {}): Promise<Clu
       requests.push(csrPem)
       return root.sign(csrPem, east, { notBefore: clock.now() - hour, notAfter: clock.now() + 90 * day })
     },
-    keep: async (intermediates) => void kept.push(intermediates),
+    store: { load: async () => kept.at(-1), save: async (intermediates) => void kept.push(intermediates) },
     onSecretsChange: () => changes++,
     ...options,
   })
@@ -286,7 +286,7 @@ describe('the intermediate', () => {
     clock.advance(3 * day)
     const again = await start({
       ...lastKept(),
-      keep: () => Promise.reject(new Error('the disk is full')),
+      store: { load: async () => kept.at(-1), save: () => Promise.reject(new Error('the disk is full')) },
     })
     expect(await issuerOf(again, 'a')).toBe(successor())
     expect(kept).toHaveLength(length)
@@ -339,8 +339,43 @@ describe('the intermediate', () => {
     expect(await issuerOf(identity, 'a')).toBe(intermediate.pem)
   })
 
+  test('is one for all replicas: who is later takes what is kept', async () => {
+    const [first, second] = [await start(), await start({ random: () => 0.6 })]
+    for (const identity of [first, second]) await identity.updateTrust(trustOf(intermediate))
+    await pass(first, 45 * day + hour)
+    await pass(second, day)
+    expect(requests).toHaveLength(1)
+    await pass(first, minute)
+    expect(await issuerOf(first, 'a')).toBe(successor())
+    await pass(second, minute)
+    expect(await issuerOf(second, 'a')).toBe(successor())
+    expect(lastKept()).not.toHaveProperty('incoming')
+    await pass(second, day)
+    expect(requests).toHaveLength(1)
+  })
+
+  test('that was kept before the one that signs is not gone back to', async () => {
+    const identity = await renewed()
+    const settling = lastKept()
+    await pass(identity, 2 * hour)
+    kept.push(settling)
+    await pass(identity, minute)
+    expect(await issuerOf(identity, 'a')).toBe(successor())
+    expect(lastKept()).not.toHaveProperty('incoming')
+  })
+
+  test('that another replica kept is not used when the mesh’s root has not signed it', async () => {
+    const identity = await start()
+    const foreign = await createIntermediate(await TestRoot.create(clock.now()), east)
+    kept.push({ material: { certificatePem: foreign.pem, privateKey: foreign.privateKey } })
+    await pass(identity, minute)
+    expect(await issuerOf(identity, 'a')).toBe(intermediate.pem)
+  })
+
   test('that can’t be kept is not used', async () => {
-    const identity = await start({ keep: () => Promise.reject(new Error('disk full')) })
+    const identity = await start({
+      store: { load: async () => undefined, save: () => Promise.reject(new Error('disk full')) },
+    })
     await pass(identity, 46 * day)
     await pass(identity, 2 * hour)
     expect(await issuerOf(identity, 'a')).toBe(intermediate.pem)

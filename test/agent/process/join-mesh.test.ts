@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { AgentError } from '#agent/agent-error.ts'
 import { agentRecord } from '#agent/join/agent-record.ts'
 import { joinMesh } from '#agent/join/join-mesh.ts'
+import { toRecordStore } from '#agent/join/record-store.ts'
 import { SealedDocument } from '#agent/store/sealed-document.ts'
 import { loadSealingKey } from '#agent/store/sealing-key.ts'
 import { clusterName, meshName, networkName } from '#mesh/names.ts'
@@ -41,7 +42,7 @@ const createJoiner = async () => {
   const log: string[] = []
   const start = (answer: (request: JoinRequest) => Promise<JoinResponse>, file: string | undefined = tokenFile) =>
     joinMesh({
-      document,
+      records: toRecordStore(document),
       tokenFile: file,
       post: (request) => {
         requests.push(request)

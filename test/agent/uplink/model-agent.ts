@@ -5,6 +5,7 @@ import { RemovalGuard } from '#agent/registry/removal-guard.ts'
 import type { StateStep, StoredState } from '#agent/store/stored-state.ts'
 import { CatalogReporter } from '#agent/uplink/catalog-reporter.ts'
 import { PlaneReplica, type Suspicion } from '#agent/uplink/plane-replica.ts'
+import { firstComer } from '#agent/uplink/reporter-election.ts'
 import { Uplink } from '#agent/uplink/uplink.ts'
 import type { OpenSocket, SocketHandlers } from '#agent/uplink/uplink-socket.ts'
 import { clusterName, meshName, networkName, type ClusterName, type ServiceKey } from '#mesh/names.ts'
@@ -153,6 +154,7 @@ export class ModelAgent {
     for (const [key, item] of this.#disk?.items ?? []) this.view.set(key, item)
     this.#removals = new RemovalGuard({ now, onBatch: toCatalogUpdates(() => this.uplink) })
     this.#uplink = new Uplink({
+      election: firstComer,
       clock: this.#clock,
       random: this.#random,
       log: silentLog,

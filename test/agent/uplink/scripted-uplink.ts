@@ -2,6 +2,7 @@ import type { StateStep } from '#agent/store/stored-state.ts'
 import { RemovalGuard } from '#agent/registry/removal-guard.ts'
 import { CatalogReporter } from '#agent/uplink/catalog-reporter.ts'
 import { PlaneReplica } from '#agent/uplink/plane-replica.ts'
+import { firstComer } from '#agent/uplink/reporter-election.ts'
 import { Uplink } from '#agent/uplink/uplink.ts'
 import type { SocketHandlers } from '#agent/uplink/uplink-socket.ts'
 import { clusterName, meshName, networkName } from '#mesh/names.ts'
@@ -32,6 +33,7 @@ export class ScriptedUplink {
     this.reporter = new CatalogReporter({ boot: 'boot-1', network: networkName.parse('net-east'), now })
     this.removals = new RemovalGuard({ now, onBatch: toCatalogUpdates(() => this.uplink) })
     this.uplink = new Uplink({
+      election: firstComer,
       clock: this.clock,
       random: () => 0.5,
       log: silentLog,

@@ -1,0 +1,152 @@
+import type { Clock } from '#agent/clock.ts'
+import type { Log } from '#agent/log.ts'
+import type { ClusterPlatform, JoinedPlatform, PlatformEntry } from '#agent/platform/cluster-platform.ts'
+import { AccountDeletions } from '#agent/proxy-auth/account-deletions.ts'
+import { ClusterAuthenticator } from '#agent/proxy-auth/cluster-authenticator.ts'
+import { IssuerKeys } from '#agent/proxy-auth/issuer-keys.ts'
+import type { ProxyAuthenticator } from '#agent/proxy-auth/proxy-authenticator.ts'
+import { ServiceAccountAuthenticator } from '#agent/proxy-auth/service-account-authenticator.ts'
+import { TokenReviews } from '#agent/proxy-auth/token-reviews.ts'
+import { KubernetesRegistry } from '#agent/registry/kubernetes/kubernetes-registry.ts'
+import type { RegistryBatch } from '#agent/registry/registry.ts'
+import {
+  agentName,
+  agentXdsPort,
+  proxyAdminPort,
+  proxyConfigDirectory,
+  systemNamespace,
+  tokenAudience,
+  tokenFile,
+} from '#mesh/kubernetes/conventions.ts'
+import { trustDomain } from '#mesh/names.ts'
+import { buildBootstrap } from '#xds/bootstrap.ts'
+import { InjectedNamespaces } from './injected-namespaces.ts'
+import { KubernetesClient } from './kubernetes-client.ts'
+import { loadKubeConfig } from './load-kube-config.ts'
+import { ObjectClient } from './object-client.ts'
+import { configMapKind, ProxyConfigMaps } from './proxy-config-maps.ts'
+import { leaseKind, ReporterLease } from './reporter-lease.ts'
+import { SecretRecordStore, secretKind } from './secret-record-store.ts'
+import { fetchIssuer, findServiceAccountUid, reviewToken } from './token-issuer.ts'
+
+export interface KubernetesPlatformOptions {
+  /** A file; undefined = the service account of the pod that the agent is. */
+  readonly kubeconfig: string | undefined
+  /** Tells this replica from the others: the pod's name. */
+  readonly replica: string
+  readonly clock: Clock
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly log: Log
+}
+
+/** Throws AgentError `bad_config` when no API server is named. */
+export const openKubernetesPlatform = (options: KubernetesPlatformOptions): ClusterPlatform => {
+  const client = new KubernetesClient(loadKubeConfig(options.kubeconfig))
+  return {
+    records: new SecretRecordStore(new ObjectClient(client, secretKind), options.replica),
+    enter: (entry) => new JoinedKubernetesPlatform(client, options, entry),
+  }
+}
+
+class JoinedKubernetesPlatform implements JoinedPlatform {
+  readonly registry: KubernetesRegistry
+  readonly authenticator: ProxyAuthenticator
+  readonly election: ReporterLease
+  readonly #issuerKeys: IssuerKeys
+  readonly #namespaces: InjectedNamespaces
+  readonly #configMaps: ProxyConfigMaps
+
+  constructor(client: KubernetesClient, options: KubernetesPlatformOptions, entry: PlatformEntry) {
+    const { clock, random, log, replica } = options
+    const { record, network, domainSuffix, machines, onElectionChange, onProblems } = entry
+    const { cluster } = record.membership
+    this.registry = new KubernetesRegistry({ client, cluster, network, domainSuffix, clock, random, log })
+    this.#issuerKeys = new IssuerKeys({ fetch: () => fetchIssuer(client), clock, log })
+    this.authenticator = new ClusterAuthenticator(this.#createPodAuthenticator(client, clock, log), machines)
+    this.election = new ReporterLease({
+      leases: new ObjectClient(client, leaseKind),
+      replica,
+      clock,
+      random,
+      log,
+      onChange: () => {
+        onElectionChange()
+        this.#configMaps.changed()
+      },
+    })
+    this.#namespaces = new InjectedNamespaces({
+      client,
+      clock,
+      random,
+      log,
+      onChange: () => this.#configMaps.changed(),
+    })
+    this.#configMaps = new ProxyConfigMaps({
+      configMaps: new ObjectClient(client, configMapKind),
+      isReporter: () => this.election.isHeld,
+      namespaces: () => this.#namespaces.names(),
+      toFiles: (rootsPem) => toProxyFiles(entry, rootsPem),
+      clock,
+      log,
+      onProblems,
+    })
+  }
+
+  start(): void {
+    void this.#issuerKeys.start()
+    this.election.start()
+    this.#namespaces.start()
+  }
+
+  async stop(): Promise<void> {
+    this.#issuerKeys.stop()
+    this.#configMaps.stop()
+    await Promise.all([this.#namespaces.stop(), this.election.stop()])
+  }
+
+  updateRoots(rootsPem: readonly string[]): void {
+    this.#configMaps.updateRoots(rootsPem)
+  }
+
+  takeRegistry(batch: RegistryBatch): void {
+    this.#namespaces.takeRegistry(batch)
+  }
+
+  problems(): Iterable<string> {
+    return this.#configMaps.problems()
+  }
+
+  #createPodAuthenticator(client: KubernetesClient, clock: Clock, log: Log): ProxyAuthenticator {
+    const now = (): number => clock.now()
+    return new ServiceAccountAuthenticator({
+      reviews: new TokenReviews({ review: (token) => reviewToken(client, token, tokenAudience), now, log }),
+      issuerKeys: this.#issuerKeys,
+      accounts: new AccountDeletions({
+        findUid: (namespace, name) => findServiceAccountUid(client, namespace, name),
+        now,
+        log,
+      }),
+      pods: this.registry.pods,
+      clock,
+    })
+  }
+}
+
+/** The same for all pods of a cluster: each says its own name on Envoy's command line. */
+const toProxyFiles = (
+  { record: { membership } }: PlatformEntry,
+  rootsPem: readonly string[],
+): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    buildBootstrap({
+      proxyName: 'pod',
+      cluster: membership.cluster,
+      trustDomain: trustDomain.parse(membership.trustDomain),
+      agent: { host: `${agentName}.${systemNamespace}.svc`, port: agentXdsPort },
+      rootsPem,
+      directory: proxyConfigDirectory,
+      tokenFile,
+      admin: { address: '127.0.0.1', port: proxyAdminPort },
+    }).map(({ name, content }) => [name, content]),
+  )

@@ -1,0 +1,41 @@
+import type { JoinedRecord } from '#agent/join/agent-record.ts'
+import type { RecordStore } from '#agent/join/record-store.ts'
+import type { ProxyAuthenticator } from '#agent/proxy-auth/proxy-authenticator.ts'
+import type { Registry, RegistryBatch } from '#agent/registry/registry.ts'
+import type { ReporterElection } from '#agent/uplink/reporter-election.ts'
+import type { NetworkName } from '#mesh/names.ts'
+
+/** What an agent that has joined brings to its platform. */
+export interface PlatformEntry {
+  readonly record: JoinedRecord
+  readonly network: NetworkName
+  readonly domainSuffix: string
+  /** The tokens of proxies on machines, which every cluster may have. */
+  readonly machines: ProxyAuthenticator
+  /** What the election says may have changed. */
+  readonly onElectionChange: () => void
+  /** What `problems` says has changed. */
+  readonly onProblems: () => void
+}
+
+/** What a platform is to an agent that has joined. */
+export interface JoinedPlatform {
+  readonly registry: Registry
+  readonly authenticator: ProxyAuthenticator
+  readonly election: ReporterElection
+  /** Not the registry, which is started by who listens to it. */
+  start(): void
+  stop(): Promise<void>
+  /** What proxies know their agent by. */
+  updateRoots(rootsPem: readonly string[]): void
+  takeRegistry(batch: RegistryBatch): void
+  /** One line each, for people. */
+  problems(): Iterable<string>
+}
+
+/** What an agent runs on: a machine with files, or a Kubernetes cluster. Everything that differs between them is behind this. */
+export interface ClusterPlatform {
+  /** Where the agent keeps who it is. */
+  readonly records: RecordStore
+  enter(entry: PlatformEntry): JoinedPlatform
+}
