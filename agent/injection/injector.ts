@@ -1,0 +1,78 @@
+import type { Clock } from '#agent/clock.ts'
+import type { HostPort } from '#agent/config.ts'
+import type { Leaf } from '#agent/identity/issue-leaf.ts'
+import type { Log } from '#agent/log.ts'
+import type { InjectionSettings } from '#mesh/injection/injection-settings.ts'
+import { InjectionServer, type InjectionStatistics } from './injection-server.ts'
+import { WebhookCertificate, type AuthorityStore } from './webhook-certificate.ts'
+
+export interface InjectorOptions {
+  readonly settings: () => InjectionSettings
+  readonly store: AuthorityStore
+  /** Puts the bundle into our MutatingWebhookConfiguration, where it says something else. Only the reporter does so. */
+  readonly publish: (caBundlePem: string) => Promise<void>
+  readonly isReporter: () => boolean
+  readonly clock: Clock
+  /** Milliseconds since some moment; never goes back. */
+  readonly elapsed: () => number
+  /** 0 to 1, 1 excluded. */
+  readonly random: () => number
+  readonly log: Log
+}
+
+const maintenanceMilliseconds = 60_000
+const retryMilliseconds = 5000
+
+/** The injector of one replica: its server, and the certificate that API servers know it by. */
+export class Injector {
+  readonly #options: InjectorOptions
+  readonly #server: InjectionServer
+  readonly #certificate: WebhookCertificate
+  #leaf: Leaf | undefined
+  #cancel = (): void => {}
+  #isStopped = false
+
+  constructor(options: InjectorOptions) {
+    this.#options = options
+    this.#server = new InjectionServer(options)
+    this.#certificate = new WebhookCertificate(options)
+  }
+
+  /** Gives the port. A certificate comes when the API server can be reached: until then, no pod is reviewed here. */
+  async start(address: HostPort): Promise<number> {
+    const port = await this.#server.listen(address)
+    await this.#maintain()
+    return port
+  }
+
+  /** Whether API servers can be answered. */
+  get ready(): boolean {
+    return this.#leaf !== undefined
+  }
+
+  statistics(): InjectionStatistics {
+    return this.#server.statistics()
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#cancel()
+    await this.#server.close()
+  }
+
+  async #maintain(): Promise<void> {
+    const { clock, isReporter, log, publish } = this.#options
+    let delay = maintenanceMilliseconds
+    try {
+      await this.#certificate.maintain()
+      const { leaf, caBundle } = this.#certificate
+      if (leaf && leaf !== this.#leaf) this.#server.useCertificate(leaf)
+      this.#leaf = leaf
+      if (isReporter()) await publish(caBundle)
+    } catch (error) {
+      delay = retryMilliseconds
+      log.warn({ err: error }, "could not maintain the injector's certificate")
+    }
+    if (!this.#isStopped) this.#cancel = clock.after(delay, () => void this.#maintain())
+  }
+}
