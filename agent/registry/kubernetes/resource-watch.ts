@@ -49,11 +49,14 @@ const listPage = z.object({
 
 const watchEvent = z.object({
   type: z.enum(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR']),
-  object: z.looseObject({
-    metadata: z.object({ resourceVersion: z.string().optional() }).optional(),
-    code: z.int().optional(),
-    message: z.string().optional(),
-  }),
+  object: z.unknown(),
+})
+
+/** What a watch itself looks at in its objects, and in the Status of an error. */
+const eventObject = z.object({
+  metadata: z.object({ resourceVersion: z.string().optional() }).optional(),
+  code: z.int().optional(),
+  message: z.string().optional(),
 })
 
 /**
@@ -161,10 +164,11 @@ export class ResourceWatch {
   #takeEvent(line: string): void {
     const { store } = this.#options
     const { type, object } = watchEvent.parse(JSON.parse(line))
-    if (type === 'ERROR') throw new KubernetesError(`the watch ended: ${object.message ?? ''}`, object.code)
+    const { metadata, code, message } = eventObject.parse(object)
+    if (type === 'ERROR') throw new KubernetesError(`the watch ended: ${message ?? ''}`, code)
     if (type === 'DELETED') store.delete(object)
     else if (type !== 'BOOKMARK') store.set(object)
-    this.#version = object.metadata?.resourceVersion ?? this.#version
+    this.#version = metadata?.resourceVersion ?? this.#version
     this.#heard()
   }
 

@@ -1,0 +1,94 @@
+import { expect, test } from 'vitest'
+import { untilHolds } from '../../until-holds.ts'
+import { kubeSlice, paths, shop, virtualService } from './kube-objects.ts'
+import { createRegistry } from './registry-fixture.ts'
+
+const all = { v1: ['virtualservices', 'serviceentries', 'workloadentries'] }
+
+test('configuration is read in the newest version that the server has, and found when it comes later', async () => {
+  const server = shop()
+  const { config, synced, eventually } = createRegistry(server)
+  await synced()
+  server.served = { v1alpha3: ['virtualservices'], v1beta1: ['virtualservices'] }
+  server.put(paths.config('virtualservices', 'v1beta1'), virtualService('routes', '/old'))
+  await eventually(() => expect([...config.keys()]).toEqual(['VirtualService/shop/routes']))
+  server.served = { v1: ['virtualservices'], v1beta1: ['virtualservices'] }
+  server.put(paths.config('virtualservices'), virtualService('routes', '/new'))
+  await eventually(() => expect(JSON.stringify(config.get('VirtualService/shop/routes'))).toContain('/new'))
+})
+
+test('configuration that became wrong goes on meaning what it meant, and its problems are known', async () => {
+  const server = shop()
+  server.served = all
+  server.put(paths.config('virtualservices'), virtualService('routes', '/good'))
+  const { config, registry, synced } = createRegistry(server)
+  await synced()
+  server.put(paths.config('virtualservices'), { ...virtualService('routes', '/bad'), spec: { hosts: 7 } })
+  await untilHolds(() =>
+    expect(registry.problems()).toMatchObject([
+      { source: 'VirtualService', problem: { object: { namespace: 'shop', name: 'routes' }, path: 'spec.hosts' } },
+    ]),
+  )
+  expect(JSON.stringify(config.get('VirtualService/shop/routes'))).toContain('/good')
+  server.delete(paths.config('virtualservices'), virtualService('routes', '/bad'))
+  await untilHolds(() => expect(config.size).toBe(0))
+  expect(registry.problems()).toEqual([])
+})
+
+test('configuration goes when its kind is gone, but not at the first look', async () => {
+  const server = shop()
+  server.served = all
+  server.put(paths.config('virtualservices'), virtualService('routes', '/'))
+  const { config, clock, registry, synced, eventually } = createRegistry(server)
+  await synced()
+  expect(registry.status().map(({ name }) => name)).toContain('virtualservices')
+  const since = clock.now()
+  server.served = {}
+  await eventually(() => expect(config.size).toBe(0))
+  expect(clock.now() - since).toBeGreaterThan(60_000)
+  expect(registry.status()).toHaveLength(5)
+})
+
+test('ServiceEntries select pods and WorkloadEntries; WorkloadEntries are no configuration', async () => {
+  const server = shop()
+  server.served = all
+  server.put(paths.config('serviceentries'), {
+    metadata: { name: 'old-reviews', namespace: 'shop' },
+    spec: {
+      hosts: ['reviews.example'],
+      ports: [{ number: 80, name: 'http', protocol: 'HTTP', targetPort: 9080 }],
+      resolution: 'STATIC',
+      workloadSelector: { labels: { app: 'reviews' } },
+    },
+  })
+  server.put(paths.config('workloadentries'), {
+    metadata: { name: 'machine', namespace: 'shop' },
+    spec: { address: '10.9.9.9', labels: { app: 'reviews' }, serviceAccount: 'reviews' },
+  })
+  const { batches, config, synced } = createRegistry(server)
+  await synced()
+  const entry = batches[0]?.changes.find(
+    (change) => change.kind === 'catalog' && change.service === 'shop/reviews.example',
+  )
+  expect(entry?.value).toMatchObject({
+    endpoints: [
+      { id: 'machine', address: '10.9.9.9', tls: 'mutual' },
+      { id: 'reviews-1', address: '10.1.0.1', ports: { http: 9080 }, tls: 'mutual' },
+      { id: 'reviews-2', tls: 'none' },
+    ],
+  })
+  expect([...config.keys()]).toEqual(['ServiceEntry/shop/old-reviews'])
+})
+
+test('a Service is served by WorkloadEntries too, and by pods only as its EndpointSlices say', async () => {
+  const server = shop()
+  server.served = all
+  server.put(paths.slices, kubeSlice('reviews', [1]))
+  server.put(paths.config('workloadentries'), {
+    metadata: { name: 'machine', namespace: 'shop' },
+    spec: { address: '10.9.9.9', labels: { app: 'reviews' }, serviceAccount: 'reviews' },
+  })
+  const { addresses, synced } = createRegistry(server)
+  await synced()
+  expect(addresses('reviews')).toEqual(['10.9.9.9', '10.1.0.1'])
+})

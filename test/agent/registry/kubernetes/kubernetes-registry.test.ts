@@ -1,0 +1,295 @@
+import { describe, expect, test } from 'vitest'
+import { untilHolds } from '../../until-holds.ts'
+import { FakeApiServer } from './fake-api-server.ts'
+import { kubeNamespace, kubeNode, kubePod, kubeService, kubeSlice, paths, shop } from './kube-objects.ts'
+import { createRegistry, serviceKey } from './registry-fixture.ts'
+
+describe('what an API server has', () => {
+  test('is said in one batch, when all of it has been read', async () => {
+    const server = shop()
+    server.held.add(paths.nodes)
+    const { batches, start, registry, addresses, state } = createRegistry(server)
+    start()
+    await untilHolds(() => expect(server.watches).toBe(4))
+    expect(batches).toEqual([])
+    server.held.clear()
+    await registry.synced
+    expect(batches).toHaveLength(1)
+    expect(addresses('reviews')).toEqual(['10.1.0.1', '10.1.0.2'])
+    expect(state).toEqual({ gateways: [], namespaces: ['atoll-system', 'shop'] })
+  })
+
+  test('joins endpoints with their pods and nodes', async () => {
+    const { entry, synced, workloads } = createRegistry(shop())
+    await synced()
+    expect(entry('reviews')?.endpoints).toEqual([
+      {
+        id: 'reviews-1',
+        cluster: 'east',
+        network: 'net-east',
+        locality: 'eu/a',
+        address: '10.1.0.1',
+        ports: { http: 8080 },
+        labels: { app: 'reviews' },
+        weight: 1,
+        health: 'healthy',
+        serviceAccount: 'reviews',
+        tls: 'mutual',
+      },
+      expect.objectContaining({ id: 'reviews-2', tls: 'none' }),
+    ])
+    expect(workloads.get('shop/reviews-1')).toEqual({
+      namespace: 'shop',
+      name: 'reviews-1',
+      address: '10.1.0.1',
+      labels: { app: 'reviews' },
+      serviceAccount: 'reviews',
+      network: 'net-east',
+      locality: 'eu/a',
+      ports: { web: 8080 },
+      health: 'healthy',
+      origin: 'pod',
+      capture: 'transparent',
+    })
+    expect(workloads.get('shop/reviews-2')).not.toHaveProperty('capture')
+  })
+
+  test.each([
+    [{ ready: true }, 'healthy'],
+    [{}, 'healthy'],
+    [{ ready: true, terminating: true }, 'healthy'],
+    [{ ready: false }, 'unhealthy'],
+    [{ ready: false, serving: true, terminating: true }, 'draining'],
+  ])('an endpoint with the conditions %j is %s', async (conditions, health) => {
+    const server = shop()
+    server.put(paths.slices, kubeSlice('ratings', [9], conditions))
+    const { entry, synced } = createRegistry(server)
+    await synced()
+    expect(entry('ratings')?.endpoints).toMatchObject([{ health }])
+  })
+
+  test('follows a node whose zone changes, and a pod on another network', async () => {
+    const { entry, synced, server, workloads } = createRegistry(shop())
+    await synced()
+    server.put(paths.nodes, kubeNode('node-1', 'b'))
+    await untilHolds(() => expect(entry('reviews')?.endpoints[0]?.locality).toBe('eu/b'))
+    expect(workloads.get('shop/ratings-9')?.locality).toBe('eu/b')
+    const labels = { app: 'ratings', 'topology.istio.io/network': 'net-other' }
+    server.put(paths.pods, kubePod('ratings', 9, { metadata: { labels } }))
+    await untilHolds(() => expect(entry('ratings')?.endpoints[0]?.network).toBe('net-other'))
+  })
+
+  test('an endpoint counts while its very pod is known', async () => {
+    const { addresses, synced, server } = createRegistry(shop())
+    server.put(paths.slices, kubeSlice('reviews', [1, 2, 3]))
+    server.put(paths.pods, kubePod('reviews', 3, { metadata: { uid: 'of the one before' } }))
+    await synced()
+    expect(addresses('reviews')).toEqual(['10.1.0.1', '10.1.0.2'])
+    server.put(paths.pods, kubePod('reviews', 3))
+    await untilHolds(() => expect(addresses('reviews')).toContain('10.1.0.3'))
+    server.put(paths.pods, kubePod('reviews', 3, { status: { phase: 'Failed' } }))
+    await untilHolds(() => expect(addresses('reviews')).not.toContain('10.1.0.3'))
+    server.delete(paths.pods, kubePod('reviews', 1))
+    await untilHolds(() => expect(addresses('reviews')).toEqual(['10.1.0.2']))
+  })
+
+  test('a Service without a selector has the endpoints that people write for it', async () => {
+    const server = shop()
+    server.put(paths.services, kubeService('bank', { spec: { selector: undefined } }))
+    const slice = kubeSlice('bank', [])
+    server.put(paths.slices, { ...slice, endpoints: [{ addresses: ['192.0.2.1'] }] })
+    const { entry, synced } = createRegistry(server)
+    await synced()
+    expect(entry('bank')?.endpoints).toMatchObject([
+      { id: 'bank/192.0.2.1', address: '192.0.2.1', ports: { http: 8080 }, tls: 'none', health: 'healthy' },
+    ])
+  })
+
+  test('a pod with two addresses is one endpoint, of the family of the Service', async () => {
+    const server = shop()
+    const second = kubeSlice('ratings', [9])
+    server.put(paths.slices, {
+      ...second,
+      metadata: { ...second.metadata, name: 'ratings-0' },
+      addressType: 'IPv6',
+      endpoints: [{ addresses: ['fd00::9'], targetRef: { kind: 'Pod', name: 'ratings-9', uid: 'uid-ratings-9' } }],
+    })
+    const { addresses, synced } = createRegistry(server)
+    await synced()
+    expect(addresses('ratings')).toEqual(['10.1.0.9'])
+  })
+
+  test('of Services: headless ones, exports and protocols; aliases are left out', async () => {
+    const server = new FakeApiServer()
+    const ports = [
+      { name: 'api', port: 90, appProtocol: 'grpc' },
+      { name: 'dns', port: 53, protocol: 'UDP' },
+    ]
+    server.put(
+      paths.services,
+      kubeService('headless', { spec: { clusterIP: 'None', clusterIPs: ['None'], ports } }),
+      kubeService('private', { metadata: { annotations: { 'networking.istio.io/exportTo': '.' } } }),
+      kubeService('alias', { spec: { type: 'ExternalName', externalName: 'example.com', clusterIP: '' } }),
+      kubeService('sticky', { spec: { sessionAffinity: 'ClientIP' } }),
+    )
+    const { entry, synced, registry } = createRegistry(server)
+    await synced()
+    expect(entry('headless')?.service).toMatchObject({
+      addresses: [],
+      ports: [{ name: 'api', number: 90, protocol: 'grpc' }],
+    })
+    expect(entry('private')?.service).toMatchObject({ exportTo: ['.'], addresses: ['10.96.0.10'] })
+    expect(entry('alias')).toBeUndefined()
+    expect(registry.problems().map(({ problem }) => `${problem.object?.name} ${problem.path}`)).toEqual([
+      'alias spec.type',
+      'sticky spec.sessionAffinity',
+    ])
+  })
+
+  test('is known by pod', async () => {
+    const { registry, synced, server } = createRegistry(shop())
+    expect(registry.pods.complete).toBe(false)
+    await synced()
+    expect(registry.pods.complete).toBe(true)
+    expect(registry.pods.find('shop', 'reviews-1')).toMatchObject({
+      uid: 'uid-reviews-1',
+      serviceAccount: 'reviews',
+      labels: { app: 'reviews' },
+      ip: '10.1.0.1',
+      node: 'node-1',
+      injected: true,
+    })
+    server.put(paths.pods, kubePod('reviews', 1, { status: { phase: 'Succeeded' } }))
+    await untilHolds(() => expect(registry.pods.find('shop', 'reviews-1')).toBeUndefined())
+  })
+
+  test('is read page by page', async () => {
+    const server = new FakeApiServer()
+    for (let number = 0; number < 600; number += 1) server.put(paths.services, kubeService(`s${number}`))
+    const { services, synced } = createRegistry(server)
+    await synced()
+    expect(services()).toHaveLength(600)
+    expect(server.requests.filter((request) => request === `LIST ${paths.services}`)).toHaveLength(3)
+  })
+})
+
+describe('a change', () => {
+  test('concerns its own service only', async () => {
+    const { changedSince, synced, server } = createRegistry(shop())
+    await synced()
+    server.put(paths.pods, kubePod('ratings', 9, { metadata: { labels: { app: 'ratings', version: 'v2' } } }))
+    await untilHolds(() =>
+      expect(changedSince(1)).toEqual(['workload shop/ratings-9', `catalog ${serviceKey('ratings')}`]),
+    )
+  })
+
+  test('of nothing that is used is not said', async () => {
+    const { changedSince, batches, synced, server } = createRegistry(shop())
+    await synced()
+    server.put(paths.pods, kubePod('ratings', 9, { metadata: { managedFields: [{ manager: 'kubectl' }] } }))
+    server.put(paths.nodes, { ...kubeNode('node-1', 'a'), status: { addresses: [], conditions: [{ type: 'Ready' }] } })
+    server.put(paths.pods, kubePod('last', 1))
+    await untilHolds(() => expect(changedSince(1)).toEqual(['workload shop/last-1']))
+    expect(batches).toHaveLength(2)
+  })
+
+  test('of several things at once is one batch', async () => {
+    const { batches, addresses, synced, server } = createRegistry(shop())
+    await synced()
+    for (const number of [3, 4, 5]) server.put(paths.pods, kubePod('reviews', number))
+    server.put(paths.slices, kubeSlice('reviews', [1, 2, 3, 4, 5]))
+    await untilHolds(() => expect(addresses('reviews')).toHaveLength(5))
+    expect(batches.slice(1).filter(({ changes }) => changes.some(({ kind }) => kind === 'catalog'))).toHaveLength(1)
+  })
+
+  test('of the domain suffix renames what there is', async () => {
+    const { batches, services, synced, registry } = createRegistry(shop())
+    await synced()
+    registry.setDomainSuffix('mesh.test')
+    expect(services()).toEqual(['reviews', 'ratings'].map((name) => serviceKey(name, 'mesh.test')).toSorted())
+    expect(batches.at(-1)?.renamed).toBe(true)
+  })
+})
+
+describe('a watch', () => {
+  test('goes on where it was, without listing again', async () => {
+    const { addresses, synced, server, eventually } = createRegistry(shop())
+    await synced()
+    server.requests.length = 0
+    server.endWatches('broken')
+    server.put(paths.slices, kubeSlice('reviews', [1]))
+    await eventually(() => expect(addresses('reviews')).toEqual(['10.1.0.1']))
+    expect(server.requests.filter((request) => request.startsWith('LIST'))).toEqual([])
+  })
+
+  test('goes on from the last bookmark', async () => {
+    const { synced, server, eventually } = createRegistry(shop())
+    await synced()
+    server.bookmark()
+    server.compact()
+    server.bookmark()
+    await untilHolds(() => expect(server.watches).toBe(5))
+    server.requests.length = 0
+    server.endWatches('well')
+    await eventually(() => expect(server.watches).toBe(5))
+    expect(server.requests.filter((request) => request.startsWith('LIST'))).toEqual([])
+  })
+
+  test('that is too far behind lists again, and says only what is different', async () => {
+    const { addresses, services, changedSince, batches, synced, server, eventually } = createRegistry(shop())
+    await synced()
+    server.endWatches('broken')
+    server.delete(paths.services, kubeService('ratings'))
+    server.put(paths.services, kubeService('new'))
+    server.put(paths.pods, kubePod('reviews', 3))
+    server.put(paths.slices, kubeSlice('reviews', [2, 3]))
+    server.compact()
+    const before = batches.length
+    await eventually(() => {
+      expect(addresses('reviews')).toEqual(['10.1.0.2', '10.1.0.3'])
+      expect(services()).toEqual([serviceKey('reviews'), serviceKey('new')])
+    })
+    expect(changedSince(before).toSorted()).toEqual([
+      `catalog ${serviceKey('new')}`,
+      `catalog ${serviceKey('ratings')}`,
+      `catalog ${serviceKey('reviews')}`,
+      'workload shop/reviews-3',
+    ])
+  })
+
+  test('that was silent for long lists again: what it knew may not be what the server knows', async () => {
+    const { clock, synced, server, eventually } = createRegistry(shop())
+    await synced()
+    clock.advance(200_000)
+    server.requests.length = 0
+    server.endWatches('broken')
+    await eventually(() => expect(server.requests).toContain(`LIST ${paths.pods}`))
+  })
+
+  test('of an API server that is away takes nothing away, and says so', async () => {
+    const { batches, registry, clock, addresses, synced, server, eventually } = createRegistry(shop())
+    await synced()
+    const heardAt = clock.now()
+    server.away = true
+    server.endWatches('broken')
+    await eventually(() => expect(registry.status().every(({ failure }) => failure !== undefined)).toBe(true))
+    clock.advance(60_000)
+    expect(batches).toHaveLength(1)
+    expect(registry.problems().map(({ source }) => source)).toEqual(
+      expect.arrayContaining(['services', 'endpointslices', 'pods', 'nodes', 'namespaces']),
+    )
+    expect(registry.status().map((status) => status.heardAt)).toEqual(registry.status().map(() => heardAt))
+    server.away = false
+    server.put(paths.slices, kubeSlice('reviews', [2]))
+    await eventually(() => expect(addresses('reviews')).toEqual(['10.1.0.2']))
+    await eventually(() => expect(registry.problems()).toEqual([]))
+  })
+})
+
+test('a network label that does not agree with the cluster is a problem', async () => {
+  const server = shop()
+  server.put(paths.namespaces, kubeNamespace('atoll-system', { 'topology.istio.io/network': 'net-other' }))
+  const { registry, synced } = createRegistry(server)
+  await synced()
+  expect(registry.problems()).toMatchObject([{ problem: { code: 'conflict', object: { name: 'atoll-system' } } }])
+})
