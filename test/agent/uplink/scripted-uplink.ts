@@ -2,7 +2,7 @@ import type { StateStep } from '#agent/store/stored-state.ts'
 import { RemovalGuard } from '#agent/registry/removal-guard.ts'
 import { CatalogReporter } from '#agent/uplink/catalog-reporter.ts'
 import { PlaneReplica } from '#agent/uplink/plane-replica.ts'
-import { firstComer } from '#agent/uplink/reporter-election.ts'
+import { firstComer, type ReporterElection } from '#agent/uplink/reporter-election.ts'
 import { Uplink } from '#agent/uplink/uplink.ts'
 import type { SocketHandlers } from '#agent/uplink/uplink-socket.ts'
 import { clusterName, meshName, networkName } from '#mesh/names.ts'
@@ -26,14 +26,14 @@ export class ScriptedUplink {
   bufferedBytes = 0
   deliveries = 0
 
-  constructor() {
+  constructor(election: ReporterElection = firstComer) {
     const now = (): number => this.clock.now()
     const cluster = clusterName.parse('east')
     this.replica = new PlaneReplica({ cluster, stored: undefined, suspicion: undefined, saveSuspicion: () => {}, now })
     this.reporter = new CatalogReporter({ boot: 'boot-1', network: networkName.parse('net-east'), now })
     this.removals = new RemovalGuard({ now, onBatch: toCatalogUpdates(() => this.uplink) })
     this.uplink = new Uplink({
-      election: firstComer,
+      election,
       clock: this.clock,
       random: () => 0.5,
       log: silentLog,

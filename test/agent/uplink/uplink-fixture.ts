@@ -1,3 +1,4 @@
+import type { ReporterElection } from '#agent/uplink/reporter-election.ts'
 import { catalogEntry } from '#mesh/service.ts'
 import type { PlaneMessage } from '#mesh/uplink.ts'
 import { catalogEntryOf, configChange } from '../state-items.ts'
@@ -22,8 +23,8 @@ export const delta = (sequence: number, more: boolean, ...items: ReturnType<type
 })
 
 /** In step with a plane that has one object. */
-export const liveUplink = (): ScriptedUplink => {
-  const scripted = new ScriptedUplink()
+export const liveUplink = (election?: ReporterElection): ScriptedUplink => {
+  const scripted = new ScriptedUplink(election)
   scripted.greet()
   scripted.say(snapshot(1, configChange('a')))
   scripted.heard()
