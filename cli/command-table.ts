@@ -102,6 +102,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/analyze.ts')).defineAnalyze,
   },
   {
+    name: 'inject',
+    description: 'Put the proxy into the pods of Kubernetes manifests, as the injector would.',
+    load: async () => (await import('./commands/inject.ts')).defineInject,
+  },
+  {
     name: 'trust',
     description: "The mesh's certificates: its root, and the clusters' intermediates.",
     load: async () => (await import('./commands/trust.ts')).defineTrust,

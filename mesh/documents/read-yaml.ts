@@ -1,5 +1,5 @@
 import { Composer, CST, Lexer, LineCounter, Parser, isAlias, isMap, isNode, isScalar, isSeq } from 'yaml'
-import type { Document, YAMLMap } from 'yaml'
+import type { Document, Tags, YAMLMap } from 'yaml'
 import type { Problem } from '../problem.ts'
 import { err, ok } from '../result.ts'
 import type { Result } from '../result.ts'
@@ -117,17 +117,30 @@ const readDocument = (
   }
 }
 
-/** YAML 1.2 (and JSON): each document's value, or what is wrong with the syntax. Empty documents are left out. */
+const isNotOfKubernetes = ({ tag, format }: { readonly tag: string; readonly format?: string | undefined }): boolean =>
+  format === 'TIME' || /:(?:timestamp|binary|omap|pairs|set)$/.test(tag)
+
+/** How plain scalars are read. "kubernetes": as kubectl does, with YAML 1.1's `0644` and `yes`, but with dates as text. */
+const dialects = {
+  core: { version: '1.2', schema: 'core' },
+  kubernetes: {
+    version: '1.1',
+    schema: 'yaml-1.1',
+    customTags: (tags: Tags) => tags.filter((tag) => typeof tag === 'string' || !isNotOfKubernetes(tag)),
+  },
+} as const
+
+/** YAML (and JSON): each document's value, or what is wrong with the syntax. Empty documents are left out. */
 export const readYaml = (
   text: string,
   maxDocuments: number,
+  dialect: keyof typeof dialects = 'core',
 ): Result<readonly SubmittedDocument[], readonly Problem[]> => {
   const lines = new LineCounter()
   const tokens = tokenize(text, lines, maxDocuments)
   if (!tokens.ok) return err([tokens.error])
   const composer = new Composer({
-    version: '1.2',
-    schema: 'core',
+    ...dialects[dialect],
     resolveKnownTags: false,
     uniqueKeys: false,
     prettyErrors: false,

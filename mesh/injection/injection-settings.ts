@@ -22,9 +22,9 @@ export interface InjectionSettings {
   readonly resources: Resources
 }
 
-export const defaultInjectionSettings: InjectionSettings = {
+/** The image is the installation's to choose: it goes with a version. */
+export const defaultInjectionSettings: Omit<InjectionSettings, 'proxyImage'> = {
   revision: defaultRevision,
-  proxyImage: 'atoll/proxy',
   nativeSidecars: true,
   holdApplicationUntilProxyStarts: false,
   resources: { requests: { cpu: '100m', memory: '128Mi' }, limits: { cpu: '2', memory: '1Gi' } },

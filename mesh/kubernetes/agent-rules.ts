@@ -1,4 +1,4 @@
-import { agentStateSecret, proxyConfigMap, reporterLease } from './conventions.ts'
+import { agentStateSecret, injectorSecret, injectorWebhook, proxyConfigMap, reporterLease } from './conventions.ts'
 
 /** What the agent may do in its cluster, and what for. The manifests and docs/kubernetes.md are made from this. */
 export interface AgentRule {
@@ -66,6 +66,22 @@ export const agentRules: readonly AgentRule[] = [
     why: 'the same; Kubernetes can not restrict making by name',
   },
   {
+    scope: 'cluster',
+    apiGroups: ['admissionregistration.k8s.io'],
+    resources: ['mutatingwebhookconfigurations'],
+    resourceNames: [injectorWebhook],
+    verbs: ['get', 'update'],
+    why: 'whom the API server believes that it is the injector',
+  },
+  {
+    scope: 'system',
+    apiGroups: [''],
+    resources: ['secrets'],
+    resourceNames: [injectorSecret],
+    verbs: ['get', 'update'],
+    why: "the authority of the injector's certificates, which the replicas share",
+  },
+  {
     scope: 'system',
     apiGroups: [''],
     resources: ['secrets'],
@@ -86,6 +102,6 @@ export const agentRules: readonly AgentRule[] = [
     apiGroups: ['', 'coordination.k8s.io'],
     resources: ['secrets', 'leases'],
     verbs: ['create'],
-    why: 'to make these two where they are not there yet',
+    why: 'to make these where they are not there yet',
   },
 ]

@@ -1,4 +1,5 @@
 import { stringify } from 'yaml'
 
-/** A manifest as people read it: no anchors, no folded lines. */
-export const toYaml = (object: unknown): string => stringify(object, { aliasDuplicateObjects: false, lineWidth: 0 })
+/** A manifest as people read it: no anchors, no folded lines. kubectl reads YAML 1.1: a text such as "on" is in quotes. */
+export const toYaml = (object: unknown): string =>
+  stringify(object, { aliasDuplicateObjects: false, lineWidth: 0, compat: 'yaml-1.1' })
