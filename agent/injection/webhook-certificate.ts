@@ -28,17 +28,15 @@ export const webhookHost = `${agentName}.${systemNamespace}.svc`
 /** The injector's own certificate, from an authority that all replicas share and any of them makes or renews. */
 export class WebhookCertificate {
   readonly #options: WebhookCertificateOptions
-  readonly #server: ServerCertificate
+  #server: ServerCertificate
   #issuer: LeafIssuer | undefined
+  /** Of whom the leaf is. */
+  #issuedBy: WebhookAuthority | undefined
   #caBundle = ''
 
   constructor(options: WebhookCertificateOptions) {
     this.#options = options
-    this.#server = new ServerCertificate({
-      ...options,
-      names: { dnsNames: [webhookHost], usages: [ExtendedKeyUsage.serverAuth] },
-      issuer: () => this.#issuer,
-    })
+    this.#server = this.#createServerCertificate()
   }
 
   /** undefined = there has been none yet. */
@@ -60,7 +58,20 @@ export class WebhookCertificate {
       certificate: new X509Certificate(signer.certificatePem),
       privateKey: await importPrivateKeyPem(signer.privateKeyPem),
     }
+    // A leaf whose authority was lost with its Secret is of no use to anybody.
+    if (!valid.some(({ certificatePem }) => certificatePem === this.#issuedBy?.certificatePem))
+      this.#server = this.#createServerCertificate()
+    const before = this.#server.leaf
     await this.#server.renewIfDue()
+    if (this.#server.leaf !== before) this.#issuedBy = signer
+  }
+
+  #createServerCertificate(): ServerCertificate {
+    return new ServerCertificate({
+      ...this.#options,
+      names: { dnsNames: [webhookHost], usages: [ExtendedKeyUsage.serverAuth] },
+      issuer: () => this.#issuer,
+    })
   }
 
   async #renewAuthorities(): Promise<readonly WebhookAuthority[]> {

@@ -223,6 +223,18 @@ describe('the certificate', () => {
     expect(serials.size).toBeGreaterThan(700)
   })
 
+  it('comes from a new authority at once when the old one is lost', async () => {
+    const store = new MemoryStore()
+    const clock = new VirtualClock()
+    const certificate = createCertificate(store, clock)
+    await certificate.maintain()
+    const lost = certificate.caBundle
+    store.authorities = []
+    await certificate.maintain()
+    expect(certificate.caBundle).not.toBe(lost)
+    expect(isTrusted(certificate, certificate.caBundle)).toBe(true)
+  })
+
   it('comes from one authority, when two replicas make one at once', async () => {
     const store = new MemoryStore()
     const clock = new VirtualClock()

@@ -46,18 +46,38 @@ export class PodAndPeer {
   }
 
   async listen(where: 'pod' | 'peer', ports: readonly number[]): Promise<void> {
+    await this.#start(this[where], ['listen', ports.join(',')])
+  }
+
+  /** A server in the pod that answers requests with these statuses, and prints them. */
+  serveHttp(port: number, statuses: readonly number[]): Promise<Child> {
+    return this.#start(this.pod, ['http', String(port), statuses.join(',')])
+  }
+
+  async #start(namespace: string, args: readonly string[]): Promise<Child> {
     const listener = new Child({
-      name: `listeners of ${this[where]}`,
+      name: `${args.join(' ')} in ${namespace}`,
       command: 'ip',
-      args: ['netns', 'exec', this[where], process.execPath, echo, 'listen', ports.join(',')],
+      args: ['netns', 'exec', namespace, process.execPath, echo, ...args],
     })
     this.#listeners.push(listener)
     await listener.waitForLine(/listening/)
+    return listener
+  }
+
+  /** A command of a container. */
+  async execute(command: readonly string[]): Promise<void> {
+    const { code, output } = await run({
+      name: 'command',
+      command: 'ip',
+      args: ['netns', 'exec', this.pod, ...command],
+    })
+    if (code !== 0) throw new Error(`${command.join(' ')}\nended with ${code}:\n${output}`)
   }
 
   /** As the init container does it. */
-  async capture(script: string): Promise<void> {
-    await shell(script, ['ip', 'netns', 'exec', this.pod])
+  capture(script: string): Promise<void> {
+    return this.execute(['sh', '-ec', script])
   }
 
   /** Port of the listener that a connection came to, or the error's code. */
@@ -91,8 +111,7 @@ export class PodAndPeer {
   }
 }
 
-const shell = async (script: string, prefix: readonly string[] = []): Promise<void> => {
-  const [command, ...args] = [...prefix, 'sh', '-ec', script]
-  const { code, output } = await run({ name: 'shell', command, args })
+const shell = async (script: string): Promise<void> => {
+  const { code, output } = await run({ name: 'shell', command: 'sh', args: ['-ec', script] })
   if (code !== 0) throw new Error(`${script}\nended with ${code}:\n${output}`)
 }
