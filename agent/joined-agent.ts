@@ -282,6 +282,7 @@ export class JoinedAgent {
       compiledRevision: this.#flow.revision,
       proxies: this.#ads.connections.size,
       registrySynced: this.#registrySynced,
+      registrySources: this.#platform.registry.sources?.() ?? [],
       problems: this.#problems.count,
     }
   }

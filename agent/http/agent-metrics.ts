@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { AdsStatistics } from '#agent/ads/ads-server.ts'
 import type { IdentityStatus } from '#agent/identity/cluster-identity.ts'
 import type { ProbedGateway } from '#agent/probes/gateway-prober.ts'
+import type { RegistrySource } from '#agent/registry/registry.ts'
 import type { UplinkStatus } from '#agent/uplink/uplink.ts'
 
 /** What an agent is measured by, as of now; parts that do not run yet are absent. */
@@ -13,6 +14,7 @@ export interface AgentMeasures {
   readonly compiledRevision: number
   readonly proxies: number
   readonly registrySynced: boolean
+  readonly registrySources?: readonly RegistrySource[]
   readonly problems: number
   readonly storeFailures: number
   /** Milliseconds since the epoch. */
@@ -94,6 +96,15 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry,
     'store_failures_total',
     'Reports of damaged or unwritable files in the data directory.',
     ({ storeFailures }) => storeFailures,
+  )
+  labelled(
+    'registry_age_seconds',
+    'Seconds since the API server last told a change of a resource, or that there was none.',
+    ['resource'],
+    ({ registrySources = [], now }) =>
+      registrySources.flatMap(({ name, heardAt }) =>
+        heardAt > 0 ? [{ labels: { resource: name }, value: (now - heardAt) / 1000 }] : [],
+      ),
   )
   labelled(
     'certificate_expiry_seconds',

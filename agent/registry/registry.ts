@@ -5,7 +5,7 @@ import type { ViewChange } from '#mesh/view.ts'
 /** A change of what runs in this cluster, or of the configuration objects that are its own. Records are immutable. */
 export type RegistryChange = Extract<ViewChange, { kind: 'catalog' | 'workload' | 'config' }>
 
-/** Changes that happened together. What is absent is unchanged. */
+/** Changes that happened together. What is absent is unchanged; when nothing has changed, the problems have. */
 export interface RegistryBatch {
   readonly changes: readonly RegistryChange[]
   /** Names of the namespaces that exist here, sorted. */
@@ -23,6 +23,13 @@ export interface RegistryProblem {
   readonly problem: Problem
 }
 
+/** A part of a registry that is read by itself, such as the pods. */
+export interface RegistrySource {
+  readonly name: string
+  /** When it was last heard that this part is as it is known; milliseconds since the epoch, 0 = never. */
+  readonly heardAt: number
+}
+
 /**
  * What runs in one cluster: a directory of YAML, or a Kubernetes API server. The first batch holds the whole registry; nothing is
  * said before all of it has been read. A registry that can't be read any more changes nothing.
@@ -37,4 +44,6 @@ export interface Registry {
   setDomainSuffix(domainSuffix: string): void
   /** What is wrong now. */
   problems(): readonly RegistryProblem[]
+  /** What it is read from, where that is far away. */
+  sources?(): readonly RegistrySource[]
 }

@@ -21,7 +21,7 @@ import { readPod } from './objects/kube-pod.ts'
 import { readService } from './objects/kube-service.ts'
 import { readConfigObject } from './objects/read-config-object.ts'
 import type { PodDirectory } from './pod-directory.ts'
-import { ResourceStore } from './resource-store.ts'
+import { ResourceStore, type ObjectListener, type ObjectReading } from './resource-store.ts'
 import { ResourceWatch, type ResourceWatchOptions, type WatchStatus } from './resource-watch.ts'
 
 export interface KubernetesRegistryOptions {
@@ -52,27 +52,18 @@ export class KubernetesRegistry implements Registry {
   /** The pods of this cluster. */
   readonly pods: PodDirectory
   readonly #options: KubernetesRegistryOptions
-  readonly #services = new ResourceStore(readService, (key, service) => {
+  readonly #services = this.#createStore(readService, (key, service) => {
     if (service && isGatewayService(service)) this.#gatewayServices.add(key)
     else this.#gatewayServices.delete(key)
     this.#index.noteService(key)
-    this.#schedule()
+    this.#problemsChanged = true
   })
-  readonly #slices = new ResourceStore(readEndpointSlice, (...change) => {
-    this.#index.noteSlice(...change)
-    this.#schedule()
-  })
-  readonly #pods = new ResourceStore(readPod, (...change) => {
-    this.#index.notePod(...change)
-    this.#schedule()
-  })
-  readonly #nodes = new ResourceStore(readNode, (name) => {
-    this.#index.noteNode(name)
-    this.#schedule()
-  })
-  readonly #namespaces = new ResourceStore(readNamespace, (_name, namespace, before) => {
+  readonly #slices = this.#createStore(readEndpointSlice, (...change) => this.#index.noteSlice(...change))
+  readonly #pods = this.#createStore(readPod, (...change) => this.#index.notePod(...change))
+  readonly #nodes = this.#createStore(readNode, (name) => this.#index.noteNode(name))
+  readonly #namespaces = this.#createStore(readNamespace, (_name, namespace, before) => {
     this.#namespacesChanged ||= !namespace || !before
-    this.#schedule()
+    this.#problemsChanged = true
   })
   readonly #watches: readonly ResourceWatch[]
   readonly #discovery: ConfigDiscovery
@@ -84,6 +75,7 @@ export class KubernetesRegistry implements Registry {
   readonly #gatewayServices = new Set<string>()
   #gateways: readonly GatewayAddress[] | undefined
   #namespacesChanged = true
+  #problemsChanged = false
   #discovered = false
   #told = false
   #stopped = false
@@ -142,7 +134,7 @@ export class KubernetesRegistry implements Registry {
 
   problems(): readonly RegistryProblem[] {
     const discovery = { name: 'the kinds of configuration', failure: this.#discovery.failure }
-    const failures = [...this.status(), discovery].flatMap(({ name, failure }) =>
+    const failures = [...this.sources(), discovery].flatMap(({ name, failure }) =>
       failure === undefined ? [] : [toReadProblem(name, failure)],
     )
     const stores = [this.#services, this.#slices, this.#pods, this.#nodes, this.#namespaces]
@@ -155,8 +147,7 @@ export class KubernetesRegistry implements Registry {
     return [...failures, ...problems.map((problem) => ({ source: problem.object?.kind ?? 'cluster', problem }))]
   }
 
-  /** How each resource is read. */
-  status(): readonly WatchStatus[] {
+  sources(): readonly WatchStatus[] {
     return this.#allWatches().map((watch) => watch.status)
   }
 
@@ -164,9 +155,35 @@ export class KubernetesRegistry implements Registry {
     return [...this.#watches, ...Array.from(this.#config.values(), ({ watch }) => watch)]
   }
 
+  #createStore<T extends object>(
+    read: (object: unknown) => ObjectReading<T>,
+    take: ObjectListener<T>,
+  ): ResourceStore<T> {
+    const onChange: ObjectListener<T> = (...change) => {
+      take(...change)
+      this.#schedule()
+    }
+    return new ResourceStore(read, onChange, () => this.#noteProblems())
+  }
+
+  #noteProblems(): void {
+    this.#problemsChanged = true
+    this.#schedule()
+  }
+
   #createWatch(name: string, path: string, store: ResourceWatchOptions['store']): ResourceWatch {
     const { client, clock, random, log } = this.#options
-    return new ResourceWatch({ name, path, store, client, clock, random, log, onSynced: () => this.#schedule() })
+    return new ResourceWatch({
+      name,
+      path,
+      store,
+      client,
+      clock,
+      random,
+      log,
+      onSynced: () => this.#schedule(),
+      onFailure: () => this.#noteProblems(),
+    })
   }
 
   #createIndex(domainSuffix: string): KubernetesIndex {
@@ -207,13 +224,12 @@ export class KubernetesRegistry implements Registry {
   }
 
   #createConfigStore(definition: KindDefinition): ResourceStore<ConfigObject> {
-    return new ResourceStore(readConfigObject(definition), (_key, object, before) => {
+    return this.#createStore(readConfigObject(definition), (_key, object, before) => {
       const present = object ?? before
       if (!present) return
       const key = objectKeyOf(present)
       if (!isRecordKind(definition.kind)) this.#configChanges.set(key, object)
       this.#index.noteConfig(key, object)
-      this.#schedule()
     })
   }
 
@@ -243,7 +259,9 @@ export class KubernetesRegistry implements Registry {
     const namespacesChanged = this.#namespacesChanged
     this.#gateways = gateways
     this.#namespacesChanged = false
-    if (changes.length > 0 || gatewaysChanged || namespacesChanged)
+    const problemsChanged = this.#problemsChanged
+    this.#problemsChanged = false
+    if (changes.length > 0 || gatewaysChanged || namespacesChanged || problemsChanged)
       this.#listener({
         changes,
         ...(gatewaysChanged ? { gateways } : {}),

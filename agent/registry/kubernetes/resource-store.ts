@@ -21,12 +21,19 @@ const envelope = z.object({
 export class ResourceStore<T extends object> {
   readonly #read: (object: unknown) => ObjectReading<T>
   readonly #onChange: ObjectListener<T>
+  readonly #onProblems: () => void
   readonly #objects = new Map<string, T>()
   readonly #problems = new Map<string, readonly Problem[]>()
 
-  constructor(read: (object: unknown) => ObjectReading<T>, onChange: ObjectListener<T>) {
+  /** `onProblems` is called when there are other problems than before. */
+  constructor(
+    read: (object: unknown) => ObjectReading<T>,
+    onChange: ObjectListener<T>,
+    onProblems: () => void = () => {},
+  ) {
     this.#read = read
     this.#onChange = onChange
+    this.#onProblems = onProblems
   }
 
   get objects(): ReadonlyMap<string, T> {
@@ -42,7 +49,7 @@ export class ResourceStore<T extends object> {
   set(object: unknown): string {
     const key = toKey(object)
     const { value, problems } = this.#read(object)
-    setOrDelete(this.#problems, key, problems.length > 0 ? problems : null)
+    this.#putProblems(key, problems)
     if (value !== undefined) this.#put(key, value)
     return key
   }
@@ -58,8 +65,14 @@ export class ResourceStore<T extends object> {
   }
 
   #forget(key: string): void {
-    this.#problems.delete(key)
+    this.#putProblems(key, [])
     this.#put(key, null)
+  }
+
+  #putProblems(key: string, problems: readonly Problem[]): void {
+    if (isEqualData(this.#problems.get(key) ?? [], problems)) return
+    setOrDelete(this.#problems, key, problems.length > 0 ? problems : null)
+    this.#onProblems()
   }
 
   #put(key: string, value: T | null): void {

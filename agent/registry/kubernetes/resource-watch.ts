@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Clock } from '#agent/clock.ts'
 import { KubernetesError, type KubernetesClient } from '#agent/kubernetes/kubernetes-client.ts'
 import type { Log } from '#agent/log.ts'
+import type { RegistrySource } from '#agent/registry/registry.ts'
 import { toBackoffMilliseconds } from '#agent/uplink/backoff.ts'
 import type { ResourceStore } from './resource-store.ts'
 import { splitLines } from './split-lines.ts'
@@ -19,13 +20,12 @@ export interface ResourceWatchOptions {
   readonly log: Log
   /** Called once, when all objects are in the store. */
   readonly onSynced: () => void
+  /** The server can't be read (any more), or can be again. */
+  readonly onFailure?: () => void
 }
 
-export interface WatchStatus {
-  readonly name: string
+export interface WatchStatus extends RegistrySource {
   readonly synced: boolean
-  /** When the API server was last heard, be it only that nothing has changed; milliseconds since the epoch, 0 = never. */
-  readonly heardAt: number
   /** Why it can't be read now; what was read before goes on. */
   readonly failure: string | undefined
 }
@@ -175,8 +175,9 @@ export class ResourceWatch {
   #heard(): void {
     const { log, name, clock } = this.#options
     this.#heardAt = clock.now()
-    if (this.#failure !== undefined) log.info({ resource: name }, 'the API server can be read again')
-    this.#failure = undefined
+    if (this.#failure === undefined) return
+    log.info({ resource: name }, 'the API server can be read again')
+    this.#setFailure(undefined)
   }
 
   #takeFailure(error: unknown): void {
@@ -190,7 +191,13 @@ export class ResourceWatch {
     const reason = error instanceof Error ? error.message : String(error)
     if (this.#failure === undefined)
       log.warn({ resource: name, reason }, "the API server can't be read; what was read before goes on")
-    this.#failure = reason
+    this.#setFailure(reason)
+  }
+
+  #setFailure(failure: string | undefined): void {
+    const before = this.#failure
+    this.#failure = failure
+    if (before !== failure) this.#options.onFailure?.()
   }
 
   async #pause(): Promise<void> {

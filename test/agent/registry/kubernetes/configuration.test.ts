@@ -41,12 +41,12 @@ test('configuration goes when its kind is gone, but not at the first look', asyn
   server.put(paths.config('virtualservices'), virtualService('routes', '/'))
   const { config, clock, registry, synced, eventually } = createRegistry(server)
   await synced()
-  expect(registry.status().map(({ name }) => name)).toContain('virtualservices')
+  expect(registry.sources().map(({ name }) => name)).toContain('virtualservices')
   const since = clock.now()
   server.served = {}
   await eventually(() => expect(config.size).toBe(0))
   expect(clock.now() - since).toBeGreaterThan(60_000)
-  expect(registry.status()).toHaveLength(5)
+  expect(registry.sources()).toHaveLength(5)
 })
 
 test('ServiceEntries select pods and WorkloadEntries; WorkloadEntries are no configuration', async () => {

@@ -54,7 +54,7 @@ export const createRegistry = (server = new FakeApiServer()) => {
       start()
       await registry.synced
       await untilHolds(() => {
-        if (server.watches < registry.status().length) throw new Error('not all resources are watched')
+        if (server.watches < registry.sources().length) throw new Error('not all resources are watched')
       })
     },
     /** Waits while time passes, a second for every look. */
