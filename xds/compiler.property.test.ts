@@ -57,7 +57,8 @@ const anyService = fc
     exportTo: fc.constantFrom(['*'], ['*'], ['*'], ['.'], ['other'], ['~']),
     resolution: fc.constantFrom('static' as const, 'static' as const, 'dns' as const, 'none' as const),
     location: fc.constantFrom('mesh-internal' as const, 'mesh-external' as const),
-    protocol: fc.constantFrom('http' as const, 'http' as const, 'tcp' as const, 'auto' as const),
+    protocol: fc.constantFrom('http' as const, 'http' as const, 'tcp' as const, 'auto' as const, 'tls' as const),
+    addresses: fc.constantFrom([], ['10.96.0.1'], ['10.96.0.2'], ['10.96.0.1', '10.97.0.0/16']),
     number: fc.constantFrom(80, 90),
   })
   .map(({ name, namespace, hostname, protocol, number, ...fields }) =>
@@ -199,10 +200,16 @@ const anyChange: fc.Arbitrary<ViewChange> = fc.oneof(
         labels: anyLabels,
         locality: fc.constantFrom('', 'eu/a'),
         address: fc.constantFrom('10.0.0.9', '127.0.0.3'),
+        isCaptured: fc.boolean(),
       })
-      .map(({ name, ...fields }): ViewChange => {
+      .map(({ name, isCaptured, ...fields }): ViewChange => {
         const namespace = name === 'w-3' ? 'other' : 'default'
-        return { kind: 'workload', key: `${namespace}/${name}`, value: makeWorkload(name, { ...fields, namespace }) }
+        const capture = isCaptured ? { capture: 'transparent' as const } : {}
+        return {
+          kind: 'workload',
+          key: `${namespace}/${name}`,
+          value: makeWorkload(name, { ...fields, ...capture, namespace }),
+        }
       }),
   },
   {

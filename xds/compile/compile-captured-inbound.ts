@@ -1,5 +1,6 @@
 import {
   inboundCapturePort,
+  outboundCapturePort,
   passedOnSource,
   proxyHealthPort,
   proxyReadinessPath,
@@ -7,7 +8,7 @@ import {
 import type { MeshSettings } from '#mesh/settings.ts'
 import type { FilterChain, Inspector, Listener } from '#xds/model/listener.ts'
 import type { Upstream } from '#xds/model/upstream.ts'
-import { toRefusal } from './compile-gate.ts'
+import { refuse } from './compile-gate.ts'
 import { compileInboundChains, toSniffed, type InboundTraffic } from './compile-inbound-chains.ts'
 import { inboundPassthroughUpstream } from './resource-names.ts'
 import { sniffTimeoutMs } from './sniff-timeout.ts'
@@ -26,7 +27,7 @@ export const compileCapturedInbound = (
   inspectors: (['tls', 'http'] as const).flatMap((kind) => toInspector(kind, ports, mode)),
   sniffTimeoutMs,
   chains: [
-    ...toRefusal(inboundCapturePort),
+    ...[outboundCapturePort, inboundCapturePort].map(refuse),
     ...ports.flatMap((inbound) =>
       compileInboundChains(inbound, mode).map((chain) => ({
         ...chain,

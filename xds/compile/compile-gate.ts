@@ -1,4 +1,4 @@
-import { inboundCapturePort, outboundCapturePort } from '#mesh/kubernetes/conventions.ts'
+import { outboundCapturePort } from '#mesh/kubernetes/conventions.ts'
 import type { FilterChain, Listener, TcpHandler } from '#xds/model/listener.ts'
 import type { Upstream } from '#xds/model/upstream.ts'
 import { blackHoleUpstream, passthroughUpstream } from './resource-names.ts'
@@ -11,15 +11,16 @@ export const compileGate = (allowsUnknown: boolean): Listener => ({
   direction: 'outbound',
   role: 'gate',
   inspectors: [],
-  chains: toRefusal(outboundCapturePort),
+  chains: [refuse(outboundCapturePort)],
   defaultChain: { match: {}, handler: toTcp(allowsUnknown ? passthroughUpstream : blackHoleUpstream) },
   trustEpoch: 0,
 })
 
 /** Connections to a capture port itself would come back for ever. */
-export const toRefusal = (port: typeof inboundCapturePort | typeof outboundCapturePort): FilterChain[] => [
-  { match: { destinationPort: port }, handler: toTcp(blackHoleUpstream) },
-]
+export const refuse = (destinationPort: number): FilterChain => ({
+  match: { destinationPort },
+  handler: toTcp(blackHoleUpstream),
+})
 
 const toTcp = (upstream: string): TcpHandler => ({
   kind: 'tcp',

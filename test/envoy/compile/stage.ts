@@ -1,4 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { request } from 'node:http'
 import { createHash } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,12 +9,12 @@ import { ClusterIdentity } from '#agent/identity/cluster-identity.ts'
 import { createLog } from '#agent/log.ts'
 import { MachineTokenAuthenticator } from '#agent/proxy-auth/machine-token-authenticator.ts'
 import type { ClusterName, NetworkName } from '#mesh/names.ts'
+import type { MeshSettings } from '#mesh/settings.ts'
 import type { MachineToken } from '#mesh/state.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { createIntermediate, domain, type TestIntermediate, type TestRoot } from '#test/agent/test-pki.ts'
 import { readScene, type Scene } from '#test/compile/scene.ts'
 import { Child, eventually } from '#test/harness/child.ts'
-import { freePort } from '#test/harness/world.ts'
 import { buildBootstrap } from '#xds/bootstrap.ts'
 import { createCompiler, type Compiler } from '#xds/compiler.ts'
 import { toProxyName, type Proxy } from '#xds/proxy.ts'
@@ -32,6 +33,14 @@ export const createMember = async (root: TestRoot, cluster: ClusterName, network
   intermediate: await createIntermediate(root, cluster),
 })
 
+/** Where an Envoy runs that is not on this machine's own network. */
+export interface ProxyPlace {
+  /** What its command line begins with. */
+  readonly enter: readonly string[]
+  /** Who it runs as. */
+  readonly user: number
+}
+
 /** The mesh that a stage is a part of, and how its Envoys are started. */
 export interface StageOptions {
   readonly root: TestRoot
@@ -40,7 +49,13 @@ export interface StageOptions {
   /** What `$certificates` stands for in the scene. */
   readonly certificates?: string
   readonly drainSeconds?: number
+  readonly place?: (proxy: Proxy) => ProxyPlace
+  /** Makes the agent's port on loopback one that the proxies reach. */
+  readonly exposeAgent?: (port: number) => Promise<AgentAddress>
+  readonly settings?: Partial<MeshSettings>
 }
+
+type AgentAddress = { readonly host: string; readonly port: number }
 
 /** One cluster with the compiler, an xDS server and the Envoys of a scene's proxies. */
 export class Stage {
@@ -52,7 +67,7 @@ export class Stage {
   readonly #server: AdsServer
   readonly #tokens = new Map<string, MachineToken>()
   readonly #envoys: StageEnvoy[] = []
-  #port = 0
+  #agent: AgentAddress = { host: '127.0.0.1', port: 0 }
   #revision = 1
 
   private constructor(scene: Scene, root: TestRoot, member: Member, identity: ClusterIdentity) {
@@ -81,11 +96,10 @@ export class Stage {
     })
   }
 
-  static async start(
-    yaml: string,
-    { root, member, members, certificates = '', drainSeconds = 1 }: StageOptions,
-  ): Promise<Stage> {
-    const scene = readScene(yaml, { certificates, standpoint: member, settings: { trustDomain: domain } })
+  static async start(yaml: string, options: StageOptions): Promise<Stage> {
+    const { root, member, members, certificates = '', drainSeconds = 1 } = options
+    const settings = { trustDomain: domain, ...options.settings }
+    const scene = readScene(yaml, { certificates, standpoint: member, settings })
     const identity = await ClusterIdentity.start({
       cluster: member.cluster,
       trustDomain: domain,
@@ -101,8 +115,10 @@ export class Stage {
     const stage = new Stage(scene, root, member, identity)
     const intermediates = members.map(({ cluster, intermediate }) => ({ cluster, pem: intermediate.pem }))
     await identity.updateTrust({ roots: [root.pem], intermediates, epoch: 0 })
-    stage.#port = await stage.#server.listen({ host: '127.0.0.1', port: 0 })
-    for (const proxy of scene.proxies) stage.#envoys.push(await stage.#startEnvoy(proxy, drainSeconds))
+    const port = await stage.#server.listen({ host: '127.0.0.1', port: 0 })
+    stage.#agent = options.exposeAgent ? await options.exposeAgent(port) : { host: '127.0.0.1', port }
+    for (const proxy of scene.proxies)
+      stage.#envoys.push(await stage.#startEnvoy(proxy, drainSeconds, options.place?.(proxy)))
     for (const envoy of stage.#envoys) await envoy.untilLive()
     return stage
   }
@@ -132,29 +148,34 @@ export class Stage {
     return all.flatMap((text) => text.split('\n').filter((line) => filter.test(line)))
   }
 
+  /** Tells all its Envoys that they are about to end. */
+  async failHealth(): Promise<void> {
+    await Promise.all(this.#envoys.map((envoy) => envoy.admin('/healthcheck/fail', 'POST')))
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.#envoys.map((envoy) => envoy.stop()))
     this.#identity.stop()
     await this.#server.close(1000)
   }
 
-  async #startEnvoy(proxy: Proxy, drainSeconds: number): Promise<StageEnvoy> {
+  async #startEnvoy(proxy: Proxy, drainSeconds: number, place: ProxyPlace | undefined): Promise<StageEnvoy> {
     const directory = await mkdtemp(join(tmpdir(), 'atoll-stage-'))
     const tokenFile = join(directory, 'machine-token')
     await writeFile(tokenFile, this.#issueToken(proxy))
-    const adminPort = await freePort()
     const files = buildBootstrap({
       proxyName: toProxyName(proxy),
       cluster: this.#member.cluster,
       trustDomain: domain,
-      agent: { host: '127.0.0.1', port: this.#port },
+      agent: this.#agent,
       rootsPem: [this.#root.pem],
       directory,
       tokenFile,
-      admin: { address: '127.0.0.1', port: adminPort },
+      admin: { address: `unix://${join(directory, adminSocket)}`, port: 0 },
     })
     for (const { name, content } of files) await writeFile(join(directory, name), content)
-    return new StageEnvoy(directory, adminPort, drainSeconds)
+    if (place) await chown(directory, place.user, place.user)
+    return new StageEnvoy(directory, drainSeconds, place?.enter ?? [])
   }
 
   #issueToken(proxy: Proxy): string {
@@ -167,18 +188,23 @@ export class Stage {
   }
 }
 
+const adminSocket = 'admin.sock'
+
 class StageEnvoy {
   readonly #directory: string
-  readonly #adminPort: number
   readonly #process: Child
 
-  constructor(directory: string, adminPort: number, drainSeconds: number) {
+  constructor(directory: string, drainSeconds: number, enter: readonly string[]) {
     this.#directory = directory
-    this.#adminPort = adminPort
+    const [command = '', ...args] = [...enter, envoyPath()]
     this.#process = new Child({
       name: 'envoy',
-      command: envoyPath(),
-      args: ['-c', 'envoy.yaml', '--disable-hot-restart', '--concurrency', '1', '--drain-time-s', String(drainSeconds)],
+      command,
+      args: [
+        ...args,
+        ...['-c', 'envoy.yaml', '--disable-hot-restart', '--concurrency', '1'],
+        ...['--drain-time-s', String(drainSeconds)],
+      ],
       cwd: directory,
     })
   }
@@ -190,9 +216,19 @@ class StageEnvoy {
     })
   }
 
-  async admin(path: string): Promise<string> {
-    const response = await fetch(`http://127.0.0.1:${this.#adminPort}${path}`)
-    return response.text()
+  admin(path: string, method = 'GET'): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const socketPath = join(this.#directory, adminSocket)
+      const outgoing = request({ socketPath, path, method, agent: false }, (incoming) => {
+        let body = ''
+        incoming.setEncoding('utf8')
+        incoming.on('data', (text: string) => (body += text))
+        incoming.on('end', () => resolve(body))
+        incoming.on('error', reject)
+      })
+      outgoing.on('error', reject)
+      outgoing.end()
+    })
   }
 
   async stop(): Promise<void> {

@@ -1,0 +1,188 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { request } from 'node:http'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { AnnotationReader } from '#mesh/injection/annotation-reader.ts'
+import { buildCaptureScript } from '#mesh/injection/capture-rules.ts'
+import { readCaptureSettings } from '#mesh/injection/capture-settings.ts'
+import { proxyUser } from '#mesh/kubernetes/conventions.ts'
+import type { ProxyPlace } from '#test/envoy/compile/stage.ts'
+import { Child, run } from '#test/harness/child.ts'
+import type { Echo } from '#test/harness/echo-app.ts'
+import type { Answer, Errand } from './errand.ts'
+
+/** The address of everything that is no pod, and a second one. */
+export const outside = { address: '10.78.0.1', other: '198.51.100.1' }
+const agentPort = 15_010
+let made = 0
+
+/** A pod, or the world outside: a network namespace with an application that also is a client. */
+export class Pod {
+  readonly namespace: string
+  readonly #socket: string
+  readonly #puppet: Child
+
+  constructor(namespace: string, name: string, directory: string) {
+    this.namespace = namespace
+    this.#socket = join(directory, `${name}.sock`)
+    this.#puppet = new Child({
+      name,
+      command: 'ip',
+      args: [...inside(namespace), process.execPath, join(import.meta.dirname, 'puppet.ts'), this.#socket, name],
+    })
+  }
+
+  async untilReady(): Promise<void> {
+    await this.#puppet.waitForLine(/^ready$/)
+  }
+
+  send(errand: Errand): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const outgoing = request({ socketPath: this.#socket, method: 'POST', agent: false }, (incoming) => {
+        let text = ''
+        incoming.setEncoding('utf8')
+        incoming.on('data', (chunk: string) => (text += chunk))
+        incoming.on('end', () => resolve(JSON.parse(text) as Answer))
+      })
+      outgoing.on('error', reject)
+      outgoing.end(JSON.stringify(errand))
+    })
+  }
+
+  get(url: string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+    return this.send({ kind: 'http', url, headers })
+  }
+
+  /** What the application saw of the request. */
+  async getEcho(url: string, headers: Readonly<Record<string, string>> = {}): Promise<Echo> {
+    const { status, body, error } = await this.get(url, headers)
+    if (status !== 200) throw new Error(`${status} ${body} ${error ?? ''}`)
+    return JSON.parse(body) as Echo
+  }
+
+  /** Opens a TCP connection; gives what speaks on it: what comes back first, or "" when it is closed instead. */
+  async open(host: string, port: number): Promise<(text: string) => Promise<string>> {
+    const opened = await this.send({ kind: 'open', host, port })
+    if (opened.error !== undefined) throw new Error(opened.error)
+    return async (text) => {
+      const { body, error } = await this.send({ kind: 'say', connection: Number(opened.body), text })
+      return error ?? body
+    }
+  }
+
+  async ask(host: string, port: number, text: string): Promise<string> {
+    const say = await this.open(host, port)
+    return say(text)
+  }
+
+  async stop(): Promise<void> {
+    await this.#puppet.stop()
+  }
+}
+
+/** Pods with captured traffic on one bridge, and a world outside that is their way to everywhere. Needs root. */
+export class PodNetwork {
+  readonly outside: Pod
+  readonly #name: string
+  readonly #directory: string
+  readonly #pods = new Map<string, Pod>()
+  #relay: Child | undefined
+  #agentSocket: Server | undefined
+
+  private constructor(name: string, directory: string) {
+    this.#name = name
+    this.#directory = directory
+    this.outside = new Pod(name, 'outside', directory)
+  }
+
+  /** `addresses`: of the pods, by name. */
+  static async create(addresses: Readonly<Record<string, string>>): Promise<PodNetwork> {
+    const name = `atoll-cap-${process.pid}-${++made}`
+    await shell(`
+      ip netns add ${name}
+      ip -n ${name} link set lo up
+      ip -n ${name} link add bridge0 type bridge
+      ip -n ${name} addr add ${outside.address}/24 dev bridge0
+      ip -n ${name} addr add ${outside.other}/32 dev bridge0
+      ip -n ${name} link set bridge0 up`)
+    const network = new PodNetwork(name, await mkdtemp(join(tmpdir(), 'atoll-capture-')))
+    for (const [pod, address] of Object.entries(addresses)) await network.#addPod(pod, address)
+    await Promise.all([network.outside, ...network.#pods.values()].map((pod) => pod.untilReady()))
+    return network
+  }
+
+  pod(name: string): Pod {
+    const pod = this.#pods.get(name)
+    if (!pod) throw new Error(`there is no pod ${name}`)
+    return pod
+  }
+
+  /** Where the proxy of a pod runs. */
+  place(name: string): ProxyPlace {
+    const user = String(proxyUser)
+    return {
+      enter: [
+        'ip',
+        ...inside(this.pod(name).namespace),
+        'setpriv',
+        `--reuid=${user}`,
+        `--regid=${user}`,
+        '--clear-groups',
+      ],
+      user: proxyUser,
+    }
+  }
+
+  /** Makes a port of this machine's loopback an agent's that pods can reach; gives its address for them. */
+  async exposeAgent(port: number): Promise<{ readonly host: string; readonly port: number }> {
+    const path = join(this.#directory, 'agent.sock')
+    this.#agentSocket = createServer((socket) => pipeBoth(socket, connect({ host: '127.0.0.1', port })))
+    await new Promise<void>((resolve) => this.#agentSocket?.listen(path, resolve))
+    this.#relay = new Child({
+      name: 'relay',
+      command: 'ip',
+      args: [...inside(this.#name), process.execPath, join(import.meta.dirname, 'relay.ts'), String(agentPort), path],
+    })
+    await this.#relay.waitForLine(/^ready$/)
+    return { host: outside.address, port: agentPort }
+  }
+
+  async remove(): Promise<void> {
+    await Promise.all([this.outside, ...this.#pods.values()].map((pod) => pod.stop()))
+    await this.#relay?.stop()
+    this.#agentSocket?.close()
+    for (const { namespace } of [...this.#pods.values(), this.outside]) await shell(`ip netns del ${namespace}`)
+    await rm(this.#directory, { recursive: true, force: true })
+  }
+
+  async #addPod(name: string, address: string): Promise<void> {
+    const namespace = `${this.#name}-${name}`
+    const port = `pod${this.#pods.size}`
+    await shell(`
+      ip netns add ${namespace}
+      ip -n ${namespace} link set lo up
+      ip -n ${namespace} link add eth0 type veth peer name ${port} netns ${this.#name}
+      ip -n ${this.#name} link set ${port} master bridge0 up
+      ip -n ${namespace} addr add ${address}/24 dev eth0
+      ip -n ${namespace} link set eth0 up
+      ip -n ${namespace} route add default via ${outside.address}`)
+    const script = buildCaptureScript(readCaptureSettings(new AnnotationReader({})))
+    await shell(script, ['ip', ...inside(namespace)])
+    this.#pods.set(name, new Pod(namespace, name, this.#directory))
+  }
+}
+
+const inside = (namespace: string): string[] => ['netns', 'exec', namespace]
+
+const pipeBoth = (left: Socket, right: Socket): void => {
+  left.pipe(right).pipe(left)
+  left.on('error', () => right.destroy())
+  right.on('error', () => left.destroy())
+}
+
+const shell = async (script: string, prefix: readonly string[] = []): Promise<void> => {
+  const [command, ...args] = [...prefix, 'sh', '-ec', script]
+  const { code, output } = await run({ name: 'shell', command, args })
+  if (code !== 0) throw new Error(`${script}\nended with ${code}:\n${output}`)
+}
