@@ -16,12 +16,14 @@ import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { envoyRemedy, findEnvoy } from './envoy-path.mjs'
+import { findLabObstacle } from './lab-obstacle.mjs'
 import { addCounts, countTests, formatCounts, noCounts } from './test-counts.mjs'
 
 /**
  * @typedef {object} Group a project of vitest.config.ts
  * @property {string} name
  * @property {() => string | undefined} [unavailable] why it cannot run here
+ * @property {number} [timeoutMs] when it is not `groupTimeoutMs`
  */
 
 /** @type {readonly Group[]} */
@@ -31,6 +33,8 @@ const groups = [
   { name: 'agent' },
   { name: 'cli' },
   { name: 'envoy', unavailable: () => (findEnvoy() === undefined ? `there is no Envoy. ${envoyRemedy}` : undefined) },
+  // The first time it builds Kubernetes.
+  { name: 'lab', unavailable: () => findLabObstacle(), timeoutMs: 60 * 60_000 },
 ]
 const groupTimeoutMs = 15 * 60_000
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -76,7 +80,7 @@ async function runGroup(group) {
   const startMs = Date.now()
   const scratch = mkdtempSync(join(tmpdir(), 'atoll-test-'))
   const reportFile = join(scratch, 'report.json')
-  const ended = await runVitest(group.name, reportFile)
+  const ended = await runVitest(group, reportFile)
   const counts = countTests(readReport(reportFile), ended, { isFiltered: values.testNamePattern !== undefined, isCi })
   rmSync(scratch, { recursive: true, force: true })
   const seconds = ((Date.now() - startMs) / 1000).toFixed(1)
@@ -87,18 +91,18 @@ async function runGroup(group) {
 }
 
 /**
- * @param {string} project
+ * @param {Group} group
  * @param {string} reportFile
  * @returns {Promise<number | string>} exit code, or the signal or error that ended it
  */
-function runVitest(project, reportFile) {
+function runVitest({ name, timeoutMs = groupTimeoutMs }, reportFile) {
   const filter = values.testNamePattern === undefined ? [] : ['--testNamePattern', values.testNamePattern]
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`]
-  const runner = spawn(join(bin, 'node'), [join(bin, 'vitest'), 'run', '--project', project, ...reporters, ...filter], {
+  const runner = spawn(join(bin, 'node'), [join(bin, 'vitest'), 'run', '--project', name, ...reporters, ...filter], {
     cwd: root,
     env: { ...process.env, PATH: bin + delimiter + process.env.PATH },
     stdio: ['ignore', 'inherit', 'inherit'],
-    timeout: groupTimeoutMs,
+    timeout: timeoutMs,
   })
   return new Promise((resolve) => {
     runner.on('error', (error) => resolve(error.message))
