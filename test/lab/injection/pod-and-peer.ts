@@ -1,10 +1,10 @@
-import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Child, run } from '#test/harness/child.ts'
 
 export const podAddress = { ipv4: '10.77.0.2', ipv6: 'fd77::2' }
 export const peerAddress = { ipv4: '10.77.0.1', other: '10.88.0.1', ipv6: 'fd77::1', otherIpv6: 'fd88::1' }
 
-const echo = join(import.meta.dirname, 'connection-echo.mjs')
+const echo = fileURLToPath(new URL('./connection-echo.mjs', import.meta.url))
 let made = 0
 
 /** Two network namespaces with a cable between them: a pod, whose way to everywhere leads to its peer. */
