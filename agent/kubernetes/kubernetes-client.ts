@@ -84,7 +84,8 @@ export class KubernetesClient {
     const options: RequestOptions = {
       method,
       headers: {
-        accept: 'application/json',
+        // The issuer's keys are served as nothing else.
+        accept: 'application/json, application/jwk-set+json',
         ...(payload === undefined
           ? {}
           : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),

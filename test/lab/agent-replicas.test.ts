@@ -1,0 +1,289 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { status as grpcStatus } from '@grpc/grpc-js'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { stringify } from 'yaml'
+import { z } from 'zod'
+import { buildAgentAccess } from '#cli/kubernetes/manifests/agent-access.ts'
+import { agentName, agentStateSecret, reporterLease, systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import { joinToken, TestPlane } from '#test/agent/process/test-plane.ts'
+import { Child, eventually } from '#test/harness/child.ts'
+import { freePort } from '#test/harness/world.ts'
+import type { LabCluster } from './harness/cluster.ts'
+import { Lab } from './harness/lab.ts'
+import { askForConfiguration } from './ask-for-configuration.ts'
+import { repository } from './harness/paths.ts'
+
+/** Two replicas of an agent at a real API server, with the rights of an installed one, and a model of the plane. */
+interface Replica {
+  readonly name: string
+  readonly xdsPort: number
+  readonly httpPort: number
+  process: Child
+}
+
+const readiness = z.object({ ready: z.boolean(), plane: z.object({ reporting: z.boolean() }) })
+
+let folder: string
+let lab: Lab
+let cluster: LabCluster
+let plane: TestPlane
+const replicas: Replica[] = []
+
+const kubectl = async (...args: string[]): Promise<string> => (await cluster.kubectl(args)).stdout
+
+const start = (name: string): Child =>
+  new Child({
+    name,
+    command: process.execPath,
+    args: [join(repository, 'agent/main.ts'), 'run', '--config', join(folder, `${name}.yaml`)],
+  })
+
+const addReplica = async (name: string): Promise<Replica> => {
+  const [xdsPort, httpPort] = [await freePort(), await freePort()]
+  await writeFile(
+    join(folder, `${name}.yaml`),
+    stringify({
+      plane: plane.url,
+      registry: 'kubernetes',
+      kubeconfig: 'agent.kubeconfig',
+      replica: name,
+      dataDirectory: name,
+      joinTokenFile: 'join-token',
+      xdsAddress: `127.0.0.1:${xdsPort}`,
+      httpAddress: `127.0.0.1:${httpPort}`,
+    }),
+  )
+  const replica = { name, xdsPort, httpPort, process: start(name) }
+  replicas.push(replica)
+  return replica
+}
+
+const readinessOf = async ({ httpPort }: Replica) => {
+  const response = await fetch(`http://127.0.0.1:${httpPort}/readyz`)
+  return readiness.parse(await response.json())
+}
+
+/** The name of the replica that says that it reports, once exactly one does. */
+const reporter = (among: readonly Replica[] = replicas): Promise<Replica> =>
+  eventually('one replica reports', async () => {
+    const states = await Promise.all(among.map(async (replica) => ({ replica, ...(await readinessOf(replica)) })))
+    const reporting = states.filter((state) => state.plane.reporting)
+    return states.every(({ ready }) => ready) && reporting.length === 1 && reporting[0]?.replica
+  })
+
+/** A token as the kubelet mounts it into the proxy's container of a pod. */
+const tokenOf = async (pod: string, account = 'reviews', audience = 'atoll'): Promise<string> => {
+  const bound = ['--bound-object-kind=Pod', `--bound-object-name=${pod}`]
+  return (await kubectl('create', 'token', account, '-n', 'shop', `--audience=${audience}`, ...bound)).trim()
+}
+
+const connect = ({ xdsPort }: Replica, token: string) => askForConfiguration(xdsPort, plane.root.pem, token)
+
+const pod = (name: string, account = 'reviews') => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, namespace: 'shop', labels: { app: 'reviews' } },
+  spec: { serviceAccountName: account, containers: [{ name: 'app', image: 'lab/app' }] },
+})
+
+const apply = (...objects: readonly object[]) => cluster.apply(objects.map((object) => stringify(object)).join('---\n'))
+
+/** A kubeconfig of the agent's own service account. */
+const writeAgentKubeconfig = async (): Promise<void> => {
+  const token = (await kubectl('create', 'token', agentName, '-n', systemNamespace, '--duration=4h')).trim()
+  const admin = z
+    .object({ clusters: z.array(z.object({ cluster: z.record(z.string(), z.string()) })) })
+    .parse(JSON.parse(await kubectl('config', 'view', '--raw', '-o', 'json')))
+  await writeFile(
+    join(folder, 'agent.kubeconfig'),
+    stringify({
+      apiVersion: 'v1',
+      kind: 'Config',
+      'current-context': 'agent',
+      clusters: [{ name: 'lab', cluster: admin.clusters[0]?.cluster }],
+      users: [{ name: 'agent', user: { token } }],
+      contexts: [{ name: 'agent', context: { cluster: 'lab', user: 'agent' } }],
+    }),
+    { mode: 0o600 },
+  )
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'atoll-replicas-'))
+  ;[lab, plane] = await Promise.all([Lab.up({ name: 'replicas', clusters: 1 }), TestPlane.start()])
+  ;[cluster] = lab.clusters as [LabCluster]
+  await writeFile(join(folder, 'join-token'), `${joinToken}\n`)
+  await apply(
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: systemNamespace } },
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop', labels: { 'istio-injection': 'enabled' } } },
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'quiet' } },
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'reviews', namespace: 'shop' } },
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'ratings', namespace: 'shop' } },
+    ...buildAgentAccess(),
+  )
+  await apply(pod('reviews-1'), pod('reviews-2'), pod('ratings-1', 'ratings'))
+  await writeAgentKubeconfig()
+}, 900_000)
+
+afterAll(async () => {
+  for (const { process: running } of replicas) await running.kill()
+  await plane?.stop()
+  await lab?.down()
+  await rm(folder, { recursive: true, force: true })
+}, 60_000)
+
+describe('two replicas', () => {
+  test('that start together join with one token, share one identity, and one of them reports', async () => {
+    await Promise.all([addReplica('agent-1'), addReplica('agent-2')])
+    const { name } = await reporter()
+    expect(plane.model.row('east')).toMatchObject({ reporter: name, term: 1 })
+    expect([...plane.model.sessions].map(({ replica }) => replica).toSorted()).toEqual(['agent-1', 'agent-2'])
+    expect(await kubectl('get', 'secret', agentStateSecret, '-n', systemNamespace, '-o', 'jsonpath={.type}')).toBe(
+      'Opaque',
+    )
+    expect(
+      await kubectl('get', 'lease', reporterLease, '-n', systemNamespace, '-o', 'jsonpath={.spec.holderIdentity}'),
+    ).toBe(name)
+  })
+
+  test('say nothing of the keys that they share', async () => {
+    const { data } = z
+      .object({ data: z.record(z.string(), z.string()) })
+      .parse(JSON.parse(await kubectl('get', 'secret', agentStateSecret, '-n', systemNamespace, '-o', 'json')))
+    const shared = Object.values(data).map((text) => Buffer.from(text, 'base64').toString())
+    const keys = shared.flatMap(
+      (text) => text.match(/[A-Za-z0-9+/=]{40,}(?=\\n[A-Za-z0-9+/=]*\\n-----END PRIVATE KEY)/g) ?? [],
+    )
+    expect(keys.length).toBeGreaterThan(0)
+    const logs = replicas.map((replica) => replica.process.log()).join('\n')
+    for (const key of keys) expect(logs).not.toContain(key)
+    expect(logs).not.toContain('PRIVATE KEY')
+  })
+})
+
+describe('what proxies start with', () => {
+  const rootsIn = async (namespace: string) => {
+    const { stdout } = await cluster.kubectl(
+      ['get', 'configmap', 'atoll-proxy', '-n', namespace, '-o', 'jsonpath={.data.roots\\.pem}'],
+      { allowFailure: true },
+    )
+    return stdout
+  }
+
+  test('is in every namespace with proxies, also in one that becomes one', async () => {
+    for (const namespace of ['shop', systemNamespace])
+      await eventually(`roots in ${namespace}`, async () => (await rootsIn(namespace)).trim() === plane.root.pem.trim())
+    expect(await rootsIn('quiet')).toBe('')
+    await kubectl('label', 'namespace', 'quiet', 'istio-injection=enabled')
+    await eventually('roots in quiet', async () => (await rootsIn('quiet')).trim() === plane.root.pem.trim())
+    const files = await kubectl('get', 'configmap', 'atoll-proxy', '-n', 'shop', '-o', 'jsonpath={.data}')
+    expect(Object.keys(JSON.parse(files) as object).toSorted()).toEqual([
+      'envoy.yaml',
+      'roots.pem',
+      'sds-roots.yaml',
+      'sds-token.yaml',
+    ])
+  })
+
+  test('is not written over what somebody else has put there, and the agent tells of it', async () => {
+    await apply(
+      {
+        apiVersion: 'v1',
+        kind: 'Namespace',
+        metadata: { name: 'theirs', labels: { 'kubernetes.io/metadata.name': 'theirs' } },
+      },
+      {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: 'atoll-proxy', namespace: 'theirs' },
+        data: { 'roots.pem': 'x' },
+      },
+    )
+    await kubectl('label', 'namespace', 'theirs', 'istio-injection=enabled')
+    const { process: running } = await reporter()
+    await running.waitForLine(/ConfigMap\/theirs\/atoll-proxy: it is not Atoll's/)
+    expect(await rootsIn('theirs')).toBe('x')
+  })
+})
+
+describe('a proxy', () => {
+  test('gets its configuration by the token of its pod, from each replica', async () => {
+    const token = await tokenOf('reviews-1')
+    for (const replica of replicas) expect(await connect(replica, token)).toBe('served')
+  })
+
+  test.each<[string, () => Promise<string>]>([
+    ['of another audience', () => tokenOf('reviews-1', 'reviews', 'https://kubernetes.default.svc')],
+    ['of no pod', async () => (await kubectl('create', 'token', 'reviews', '-n', 'shop', '--audience=atoll')).trim()],
+    [
+      'of another account with another pod’s claims',
+      async () => splice(await tokenOf('ratings-1', 'ratings'), await tokenOf('reviews-1')),
+    ],
+    ['of nobody', () => Promise.resolve('x.y.z')],
+  ])('is refused with a token %s', async (_what, makeToken) => {
+    const token = await makeToken()
+    for (const replica of replicas) expect(await connect(replica, token)).toBe(grpcStatus.UNAUTHENTICATED)
+  })
+
+  test('is refused when its pod is gone, also when another has its name', async () => {
+    const token = await tokenOf('reviews-2')
+    const [replica] = replicas as [Replica]
+    expect(await connect(replica, token)).toBe('served')
+    await kubectl('delete', 'pod', 'reviews-2', '-n', 'shop', '--grace-period=1')
+    await apply(pod('reviews-2'))
+    expect(await connect(replica, token)).toBe(grpcStatus.UNAUTHENTICATED)
+    const anew = await tokenOf('reviews-2')
+    expect(await connect(replica, anew)).toBe('served')
+  })
+})
+
+describe('while the API server is away', () => {
+  test('known tokens and such that its keys vouch for are good, forged ones are not; nobody reports, all serve; then all is as before', async () => {
+    const { name } = await reporter()
+    const known = await tokenOf('reviews-1')
+    const fresh = await tokenOf('ratings-1', 'ratings')
+    for (const replica of replicas) expect(await connect(replica, known)).toBe('served')
+    await cluster.stopApiServer()
+    for (const replica of replicas) {
+      expect(await connect(replica, known)).toBe('served')
+      expect(await connect(replica, fresh)).toBe('served')
+      expect(await connect(replica, splice(fresh, known))).toBe(grpcStatus.UNAUTHENTICATED)
+    }
+    await eventually('the Lease runs out', async () => {
+      const states = await Promise.all(replicas.map(readinessOf))
+      return states.every(({ ready, plane: { reporting } }) => ready && !reporting)
+    })
+    for (const replica of replicas) expect(await connect(replica, known)).toBe('served')
+    await cluster.startApiServer()
+    const after = await reporter()
+    expect(plane.model.row('east')).toMatchObject({ reporter: after.name, term: after.name === name ? 1 : 2 })
+  })
+})
+
+describe('a reporter', () => {
+  test('that is killed makes room for the other, under a higher term', async () => {
+    const killed = await reporter()
+    const { term } = plane.model.row('east')
+    await killed.process.kill()
+    const [other] = replicas.filter((replica) => replica !== killed) as [Replica]
+    expect(await reporter([other])).toBe(other)
+    expect(plane.model.row('east')).toMatchObject({ reporter: other.name, term: term + 1 })
+    killed.process = start(killed.name)
+    await killed.process.waitForLine(/xds serving/)
+    expect(await reporter()).toBe(other)
+  })
+
+  test('that stops hands over at once', async () => {
+    const stopped = await reporter()
+    const { term } = plane.model.row('east')
+    await stopped.process.stop(20_000)
+    const [other] = replicas.filter((replica) => replica !== stopped) as [Replica]
+    expect(await reporter([other])).toBe(other)
+    expect(plane.model.row('east').term).toBe(term + 1)
+  })
+})
+
+/** The claims of one token under the signature of another. */
+const splice = (signed: string, claims: string): string => claims.replace(/[^.]+$/, signed.split('.')[2] ?? '')
