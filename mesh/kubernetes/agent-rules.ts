@@ -99,9 +99,16 @@ export const agentRules: readonly AgentRule[] = [
   },
   {
     scope: 'system',
-    apiGroups: ['', 'coordination.k8s.io'],
-    resources: ['secrets', 'leases'],
+    apiGroups: [''],
+    resources: ['secrets'],
     verbs: ['create'],
     why: 'to make these where they are not there yet',
+  },
+  {
+    scope: 'system',
+    apiGroups: ['coordination.k8s.io'],
+    resources: ['leases'],
+    verbs: ['create'],
+    why: 'the same',
   },
 ]

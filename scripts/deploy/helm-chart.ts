@@ -43,8 +43,8 @@ interface Edit {
   readonly replace: string
 }
 
-const onlyWith = (value: string): Pick<Edit, 'replace'> => ({
-  replace: `{{- with .Values.${value} }}\n$&\n{{- end }}`,
+const onlyIf = (value: string): Pick<Edit, 'replace'> => ({
+  replace: `{{- if .Values.${value} }}\n$&\n{{- end }}`,
 })
 
 const configEdits: readonly Edit[] = [
@@ -52,8 +52,8 @@ const configEdits: readonly Edit[] = [
     find: /^ +gateways:\n +- HELM_GATEWAYADDRESS$/m,
     replace: '    {{- with .Values.gatewayAddresses }}\n    gateways: {{ toJson . }}\n    {{- end }}',
   },
-  { find: /^ +planeCaFile: .*$/m, ...onlyWith('planeCa') },
-  { find: /^ +plane-ca.pem: HELM_PLANECA$/m, ...onlyWith('planeCa') },
+  { find: /^ +planeCaFile: .*$/m, ...onlyIf('planeCa') },
+  { find: /^ +plane-ca.pem: HELM_PLANECA$/m, ...onlyIf('planeCa') },
 ]
 
 const resourceEdit = (program: string): Edit => ({

@@ -27,17 +27,18 @@ export const checkCluster = async (
   { cluster, network, plane, revision, definitions }: Candidate,
 ): Promise<readonly Finding[]> => {
   const objects = [...definitions.map(({ object }) => object), ...installedReferences]
+  const basics = await Promise.all([checkVersion(api), checkPermissions(api, objects), checkPlane(context, plane)])
+  const [, permissions, thePlane] = basics
+  // Who may not write may often not read either, and nothing else can be known.
+  if (isFailure(permissions)) return basics
   const inKubernetes = await Promise.all([
-    checkVersion(api),
-    checkPermissions(api, objects),
     checkCrds(api, definitions),
     checkInjectors(api, revision),
     checkInstalled(api, cluster),
   ])
-  const thePlane = await checkPlane(context, plane)
-  if (network === undefined || thePlane.status !== 'ok') return [...inKubernetes, thePlane]
+  if (network === undefined || isFailure(thePlane)) return [...basics, ...inKubernetes]
   const place = { mesh: await context.mesh(), cluster: cluster ?? '', network: networkName.parse(network) }
-  return [...inKubernetes, thePlane, await checkNetwork(context, api, place)]
+  return [...basics, ...inKubernetes, await checkNetwork(context, api, place)]
 }
 
 export const isFailure = ({ status }: Finding): boolean => status === 'failure'

@@ -32,6 +32,14 @@ export const checkVersion = async (api: KubernetesApi): Promise<Finding> => {
 
 const verbs = ['get', 'create', 'patch', 'delete'] as const
 
+/** What is only looked at: the other injectors, the pods' addresses, what the agent has made in other namespaces. */
+const onlyRead = [
+  ['admissionregistration.k8s.io', 'mutatingwebhookconfigurations'],
+  ['', 'nodes'],
+  ['', 'namespaces'],
+  ['', 'configmaps'],
+] as const
+
 /** Asks for every resource of the installation once (SelfSubjectAccessReview). */
 export const checkPermissions = async (api: KubernetesApi, objects: readonly ObjectReference[]): Promise<Finding> => {
   const wanted = new Map<string, Access>()
@@ -48,6 +56,7 @@ export const checkPermissions = async (api: KubernetesApi, objects: readonly Obj
       })
     }
   }
+  for (const [group, resource] of onlyRead) wanted.set(`list ${resource}`, { verb: 'list', group, resource })
   const answers = await Promise.all([...wanted].map(async ([text, access]) => ((await api.may(access)) ? [] : [text])))
   const missing = answers.flat()
   if (missing.length === 0)

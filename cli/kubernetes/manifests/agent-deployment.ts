@@ -71,8 +71,6 @@ const toConfigFiles = ({ plane, planeCa, network, gateway }: InstallSettings): R
     registry: 'kubernetes',
     network,
     dataDirectory: DATA_DIRECTORY,
-    xdsAddress: `0.0.0.0:${agentXdsPort}`,
-    httpAddress: `0.0.0.0:${agentHttpPort}`,
     joinTokenFile: `${joinTokenDirectory}/${JOIN_TOKEN_FILE}`,
     ...(gateway?.addresses !== undefined && { gateways: gateway.addresses }),
     ...(planeCa !== undefined && { planeCaFile: PLANE_CA_FILE }),
@@ -90,10 +88,6 @@ const toPodSpec = ({ image }: InstallSettings) => ({
       name: 'agent',
       image,
       args: ['run', '--config', `${agentConfigDirectory}/${CONFIG_FILE}`],
-      env: ['name', 'namespace'].map((field) => ({
-        name: `POD_${field.toUpperCase()}`,
-        valueFrom: { fieldRef: { fieldPath: `metadata.${field}` } },
-      })),
       ports: [
         { name: 'grpc-xds', containerPort: agentXdsPort },
         { name: 'https-webhook', containerPort: agentWebhookPort },
