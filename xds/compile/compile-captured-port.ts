@@ -23,7 +23,7 @@ export interface CapturedPort {
   readonly byAddress: readonly { readonly address: string; readonly service: ServiceKey }[]
 }
 
-/** What captured connections to one port may be for: docs/decisions/0011. */
+/** What captured connections to one port may be for: docs/decisions/0012. */
 export const compileCapturedPort = (
   view: MeshView,
   egress: Egress,

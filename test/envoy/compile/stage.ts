@@ -109,7 +109,7 @@ export class Stage {
       material: { certificatePem: member.intermediate.pem, privateKey: member.intermediate.privateKey },
       rootsPem: [root.pem],
       requestCertificate: () => Promise.reject(new Error('not in this test')),
-      keep: () => Promise.resolve(),
+      store: { load: async () => undefined, save: async () => {} },
       onSecretsChange: () => {},
     })
     const stage = new Stage(scene, root, member, identity)
@@ -196,14 +196,19 @@ class StageEnvoy {
 
   constructor(directory: string, drainSeconds: number, enter: readonly string[]) {
     this.#directory = directory
-    const [command = '', ...args] = [...enter, envoyPath()]
+    const [command, ...args] = [...enter, envoyPath()]
     this.#process = new Child({
       name: 'envoy',
       command,
       args: [
         ...args,
-        ...['-c', 'envoy.yaml', '--disable-hot-restart', '--concurrency', '1'],
-        ...['--drain-time-s', String(drainSeconds)],
+        '-c',
+        'envoy.yaml',
+        '--disable-hot-restart',
+        '--concurrency',
+        '1',
+        '--drain-time-s',
+        String(drainSeconds),
       ],
       cwd: directory,
     })
