@@ -8,7 +8,6 @@ export const objectMetadata = z.looseObject({
   resourceVersion: z.string().optional(),
   labels: z.record(z.string(), z.string()).optional(),
 })
-export type ObjectMetadata = z.infer<typeof objectMetadata>
 
 interface NamespacedObject {
   readonly metadata: {

@@ -64,7 +64,7 @@ export class TestAgent {
       material: { certificatePem: intermediate.pem, privateKey: intermediate.privateKey },
       rootsPem: [root.pem],
       requestCertificate: () => Promise.reject(new Error('not in this test')),
-      keep: () => Promise.resolve(),
+      store: { load: async () => undefined, save: async () => {} },
       onSecretsChange: () => {},
     })
     const agent = new TestAgent(root, cluster, intermediate, identity, port ?? (await freePort()))
