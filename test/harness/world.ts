@@ -3,14 +3,15 @@ import { randomInt } from 'node:crypto'
 import { createServer, type AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { Child, run } from './child.ts'
+import type { ServerCertificate } from './server-certificate.ts'
 import { envoyPath } from '../../scripts/envoy-path.mjs'
 
 const root = join(import.meta.dirname, '..', '..')
 
-/** A TCP port of 127.0.0.1 that was free a moment ago. */
-export const freePort = async (): Promise<number> => {
+/** A TCP port that was free a moment ago. */
+export const freePort = async (host = '127.0.0.1'): Promise<number> => {
   const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(0, host, resolve))
   const { port } = server.address() as AddressInfo
   await new Promise((resolve) => server.close(resolve))
   return port
@@ -38,6 +39,15 @@ export interface WorldProxy {
   envoy: Child | undefined
 }
 
+export interface WorldOptions {
+  /** Address that the plane listens on; default: loopback. */
+  readonly host?: string
+  /** With it the plane speaks HTTPS. */
+  readonly certificate?: ServerCertificate
+  /** What the command line finds Kubernetes clusters in. */
+  readonly kubeconfig?: string
+}
+
 /**
  * A whole mesh on this machine's loopback addresses, made of the real programs: the plane (`atoll plane serve`), agents,
  * Envoys. Everything goes through the command line, as a person would do it.
@@ -50,18 +60,22 @@ export class World {
   plane: Child | undefined
   #octet = randomInt(16, 240)
 
-  private constructor(directory: string, port: number) {
+  readonly #options: WorldOptions
+
+  private constructor(directory: string, port: number, options: WorldOptions) {
     this.directory = directory
     this.port = port
+    this.#options = options
   }
 
-  static async create(directory: string): Promise<World> {
+  static async create(directory: string, options: WorldOptions = {}): Promise<World> {
     await mkdir(directory, { recursive: true })
-    return new World(directory, await freePort())
+    return new World(directory, await freePort(options.host), options)
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`
+    const { host = '127.0.0.1', certificate } = this.#options
+    return `${certificate ? 'https' : 'http'}://${host}:${this.port}`
   }
 
   /** Runs `atoll …` with this world's own user configuration; throws with its output when it fails, unless `allowFailure`. */
@@ -86,6 +100,7 @@ export class World {
   }
 
   async startPlane(): Promise<void> {
+    const { host = '127.0.0.1', certificate } = this.#options
     this.plane = new Child({
       name: 'plane',
       command: process.execPath,
@@ -98,11 +113,12 @@ export class World {
         '--port',
         String(this.port),
         '--host',
-        '127.0.0.1',
+        host,
+        ...(certificate ? ['--tls-certificate', certificate.file, '--tls-key', certificate.keyFile] : []),
       ],
       env: this.#userEnvironment(),
     })
-    await this.plane.waitForLine(/http:\/\/127\.0\.0\.1:\d+/)
+    await this.plane.waitForLine(/https?:\/\/[\d.]+:\d+/)
   }
 
   get planeData(): string {
@@ -227,6 +243,13 @@ export class World {
   }
 
   #userEnvironment(): Record<string, string> {
-    return { XDG_CONFIG_HOME: join(this.directory, 'config'), ATOLL_MESH: this.mesh, NO_COLOR: '1' }
+    const { certificate, kubeconfig } = this.#options
+    return {
+      XDG_CONFIG_HOME: join(this.directory, 'config'),
+      ATOLL_MESH: this.mesh,
+      NO_COLOR: '1',
+      ...(certificate && { NODE_EXTRA_CA_CERTS: certificate.file }),
+      ...(kubeconfig !== undefined && { KUBECONFIG: kubeconfig }),
+    }
   }
 }
