@@ -70,7 +70,8 @@ const toConfigFiles = ({ plane, planeCa, network, gateway }: InstallSettings): R
     plane,
     registry: 'kubernetes',
     network,
-    dataDirectory: DATA_DIRECTORY,
+    // A folder of its own: a volume's root belongs to root, and keys want one that others can't read.
+    dataDirectory: `${DATA_DIRECTORY}/agent`,
     joinTokenFile: `${joinTokenDirectory}/${JOIN_TOKEN_FILE}`,
     ...(gateway?.addresses !== undefined && { gateways: gateway.addresses }),
     ...(planeCa !== undefined && { planeCaFile: PLANE_CA_FILE }),
