@@ -78,7 +78,7 @@ export class LabProcess {
     try {
       const result = await eventually(what, () => (this.running ? condition() : ended), 120_000)
       if (result === ended) throw new Error(`${this.name} ended`)
-      return result as T
+      return result
     } catch (error) {
       throw new Error(`${what}: ${String(error)}\n${this.#logTail()}`, { cause: error })
     }
