@@ -3,7 +3,8 @@ import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { parse } from 'yaml'
 import { z } from 'zod'
-import { agentHttpPort, agentXdsPort } from '#mesh/kubernetes/conventions.ts'
+import { agentHttpPort, agentWebhookPort, agentXdsPort } from '#mesh/kubernetes/conventions.ts'
+import { defaultInjectionSettings } from '#mesh/injection/injection-settings.ts'
 import { networkName } from '#mesh/names.ts'
 import { gatewayAddress } from '#mesh/service.ts'
 import { AgentError } from './agent-error.ts'
@@ -49,6 +50,18 @@ const agentSettings = z.strictObject({
   kubeconfig: z.string().min(1).optional(),
   /** Tells the replicas of one cluster apart; default: the host's name, which in a pod is the pod's. */
   replica: z.string().min(1).max(128).optional(),
+  /** Kubernetes: what is injected into pods (docs/injection.md). Absent = this agent injects nothing. */
+  injection: z
+    .strictObject({
+      /** With Envoy as its entrypoint, and with bash, iptables and ip6tables. */
+      proxyImage: z.string().min(1),
+      /** Of the injector: what istio.io/rev has to say. */
+      revision: z.string().min(1).default(defaultInjectionSettings.revision),
+      nativeSidecars: z.boolean().default(defaultInjectionSettings.nativeSidecars),
+      holdApplicationUntilProxyStarts: z.boolean().default(defaultInjectionSettings.holdApplicationUntilProxyStarts),
+      webhookAddress: hostPort.default({ host: '0.0.0.0', port: agentWebhookPort }),
+    })
+    .optional(),
   /** What the agent keeps: its keys, the last known good state. */
   dataDirectory: z.string().min(1).default('.'),
   /** Default: this machine alone; in Kubernetes everybody. */
@@ -71,12 +84,13 @@ const agentSettings = z.strictObject({
 })
 
 const agentConfig = agentSettings.transform(
-  ({ registry: kind, directory, kubeconfig, replica, xdsAddress, httpAddress, ...settings }, context) => {
+  ({ registry: kind, directory, kubeconfig, replica, injection, xdsAddress, httpAddress, ...settings }, context) => {
     const wrong =
       kind === 'kubernetes'
         ? directory !== undefined && (['directory', 'is for a registry of files, not for Kubernetes'] as const)
         : (directory === undefined && (['directory', 'is required: where the YAML of this cluster is'] as const)) ||
-          (kubeconfig !== undefined && (['kubeconfig', 'is for the registry "kubernetes"'] as const))
+          (kubeconfig !== undefined && (['kubeconfig', 'is for the registry "kubernetes"'] as const)) ||
+          (injection !== undefined && (['injection', 'is for the registry "kubernetes"'] as const))
     if (wrong) {
       const [field, message] = wrong
       context.addIssue({ code: 'custom', path: [field], message })
@@ -85,7 +99,7 @@ const agentConfig = agentSettings.transform(
     const host = kind === 'kubernetes' ? '0.0.0.0' : '127.0.0.1'
     return {
       ...settings,
-      registry: toRegistry(directory, kubeconfig, replica),
+      registry: toRegistry(directory, kubeconfig, replica, injection),
       xdsAddress: xdsAddress ?? { host, port: agentXdsPort },
       httpAddress: httpAddress ?? { host, port: agentHttpPort },
     }
@@ -95,14 +109,20 @@ export type AgentConfig = z.infer<typeof agentConfig>
 
 type RegistrySettings =
   | { readonly kind: 'directory'; readonly directory: string }
-  | { readonly kind: 'kubernetes'; readonly kubeconfig: string | undefined; readonly replica: string }
+  | {
+      readonly kind: 'kubernetes'
+      readonly kubeconfig: string | undefined
+      readonly replica: string
+      readonly injection: z.infer<typeof agentSettings>['injection']
+    }
 
 const toRegistry = (
   directory: string | undefined,
   kubeconfig: string | undefined,
   replica = hostname(),
+  injection: z.infer<typeof agentSettings>['injection'],
 ): RegistrySettings =>
-  directory === undefined ? { kind: 'kubernetes', kubeconfig, replica } : { kind: 'directory', directory }
+  directory === undefined ? { kind: 'kubernetes', kubeconfig, replica, injection } : { kind: 'directory', directory }
 
 const pathFields = [
   'directory',

@@ -3,9 +3,10 @@ import { ResourceStore } from '#agent/registry/kubernetes/resource-store.ts'
 import { ResourceWatch, type ResourceWatchOptions } from '#agent/registry/kubernetes/resource-watch.ts'
 import type { RegistryBatch } from '#agent/registry/registry.ts'
 import { chooseNamespace } from '#mesh/injection/decide-injection.ts'
-import { defaultRevision } from '#mesh/kubernetes/conventions.ts'
 
 export interface InjectedNamespacesOptions extends Pick<ResourceWatchOptions, 'client' | 'clock' | 'random' | 'log'> {
+  /** Of the injector. */
+  readonly revision: string
   readonly onChange: () => void
 }
 
@@ -19,9 +20,9 @@ export class InjectedNamespaces {
   readonly #withProxies = new Set<string>()
   readonly #watch: ResourceWatch
 
-  constructor({ onChange, ...options }: InjectedNamespacesOptions) {
+  constructor({ onChange, revision, ...options }: InjectedNamespacesOptions) {
     this.#onChange = onChange
-    this.#labelled = new ResourceStore(readInjection, onChange)
+    this.#labelled = new ResourceStore((object) => readInjection(object, revision), onChange)
     this.#watch = new ResourceWatch({
       ...options,
       name: 'labels of namespaces',
@@ -53,8 +54,8 @@ export class InjectedNamespaces {
   }
 }
 
-const readInjection = (object: unknown) => {
+const readInjection = (object: unknown, revision: string) => {
   const { labels = {} } = namespaceObject.parse(object).metadata
-  const isInjected = chooseNamespace(labels, defaultRevision) === 'all'
+  const isInjected = chooseNamespace(labels, revision) === 'all'
   return { value: isInjected ? ({ injected: true } as const) : null, problems: [] }
 }

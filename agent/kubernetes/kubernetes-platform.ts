@@ -1,4 +1,8 @@
 import type { Clock } from '#agent/clock.ts'
+import type { HostPort } from '#agent/config.ts'
+import { Injector } from '#agent/injection/injector.ts'
+import { publishCaBundle } from '#agent/injection/publish-ca-bundle.ts'
+import { SecretAuthorityStore } from '#agent/injection/secret-authority-store.ts'
 import type { Log } from '#agent/log.ts'
 import type { ClusterPlatform, JoinedPlatform, PlatformEntry } from '#agent/platform/cluster-platform.ts'
 import { AccountDeletions } from '#agent/proxy-auth/account-deletions.ts'
@@ -9,9 +13,11 @@ import { ServiceAccountAuthenticator } from '#agent/proxy-auth/service-account-a
 import { TokenReviews } from '#agent/proxy-auth/token-reviews.ts'
 import { KubernetesRegistry } from '#agent/registry/kubernetes/kubernetes-registry.ts'
 import type { RegistryBatch } from '#agent/registry/registry.ts'
+import { defaultInjectionSettings, type InjectionSettings } from '#mesh/injection/injection-settings.ts'
 import {
   agentName,
   agentXdsPort,
+  defaultRevision,
   proxyAdminPort,
   proxyConfigDirectory,
   systemNamespace,
@@ -34,6 +40,8 @@ export interface KubernetesPlatformOptions {
   readonly kubeconfig: string | undefined
   /** Tells this replica from the others: the pod's name. */
   readonly replica: string
+  /** undefined = this agent injects nothing. */
+  readonly injection: (Omit<InjectionSettings, 'resources'> & { readonly webhookAddress: HostPort }) | undefined
   readonly clock: Clock
   /** In [0, 1). */
   readonly random: () => number
@@ -56,9 +64,12 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
   readonly #issuerKeys: IssuerKeys
   readonly #namespaces: InjectedNamespaces
   readonly #configMaps: ProxyConfigMaps
+  readonly #injector: Injector | undefined
+  readonly #options: KubernetesPlatformOptions
 
   constructor(client: KubernetesClient, options: KubernetesPlatformOptions, entry: PlatformEntry) {
-    const { clock, random, log, replica } = options
+    const { clock, random, log, replica, injection } = options
+    this.#options = options
     const { record, network, domainSuffix, machines, onElectionChange, onProblems } = entry
     const { cluster } = record.membership
     this.registry = new KubernetesRegistry({ client, cluster, network, domainSuffix, clock, random, log })
@@ -80,6 +91,7 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
       clock,
       random,
       log,
+      revision: injection?.revision ?? defaultRevision,
       onChange: () => this.#configMaps.changed(),
     })
     this.#configMaps = new ProxyConfigMaps({
@@ -91,18 +103,41 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
       log,
       onProblems,
     })
+    this.#injector =
+      injection &&
+      new Injector({
+        settings: () => ({ ...defaultInjectionSettings, ...injection }),
+        store: new SecretAuthorityStore(new ObjectClient(client, secretKind)),
+        publish: (caBundlePem) => publishCaBundle(client, caBundlePem),
+        isReporter: () => this.election.isHeld,
+        clock,
+        elapsed: () => performance.now(),
+        random,
+        log,
+      })
   }
 
   start(): void {
     void this.#issuerKeys.start()
     this.election.start()
     this.#namespaces.start()
+    void this.#startInjector()
+  }
+
+  async #startInjector(): Promise<void> {
+    const { injection, log } = this.#options
+    if (!injection) return
+    try {
+      await this.#injector?.start(injection.webhookAddress)
+    } catch (error) {
+      log.error({ err: error, address: injection.webhookAddress }, "the injector can't be served here")
+    }
   }
 
   async stop(): Promise<void> {
     this.#issuerKeys.stop()
     this.#configMaps.stop()
-    await Promise.all([this.#namespaces.stop(), this.election.stop()])
+    await Promise.all([this.#namespaces.stop(), this.election.stop(), this.#injector?.stop()])
   }
 
   updateRoots(rootsPem: readonly string[]): void {

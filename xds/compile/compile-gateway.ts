@@ -5,6 +5,7 @@ import { isShared } from '#mesh/visibility.ts'
 import type { Listener } from '#xds/model/listener.ts'
 import type { UpstreamPolicy } from '#xds/model/upstream.ts'
 import { compileGatewayAssignment } from './compile-load-assignment.ts'
+import { healthListener } from './compile-captured-inbound.ts'
 import type { CompiledUpstream } from './compile-upstreams.ts'
 import { toServiceSni } from './resource-names.ts'
 import { mergeAllSubsets } from './select-destination-policy.ts'
@@ -12,8 +13,14 @@ import { mergeAllSubsets } from './select-destination-policy.ts'
 /** Istio's port for mTLS between networks. */
 const defaultGatewayPort = 15443
 
-/** Where other networks come in, on the first port that the gateway's workload names. What is not TLS is closed. */
-export const compileGatewayListener = (workload: Workload): Listener => {
+/** Where other networks come in, and where its health is asked for. */
+export const compileGatewayListeners = (workload: Workload): Listener[] => [
+  compileEntry(workload),
+  { ...healthListener, address: workload.address },
+]
+
+/** On the first port that the gateway's workload names. What is not TLS is closed. */
+const compileEntry = (workload: Workload): Listener => {
   const [port = defaultGatewayPort] = Object.values(workload.ports ?? {})
   return {
     name: `east-west_${workload.address}_${port}`,

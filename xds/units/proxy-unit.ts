@@ -1,7 +1,7 @@
 import { isCaptured, toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import { buildCluster } from '#xds/build/build-cluster.ts'
 import { buildListener } from '#xds/build/build-listener.ts'
-import { compileGatewayListener } from '#xds/compile/compile-gateway.ts'
+import { compileGatewayListeners } from '#xds/compile/compile-gateway.ts'
 import { compileInbound } from '#xds/compile/compile-inbound.ts'
 import { collectProblems } from '#xds/compile/report.ts'
 import { findSidecar, selectSidecar, toSidecarKey } from '#xds/compile/select-sidecar.ts'
@@ -40,7 +40,7 @@ export const proxyUnit = (proxy: Proxy): Unit => {
 
 const compileGateway = (workload: Workload | undefined, workloadKey: string): UnitOutput =>
   workload
-    ? { sharedRoot: gatewayClassUnit, resources: [buildListener(compileGatewayListener(workload))] }
+    ? { sharedRoot: gatewayClassUnit, resources: compileGatewayListeners(workload).map(buildListener) }
     : { sharedRoot: gatewayClassUnit, problems: [toUnknown(workloadKey)] }
 
 const toUnknown = (workloadKey: string) => ({

@@ -65,13 +65,21 @@ export const buildJoinToken = (joinToken: string): KubernetesObject => ({
 })
 
 /** The fields are those of agent/config.ts. */
-const toConfigFiles = ({ plane, planeCa, network, gateway }: InstallSettings): Record<string, string> => {
+const toConfigFiles = ({
+  plane,
+  planeCa,
+  network,
+  gateway,
+  proxyImage,
+  revision,
+}: InstallSettings): Record<string, string> => {
   const config = {
     plane,
     registry: 'kubernetes',
     network,
     // A folder of its own: a volume's root belongs to root, and keys want one that others can't read.
     dataDirectory: `${DATA_DIRECTORY}/agent`,
+    injection: { proxyImage, revision },
     joinTokenFile: `${joinTokenDirectory}/${JOIN_TOKEN_FILE}`,
     ...(gateway?.addresses !== undefined && { gateways: gateway.addresses }),
     ...(planeCa !== undefined && { planeCaFile: PLANE_CA_FILE }),
