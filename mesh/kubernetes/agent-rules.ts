@@ -12,7 +12,7 @@ export interface AgentRule {
   readonly why: string
 }
 
-const read = ['get', 'list', 'watch'] as const
+const read = ['list', 'watch'] as const
 
 export const agentRules: readonly AgentRule[] = [
   {

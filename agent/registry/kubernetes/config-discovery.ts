@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Clock } from '#agent/clock.ts'
 import { KubernetesError, type KubernetesClient } from '#agent/kubernetes/kubernetes-client.ts'
+import type { Log } from '#agent/log.ts'
 import { toBackoffMilliseconds } from '#agent/uplink/backoff.ts'
 import { toApiVersion, type KindDefinition } from '#mesh/kinds/kind-definition.ts'
 import { kinds } from '#mesh/kinds/kind-table.ts'
@@ -17,8 +18,11 @@ export interface ConfigDiscoveryOptions {
   readonly clock: Clock
   /** In [0, 1). */
   readonly random: () => number
+  readonly log: Log
   /** Called for each look at what the server has. */
   readonly onServed: (served: readonly ServedKind[]) => void
+  /** The server can't be asked (any more), or can be again. */
+  readonly onFailure: () => void
 }
 
 /** CRDs that are installed later are found after so long. */
@@ -53,8 +57,8 @@ export class ConfigDiscovery {
     void this.#look()
       .then(
         (served) => {
-          this.#failure = undefined
           this.#failures = 0
+          this.#setFailure(undefined)
           if (!this.#stopped) onServed(served)
           return lookMilliseconds
         },
@@ -71,10 +75,19 @@ export class ConfigDiscovery {
   }
 
   #takeFailure(error: unknown): number {
-    this.#failure = error instanceof Error ? error.message : String(error)
+    const reason = error instanceof Error ? error.message : String(error)
+    if (this.#failure === undefined)
+      this.#options.log.warn({ reason }, 'the API server does not tell which kinds of configuration it has')
+    this.#setFailure(reason)
     const attempt = Math.min(this.#failures, maxBackoffAttempt)
     this.#failures += 1
     return toBackoffMilliseconds(attempt, this.#options.random())
+  }
+
+  #setFailure(failure: string | undefined): void {
+    const before = this.#failure
+    this.#failure = failure
+    if (before !== failure) this.#options.onFailure()
   }
 
   async #look(): Promise<readonly ServedKind[]> {

@@ -84,7 +84,7 @@ export class KubernetesRegistry implements Registry {
   #resolveSynced: () => void = () => {}
 
   constructor(options: KubernetesRegistryOptions) {
-    const { client, clock, random, domainSuffix } = options
+    const { client, clock, random, log, domainSuffix } = options
     this.#options = options
     this.#index = this.#createIndex(domainSuffix)
     this.synced = new Promise((resolve) => {
@@ -105,7 +105,14 @@ export class KubernetesRegistry implements Registry {
       },
       find: (namespace, name) => pods.get(toWorkloadKey(namespace, name)),
     }
-    this.#discovery = new ConfigDiscovery({ client, clock, random, onServed: (served) => this.#takeServed(served) })
+    this.#discovery = new ConfigDiscovery({
+      client,
+      clock,
+      random,
+      log,
+      onServed: (served) => this.#takeServed(served),
+      onFailure: () => this.#noteProblems(),
+    })
   }
 
   start(listener: (batch: RegistryBatch) => void): void {

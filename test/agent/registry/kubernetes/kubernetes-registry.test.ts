@@ -276,8 +276,15 @@ describe('a watch', () => {
     clock.advance(60_000)
     await untilHolds(() => expect(batches.length).toBeGreaterThan(1))
     expect(batches.slice(1)).toEqual(batches.slice(1).map(() => ({ changes: [] })))
-    expect(registry.problems().map(({ source }) => source)).toEqual(
-      expect.arrayContaining(['services', 'endpointslices', 'pods', 'nodes', 'namespaces']),
+    await eventually(() =>
+      expect(registry.problems().map(({ source }) => source)).toEqual([
+        'services',
+        'endpointslices',
+        'pods',
+        'nodes',
+        'namespaces',
+        'the kinds of configuration',
+      ]),
     )
     expect(registry.sources().map((status) => status.heardAt)).toEqual(registry.sources().map(() => heardAt))
     server.away = false
