@@ -6,9 +6,14 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { toApiReference } from './reference/api-reference.ts'
 import { toCliReference } from './reference/cli-reference.ts'
+import { toKubernetesReference } from './reference/kubernetes-reference.ts'
 
 const folder = join(import.meta.dirname, '../docs/reference')
-const pages = { 'api.md': toApiReference(), 'cli.md': await toCliReference() }
+const pages = {
+  'api.md': toApiReference(),
+  'cli.md': await toCliReference(),
+  'kubernetes.md': toKubernetesReference(),
+}
 
 const read = (path: string): string | undefined => {
   try {

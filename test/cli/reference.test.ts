@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { toApiReference } from '../../scripts/reference/api-reference.ts'
 import { toCliReference } from '../../scripts/reference/cli-reference.ts'
+import { toKubernetesReference } from '../../scripts/reference/kubernetes-reference.ts'
 
 const page = (name: string) => readFile(join(import.meta.dirname, '../../docs/reference', name), 'utf8')
 
@@ -10,4 +11,5 @@ const page = (name: string) => readFile(join(import.meta.dirname, '../../docs/re
 it('is what the code says', async () => {
   expect(await page('api.md')).toBe(toApiReference())
   expect(await page('cli.md')).toBe(await toCliReference())
+  expect(await page('kubernetes.md')).toBe(toKubernetesReference())
 })

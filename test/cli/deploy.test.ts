@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { kinds } from '#mesh/kinds/kind-table.ts'
+import { agentUser, proxyUser } from '#mesh/kubernetes/conventions.ts'
+import { createAgentMetrics } from '#agent/http/agent-metrics.ts'
+import { findProgramFiles } from '#cli/program-files.ts'
+import { readUpstreamDefinitions } from '#cli/kubernetes/custom-resource-definitions.ts'
+import { standardImages } from '#test/lab/harness/images.ts'
+import { toHelmChart } from '../../scripts/deploy/helm-chart.ts'
+
+const deploy = join(import.meta.dirname, '../../deploy')
+const read = (path: string) => readFileSync(join(deploy, path), 'utf8')
+
+/** `npm run generate:deploy` brings it up to date. */
+it('has the chart that the manifests make', () => {
+  const chart = toHelmChart(findProgramFiles().version)
+  const written = readdirSync(join(deploy, 'helm/atoll'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name).slice(join(deploy, 'helm/atoll/').length))
+    .filter((path) => !path.startsWith('crds/'))
+  expect(Object.fromEntries(written.map((path) => [path, read(`helm/atoll/${path}`)]))).toEqual(chart)
+})
+
+describe("upstream's CRDs", () => {
+  const sums = read('helm/atoll/crds/SHA256SUMS').trim().split('\n')
+
+  it.each(sums.map((line) => line.split('  ')))('are as they were taken: %s  %s', (sum = '', name = '') => {
+    expect(
+      createHash('sha256')
+        .update(read(`helm/atoll/crds/${name}`))
+        .digest('hex'),
+    ).toBe(sum)
+  })
+
+  it('are there for every kind that Kubernetes has not by itself, in all of its versions', async () => {
+    const definitions = await readUpstreamDefinitions(findProgramFiles().crds)
+    const served = definitions.map(({ object }) => {
+      const { group, names, versions } = parse(JSON.stringify(object['spec'])) as {
+        group: string
+        names: { kind: string }
+        versions: { name: string; served: boolean }[]
+      }
+      const servedVersions = versions.filter((version) => version.served).map(({ name }) => name)
+      return `${group} ${names.kind} ${servedVersions.toSorted().join()}`
+    })
+    const wanted = kinds
+      .filter(({ group }) => group !== '')
+      .map(({ group, kind, versions }) => `${group} ${kind} ${versions.toSorted().join()}`)
+    expect(served.toSorted()).toEqual(wanted.toSorted())
+    expect(sums).toHaveLength(wanted.length)
+  })
+})
+
+describe('an image', () => {
+  const instructions = (file: string, name: string) =>
+    read(file)
+      .split('\n')
+      .filter((line) => line.startsWith(`${name} `))
+      .map((line) => line.slice(name.length + 1))
+
+  it.each([
+    ['agent.Dockerfile', 'atoll/agent', agentUser],
+    ['proxy.Dockerfile', 'atoll/proxy', proxyUser],
+  ])('of %s runs as %s does in the lab, and as the manifests say', (file, image, user) => {
+    expect(instructions(file, 'USER')).toEqual([`${user}:${user}`])
+    const lab = standardImages()[image]
+    expect(lab?.user).toBe(String(user))
+    const [entrypoint = ''] = instructions(file, 'ENTRYPOINT')
+    const [program] = parse(entrypoint) as string[]
+    expect(program).toBe(lab?.entrypoint[0])
+  })
+})
+
+it('alerts on metrics that the agent has', async () => {
+  const none = { compiledRevision: 0, proxies: 0, registrySynced: false, problems: 0, storeFailures: 0, now: 0 }
+  const metrics = await createAgentMetrics(() => none).metrics()
+  const named = new Set(read('prometheus/atoll-alerts.yaml').match(/atoll_agent_\w+/g))
+  expect([...named].filter((name) => !metrics.includes(`# TYPE ${name} `))).toEqual([])
+})

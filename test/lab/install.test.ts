@@ -1,0 +1,262 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { agentRules } from '#mesh/kubernetes/agent-rules.ts'
+import { agentName, eastWestGatewayName, injectorWebhook, systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import { eventually } from '#test/harness/child.ts'
+import { World } from '#test/harness/world.ts'
+import type { LabCluster } from './harness/cluster.ts'
+import { Lab } from './harness/lab.ts'
+
+/** What `atoll` does to a real Kubernetes cluster: real admission, real RBAC, real garbage collection. */
+let folder: string
+let world: World
+let lab: Lab
+let cluster: LabCluster
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'atoll-install-'))
+  world = await World.create(folder)
+  ;[lab] = await Promise.all([Lab.up({ name: 'install', clusters: 1 }), world.startPlane()])
+  ;[cluster] = lab.clusters as [LabCluster]
+  vi.stubEnv('KUBECONFIG', lab.kubeconfig)
+  const setupToken = await readFile(join(world.planeData, 'setup-token'), 'utf8')
+  await world.atoll(['login', '--url', world.url, '--setup-token-stdin', '--org', 'acme'], { input: setupToken })
+  await world.atoll(['mesh', 'create', 'demo'])
+}, 900_000)
+afterAll(async () => {
+  vi.unstubAllEnvs()
+  await world?.stop()
+  await lab?.down()
+  await rm(folder, { recursive: true, force: true })
+}, 60_000)
+
+const kubectl = async (...args: string[]): Promise<string> => (await cluster.kubectl(args)).stdout
+
+/** The plane is on this machine's loopback: pods can't reach it, and no agent gets in sync. */
+const notForPods = ['--plane', 'https://plane.example']
+const joinEast = (...more: string[]) =>
+  world.atoll(['cluster', 'join', 'east', '--context', cluster.name, ...notForPods, '--timeout', '1s', ...more], {
+    allowFailure: true,
+  })
+const uninstall = () => world.atoll(['cluster', 'uninstall', 'east', '--context', cluster.name, '--yes'])
+
+/** Kinds whose objects come and go by themselves. */
+const fleeting = /^(events|leases|endpoint(slice)?s|componentstatuses|ipaddresses|replicasets|pods)\b/
+
+/** Every object in the cluster by its name, but for what Kubernetes makes of others. */
+const takeInventory = (): Promise<string[]> =>
+  // Of a kind that is just going, the API server says for a moment that it is there and that it is not.
+  eventually('the objects of every kind are listed', tryInventory)
+
+const tryInventory = async (): Promise<string[]> => {
+  const listed = await kubectl('api-resources', '--verbs=list', '--output=name')
+  const resources = listed.split('\n').filter((name) => !fleeting.test(name))
+  const found = await kubectl(
+    'get',
+    resources.join(','),
+    '--all-namespaces',
+    '--ignore-not-found',
+    '--no-headers',
+    '--output=custom-columns=KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name',
+  )
+  return found
+    .split('\n')
+    .map((line) => line.replaceAll(/\s+/g, ' ').trim())
+    .toSorted()
+}
+
+describe('atoll check', () => {
+  it('finds a fresh cluster fit, and says what it will do', async () => {
+    const check = ['check', '--context', cluster.name, '--network', 'east', ...notForPods]
+    expect(await world.atollJson(check)).toMatchObject({
+      fit: true,
+      findings: [
+        { check: 'version', status: 'ok' },
+        { check: 'permissions', status: 'ok' },
+        { check: 'plane', status: 'ok' },
+        { check: 'crds', status: 'ok', message: expect.stringContaining('5 of 5 will be installed') },
+        { check: 'injector', status: 'ok' },
+        { check: 'installed', status: 'ok' },
+        // The lab's node does not tell.
+        { check: 'network', code: 'pod_range_unknown' },
+      ],
+    })
+  })
+
+  it('refuses a plane that pods would look for in themselves', async () => {
+    const { code, output } = await world.atoll(['check', '--context', cluster.name], { allowFailure: true })
+    expect(output).toContain('plane_on_loopback')
+    expect(code).toBe(6)
+  })
+
+  it('refuses a person who may not install, and names what is missing', async () => {
+    await kubectl('create', 'serviceaccount', 'intern', '--namespace=default')
+    const token = (await kubectl('create', 'token', 'intern', '--namespace=default')).trim()
+    const kubeconfig = join(folder, 'intern.kubeconfig')
+    const config = JSON.parse(await kubectl('config', 'view', '--raw', '--output=json')) as Record<string, unknown>
+    const context = { name: 'intern', context: { cluster: cluster.name, user: 'intern' } }
+    await writeFile(
+      kubeconfig,
+      JSON.stringify({ ...config, contexts: [context], users: [{ name: 'intern', user: { token } }] }),
+    )
+    vi.stubEnv('KUBECONFIG', kubeconfig)
+    const { code, output } = await world.atoll(['check', '--context', 'intern', ...notForPods], { allowFailure: true })
+    vi.stubEnv('KUBECONFIG', lab.kubeconfig)
+    await kubectl('delete', 'serviceaccount', 'intern', '--namespace=default')
+    expect(output).toContain('permission_missing')
+    expect(output).toMatch(/you may not .*create customresourcedefinitions, .*create deployments in atoll-system/)
+    expect(code).toBe(6)
+  })
+})
+
+describe('atoll cluster join --context', () => {
+  let before: string[]
+  it('installs, and says what it waits for', async () => {
+    before = await takeInventory()
+    const { code, output } = await joinEast()
+    expect(output).toContain(`Deployment ${systemNamespace}/${agentName} created`)
+    expect(output).toContain('it has not joined yet')
+    expect(code).toBe(3)
+  })
+
+  it.each([agentName, eastWestGatewayName])('gets the pods of %s past the restricted pod security', async (name) => {
+    const selector = `--selector=app.kubernetes.io/name=${name}`
+    await eventually('two pods are admitted', async () => {
+      const pods = await kubectl('get', 'pods', `--namespace=${systemNamespace}`, selector, '--output=name')
+      return pods.split('\n').length === 2
+    })
+    const violations = await kubectl(
+      'get',
+      'events',
+      `--namespace=${systemNamespace}`,
+      '--field-selector=reason=FailedCreate',
+      '--output=name',
+    )
+    expect(violations).toBe('')
+  })
+
+  it('keeps other pods out of the namespace', async () => {
+    const { code, output } = await cluster.kubectl(
+      ['run', 'careless', '--image=lab/host', `--namespace=${systemNamespace}`, '--privileged'],
+      { allowFailure: true },
+    )
+    expect(output).toContain('violates PodSecurity "restricted')
+    expect(code).not.toBe(0)
+  })
+
+  const as = `--as=system:serviceaccount:${systemNamespace}:${agentName}`
+  const may = async (verb: string, resource: string, ...where: string[]): Promise<boolean> =>
+    (await cluster.kubectl(['auth', 'can-i', verb, resource, as, ...where], { allowFailure: true })).stdout === 'yes'
+
+  const rights = agentRules.flatMap(({ scope, apiGroups, resources, resourceNames, verbs }) =>
+    apiGroups.flatMap((group) =>
+      resources.flatMap((resource) =>
+        verbs.map((verb) => ({
+          verb,
+          resource: `${resource}${group === '' ? '' : `.${group}`}${resourceNames === undefined ? '' : `/${resourceNames[0]}`}`,
+          where: scope === 'cluster' ? '--all-namespaces' : `--namespace=${systemNamespace}`,
+        })),
+      ),
+    ),
+  )
+  it('lets the agent do what its rules say', async () => {
+    const refused = await Promise.all(
+      rights.map(async ({ verb, resource, where }) =>
+        (await may(verb, resource, where)) ? [] : [`${verb} ${resource}`],
+      ),
+    )
+    expect(refused.flat()).toEqual([])
+  })
+
+  it.each([
+    ['get', 'secrets', '--namespace=default'],
+    ['list', 'secrets', '--all-namespaces'],
+    ['create', 'pods', '--all-namespaces'],
+    ['delete', 'pods', '--all-namespaces'],
+    ['update', 'nodes', '--all-namespaces'],
+    ['create', 'clusterrolebindings.rbac.authorization.k8s.io', '--all-namespaces'],
+    ['impersonate', 'users', '--all-namespaces'],
+    ['create', 'serviceaccounts/token', '--all-namespaces'],
+  ])('does not let the agent %s %s %s', async (verb, resource, where) => {
+    expect(await may(verb, resource, where)).toBe(false)
+  })
+
+  it('changes nothing the second time but the token that nobody has used', async () => {
+    const { output } = await joinEast()
+    expect(output.match(/^\w+ \S+ (created|changed|removed)$/gm)).toEqual([
+      `Secret ${systemNamespace}/atoll-join-token changed`,
+    ])
+  })
+
+  it('leaves to the agent what the agent has written', async () => {
+    const config = await kubectl(
+      'config',
+      'view',
+      '--raw',
+      '--output=jsonpath={.clusters[0].cluster.certificate-authority-data}',
+    )
+    const caBundle = config.trim()
+    const patch = JSON.stringify([{ op: 'add', path: '/webhooks/0/clientConfig/caBundle', value: caBundle }])
+    await kubectl('patch', 'mutatingwebhookconfiguration', injectorWebhook, '--type=json', `--patch=${patch}`)
+    expect((await joinEast()).output).not.toContain('MutatingWebhookConfiguration')
+    expect(
+      await kubectl(
+        'get',
+        'mutatingwebhookconfiguration',
+        injectorWebhook,
+        '--output=jsonpath={.webhooks[0].clientConfig.caBundle}',
+      ),
+    ).toBe(caBundle)
+  })
+
+  it('takes away what the settings have no more', async () => {
+    const { output } = await joinEast('--gateway', 'none')
+    expect(output).toContain(`Deployment ${systemNamespace}/${eastWestGatewayName} removed`)
+  })
+
+  it('does not install a second cluster over the first', async () => {
+    const { code, output } = await world.atoll(
+      ['cluster', 'join', 'other', '--context', cluster.name, ...notForPods, '--timeout', '1s'],
+      { allowFailure: true },
+    )
+    expect(code).toBe(6)
+    expect(output).toContain('other_cluster')
+  })
+
+  it('leaves nothing when it is uninstalled, and nothing to do when that is done again', async () => {
+    expect(await takeInventory()).not.toEqual(before)
+    expect((await uninstall()).output).toContain('Nothing of cluster east is left')
+    expect(await takeInventory()).toEqual(before)
+    expect((await uninstall()).output).toContain('There was nothing of Atoll')
+  })
+})
+
+describe("upstream's CRDs", () => {
+  const name = 'sidecars.networking.istio.io'
+  const file = join(import.meta.dirname, `../../deploy/helm/atoll/crds/${name}.yaml`)
+
+  it('stay as they are where somebody else has installed them', async () => {
+    await kubectl('apply', '--server-side', '--field-manager=istio', '--filename', file)
+    const version = () =>
+      kubectl('get', 'crd', name, '--output=jsonpath={.metadata.generation} {.metadata.managedFields[*].manager}')
+    const before = await version()
+    const { output } = await joinEast()
+    expect(output).toContain('crd_foreign')
+    expect(output).not.toContain(`CustomResourceDefinition ${name}`)
+    expect((await uninstall()).output).toContain(`${name} is not ours`)
+    expect(await version()).toBe(before)
+    await kubectl('delete', 'crd', name)
+  })
+
+  it('stay where they have objects', async () => {
+    await joinEast()
+    await eventually('the API server knows the kind', async () => {
+      const input = `apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: kept, namespace: default}\nspec: {egress: [{hosts: ['./*']}]}\n`
+      const { code } = await cluster.kubectl(['apply', '-f', '-'], { input, allowFailure: true })
+      return code === 0
+    })
+    expect((await uninstall()).output).toContain(`${name} has objects`)
+    expect(await kubectl('get', 'sidecars', '--namespace=default', '--output=name')).toContain('kept')
+  })
+})
