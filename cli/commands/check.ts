@@ -33,7 +33,7 @@ export const defineCheck = (command: Command, context: CliContext): void => {
 const check = async (context: CliContext, options: CheckOptions): Promise<void> => {
   const { context: kubernetesContext, cluster, network, revision, plane = context.connection().url } = options
   const api = new KubernetesApi(await context.io.connectKubernetes(kubernetesContext))
-  const definitions = await readUpstreamDefinitions(findProgramFiles().crds)
+  const definitions = readUpstreamDefinitions(findProgramFiles().crds)
   const findings = await checkCluster(context, api, { cluster, network, plane, revision, definitions })
   const failures = findings.filter(isFailure)
   await context.print({

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parse } from 'yaml'
 import { z } from 'zod'
 import { fieldManager } from './kubernetes-api.ts'
 import type { FoundObject, KubernetesApi } from './kubernetes-api.ts'
@@ -25,9 +26,8 @@ const definition = z.looseObject({
 })
 
 /** Upstream's CustomResourceDefinitions, unmodified. */
-export const readUpstreamDefinitions = async (folder: string): Promise<readonly UpstreamDefinition[]> => {
-  const { parse } = await import('yaml')
-  return readdirSync(folder)
+export const readUpstreamDefinitions = (folder: string): readonly UpstreamDefinition[] =>
+  readdirSync(folder)
     .filter((name) => name.endsWith('.yaml'))
     .map((name) => {
       const text = readFileSync(join(folder, name), 'utf8')
@@ -36,7 +36,6 @@ export const readUpstreamDefinitions = async (folder: string): Promise<readonly 
       const version = versions.find(({ storage }) => storage)?.name ?? ''
       return { text, object, type: { group, version, resource: names.plural } }
     })
-}
 
 /** The API server itself owns the conditions in a definition's status. */
 const ourManagers = [fieldManager, 'kube-apiserver']

@@ -55,7 +55,7 @@ export const joinKubernetes = async (
   const mesh = await context.mesh()
   const known = await findCluster(context, mesh, name)
   const settings = toSettings(context, name, { ...options, network: options.network ?? known?.network ?? name })
-  const definitions = await readUpstreamDefinitions(findProgramFiles().crds)
+  const definitions = readUpstreamDefinitions(findProgramFiles().crds)
   const api = new KubernetesApi(await context.io.connectKubernetes(options.context))
 
   const findings = await checkCluster(context, api, { ...settings, definitions })
@@ -182,7 +182,7 @@ const printDryRun = async (
   options: KubernetesJoinOptions & { readonly context: string },
 ): Promise<void> => {
   const settings = toSettings(context, name, { ...options, network: options.network ?? name })
-  const definitions = await readUpstreamDefinitions(findProgramFiles().crds)
+  const definitions = readUpstreamDefinitions(findProgramFiles().crds)
   // Left out where they are somebody else's is what the command does by itself; whoever takes the text has to.
   context.note(
     [

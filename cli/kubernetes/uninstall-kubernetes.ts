@@ -46,7 +46,7 @@ export const uninstallKubernetes = async (
   const kept =
     options.keepCrds === true
       ? []
-      : await removeDefinitions(api, await readUpstreamDefinitions(findProgramFiles().crds), report)
+      : await removeDefinitions(api, readUpstreamDefinitions(findProgramFiles().crds), report)
   for (const reason of kept) context.note(`CustomResourceDefinition ${reason}: it stays`)
   if (injected.length > 0)
     context.note(`Pods in ${injected.join(', ')} keep their proxies until they are restarted: do that soon.`)

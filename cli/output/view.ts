@@ -20,8 +20,8 @@ export const formatView = async (view: View, format: OutputFormat, paint: Paint)
     case 'json':
       return `${JSON.stringify(view.value, undefined, 2)}\n`
     case 'yaml': {
-      const { stringify } = await import('yaml')
-      return stringify(view.value)
+      const { stringifyYaml } = await import('./stringify-yaml.ts')
+      return stringifyYaml(view.value)
     }
     case 'name':
       return view.names.map((name) => `${name}\n`).join('')

@@ -22,8 +22,11 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-const atoll = async (args: readonly string[], input?: string) => {
-  const env = { XDG_CONFIG_HOME: join(folder, 'config'), NO_COLOR: '1' }
+const atoll = async (
+  args: readonly string[],
+  { input, env: more }: { readonly input?: string; readonly env?: Readonly<Record<string, string>> } = {},
+) => {
+  const env = { XDG_CONFIG_HOME: join(folder, 'config'), NO_COLOR: '1', ...more }
   const command = { name: 'atoll', command: process.execPath, args: [join(folder, 'atoll/atoll.js'), ...args], env }
   return run({ ...command, ...(input !== undefined && { input }) })
 }
@@ -31,6 +34,17 @@ const atoll = async (args: readonly string[], input?: string) => {
 it('knows its version', async () => {
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string }
   expect(await atoll(['version', '-o', 'name'])).toMatchObject({ code: 0, stdout: version })
+})
+
+it('prints YAML', async () => {
+  expect((await atoll(['version', '-o', 'yaml'])).stdout).toMatch(/^version: /)
+})
+
+it("has upstream's CRDs among the manifests", async () => {
+  const env = { ATOLL_URL: 'https://plane.test', ATOLL_TOKEN: 'x', ATOLL_MESH: 'shop' }
+  const { stdout } = await atoll(['cluster', 'join', 'east', '--context', 'east', '--dry-run', '-o', 'name'], { env })
+  expect(stdout).toContain('CustomResourceDefinition sidecars.networking.istio.io')
+  expect(stdout).toContain('Deployment atoll-system/atoll-agent')
 })
 
 it('serves a plane and is its command line', async () => {
@@ -44,7 +58,9 @@ it('serves a plane and is its command line', async () => {
   await plane.waitForLine(/is ready/)
   const setupToken = await readFile(join(data, 'setup-token'), 'utf8')
   const url = `http://127.0.0.1:${port}`
-  expect(await atoll(['login', '--url', url, '--setup-token-stdin', '--org', 'acme'], setupToken)).toMatchObject({
+  expect(
+    await atoll(['login', '--url', url, '--setup-token-stdin', '--org', 'acme'], { input: setupToken }),
+  ).toMatchObject({
     code: 0,
   })
   expect(await atoll(['mesh', 'create', 'demo'])).toMatchObject({ code: 0 })

@@ -36,7 +36,7 @@ describe("upstream's CRDs", () => {
   })
 
   it('are there for every kind that Kubernetes has not by itself, in all of its versions', async () => {
-    const definitions = await readUpstreamDefinitions(findProgramFiles().crds)
+    const definitions = readUpstreamDefinitions(findProgramFiles().crds)
     const served = definitions.map(({ object }) => {
       const { group, names, versions } = parse(JSON.stringify(object['spec'])) as {
         group: string
