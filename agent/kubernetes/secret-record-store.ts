@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { AgentError } from '#agent/agent-error.ts'
 import { agentRecord, type AgentRecord } from '#agent/join/agent-record.ts'
 import type { RecordStore } from '#agent/join/record-store.ts'
-import { agentObjectLabels, agentStateSecret, systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import { agentObjectLabels, agentStateKey, agentStateSecret, systemNamespace } from '#mesh/kubernetes/conventions.ts'
 import { KubernetesError } from './kubernetes-client.ts'
 import { objectMetadata, type ObjectClient, type ObjectKind } from './object-client.ts'
 
@@ -18,7 +18,6 @@ export const secretKind: ObjectKind<Secret> = { apiVersion: 'v1', kind: 'Secret'
 
 /** What the replicas have in common; each has a name of its own. */
 const sharedRecord = agentRecord.omit({ replica: true })
-const recordKey = 'agent.json'
 
 /** The record of all replicas of a cluster's agent, in one Secret (docs/decisions/0011). The first that joins makes it. */
 export class SecretRecordStore implements RecordStore {
@@ -42,7 +41,7 @@ export class SecretRecordStore implements RecordStore {
     const wanted: Secret = {
       metadata: before?.metadata ?? { name: agentStateSecret, namespace: systemNamespace, labels: agentObjectLabels },
       type: 'Opaque',
-      data: { ...before?.data, [recordKey]: Buffer.from(JSON.stringify(shared)).toString('base64') },
+      data: { ...before?.data, [agentStateKey]: Buffer.from(JSON.stringify(shared)).toString('base64') },
     }
     const kept = await reach(() => (before ? this.#secrets.replace(wanted) : this.#secrets.create(wanted)))
     if (kept) {
@@ -56,7 +55,7 @@ export class SecretRecordStore implements RecordStore {
 
   /** The error says nothing of what is in it. */
   #toRecord({ data }: Secret): AgentRecord {
-    const parsed = sharedRecord.safeParse(parseBase64Json(data?.[recordKey] ?? ''))
+    const parsed = sharedRecord.safeParse(parseBase64Json(data?.[agentStateKey] ?? ''))
     if (parsed.success) return { ...parsed.data, replica: this.#replica }
     throw new AgentError(
       'store_unusable',

@@ -1,8 +1,15 @@
 import { readFileSync } from 'node:fs'
+import { z } from 'zod'
 import { AtollError } from '#api/atoll-error.ts'
 import { createJoinToken, getCluster } from '#api/routes/clusters.ts'
 import type { Cluster } from '#api/schemas/clusters.ts'
-import { agentStateSecret, defaultRevision, joinTokenSecret, systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import {
+  agentStateKey,
+  agentStateSecret,
+  defaultRevision,
+  joinTokenSecret,
+  systemNamespace,
+} from '#mesh/kubernetes/conventions.ts'
 import { attemptRead } from '../attempt-read.ts'
 import { toOrigin } from '../cli-context.ts'
 import type { CliContext } from '../cli-context.ts'
@@ -15,6 +22,7 @@ import { readUpstreamDefinitions } from './custom-resource-definitions.ts'
 import { toGatewaySettings } from './gateway-option.ts'
 import { install, toInstallLine } from './install.ts'
 import { KubernetesApi } from './kubernetes-api.ts'
+import type { FoundObject } from './kubernetes-api.ts'
 import type { ObjectReference } from './kubernetes-object.ts'
 import { buildManifests } from './manifests/build-manifests.ts'
 import { defaultReplicas } from './manifests/install-settings.ts'
@@ -136,15 +144,24 @@ interface Joining {
   readonly ttlSeconds: number
 }
 
+const agentState = z.object({ membership: z.looseObject({}).nullable() })
+
+/** The agents make their keys before they join. Nothing else in the Secret is looked at. */
+const hasJoined = (state: FoundObject | undefined): boolean => {
+  const { [agentStateKey]: record = '' } = z.record(z.string(), z.string()).safeParse(state?.['data']).data ?? {}
+  if (record === '') return false
+  return agentState.parse(JSON.parse(Buffer.from(record, 'base64').toString('utf8'))).membership !== null
+}
+
 /** Undefined for a cluster that has joined: its agents have an identity, and an upgrade asks for nothing. */
 const makeJoinToken = async (
   context: CliContext,
   api: KubernetesApi,
   { mesh, known, settings: { cluster, network }, ttlSeconds }: Joining,
 ): Promise<string | undefined> => {
-  const hasIdentity = (await api.find(secret(agentStateSecret))) !== undefined
-  if (hasIdentity && known !== undefined) return undefined
-  if (hasIdentity) {
+  const isMember = hasJoined(await api.find(secret(agentStateSecret)))
+  if (isMember && known !== undefined) return undefined
+  if (isMember) {
     throw new CliError('conflict', `Cluster ${cluster} was in a mesh before, and is not in ${mesh}`, {
       remedy: `Run "atoll cluster uninstall ${cluster} --context CONTEXT" first: what it is known by is worth nothing now.`,
     })

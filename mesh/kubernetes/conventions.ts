@@ -74,6 +74,8 @@ export const joinTokenSecret = 'atoll-join-token'
 export const joinTokenDirectory = '/etc/atoll/join'
 /** Secret with what the agent's replicas share once the cluster has joined: the intermediate and its key. The agent makes it. */
 export const agentStateSecret = 'atoll-agent-state'
+/** Where in it the record is: JSON, with a `membership` that is null until the cluster has joined. */
+export const agentStateKey = 'agent.json'
 /** Lease of the one replica that reports. */
 export const reporterLease = 'atoll-agent-reporter'
 
