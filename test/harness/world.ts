@@ -39,6 +39,30 @@ export interface WorldProxy {
   envoy: Child | undefined
 }
 
+export interface PlaneOptions {
+  readonly data: string
+  readonly host: string
+  readonly port: number
+  readonly certificate: ServerCertificate | undefined
+}
+
+/** `atoll plane serve` */
+export const toPlaneProgram = ({ data, host, port, certificate }: PlaneOptions) => ({
+  command: process.execPath,
+  args: [
+    join(root, 'cli/main.ts'),
+    'plane',
+    'serve',
+    '--data',
+    data,
+    '--port',
+    String(port),
+    '--host',
+    host,
+    ...(certificate ? ['--tls-certificate', certificate.file, '--tls-key', certificate.keyFile] : []),
+  ],
+})
+
 export interface WorldOptions {
   /** Address that the plane listens on; default: loopback. */
   readonly host?: string
@@ -73,9 +97,12 @@ export class World {
     return new World(directory, await freePort(options.host), options)
   }
 
+  get host(): string {
+    return this.#options.host ?? '127.0.0.1'
+  }
+
   get url(): string {
-    const { host = '127.0.0.1', certificate } = this.#options
-    return `${certificate ? 'https' : 'http'}://${host}:${this.port}`
+    return `${this.#options.certificate ? 'https' : 'http'}://${this.host}:${this.port}`
   }
 
   /** Runs `atoll …` with this world's own user configuration; throws with its output when it fails, unless `allowFailure`. */
@@ -87,7 +114,7 @@ export class World {
       name: `atoll ${args[0] ?? ''}`,
       command: process.execPath,
       args: [join(root, 'cli/main.ts'), ...args],
-      env: this.#userEnvironment(),
+      env: this.userEnvironment(),
       ...(options.input === undefined ? {} : { input: options.input }),
     })
     if (result.code !== 0 && !options.allowFailure)
@@ -100,23 +127,11 @@ export class World {
   }
 
   async startPlane(): Promise<void> {
-    const { host = '127.0.0.1', certificate } = this.#options
+    const { host, port, planeData: data } = this
     this.plane = new Child({
       name: 'plane',
-      command: process.execPath,
-      args: [
-        join(root, 'cli/main.ts'),
-        'plane',
-        'serve',
-        '--data',
-        this.planeData,
-        '--port',
-        String(this.port),
-        '--host',
-        host,
-        ...(certificate ? ['--tls-certificate', certificate.file, '--tls-key', certificate.keyFile] : []),
-      ],
-      env: this.#userEnvironment(),
+      ...toPlaneProgram({ data, host, port, certificate: this.#options.certificate }),
+      env: this.userEnvironment(),
     })
     await this.plane.waitForLine(/https?:\/\/[\d.]+:\d+/)
   }
@@ -242,7 +257,8 @@ export class World {
     await Promise.all([...children, this.plane].map(async (child) => child?.stop()))
   }
 
-  #userEnvironment(): Record<string, string> {
+  /** What the command line runs with: a user configuration of this world's own. */
+  userEnvironment(): Record<string, string> {
     const { certificate, kubeconfig } = this.#options
     return {
       XDG_CONFIG_HOME: join(this.directory, 'config'),

@@ -3,13 +3,14 @@ import { findLabObstacle } from '../../scripts/lab-obstacle.mjs'
 import { Lab } from './harness/lab.ts'
 import type { LabNetwork } from './harness/lab-plan.ts'
 import { labDirectory, listLabs } from './harness/lab-record.ts'
+import { LabMesh } from './mesh/lab-mesh.ts'
 import { preparePrograms } from './harness/programs.ts'
 import { removeLab } from './harness/remove-lab.ts'
 
-const usage = `npm run lab [-- up|down|list|build] [--name lab] [--clusters 2] [--network split|flat]
+const usage = `npm run lab [-- up|down|list|build] [--name lab] [--clusters 2] [--network split|flat] [--no-mesh]
 
 Kubernetes clusters on this machine, with real API servers and pods in network namespaces. docs/lab.md tells more.
-  up     bring a lab up, and leave it up (this is the default)
+  up     bring a lab up with a mesh of its clusters and a local plane, and leave it up (this is the default)
   down   remove all of it, also what a crash left
   list   the labs that there are
   build  build the programs only
@@ -19,7 +20,7 @@ const write = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const seconds = (sinceMs: number): string => `${((Date.now() - sinceMs) / 1000).toFixed(1)} s`
 
-const up = async (name: string, clusters: number, network: LabNetwork): Promise<void> => {
+const up = async (name: string, clusters: number, network: LabNetwork, hasMesh: boolean): Promise<void> => {
   const obstacle = findLabObstacle()
   if (obstacle !== undefined) throw new Error(`the lab cannot run here: ${obstacle}`)
   await preparePrograms(write)
@@ -32,6 +33,17 @@ const up = async (name: string, clusters: number, network: LabNetwork): Promise<
     )
   write(`all   export KUBECONFIG=${lab.kubeconfig}   # contexts ${lab.clusters.map((one) => one.name).join(', ')}`)
   write(`pods reach this machine at ${lab.hostAddress}; npm run lab -- down --name ${name}`)
+  if (hasMesh) await joinClusters(lab)
+}
+
+const joinClusters = async (lab: Lab): Promise<void> => {
+  const startMs = Date.now()
+  const mesh = await LabMesh.start(lab)
+  const { world } = mesh
+  await Promise.all(lab.clusters.map((cluster) => mesh.join(cluster.name)))
+  write(`\nall clusters are in a mesh after ${seconds(startMs)}; the plane is ${world.url}`)
+  const variables = Object.entries(world.userEnvironment()).map(([variable, value]) => `${variable}=${value}`)
+  write(`  export ${variables.join(' ')}\n  npx atoll proxies`)
 }
 
 const down = async (name: string): Promise<void> => {
@@ -45,10 +57,12 @@ const down = async (name: string): Promise<void> => {
 const main = async (): Promise<void> => {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
+    allowNegative: true,
     options: {
       name: { type: 'string', default: 'lab' },
       clusters: { type: 'string', default: '2' },
       network: { type: 'string', default: 'split' },
+      mesh: { type: 'boolean', default: true },
       help: { type: 'boolean', short: 'h' },
     },
   })
@@ -57,7 +71,7 @@ const main = async (): Promise<void> => {
   if (network !== 'flat' && network !== 'split') throw new Error(`--network is split or flat, not ${network}`)
   switch (positionals[0] ?? 'up') {
     case 'up':
-      return up(name, Number(values.clusters), network)
+      return up(name, Number(values.clusters), network, values.mesh)
     case 'down':
       return down(name)
     case 'list':

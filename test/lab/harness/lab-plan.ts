@@ -68,7 +68,7 @@ export const planLab = ({ name, clusters = 2, network = 'split' }: LabShape, slo
         name: cluster,
         network: network === 'flat' ? 'flat' : `network-${cluster}`,
         namespace: namespacePrefix + cluster,
-        link: `atoll${slot}-${cluster}`,
+        link: `${linkPrefixOfSlot(slot)}${cluster}`,
         node: `node-${cluster}`,
         nodeAddress: `172.28.${slot}.${10 + index}`,
         podCidr: `10.${64 + block}.0.0/16`,
@@ -86,3 +86,6 @@ export const planLab = ({ name, clusters = 2, network = 'split' }: LabShape, slo
 
 /** Whoever makes the bridge has the slot: the kernel makes each name only once. */
 export const bridgeOfSlot = (slot: number): string => `atoll-lab${slot}`
+
+/** What the names of its nodes' links begin with. */
+export const linkPrefixOfSlot = (slot: number): string => `atoll${slot}-`

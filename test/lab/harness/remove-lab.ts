@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ip, listNamespaces } from './ip.ts'
-import { planLab } from './lab-plan.ts'
+import { linkPrefixOfSlot, planLab } from './lab-plan.ts'
 import { killRecorded } from './lab-process.ts'
 import { labDirectory, readLabRecord } from './lab-record.ts'
 import { removeNamespaces } from './node.ts'
@@ -18,8 +18,9 @@ export const removeLab = async (name: string): Promise<void> => {
   if (record !== undefined) {
     const { bridge, namespacePrefix } = planLab({ name }, record.slot)
     await removeNamespaces(namespacePrefix)
-    // The routes go with it.
-    if ((await listLinks()).includes(bridge)) await ip(['link', 'del', bridge])
+    // A link does not always go with its namespace: that lives on while anything holds it. The routes go with the bridge.
+    const left = (await listLinks()).filter((link) => link.startsWith(linkPrefixOfSlot(record.slot)) || link === bridge)
+    for (const link of left) await ip(['link', 'del', link])
   }
   await rm(directory, { recursive: true, force: true })
 }
@@ -29,7 +30,7 @@ export const findRemains = async (name: string, slot: number): Promise<string[]>
   const { bridge, namespacePrefix, hostAddress } = planLab({ name }, slot)
   const nodes = hostAddress.replace(/\d+$/, '')
   const routes = (await ip(['route'])).split('\n').filter((route) => route.includes(` ${nodes}`))
-  const links = (await listLinks()).filter((link) => link === bridge || link.startsWith(`atoll${slot}-`))
+  const links = (await listLinks()).filter((link) => link === bridge || link.startsWith(linkPrefixOfSlot(slot)))
   return [...(await listNamespaces(namespacePrefix)), ...links, ...routes, ...processesIn(labDirectory(name))]
 }
 

@@ -1,0 +1,64 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { get } from 'node:https'
+import { join } from 'node:path'
+import { writeServerCertificate, type ServerCertificate } from '#test/harness/server-certificate.ts'
+import { toPlaneProgram, World } from '#test/harness/world.ts'
+import type { Lab } from '../harness/lab.ts'
+import { LabProcess } from '../harness/lab-process.ts'
+import { labDirectory } from '../harness/lab-record.ts'
+
+/** A mesh of a lab's clusters: a plane on this machine, which ends with the lab, and what a person does at the command line. */
+export class LabMesh {
+  readonly world: World
+  readonly #labDirectory: string
+  readonly #certificate: ServerCertificate
+  #plane: LabProcess | undefined
+
+  private constructor(world: World, directory: string, certificate: ServerCertificate) {
+    this.world = world
+    this.#labDirectory = directory
+    this.#certificate = certificate
+  }
+
+  /** A plane with an empty mesh that somebody is signed in to. */
+  static async start(lab: Lab): Promise<LabMesh> {
+    const directory = labDirectory(lab.plan.name)
+    const files = join(directory, 'mesh')
+    await mkdir(files, { recursive: true })
+    const certificate = await writeServerCertificate(files, lab.hostAddress)
+    const world = await World.create(files, { host: lab.hostAddress, certificate, kubeconfig: lab.kubeconfig })
+    const mesh = new LabMesh(world, directory, certificate)
+    await mesh.startPlane()
+    const setupToken = await readFile(join(world.planeData, 'setup-token'), 'utf8')
+    await world.atoll(['login', '--url', world.url, '--setup-token-stdin', '--org', 'lab'], { input: setupToken })
+    await world.atoll(['mesh', 'create', world.mesh, '--trust-domain', 'lab.atoll.local'])
+    return mesh
+  }
+
+  /** What `atoll cluster join` prints. */
+  async join(cluster: string): Promise<string> {
+    const args = ['cluster', 'join', cluster, '--context', cluster, '--plane-ca', this.#certificate.file]
+    return (await this.world.atoll(args)).output
+  }
+
+  async startPlane(): Promise<void> {
+    const { host, port, planeData: data } = this.world
+    const program = toPlaneProgram({ data, host, port, certificate: this.#certificate })
+    this.#plane = LabProcess.start(this.#labDirectory, { name: 'plane', ...program })
+    const ca = await readFile(this.#certificate.file)
+    await this.#plane.until('the plane answers', () => isServed(`${this.world.url}/healthz`, ca))
+  }
+
+  /** kill -9 */
+  async killPlane(): Promise<void> {
+    await this.#plane?.kill()
+  }
+}
+
+const isServed = (url: string, ca: Buffer): Promise<boolean> =>
+  new Promise((resolve) => {
+    get(url, { ca }, (response) => {
+      response.resume()
+      resolve(response.statusCode === 200)
+    }).on('error', () => resolve(false))
+  })

@@ -1,0 +1,143 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { z } from 'zod'
+import { systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import { eventually } from '#test/harness/child.ts'
+import type { LabCluster } from '../harness/cluster.ts'
+import { Lab } from '../harness/lab.ts'
+import { LabMesh } from './lab-mesh.ts'
+import { frontend, reviews, shopNamespace, split } from './shop.ts'
+
+// Each test goes on where the one before it ended.
+let folder: string
+let lab: Lab
+let mesh: LabMesh
+let east: LabCluster
+let west: LabCluster
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'atoll-lab-mesh-'))
+  lab = await Lab.up({ name: 'mesh', clusters: 2, network: 'split' })
+  mesh = await LabMesh.start(lab)
+  east = lab.cluster('east')
+  west = lab.cluster('west')
+}, 180_000)
+afterAll(async () => {
+  await lab?.down()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const answer = z.object({ app: z.string(), caller: z.string().nullable() })
+type Answer = z.infer<typeof answer>
+
+/** The frontend's requests, one after the other, by its own container: it knows nothing of a proxy. An answer that is none is undefined. */
+const callReviews = async (count: number, pauseSeconds = 0): Promise<(Answer | undefined)[]> => {
+  const [pod] = await east.waitForPods('shop', 'app=frontend')
+  const loop = `for i in $(seq ${count}); do curl --silent --max-time 5 http://reviews:9080/; echo; sleep ${pauseSeconds}; done`
+  const { stdout } = await east.exec('shop', pod?.name ?? '', 'app', ['sh', '-c', loop])
+  return stdout.trimEnd().split('\n').map(parseAnswer)
+}
+
+const parseAnswer = (line: string): Answer | undefined => {
+  try {
+    return answer.parse(JSON.parse(line))
+  } catch {
+    return undefined
+  }
+}
+
+const countApps = (answers: readonly (Answer | undefined)[]) => {
+  const counts = { v1: 0, v2: 0, failed: 0 }
+  for (const each of answers) {
+    if (each?.app === 'reviews-v1') counts.v1++
+    else if (each?.app === 'reviews-v2') counts.v2++
+    else counts.failed++
+  }
+  return counts
+}
+
+const applyToMesh = async (yaml: string): Promise<string> => {
+  const file = join(folder, 'configuration.yaml')
+  await writeFile(file, yaml)
+  return (await mesh.world.atoll(['apply', '--wait', '-f', file])).output
+}
+
+test('two clusters join by one command each', async () => {
+  const printed = await Promise.all(['east', 'west'].map((name) => mesh.join(name)))
+  for (const text of printed) expect(text).toMatch(/Cluster \w+ is in the mesh/)
+  const role = 'atoll.dev/role=east-west-gateway'
+  await Promise.all([east, west].map((cluster) => cluster.waitForPods(systemNamespace, role, 2)))
+}, 180_000)
+
+test('pods of a labelled namespace get a proxy, and their YAML stays as it was', async () => {
+  await Promise.all([
+    east.apply(shopNamespace + '---' + reviews('v1') + '---' + frontend),
+    west.apply(shopNamespace + '---' + reviews('v2')),
+  ])
+  await Promise.all([
+    east.waitForPods('shop', 'app=reviews', 2),
+    east.waitForPods('shop', 'app=frontend', 1),
+    west.waitForPods('shop', 'app=reviews', 2),
+  ])
+  const { stdout } = await east.kubectl([
+    'get',
+    'pods',
+    '-n',
+    'shop',
+    '-o',
+    'jsonpath={.items[*].spec.initContainers[*].name}',
+  ])
+  expect(stdout.split(' ').filter((name) => name === 'istio-proxy')).toHaveLength(3)
+}, 120_000)
+
+test('a request reaches both clusters, and the callee sees who calls', async () => {
+  await eventually('both versions answer', async () => {
+    const { v1, v2, failed } = countApps(await callReviews(20))
+    return v1 > 0 && v2 > 0 && failed === 0
+  })
+  const callers = (await callReviews(10)).map((each) => each?.caller)
+  expect(new Set(callers)).toEqual(new Set(['spiffe://lab.atoll.local/ns/shop/sa/frontend']))
+}, 90_000)
+
+test('configuration is applied at the edge and known to be live in both clusters', async () => {
+  expect(await applyToMesh(split(80, 20))).toMatch(/is live on (\d+) of \1 proxies in 2 of 2 clusters/)
+  const { v1, v2, failed } = countApps(await callReviews(200))
+  expect(failed).toBe(0)
+  // 200 times 20 % is 40; five standard deviations are 28
+  expect(v2).toBeGreaterThan(12)
+  expect(v2).toBeLessThan(68)
+  expect(v1 + v2).toBe(200)
+}, 90_000)
+
+test('the agents of both clusters are replaced one after the other without a failed request', async () => {
+  const load = callReviews(300, 0.05)
+  for (const cluster of [east, west]) {
+    await cluster.kubectl(['rollout', 'restart', 'deployment/atoll-agent', '-n', systemNamespace])
+    await cluster.kubectl(['rollout', 'status', 'deployment/atoll-agent', '-n', systemNamespace, '--timeout=90s'])
+  }
+  expect(countApps(await load)).toMatchObject({ failed: 0 })
+  expect(await applyToMesh(split(0, 100))).toMatch(/is live on (\d+) of \1 proxies in 2 of 2 clusters/)
+  expect(countApps(await callReviews(20))).toEqual({ v1: 0, v2: 20, failed: 0 })
+}, 240_000)
+
+test('the plane is away: requests go on, and and so do changes within a cluster', async () => {
+  await mesh.killPlane()
+  await west.kubectl(['scale', 'deployment/reviews-v2', '-n', 'shop', '--replicas=3'])
+  await west.waitForPods('shop', 'app=reviews', 3)
+  expect(countApps(await callReviews(40))).toEqual({ v1: 0, v2: 40, failed: 0 })
+  await mesh.startPlane()
+}, 120_000)
+
+test('uninstalling leaves nothing of Atoll in the cluster', async () => {
+  await east.kubectl(['delete', 'namespace', 'shop'])
+  await mesh.world.atoll(['cluster', 'uninstall', 'east', '--context', 'east', '--yes'])
+  const { stdout } = await east.kubectl([
+    'get',
+    'namespaces,clusterroles,mutatingwebhookconfigurations,crds',
+    '-o',
+    'name',
+  ])
+  expect(stdout.split('\n').filter((name) => /atoll|istio/.test(name))).toEqual([])
+}, 120_000)
