@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { probeRoutes } from './injection/probe-routes.ts'
 import { networkName } from './names.ts'
 import { endpointHealth } from './service.ts'
 
@@ -25,6 +26,8 @@ export const workload = z
     origin: z.literal('pod').optional(),
     /** How traffic comes to its proxy. "transparent": all of it is captured (an injected pod). Absent = explicit listeners only. */
     capture: z.literal('transparent').optional(),
+    /** Where probes lead that come to its proxy. Absent = there are none. */
+    probeRoutes: probeRoutes.optional(),
   })
   .readonly()
 export type Workload = z.infer<typeof workload>

@@ -19,7 +19,7 @@ const port = z.int().min(1).max(65_535)
 
 const probeTarget = z.union([
   z.object({
-    httpGet: z.object({ port, path: z.string().regex(/^\//), scheme: z.enum(['HTTP', 'HTTPS']) }),
+    httpGet: z.object({ port, path: z.string().regex(/^\/[^\p{Cc}]*$/u), scheme: z.enum(['HTTP', 'HTTPS']) }),
   }),
   z.object({
     tcpSocket: z.object({ port }),
@@ -39,11 +39,12 @@ export type ProbeTarget = z.infer<typeof probeTarget>
 /** Five for each of a hundred containers. */
 const maxProbes = 500
 
-const probeRoutes = z
+export const probeRoutes = z
   .record(z.string().regex(/^\/app-health\/[a-z0-9-]+\/(?:readyz|livez|startupz|prestopz|poststartz)$/), probeTarget)
   .refine((routes) => Object.keys(routes).length <= maxProbes)
+  .readonly()
 /** By path. */
-export type ProbeRoutes = Readonly<Record<string, ProbeTarget>>
+export type ProbeRoutes = z.infer<typeof probeRoutes>
 
 export type ProbeRole = 'readyz' | 'livez' | 'startupz' | 'prestopz' | 'poststartz'
 

@@ -22,6 +22,7 @@ import type {
 } from '#xds/model/upstream.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import { buildLoadAssignment } from './build-load-assignment.ts'
+import { buildHealthCheck } from './build-health-check.ts'
 import { adsSource } from './config-source.ts'
 import { toDuration } from './duration.ts'
 import { encode } from './encode.ts'
@@ -55,6 +56,7 @@ export const buildCluster = (upstream: Upstream): UnitResource => {
         },
       }),
     }),
+    ...(upstream.healthCheck && { healthChecks: [buildHealthCheck(upstream.healthCheck)] }),
     ...(upstream.sourceAddress !== undefined && {
       upstreamBindConfig: {
         sourceAddress: { address: upstream.sourceAddress, portSpecifier: { case: 'portValue', value: 0 } },

@@ -6,7 +6,7 @@ import {
   HttpConnectionManager_ServerHeaderTransformation as ServerHeaderTransformation,
   HttpConnectionManagerSchema,
 } from '#envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
-import type { HttpHandler } from '#xds/model/listener.ts'
+import type { HealthPath, HttpHandler } from '#xds/model/listener.ts'
 import { toAny } from './any.ts'
 import { buildInlineRouteConfiguration } from './build-route-configuration.ts'
 import { adsSource } from './config-source.ts'
@@ -34,7 +34,7 @@ export const buildHttpConnectionManager = (handler: HttpHandler): Any =>
     ...buildRoutes(handler.routes),
     ...buildClientCertificateDetails(handler.clientCertificate),
     httpFilters: [
-      ...(handler.readinessPath === undefined ? [] : [buildReadiness(handler.readinessPath)]),
+      ...(handler.healthPaths ?? []).map(buildHealthPath),
       ...(handler.isForwardProxy ? [forwardProxy] : []),
       router,
     ],
@@ -46,12 +46,13 @@ export const buildHttpConnectionManager = (handler: HttpHandler): Any =>
   })
 
 /** It answers 503 from when Envoy's admin interface is told `/healthcheck/fail`, which a proxy that is to end is. */
-const buildReadiness = (path: string) => ({
+const buildHealthPath = ({ path, upstream }: HealthPath) => ({
   name: 'envoy.filters.http.health_check',
   configType: {
     case: 'typedConfig' as const,
     value: toAny(HealthCheckSchema, {
       passThroughMode: false,
+      clusterMinHealthyPercentages: upstream === undefined ? {} : { [upstream]: { value: 100 } },
       headers: [
         {
           name: ':path',

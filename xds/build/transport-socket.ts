@@ -60,7 +60,18 @@ export const buildDownstreamMtls = (alpn: readonly string[]): TransportSocket =>
 
 /** TLS towards an upstream. No workload known = nobody is believed. */
 export const buildUpstreamTls = (tls: Exclude<UpstreamTls, { mode: 'none' }>): TransportSocket =>
-  tlsSocket(tls.mode === 'mesh' ? buildMeshTls(tls.sni, tls.workloads) : buildOriginatedTls(tls))
+  tlsSocket(buildTlsContext(tls))
+
+const buildTlsContext = (tls: Exclude<UpstreamTls, { mode: 'none' }>): Any => {
+  switch (tls.mode) {
+    case 'mesh':
+      return buildMeshTls(tls.sni, tls.workloads)
+    case 'originate':
+      return buildOriginatedTls(tls)
+    case 'unverified':
+      return toAny(UpstreamTlsContextSchema, { commonTlsContext: { tlsParams: clientTlsParams } })
+  }
+}
 
 const buildMeshTls = (sni: string, workloads: readonly string[]): Any =>
   toAny(UpstreamTlsContextSchema, {

@@ -1,10 +1,4 @@
-import {
-  inboundCapturePort,
-  outboundCapturePort,
-  passedOnSource,
-  proxyHealthPort,
-  proxyReadinessPath,
-} from '#mesh/kubernetes/conventions.ts'
+import { inboundCapturePort, outboundCapturePort, passedOnSource } from '#mesh/kubernetes/conventions.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import type { FilterChain, Inspector, Listener } from '#xds/model/listener.ts'
 import type { Upstream } from '#xds/model/upstream.ts'
@@ -67,29 +61,5 @@ export const inboundPassthrough: Upstream = {
   tls: { mode: 'none' },
   policy: { loadBalancer: { kind: 'round-robin' }, connectTimeoutMs: 10_000, limits: {} },
   sourceAddress: passedOnSource,
-  trustEpoch: 0,
-}
-
-/** For the kubelet, in plaintext. That it is there tells that the proxy has its configuration: Envoy opens no port before. */
-export const healthListener: Listener = {
-  name: 'health',
-  address: '0.0.0.0',
-  port: proxyHealthPort,
-  direction: 'inbound',
-  inspectors: [],
-  chains: [
-    {
-      match: {},
-      handler: {
-        kind: 'http',
-        statPrefix: 'health',
-        routes: { kind: 'inline', name: 'health', virtualHosts: [] },
-        clientCertificate: 'strip',
-        isForwardProxy: false,
-        readinessPath: proxyReadinessPath,
-        upgrades: [],
-      },
-    },
-  ],
   trustEpoch: 0,
 }

@@ -5,7 +5,7 @@ import { isShared } from '#mesh/visibility.ts'
 import type { Listener } from '#xds/model/listener.ts'
 import type { UpstreamPolicy } from '#xds/model/upstream.ts'
 import { compileGatewayAssignment } from './compile-load-assignment.ts'
-import { healthListener } from './compile-captured-inbound.ts'
+import { compileHealthListener } from './compile-health.ts'
 import type { CompiledUpstream } from './compile-upstreams.ts'
 import { toServiceSni } from './resource-names.ts'
 import { mergeAllSubsets } from './select-destination-policy.ts'
@@ -16,7 +16,7 @@ const defaultGatewayPort = 15443
 /** Where other networks come in, and where its health is asked for. */
 export const compileGatewayListeners = (workload: Workload): Listener[] => [
   compileEntry(workload),
-  { ...healthListener, address: workload.address },
+  compileHealthListener(workload.address, []),
 ]
 
 /** On the first port that the gateway's workload names. What is not TLS is closed. */

@@ -6,12 +6,14 @@ import type { MeshSettings } from '#mesh/settings.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { isCaptured, toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import type { Listener } from '#xds/model/listener.ts'
-import type { Discovery, Upstream } from '#xds/model/upstream.ts'
-import { compileCapturedInbound, healthListener, inboundPassthrough } from './compile-captured-inbound.ts'
+import type { Upstream } from '#xds/model/upstream.ts'
+import { compileCapturedInbound, inboundPassthrough } from './compile-captured-inbound.ts'
 import { compileInboundChains, toSniffed, type InboundTraffic } from './compile-inbound-chains.ts'
+import { compileHealth } from './compile-health.ts'
 import type { Report } from './report.ts'
 import { toInboundUpstreamName } from './resource-names.ts'
 import { toSidecarKey, type SidecarObject } from './select-sidecar.ts'
+import { toStaticDiscovery } from './static-discovery.ts'
 
 /** A port on which a sidecar takes requests for its workload. */
 interface InboundPort extends InboundTraffic {
@@ -49,9 +51,10 @@ export const compileInbound = (
   const upstreams = ports.map((inbound) => compileUpstream(inbound, workload.address))
   if (!isCaptured(workload)) return { listeners: bound, upstreams }
   const captured = ports.filter(({ address }) => address === undefined)
+  const health = compileHealth(workload)
   return {
-    listeners: [compileCapturedInbound(captured, mode, trustEpoch), healthListener, ...bound],
-    upstreams: [...upstreams, inboundPassthrough],
+    listeners: [compileCapturedInbound(captured, mode, trustEpoch), health.listener, ...bound],
+    upstreams: [...upstreams, inboundPassthrough, ...health.upstreams],
   }
 }
 
@@ -123,21 +126,13 @@ const compileUpstream = ({ address, port, protocol, target }: InboundPort, ownAd
   const isToCapture = address === undefined && (target === undefined || target.address === ownAddress)
   return {
     name,
-    discovery: target ? toStatic(name, target) : { kind: 'original-destination' },
+    discovery: target ? toStaticDiscovery(name, target) : { kind: 'original-destination' },
     ...(isToCapture && { sourceAddress: passedOnSource }),
     protocol:
       protocol === 'auto' ? 'downstream' : protocol === 'http' ? 'http1' : isHttpProtocol(protocol) ? 'http2' : 'tcp',
     tls: { mode: 'none' },
     policy: { loadBalancer: { kind: 'round-robin' }, connectTimeoutMs: 10_000, limits: {} },
     trustEpoch: 0,
-  }
-}
-
-const toStatic = (upstream: string, target: NonNullable<InboundPort['target']>): Discovery => {
-  const endpoint = { ...target, weight: 1, isDraining: false, isPlaintext: false }
-  return {
-    kind: 'static',
-    assignment: { upstream, localities: [{ locality: '', priority: 0, endpoints: [endpoint] }] },
   }
 }
 

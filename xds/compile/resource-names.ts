@@ -8,6 +8,10 @@ export const toServiceSni = (port: number, subset: string, hostname: string): st
 
 export const toInboundUpstreamName = (port: number): string => `inbound|${port}||`
 
+/** What a probe asks: `kind` says how, the rest is what probes of a port differ by. */
+export const toProbeUpstreamName = (kind: string, port: number, ...rest: readonly (string | number)[]): string =>
+  ['probe', kind, port, ...rest].join('|')
+
 /** Where goes what the mesh does not know; Istio's name, though behind an HTTP proxy port the host is resolved. */
 export const passthroughUpstream = 'PassthroughCluster'
 

@@ -67,10 +67,17 @@ export interface HttpHandler {
   readonly clientCertificate: 'set' | 'strip'
   /** Whether routes may lead to forward-proxy upstreams. */
   readonly isForwardProxy: boolean
-  /** Answered by the proxy itself: 200 as long as it wants requests. */
-  readonly readinessPath?: string
+  /** What the proxy answers itself; absent = nothing. */
+  readonly healthPaths?: readonly HealthPath[]
   /** Protocols beside HTTP that a request may switch to. */
   readonly upgrades: readonly ('websocket' | 'CONNECT')[]
+}
+
+/** Answered 200 as long as the proxy wants requests and the upstream, where there is one, passes its health check; else 503. */
+export interface HealthPath {
+  /** The whole, the query included. */
+  readonly path: string
+  readonly upstream?: string
 }
 
 export interface TcpHandler {

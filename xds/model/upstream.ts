@@ -7,6 +7,8 @@ export interface Upstream {
   readonly protocol: UpstreamProtocol
   readonly tls: UpstreamTls
   readonly policy: UpstreamPolicy
+  /** Absent = endpoints count as healthy until they are found to be outliers. */
+  readonly healthCheck?: HealthCheck
   /** What connections are bound to; absent = what the system chooses. */
   readonly sourceAddress?: string
   /** Changes when a cluster is evicted, so that Envoy replaces its connections; 0 leaves no mark. */
@@ -37,6 +39,8 @@ export type UpstreamTls =
       readonly workloads: readonly string[]
       readonly plaintext: 'marked' | 'never'
     }
+  /** TLS to a server that may be anybody. */
+  | { readonly mode: 'unverified' }
   /** TLS to a server outside of the mesh. Without a CA file the system's is used. */
   | {
       readonly mode: 'originate'
@@ -46,6 +50,17 @@ export type UpstreamTls =
       readonly certificate: { readonly chainFile: string; readonly keyFile: string } | undefined
       readonly subjectAltNames: readonly string[]
     }
+
+/** One answer, or its lack, decides. `grpc` is grpc.health.v1.Health/Check of a service ("" = the whole server). */
+export interface HealthCheck {
+  readonly check:
+    | { readonly kind: 'tcp' }
+    | { readonly kind: 'grpc'; readonly service: string; readonly authority: string }
+  readonly timeoutMs: number
+  readonly intervalMs: number
+  /** As long as it is not healthy. */
+  readonly unhealthyIntervalMs: number
+}
 
 /** How connections to an upstream behave. Absent fields leave Envoy's default. */
 export interface UpstreamPolicy {

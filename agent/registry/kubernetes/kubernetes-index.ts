@@ -160,7 +160,10 @@ export class KubernetesIndex {
         ports: pod.ports,
         health: pod.health,
         origin: 'pod',
-        ...(pod.injected && { capture: 'transparent' }),
+        ...(pod.injected && {
+          capture: 'transparent',
+          ...(pod.probeRoutes && { probeRoutes: pod.probeRoutes }),
+        }),
       }
     )
   }

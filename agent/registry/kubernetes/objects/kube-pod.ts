@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import type { KnownPod } from '#agent/registry/kubernetes/pod-directory.ts'
+import { parseProbeRoutes, probeRoutesAnnotation, type ProbeRoutes } from '#mesh/injection/probe-routes.ts'
+import type { FoundProblem } from '#mesh/kinds/to-problems.ts'
 import { injectionStatusAnnotation } from '#mesh/kubernetes/conventions.ts'
 import { endpointHealth } from '#mesh/service.ts'
 import { readWith } from './read-with.ts'
@@ -9,6 +11,8 @@ export interface KubePod extends KnownPod {
   /** TCP ports that its containers name. */
   readonly ports: Readonly<Record<string, number>>
   readonly health: z.infer<typeof endpointHealth>
+  /** Absent also when its annotation is no table of probes. */
+  readonly probeRoutes?: ProbeRoutes
 }
 
 const container = z.object({
@@ -23,7 +27,12 @@ const podObject = z.object({
     name: z.string(),
     uid: z.string(),
     labels: z.record(z.string(), z.string()).default({}),
-    annotations: z.object({ [injectionStatusAnnotation]: z.string().optional() }).default({}),
+    annotations: z
+      .object({
+        [injectionStatusAnnotation]: z.string().optional(),
+        [probeRoutesAnnotation]: z.string().transform(parseProbeRoutes).optional(),
+      })
+      .default({}),
     deletionTimestamp: z.string().optional(),
   }),
   spec: z.object({
@@ -43,11 +52,11 @@ const podObject = z.object({
 
 const hasEnded = (phase: string): boolean => phase === 'Succeeded' || phase === 'Failed'
 
-/** Kubernetes reference: Pod v1 core. */
-export const readPod = readWith('Pod', podObject, ({ metadata, spec, status }): KubePod | null => {
+const toPod = ({ metadata, spec, status }: z.output<typeof podObject>): KubePod | null => {
   if (hasEnded(status.phase)) return null
   const isReady = status.conditions.some((condition) => condition.type === 'Ready' && condition.status === 'True')
   const ports = [...spec.initContainers, ...spec.containers].flatMap((each) => each.ports)
+  const routes = metadata.annotations[probeRoutesAnnotation]
   return {
     namespace: metadata.namespace,
     name: metadata.name,
@@ -63,5 +72,16 @@ export const readPod = readWith('Pod', podObject, ({ metadata, spec, status }): 
       ),
     ),
     health: metadata.deletionTimestamp !== undefined ? 'draining' : isReady ? 'healthy' : 'unhealthy',
+    ...(routes?.ok && { probeRoutes: routes.value }),
   }
-})
+}
+
+const findFaults = ({ metadata }: z.output<typeof podObject>): readonly FoundProblem[] => {
+  const routes = metadata.annotations[probeRoutesAnnotation]
+  if (!routes || routes.ok) return []
+  const message = `${routes.error}: probes that come to its proxy fail`
+  return [{ code: 'invalid', severity: 'error', path: ['metadata', 'annotations', probeRoutesAnnotation], message }]
+}
+
+/** Kubernetes reference: Pod v1 core. */
+export const readPod = readWith('Pod', podObject, toPod, findFaults)
