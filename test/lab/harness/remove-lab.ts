@@ -20,9 +20,18 @@ export const removeLab = async (name: string): Promise<void> => {
     await removeNamespaces(namespacePrefix)
     // A link does not always go with its namespace: that lives on while anything holds it. The routes go with the bridge.
     const left = (await listLinks()).filter((link) => link.startsWith(linkPrefixOfSlot(record.slot)) || link === bridge)
-    for (const link of left) await ip(['link', 'del', link])
+    for (const link of left) await removeLink(link)
   }
   await rm(directory, { recursive: true, force: true })
+}
+
+/** A node's link may be going by itself meanwhile. */
+const removeLink = async (link: string): Promise<void> => {
+  try {
+    await ip(['link', 'del', link])
+  } catch (error) {
+    if (!String(error).includes('Cannot find device')) throw error
+  }
 }
 
 /** What there still is of a lab: its namespaces, links, routes, processes. Empty after its removal. */

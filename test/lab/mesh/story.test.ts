@@ -122,7 +122,7 @@ test('the agents of both clusters are replaced one after the other without a fai
   expect(countApps(await callReviews(20))).toEqual({ v1: 0, v2: 20, failed: 0 })
 }, 240_000)
 
-test('the plane is away: requests go on, and and so do changes within a cluster', async () => {
+test('the plane is away: requests go on, and so do changes within a cluster', async () => {
   await mesh.killPlane()
   await west.kubectl(['scale', 'deployment/reviews-v2', '-n', 'shop', '--replicas=3'])
   await west.waitForPods('shop', 'app=reviews', 3)
