@@ -1,3 +1,4 @@
+import type { ProbeRoutes } from '#mesh/injection/probe-routes.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import { east, TestRoot } from '#test/agent/test-pki.ts'
 import { createMember, Stage } from '#test/envoy/compile/stage.ts'
@@ -42,13 +43,15 @@ export class CapturedPods {
     this.stage = stage
   }
 
-  /** `config`: YAML of configuration objects, each an item of a list. */
+  /** `config`: YAML of configuration objects, each an item of a list. `probes`: of the pod `server`. */
   static async start({
     settings = {},
     config = '[]',
+    probes = {},
   }: {
     readonly settings?: Partial<MeshSettings>
     readonly config?: string
+    readonly probes?: ProbeRoutes
   } = {}): Promise<CapturedPods> {
     const network = await PodNetwork.create({ client: clientAddress, server: serverAddress })
     try {
@@ -59,7 +62,7 @@ about: ''
 services: ${services}
 workloads:
   client: {address: ${clientAddress}, capture: transparent, serviceAccount: caller}
-  server: {address: ${serverAddress}, capture: transparent}
+  server: {address: ${serverAddress}, capture: transparent, probeRoutes: ${JSON.stringify(probes)}}
 config: ${config}
 proxies: [sidecar/default/client/caller, sidecar/default/server]
 `

@@ -10,7 +10,7 @@ import { proxyUser } from '#mesh/kubernetes/conventions.ts'
 import type { ProxyPlace } from '#test/envoy/compile/stage.ts'
 import { Child, run } from '#test/harness/child.ts'
 import type { Echo } from '#test/harness/echo-app.ts'
-import type { Answer, Errand } from './errand.ts'
+import type { Answer, Errand, LateApp } from './errand.ts'
 
 /** The address of everything that is no pod, and a second one. */
 export const outside = { address: '10.78.0.1', other: '198.51.100.1' }
@@ -29,7 +29,14 @@ export class Pod {
     this.#puppet = new Child({
       name,
       command: 'ip',
-      args: [...inside(namespace), process.execPath, join(import.meta.dirname, 'puppet.ts'), this.#socket, name],
+      args: [
+        ...inside(namespace),
+        process.execPath,
+        join(import.meta.dirname, 'puppet.ts'),
+        this.#socket,
+        name,
+        directory,
+      ],
     })
   }
 
@@ -74,6 +81,16 @@ export class Pod {
   async ask(host: string, port: number, text: string): Promise<string> {
     const say = await this.open(host, port)
     return say(text)
+  }
+
+  /** Has an application listen from now on. */
+  async serve(app: LateApp): Promise<void> {
+    await this.send({ kind: 'serve', app })
+  }
+
+  /** Has an application listen no more. */
+  async end(app: LateApp): Promise<void> {
+    await this.send({ kind: 'end', app })
   }
 
   async stop(): Promise<void> {

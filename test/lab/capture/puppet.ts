@@ -1,14 +1,16 @@
 /**
  * The program of a pod in these tests: an application with ports of every kind, and a client that does what it is asked over a Unix
- * domain socket (which network namespaces don't part): `node puppet.ts <socket> <name>`.
+ * domain socket (which network namespaces don't part): `node puppet.ts <socket> <name> <scratch folder>`.
  */
 import { createServer as createHttpServer, request } from 'node:http'
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { EchoApp } from '#test/harness/echo-app.ts'
 import { puppetPorts, type Answer, type Errand } from './errand.ts'
+import { LateApps } from './late-apps.ts'
 
-const [socketPath = '', name = ''] = process.argv.slice(2)
+const [socketPath = '', name = '', folder = ''] = process.argv.slice(2)
+const lateApps = new LateApps(folder)
 
 const timeoutMs = 15_000
 const everywhere = '0.0.0.0'
@@ -83,6 +85,10 @@ const run = (errand: Errand): Promise<Answer> => {
       return open(errand)
     case 'say':
       return say(errand)
+    case 'serve':
+      return lateApps.serve(errand.app)
+    case 'end':
+      return lateApps.end(errand.app)
   }
 }
 

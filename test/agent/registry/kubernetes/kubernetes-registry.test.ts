@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { untilHolds } from '../../until-holds.ts'
 import { FakeApiServer } from './fake-api-server.ts'
-import { kubeNamespace, kubeNode, kubePod, kubeService, kubeSlice, paths, shop } from './kube-objects.ts'
+import { injected, kubeNamespace, kubeNode, kubePod, kubeService, kubeSlice, paths, shop } from './kube-objects.ts'
 import { createRegistry, serviceKey } from './registry-fixture.ts'
 
 describe('what an API server has', () => {
@@ -77,6 +77,32 @@ describe('what an API server has', () => {
     const labels = { app: 'ratings', 'topology.istio.io/network': 'net-other' }
     server.put(paths.pods, kubePod('ratings', 9, { metadata: { labels } }))
     await untilHolds(() => expect(entry('ratings')?.endpoints[0]?.network).toBe('net-other'))
+  })
+
+  test('knows where the probes of a pod lead, and which pod says it in a way that is not understood', async () => {
+    const routes = { '/app-health/web/readyz': { httpGet: { port: 8080, path: '/ready', scheme: 'HTTP' } } }
+    const withProbes = (text: string) =>
+      kubePod('reviews', 1, { metadata: { annotations: { ...injected.annotations, 'atoll.dev/probe-routes': text } } })
+    const { synced, server, workloads, registry } = createRegistry(shop())
+    server.put(paths.pods, withProbes(JSON.stringify(routes)))
+    await synced()
+    expect(workloads.get('shop/reviews-1')?.probeRoutes).toEqual(routes)
+    expect(registry.problems()).toEqual([])
+    server.put(paths.pods, withProbes('{"/admin": {}}'))
+    await untilHolds(() => expect(workloads.get('shop/reviews-1')).not.toHaveProperty('probeRoutes'))
+    expect(workloads.get('shop/reviews-1')).toMatchObject({ capture: 'transparent' })
+    expect(registry.problems()).toMatchObject([
+      {
+        source: 'Pod',
+        problem: {
+          code: 'invalid',
+          object: { kind: 'Pod', namespace: 'shop', name: 'reviews-1' },
+          path: 'metadata.annotations["atoll.dev/probe-routes"]',
+        },
+      },
+    ])
+    server.put(paths.pods, kubePod('reviews', 1, { metadata: injected }))
+    await untilHolds(() => expect(registry.problems()).toEqual([]))
   })
 
   test('an endpoint counts while its very pod is known', async () => {
