@@ -1,4 +1,4 @@
-import { injectionLabel, proxyConfigMap, systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import { agentObjectLabels, injectionLabel, proxyConfigMap, systemNamespace } from '#mesh/kubernetes/conventions.ts'
 import { CliError } from '../cli-error.ts'
 import { isOurs } from './custom-resource-definitions.ts'
 import type { UpstreamDefinition } from './custom-resource-definitions.ts'
@@ -52,11 +52,16 @@ const waitUntilGone = async (api: KubernetesApi, references: readonly ObjectRefe
   }
 }
 
-/** The ConfigMaps that the agent keeps for the proxies of each namespace. */
+/** The ConfigMaps that the agent keeps for the proxies of each namespace. What others made under the name stays, as the agent lets it. */
 const findProxyConfigs = async (api: KubernetesApi): Promise<readonly ObjectReference[]> => {
   const found = await api.list(
     { group: '', version: 'v1', resource: 'configmaps' },
-    { fieldSelector: `metadata.name=${proxyConfigMap}` },
+    {
+      fieldSelector: `metadata.name=${proxyConfigMap}`,
+      labelSelector: Object.entries(agentObjectLabels)
+        .map((label) => label.join('='))
+        .join(','),
+    },
   )
   return found.map(({ metadata: { name, namespace } }) => ({
     apiVersion: 'v1',

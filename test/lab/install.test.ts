@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { agentRules } from '#mesh/kubernetes/agent-rules.ts'
-import { agentName, eastWestGatewayName, injectorWebhook, systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import {
+  agentName,
+  eastWestGatewayName,
+  injectorWebhook,
+  proxyConfigMap,
+  systemNamespace,
+} from '#mesh/kubernetes/conventions.ts'
 import { eventually } from '#test/harness/child.ts'
 import { World } from '#test/harness/world.ts'
 import type { LabCluster } from './harness/cluster.ts'
@@ -226,7 +232,10 @@ describe('atoll cluster join --context', () => {
 
   it('leaves nothing when it is uninstalled, and nothing to do when that is done again', async () => {
     expect(await takeInventory()).not.toEqual(before)
+    await kubectl('create', 'configmap', proxyConfigMap, '--namespace=default')
     expect((await uninstall()).output).toContain('Nothing of cluster east is left')
+    // It was somebody else's: it is there to be deleted.
+    await kubectl('delete', 'configmap', proxyConfigMap, '--namespace=default')
     expect(await takeInventory()).toEqual(before)
     expect((await uninstall()).output).toContain('There was nothing of Atoll')
   })
