@@ -31,6 +31,7 @@ export class Injector {
   #leaf: Leaf | undefined
   #cancel = (): void => {}
   #isStopped = false
+  #maintenance: Promise<void> = Promise.resolve()
 
   constructor(options: InjectorOptions) {
     this.#options = options
@@ -43,6 +44,11 @@ export class Injector {
     const port = await this.#server.listen(address)
     await this.#maintain()
     return port
+  }
+
+  /** Another replica is the reporter now, or this one: API servers must not wait for the next round to know whom to believe. */
+  electionChanged(): void {
+    if (this.#options.isReporter()) void this.#maintain()
   }
 
   /** Whether API servers can be answered. */
@@ -60,7 +66,15 @@ export class Injector {
     await this.#server.close()
   }
 
-  async #maintain(): Promise<void> {
+  /** One round after the other. */
+  #maintain(): Promise<void> {
+    this.#maintenance = this.#maintenance.then(() => this.#maintainNow())
+    return this.#maintenance
+  }
+
+  async #maintainNow(): Promise<void> {
+    if (this.#isStopped) return
+    this.#cancel()
     const { clock, isReporter, log, publish } = this.#options
     let delay = maintenanceMilliseconds
     try {

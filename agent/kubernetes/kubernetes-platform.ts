@@ -84,6 +84,7 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
       onChange: () => {
         onElectionChange()
         this.#configMaps.changed()
+        this.#injector?.electionChanged()
       },
     })
     this.#namespaces = new InjectedNamespaces({

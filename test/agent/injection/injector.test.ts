@@ -43,6 +43,7 @@ afterEach(async () => {
 })
 
 const startInjector = async (store = new MemoryStore(), isReporter = true) => {
+  const election = { isReporter }
   const clock = new VirtualClock(Date.now())
   const published: string[] = []
   const injector = new Injector({
@@ -50,14 +51,14 @@ const startInjector = async (store = new MemoryStore(), isReporter = true) => {
     settings: () => ({ ...defaultInjectionSettings, proxyImage: 'registry.test/proxy:1' }),
     store: store.toReplica(),
     publish: async (pem) => void published.push(pem),
-    isReporter: () => isReporter,
+    isReporter: () => election.isReporter,
     clock,
     elapsed: () => clock.now(),
     log: createLog('silent'),
   })
   running.push(injector)
   const port = await injector.start({ host: '127.0.0.1', port: 0 })
-  return { injector, clock, published, port }
+  return { injector, clock, published, port, election }
 }
 
 interface Call {
@@ -171,6 +172,14 @@ describe('the webhook', () => {
     expect(second.published).toEqual([])
     const answer = await call({ ca: first.published[0] ?? '', port: second.port, body: toReview(toPod()) })
     expect(answer.status).toBe(200)
+  })
+
+  it('is published as soon as its replica is the reporter', async () => {
+    const { injector, published, election } = await startInjector(new MemoryStore(), false)
+    injector.electionChanged()
+    election.isReporter = true
+    injector.electionChanged()
+    await untilHolds(() => expect(published).toHaveLength(1))
   })
 
   it('starts when the API server is away, and is ready when it is back', async () => {
