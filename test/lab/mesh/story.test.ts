@@ -122,6 +122,18 @@ test('the agents of both clusters are replaced one after the other without a fai
   expect(countApps(await callReviews(20))).toEqual({ v1: 0, v2: 20, failed: 0 })
 }, 240_000)
 
+test("a cluster's API server is away: its proxies are programmed all the same", async () => {
+  // A shell in the frontend needs the API server: it calls before, while and after.
+  const load = callReviews(100, 0.1)
+  await east.waitForPods('shop', 'app=frontend')
+  await east.stopApiServer()
+  expect(await applyToMesh(split(100, 0))).toMatch(/is live on (\d+) of \1 proxies in 2 of 2 clusters/)
+  await east.startApiServer()
+  await load
+  expect(countApps(await callReviews(20))).toEqual({ v1: 20, v2: 0, failed: 0 })
+  await applyToMesh(split(0, 100))
+}, 120_000)
+
 test('the plane is away: requests go on, and so do changes within a cluster', async () => {
   await mesh.killPlane()
   await west.kubectl(['scale', 'deployment/reviews-v2', '-n', 'shop', '--replicas=3'])
