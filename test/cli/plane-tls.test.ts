@@ -6,9 +6,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Child } from '#test/harness/child.ts'
 import { writeServerCertificate, type ServerCertificate } from '#test/harness/server-certificate.ts'
-import { freePort, World } from '#test/harness/world.ts'
-
-const program = join(import.meta.dirname, '../../cli/main.ts')
+import { freePort, toPlaneProgram, World } from '#test/harness/world.ts'
 
 let folder: string
 let world: World
@@ -32,20 +30,7 @@ describe('atoll plane serve with a certificate', () => {
     const port = await freePort()
     const plane = new Child({
       name: 'plane',
-      command: process.execPath,
-      args: [
-        program,
-        'plane',
-        'serve',
-        '--data',
-        join(folder, 'plane'),
-        '--port',
-        String(port),
-        '--tls-certificate',
-        certificate.file,
-        '--tls-key',
-        certificate.keyFile,
-      ],
+      ...toPlaneProgram({ data: join(folder, 'plane'), host: '127.0.0.1', port, certificate }),
     })
     try {
       await plane.waitForLine(new RegExp(`https://127.0.0.1:${port}`))

@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Child, eventually } from '#test/harness/child.ts'
-import { freePort, World } from '#test/harness/world.ts'
+import { freePort, toPlaneProgram, World } from '#test/harness/world.ts'
 
 let folder: string
 let world: World
@@ -101,16 +101,7 @@ describe('atoll plane serve', () => {
     const statuses = new Set<number>()
     const child = new Child({
       name: 'early',
-      command: process.execPath,
-      args: [
-        join(import.meta.dirname, '../../cli/main.ts'),
-        'plane',
-        'serve',
-        '--data',
-        join(folder, 'early'),
-        '--port',
-        String(port),
-      ],
+      ...toPlaneProgram({ data: join(folder, 'early'), host: '127.0.0.1', port }),
     })
     let isReady = false
     const ready = child.waitForLine(/is ready/).finally(() => (isReady = true))
@@ -158,21 +149,8 @@ describe('atoll plane serve', () => {
 
   it('says where it is as JSON', async () => {
     const port = await freePort()
-    const other = new Child({
-      name: 'plane',
-      command: process.execPath,
-      args: [
-        join(import.meta.dirname, '../../cli/main.ts'),
-        'plane',
-        'serve',
-        '--data',
-        join(folder, 'json'),
-        '--port',
-        String(port),
-        '-o',
-        'json',
-      ],
-    })
+    const { command, args } = toPlaneProgram({ data: join(folder, 'json'), host: '127.0.0.1', port })
+    const other = new Child({ name: 'plane', command, args: [...args, '-o', 'json'] })
     await eventually('a whole document is printed', () => other.stdout().endsWith('}'))
     expect(JSON.parse(other.stdout())).toEqual({ url: `http://127.0.0.1:${port}`, data: join(folder, 'json') })
     await other.stop()

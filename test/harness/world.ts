@@ -43,7 +43,7 @@ export interface PlaneOptions {
   readonly data: string
   readonly host: string
   readonly port: number
-  readonly certificate: ServerCertificate | undefined
+  readonly certificate?: ServerCertificate | undefined
 }
 
 /** `atoll plane serve` */
