@@ -7,6 +7,7 @@ import { agentHttpPort, agentWebhookPort, agentXdsPort } from '#mesh/kubernetes/
 import { defaultInjectionSettings } from '#mesh/injection/injection-settings.ts'
 import { networkName } from '#mesh/names.ts'
 import { gatewayAddress } from '#mesh/service.ts'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import { AgentError } from './agent-error.ts'
 import { logLevels } from './log.ts'
 
@@ -84,7 +85,10 @@ const agentSettings = z.strictObject({
 })
 
 const agentConfig = agentSettings.transform(
-  ({ registry: kind, directory, kubeconfig, replica, injection, xdsAddress, httpAddress, ...settings }, context) => {
+  (
+    { registry: kind, directory, kubeconfig, replica = hostname(), injection, xdsAddress, httpAddress, ...settings },
+    context,
+  ) => {
     const wrong =
       kind === 'kubernetes'
         ? directory !== undefined && (['directory', 'is for a registry of files, not for Kubernetes'] as const)
@@ -99,30 +103,16 @@ const agentConfig = agentSettings.transform(
     const host = kind === 'kubernetes' ? '0.0.0.0' : '127.0.0.1'
     return {
       ...settings,
-      registry: toRegistry(directory, kubeconfig, replica, injection),
+      registry:
+        directory === undefined
+          ? { kind: 'kubernetes' as const, kubeconfig, replica, injection }
+          : { kind: 'directory' as const, directory },
       xdsAddress: xdsAddress ?? { host, port: agentXdsPort },
       httpAddress: httpAddress ?? { host, port: agentHttpPort },
     }
   },
 )
 export type AgentConfig = z.infer<typeof agentConfig>
-
-type RegistrySettings =
-  | { readonly kind: 'directory'; readonly directory: string }
-  | {
-      readonly kind: 'kubernetes'
-      readonly kubeconfig: string | undefined
-      readonly replica: string
-      readonly injection: z.infer<typeof agentSettings>['injection']
-    }
-
-const toRegistry = (
-  directory: string | undefined,
-  kubeconfig: string | undefined,
-  replica = hostname(),
-  injection: z.infer<typeof agentSettings>['injection'],
-): RegistrySettings =>
-  directory === undefined ? { kind: 'kubernetes', kubeconfig, replica, injection } : { kind: 'directory', directory }
 
 const pathFields = [
   'directory',
@@ -182,10 +172,7 @@ const readConfigFile = (file: string): Record<string, unknown> => {
   try {
     content = parse(readFileSync(file, 'utf8'))
   } catch (error) {
-    throw new AgentError(
-      'bad_config',
-      `${file} can't be read as YAML: ${error instanceof Error ? error.message : String(error)}`,
-    )
+    throw new AgentError('bad_config', `${file} can't be read as YAML: ${toErrorMessage(error)}`)
   }
   const mapping = z.record(z.string(), z.unknown()).safeParse(content ?? {})
   if (!mapping.success) throw new AgentError('bad_config', `${file} is not a mapping of settings`)
