@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import { AdsServer } from './ads/ads-server.ts'
 import { AgentError } from './agent-error.ts'
 import { agentVersion } from './agent-version.ts'
@@ -306,7 +307,7 @@ export class JoinedAgent {
     try {
       return await this.#ads.listen(address)
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = toErrorMessage(error)
       throw new AgentError('address_in_use', `${address.host}:${address.port} can't be listened on: ${reason}`, {
         cause: error,
       })

@@ -2,6 +2,7 @@ import { CommanderError } from 'commander'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { AtollError } from '#api/atoll-error.ts'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import type { GlobalOptions } from './cli-context.ts'
 import { CliError } from './cli-error.ts'
 import type { CliIo } from './cli-io.ts'
@@ -62,7 +63,7 @@ const describeError = (error: unknown, paint: Paint): Description => {
     return { text, reason: exitReasonOf[code], problems }
   }
   if (error instanceof z.ZodError) return { text: `${label}: ${z.prettifyError(error)}`, reason: 'usage', problems: [] }
-  const message = error instanceof Error ? error.message : String(error)
+  const message = toErrorMessage(error)
   return { text: `${label}: ${message}`, reason: 'failed', problems: [] }
 }
 

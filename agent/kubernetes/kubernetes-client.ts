@@ -2,6 +2,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { z } from 'zod'
+import { toErrorMessage } from '#mesh/error-message.ts'
 
 const timeoutMilliseconds = 10_000
 const maxAnswerBytes = 32 * 1024 * 1024
@@ -70,7 +71,7 @@ export class KubernetesClient {
       return await task()
     } catch (error) {
       if (error instanceof KubernetesError) throw error
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = toErrorMessage(error)
       throw new KubernetesError(`${method} ${path}: the API server can't be reached: ${reason}`, undefined, {
         cause: error,
       })

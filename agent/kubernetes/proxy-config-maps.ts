@@ -3,6 +3,7 @@ import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
 import { agentObjectLabels, proxyConfigMap, systemNamespace } from '#mesh/kubernetes/conventions.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import { objectMetadata, type ObjectClient, type ObjectKind } from './object-client.ts'
 
 const configMap = z.object({ metadata: objectMetadata, data: z.record(z.string(), z.string()).optional() })
@@ -122,7 +123,7 @@ export class ProxyConfigMaps {
       log.info({ namespace }, 'wrote what proxies start with')
       return undefined
     } catch (error) {
-      return error instanceof Error ? error.message : String(error)
+      return toErrorMessage(error)
     }
   }
 

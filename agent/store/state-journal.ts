@@ -2,6 +2,7 @@ import { fdatasync, fsync, fsyncSync, readdirSync, renameSync, rmSync } from 'no
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Clock } from '#agent/clock.ts'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import { JournalFile } from './journal-file.ts'
 import type { SealingKey } from './sealing-key.ts'
 import { StateReader, toStepFrames, type StateStep, type StoredState } from './stored-state.ts'
@@ -199,13 +200,13 @@ export class StateJournal {
       for (const name of readdirSync(directory))
         if (fileName.test(name) && !keep.includes(name)) rmSync(join(directory, name), { force: true })
     } catch (error) {
-      report(`old journals in ${directory} can't be removed: ${error instanceof Error ? error.message : String(error)}`)
+      report(`old journals in ${directory} can't be removed: ${toErrorMessage(error)}`)
     }
   }
 
   #fail(error: unknown): void {
     const { clock, report, directory } = this.#options
-    report(`${directory} can't be written: ${error instanceof Error ? error.message : String(error)}`)
+    report(`${directory} can't be written: ${toErrorMessage(error)}`)
     this.#cancelRetry ??= clock.after(retryMilliseconds, () => {
       this.#cancelRetry = undefined
       this.#rewriteIfDue()

@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { getTrust } from '#api/routes/trust.ts'
 import { clusterName, trustDomain } from '#mesh/names.ts'
 import type { TrustDomain } from '#mesh/names.ts'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { addExamples } from '../examples.ts'
@@ -105,7 +106,7 @@ const readFile = (path: string): string => {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new CliError('usage', `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new CliError('usage', `${path} cannot be read: ${toErrorMessage(error)}`, {
       cause: error,
     })
   }

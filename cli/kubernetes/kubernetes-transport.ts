@@ -2,6 +2,7 @@ import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { RequestOptions } from 'node:https'
 import { text } from 'node:stream/consumers'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import { CliError } from '../cli-error.ts'
 
 const TIMEOUT_MS = 30_000
@@ -36,7 +37,7 @@ export const connectKubernetes = async (context: string): Promise<KubernetesTran
   try {
     config.loadFromDefault()
   } catch (error) {
-    throw new CliError('usage', `The kubeconfig cannot be read: ${toReason(error)}`, { cause: error })
+    throw new CliError('usage', `The kubeconfig cannot be read: ${toErrorMessage(error)}`, { cause: error })
   }
   const contexts = config.getContexts().map(({ name }) => name)
   if (!contexts.includes(context)) {
@@ -60,7 +61,7 @@ export const connectKubernetes = async (context: string): Promise<KubernetesTran
       return await exchange(`${server}${path}`, options, payload)
     } catch (error) {
       throw new CliError('unavailable', `The API server ${server} of context ${context} gives no answer`, {
-        remedy: `${toReason(error)}. Does "kubectl --context ${context} get namespaces" work?`,
+        remedy: `${toErrorMessage(error)}. Does "kubectl --context ${context} get namespaces" work?`,
         cause: error,
       })
     }
@@ -86,5 +87,3 @@ const parseJson = (answer: string): unknown => {
     return undefined
   }
 }
-
-const toReason = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -1,5 +1,6 @@
 import { Log, LogLevel, Miniflare } from 'miniflare'
 import { z } from 'zod'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import { findProgramFiles } from '../program-files.ts'
 import { applyMigrations } from './apply-migrations.ts'
 import { hostOrder } from './host-protocol.ts'
@@ -39,7 +40,7 @@ export const runHost = async (): Promise<never> => {
     report({ type: 'ready', url, setUp })
     await Promise.race([stopped, untilUnhealthy(runtime, setUp)])
   } catch (error) {
-    report({ type: 'failed', reason: error instanceof Error ? error.message : String(error) })
+    report({ type: 'failed', reason: toErrorMessage(error) })
     process.exitCode = 1
   }
   await runtime?.dispose()

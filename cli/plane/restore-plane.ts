@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import { CliError } from '../cli-error.ts'
 import { backupManifest, hashFiles, MANIFEST } from './backup-manifest.ts'
 import type { BackupManifest } from './backup-manifest.ts'
@@ -27,11 +28,7 @@ export const restorePlane = async (archive: string, data: string): Promise<Backu
     return manifest
   } catch (error) {
     if (error instanceof CliError) throw error
-    throw new CliError(
-      'failed',
-      `${archive} cannot be restored: ${error instanceof Error ? error.message : String(error)}`,
-      { cause: error },
-    )
+    throw new CliError('failed', `${archive} cannot be restored: ${toErrorMessage(error)}`, { cause: error })
   } finally {
     rmSync(staging, { recursive: true, force: true })
   }

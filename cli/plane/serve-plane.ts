@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import { attemptRead } from '../attempt-read.ts'
 import { isLoopback } from '../cli-context.ts'
 import type { CliContext } from '../cli-context.ts'
@@ -68,7 +69,7 @@ const readTls = ({ tlsCertificate, tlsKey }: ServeOptions): HostOrder['tls'] => 
   try {
     createSecureContext({ cert: tls.certificates, key: tls.key })
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = toErrorMessage(error)
     throw new CliError('usage', `${tlsCertificate} and ${tlsKey} are not a certificate and its key in PEM: ${reason}`)
   }
   return tls

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { World } from '#test/harness/world.ts'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import { createNarrator } from './narrator.ts'
 import { tellStory } from './story.ts'
 import type { TwoClusters } from '#test/harness/two-clusters.ts'
@@ -71,7 +72,7 @@ const main = async (): Promise<number> => {
     else write(told ? '\nEvery check holds.' : '\nStopped before the end.')
     return code
   } catch (error) {
-    write(`\nThe demo could not go on: ${error instanceof Error ? error.message : String(error)}`)
+    write(`\nThe demo could not go on: ${toErrorMessage(error)}`)
     return 1
   } finally {
     await world.stop()

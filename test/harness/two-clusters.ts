@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import { EchoApp, type Echo } from './echo-app.ts'
 import { inbound, reviewsService, workload } from './manifests.ts'
 import { requestThroughProxy } from './proxy-request.ts'
@@ -144,7 +145,7 @@ export class TwoClusters {
         callers.add(echo.caller)
       } catch (error) {
         failed++
-        reason = error instanceof Error ? error.message : String(error)
+        reason = toErrorMessage(error)
       }
     return { byApp, callers, failed, reason }
   }

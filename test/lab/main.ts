@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import { findLabObstacle } from '../../scripts/lab-obstacle.mjs'
 import { Lab } from './harness/lab.ts'
 import type { LabNetwork } from './harness/lab-plan.ts'
@@ -87,6 +88,6 @@ try {
   await main()
   process.exit(0)
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.stderr.write(`${toErrorMessage(error)}\n`)
   process.exit(1)
 }

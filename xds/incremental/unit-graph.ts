@@ -1,6 +1,7 @@
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { MeshView, ViewKey } from '#mesh/view.ts'
 import type { ResourceSet } from '#xds/resource-set.ts'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import { RecordingView } from './recording-view.ts'
 import { SetContents } from './set-contents.ts'
 import type { CompileProblem, Unit, UnitOutput, UnitResource } from './unit.ts'
@@ -122,7 +123,7 @@ export class UnitGraph {
       node.failure = undefined
       this.#setReads(node, reads)
     } catch (error) {
-      node.failure = error instanceof Error ? error.message : String(error)
+      node.failure = toErrorMessage(error)
       this.#setReads(node, new Set([...node.reads, ...reads]))
     }
     if (node.failure !== undefined || node.output.problems?.length) this.#troubled.add(node)

@@ -5,6 +5,7 @@ import type { Log } from '#agent/log.ts'
 import { toBackoffMilliseconds } from '#agent/uplink/backoff.ts'
 import { toApiVersion, type KindDefinition } from '#mesh/kinds/kind-definition.ts'
 import { kinds } from '#mesh/kinds/kind-table.ts'
+import { toErrorMessage } from '#mesh/error-message.ts'
 
 /** The version in which a server has the objects of a kind. */
 export interface ServedKind {
@@ -75,7 +76,7 @@ export class ConfigDiscovery {
   }
 
   #takeFailure(error: unknown): number {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = toErrorMessage(error)
     if (this.#failure === undefined)
       this.#options.log.warn({ reason }, 'the API server does not tell which kinds of configuration it has')
     this.#setFailure(reason)

@@ -4,6 +4,7 @@ import { KubernetesError, type KubernetesClient } from '#agent/kubernetes/kubern
 import type { Log } from '#agent/log.ts'
 import type { RegistrySource } from '#agent/registry/registry.ts'
 import { toBackoffMilliseconds } from '#agent/uplink/backoff.ts'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import type { ResourceStore } from './resource-store.ts'
 import { splitLines } from './split-lines.ts'
 
@@ -188,7 +189,7 @@ export class ResourceWatch {
       this.#version = undefined
       return
     }
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = toErrorMessage(error)
     if (this.#failure === undefined)
       log.warn({ resource: name, reason }, "the API server can't be read; what was read before goes on")
     this.#setFailure(reason)

@@ -2,6 +2,7 @@ import { lstatSync, readFileSync, statSync, watch, type FSWatcher, type Stats } 
 import { readdir, stat } from 'node:fs/promises'
 import { extname, join, relative } from 'node:path'
 import type { Clock } from '#agent/clock.ts'
+import { toErrorMessage } from '#mesh/error-message.ts'
 
 /** What a file says now. `unreadable`: it is there, but what it says can't be known. */
 export type FileContent =
@@ -95,7 +96,7 @@ export class DirectoryWatcher {
           return rescanMilliseconds
         },
         (error: unknown) => {
-          onUnreadable(toReason(error))
+          onUnreadable(toErrorMessage(error))
           return retryMilliseconds
         },
       )
@@ -131,7 +132,7 @@ export class DirectoryWatcher {
       return await this.#scan(folder, depth)
     } catch (error) {
       if (isNotFound(error)) return []
-      this.#unreadable.set(folder, `the folder can't be read; what it last held goes on: ${toReason(error)}`)
+      this.#unreadable.set(folder, `the folder can't be read; what it last held goes on: ${toErrorMessage(error)}`)
       return [...this.#stamps.keys()].filter((file) => isWithin(file, folder))
     }
   }
@@ -261,7 +262,7 @@ export class DirectoryWatcher {
       return { kind: 'text', text: readFileSync(path, 'utf8') }
     } catch (error) {
       if (isNotFound(error)) return { kind: 'gone' }
-      return { kind: 'unreadable', reason: toReason(error) }
+      return { kind: 'unreadable', reason: toErrorMessage(error) }
     }
   }
 
@@ -308,8 +309,6 @@ export class DirectoryWatcher {
 const toStamp = (stats: Stats): string => `${stats.ino} ${stats.size} ${stats.mtimeMs}`
 
 const isWithin = (path: string, directory: string): boolean => path.startsWith(`${directory}/`)
-
-const toReason = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const lstatOf = (path: string): Stats | undefined => lstatSync(path, { throwIfNoEntry: false })
 

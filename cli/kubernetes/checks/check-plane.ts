@@ -1,4 +1,5 @@
 import { getMesh } from '#api/routes/meshes.ts'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import type { CliContext } from '../../cli-context.ts'
 import { isLoopback } from '../../cli-context.ts'
 import { CliError } from '../../cli-error.ts'
@@ -25,7 +26,7 @@ export const checkPlane = async (context: CliContext, url: string): Promise<Find
       check: 'plane',
       status: 'failure',
       code: 'plane_unreachable',
-      message: error instanceof Error ? error.message : String(error),
+      message: toErrorMessage(error),
       remedy: 'See "atoll whoami".',
     }
   }

@@ -2,6 +2,7 @@ import { RE2JS } from 're2js'
 import { z } from 'zod'
 import { estimateCost, maxRepeats } from './expression-cost.ts'
 import { checked } from './message.ts'
+import { toErrorMessage } from '../../error-message.ts'
 
 /** Istio's limits: the second one is what Envoys are started with (`re2.max_program_size.error_level`), whose own default is 100. */
 const maxLength = 1024
@@ -18,7 +19,7 @@ export const regularExpressionFault = (text: string): string | undefined => {
     RE2JS.compile(sketch)
     return undefined
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = toErrorMessage(error)
     return `is not an RE2 regular expression: ${reason.replace('error parsing regexp: ', '')}`
   }
 }
