@@ -1,13 +1,13 @@
 import type { ConfigObject, Configured, Origin } from './config-object.ts'
 import { destinationRule, type DestinationRuleSpec } from './kinds/destination-rule.ts'
-import { serviceEntry } from './kinds/service-entry.ts'
+import { serviceEntry, type ServiceEntrySpec } from './kinds/service-entry.ts'
 import { sidecar, type SidecarSpec } from './kinds/sidecar.ts'
 import { virtualService, type VirtualServiceSpec } from './kinds/virtual-service.ts'
 import { AnswerWatch } from './merge/answer-watch.ts'
 import { byAge } from './merge/by-age.ts'
 import { HostedKind } from './merge/hosted-kind.ts'
 import { MultiMap } from './merge/multi-map.ts'
-import { isOverride, PrecedenceTable } from './merge/precedence-table.ts'
+import { type Holding, isOverride, PrecedenceTable } from './merge/precedence-table.ts'
 import { ServiceTable, type WorkloadService } from './merge/service-table.ts'
 import { setOrDelete } from './merge/set-or-delete.ts'
 import type { ClusterName, NetworkName, ServiceKey } from './names.ts'
@@ -26,6 +26,14 @@ interface Start {
   readonly localNetwork: NetworkName
   readonly settings: MeshSettings
   readonly trust: TrustState
+}
+
+/** The configuration objects that are known in a cluster, in no order. */
+export interface HeldConfiguration {
+  readonly virtualServices: readonly Holding<VirtualServiceSpec>[]
+  readonly destinationRules: readonly Holding<DestinationRuleSpec>[]
+  readonly serviceEntries: readonly Holding<ServiceEntrySpec>[]
+  readonly sidecars: readonly Holding<SidecarSpec>[]
 }
 
 /**
@@ -154,6 +162,16 @@ export class MeshViewStore implements MeshView {
       ...this.#meshCatalog.problems(),
       ...this.#services.problems(),
     ]
+  }
+
+  /** Whose objects are here, and which of them hold. Costs work in proportion to all of them. */
+  configuration(): HeldConfiguration {
+    return {
+      virtualServices: this.#virtualServices.holdings(),
+      destinationRules: this.#destinationRules.holdings(),
+      serviceEntries: this.#serviceEntries.holdings(),
+      sidecars: this.#sidecars.holdings(),
+    }
   }
 
   /** Takes a batch of changes; the keys of the reads that answer differently after it. Never throws. */

@@ -1,6 +1,6 @@
 import type { ConfigObject } from '../config-object.ts'
 import type { Problem } from '../problem.ts'
-import { toAnalyzedObjects } from './analyzed-objects.ts'
+import { toAnalyzedObjects, type AnalyzedObjects } from './analyzed-objects.ts'
 import { findConflicts } from './conflicts.ts'
 import { findDanglingReferences } from './dangling-references.ts'
 import type { KnownMesh } from './known-mesh.ts'
@@ -9,7 +9,11 @@ import type { KnownMesh } from './known-mesh.ts'
  * What is wrong between objects, each of which is right by itself: references that lead nowhere, and objects that want the
  * same thing. `objects` is the whole configuration as it would be.
  */
-export const analyze = (objects: readonly ConfigObject[], known: KnownMesh): readonly Problem[] => {
-  const analyzed = toAnalyzedObjects(objects)
-  return [...findDanglingReferences(analyzed, known), ...findConflicts(analyzed, known.domainSuffix)]
-}
+export const analyze = (objects: readonly ConfigObject[], known: KnownMesh): readonly Problem[] =>
+  analyzeParsed(toAnalyzedObjects(objects), known)
+
+/** The same of objects whose specs are parsed already. */
+export const analyzeParsed = (objects: AnalyzedObjects, known: KnownMesh): readonly Problem[] => [
+  ...findDanglingReferences(objects, known),
+  ...findConflicts(objects, known.domainSuffix),
+]

@@ -2,7 +2,7 @@ import type { ConfigObject, Configured, Origin } from '../config-object.ts'
 import type { KindDefinition } from '../kinds/kind-definition.ts'
 import type { Problem } from '../problem.ts'
 import { type HostOrder, HostIndex } from './host-index.ts'
-import { PrecedenceTable } from './precedence-table.ts'
+import { type Holding, PrecedenceTable } from './precedence-table.ts'
 import { resolveHost } from './resolve-host.ts'
 
 interface Options<Spec> {
@@ -33,6 +33,10 @@ export class HostedKind<Spec> {
 
   problems(): readonly Problem[] {
     return this.#objects.problems()
+  }
+
+  holdings(): readonly Holding<Spec>[] {
+    return this.#objects.holdings()
   }
 
   set(origin: Origin, key: string, object: ConfigObject | null): void {

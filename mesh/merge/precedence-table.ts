@@ -10,9 +10,18 @@ export const PRECEDENCE_ANNOTATION = 'atoll.dev/precedence'
 export const isOverride = (metadata: ObjectMeta): boolean =>
   metadata.annotations?.[PRECEDENCE_ANNOTATION] === 'override'
 
-interface Effective<Spec> {
+export interface Effective<Spec> {
   readonly origin: Origin
   readonly object: Configured<Spec>
+}
+
+/** An object as the mesh and the cluster have it; of each its parsed form, or why its kind's schema refuses it. */
+export interface Holding<Spec> {
+  readonly key: string
+  readonly effective: Effective<Spec> | null
+  readonly mesh: Configured<Spec> | undefined
+  readonly cluster: Configured<Spec> | undefined
+  readonly refusals: { readonly [From in Origin]: readonly Problem[] }
 }
 
 /**
@@ -43,6 +52,17 @@ export class PrecedenceTable<Spec> {
     const cluster = this.#objects.cluster.get(key)
     if (mesh && (!cluster || isOverride(mesh.metadata))) return { origin: 'mesh', object: mesh }
     return cluster ? { origin: 'cluster', object: cluster } : null
+  }
+
+  holdings(): readonly Holding<Spec>[] {
+    const refused = [...this.#refusals.mesh.keys(), ...this.#refusals.cluster.keys()]
+    return [...new Set([...this.keys(), ...refused])].map((key) => ({
+      key,
+      effective: this.effective(key),
+      mesh: this.#objects.mesh.get(key),
+      cluster: this.#objects.cluster.get(key),
+      refusals: { mesh: this.#refusals.mesh.get(key) ?? [], cluster: this.#refusals.cluster.get(key) ?? [] },
+    }))
   }
 
   problems(): readonly Problem[] {

@@ -1,0 +1,93 @@
+import { analyzeParsed } from '../analysis/analyze.ts'
+import type { KnownMesh } from '../analysis/known-mesh.ts'
+import { toObjectKey, type Configured, type Origin } from '../config-object.ts'
+import { compareText } from '../merge/compare-text.ts'
+import type { Holding } from '../merge/precedence-table.ts'
+import type { HeldConfiguration } from '../mesh-view-store.ts'
+import type { Problem } from '../problem.ts'
+import { conditionTypes, isTrouble, type Condition } from './condition.ts'
+import { noFindings, toConditions, type ObjectFindings } from './to-conditions.ts'
+
+/** What an agent knows of the configuration objects in its cluster. */
+export interface JudgedCluster {
+  readonly held: HeldConfiguration
+  /** What is wrong with the cluster's own objects, each by itself. */
+  readonly ownProblems: readonly Problem[]
+  /** What the compiler left out; `object` is its key. */
+  readonly leftOut: readonly { readonly object: string; readonly message: string }[]
+  readonly known: KnownMesh
+}
+
+/** Something that is not as it should be with an object, by its ObjectKey. */
+export interface ObjectTrouble {
+  readonly key: string
+  readonly condition: Condition
+}
+
+export interface Judgement {
+  /** Of the cluster's own object of this key, which is there: all is well with one of which nothing else is known. */
+  readonly clusterConditions: (key: string) => readonly Condition[]
+  /** What is wrong in this cluster with objects of the mesh: the worst first, and by key. */
+  readonly meshTroubles: readonly ObjectTrouble[]
+}
+
+/** Finds out about all configuration objects of a cluster. Costs work in proportion to all of them. */
+export const judgeObjects = ({ held, ownProblems, leftOut, known }: JudgedCluster): Judgement => {
+  const holdings = Object.values(held).flat()
+  const own = Map.groupBy(ownProblems, keyOf)
+  const related = Map.groupBy(analyzeParsed(toObjectsInForce(held), known), keyOf)
+  const messages = Map.groupBy(leftOut, ({ object }) => object)
+  const byKey = new Map(holdings.map((holding) => [holding.key, holding]))
+
+  const findingsOf = (origin: Origin, key: string): ObjectFindings => {
+    const holding = byKey.get(key)
+    const holds = holding?.effective?.origin === origin
+    const refusals = holding?.refusals[origin] ?? []
+    return {
+      ...noFindings(origin),
+      own: origin === 'cluster' ? [...(own.get(key) ?? []), ...refusals] : refusals,
+      ...(holds && {
+        related: related.get(key) ?? [],
+        leftOut: [...new Set(messages.get(key)?.map(({ message }) => message))],
+      }),
+      ...(holding?.mesh &&
+        holding.cluster &&
+        holding.effective && { contestedBy: { holder: holding.effective.origin } }),
+      earlierHolds: origin === 'cluster' && holding?.cluster !== undefined,
+    }
+  }
+
+  return {
+    clusterConditions: (key) => toConditions(findingsOf('cluster', key)),
+    meshTroubles: holdings
+      .filter(({ mesh, refusals }) => mesh !== undefined || refusals.mesh.length > 0)
+      .flatMap(({ key }) =>
+        toConditions(findingsOf('mesh', key))
+          .filter(isTrouble)
+          .map((condition) => ({ key, condition })),
+      )
+      .toSorted((one, other) => toRank(one) - toRank(other) || compareText(one.key, other.key)),
+  }
+}
+
+const keyOf = ({ object }: Problem): string => (object ? toObjectKey(object.kind, object.namespace, object.name) : '')
+
+const byWeight: readonly string[] = [
+  conditionTypes.accepted,
+  conditionTypes.effective,
+  conditionTypes.conflicted,
+  conditionTypes.resolvedRefs,
+]
+
+const toRank = ({ condition }: ObjectTrouble): number => byWeight.indexOf(condition.type)
+
+const toObjectsInForce = (held: HeldConfiguration) => ({
+  virtualServices: inForce(held.virtualServices),
+  destinationRules: inForce(held.destinationRules),
+  serviceEntries: inForce(held.serviceEntries),
+  sidecars: inForce(held.sidecars),
+  services: [],
+})
+
+const inForce = <Spec>(holdings: readonly Holding<Spec>[]): readonly Configured<Spec>[] =>
+  holdings.flatMap(({ effective }) => effective?.object ?? [])
