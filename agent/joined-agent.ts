@@ -280,6 +280,8 @@ export class JoinedAgent {
       ads: this.#ads.statistics(),
       identity: this.#identity.status(),
       gateways: this.#prober.gateways,
+      delivery: this.#ads.delivery.summary(),
+      injector: this.#platform.injector?.(),
       compiledRevision: this.#flow.revision,
       proxies: this.#ads.connections.size,
       registrySynced: this.#registrySynced,

@@ -2,8 +2,11 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { AdsStatistics } from '#agent/ads/ads-server.ts'
 import type { IdentityStatus } from '#agent/identity/cluster-identity.ts'
 import type { ProbedGateway } from '#agent/probes/gateway-prober.ts'
+import type { InjectorStatus } from '#agent/injection/injector.ts'
 import type { RegistrySource } from '#agent/registry/registry.ts'
 import type { UplinkStatus } from '#agent/uplink/uplink.ts'
+import { hold, type Delivery } from '#mesh/uplink.ts'
+import { toHistogramText } from './duration-histogram.ts'
 
 /** What an agent is measured by, as of now; parts that do not run yet are absent. */
 export interface AgentMeasures {
@@ -11,6 +14,8 @@ export interface AgentMeasures {
   readonly ads?: AdsStatistics
   readonly identity?: IdentityStatus
   readonly gateways?: readonly ProbedGateway[]
+  readonly delivery?: Delivery
+  readonly injector?: InjectorStatus | undefined
   readonly compiledRevision: number
   readonly proxies: number
   readonly registrySynced: boolean
@@ -20,6 +25,10 @@ export interface AgentMeasures {
   /** Milliseconds since the epoch. */
   readonly now: number
 }
+
+type ReadLabelled = (
+  measures: AgentMeasures,
+) => readonly { readonly labels: Record<string, string>; readonly value: number }[]
 
 /** The metrics of /metrics: measured once for each time they are scraped, so that nothing has to be counted twice. */
 export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry, 'metrics'> => {
@@ -50,12 +59,7 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry,
       },
     })
   }
-  const labelled = (
-    name: string,
-    help: string,
-    labelNames: readonly string[],
-    read: (measures: AgentMeasures) => readonly { readonly labels: Record<string, string>; readonly value: number }[],
-  ): void => {
+  const labelled = (name: string, help: string, labelNames: readonly string[], read: ReadLabelled): void => {
     new Gauge({
       name: `atoll_agent_${name}`,
       help,
@@ -64,6 +68,18 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry,
       collect() {
         this.reset()
         for (const { labels, value } of read(measures)) this.set(labels, value)
+      },
+    })
+  }
+  const labelledCounter = (name: string, help: string, labelNames: readonly string[], read: ReadLabelled): void => {
+    new Counter({
+      name: `atoll_agent_${name}`,
+      help,
+      labelNames,
+      registers: [registry],
+      collect() {
+        this.reset()
+        for (const { labels, value } of read(measures)) this.inc(labels, value)
       },
     })
   }
@@ -83,10 +99,20 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry,
   )
   gauge('plane_revision', 'Configuration revision that was received.', ({ uplink }) => uplink?.revision)
   gauge('compiled_revision', 'Configuration revision that is compiled.', ({ compiledRevision }) => compiledRevision)
-  gauge('holds', 'Steps that are held until a person confirms them.', ({ uplink }) => uplink?.holds.length)
+  labelled('holds', 'Steps that are held until a person confirms them.', ['kind'], ({ uplink }) =>
+    hold.shape.kind.options.map((kind) => ({
+      labels: { kind },
+      value: uplink?.holds.filter((held) => held.kind === kind).length ?? 0,
+    })),
+  )
   gauge('registry_synced', 'Whether the whole registry has been read.', ({ registrySynced }) => Number(registrySynced))
   gauge('problems', 'Problems of objects in the registry and the configuration.', ({ problems }) => problems)
   gauge('proxies', 'Connected proxies.', ({ proxies }) => proxies)
+  gauge(
+    'proxies_behind',
+    'Connected proxies that do not have the compiled revision yet, or refused something of it.',
+    ({ delivery }) => delivery && delivery.proxies - countUpToDate(delivery),
+  )
   gauge('xds_streams', 'Open xDS streams.', ({ ads }) => ads?.openStreams)
   counter('xds_responses_total', 'xDS responses that were sent.', ({ ads }) => ads?.responses)
   counter('xds_response_bytes_total', 'Bytes of xDS responses.', ({ ads }) => ads?.responseBytes)
@@ -110,10 +136,11 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry,
     'certificate_expiry_seconds',
     'Seconds until a certificate expires; of the workloads, the first that does.',
     ['certificate'],
-    ({ identity, now }) =>
+    ({ identity, injector, now }) =>
       Object.entries({
         intermediate: identity?.intermediate.notAfter,
         agent: identity?.serverNotAfter,
+        injector: injector?.certificateNotAfter,
         workload: identity?.earliestLeafNotAfter,
       }).flatMap(([certificate, notAfter]) =>
         notAfter ? [{ labels: { certificate }, value: (notAfter - now) / 1000 }] : [],
@@ -129,10 +156,41 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry,
         value: Number(reachable),
       })),
   )
+  labelled(
+    'gateway_addresses',
+    "IP addresses that another network's gateway has; 0 = its name does not resolve.",
+    ['cluster', 'address', 'port'],
+    ({ gateways = [] }) =>
+      gateways.map(({ cluster, address, port, resolved }) => ({
+        labels: { cluster, address, port: String(port) },
+        value: resolved.length,
+      })),
+  )
+  gauge(
+    'injector_ready',
+    'Whether API servers can be answered about pods.',
+    ({ injector }) => injector && Number(injector.ready),
+  )
+  labelledCounter('injector_reviews_total', 'Pods that API servers asked about.', ['outcome'], ({ injector }) =>
+    Object.entries(injector?.reviews ?? {}).map(([outcome, value]) => ({ labels: { outcome }, value })),
+  )
+  labelledCounter(
+    'injector_failures_total',
+    "Failures to keep the injector's certificate, or to tell API servers whom to believe.",
+    ['step'],
+    ({ injector }) => Object.entries(injector?.failures ?? {}).map(([step, value]) => ({ labels: { step }, value })),
+  )
   return {
-    metrics: () => {
+    metrics: async () => {
       measures = measure()
-      return registry.metrics()
+      const { injector } = measures
+      const text = await registry.metrics()
+      if (injector === undefined) return text
+      return `${text}\n${toHistogramText('atoll_agent_injector_review_seconds', 'Time to answer about a pod.', injector.durations)}`
     },
   }
 }
+
+/** A proxy that refused something is not live on what it refused. */
+const countUpToDate = ({ live, compiled }: Delivery): number =>
+  live.filter(({ revision }) => revision >= compiled).reduce((sum, { proxies }) => sum + proxies, 0)

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AgentError } from '#agent/agent-error.ts'
 import type { HostPort } from '#agent/config.ts'
+import { DurationHistogram, type DurationMeasure } from '#agent/http/duration-histogram.ts'
 import type { Leaf } from '#agent/identity/issue-leaf.ts'
 import type { Log } from '#agent/log.ts'
 import type { InjectionSettings } from '#mesh/injection/injection-settings.ts'
@@ -18,8 +19,8 @@ export interface InjectionServerOptions {
 /** Since the start. `failed`: what was no review of a pod. */
 export interface InjectionStatistics {
   readonly reviews: Readonly<Record<ReviewOutcome | 'failed', number>>
-  /** From the first byte of a request to its answer, all together. */
-  readonly totalMilliseconds: number
+  /** From a request's headers to its answer. */
+  readonly durations: DurationMeasure
 }
 
 /** An API server takes objects of 3 MiB, and wraps them. */
@@ -36,7 +37,7 @@ export class InjectionServer {
   readonly #options: InjectionServerOptions
   readonly #server: Server
   readonly #reviews = { injected: 0, skipped: 0, refused: 0, failed: 0 }
-  #totalMilliseconds = 0
+  readonly #durations = new DurationHistogram()
 
   constructor(options: InjectionServerOptions) {
     this.#options = options
@@ -73,7 +74,7 @@ export class InjectionServer {
   }
 
   statistics(): InjectionStatistics {
-    return { reviews: { ...this.#reviews }, totalMilliseconds: this.#totalMilliseconds }
+    return { reviews: { ...this.#reviews }, durations: this.#durations.measure() }
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -94,7 +95,7 @@ export class InjectionServer {
       log.warn({ err: error }, 'could not answer a review of a pod')
       response.destroy()
     }
-    this.#totalMilliseconds += elapsed() - start
+    this.#durations.record((elapsed() - start) / 1000)
   }
 
   async #answer(request: IncomingMessage): Promise<{ readonly status: number; readonly body: object }> {

@@ -20,6 +20,18 @@ export interface InjectorOptions {
   readonly log: Log
 }
 
+/** How an injector is doing, for /metrics. */
+export interface InjectorStatus extends InjectionStatistics {
+  /** Whether API servers can be answered. */
+  readonly ready: boolean
+  /** End of its certificate, milliseconds since the epoch; undefined = it has none. */
+  readonly certificateNotAfter: number | undefined
+  /** Since the start: the certificate could not be kept, or API servers could not be told whom to believe. */
+  readonly failures: Readonly<Record<MaintenanceStep, number>>
+}
+
+type MaintenanceStep = 'certificate' | 'publish'
+
 const maintenanceMilliseconds = 60_000
 const retryMilliseconds = 5000
 
@@ -31,6 +43,7 @@ export class Injector {
   #leaf: Leaf | undefined
   #cancel = (): void => {}
   #isStopped = false
+  readonly #failures: Record<MaintenanceStep, number> = { certificate: 0, publish: 0 }
   #maintenance: Promise<void> = Promise.resolve()
 
   constructor(options: InjectorOptions) {
@@ -56,8 +69,13 @@ export class Injector {
     return this.#leaf !== undefined
   }
 
-  statistics(): InjectionStatistics {
-    return this.#server.statistics()
+  status(): InjectorStatus {
+    return {
+      ...this.#server.statistics(),
+      ready: this.ready,
+      certificateNotAfter: this.#leaf?.notAfter,
+      failures: { ...this.#failures },
+    }
   }
 
   async stop(): Promise<void> {
@@ -77,15 +95,18 @@ export class Injector {
     this.#cancel()
     const { clock, isReporter, log, publish } = this.#options
     let delay = maintenanceMilliseconds
+    let step: MaintenanceStep = 'certificate'
     try {
       await this.#certificate.maintain()
       const { leaf, caBundle } = this.#certificate
       if (leaf && leaf !== this.#leaf) this.#server.useCertificate(leaf)
       this.#leaf = leaf
+      step = 'publish'
       if (isReporter()) await publish(caBundle)
     } catch (error) {
       delay = retryMilliseconds
-      log.warn({ err: error }, "could not maintain the injector's certificate")
+      this.#failures[step] += 1
+      log.warn({ err: error, step }, "could not maintain the injector's certificate")
     }
     if (!this.#isStopped) this.#cancel = clock.after(delay, () => void this.#maintain())
   }

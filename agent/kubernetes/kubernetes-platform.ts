@@ -1,6 +1,6 @@
 import type { Clock } from '#agent/clock.ts'
 import type { HostPort } from '#agent/config.ts'
-import { Injector } from '#agent/injection/injector.ts'
+import { Injector, type InjectorStatus } from '#agent/injection/injector.ts'
 import { publishCaBundle } from '#agent/injection/publish-ca-bundle.ts'
 import { SecretAuthorityStore } from '#agent/injection/secret-authority-store.ts'
 import type { Log } from '#agent/log.ts'
@@ -151,6 +151,10 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
 
   problems(): Iterable<string> {
     return this.#configMaps.problems()
+  }
+
+  injector(): InjectorStatus | undefined {
+    return this.#injector?.status()
   }
 
   #createPodAuthenticator(client: KubernetesClient, clock: Clock, log: Log): ProxyAuthenticator {

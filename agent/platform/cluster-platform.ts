@@ -1,3 +1,4 @@
+import type { InjectorStatus } from '#agent/injection/injector.ts'
 import type { JoinedRecord } from '#agent/join/agent-record.ts'
 import type { RecordStore } from '#agent/join/record-store.ts'
 import type { ProxyAuthenticator } from '#agent/proxy-auth/proxy-authenticator.ts'
@@ -31,6 +32,8 @@ export interface JoinedPlatform {
   takeRegistry(batch: RegistryBatch): void
   /** One line each, for people. */
   problems(): Iterable<string>
+  /** Absent where nothing is injected. */
+  injector?(): InjectorStatus | undefined
 }
 
 /** What an agent runs on: a machine with files, or a Kubernetes cluster. Everything that differs between them is behind this. */

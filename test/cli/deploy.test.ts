@@ -5,7 +5,6 @@ import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { kinds } from '#mesh/kinds/kind-table.ts'
 import { agentUser, proxyUser } from '#mesh/kubernetes/conventions.ts'
-import { createAgentMetrics } from '#agent/http/agent-metrics.ts'
 import { findProgramFiles } from '#cli/program-files.ts'
 import { readUpstreamDefinitions } from '#cli/kubernetes/custom-resource-definitions.ts'
 import { standardImages } from '#test/lab/harness/images.ts'
@@ -72,11 +71,4 @@ describe('an image', () => {
     const [program] = parse(entrypoint) as string[]
     expect(program).toBe(lab?.entrypoint[0])
   })
-})
-
-it('alerts on metrics that the agent has', async () => {
-  const none = { compiledRevision: 0, proxies: 0, registrySynced: false, problems: 0, storeFailures: 0, now: 0 }
-  const metrics = await createAgentMetrics(() => none).metrics()
-  const named = new Set(read('prometheus/atoll-alerts.yaml').match(/atoll_agent_\w+/g))
-  expect([...named].filter((name) => !metrics.includes(`# TYPE ${name} `))).toEqual([])
 })

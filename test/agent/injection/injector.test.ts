@@ -46,11 +46,15 @@ const startInjector = async (store = new MemoryStore(), isReporter = true) => {
   const election = { isReporter }
   const clock = new VirtualClock(Date.now())
   const published: string[] = []
+  const refuse = { publishing: false }
   const injector = new Injector({
     ...options,
     settings: () => ({ ...defaultInjectionSettings, proxyImage: 'registry.test/proxy:1' }),
     store: store.toReplica(),
-    publish: async (pem) => void published.push(pem),
+    publish: async (pem) => {
+      if (refuse.publishing) throw new Error('the API server refuses')
+      published.push(pem)
+    },
     isReporter: () => election.isReporter,
     clock,
     elapsed: () => clock.now(),
@@ -58,7 +62,7 @@ const startInjector = async (store = new MemoryStore(), isReporter = true) => {
   })
   running.push(injector)
   const port = await injector.start({ host: '127.0.0.1', port: 0 })
-  return { injector, clock, published, port, election }
+  return { injector, clock, published, port, election, refuse }
 }
 
 interface Call {
@@ -123,7 +127,8 @@ describe('the webhook', () => {
       path: '/spec/initContainers',
       value: [expect.objectContaining({ name: 'istio-init' }), expect.objectContaining({ name: 'istio-proxy' })],
     })
-    expect(injector.statistics().reviews).toEqual({ injected: 1, skipped: 0, refused: 0, failed: 0 })
+    expect(injector.status().reviews).toEqual({ injected: 1, skipped: 0, refused: 0, failed: 0 })
+    expect(injector.status().durations.buckets.at(-1)).toEqual({ le: Infinity, count: 1 })
   })
 
   it.each<[string, string]>([
@@ -149,7 +154,7 @@ describe('the webhook', () => {
         },
       },
     })
-    expect(injector.statistics().reviews.refused).toBe(1)
+    expect(injector.status().reviews.refused).toBe(1)
   })
 
   it.each<[string, Partial<Call>, number]>([
@@ -162,7 +167,7 @@ describe('the webhook', () => {
   ])('does not take %s', async (_, wrong, status) => {
     const { port, published, injector } = await startInjector()
     expect((await call({ ca: published[0] ?? '', port, body: toReview(toPod()), ...wrong })).status).toBe(status)
-    expect(injector.statistics().reviews.failed).toBe(1)
+    expect(injector.status().reviews.failed).toBe(1)
   })
 
   it('is not published by a replica that does not report, which has the same authority', async () => {
@@ -190,6 +195,15 @@ describe('the webhook', () => {
     store.isAway = false
     clock.advance(5000)
     await untilHolds(() => expect(injector.ready).toBe(true))
+    expect(injector.status()).toMatchObject({ failures: { certificate: 1, publish: 0 } })
+    expect(injector.status().certificateNotAfter).toBeGreaterThan(clock.now())
+  })
+
+  it('counts it when API servers can not be told whom to believe', async () => {
+    const { injector, clock, refuse } = await startInjector()
+    refuse.publishing = true
+    clock.advance(60_000)
+    await untilHolds(() => expect(injector.status().failures).toEqual({ certificate: 0, publish: 1 }))
   })
 })
 
