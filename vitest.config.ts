@@ -63,6 +63,17 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'skew',
+          include: ['test/skew/**/*.test.ts'],
+          globalSetup: ['test/skew/build-programs.ts'],
+          // Each file runs planes, agents and Envoys of its own.
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        test: {
           name: 'lab',
           include: ['test/lab/**/*.test.ts'],
           globalSetup: ['test/lab/build-programs.ts'],

@@ -1,16 +1,18 @@
 #!/usr/bin/env node
 /**
- * Bundles what is published into dist/: the two commands, the control plane's worker with its
- * database schema, and a package.json of their own. Generated code is bundled with them.
+ * Bundles what is published into dist/, or another folder: the two commands, the control plane's worker
+ * with its database schema, and a package.json of their own. Generated code is bundled with them.
+ *
+ *     node scripts/build.mjs [FOLDER]
  */
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { workerBundle } from '../cli/plane/worker-bundle.ts'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const dist = join(root, 'dist')
+const dist = resolve(root, process.argv[2] ?? 'dist')
 /** Starts programs of its own (workerd), which a bundle cannot hold. */
 const notBundled = ['miniflare']
 

@@ -17,6 +17,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { envoyRemedy, findEnvoy } from './envoy-path.mjs'
 import { findLabObstacle } from './lab-obstacle.mjs'
+import { findPreviousReleaseObstacle } from './previous-release.mjs'
 import { addCounts, countTests, formatCounts, noCounts } from './test-counts.mjs'
 
 /**
@@ -32,7 +33,8 @@ const groups = [
   { name: 'worker' },
   { name: 'agent' },
   { name: 'cli' },
-  { name: 'envoy', unavailable: () => (findEnvoy() === undefined ? `there is no Envoy. ${envoyRemedy}` : undefined) },
+  { name: 'envoy', unavailable: findEnvoyObstacle },
+  { name: 'skew', unavailable: () => findPreviousReleaseObstacle() ?? findEnvoyObstacle() },
   // The first time it builds Kubernetes.
   { name: 'lab', unavailable: () => findLabObstacle(), timeoutMs: 60 * 60_000 },
 ]
@@ -51,6 +53,11 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 await runGroups(groups.filter(({ name }) => positionals.length === 0 || positionals.includes(name)))
+
+/** @returns {string | undefined} */
+function findEnvoyObstacle() {
+  return findEnvoy() === undefined ? `there is no Envoy. ${envoyRemedy}` : undefined
+}
 
 /** @param {readonly Group[]} chosen */
 async function runGroups(chosen) {

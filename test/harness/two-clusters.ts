@@ -6,6 +6,8 @@ import { inbound, reviewsService, workload } from './manifests.ts'
 import { requestThroughProxy } from './proxy-request.ts'
 import type { World, WorldCluster, WorldProxy } from './world.ts'
 
+type Role = Parameters<World['addProxy']>[1]['role']
+
 const proxyPort = 15007
 const reviewsUrl = 'http://reviews.default.svc.cluster.local:9080/reviews/1'
 
@@ -74,38 +76,17 @@ export class TwoClusters {
     await writeReviews(world, east, { name: 'reviews-v1', version: 'v1', octet: 11, port: v1.port })
     await writeReviews(world, west, { name: 'reviews-v2', version: 'v2', octet: 11, port: v2.port })
     await Promise.all([world.startAgent(east), world.startAgent(west)])
-    const gateways = [
-      await world.addProxy(east, {
-        role: 'east-west-gateway',
-        serviceAccount: 'gateway',
-        workload: 'gateway',
-        octet: 2,
-      }),
-      await world.addProxy(west, {
-        role: 'east-west-gateway',
-        serviceAccount: 'gateway',
-        workload: 'gateway',
-        octet: 2,
-      }),
-    ]
-    const sidecar = { role: 'sidecar' } as const
-    const frontend = await world.addProxy(east, {
-      ...sidecar,
-      serviceAccount: 'frontend',
-      workload: 'frontend',
-      octet: 10,
-    })
-    const reviews = [
-      await world.addProxy(east, { ...sidecar, serviceAccount: 'reviews', workload: 'reviews-v1', octet: 11 }),
-      await world.addProxy(west, { ...sidecar, serviceAccount: 'reviews', workload: 'reviews-v2', octet: 11 }),
-    ]
-    const spare = await world.addProxy(east, {
-      ...sidecar,
-      serviceAccount: 'reviews',
-      workload: 'reviews-v1-spare',
-      octet: 12,
-    })
-    for (const proxy of [...gateways, frontend, ...reviews]) world.startEnvoy(proxy)
+    const add = (cluster: WorldCluster, role: Role, serviceAccount: string, workload: string, octet: number) =>
+      world.addProxy(cluster, { role, serviceAccount, workload, octet })
+    const [eastGateway, westGateway, frontend, v1Proxy, v2Proxy, spare] = await Promise.all([
+      add(east, 'east-west-gateway', 'gateway', 'gateway', 2),
+      add(west, 'east-west-gateway', 'gateway', 'gateway', 2),
+      add(east, 'sidecar', 'frontend', 'frontend', 10),
+      add(east, 'sidecar', 'reviews', 'reviews-v1', 11),
+      add(west, 'sidecar', 'reviews', 'reviews-v2', 11),
+      add(east, 'sidecar', 'reviews', 'reviews-v1-spare', 12),
+    ])
+    for (const proxy of [eastGateway, westGateway, frontend, v1Proxy, v2Proxy]) world.startEnvoy(proxy)
     return new TwoClusters({
       world,
       east,

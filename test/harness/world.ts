@@ -3,10 +3,9 @@ import { randomInt } from 'node:crypto'
 import { createServer, type AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { Child, run } from './child.ts'
+import { sourcePrograms, type Programs } from './programs.ts'
 import type { ServerCertificate } from './server-certificate.ts'
 import { envoyPath } from '../../scripts/envoy-path.mjs'
-
-const root = join(import.meta.dirname, '..', '..')
 
 /** A TCP port that was free a moment ago. */
 export const freePort = async (host = '127.0.0.1'): Promise<number> => {
@@ -44,13 +43,15 @@ export interface PlaneOptions {
   readonly host: string
   readonly port: number
   readonly certificate?: ServerCertificate | undefined
+  /** Whose plane it is; default: this clone's. */
+  readonly programs?: Programs
 }
 
 /** `atoll plane serve` */
-export const toPlaneProgram = ({ data, host, port, certificate }: PlaneOptions) => ({
+export const toPlaneProgram = ({ data, host, port, certificate, programs = sourcePrograms }: PlaneOptions) => ({
   command: process.execPath,
   args: [
-    join(root, 'cli/main.ts'),
+    programs.atoll,
     'plane',
     'serve',
     '--data',
@@ -81,6 +82,8 @@ export class World {
   readonly port: number
   readonly clusters = new Map<string, WorldCluster>()
   mesh = 'demo'
+  /** Which version's programs are started from now on. */
+  readonly programs = { plane: sourcePrograms, agents: sourcePrograms, cli: sourcePrograms }
   plane: Child | undefined
   #octet = randomInt(16, 240)
 
@@ -113,7 +116,7 @@ export class World {
     const result = await run({
       name: `atoll ${args[0] ?? ''}`,
       command: process.execPath,
-      args: [join(root, 'cli/main.ts'), ...args],
+      args: [this.programs.cli.atoll, ...args],
       env: this.userEnvironment(),
       ...(options.input === undefined ? {} : { input: options.input }),
     })
@@ -130,7 +133,7 @@ export class World {
     const { host, port, planeData: data } = this
     this.plane = new Child({
       name: 'plane',
-      ...toPlaneProgram({ data, host, port, certificate: this.#options.certificate }),
+      ...toPlaneProgram({ data, host, port, certificate: this.#options.certificate, programs: this.programs.plane }),
       env: this.userEnvironment(),
     })
     await this.plane.waitForLine(/https?:\/\/[\d.]+:\d+/)
@@ -176,11 +179,18 @@ export class World {
     return cluster
   }
 
-  async startAgent(cluster: WorldCluster): Promise<void> {
+  /** `preload`: a module that Node loads before the agent. */
+  async startAgent(cluster: WorldCluster, preload?: string): Promise<void> {
     cluster.agent = new Child({
       name: `agent ${cluster.name}`,
       command: process.execPath,
-      args: [join(root, 'agent/main.ts'), 'run', '--config', join(cluster.dataDirectory, 'agent.yaml')],
+      args: [
+        ...(preload === undefined ? [] : ['--import', preload]),
+        this.programs.agents.agent,
+        'run',
+        '--config',
+        join(cluster.dataDirectory, 'agent.yaml'),
+      ],
     })
     await cluster.agent.waitForLine(/xds.*(serving|listening)/i)
   }
