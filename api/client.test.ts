@@ -211,7 +211,7 @@ describe('ApiClient.list', () => {
     }
     const { client, calls } = script({ status: 200, body: { items: [item], nextCursor: 'next' } })
     for await (const revision of client.list(listRevisions, { params: { mesh: 'shop' } })) {
-      expectTypeOf(revision.operation).toEqualTypeOf<'apply' | 'delete' | 'rollback'>()
+      expectTypeOf(revision.operation).toEqualTypeOf<'apply' | 'delete' | 'rollback' | 'publish'>()
       break
     }
     expect(calls).toHaveLength(1)

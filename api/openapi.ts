@@ -8,6 +8,7 @@ import * as machineTokens from './routes/machine-tokens.ts'
 import * as meshes from './routes/meshes.ts'
 import * as plane from './routes/plane.ts'
 import * as proxies from './routes/proxies.ts'
+import * as publishGrants from './routes/publish-grants.ts'
 import * as revisions from './routes/revisions.ts'
 import * as services from './routes/services.ts'
 import * as tokens from './routes/tokens.ts'
@@ -20,6 +21,7 @@ const resources = [
   clusters,
   machineTokens,
   configuration,
+  publishGrants,
   revisions,
   services,
   proxies,

@@ -52,9 +52,9 @@ export class MeshViewStore implements MeshView {
   readonly #services: ServiceTable
   readonly #virtualServices: HostedKind<VirtualServiceSpec>
   readonly #destinationRules: HostedKind<DestinationRuleSpec>
-  readonly #sidecars = new PrecedenceTable(sidecar)
+  readonly #sidecars: PrecedenceTable<SidecarSpec>
   readonly #sidecarsByNamespace = new MultiMap<string, Configured<SidecarSpec>>()
-  readonly #serviceEntries = new PrecedenceTable(serviceEntry)
+  readonly #serviceEntries: PrecedenceTable<ServiceEntrySpec>
   /** What the mesh's own ServiceEntries offer here. */
   readonly #meshCatalog: CatalogIndex
   readonly #watch = new AnswerWatch()
@@ -72,16 +72,20 @@ export class MeshViewStore implements MeshView {
     const { domainSuffix } = settings
     this.#virtualServices = new HostedKind({
       definition: virtualService,
+      localCluster,
       order: 'age',
       toHosts: (spec) => spec.hosts,
       domainSuffix,
     })
     this.#destinationRules = new HostedKind({
       definition: destinationRule,
+      localCluster,
       order: 'specificity',
       toHosts: (spec) => [spec.host],
       domainSuffix,
     })
+    this.#sidecars = new PrecedenceTable(sidecar, localCluster)
+    this.#serviceEntries = new PrecedenceTable(serviceEntry, localCluster)
     this.#meshCatalog = new CatalogIndex(localCluster)
   }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { configObject } from './config-object.ts'
 import { clusterName, meshName, networkName } from './names.ts'
 import { catalogEntry, gatewayAddress } from './service.ts'
 import { stateChange } from './state.ts'
@@ -28,6 +29,17 @@ export const UPLINK_MAX_GATEWAYS = 64
 export const UPLINK_MAX_NAMESPACES = 5000
 /** What a chunk of a split message aims at (characters). */
 export const UPLINK_CHUNK_CHARS = 128 * 1024
+
+/**
+ * What a peer understands beyond the first version, told in `challenge` and `hello`. `publish`: an agent sends its cluster's objects that
+ * ask to be published to a plane that has it, and a plane answers `published` to an agent that has it.
+ */
+export const UPLINK_CAPABILITIES = ['publish'] as const
+/** Objects that one cluster may ask to have published, and their JSON together (characters); an agent cuts what is more. */
+export const UPLINK_MAX_PUBLISHED = 1000
+export const UPLINK_MAX_PUBLISHED_CHARS = 4 * 1024 * 1024
+/** Of one of them (characters of JSON): it is not split. */
+export const UPLINK_MAX_OBJECT_CHARS = 480 * 1024
 
 /** A place in the plane's change log. Another epoch = another history (a restored plane): never compare sequences across. */
 export const position = z.object({ epoch: z.string().max(64), sequence: z.int().min(0) }).readonly()
@@ -76,6 +88,8 @@ const claimed = z.object({
   term: z.int(),
   granted: z.boolean(),
   reported: reportPosition.nullable(),
+  /** What the plane has of the objects that this cluster asks to have published; null or absent = it needs all of them. */
+  published: reportPosition.nullable().optional(),
 })
 const reportAck = z.object({ type: z.literal('report-ack'), position: reportPosition })
 /** The report would remove more than the guard allows: it is kept aside until a person confirms `hold`. */
@@ -85,6 +99,23 @@ const reportHeld = z.object({
   hold: z.string(),
   reason: z.string(),
 })
+const publishAck = z.object({ type: z.literal('publish-ack'), position: reportPosition })
+
+/** What became of one object that asks to be published. */
+export const publication = z.object({
+  key: z.string(),
+  /** `published`, `not_granted`, `refused`, `shadowed` (the API's object of that key holds), `conflict` (another cluster's does), or what later planes say. */
+  state: z.string(),
+  /** The revision that brought it into the mesh as it is there; absent = it is not there. */
+  revision: z.int().optional(),
+  /** Where in the object something is wrong. */
+  path: z.string().optional(),
+  /** For a person; absent when there is nothing to say. */
+  message: z.string().optional(),
+})
+export type Publication = z.infer<typeof publication>
+/** What became of all objects that this cluster asks to have published, each time that any of it changes, and when its reporter begins. */
+const published = z.object({ type: z.literal('published'), publications: z.array(publication), more: z.boolean() })
 const vacancy = z.object({ type: z.literal('vacancy'), term: z.int() })
 const issued = z.object({
   type: z.literal('issued'),
@@ -131,6 +162,8 @@ export const planeMessage = z.discriminatedUnion('type', [
   claimed,
   reportAck,
   reportHeld,
+  publishAck,
+  published,
   vacancy,
   issued,
   query,
@@ -181,6 +214,21 @@ const report = z.object({
    * knows of that confirmation, which is good for one report.
    */
   confirmed: z.string().max(128).optional(),
+  more: z.boolean(),
+})
+
+/**
+ * The objects of this cluster that ask to be published mesh-wide. `full` is all of them, `delta` what changed since the position that the
+ * plane acknowledged last. Objects count as they come; what a `full` one does not name is gone with its last chunk.
+ */
+const publish = z.object({
+  type: z.literal('publish'),
+  term: z.int(),
+  mode: z.enum(['full', 'delta']),
+  position: reportPosition,
+  upserts: z.array(configObject),
+  /** Object keys. */
+  removes: z.array(z.string().max(512)),
   more: z.boolean(),
 })
 
@@ -273,6 +321,7 @@ export const agentMessage = z.discriminatedUnion('type', [
   ack,
   claim,
   report,
+  publish,
   deliveryReport,
   holds,
   probes,

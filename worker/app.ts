@@ -22,6 +22,7 @@ import { addMachineTokenRoutes } from './routes/machine-tokens.ts'
 import { addMeshRoutes } from './routes/meshes.ts'
 import { addPlaneRoutes } from './routes/plane.ts'
 import { addProxyRoutes } from './routes/proxies.ts'
+import { addPublishGrantRoutes } from './routes/publish-grants.ts'
 import { addRevisionRoutes } from './routes/revisions.ts'
 import { addServiceRoutes } from './routes/services.ts'
 import { addTokenRoutes } from './routes/tokens.ts'
@@ -68,6 +69,7 @@ export const createApp = (): App => {
     addRevisionRoutes,
     addServiceRoutes,
     addProxyRoutes,
+    addPublishGrantRoutes,
     addTrustRoutes,
     addAuditRoutes,
     addAgentRoutes,

@@ -303,6 +303,9 @@ export class UplinkSession {
         reporter.putAside(message.position)
         if (!reporter.waiting) this.#cancelReportDeadline()
         break
+      case 'publish-ack':
+      case 'published':
+        break
       case 'issued':
         onIssued(message)
         break

@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import { configObject } from '#mesh/config-object.ts'
-import { namespaceName, objectName } from '#mesh/names.ts'
+import { clusterName, namespaceName, objectName } from '#mesh/names.ts'
 import { problem } from '#mesh/problem.ts'
 import { meshParams, pageQuery, queryFlag, timestamp } from './common.ts'
 
 export const MAX_CONFIGURATION_BODY_BYTES = 4 * 1024 * 1024
 export const MAX_OBJECTS_PER_APPLY = 2_000
 
-const kindName = z
+export const kindName = z
   .string()
   .min(1)
   .max(128)
@@ -43,6 +43,9 @@ export const storedObject = z
     key: z.string(),
     revision: z.int().min(1).describe('The revision that last changed it.'),
     updatedAt: timestamp,
+    publishedBy: clusterName
+      .nullish()
+      .describe('The cluster whose object it is, published by grant: it is changed there. Null = it was applied here.'),
     object: configObject,
   })
   .meta({ id: 'StoredObject' })

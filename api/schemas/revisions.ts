@@ -13,7 +13,9 @@ export const revision = z
     revision: z.int().min(1),
     createdAt: timestamp,
     actor,
-    operation: z.enum(['apply', 'delete', 'rollback']),
+    operation: z
+      .enum(['apply', 'delete', 'rollback', 'publish'])
+      .describe('`publish`: what clusters publish has come, changed or gone; `actor` is the cluster.'),
     rollbackTo: z.int().min(0).nullable().describe('The revision whose objects a rollback brought back.'),
     created: z.int().min(0),
     updated: z.int().min(0),

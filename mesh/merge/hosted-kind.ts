@@ -1,5 +1,6 @@
 import type { ConfigObject, Configured, Origin } from '../config-object.ts'
 import type { KindDefinition } from '../kinds/kind-definition.ts'
+import type { ClusterName } from '../names.ts'
 import type { Problem } from '../problem.ts'
 import { type HostOrder, HostIndex } from './host-index.ts'
 import { type Holding, PrecedenceTable } from './precedence-table.ts'
@@ -7,6 +8,7 @@ import { resolveHost } from './resolve-host.ts'
 
 interface Options<Spec> {
   readonly definition: KindDefinition<Spec>
+  readonly localCluster: ClusterName
   readonly order: HostOrder
   /** As written. */
   readonly toHosts: (spec: Spec) => readonly string[]
@@ -20,8 +22,8 @@ export class HostedKind<Spec> {
   readonly #toHosts: (spec: Spec) => readonly string[]
   #domainSuffix: string
 
-  constructor({ definition, order, toHosts, domainSuffix }: Options<Spec>) {
-    this.#objects = new PrecedenceTable(definition)
+  constructor({ definition, localCluster, order, toHosts, domainSuffix }: Options<Spec>) {
+    this.#objects = new PrecedenceTable(definition, localCluster)
     this.#byHost = new HostIndex(order)
     this.#toHosts = toHosts
     this.#domainSuffix = domainSuffix

@@ -1,7 +1,9 @@
 import type { ConfigObject, Configured, ObjectMeta, Origin } from '../config-object.ts'
 import type { KindDefinition } from '../kinds/kind-definition.ts'
 import { configuredAs } from '../kinds/parse-object.ts'
+import type { ClusterName } from '../names.ts'
 import type { Problem } from '../problem.ts'
+import { publisherOf } from '../publishing/publish-annotations.ts'
 import { setOrDelete } from './set-or-delete.ts'
 
 /** On a mesh object: `override` puts it before a cluster's own object of the same key; `default`, as without it, behind. */
@@ -30,11 +32,13 @@ export interface Holding<Spec> {
  */
 export class PrecedenceTable<Spec> {
   readonly #definition: KindDefinition<Spec>
+  readonly #localCluster: ClusterName
   readonly #objects = { mesh: new Map<string, Configured<Spec>>(), cluster: new Map<string, Configured<Spec>>() }
   readonly #refusals = { mesh: new Map<string, readonly Problem[]>(), cluster: new Map<string, readonly Problem[]>() }
 
-  constructor(definition: KindDefinition<Spec>) {
+  constructor(definition: KindDefinition<Spec>, localCluster: ClusterName) {
     this.#definition = definition
+    this.#localCluster = localCluster
   }
 
   set(origin: Origin, key: string, object: ConfigObject | null): void {
@@ -67,8 +71,13 @@ export class PrecedenceTable<Spec> {
 
   problems(): readonly Problem[] {
     const refusals = [...this.#refusals.mesh.values(), ...this.#refusals.cluster.values()].flat()
-    const contested = [...this.#objects.cluster.keys()].filter((key) => this.#objects.mesh.has(key))
+    const contested = [...this.#objects.cluster.keys()].filter((key) => this.#isAnothers(this.#objects.mesh.get(key)))
     return [...refusals, ...contested.flatMap((key) => this.#toConflict(key) ?? [])]
+  }
+
+  /** What this cluster publishes itself contests nothing: it is the same object. */
+  #isAnothers(mesh: Configured<Spec> | undefined): boolean {
+    return mesh !== undefined && publisherOf(mesh.metadata) !== this.#localCluster
   }
 
   #toConflict(key: string): Problem | undefined {

@@ -17,7 +17,10 @@ const MAX_KEPT_OBJECTS = 10_000
 const kept = new Map<string, BaseConfiguration>()
 
 /** The newest configuration of a mesh. Of what this isolate has seen before only the changes are read. */
-export const readBaseConfiguration = async (meshId: string, store: MeshStore): Promise<BaseConfiguration> => {
+export const readBaseConfiguration = async (
+  meshId: string,
+  store: Pick<MeshStore, 'readConfiguration'>,
+): Promise<BaseConfiguration> => {
   const known = kept.get(meshId)
   const { revision, domainSuffix, mode, documents } = await store.readConfiguration(known?.revision ?? null)
   const isContinued = mode === 'changes' && known?.domainSuffix === domainSuffix

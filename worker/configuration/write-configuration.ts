@@ -14,9 +14,15 @@ import type { OpenMesh } from '../open-mesh.ts'
 import { unwrap } from '../problems.ts'
 import { readBaseConfiguration } from './base-configuration.ts'
 import type { BaseConfiguration } from './base-configuration.ts'
+import { findShadowed } from './published-objects.ts'
 
 /** How often a write without If-Match is checked anew against a configuration that moved on meanwhile. */
 const MAX_ATTEMPTS = 5
+
+export interface WritePlan extends Pick<CommitRequest, 'upserts' | 'deletes'> {
+  /** Warnings about what is not written. */
+  readonly warnings?: readonly Problem[]
+}
 
 export interface ConfigurationWrite {
   readonly operation: CommitRequest['operation']
@@ -25,7 +31,7 @@ export interface ConfigurationWrite {
   readonly ifMatch: number | undefined
   readonly dryRun: boolean
   /** What to write, given the configuration that it will be written to. */
-  readonly plan: (base: BaseConfiguration) => Promise<Pick<CommitRequest, 'upserts' | 'deletes'>>
+  readonly plan: (base: BaseConfiguration) => Promise<WritePlan>
 }
 
 /**
@@ -46,8 +52,9 @@ export const writeConfiguration = async (
     if (ifMatch !== undefined && ifMatch !== base.revision) {
       throw new AtollError('revision_mismatch', `the newest revision is ${base.revision}, not ${ifMatch}`)
     }
-    const { upserts, deletes } = await write.plan(base)
-    const problems = await findProblems(mesh, base, upserts, deletes)
+    const { upserts, deletes, warnings = [] } = await write.plan(base)
+    const found = await findProblems(mesh.store, base, upserts, deletes)
+    const problems = [...warnings, ...findShadowed(base, upserts), ...found]
     if (problems.some(({ severity }) => severity === 'error')) {
       throw new AtollError('invalid_configuration', 'the configuration has errors; nothing was applied', { problems })
     }
@@ -66,8 +73,8 @@ export const writeConfiguration = async (
  * What is wrong with the written objects, and what the write breaks in others. Old mistakes of others don't count. Only what has
  * something to do with the write is looked at.
  */
-const findProblems = async (
-  { store }: OpenMesh,
+export const findProblems = async (
+  store: Pick<MeshStore, 'findOffered'>,
   base: BaseConfiguration,
   upserts: readonly ObjectWrite[],
   deletes: readonly string[],
@@ -93,7 +100,7 @@ const findProblems = async (
 
 /** What the analysis has to know of the catalog: a first run over the written objects tells which hosts they name. */
 const readKnownMesh = async (
-  store: MeshStore,
+  store: Pick<MeshStore, 'findOffered'>,
   domainSuffix: string,
   upserts: readonly ObjectWrite[],
 ): Promise<KnownMesh> => {

@@ -4,6 +4,7 @@ import { countCatalog } from './catalog.ts'
 import { listTrustedIntermediates } from './certificates.ts'
 import type { ClusterRow } from './clusters.ts'
 import { listProbes } from './probes.ts'
+import { listHeldWithdrawals } from './publishing/held-withdrawals.ts'
 import { findHeldReport } from './report.ts'
 import type { Sessions } from './uplink/sessions.ts'
 
@@ -36,6 +37,7 @@ export const toCluster = (sql: SqlStorage, sessions: Sessions, row: ClusterRow, 
       ...(held
         ? [{ id: held.id, kind: 'mass-removal' as const, reason: held.reason, since: toTimestamp(held.since) }]
         : []),
+      ...listHeldWithdrawals(sql, row.name),
       ...listAgentHolds(sql, row.name),
     ],
     probes: listProbes(sql, row.name),

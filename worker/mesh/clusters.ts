@@ -29,6 +29,8 @@ export interface ClusterRow {
   readonly term: number
   readonly reporter: string | null
   readonly reported: ReportPosition | null
+  /** Up to where it has told which of its objects ask to be published. */
+  readonly publishing: ReportPosition | null
   readonly gateways: readonly GatewayAddress[]
   readonly namespaces: readonly string[]
   readonly contribution: ClusterState['contribution']
@@ -51,6 +53,8 @@ interface Columns extends Record<string, SqlStorageValue> {
   reporter: string | null
   reportBoot: string | null
   reportSequence: number | null
+  publishBoot: string | null
+  publishSequence: number | null
   gateways: string
   namespaces: string
   contribution: ClusterState['contribution']
@@ -60,11 +64,15 @@ interface Columns extends Record<string, SqlStorageValue> {
 
 const columns = `name, network, kind, evicted_at AS evictedAt, identity_key AS identityKey, joined_at AS joinedAt,
   last_seen_at AS lastSeenAt, interest_since AS interestSince, term, reporter, report_boot AS reportBoot,
-  report_sequence AS reportSequence, gateways, namespaces, contribution, vacant_ms AS vacantMs, delivery`
+  report_sequence AS reportSequence, publish_boot AS publishBoot, publish_sequence AS publishSequence, gateways, namespaces, contribution, vacant_ms AS vacantMs, delivery`
 
-const toClusterRow = ({ reportBoot, reportSequence, ...row }: Columns): ClusterRow => ({
+const toReportPosition = (boot: string | null, sequence: number | null): ReportPosition | null =>
+  boot === null || sequence === null ? null : { boot, sequence }
+
+const toClusterRow = ({ reportBoot, reportSequence, publishBoot, publishSequence, ...row }: Columns): ClusterRow => ({
   ...row,
-  reported: reportBoot === null || reportSequence === null ? null : { boot: reportBoot, sequence: reportSequence },
+  reported: toReportPosition(reportBoot, reportSequence),
+  publishing: toReportPosition(publishBoot, publishSequence),
   gateways: JSON.parse(row.gateways) as GatewayAddress[],
   namespaces: JSON.parse(row.namespaces) as string[],
   delivery: row.delivery === null ? null : (JSON.parse(row.delivery) as Delivery),
@@ -138,7 +146,7 @@ export const admitCluster = (
      VALUES (?1, ?2, ?3, ?4, ?5, (SELECT sequence + 1 FROM mesh), 0, '[]', '[]', 'live', 0)
      ON CONFLICT (name) DO UPDATE SET network = iif(evicted_at IS NULL, network, excluded.network), kind = excluded.kind, identity_key = excluded.identity_key,
        joined_at = excluded.joined_at, interest_since = excluded.interest_since, evicted_at = NULL, reporter = NULL,
-       report_boot = NULL, report_sequence = NULL, contribution = 'live', vacant_ms = 0, delivery = NULL`,
+       report_boot = NULL, report_sequence = NULL, publish_boot = NULL, publish_sequence = NULL, contribution = 'live', vacant_ms = 0, delivery = NULL`,
     facts.name,
     facts.network,
     facts.kind,

@@ -32,7 +32,8 @@ export interface ObjectWrite {
 /** A write to the configuration, checked by who sends it against all objects of `baseRevision`. */
 export interface CommitRequest {
   readonly baseRevision: number
-  readonly operation: 'apply' | 'delete' | 'rollback'
+  /** `publish`: what clusters publish comes, changes or goes. */
+  readonly operation: 'apply' | 'delete' | 'rollback' | 'publish'
   readonly rollbackTo: number | null
   readonly upserts: readonly ObjectWrite[]
   readonly deletes: readonly string[]

@@ -6,6 +6,7 @@ import { findMember } from './clusters.ts'
 import type { MeshContext } from './context.ts'
 import { grantHold } from './hold-grants.ts'
 import type { LabelKeys } from './label-keys.ts'
+import { confirmWithdrawal } from './publishing/held-withdrawals.ts'
 import { refuse } from './refusal.ts'
 import type { Outcome } from './refusal.ts'
 import { confirmHeldReport } from './report.ts'
@@ -13,7 +14,7 @@ import { sendMessage } from './uplink/session.ts'
 import type { Sessions } from './uplink/sessions.ts'
 
 /**
- * Lets a person's yes through, in the caller's transaction: to a report that the plane holds, which is applied, or to what an agent
+ * Lets a person's yes through, in the caller's transaction: to a report or a withdrawal that the plane holds, which is done, or to what an agent
  * holds, who is told when the transaction is over. Answers the telling.
  */
 export const confirmHold = (
@@ -32,6 +33,7 @@ export const confirmHold = (
       if (reporter) sendMessage(reporter.socket, { type: 'report-ack', position })
     })
   }
+  if (confirmWithdrawal(context, name, hold, by)) return ok(() => undefined)
   const held = listAgentHolds(context.sql, name).find(({ id }) => id === hold)
   if (!held) return refuse('not_found', `${name} has no hold ${hold}`)
   const replicas = sessions.ofCluster(name)

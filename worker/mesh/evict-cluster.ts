@@ -6,6 +6,7 @@ import { endCertificates } from './certificates.ts'
 import { findMember } from './clusters.ts'
 import type { MeshContext } from './context.ts'
 import { removeMachineTokensOf } from './machine-tokens.ts'
+import { removePublishing } from './publishing/candidates.ts'
 import { announce } from './outbox.ts'
 import { removeState } from './state-log.ts'
 import { writeTrustState } from './trust.ts'
@@ -18,7 +19,8 @@ export const evictCluster = (context: MeshContext, name: string, initiator: Init
   const { sql, now } = context
   if (!findMember(sql, name)) return false
   sql.exec(
-    `UPDATE clusters SET evicted_at = ?, reporter = NULL, report_boot = NULL, report_sequence = NULL, gateways = '[]', vacant_ms = NULL
+    `UPDATE clusters SET evicted_at = ?, reporter = NULL, report_boot = NULL, report_sequence = NULL, publish_boot = NULL, publish_sequence = NULL,
+       gateways = '[]', vacant_ms = NULL
      WHERE name = ?`,
     now(),
     name,
@@ -28,6 +30,7 @@ export const evictCluster = (context: MeshContext, name: string, initiator: Init
   writeTrustState(sql)
   removeCatalog(sql, name)
   removeMachineTokensOf(sql, name)
+  removePublishing(sql, name)
   removeState(sql, [stateKeys.cluster(name)])
   for (const table of ['report_chunks', 'held_reports', 'agent_holds', 'hold_grants'])
     sql.exec(`DELETE FROM ${table} WHERE cluster = ?`, name)

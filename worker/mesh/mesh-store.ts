@@ -3,6 +3,7 @@ import type { Cluster, JoinToken } from '#api/schemas/clusters.ts'
 import type { ObjectChange } from '#api/schemas/configuration.ts'
 import type { MachineToken } from '#api/schemas/machine-tokens.ts'
 import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
+import type { PublishGrant } from '#api/schemas/publish-grants.ts'
 import type { Revision, RevisionDelivery } from '#api/schemas/revisions.ts'
 import type { ServiceDetail, ServiceSummary } from '#api/schemas/services.ts'
 import type { IssuedCertificate, Trust } from '#api/schemas/trust.ts'
@@ -19,6 +20,7 @@ import type {
 import type { NewMesh } from './create-mesh.ts'
 import type { NewJoinToken } from './join-tokens.ts'
 import type { NewMachineToken } from './machine-tokens.ts'
+import type { NewPublishGrant } from './publishing/publish-grants.ts'
 import type { Outcome } from './refusal.ts'
 import type { DocumentDiff } from './revisions.ts'
 import type { HostQuery, ServiceFilter } from './service-list.ts'
@@ -88,6 +90,11 @@ export interface MeshStore {
   createMachineToken(cluster: string, token: NewMachineToken, by: Initiator): Promise<Outcome<MachineToken>>
   listMachineTokens(cluster: string, before: CreationPlace, limit: number): Promise<Outcome<MachineToken[]>>
   revokeMachineToken(cluster: string, id: string, by: Initiator): Promise<Outcome<null>>
+
+  /** What was granted before is answered as it is. */
+  createPublishGrant(grant: NewPublishGrant, by: Initiator): Promise<Outcome<PublishGrant>>
+  listPublishGrants(before: CreationPlace, limit: number): Promise<PublishGrant[]>
+  revokePublishGrant(id: string, by: Initiator): Promise<Outcome<null>>
 
   readTrust(): Promise<Trust>
   listCertificates(

@@ -3,6 +3,7 @@ import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
 import { ok } from '#mesh/result.ts'
 import { UPLINK_PING, UPLINK_PONG } from '#mesh/uplink.ts'
 import type { JoinRequest } from '#mesh/uplink.ts'
+import { publishCandidates } from '../configuration/publish-candidates.ts'
 import { deriveOrgKek } from '../ca/sealed-key.ts'
 import { Alarm } from './alarm.ts'
 import { listAudit } from './audit.ts'
@@ -34,6 +35,13 @@ import type { AgentAnswers, AgentQuery, CreationPlace, MeshFacts, MeshStore } fr
 import { migrate } from './migrate.ts'
 import { migrations } from './migrations.ts'
 import { announce, isOutboxEmpty } from './outbox.ts'
+import { hasCandidates, readCandidate } from './publishing/candidates.ts'
+import { commitPublishing, readWishes } from './publishing/commit-publishing.ts'
+import type { PublishRequest } from './publishing/commit-publishing.ts'
+import { createPublishGrant, listPublishGrants, revokePublishGrant } from './publishing/publish-grants.ts'
+import type { NewPublishGrant } from './publishing/publish-grants.ts'
+import { PublishSchedule } from './publishing/publish-schedule.ts'
+import { isPublishingWanted, wantPublishing } from './publishing/wanted.ts'
 import { refuse } from './refusal.ts'
 import { diffRevisions, findRevision, listChanges, listRevisions } from './revisions.ts'
 import { findOffered, findService, listServices } from './service-list.ts'
@@ -46,6 +54,7 @@ import { issueIntermediate, renewRoot } from './trust.ts'
 import { AgentQueries } from './uplink/agent-queries.ts'
 import { FanOut } from './uplink/fan-out.ts'
 import { toMessageHandler } from './uplink/session-messages.ts'
+import { tellPublications } from './uplink/publish-messages.ts'
 import { Sessions } from './uplink/sessions.ts'
 import { UplinkServer } from './uplink/uplink-server.ts'
 
@@ -67,6 +76,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   readonly #watch: DeliveryWatch
   readonly #labelKeys: () => LabelKeys
   readonly #alarm: Alarm
+  readonly #publishing: PublishSchedule
   /** The end of the queue of issuances. */
   #issuing: Promise<unknown> = Promise.resolve()
 
@@ -87,14 +97,21 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     this.#sessions = new Sessions(state.getWebSockets())
     this.#fanOut = new FanOut(this.#context, this.#sessions)
     this.#queries = new AgentQueries(this.#context.random)
+    const onPublish = () => this.#publishing.wake()
     const parts = { context: this.#context, sessions: this.#sessions, fanOut: this.#fanOut, queries: this.#queries }
     const handle = toMessageHandler({
       ...parts,
       issue: (request) => this.#exclusively(async () => issueIntermediate(this.#context, await this.#kek(), request)),
       labelKeys: this.#labelKeys,
       onDelivery,
+      onPublish,
     })
     this.#server = new UplinkServer({ ...parts, handle, onPresence: onDelivery })
+    this.#publishing = new PublishSchedule({
+      now: this.#context.now,
+      isWanted: () => findMeshRow(storage.sql) !== undefined && isPublishingWanted(storage.sql),
+      run: () => this.#publish(),
+    })
     this.#watch = new DeliveryWatch((revision) => readDelivery(storage.sql, this.#sessions, revision))
     void state.blockConcurrencyWhile(() => this.#wakeUp())
   }
@@ -106,6 +123,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
       this.#server.endAll('the plane begins a new epoch')
     }
     this.#fanOut.wake()
+    this.#publishing.wake()
     this.#alarm.arm(this.#context.now() + this.#times().tickMs)
   }
 
@@ -169,10 +187,16 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
       const committed = commitConfiguration(this.#context, request, by)
       if (!committed.ok) return committed
       const { revision, changes, changedKinds } = committed.value
-      if (changedKinds.includes('DestinationRule')) refreshSummaries(this.#context.sql, this.#labelKeys())
-      if (changedKinds.length > 0) announce(this.#context, 'mesh')
+      this.#takeChangedKinds(changedKinds)
+      // What was written may stand before what clusters publish, or what that leans on.
+      if (changedKinds.length > 0 && hasCandidates(this.#context.sql)) wantPublishing(this.#context.sql)
       return ok({ revision, changes })
     })
+  }
+
+  #takeChangedKinds(kinds: readonly string[]): void {
+    if (kinds.includes('DestinationRule')) refreshSummaries(this.#context.sql, this.#labelKeys())
+    if (kinds.length > 0) announce(this.#context, 'mesh')
   }
 
   async listRevisions(before: number, limit: number) {
@@ -209,6 +233,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     // An issuance that is half-way would make an intermediate of the cluster trusted again.
     if (!(await this.#exclusively(async () => this.#write(() => evictCluster(this.#context, name, by)))))
       return refuse('not_found', `there is no cluster ${name}`)
+    this.#publishing.wake(true)
     this.#endSessionsOf(name, 'evicted', `the cluster ${name} is out of the mesh`)
     return ok(null)
   }
@@ -228,6 +253,47 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     if (results.some(({ kind }) => kind === 'timeout')) return { answers, missing: 'agent_timeout' }
     const isWhole = results.length > 0 && results.every(({ kind }) => kind === 'answer' || kind === 'none')
     return { answers, missing: isWhole ? null : 'agent_unavailable' }
+  }
+
+  // ── Publishing ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async createPublishGrant(grant: NewPublishGrant, by: Initiator) {
+    return this.#write(() => createPublishGrant(this.#context, grant, by))
+  }
+
+  async listPublishGrants(before: CreationPlace, limit: number) {
+    return listPublishGrants(this.#context.sql, before, limit)
+  }
+
+  async revokePublishGrant(id: string, by: Initiator) {
+    const revoked = this.#write(() => revokePublishGrant(this.#context, id, by))
+    this.#publishing.wake(true)
+    return revoked
+  }
+
+  /** Answers whether there is a new revision. */
+  async #publish(): Promise<boolean> {
+    const { sql } = this.#context
+    const before = readMeshRow(sql)
+    await publishCandidates({
+      id: before.meshId,
+      readConfiguration: (since) => this.readConfiguration(since),
+      findOffered: (hosts) => this.findOffered(hosts),
+      readWishes: () => readWishes(sql),
+      readCandidate: (cluster, key) => readCandidate(sql, cluster, key),
+      commitPublishing: (request) => this.#commitPublishing(request),
+    })
+    return findMeshRow(sql)?.revision !== before.revision
+  }
+
+  #commitPublishing(request: PublishRequest): boolean {
+    const result = this.#write(() => {
+      const committed = commitPublishing(this.#context, request)
+      if (committed) this.#takeChangedKinds(committed.changedKinds)
+      return committed
+    })
+    for (const cluster of result?.told ?? []) tellPublications(this.#context.sql, this.#sessions.reporterOf(cluster))
+    return result !== undefined
   }
 
   // ── Joining, machines, trust ───────────────────────────────────────────────────────────────────────────────────
@@ -341,6 +407,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
       times: this.#times(),
       pongedAt: (socket) => this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0,
       write: (body) => this.#write(body),
+      wakePublishing: () => this.#publishing.wake(),
       renewRoot: () => this.#exclusively(async () => renewRoot(this.#context, await this.#kek())),
     })
   }
@@ -357,6 +424,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   #settle(): void {
     this.#fanOut.wake()
     this.#watch.notify()
+    this.#publishing.wake()
     if (!isOutboxEmpty(this.#context.sql)) this.#alarm.arm(this.#context.now() + OUTBOX_DELAY_MS)
   }
 

@@ -219,4 +219,47 @@ export const migrations: readonly string[] = [
   -- A row: the mesh was deleted for good, and nothing may be made of this object again.
   CREATE TABLE destroyed (at INTEGER NOT NULL);
   `,
+  `
+  -- What clusters may publish mesh-wide; '*' = any.
+  CREATE TABLE publish_grants (
+    id TEXT PRIMARY KEY,
+    cluster TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    UNIQUE (cluster, namespace, kind)
+  );
+  -- The objects that clusters ask to have published, as they have them. "problem": what is wrong with one by itself (JSON). "published":
+  -- the revision that brought it into the mesh, NULL = it is not there; "changed": the document is a later one than that. "absent": it has
+  -- gone from its cluster, and waits for a person. "listed": the full message that named it last.
+  CREATE TABLE candidates (
+    cluster TEXT NOT NULL,
+    key TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    chars INTEGER NOT NULL AS (length(document)) STORED,
+    problem TEXT,
+    published INTEGER,
+    changed INTEGER NOT NULL DEFAULT 1,
+    absent INTEGER NOT NULL DEFAULT 0,
+    listed TEXT,
+    publication TEXT,
+    PRIMARY KEY (cluster, key)
+  );
+  CREATE INDEX candidates_size ON candidates (cluster, chars);
+  CREATE TABLE held_withdrawals (
+    cluster TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    removed INTEGER NOT NULL
+  );
+  ALTER TABLE clusters ADD COLUMN publish_boot TEXT;
+  ALTER TABLE clusters ADD COLUMN publish_sequence INTEGER;
+  -- What is to be published is worked out anew when more has been asked for than was done.
+  ALTER TABLE mesh ADD COLUMN publish_wanted INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE mesh ADD COLUMN publish_done INTEGER NOT NULL DEFAULT 0;
+  `,
 ]

@@ -36,17 +36,19 @@ export interface TickParts {
   readonly times: LeaseTimes
   /** Runs a body in a transaction, and tells whoever has to hear of it. */
   readonly write: (body: () => void) => void
+  readonly wakePublishing: () => void
   readonly renewRoot: () => Promise<unknown>
 }
 
 /** Does what is due. Every part of it is tried, whatever becomes of the others; what failed is tried again at the next tick. */
 export const tick = async (parts: TickParts): Promise<void> => {
-  const { context, sessions, fanOut, alarm, db, times, write, renewRoot } = parts
+  const { context, sessions, fanOut, alarm, db, times, write, wakePublishing, renewRoot } = parts
   const { sql, now } = context
   if (!findMeshRow(sql)) return
   if (sessions.size > 0 || countMembers(sql) > 0) alarm.arm(now() + times.tickMs)
   await attempt('sessions', () => tickSessions(parts))
   await attempt('store', () => write(() => tickStore(context, sessions, times)))
+  await attempt('publishing', wakePublishing)
   await attempt('root', renewRoot)
   await attempt('outbox', () => drainOutbox(sql, db))
   if (!isOutboxEmpty(sql)) alarm.arm(now() + OUTBOX_RETRY_MS)

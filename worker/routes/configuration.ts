@@ -12,8 +12,10 @@ import type { ConfigObject } from '#mesh/config-object.ts'
 import { objectKeyOf, toObjectKey } from '#mesh/config-object.ts'
 import { findKindByName } from '#mesh/kinds/kind-table.ts'
 import { parseDocuments } from '#mesh/parse-documents.ts'
+import { publisherOf } from '#mesh/publishing/publish-annotations.ts'
 import type { App, AppEnv } from '../app-env.ts'
 import { parseIfMatch } from '../configuration/if-match.ts'
+import { leaveOutPublished, refusePublished } from '../configuration/published-objects.ts'
 import { writeConfiguration } from '../configuration/write-configuration.ts'
 import type { StoredDocument } from '../mesh/configuration.ts'
 import { readBodyText } from '../middleware/request-body.ts'
@@ -21,12 +23,16 @@ import { openMesh, toInitiator } from '../open-mesh.ts'
 import { firstPlace, parseCursor, toPage } from '../page.ts'
 import { found } from '../problems.ts'
 
-const toStoredObject = ({ key, revision, updatedAtMs, document }: StoredDocument): StoredObject => ({
-  key,
-  revision,
-  updatedAt: new Date(updatedAtMs).toISOString(),
-  object: JSON.parse(document) as ConfigObject,
-})
+const toStoredObject = ({ key, revision, updatedAtMs, document }: StoredDocument): StoredObject => {
+  const object = JSON.parse(document) as ConfigObject
+  return {
+    key,
+    revision,
+    updatedAt: new Date(updatedAtMs).toISOString(),
+    publishedBy: publisherOf(object.metadata) ?? null,
+    object,
+  }
+}
 
 const apply: RouteHandler<typeof applyConfiguration, AppEnv> = async (c) => {
   const mesh = await openMesh(c, c.req.valid('param').mesh, 'write')
@@ -41,14 +47,15 @@ const apply: RouteHandler<typeof applyConfiguration, AppEnv> = async (c) => {
       problems: parsed.error,
     })
   }
-  const upserts = parsed.value.objects.map(({ object }) => ({ key: objectKeyOf(object), object }))
+  const { objects, warnings } = leaveOutPublished(parsed.value.objects.map(({ object }) => object))
+  const upserts = objects.map((object) => ({ key: objectKeyOf(object), object }))
   const result = await writeConfiguration(
     mesh,
     {
       operation: 'apply',
       ifMatch: parseIfMatch(c.req.valid('header')['If-Match']),
       dryRun,
-      plan: () => Promise.resolve({ upserts, deletes: [] }),
+      plan: () => Promise.resolve({ upserts, deletes: [], warnings }),
     },
     toInitiator(c),
   )
@@ -85,7 +92,7 @@ const deleteObject: RouteHandler<typeof deleteConfigurationObject, AppEnv> = asy
       ifMatch: parseIfMatch(c.req.valid('header')['If-Match']),
       dryRun: c.req.valid('query').dryRun,
       plan: (base) => {
-        found(base.objects.get(key), `object ${key}`)
+        refusePublished(key, found(base.objects.get(key), `object ${key}`).object)
         return Promise.resolve({ upserts: [], deletes: [key] })
       },
     },

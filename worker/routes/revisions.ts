@@ -11,6 +11,7 @@ import type { ObjectDiff } from '#api/schemas/revisions.ts'
 import type { ConfigObject } from '#mesh/config-object.ts'
 import type { App, AppEnv } from '../app-env.ts'
 import { parseIfMatch } from '../configuration/if-match.ts'
+import { planRollback } from '../configuration/published-objects.ts'
 import { writeConfiguration } from '../configuration/write-configuration.ts'
 import type { MeshStore } from '../mesh/mesh-store.ts'
 import type { DocumentDiff } from '../mesh/revisions.ts'
@@ -79,15 +80,7 @@ const rollBack: RouteHandler<typeof rollBackToRevision, AppEnv> = async (c) => {
       rollbackTo: revision,
       ifMatch: parseIfMatch(c.req.valid('header')['If-Match']),
       dryRun: c.req.valid('query').dryRun,
-      plan: async (base) => {
-        const diff = await readWholeDiff(mesh.store, base.revision, revision)
-        return {
-          upserts: diff.flatMap(({ key, after }) =>
-            after === null ? [] : [{ key, object: JSON.parse(after) as ConfigObject }],
-          ),
-          deletes: diff.filter(({ after }) => after === null).map(({ key }) => key),
-        }
-      },
+      plan: async (base) => planRollback(await readWholeDiff(mesh.store, base.revision, revision)),
     },
     toInitiator(c),
   )

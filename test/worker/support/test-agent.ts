@@ -1,8 +1,9 @@
 import { exports } from 'cloudflare:workers'
 import { vi } from 'vitest'
+import type { ConfigObject } from '#mesh/config-object.ts'
 import type { CatalogEntry } from '#mesh/service.ts'
 import type { StateItem } from '#mesh/state.ts'
-import { toHelloPayload, toJoinPayload, UPLINK_PONG, UPLINK_PROTOCOL } from '#mesh/uplink.ts'
+import { toHelloPayload, toJoinPayload, UPLINK_CAPABILITIES, UPLINK_PONG, UPLINK_PROTOCOL } from '#mesh/uplink.ts'
 import type { AgentMessage, JoinRequest, JoinResponse, PlaneMessage, Position, ReportPosition } from '#mesh/uplink.ts'
 import { newCsr, newKeys, sign, toPublicPem } from './test-identity.ts'
 import { ORIGIN, send } from './test-plane.ts'
@@ -48,8 +49,10 @@ export interface HelloChanges {
   readonly mesh?: string
   readonly cluster?: string
   readonly signature?: string
+  readonly capabilities?: readonly string[]
 }
 
+type Publish = Extract<AgentMessage, { type: 'publish' }>
 type Report = Extract<AgentMessage, { type: 'report' }>
 export type ReportChanges = Partial<Omit<Report, 'upserts'>> & { readonly upserts?: readonly CatalogEntry[] }
 
@@ -114,7 +117,14 @@ export class TestAgent {
     }
     const signature = changes.signature ?? (await sign(this.cluster.identity, toHelloPayload({ ...facts, nonce })))
     const position = changes.position === undefined ? this.position : changes.position
-    this.sendRaw({ type: 'hello', ...facts, capabilities: [], agentVersion: 'test', position, signature })
+    this.sendRaw({
+      type: 'hello',
+      ...facts,
+      capabilities: changes.capabilities ?? UPLINK_CAPABILITIES,
+      agentVersion: 'test',
+      position,
+      signature,
+    })
   }
 
   send(message: AgentMessage): void {
@@ -176,6 +186,20 @@ export class TestAgent {
     const isAnswer = (message: PlaneMessage): message is Of<'report-ack'> | Of<'report-held'> =>
       (message.type === 'report-ack' || message.type === 'report-held') && message.position.sequence === sequence
     return vi.waitUntil(() => this.messages.find(isAnswer), { timeout: 10_000, interval: 5 })
+  }
+
+  /** Asks to have objects published: those and no others, under term 1, but for what is said otherwise. Waits until the plane has it. */
+  async publish(upserts: readonly ConfigObject[], changes: Partial<Omit<Publish, 'upserts'>> = {}): Promise<void> {
+    const position = { boot: `${this.cluster.name}-boot`, sequence: (this.#reportSequence += 1) }
+    const common = { type: 'publish' as const, term: 1, mode: 'full' as const, position, removes: [], more: false }
+    this.send({ ...common, upserts: [...upserts], ...changes })
+    await this.next('publish-ack', (ack) => ack.position.sequence === (changes.position ?? position).sequence)
+  }
+
+  /** What the plane said last of the objects that this cluster asks to have published, "<state>" by key. */
+  publications(): Record<string, string> {
+    const said = this.messages.findLast((message) => message.type === 'published')
+    return Object.fromEntries(said?.publications.map(({ key, state }) => [key, state]) ?? [])
   }
 
   /** Waits until the state satisfies the condition. */

@@ -10,6 +10,7 @@ import type { MeshContext } from '../context.ts'
 import type { LabelKeys } from '../label-keys.ts'
 import { readMeshRow } from '../mesh-row.ts'
 import { storeProbes } from '../probes.ts'
+import { takeCandidates, toPublishPosition } from '../publishing/candidates.ts'
 import { takeReport } from '../report.ts'
 import { refuse } from '../refusal.ts'
 import type { Outcome } from '../refusal.ts'
@@ -18,6 +19,7 @@ import type { IssueRequest } from '../trust.ts'
 import type { AgentQueries } from './agent-queries.ts'
 import type { FanOut } from './fan-out.ts'
 import type { UplinkRefusal } from './hello.ts'
+import { tellPublications } from './publish-messages.ts'
 import { sendMessage, trimDelivery } from './session.ts'
 import type { Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
@@ -38,6 +40,8 @@ export interface MessageParts {
   /** Issues one certificate after the other. */
   readonly issue: (request: IssueRequest) => ReturnType<typeof issueIntermediate>
   readonly onDelivery: () => void
+  /** What clusters ask to have published has changed. */
+  readonly onPublish: () => void
   readonly labelKeys: () => LabelKeys
 }
 
@@ -54,6 +58,8 @@ export const toMessageHandler =
         return claim(parts, session, cluster, message)
       case 'report':
         return report(parts, session, cluster, message)
+      case 'publish':
+        return publish(parts, session, cluster, message)
       case 'delivery':
         parts.sessions.update(session, { delivery: trimDelivery(message.delivery) })
         parts.onDelivery()
@@ -107,7 +113,16 @@ const claim = (parts: MessageParts, session: Session, cluster: ClusterRow, { ter
     term: granted ? term : cluster.term,
     granted,
     reported: cluster.reported,
+    published: toPublishPosition(context.sql, cluster),
   })
+  if (granted) tellPublications(context.sql, sessions.reporterOf(cluster.name))
+}
+
+/** Whether a message of the reporter is one: of this session, under the term that counts. Otherwise it is told so. */
+const isReporter = ({ socket, state }: Session, cluster: ClusterRow, term: number): boolean => {
+  if (state.reporting && term === cluster.term && state.replica === cluster.reporter) return true
+  sendMessage(socket, { type: 'refused', code: 'stale_term', message: `the term is ${cluster.term}` })
+  return false
 }
 
 const report = (
@@ -116,10 +131,7 @@ const report = (
   cluster: ClusterRow,
   message: Of<'report'>,
 ): UplinkRefusal | void => {
-  if (!session.state.reporting || message.term !== cluster.term || session.state.replica !== cluster.reporter) {
-    sendMessage(session.socket, { type: 'refused', code: 'stale_term', message: `the term is ${cluster.term}` })
-    return
-  }
+  if (!isReporter(session, cluster, message.term)) return
   const initiator = toAgentInitiator(session)
   const outcome = context.transaction(() =>
     takeReport(context, cluster, { id: session.state.id, initiator }, message, labelKeys()),
@@ -138,6 +150,20 @@ const report = (
       sendMessage(session.socket, { type: 'report-ack', position })
       fanOut.wake()
   }
+}
+
+const publish = (
+  { context, onPublish }: MessageParts,
+  session: Session,
+  cluster: ClusterRow,
+  message: Of<'publish'>,
+): UplinkRefusal | void => {
+  if (!isReporter(session, cluster, message.term)) return
+  const outcome = context.transaction(() => takeCandidates(context, cluster, message, toAgentInitiator(session)))
+  if (outcome === 'too_large') return { code: 'too_large', message: 'the cluster asks to have too much published' }
+  if (outcome === 'partial') return
+  sendMessage(session.socket, { type: 'publish-ack', position: message.position })
+  onPublish()
 }
 
 const renew = async (

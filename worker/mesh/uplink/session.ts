@@ -25,6 +25,8 @@ const open = z.object({
   heardAt: z.number(),
   /** Whether this session's claim to be the reporter was granted. */
   reporting: z.boolean(),
+  /** Whether the agent can be told what became of what its cluster publishes. */
+  publishes: z.boolean().optional(),
   /** Place in the state log up to which everything was sent; 0 = nothing yet: a snapshot is due. */
   sent: z.int(),
   /** Positions of the batches that were sent and not acknowledged, oldest first. */

@@ -1,4 +1,4 @@
-import { agentMessage, UPLINK_MAX_MESSAGE_CHARS, UPLINK_PROTOCOL } from '#mesh/uplink.ts'
+import { agentMessage, UPLINK_CAPABILITIES, UPLINK_MAX_MESSAGE_CHARS, UPLINK_PROTOCOL } from '#mesh/uplink.ts'
 import type { AgentMessage } from '#mesh/uplink.ts'
 import { toBase64Url } from '../../encode-bytes.ts'
 import { parseJson } from '../../parse-json.ts'
@@ -71,7 +71,7 @@ export class UplinkServer {
     if (oldest && greeting.length >= MAX_GREETING) this.end(oldest.socket, 'too many sockets')
     const nonce = toBase64Url(context.random(32))
     sessions.set(socket, { phase: 'greeting', id: newId(context.random), openedAt: context.now(), nonce })
-    sendMessage(socket, { type: 'challenge', nonce, protocol: UPLINK_PROTOCOL, capabilities: [] })
+    sendMessage(socket, { type: 'challenge', nonce, protocol: UPLINK_PROTOCOL, capabilities: [...UPLINK_CAPABILITIES] })
     return true
   }
 
@@ -201,6 +201,7 @@ export class UplinkServer {
       connectedAt: now,
       heardAt: now,
       reporting: false,
+      publishes: hello.capabilities.includes('publish'),
       sent: resumption.kind === 'resume' ? resumption.since : 0,
       unacknowledged: [],
       unacknowledgedSince: now,

@@ -1,0 +1,192 @@
+import { objectKeyOf } from '#mesh/config-object.ts'
+import type { ConfigObject } from '#mesh/config-object.ts'
+import { parseObject } from '#mesh/kinds/parse-object.ts'
+import type { Problem } from '#mesh/problem.ts'
+import { findUnpublishable } from '#mesh/publishing/published-object.ts'
+import { UPLINK_MAX_PUBLISHED, UPLINK_MAX_PUBLISHED_CHARS } from '#mesh/uplink.ts'
+import type { AgentMessage, ReportPosition } from '#mesh/uplink.ts'
+import { toCanonicalJson } from '../../canonical-json.ts'
+import { utf8Length } from '../../encode-bytes.ts'
+import type { Initiator } from '../audit.ts'
+import type { ClusterRow } from '../clusters.ts'
+import { MAX_OBJECT_BYTES } from '../configuration.ts'
+import { runBulk } from '../context.ts'
+import type { MeshContext } from '../context.ts'
+import { judgeWithdrawal } from './held-withdrawals.ts'
+import { noteChange, wantPublishing } from './wanted.ts'
+
+/**
+ * The objects that clusters ask to have published, as they are told over the uplink. They count chunk by chunk: a message that is cut off
+ * has told some of them, and the next session tells the rest. Only the last chunk of a full one takes anything away.
+ */
+
+type Publish = Extract<AgentMessage, { type: 'publish' }>
+
+/** Rows of a cluster: what it tells now, and as much again that is held or about to be replaced. */
+const MAX_CANDIDATES = 2 * UPLINK_MAX_PUBLISHED
+const MAX_CANDIDATE_CHARS = 2 * UPLINK_MAX_PUBLISHED_CHARS
+/** Longer than any that the kinds allow. */
+const MAX_KEY_CHARS = 512
+
+export const hasCandidates = (sql: SqlStorage): boolean =>
+  sql.exec<{ any: number }>('SELECT EXISTS (SELECT 1 FROM candidates) AS any').one().any === 1
+
+export type PublishOutcome = 'partial' | 'committed' | 'too_large'
+
+/** Takes one chunk, in the caller's transaction. */
+export const takeCandidates = (
+  context: MeshContext,
+  cluster: ClusterRow,
+  message: Publish,
+  initiator: Initiator,
+): PublishOutcome => {
+  const { sql, now } = context
+  const { mode, position, upserts, removes, more } = message
+  if (isNotNewer(position, cluster.publishing)) return 'committed'
+  const listed = mode === 'full' ? `${position.boot}/${position.sequence}` : null
+  const rows = upserts.map((object) => toRow(object))
+  const size = sql
+    .exec<{ count: number; chars: number }>(
+      'SELECT count(*) AS count, coalesce(sum(chars), 0) AS chars FROM candidates WHERE cluster = ?',
+      cluster.name,
+    )
+    .one()
+  const growth = rows.reduce((sum, { document }) => sum + document.length, 0)
+  if (rows.some(({ key }) => key.length > MAX_KEY_CHARS)) return 'too_large'
+  if (size.count + rows.length > MAX_CANDIDATES || size.chars + growth > MAX_CANDIDATE_CHARS) return 'too_large'
+  storeCandidates(sql, cluster.name, listed, now(), rows)
+  runBulk(
+    sql,
+    'UPDATE candidates SET absent = 1 WHERE cluster = ?2 AND key IN (SELECT value FROM json_each(?1))',
+    removes,
+    cluster.name,
+  )
+  if (more) {
+    noteChange(sql)
+    return 'partial'
+  }
+  if (listed !== null)
+    sql.exec('UPDATE candidates SET absent = 1 WHERE cluster = ? AND listed IS NOT ?', cluster.name, listed)
+  judgeWithdrawal(context, cluster.name, initiator)
+  sql.exec(
+    'UPDATE clusters SET publish_boot = ?, publish_sequence = ? WHERE name = ?',
+    position.boot,
+    position.sequence,
+    cluster.name,
+  )
+  return 'committed'
+}
+
+const isNotNewer = (position: ReportPosition, known: ReportPosition | null): boolean =>
+  known !== null && position.boot === known.boot && position.sequence <= known.sequence
+
+interface CandidateRow {
+  readonly key: string
+  readonly kind: string
+  readonly namespace: string
+  readonly document: string
+  readonly problem: Pick<Problem, 'path' | 'message'> | null
+}
+
+/** A cluster is not trusted with more than people are: what it sends goes through what they write goes through. */
+const toRow = (object: ConfigObject): CandidateRow => {
+  const parsed = parseObject(object, { defaultNamespace: '' })
+  const { kind, metadata } = object
+  const named = { key: objectKeyOf(object), kind, namespace: metadata.namespace }
+  if (!parsed.ok) {
+    const [problem] = parsed.error.filter(({ severity }) => severity === 'error')
+    return { ...named, document: '', problem: { path: problem?.path ?? '', message: problem?.message ?? 'is wrong' } }
+  }
+  const accepted = parsed.value.object
+  const document = toCanonicalJson(accepted)
+  if (utf8Length(document) > MAX_OBJECT_BYTES)
+    return {
+      ...named,
+      document: '',
+      problem: { path: '', message: `is longer than ${MAX_OBJECT_BYTES} bytes of JSON` },
+    }
+  return { ...named, document, problem: findUnpublishable(accepted) ?? null }
+}
+
+const storeCandidates = (
+  sql: SqlStorage,
+  cluster: string,
+  listed: string | null,
+  nowMs: number,
+  rows: readonly CandidateRow[],
+): void => {
+  runBulk(
+    sql,
+    `INSERT INTO candidates (cluster, key, kind, namespace, since, document, problem, listed)
+     SELECT ?2, value ->> 0, value ->> 1, value ->> 2, ?3, value ->> 3, value ->> 4, ?4 FROM json_each(?1) WHERE true
+     ON CONFLICT (cluster, key) DO UPDATE SET
+       changed = candidates.changed OR candidates.document IS NOT excluded.document,
+       document = excluded.document, problem = excluded.problem, listed = excluded.listed, absent = 0`,
+    rows.map(({ key, kind, namespace, document, problem }) => [
+      key,
+      kind,
+      namespace,
+      document,
+      problem && JSON.stringify(problem),
+    ]),
+    cluster,
+    nowMs,
+    listed,
+  )
+}
+
+/** Up to where the plane has what a cluster asks to have published. What it refused may be right to a later version: it is asked for again. */
+export const toPublishPosition = (sql: SqlStorage, { name, publishing }: ClusterRow): ReportPosition | null => {
+  const { refused } = sql
+    .exec<{ refused: number }>(
+      'SELECT count(*) AS refused FROM candidates WHERE cluster = ? AND problem IS NOT NULL',
+      name,
+    )
+    .one()
+  return refused > 0 ? null : publishing
+}
+
+/** Nothing of a cluster may be published any more, and it asks for nothing. */
+export const removePublishing = (sql: SqlStorage, cluster: string): void => {
+  for (const table of ['candidates', 'publish_grants', 'held_withdrawals'])
+    sql.exec(`DELETE FROM ${table} WHERE cluster = ?`, cluster)
+  wantPublishing(sql)
+}
+
+/** A candidate without its document. */
+export interface Wish {
+  readonly cluster: string
+  readonly key: string
+  readonly since: number
+  readonly kind: string
+  readonly namespace: string
+  readonly problem: Pick<Problem, 'path' | 'message'> | null
+  readonly published: number | null
+  /** Whether the mesh has another version of it, or none. */
+  readonly changed: boolean
+  /** What its cluster was told of it last, as JSON. */
+  readonly publication: string | null
+}
+
+type WishColumns = Omit<Wish, 'problem' | 'changed'> & { problem: string | null; changed: number } & Record<
+    string,
+    SqlStorageValue
+  >
+
+export const listWishes = (sql: SqlStorage): Wish[] =>
+  sql
+    .exec<WishColumns>(
+      'SELECT cluster, key, since, kind, namespace, problem, published, changed, publication FROM candidates ORDER BY key, cluster',
+    )
+    .toArray()
+    .map(({ problem, changed, ...row }) => ({
+      ...row,
+      problem: problem === null ? null : (JSON.parse(problem) as Wish['problem']),
+      changed: changed === 1,
+    }))
+
+export const readCandidate = (sql: SqlStorage, cluster: string, key: string): ConfigObject =>
+  JSON.parse(
+    sql.exec<{ document: string }>('SELECT document FROM candidates WHERE cluster = ? AND key = ?', cluster, key).one()
+      .document,
+  ) as ConfigObject
