@@ -10,10 +10,13 @@ import type { DataDirectory } from './data-directory.ts'
 import type { AgentMeasures } from './http/agent-metrics.ts'
 import { ClusterIdentity } from './identity/cluster-identity.ts'
 import type { JoinedRecord } from './join/agent-record.ts'
+import { judgeCluster } from './judge-cluster.ts'
 import { createSigner } from './join/identity-key.ts'
 import { settingsOf, trustOf } from './join/known-mesh.ts'
 import { toIntermediates, toIntermediateStore } from './join/recorded-intermediates.ts'
+import { listProblems } from './list-problems.ts'
 import type { Log } from './log.ts'
+import { ObjectStatuses } from './object-statuses.ts'
 import type { PlaneConnection } from './plane-connection.ts'
 import type { ClusterPlatform, JoinedPlatform } from './platform/cluster-platform.ts'
 import { GatewayProber } from './probes/gateway-prober.ts'
@@ -35,6 +38,7 @@ import { createWebSocketOpener } from './uplink/websocket.ts'
 import { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import { networkName, trustDomain, type NetworkName } from '#mesh/names.ts'
 import { stateKeys, type StateChange } from '#mesh/state.ts'
+import type { Judgement } from '#mesh/status/judge-objects.ts'
 import type { TrustState } from '#mesh/trust.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { createCompiler, MAX_IDLE_CLASSES, type Compiler } from '#xds/compiler.ts'
@@ -71,6 +75,7 @@ export class JoinedAgent {
   readonly #removals: RemovalGuard
   readonly #uplink: Uplink
   readonly #problems: ProblemLog
+  readonly #statuses: ObjectStatuses
   /** Trust is verified before anything is compiled by it, one state after the other. */
   #trustInOrder: Promise<void> = Promise.resolve()
   #domainSuffix: string
@@ -151,7 +156,15 @@ export class JoinedAgent {
       onStep: (step) => this.#takeStep(step),
       answer: (query) => this.#answer(query),
     })
-    this.#problems = new ProblemLog(clock, log, () => this.#collectProblems())
+    this.#problems = new ProblemLog(clock, log, () =>
+      listProblems({ platform: this.#platform, view: this.#view, flow: this.#flow }),
+    )
+    this.#statuses = new ObjectStatuses({
+      elapsed: () => performance.now(),
+      clock,
+      judge: () => this.#judge(),
+      onJudgement: (judgement) => this.#platform.takeJudgement(judgement),
+    })
   }
 
   /** Opens what is kept on disk. Nothing is served before `start`. */
@@ -213,6 +226,7 @@ export class JoinedAgent {
     this.#uplink.start()
     await this.#platform.registry.synced
     this.#registrySynced = true
+    this.#noteObjects()
     this.#uplink.registrySynced()
     // Without the addresses of other networks' gateways, proxies that come back would lose what is behind them.
     await this.#prober.lookedUp()
@@ -228,6 +242,7 @@ export class JoinedAgent {
     this.#uplink.stop()
     this.#prober.stop()
     this.#problems.stop()
+    this.#statuses.stop()
     this.#identity.stop()
     await Promise.all([this.#platform.registry.stop(), this.#platform.stop()])
     await this.#ads.close(drainMilliseconds)
@@ -332,7 +347,7 @@ export class JoinedAgent {
       catalog.flatMap(({ service, value }) => (value ? [] : [service])),
       confirmed,
     )
-    this.#problems.changed()
+    this.#noteObjects()
   }
 
   /** Proxies first, then the disk: when this returns, both have it. */
@@ -347,7 +362,7 @@ export class JoinedAgent {
       this.#takeTrust(trustOf(this.#parts.record.membership, this.#replica.items))
     if (step.items.some(({ key }) => isMachineTokenKey(key))) this.#ads.revalidate()
     this.#journal.append(step)
-    this.#problems.changed()
+    this.#noteObjects()
   }
 
   /** Other clusters' gateways go through the prober, which makes addresses of their names. */
@@ -381,17 +396,18 @@ export class JoinedAgent {
     return query.kind === 'proxies' ? this.#ads.proxies() : this.#ads.proxyConfig(query.proxy)
   }
 
-  *#collectProblems(): Iterable<string> {
-    for (const { source, problem } of this.#platform.registry.problems())
-      yield `${source}: ${toObjectText(problem.object)}${problem.path} ${problem.message}`
-    yield* this.#platform.problems()
-    for (const { object, path, message } of this.#view.problems()) yield `${toObjectText(object)}${path} ${message}`
-    for (const { object, message } of this.#flow.problems) yield `${object}: ${message}`
+  /** Something else may be so of objects now. */
+  #noteObjects(): void {
+    this.#problems.changed()
+    this.#statuses.changed()
+  }
+
+  /** Before the registry and the mesh are known, much would seem to be missing. */
+  #judge(): Judgement | undefined {
+    if (!this.#registrySynced || this.#replica.items.size === 0) return undefined
+    return judgeCluster({ platform: this.#platform, view: this.#view, flow: this.#flow })
   }
 }
-
-const toObjectText = (object: { kind: string; namespace: string; name: string } | undefined): string =>
-  object ? `${object.kind}/${object.namespace}/${object.name}: ` : ''
 
 const toNetwork = ({ config, record }: JoinedAgentParts): NetworkName =>
   config.network ?? networkName.parse(record.membership.network)

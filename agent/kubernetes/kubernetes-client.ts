@@ -19,7 +19,8 @@ export class KubernetesError extends Error {
 }
 
 export interface KubernetesRequest {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  /** PATCH: a JSON merge patch. */
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** With its query. */
   readonly path: string
   readonly body?: object
@@ -89,7 +90,10 @@ export class KubernetesClient {
         accept: 'application/json, application/jwk-set+json',
         ...(payload === undefined
           ? {}
-          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+          : {
+              'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
+              'content-length': Buffer.byteLength(payload),
+            }),
       },
       signal,
     }

@@ -25,6 +25,7 @@ import {
   tokenFile,
 } from '#mesh/kubernetes/conventions.ts'
 import { trustDomain } from '#mesh/names.ts'
+import type { Judgement } from '#mesh/status/judge-objects.ts'
 import { buildBootstrap } from '#xds/bootstrap.ts'
 import { InjectedNamespaces } from './injected-namespaces.ts'
 import { KubernetesClient } from './kubernetes-client.ts'
@@ -33,6 +34,7 @@ import { ObjectClient } from './object-client.ts'
 import { configMapKind, ProxyConfigMaps } from './proxy-config-maps.ts'
 import { leaseKind, ReporterLease } from './reporter-lease.ts'
 import { SecretRecordStore, secretKind } from './secret-record-store.ts'
+import { StatusWriter } from './status-writer.ts'
 import { fetchIssuer, findServiceAccountUid, reviewToken } from './token-issuer.ts'
 
 export interface KubernetesPlatformOptions {
@@ -64,6 +66,7 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
   readonly #issuerKeys: IssuerKeys
   readonly #namespaces: InjectedNamespaces
   readonly #configMaps: ProxyConfigMaps
+  readonly #statuses: StatusWriter
   readonly #injector: Injector | undefined
   readonly #options: KubernetesPlatformOptions
 
@@ -84,6 +87,7 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
       onChange: () => {
         onElectionChange()
         this.#configMaps.changed()
+        this.#statuses.electionChanged()
         this.#injector?.electionChanged()
       },
     })
@@ -104,6 +108,16 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
       log,
       onProblems,
     })
+    this.#statuses = new StatusWriter({
+      client,
+      observed: this.registry.observed,
+      isReporter: () => this.election.isHeld,
+      clock,
+      random,
+      log,
+      onProblems,
+    })
+    this.registry.observed.listen((key) => this.#statuses.consider(key))
     this.#injector =
       injection &&
       new Injector({
@@ -138,6 +152,7 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
   async stop(): Promise<void> {
     this.#issuerKeys.stop()
     this.#configMaps.stop()
+    this.#statuses.stop()
     await Promise.all([this.#namespaces.stop(), this.election.stop(), this.#injector?.stop()])
   }
 
@@ -149,8 +164,12 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
     this.#namespaces.takeRegistry(batch)
   }
 
+  takeJudgement({ clusterConditions }: Judgement): void {
+    this.#statuses.update(clusterConditions)
+  }
+
   problems(): Iterable<string> {
-    return this.#configMaps.problems()
+    return [...this.#configMaps.problems(), ...this.#statuses.problems()]
   }
 
   injector(): InjectorStatus | undefined {

@@ -5,6 +5,7 @@ import type { ProxyAuthenticator } from '#agent/proxy-auth/proxy-authenticator.t
 import type { Registry, RegistryBatch } from '#agent/registry/registry.ts'
 import type { ReporterElection } from '#agent/uplink/reporter-election.ts'
 import type { NetworkName } from '#mesh/names.ts'
+import type { Judgement } from '#mesh/status/judge-objects.ts'
 
 /** What an agent that has joined brings to its platform. */
 export interface PlatformEntry {
@@ -30,6 +31,8 @@ export interface JoinedPlatform {
   /** What proxies know their agent by. */
   updateRoots(rootsPem: readonly string[]): void
   takeRegistry(batch: RegistryBatch): void
+  /** What holds of the cluster's own objects, for whoever looks at them there. */
+  takeJudgement(judgement: Judgement): void
   /** One line each, for people. */
   problems(): Iterable<string>
   /** Absent where nothing is injected. */

@@ -32,6 +32,7 @@ export const toUniversalPlatform = ({ directory, data, clock, log }: UniversalPl
     stop: () => Promise.resolve(),
     updateRoots: () => {},
     takeRegistry: () => {},
+    takeJudgement: () => {},
     problems: () => [],
   }),
 })

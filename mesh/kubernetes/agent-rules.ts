@@ -13,6 +13,7 @@ export interface AgentRule {
 }
 
 const read = ['list', 'watch'] as const
+const configurationKinds = ['virtualservices', 'destinationrules', 'serviceentries', 'workloadentries', 'sidecars']
 
 export const agentRules: readonly AgentRule[] = [
   {
@@ -32,9 +33,16 @@ export const agentRules: readonly AgentRule[] = [
   {
     scope: 'cluster',
     apiGroups: ['networking.istio.io'],
-    resources: ['virtualservices', 'destinationrules', 'serviceentries', 'workloadentries', 'sidecars'],
+    resources: configurationKinds,
     verbs: read,
     why: "configuration objects of the cluster's own",
+  },
+  {
+    scope: 'cluster',
+    apiGroups: ['networking.istio.io'],
+    resources: configurationKinds.map((kind) => `${kind}/status`),
+    verbs: ['patch'],
+    why: 'what is so of each of them, in its status; the rest of the object stays out of reach',
   },
   {
     scope: 'cluster',

@@ -29,6 +29,9 @@ export const conditionTypes = {
   resolvedRefs: `${prefix}ResolvedRefs`,
 } as const
 
+/** Whether a condition's type is one of Atoll's, of this version or of another. */
+export const isOwnType = (type: string): boolean => type.startsWith(prefix)
+
 /** Whether a condition says that something is not as it should be. */
 export const isTrouble = ({ type, status }: Condition): boolean =>
   status === (type === conditionTypes.conflicted ? 'True' : 'False')

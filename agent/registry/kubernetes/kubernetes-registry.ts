@@ -14,6 +14,7 @@ import { toWorkloadKey } from '#mesh/workload.ts'
 import { ConfigDiscovery, type ServedKind } from './config-discovery.ts'
 import { isGatewayService, sortGateways, toGatewayAddresses } from './gateway-addresses.ts'
 import { KubernetesIndex } from './kubernetes-index.ts'
+import { ObservedObjects } from './observed-objects.ts'
 import { readEndpointSlice } from './objects/kube-endpoint-slice.ts'
 import { readNamespace } from './objects/kube-namespace.ts'
 import { readNode } from './objects/kube-node.ts'
@@ -38,6 +39,8 @@ export interface KubernetesRegistryOptions {
 /** The cluster's own objects of one kind. */
 interface ConfigKind {
   readonly store: ResourceStore<ConfigObject>
+  /** What the watch tells. */
+  readonly feed: ResourceWatchOptions['store']
   watch: ResourceWatch
   /** How often in a row the server has said that it has no such kind. */
   misses: number
@@ -51,6 +54,8 @@ export class KubernetesRegistry implements Registry {
   readonly synced: Promise<void>
   /** The pods of this cluster. */
   readonly pods: PodDirectory
+  /** The configuration objects as the server last showed them, with their statuses. */
+  readonly observed = new ObservedObjects()
   readonly #options: KubernetesRegistryOptions
   readonly #services = this.#createStore(readService, (key, service) => {
     if (service && isGatewayService(service)) this.#gatewayServices.add(key)
@@ -225,8 +230,9 @@ export class KubernetesRegistry implements Registry {
     if (known?.watch.path === path) return
     void known?.watch.stop()
     const store = known?.store ?? this.#createConfigStore(definition)
-    const watch = this.#createWatch(plural, path, store)
-    this.#config.set(kind, { store, watch, misses: 0 })
+    const feed = this.observed.before(store, kind, path)
+    const watch = this.#createWatch(plural, path, feed)
+    this.#config.set(kind, { store, feed, watch, misses: 0 })
     watch.start()
   }
 
@@ -240,9 +246,9 @@ export class KubernetesRegistry implements Registry {
     })
   }
 
-  #forgetKind(kind: string, { watch, store }: ConfigKind): void {
+  #forgetKind(kind: string, { watch, feed }: ConfigKind): void {
     void watch.stop()
-    store.retain(new Set())
+    feed.retain(new Set())
     this.#config.delete(kind)
   }
 

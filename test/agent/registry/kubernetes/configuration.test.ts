@@ -92,3 +92,35 @@ test('a Service is served by WorkloadEntries too, and by pods only as its Endpoi
   await synced()
   expect(addresses('reviews')).toEqual(['10.9.9.9', '10.1.0.1'])
 })
+
+test('a status that is written is no change of the configuration, and is known to who writes it', async () => {
+  const server = shop()
+  server.served = all
+  const written = (conditions: readonly unknown[]) => {
+    const object = virtualService('routes', '/')
+    return { ...object, metadata: { ...object.metadata, generation: 3 }, status: { conditions } }
+  }
+  server.put(paths.config('virtualservices'), written([]))
+  const { batches, config, registry, synced } = createRegistry(server)
+  await synced()
+  const key = 'VirtualService/shop/routes'
+  expect(config.has(key)).toBe(true)
+  const [before, seen] = [batches.length, registry.observed.objects.get(key)]
+  expect(seen).toMatchObject({
+    path: '/apis/networking.istio.io/v1/namespaces/shop/virtualservices/routes',
+    generation: 3,
+    conditions: [],
+  })
+  const changed: string[] = []
+  registry.observed.listen((which) => changed.push(which))
+  const condition = { type: 'Reconciled', status: 'True' }
+  server.put(paths.config('virtualservices'), written([condition]))
+  await untilHolds(() => expect(registry.observed.objects.get(key)?.conditions).toEqual([condition]))
+  server.put(paths.config('virtualservices'), virtualService('other', '/'))
+  await untilHolds(() => expect(config.size).toBe(2))
+  expect(changed).toEqual([key])
+  expect(batches.slice(before).flatMap(({ changes }) => changes)).toMatchObject([{ key: 'VirtualService/shop/other' }])
+  expect(batches).toHaveLength(before + 1)
+  server.delete(paths.config('virtualservices'), written([]))
+  await untilHolds(() => expect(registry.observed.objects.size).toBe(0))
+})
