@@ -111,6 +111,7 @@ export class JoinedAgent {
       machines: new MachineTokenAuthenticator({ machineToken: (id) => this.#findMachineToken(id) }, () => clock.now()),
       onElectionChange: () => this.#uplink.electionChanged(),
       onProblems: () => this.#problems.changed(),
+      onProxiesChange: () => this.#uplink.deliveryChanged(),
     })
     this.#ads = new AdsServer({
       source: new ProxySets(this.#compiler, identity),
@@ -120,6 +121,7 @@ export class JoinedAgent {
       log,
       reporter: { cluster, replica: record.replica },
       onDeliveryChange: () => this.#uplink.deliveryChanged(),
+      startedProxies: () => this.#platform.startedProxies(),
     })
     this.#flow = new ChangeFlow(this.#view, this.#compiler, this.#ads, log)
     this.#prober = new GatewayProber({
@@ -152,7 +154,7 @@ export class JoinedAgent {
       reporter: new CatalogReporter({ boot: randomUUID(), network, now: () => clock.now() }),
       election: this.#platform.election,
       removals: this.#removals,
-      summariseDelivery: () => this.#ads.delivery.summary(),
+      summariseDelivery: () => (this.#serving ? this.#ads.delivery.summary() : undefined),
       onStep: (step) => this.#takeStep(step),
       answer: (query) => this.#answer(query),
     })
@@ -233,6 +235,7 @@ export class JoinedAgent {
     this.#prewarm()
     const port = await this.#listen(config.xdsAddress)
     this.#serving = true
+    this.#uplink.deliveryChanged()
     log.info({ address: config.xdsAddress.host, port, revision: this.#flow.revision }, 'xds serving')
   }
 
@@ -393,7 +396,14 @@ export class JoinedAgent {
   }
 
   #answer(query: PlaneQuery): unknown {
-    return query.kind === 'proxies' ? this.#ads.proxies() : this.#ads.proxyConfig(query.proxy)
+    switch (query.kind) {
+      case 'proxies':
+        return this.#ads.proxies()
+      case 'proxy-config':
+        return this.#ads.proxyConfig(query.proxy)
+      case 'absent-proxies':
+        return this.#ads.delivery.absent()
+    }
   }
 
   /** Something else may be so of objects now. */

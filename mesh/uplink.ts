@@ -32,9 +32,10 @@ export const UPLINK_CHUNK_CHARS = 128 * 1024
 
 /**
  * What a peer understands beyond the first version, told in `challenge` and `hello`. `publish`: an agent sends its cluster's objects that
- * ask to be published to a plane that has it, and a plane answers `published` to an agent that has it.
+ * ask to be published to a plane that has it, and a plane answers `published` to an agent that has it. `absent-proxies`: an agent answers the
+ * query of this name.
  */
-export const UPLINK_CAPABILITIES = ['publish'] as const
+export const UPLINK_CAPABILITIES = ['publish', 'absent-proxies'] as const
 /** Objects that one cluster may ask to have published, and their JSON together (characters); an agent cuts what is more. */
 export const UPLINK_MAX_PUBLISHED = 1000
 export const UPLINK_MAX_PUBLISHED_CHARS = 4 * 1024 * 1024
@@ -129,6 +130,8 @@ const query = z.object({
   query: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('proxies') }),
     z.object({ kind: z.literal('proxy-config'), proxy: z.string() }),
+    /** `absentProxies` is the answer. Only for an agent with this capability. */
+    z.object({ kind: z.literal('absent-proxies') }),
   ]),
 })
 /** A person confirmed a held step of the agent (a suspicious restore, a mass removal). */
@@ -249,6 +252,11 @@ export const delivery = z.object({
   compiled: z.int().min(0),
   /** Connected proxies of this replica. */
   proxies: z.int().min(0),
+  /**
+   * The proxies that have started in this cluster and are not to end, as far as this replica knows, connected to whichever replica: how many there
+   * are, and how many of them are connected here. Absent = the agent does not know of proxies before they connect.
+   */
+  started: z.object({ proxies: z.int().min(0), here: z.int().min(0) }).optional(),
   /** Revision → number of proxies whose newest live revision it is; at most 32 entries, older ones added to the oldest. */
   live: z.array(z.object({ revision: z.int(), proxies: z.int() })).max(32),
   /** The proxies that are furthest behind, by name. */
@@ -278,6 +286,9 @@ const probes = z.object({
 })
 
 const csr = z.object({ type: z.literal('csr'), request: z.string().max(64), csrPem: z.string().max(16_384) })
+
+/** Names of the started proxies (see `delivery`) that are not connected to this replica, in order: the first so many. */
+export const absentProxies = z.array(proxyName).max(10_000)
 
 export const proxyStatus = z.object({
   name: z.string(),

@@ -32,6 +32,8 @@ export interface AdsServerOptions {
   readonly reporter: Reporter
   /** Something that `delivery.summary()` tells may have changed. Called often. */
   readonly onDeliveryChange: () => void
+  /** Names of the proxies that run here, connected to this agent or not; undefined = nobody tells. */
+  readonly startedProxies?: () => readonly string[] | undefined
   readonly limits?: Partial<AdsLimits>
 }
 
@@ -83,7 +85,7 @@ export class AdsServer implements ConnectionHost {
     this.clock = options.clock
     this.limits = { ...defaultLimits, ...options.limits }
     this.log = options.log
-    this.delivery = new DeliveryTracker(options.onDeliveryChange)
+    this.delivery = new DeliveryTracker(options.onDeliveryChange, options.startedProxies)
     this.bigWrites = new WritePlaces(this.clock, bigWrites, bigWritePatienceMilliseconds)
     this.#refusals = new RefusalLog(this.clock, this.log)
     this.#attachments = new Attachments(options.source)

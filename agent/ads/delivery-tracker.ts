@@ -26,6 +26,8 @@ interface Tracked {
 
 const maxEntries = 20
 const maxRevisions = 32
+/** As many as `absentProxies` takes (mesh/uplink.ts). */
+const maxAbsent = 10_000
 
 /**
  * Which revision is live on which proxy: one that was compiled, while nothing that was due by then is un-ACKed. A proxy that it
@@ -33,14 +35,19 @@ const maxRevisions = 32
  */
 export class DeliveryTracker {
   readonly #onChange: () => void
+  readonly #startedProxies: () => readonly string[] | undefined
   /** By proxy, its streams: the newest one speaks for it. */
   readonly #proxies = new Map<string, Tracked[]>()
   readonly #byTarget = new Map<DeliveryTarget, Tracked>()
   #compiled: Checkpoint = { revision: 0, tick: 0 }
 
-  /** `onChange` is called often; it is for the caller to wait until it reports. */
-  constructor(onChange: () => void) {
+  /**
+   * `onChange` is called often; it is for the caller to wait until it reports. `startedProxies`: the names of the proxies that run,
+   * connected here or not; undefined = nobody tells.
+   */
+  constructor(onChange: () => void, startedProxies: () => readonly string[] | undefined = () => undefined) {
     this.#onChange = onChange
+    this.#startedProxies = startedProxies
   }
 
   get revision(): number {
@@ -99,10 +106,14 @@ export class DeliveryTracker {
       return tracked ? [{ proxy, tracked }] : []
     })
     const behind = speakers.filter(({ tracked }) => tracked.latest !== undefined)
+    const started = this.#startedProxies()
     behind.sort((a, b) => a.tracked.live - b.tracked.live || (a.proxy < b.proxy ? -1 : 1))
     return {
       compiled: this.revision,
       proxies: speakers.length,
+      ...(started && {
+        started: { proxies: started.length, here: started.filter((proxy) => this.#proxies.has(proxy)).length },
+      }),
       live: countRevisions(speakers.map(({ tracked }) => tracked.live)),
       laggards: behind.slice(0, maxEntries).map(({ proxy, tracked }) => ({
         proxy,
@@ -111,6 +122,12 @@ export class DeliveryTracker {
       })),
       nacks: speakers.flatMap(({ proxy, tracked }) => toNacks(proxy, tracked.target.rejections())).slice(0, maxEntries),
     }
+  }
+
+  /** Those that run and have no stream here: the answer to the query `absent-proxies`. */
+  absent(): readonly string[] {
+    const absent = (this.#startedProxies() ?? []).filter((proxy) => !this.#proxies.has(proxy))
+    return absent.slice(0, maxAbsent)
   }
 }
 

@@ -10,6 +10,7 @@ import { ClusterAuthenticator } from '#agent/proxy-auth/cluster-authenticator.ts
 import { IssuerKeys } from '#agent/proxy-auth/issuer-keys.ts'
 import type { ProxyAuthenticator } from '#agent/proxy-auth/proxy-authenticator.ts'
 import { ServiceAccountAuthenticator } from '#agent/proxy-auth/service-account-authenticator.ts'
+import { toPodProxy } from '#agent/proxy-auth/to-pod-proxy.ts'
 import { TokenReviews } from '#agent/proxy-auth/token-reviews.ts'
 import { KubernetesRegistry } from '#agent/registry/kubernetes/kubernetes-registry.ts'
 import type { RegistryBatch } from '#agent/registry/registry.ts'
@@ -27,6 +28,7 @@ import {
 import { trustDomain } from '#mesh/names.ts'
 import type { Judgement } from '#mesh/status/judge-objects.ts'
 import { buildBootstrap } from '#xds/bootstrap.ts'
+import { toProxyName } from '#xds/proxy.ts'
 import { InjectedNamespaces } from './injected-namespaces.ts'
 import { KubernetesClient } from './kubernetes-client.ts'
 import { loadKubeConfig } from './load-kube-config.ts'
@@ -73,9 +75,18 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
   constructor(client: KubernetesClient, options: KubernetesPlatformOptions, entry: PlatformEntry) {
     const { clock, random, log, replica, injection } = options
     this.#options = options
-    const { record, network, domainSuffix, machines, onElectionChange, onProblems } = entry
+    const { record, network, domainSuffix, machines, onElectionChange, onProblems, onProxiesChange } = entry
     const { cluster } = record.membership
-    this.registry = new KubernetesRegistry({ client, cluster, network, domainSuffix, clock, random, log })
+    this.registry = new KubernetesRegistry({
+      client,
+      cluster,
+      network,
+      domainSuffix,
+      clock,
+      random,
+      log,
+      onProxiesChange,
+    })
     this.#issuerKeys = new IssuerKeys({ fetch: () => fetchIssuer(client), clock, log })
     this.authenticator = new ClusterAuthenticator(this.#createPodAuthenticator(client, clock, log), machines)
     this.election = new ReporterLease({
@@ -166,6 +177,15 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
 
   takeJudgement({ clusterConditions }: Judgement): void {
     this.#statuses.update(clusterConditions)
+  }
+
+  startedProxies(): readonly string[] | undefined {
+    const { pods } = this.registry
+    if (!pods.complete) return undefined
+    return [...pods.all()]
+      .filter(({ proxyStarted }) => proxyStarted)
+      .map((pod) => toProxyName(toPodProxy(pod)))
+      .toSorted()
   }
 
   problems(): Iterable<string> {

@@ -18,6 +18,8 @@ export interface PlatformEntry {
   readonly onElectionChange: () => void
   /** What `problems` says has changed. */
   readonly onProblems: () => void
+  /** What `startedProxies` says may have changed. */
+  readonly onProxiesChange: () => void
 }
 
 /** What a platform is to an agent that has joined. */
@@ -33,6 +35,8 @@ export interface JoinedPlatform {
   takeRegistry(batch: RegistryBatch): void
   /** What holds of the cluster's own objects, for whoever looks at them there. */
   takeJudgement(judgement: Judgement): void
+  /** Names of the proxies that run here, connected to an agent or not, in order; undefined = nobody tells. */
+  startedProxies(): readonly string[] | undefined
   /** One line each, for people. */
   problems(): Iterable<string>
   /** Absent where nothing is injected. */

@@ -33,6 +33,7 @@ export const toUniversalPlatform = ({ directory, data, clock, log }: UniversalPl
     updateRoots: () => {},
     takeRegistry: () => {},
     takeJudgement: () => {},
+    startedProxies: () => undefined,
     problems: () => [],
   }),
 })

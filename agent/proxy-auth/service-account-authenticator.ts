@@ -1,8 +1,7 @@
 import type { Clock } from '#agent/clock.ts'
 import type { KnownPod, PodDirectory } from '#agent/registry/kubernetes/pod-directory.ts'
-import { eastWestGatewayRole, roleLabel, systemNamespace, tokenAudience } from '#mesh/kubernetes/conventions.ts'
+import { tokenAudience } from '#mesh/kubernetes/conventions.ts'
 import { err, ok, type Result } from '#mesh/result.ts'
-import type { Proxy } from '#xds/proxy.ts'
 import type { AccountDeletions } from './account-deletions.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
 import type { CredentialRefusal, ProxyAuthenticator, ProxyGrant } from './proxy-authenticator.ts'
@@ -13,13 +12,14 @@ import {
   type TokenClaims,
   type TokenParts,
 } from './service-account-token.ts'
+import { toPodProxy } from './to-pod-proxy.ts'
 import type { TokenReviews } from './token-reviews.ts'
 
 export interface ServiceAccountAuthenticatorOptions {
   readonly reviews: TokenReviews<PodIdentity>
   readonly issuerKeys: IssuerKeys
   readonly accounts: AccountDeletions
-  readonly pods: PodDirectory
+  readonly pods: Pick<PodDirectory, 'complete' | 'find'>
   readonly clock: Clock
 }
 
@@ -50,7 +50,7 @@ export class ServiceAccountAuthenticator implements ProxyAuthenticator {
     if (!identity.ok) return identity
     const pod = await this.#waitForPod(identity.value)
     if (!pod) return err('no_pod')
-    const grant = { proxy: toProxy(pod), credential: toCredential(identity.value) }
+    const grant = { proxy: toPodProxy(pod), credential: toCredential(identity.value) }
     return this.isValid(grant) ? ok(grant) : err('unknown')
   }
 
@@ -61,7 +61,7 @@ export class ServiceAccountAuthenticator implements ProxyAuthenticator {
     if (!uids || accounts.isDeleted(proxy.namespace, proxy.serviceAccount, uids.serviceAccountUid)) return false
     const pod = pods.find(proxy.namespace, proxy.workload)
     if (!pod) return !pods.complete
-    return pod.uid === uids.podUid && pod.serviceAccount === proxy.serviceAccount && toRole(pod) === proxy.role
+    return pod.uid === uids.podUid && pod.serviceAccount === proxy.serviceAccount && toPodProxy(pod).role === proxy.role
   }
 
   async #prove(token: TokenParts, claims: TokenClaims): Promise<Result<PodIdentity, CredentialRefusal>> {
@@ -83,17 +83,6 @@ export class ServiceAccountAuthenticator implements ProxyAuthenticator {
     }
   }
 }
-
-const toProxy = (pod: KnownPod): Proxy => ({
-  role: toRole(pod),
-  namespace: pod.namespace,
-  serviceAccount: pod.serviceAccount,
-  workload: pod.name,
-})
-
-/** Anybody may label their pods: a gateway is one only where we install it. */
-const toRole = ({ namespace, labels }: KnownPod): Proxy['role'] =>
-  namespace === systemNamespace && labels[roleLabel] === eastWestGatewayRole ? 'east-west-gateway' : 'sidecar'
 
 const toCredential = ({ podUid, serviceAccountUid }: PodIdentity): string => `pod/${podUid}/${serviceAccountUid}`
 

@@ -14,7 +14,7 @@ const maxCertificateRequests = 4
  */
 export class Outbox {
   #holds: readonly Hold[] = []
-  readonly #summarise: () => Delivery
+  readonly #summarise: () => Delivery | undefined
   #probes: ProbeResults | undefined
   readonly #certificateRequests = new Map<string, string>()
   #answers: Generator<AgentMessage>[] = []
@@ -25,8 +25,8 @@ export class Outbox {
   #probesUnsent = false
   #unsentRequests: string[] = []
 
-  /** `summarise` is asked when a summary is about to be sent. */
-  constructor(summarise: () => Delivery) {
+  /** `summarise` is asked when a summary is about to be sent; undefined = none is to be sent before `deliveryChanged`. */
+  constructor(summarise: () => Delivery | undefined) {
     this.#summarise = summarise
   }
 
@@ -104,8 +104,11 @@ export class Outbox {
     const dueAt = this.deliveryDueAt
     if (dueAt !== undefined && now >= dueAt) {
       this.#deliverySince = undefined
-      this.#deliverySentAt = now
-      return { type: 'delivery', delivery: this.#summarise() }
+      const delivery = this.#summarise()
+      if (delivery) {
+        this.#deliverySentAt = now
+        return { type: 'delivery', delivery }
+      }
     }
     if (this.#probes && this.#probesUnsent) {
       this.#probesUnsent = false

@@ -330,7 +330,7 @@ export class UplinkSession {
     this.#send({
       type: 'hello',
       ...signed,
-      capabilities: [],
+      capabilities: ['absent-proxies'],
       agentVersion,
       position: replica.position,
       signature: identity.sign(toHelloPayload({ ...signed, nonce })),

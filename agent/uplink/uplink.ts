@@ -34,7 +34,8 @@ export interface UplinkOptions {
   readonly removals: { readonly hold: Hold | undefined; confirm(hold: string): void }
   /** The plane's state has changed by this; what is acknowledged when it returns can't be lost. */
   readonly onStep: (step: StateStep) => void
-  readonly summariseDelivery: () => Delivery
+  /** undefined = there is nothing to tell yet. */
+  readonly summariseDelivery: () => Delivery | undefined
   /** undefined = there is no such thing. */
   readonly answer: (query: PlaneQuery) => unknown
 }
@@ -248,8 +249,8 @@ export class Uplink {
   }
 
   /** While the plane's history is held off, none of its revisions is live here: the numbers are those of another history. */
-  #toPlanesTerms(delivery: Delivery): Delivery {
-    if (!this.#options.replica.hold) return delivery
+  #toPlanesTerms(delivery: Delivery | undefined): Delivery | undefined {
+    if (!delivery || !this.#options.replica.hold) return delivery
     return { ...delivery, compiled: 0, live: [{ revision: 0, proxies: delivery.proxies }], laggards: [], nacks: [] }
   }
 

@@ -61,10 +61,19 @@ export const deliveryQuery = z.object({
 export const clusterDelivery = z.object({
   cluster: clusterName,
   connected: z.boolean(),
-  proxies: z.int().min(0),
+  proxies: z.int().min(0).describe('Those that are connected to an agent, and those that run and are not.'),
   live: z.int().min(0).describe('Proxies on which this revision, or a later one, is live.'),
   laggards: agentDelivery.shape.laggards,
   nacks: agentDelivery.shape.nacks,
+  absent: z
+    .object({ proxies: z.int().min(1), names: z.array(z.string()).max(20) })
+    .optional()
+    .describe('Proxies that run and are connected to no agent, such as those between two agents.'),
+  silent: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('Connected replicas of the agent that serve no proxies yet, and say nothing of them.'),
   heldBecause: z.string().optional().describe('The agent waits for a person to confirm a step.'),
 })
 export type ClusterDelivery = z.infer<typeof clusterDelivery>

@@ -1,7 +1,7 @@
 import type { ClusterDelivery, RevisionDelivery } from '#api/schemas/revisions.ts'
 
-export const isInSync = ({ connected, heldBecause, live, proxies }: ClusterDelivery): boolean =>
-  connected && heldBecause === undefined && live >= proxies
+export const isInSync = ({ connected, silent, heldBecause, live, proxies }: ClusterDelivery): boolean =>
+  connected && silent === undefined && heldBecause === undefined && live >= proxies
 
 const sum = (clusters: readonly ClusterDelivery[], count: (cluster: ClusterDelivery) => number): number =>
   clusters.reduce((total, cluster) => total + count(cluster), 0)
@@ -18,7 +18,7 @@ const toTypeName = (typeUrl: string): string => typeUrl.slice(typeUrl.lastIndexO
 
 /** Why a cluster is not in sync, one reason a line; none when it is. */
 export const toLaggardLines = (delivery: ClusterDelivery): string[] => {
-  const { cluster, connected, heldBecause, proxies, live, laggards, nacks } = delivery
+  const { cluster, connected, silent, heldBecause, proxies, live, laggards, nacks, absent } = delivery
   const lines: string[] = []
   if (!connected)
     lines.push(`${cluster}: its agent is not connected; when it was, ${live} of ${proxies} proxies had it`)
@@ -34,8 +34,18 @@ export const toLaggardLines = (delivery: ClusterDelivery): string[] => {
       lines.push(
         `${cluster}: ${proxy} has revision ${revision}${waitingFor === '' ? '' : ` and waits for ${waitingFor}`}`,
       )
-  const unnamed = proxies - live - laggards.length
+  const absentCount = absent?.proxies ?? 0
+  const unnamed = proxies - live - laggards.length - absentCount
   if (unnamed > 0) lines.push(`${cluster}: ${unnamed} ${laggards.length > 0 ? 'more ' : ''}proxies are behind`)
+  const absentNames = absent?.names ?? []
+  for (const name of absentNames) lines.push(`${cluster}: ${name} has no stream: it runs, and is connected to no agent`)
+  const unnamedAbsent = absentCount - absentNames.length
+  if (unnamedAbsent > 0)
+    lines.push(
+      `${cluster}: ${unnamedAbsent} ${absentNames.length > 0 ? 'more ' : ''}proxies run and have no stream to an agent`,
+    )
+  if (silent !== undefined)
+    lines.push(`${cluster}: ${silent === 1 ? 'an agent' : `${silent} agents`} of it serves no proxies yet`)
   return lines
 }
 
@@ -46,7 +56,7 @@ export const toLaggardLines = (delivery: ClusterDelivery): string[] => {
 export const isSettled = ({ clusters }: RevisionDelivery): boolean =>
   clusters.every((cluster) => {
     if (isInSync(cluster)) return true
-    if (!cluster.connected || cluster.heldBecause !== undefined) return false
+    if (!cluster.connected || cluster.silent !== undefined || cluster.heldBecause !== undefined) return false
     const refusing = new Set(cluster.nacks.map((nack) => nack.proxy))
     return cluster.live + refusing.size >= cluster.proxies
   })

@@ -42,8 +42,8 @@ const delivery = (...clusters: Cluster[]): FakeAnswer =>
       ...cluster,
     })),
     complete: clusters.every(
-      ({ proxies, live, connected, heldBecause }) =>
-        live >= proxies && connected !== false && heldBecause === undefined,
+      ({ proxies, live, connected, silent, heldBecause }) =>
+        live >= proxies && connected !== false && silent === undefined && heldBecause === undefined,
     ),
     version: String(version++),
   })
@@ -211,6 +211,21 @@ describe('atoll apply --wait', () => {
     expect(stderr).toContain('60 s')
     const waited = calls.reduce((sum, { query }) => sum + Number(query['waitSeconds'] ?? 0), 0)
     expect(waited).toBe(60)
+  })
+
+  it('names who has no stream, and tells of agents that do not serve yet', async () => {
+    const between = delivery(
+      { proxies: 5, live: 2, absent: { proxies: 3, names: ['sidecar/shop/a', 'sidecar/shop/b'] } },
+      { proxies: 3, live: 3, silent: 1 },
+    )
+    const { code, stdout } = await apply({ [deliveryOf7]: between }, '--wait', '--timeout', '60s')
+    expect(code).toBe(3)
+    expect(stdout).toContain(`revision 7 is live on 5 of 8 proxies in 0 of 2 clusters
+  east: sidecar/shop/a has no stream: it runs, and is connected to no agent
+  east: sidecar/shop/b has no stream: it runs, and is connected to no agent
+  east: 1 more proxies run and have no stream to an agent
+  west: an agent of it serves no proxies yet
+`)
   })
 
   it('does not wait for a proxy that has refused, and shows why it did', async () => {

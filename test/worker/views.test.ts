@@ -104,6 +104,69 @@ describe('delivery', () => {
   })
 })
 
+/** Answers every question of the plane in parts, as an agent does. */
+const answerWith = (agent: TestAgent, toBody: (query: { kind: string; proxy?: string }) => unknown) => {
+  agent.socket.addEventListener('message', ({ data }) => {
+    const message = JSON.parse(String(data)) as { type: string; request: string; query: { kind: string } }
+    if (message.type !== 'query') return
+    const body = toBody(message.query)
+    const text = JSON.stringify(body) ?? 'not found'
+    const middle = Math.ceil(text.length / 2)
+    const ok = body !== undefined
+    agent.send({ type: 'answer', request: message.request, ok, part: text.slice(0, middle), more: true })
+    agent.send({ type: 'answer', request: message.request, ok, part: text.slice(middle), more: false })
+  })
+}
+
+describe('delivery to proxies that run and are connected to no agent', () => {
+  const live = (proxies: number) => ({ proxies, live: [{ revision: 1, proxies }] })
+  const readEast = async (mesh: TestMesh) =>
+    (await mesh.send<RevisionDelivery>('GET', '/revisions/1/delivery')).body.clusters[0]
+  /** Two replicas of one cluster, that tell which proxies run and are not connected to them. */
+  const connectReplicas = async (mesh: TestMesh, ...absent: readonly (readonly string[])[]) => {
+    const east = await joinTestCluster(mesh, 'east', 'net-a')
+    await mesh.send('POST', '/configuration', { yaml: rule })
+    const toReplica = async (names: readonly string[], index: number) => {
+      const agent = await TestAgent.connect(east, { replica: `r${index}` })
+      answerWith(agent, ({ kind }) => (kind === 'absent-proxies' ? names : undefined))
+      return agent
+    }
+    return Promise.all(absent.map(toReplica))
+  }
+
+  test('is incomplete, and they are named', async () => {
+    const mesh = await createTestMesh()
+    const [first, second] = await connectReplicas(mesh, ['c', 'd', 'e'], ['a', 'b', 'd'])
+    first?.send({ type: 'delivery', delivery: toDelivery({ ...live(2), started: { proxies: 5, here: 2 } }) })
+    // It has not heard of the newest one, which is connected to it, and serves one that nobody knows to run.
+    second?.send({ type: 'delivery', delivery: toDelivery({ ...live(3), started: { proxies: 4, here: 2 } }) })
+    await expect.poll(() => readEast(mesh)).toMatchObject({ proxies: 6, live: 5, absent: { proxies: 1, names: ['d'] } })
+    expect((await mesh.send<RevisionDelivery>('GET', '/revisions/1/delivery')).body.complete).toBe(false)
+
+    second?.send({ type: 'delivery', delivery: toDelivery({ ...live(4), started: { proxies: 5, here: 3 } }) })
+    await expect.poll(() => readEast(mesh)).not.toHaveProperty('absent')
+    expect(await readEast(mesh)).toMatchObject({ proxies: 6, live: 6 })
+    expect((await mesh.send<RevisionDelivery>('GET', '/revisions/1/delivery')).body.complete).toBe(true)
+  })
+
+  test('is what the connected ones have, where an agent can not tell which run', async () => {
+    const mesh = await createTestMesh()
+    const [first, second] = await connectReplicas(mesh, ['b'], ['a'])
+    first?.send({ type: 'delivery', delivery: toDelivery({ ...live(1), started: { proxies: 3, here: 1 } }) })
+    second?.send({ type: 'delivery', delivery: toDelivery(live(1)) })
+    await expect.poll(() => readEast(mesh)).toMatchObject({ proxies: 2, live: 2 })
+    expect((await mesh.send<RevisionDelivery>('GET', '/revisions/1/delivery')).body.complete).toBe(true)
+  })
+
+  test('is incomplete while a replica serves no proxies yet', async () => {
+    const mesh = await createTestMesh()
+    const [first] = await connectReplicas(mesh, [], [])
+    first?.send({ type: 'delivery', delivery: toDelivery({ ...live(1), started: { proxies: 1, here: 1 } }) })
+    await expect.poll(() => readEast(mesh)).toMatchObject({ proxies: 1, live: 1, silent: 1 })
+    expect((await mesh.send<RevisionDelivery>('GET', '/revisions/1/delivery')).body.complete).toBe(false)
+  })
+})
+
 describe('proxies', () => {
   const toStatus = (name: string): ProxyStatus => ({
     name,
@@ -120,20 +183,6 @@ describe('proxies', () => {
     types: [],
     nacks: [],
   })
-
-  /** Answers every question of the plane in parts, as an agent does. */
-  const answerWith = (agent: TestAgent, toBody: (query: { kind: string; proxy?: string }) => unknown) => {
-    agent.socket.addEventListener('message', ({ data }) => {
-      const message = JSON.parse(String(data)) as { type: string; request: string; query: { kind: string } }
-      if (message.type !== 'query') return
-      const body = toBody(message.query)
-      const text = JSON.stringify(body) ?? 'not found'
-      const middle = Math.ceil(text.length / 2)
-      const ok = body !== undefined
-      agent.send({ type: 'answer', request: message.request, ok, part: text.slice(0, middle), more: true })
-      agent.send({ type: 'answer', request: message.request, ok, part: text.slice(middle), more: false })
-    })
-  }
 
   test('are asked of the agents, in pages; clusters that cannot answer are named', async () => {
     const mesh = await createTestMesh()

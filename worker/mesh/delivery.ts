@@ -7,8 +7,8 @@ import type { ClusterRow } from './clusters.ts'
 import type { Session } from './uplink/session.ts'
 import type { Sessions } from './uplink/sessions.ts'
 
-/** How many laggards and refusals of one cluster are shown. */
-const MAX_SHOWN = 20
+/** How many laggards, refusals and absent proxies of one cluster are shown. */
+export const MAX_SHOWN = 20
 
 /** How far each cluster is with a revision: the sum of what its replicas last said. */
 export const readDelivery = async (
@@ -40,18 +40,33 @@ const toClusterDelivery = (
   revision: number,
 ): ClusterDelivery => {
   const last = cluster.delivery === null ? [] : [cluster.delivery]
+  const silent = connected.filter(({ state }) => state.delivery === null).length
   const said = connected.length > 0 ? connected.flatMap(({ state }) => state.delivery ?? []) : last
+  const absent = countAbsent(said)
   return {
     cluster: cluster.name,
     connected: connected.length > 0,
-    proxies: sum(said, ({ proxies }) => proxies),
+    proxies: sum(said, ({ proxies }) => proxies) + absent,
     live: sum(said, (delivery) => countLive(delivery, revision)),
     laggards: said
       .flatMap(({ laggards }) => laggards.filter((laggard) => laggard.revision < revision))
       .slice(0, MAX_SHOWN),
     nacks: said.flatMap(({ nacks }) => nacks).slice(0, MAX_SHOWN),
+    ...(absent > 0 && { absent: { proxies: absent, names: [] } }),
+    ...(silent > 0 && { silent }),
     ...(heldBecause !== undefined && { heldBecause }),
   }
+}
+
+/**
+ * How many proxies run and are connected to none of the replicas. Each replica knows of all of them; the one that knows most is believed,
+ * and none when there is one that can't tell.
+ */
+const countAbsent = (said: readonly Delivery[]): number => {
+  const started = said.flatMap((delivery) => delivery.started ?? [])
+  if (started.length === 0 || started.length < said.length) return 0
+  const connected = started.reduce((total, { here }) => total + here, 0)
+  return Math.max(0, Math.max(...started.map(({ proxies }) => proxies)) - connected)
 }
 
 const sum = (said: readonly Delivery[], count: (delivery: Delivery) => number): number =>

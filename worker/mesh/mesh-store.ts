@@ -114,7 +114,9 @@ export interface MeshStore {
   fetch(request: Request): Promise<Response>
 }
 
-export type AgentQuery = { readonly kind: 'proxies' } | { readonly kind: 'proxy-config'; readonly proxy: string }
+export type AgentQuery =
+  | { readonly kind: 'proxies' | 'absent-proxies' }
+  | { readonly kind: 'proxy-config'; readonly proxy: string }
 
 export const openMeshStore = (env: Cloudflare.Env, meshId: string): MeshStore =>
   env.MESH.get(env.MESH.idFromName(meshId))

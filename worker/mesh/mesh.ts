@@ -34,6 +34,7 @@ import { findMeshRow, readMeshRow } from './mesh-row.ts'
 import type { AgentAnswers, AgentQuery, CreationPlace, MeshFacts, MeshStore } from './mesh-store.ts'
 import { migrate } from './migrate.ts'
 import { migrations } from './migrations.ts'
+import { nameAbsent } from './name-absent.ts'
 import { announce, isOutboxEmpty } from './outbox.ts'
 import { hasCandidates, readCandidate } from './publishing/candidates.ts'
 import { commitPublishing, readWishes } from './publishing/commit-publishing.ts'
@@ -213,7 +214,8 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   }
 
   async waitForDelivery(revision: number, after: string | null, waitMs: number) {
-    return this.#watch.wait(revision, after, waitMs, this.#context.now)
+    const delivery = await this.#watch.wait(revision, after, waitMs, this.#context.now)
+    return nameAbsent(this.#sessions, (cluster) => this.askAgents(cluster, { kind: 'absent-proxies' }), delivery)
   }
 
   // ── Clusters ───────────────────────────────────────────────────────────────────────────────────────────────────

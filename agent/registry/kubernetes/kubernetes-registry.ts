@@ -34,6 +34,8 @@ export interface KubernetesRegistryOptions {
   /** In [0, 1). */
   readonly random: () => number
   readonly log: Log
+  /** Other proxies have started than before. Called often. */
+  readonly onProxiesChange?: () => void
 }
 
 /** The cluster's own objects of one kind. */
@@ -64,7 +66,10 @@ export class KubernetesRegistry implements Registry {
     this.#problemsChanged = true
   })
   readonly #slices = this.#createStore(readEndpointSlice, (...change) => this.#index.noteSlice(...change))
-  readonly #pods = this.#createStore(readPod, (...change) => this.#index.notePod(...change))
+  readonly #pods = this.#createStore(readPod, (key, pod, before) => {
+    this.#index.notePod(key, pod, before)
+    if (pod?.proxyStarted !== before?.proxyStarted) this.#options.onProxiesChange?.()
+  })
   readonly #nodes = this.#createStore(readNode, (name) => this.#index.noteNode(name))
   readonly #namespaces = this.#createStore(readNamespace, (_name, namespace, before) => {
     this.#namespacesChanged ||= !namespace || !before
@@ -109,6 +114,7 @@ export class KubernetesRegistry implements Registry {
         return podWatch.status.synced
       },
       find: (namespace, name) => pods.get(toWorkloadKey(namespace, name)),
+      all: () => pods.values(),
     }
     this.#discovery = new ConfigDiscovery({
       client,

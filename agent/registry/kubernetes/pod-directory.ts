@@ -12,6 +12,8 @@ export interface KnownPod {
   readonly node: string
   /** It carries a sidecar that captures its traffic. */
   readonly injected: boolean
+  /** It has a proxy of Atoll's whose container has passed its startup probe, and is not to end. */
+  readonly proxyStarted: boolean
 }
 
 /** The pods of this cluster that have not ended, as the informer last saw them. Looking costs no call. */
@@ -22,4 +24,5 @@ export interface PodDirectory {
    */
   readonly complete: boolean
   find(namespace: string, name: string): KnownPod | undefined
+  all(): Iterable<KnownPod>
 }

@@ -32,6 +32,8 @@ export class AdsFixture {
   readonly tokens = new Map<string, MachineToken>()
   readonly attached: string[] = []
   failAttach = false
+  /** Names of the proxies that are said to run. */
+  started: readonly string[] | undefined
   readonly #attachments = new Map<string, { sets: ResourceSet[] }>()
   readonly #clients: (DeltaTestProxy | SotwTestProxy)[] = []
   readonly #rootPem: string
@@ -58,6 +60,7 @@ export class AdsFixture {
       log: createLog('silent'),
       reporter: { cluster: east, replica: 'r1' },
       onDeliveryChange: () => {},
+      startedProxies: () => this.started,
       limits,
     })
   }

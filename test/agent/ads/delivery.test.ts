@@ -41,6 +41,15 @@ const connect = async (name: string): Promise<DeltaTestProxy> => {
   return proxy
 }
 
+test('proxies that run are told, wherever they are connected', async () => {
+  ads.started = ['sidecar/default/away', 'sidecar/default/w']
+  expect(summary()).toMatchObject({ proxies: 0, started: { proxies: 2, here: 0 } })
+  await connect('w')
+  await untilLive(1, 1)
+  expect(summary()).toMatchObject({ proxies: 1, started: { proxies: 2, here: 1 } })
+  expect(ads.server.delivery.absent()).toEqual(['sidecar/default/away'])
+})
+
 test('a proxy has nothing live before it has ACKed its first configuration', async () => {
   const proxy = ads.delta()
   proxy.subscribe(cluster, '*')

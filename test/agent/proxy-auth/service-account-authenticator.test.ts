@@ -29,6 +29,7 @@ const addPod = (changes: Partial<KnownPod> = {}): void => {
     ip: '10.1.0.7',
     node: 'node-1',
     injected: true,
+    proxyStarted: true,
     ...changes,
   }
   pods.set(`${pod.namespace}/${pod.name}`, pod)

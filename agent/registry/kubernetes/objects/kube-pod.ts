@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { KnownPod } from '#agent/registry/kubernetes/pod-directory.ts'
 import { parseProbeRoutes, probeRoutesAnnotation, type ProbeRoutes } from '#mesh/injection/probe-routes.ts'
 import type { FoundProblem } from '#mesh/kinds/to-problems.ts'
-import { injectionStatusAnnotation } from '#mesh/kubernetes/conventions.ts'
+import { injectionStatusAnnotation, proxyConfigMap, proxyContainer } from '#mesh/kubernetes/conventions.ts'
 import { endpointHealth } from '#mesh/service.ts'
 import { readWith } from './read-with.ts'
 
@@ -20,6 +20,8 @@ const container = z.object({
     .array(z.object({ name: z.string().optional(), containerPort: z.int(), protocol: z.string().default('TCP') }))
     .default([]),
 })
+
+const containerStatus = z.object({ name: z.string(), started: z.boolean().nullish() })
 
 const podObject = z.object({
   metadata: z.object({
@@ -40,19 +42,31 @@ const podObject = z.object({
     nodeName: z.string().default(''),
     containers: z.array(container),
     initContainers: z.array(container).default([]),
+    volumes: z.array(z.object({ configMap: z.object({ name: z.string().optional() }).optional() })).default([]),
   }),
   status: z
     .object({
       phase: z.string().default(''),
       podIP: z.string().default(''),
       conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]),
+      containerStatuses: z.array(containerStatus).default([]),
+      initContainerStatuses: z.array(containerStatus).default([]),
     })
     .prefault({}),
 })
 
 const hasEnded = (phase: string): boolean => phase === 'Succeeded' || phase === 'Failed'
 
-const toPod = ({ metadata, spec, status }: z.output<typeof podObject>): KubePod | null => {
+/** Istio's proxies have a container of the same name: what ours starts with tells it from them. */
+const hasStartedProxy = ({ metadata, spec, status }: z.output<typeof podObject>): boolean =>
+  metadata.deletionTimestamp === undefined &&
+  spec.volumes.some(({ configMap }) => configMap?.name === proxyConfigMap) &&
+  [...status.initContainerStatuses, ...status.containerStatuses].some(
+    ({ name, started }) => name === proxyContainer && started === true,
+  )
+
+const toPod = (pod: z.output<typeof podObject>): KubePod | null => {
+  const { metadata, spec, status } = pod
   if (hasEnded(status.phase)) return null
   const isReady = status.conditions.some((condition) => condition.type === 'Ready' && condition.status === 'True')
   const ports = [...spec.initContainers, ...spec.containers].flatMap((each) => each.ports)
@@ -66,6 +80,7 @@ const toPod = ({ metadata, spec, status }: z.output<typeof podObject>): KubePod 
     ip: status.podIP,
     node: spec.nodeName,
     injected: metadata.annotations[injectionStatusAnnotation] !== undefined,
+    proxyStarted: hasStartedProxy(pod),
     ports: Object.fromEntries(
       ports.flatMap(({ name, containerPort, protocol }) =>
         name !== undefined && protocol === 'TCP' ? [[name, containerPort] as const] : [],

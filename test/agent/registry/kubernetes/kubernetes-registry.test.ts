@@ -189,6 +189,30 @@ describe('what an API server has', () => {
     await untilHolds(() => expect(registry.pods.find('shop', 'reviews-1')).toBeUndefined())
   })
 
+  test('tells which pods have a proxy that runs', async () => {
+    const server = shop()
+    const proxied = { volumes: [{ name: 'atoll-proxy', configMap: { name: 'atoll-proxy' } }] }
+    const running = { initContainerStatuses: [{ name: 'istio-proxy', started: true }] }
+    const put = (number: number, varied: Parameters<typeof kubePod>[2]) =>
+      server.put(paths.pods, kubePod('proxied', number, varied))
+    put(1, { spec: proxied, status: running })
+    put(2, { spec: proxied, status: { containerStatuses: [{ name: 'istio-proxy', started: true }] } })
+    put(3, { spec: proxied, status: { initContainerStatuses: [{ name: 'istio-proxy', started: false }] } })
+    put(4, { spec: proxied })
+    put(5, { spec: proxied, status: running, metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } })
+    // Istio's own proxy
+    put(6, { metadata: injected, status: running })
+    let changes = 0
+    const { registry, synced } = createRegistry(server, { onProxiesChange: () => (changes += 1) })
+    await synced()
+    const started = () => [...registry.pods.all()].flatMap(({ name, proxyStarted }) => (proxyStarted ? [name] : []))
+    expect(started().toSorted()).toEqual(['proxied-1', 'proxied-2'])
+    const before = changes
+    put(3, { spec: proxied, status: running })
+    await untilHolds(() => expect(changes).toBeGreaterThan(before))
+    expect(started().toSorted()).toEqual(['proxied-1', 'proxied-2', 'proxied-3'])
+  })
+
   test('is read page by page', async () => {
     const server = new FakeApiServer()
     for (let number = 0; number < 600; number += 1) server.put(paths.services, kubeService(`s${number}`))

@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
-import { KubernetesRegistry } from '#agent/registry/kubernetes/kubernetes-registry.ts'
+import { KubernetesRegistry, type KubernetesRegistryOptions } from '#agent/registry/kubernetes/kubernetes-registry.ts'
 import type { RegistryBatch } from '#agent/registry/registry.ts'
 import { clusterName, networkName, type ServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry } from '#mesh/service.ts'
@@ -12,7 +12,10 @@ import { FakeApiServer } from './fake-api-server.ts'
 export const serviceKey = (name: string, suffix = 'cluster.local'): string => `shop/${name}.shop.svc.${suffix}`
 
 /** A registry on an API server, with all that it has said so far put together. */
-export const createRegistry = (server = new FakeApiServer()) => {
+export const createRegistry = (
+  server = new FakeApiServer(),
+  options: Pick<KubernetesRegistryOptions, 'onProxiesChange'> = {},
+) => {
   const clock = new VirtualClock()
   const registry = new KubernetesRegistry({
     client: server,
@@ -22,6 +25,7 @@ export const createRegistry = (server = new FakeApiServer()) => {
     clock,
     random: () => 0.5,
     log: pino({ level: 'silent' }),
+    ...options,
   })
   onTestFinished(() => registry.stop())
   const batches: RegistryBatch[] = []
