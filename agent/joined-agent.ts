@@ -135,6 +135,7 @@ export class JoinedAgent {
       onResults: (results) => this.#uplink.setProbes(results),
     })
     this.#removals = new RemovalGuard({
+      cluster,
       now: () => clock.now(),
       onBatch: (batch, confirmed) => this.#takeRegistry(batch, confirmed),
     })

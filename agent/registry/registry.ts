@@ -5,6 +5,12 @@ import type { ViewChange } from '#mesh/view.ts'
 /** A change of what runs in this cluster, or of the configuration objects that are its own. Records are immutable. */
 export type RegistryChange = Extract<ViewChange, { kind: 'catalog' | 'workload' | 'config' }>
 
+/** Services of Kubernetes that had host names under one domain suffix have them under another. */
+export interface DomainRename {
+  readonly from: string
+  readonly to: string
+}
+
 /** Changes that happened together. What is absent is unchanged; when nothing has changed, the problems have. */
 export interface RegistryBatch {
   readonly changes: readonly RegistryChange[]
@@ -13,7 +19,7 @@ export interface RegistryBatch {
   /** Where other networks enter this one, sorted by address. */
   readonly gateways?: readonly GatewayAddress[]
   /** The same services under the names of another domain suffix: what goes by it is not lost. */
-  readonly renamed?: true
+  readonly renamed?: DomainRename
 }
 
 /** Something wrong in the registry. What is not concerned by it counts; where there was something good before, that goes on. */

@@ -3,16 +3,20 @@ import { countLostEndpoints, judgeRemoval } from '#mesh/judge-removal.ts'
 import { compareText } from '#mesh/merge/compare-text.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { setOrDelete } from '#mesh/merge/set-or-delete.ts'
-import type { ServiceKey } from '#mesh/names.ts'
+import { toServiceKey, type ClusterName, type ServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry, GatewayAddress } from '#mesh/service.ts'
 import type { Hold } from '#mesh/uplink.ts'
-import type { RegistryBatch, RegistryChange } from './registry.ts'
+import type { DomainRename, RegistryBatch, RegistryChange } from './registry.ts'
 
 export interface RemovalGuardOptions {
+  /** Of the registry. */
+  readonly cluster: ClusterName
   readonly now: () => number
   /** What counts from now on, called for every batch; `confirmed` is the hold that a person agreed to by it. Must not block. */
   readonly onBatch: (batch: RegistryBatch, confirmed?: string) => void
 }
+
+type CatalogChange = Extract<RegistryChange, { kind: 'catalog' }>
 
 const massRemovalHold = 'mass-removal'
 
@@ -54,13 +58,13 @@ export class RemovalGuard {
   }
 
   take(batch: RegistryBatch): void {
-    for (const change of batch.changes) this.#waiting.set(toRecordKey(change), change)
+    const renames = batch.renamed ? this.#rename(batch.renamed) : []
+    const renamedAway = new Set(renames.flatMap(({ service, value }) => (value === null ? [service] : [])))
+    for (const change of batch.changes)
+      if (change.kind !== 'catalog' || change.value !== null || !renamedAway.has(change.service))
+        this.#waiting.set(toRecordKey(change), change)
     this.#wantedGateways = batch.gateways ?? this.#wantedGateways
     this.#wantedNamespaces = batch.namespaces ?? this.#wantedNamespaces
-    if (batch.renamed) {
-      this.#pass(batch.changes)
-      return
-    }
     // What comes while a step is held makes the step no smaller.
     if (!this.#hold) this.#before = { endpoints: this.#endpoints, services: this.#catalog.size }
     const { endpoints, services } = this.#before
@@ -68,7 +72,9 @@ export class RemovalGuard {
     const held = judgeRemoval(loss.endpoints, endpoints).held || judgeRemoval(loss.services, services).held
     this.#hold = held ? this.#toHold(loss) : undefined
     const waiting = [...this.#waiting.values()]
-    this.#pass(held ? waiting.flatMap((change) => this.#withoutLoss(change) ?? []) : waiting)
+    const passed = held ? waiting.flatMap((change) => this.#withoutLoss(change) ?? []) : waiting
+    const overwritten = new Set(passed.map(toRecordKey))
+    this.#pass([...renames.filter((change) => !overwritten.has(toRecordKey(change))), ...passed])
   }
 
   /** A person agreed to what `hold` would take away. Nothing happens when there is no such hold (any more). */
@@ -76,6 +82,32 @@ export class RemovalGuard {
     if (this.#hold?.id !== hold) return
     this.#hold = undefined
     this.#pass([...this.#waiting.values()], hold)
+  }
+
+  /**
+   * Calls what was let through, and what waits, by the names of another domain suffix; answers the changes of the former. Nothing is lost by
+   * it, and what is held stays so under its new name.
+   */
+  #rename(rename: DomainRename): readonly CatalogChange[] {
+    const changes = [...this.#catalog.values()].flatMap((entry): CatalogChange[] => {
+      const value = toRenamed(entry, rename)
+      if (!value) return []
+      const change = { kind: 'catalog' as const, cluster: this.#options.cluster }
+      return [
+        { ...change, service: entry.service.key, value: null },
+        { ...change, service: value.service.key, value },
+      ]
+    })
+    for (const { service, value } of changes) setOrDelete(this.#catalog, service, value)
+    for (const [key, change] of this.#waiting) {
+      if (change.kind !== 'catalog') continue
+      const service = toRenamedKey(change.service, rename)
+      if (service === undefined) continue
+      this.#waiting.delete(key)
+      const renamed = { ...change, service, value: change.value && (toRenamed(change.value, rename) ?? change.value) }
+      this.#waiting.set(toRecordKey(renamed), renamed)
+    }
+    return changes
   }
 
   /** What of a change takes nothing away; undefined = nothing. Endpoints that were replaced by others stay beside them. */
@@ -137,6 +169,20 @@ export class RemovalGuard {
       confirmed,
     )
   }
+}
+
+/** undefined = it does not go by a name under that suffix. */
+const toRenamed = (entry: CatalogEntry, rename: DomainRename): CatalogEntry | undefined => {
+  const { service } = entry
+  const key = service.source === 'service' ? toRenamedKey(service.key, rename) : undefined
+  return key && { ...entry, service: { ...service, key, hostname: key.slice(key.indexOf('/') + 1) } }
+}
+
+const toRenamedKey = (key: ServiceKey, { from, to }: DomainRename): ServiceKey | undefined => {
+  const namespace = key.slice(0, key.indexOf('/'))
+  return key.endsWith(`.${namespace}.svc.${from}`)
+    ? toServiceKey(namespace, `${key.slice(namespace.length + 1, -from.length)}${to}`)
+    : undefined
 }
 
 const toRecordKey = (change: RegistryChange): string =>

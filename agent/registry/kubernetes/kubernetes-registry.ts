@@ -80,6 +80,7 @@ export class KubernetesRegistry implements Registry {
   /** By kind. */
   readonly #config = new Map<string, ConfigKind>()
   #index: KubernetesIndex
+  #domainSuffix: string
   /** What was not told yet. */
   readonly #configChanges = new Map<string, ConfigObject | null>()
   readonly #gatewayServices = new Set<string>()
@@ -96,6 +97,7 @@ export class KubernetesRegistry implements Registry {
   constructor(options: KubernetesRegistryOptions) {
     const { client, clock, random, log, domainSuffix } = options
     this.#options = options
+    this.#domainSuffix = domainSuffix
     this.#index = this.#createIndex(domainSuffix)
     this.synced = new Promise((resolve) => {
       this.#resolveSynced = resolve
@@ -142,12 +144,14 @@ export class KubernetesRegistry implements Registry {
   setDomainSuffix(domainSuffix: string): void {
     if (this.#told) this.#tell()
     const before = this.#index
+    const renamed = { from: this.#domainSuffix, to: domainSuffix }
+    this.#domainSuffix = domainSuffix
     this.#index = this.#createIndex(domainSuffix)
     if (!this.#told) return
     const { catalog } = this.#index.settle()
     const gone = [...before.catalog().keys()].filter((service) => !this.#index.catalog().has(service))
     const changes = [...gone.map((service) => ({ service, value: null })), ...catalog]
-    this.#listener({ changes: changes.map((change) => this.#toCatalogChange(change)), renamed: true })
+    this.#listener({ changes: changes.map((change) => this.#toCatalogChange(change)), renamed })
   }
 
   problems(): readonly RegistryProblem[] {

@@ -35,6 +35,7 @@ export class UniversalRegistry implements Registry {
   readonly #namespaces = new Map<string, number>()
   readonly #objectNamespaces = new Map<string, string>()
   #index: RegistryIndex
+  #domainSuffix: string
   /** By workload. */
   readonly #gateways = new Map<string, GatewayAddress>()
   #listener: (batch: RegistryBatch) => void = () => {}
@@ -45,6 +46,7 @@ export class UniversalRegistry implements Registry {
   constructor(options: UniversalRegistryOptions) {
     const { directory, clock } = options
     this.#options = options
+    this.#domainSuffix = options.domainSuffix
     this.#index = this.#createIndex(options.domainSuffix)
     this.synced = new Promise((resolve) => {
       this.#resolveSynced = resolve
@@ -68,6 +70,8 @@ export class UniversalRegistry implements Registry {
 
   setDomainSuffix(domainSuffix: string): void {
     const before = this.#index
+    const renamed = { from: this.#domainSuffix, to: domainSuffix }
+    this.#domainSuffix = domainSuffix
     this.#index = this.#createIndex(domainSuffix)
     const { catalog } = this.#index.apply(this.#files.all())
     const gone = [...before.catalog().keys()].filter((service) => !this.#index.catalog().has(service))
@@ -76,7 +80,7 @@ export class UniversalRegistry implements Registry {
         changes: [...gone.map((service) => ({ service, value: null })), ...catalog].map((entry) =>
           this.#toCatalogChange(entry),
         ),
-        renamed: true,
+        renamed,
       })
   }
 

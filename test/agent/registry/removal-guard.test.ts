@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest'
 import type { RegistryBatch, RegistryChange } from '#agent/registry/registry.ts'
 import { RemovalGuard } from '#agent/registry/removal-guard.ts'
-import { clusterName } from '#mesh/names.ts'
+import { clusterName, toServiceKey } from '#mesh/names.ts'
 import { entry } from '../uplink/uplink-fixture.ts'
 
 const cluster = clusterName.parse('east')
 
-const service = (name: string, endpoints: number | null): RegistryChange => {
+type CatalogChange = Extract<RegistryChange, { kind: 'catalog' }>
+
+const service = (name: string, endpoints: number | null): CatalogChange => {
   const value = entry(name, endpoints ?? 0)
   return { kind: 'catalog', cluster, service: value.service.key, value: endpoints === null ? null : value }
 }
@@ -17,7 +19,11 @@ const goneWorkload: RegistryChange = { kind: 'workload', key: 'shop/a-0', value:
 /** A guard over these services, and what is let through from then on. */
 const guardOver = (services: Readonly<Record<string, number>>) => {
   const passed: { readonly batch: RegistryBatch; readonly confirmed: string | undefined }[] = []
-  const guard = new RemovalGuard({ now: () => 0, onBatch: (batch, confirmed) => passed.push({ batch, confirmed }) })
+  const guard = new RemovalGuard({
+    cluster,
+    now: () => 0,
+    onBatch: (batch, confirmed) => passed.push({ batch, confirmed }),
+  })
   const take = (...changes: RegistryChange[]): void => guard.take({ changes })
   guard.take({
     changes: Object.entries(services).map(([name, endpoints]) => service(name, endpoints)),
@@ -136,10 +142,54 @@ test('a hold keeps its id as long as it means no more than was shown, and replic
   expect(other.guard.hold).toBeDefined()
 })
 
+const renamed = { from: 'cluster.local', to: 'mesh.example' }
+
+/** What a registry says of a service under the new suffix. */
+const renamedService = (name: string, endpoints: number): CatalogChange => {
+  const { service: before, endpoints: all } = entry(name, endpoints)
+  const hostname = before.hostname.replace(renamed.from, renamed.to)
+  const key = toServiceKey(before.namespace, hostname)
+  return { kind: 'catalog', cluster, service: key, value: { service: { ...before, key, hostname }, endpoints: all } }
+}
+
+/** Names and endpoints of what counts in the end. */
+const toSurvivors = (batches: readonly { readonly batch: RegistryBatch }[]) => {
+  const catalog = new Map<string, number | null>()
+  for (const { batch } of batches)
+    for (const change of batch.changes)
+      if (change.kind === 'catalog') catalog.set(change.service, change.value && change.value.endpoints.length)
+  return Object.fromEntries([...catalog].toSorted())
+}
+
 test('services that go by other names are not lost', () => {
   const { guard, passed } = guardOver({ a: 2, b: 2 })
-  const changes = [service('a', null), service('b', null), service('c', 2), service('d', 2)]
-  guard.take({ changes, renamed: true })
+  guard.take({
+    changes: [service('a', null), service('b', null), renamedService('a', 2), renamedService('b', 2)],
+    renamed,
+  })
   expect(guard.hold).toBeUndefined()
-  expect(passed).toEqual([{ batch: { changes }, confirmed: undefined }])
+  expect(toSurvivors(passed)).toEqual({
+    [service('a', 0).service]: null,
+    [renamedService('a', 0).service]: 2,
+    [service('b', 0).service]: null,
+    [renamedService('b', 0).service]: 2,
+  })
+})
+
+test('what is held stays so under its other name, and goes by it when a person agrees', () => {
+  const { guard, take, passed } = guardOver({ a: 4, b: 4 })
+  take(service('a', null), service('b', 1))
+  const id = guard.hold?.id ?? ''
+  passed.length = 0
+  // The registry does not know of `a` any more.
+  guard.take({ changes: [service('b', null), renamedService('b', 1)], renamed })
+  expect(guard.hold?.id).toBe(id)
+  expect(toSurvivors(passed.splice(0))).toEqual({
+    [service('a', 0).service]: null,
+    [renamedService('a', 0).service]: 4,
+    [service('b', 0).service]: null,
+    [renamedService('b', 0).service]: 4,
+  })
+  guard.confirm(id)
+  expect(toSurvivors(passed)).toEqual({ [renamedService('a', 0).service]: null, [renamedService('b', 0).service]: 1 })
 })

@@ -152,7 +152,11 @@ export class ModelAgent {
     const now = (): number => this.#clock.now()
     this.view.clear()
     for (const [key, item] of this.#disk?.items ?? []) this.view.set(key, item)
-    this.#removals = new RemovalGuard({ now, onBatch: toCatalogUpdates(() => this.uplink) })
+    this.#removals = new RemovalGuard({
+      cluster: clusterName.parse(this.cluster),
+      now,
+      onBatch: toCatalogUpdates(() => this.uplink),
+    })
     this.#uplink = new Uplink({
       election: firstComer,
       clock: this.#clock,

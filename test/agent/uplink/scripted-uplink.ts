@@ -31,7 +31,7 @@ export class ScriptedUplink {
     const cluster = clusterName.parse('east')
     this.replica = new PlaneReplica({ cluster, stored: undefined, suspicion: undefined, saveSuspicion: () => {}, now })
     this.reporter = new CatalogReporter({ boot: 'boot-1', network: networkName.parse('net-east'), now })
-    this.removals = new RemovalGuard({ now, onBatch: toCatalogUpdates(() => this.uplink) })
+    this.removals = new RemovalGuard({ cluster, now, onBatch: toCatalogUpdates(() => this.uplink) })
     this.uplink = new Uplink({
       election,
       clock: this.clock,

@@ -257,7 +257,7 @@ describe('a change', () => {
     await synced()
     registry.setDomainSuffix('mesh.test')
     expect(services()).toEqual(['reviews', 'ratings'].map((name) => serviceKey(name, 'mesh.test')).toSorted())
-    expect(batches.at(-1)?.renamed).toBe(true)
+    expect(batches.at(-1)?.renamed).toEqual({ from: 'cluster.local', to: 'mesh.test' })
   })
 })
 
