@@ -272,6 +272,8 @@ export const hold = z.object({
   id: z.string().max(128),
   kind: z.enum(['restored-plane', 'mass-removal']),
   reason: z.string().max(2048),
+  /** How many endpoints a mass removal would take away: who confirms it agrees to no more. Absent = an agent that does not say. */
+  endpoints: z.int().min(0).optional(),
   since: z.string(),
 })
 export type Hold = z.infer<typeof hold>

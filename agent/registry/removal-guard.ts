@@ -144,6 +144,7 @@ export class RemovalGuard {
       id: isShown && this.#hold ? this.#hold.id : `${massRemovalHold}-${digest}`,
       kind: massRemovalHold,
       reason: `${loss.endpoints} of ${this.#before.endpoints} endpoints and ${loss.services} of ${this.#before.services} services of this cluster have gone from its registry at once. They are kept, here and in the other clusters.`,
+      endpoints: loss.endpoints,
       since: this.#hold?.since ?? new Date(this.#options.now()).toISOString(),
     }
   }

@@ -265,6 +265,25 @@ describe('a certificate request', () => {
     ])
   })
 
+  test('that is refused at joining may come ten times in an hour with one token, and is then not looked at', async () => {
+    const mesh = await createTestMesh()
+    const token = await createJoinToken(mesh, 'east', 'net-a')
+    const keys = await newKeys()
+    const bad = await newJoinRequest(token, keys, await newCsr(await newKeys('P-384')))
+    for (let index = 0; index < 10; index += 1) expect((await join(bad)).status).toBe(422)
+    const good = await newJoinRequest(token, keys)
+    for (const request of [bad, good, { ...good, proof: bad.proof }])
+      expect((await join(request)).body.code).toBe('rate_limited')
+    const audit = await mesh.send<{ items: AuditEvent[] }>('GET', '/audit?cluster=east')
+    expect(audit.body.items.filter(({ outcome }) => outcome === 'refused')).toHaveLength(10)
+
+    expect((await join(await newJoinRequest(await createJoinToken(mesh, 'west', 'net-a'), keys))).status).toBe(201)
+    await runInDurableObject(mesh.stub, (_instance, { storage }) => {
+      storage.sql.exec('UPDATE join_tokens SET refusals_since = refusals_since - 3600000')
+    })
+    expect((await join(good)).status).toBe(201)
+  })
+
   test('that is refused counts as one of those that a cluster may send in an hour', async () => {
     const mesh = await createTestMesh()
     const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))

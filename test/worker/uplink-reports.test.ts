@@ -4,6 +4,7 @@ import type { AuditEvent } from '#api/schemas/audit.ts'
 import type { Cluster } from '#api/schemas/clusters.ts'
 import { toServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry } from '#mesh/service.ts'
+import type { Hold } from '#mesh/uplink.ts'
 import { MAX_SERVICES_PER_CLUSTER } from '#worker/mesh/catalog.ts'
 import { toTestEntry } from './support/test-catalog.ts'
 import { apply, toRule } from './support/test-configuration.ts'
@@ -248,8 +249,8 @@ describe('a report that would strip its cluster', () => {
   })
 
   /** The agent holds a step itself, and a person confirms it. */
-  const confirmAt = async (mesh: TestMesh, agent: TestAgent, id: string) => {
-    const holds = [{ id, kind: 'mass-removal' as const, reason: 'a test', since: '2026-11-21T00:00:00Z' }]
+  const confirmAt = async (mesh: TestMesh, agent: TestAgent, id: string, shown: Pick<Hold, 'endpoints'> = {}) => {
+    const holds = [{ id, kind: 'mass-removal' as const, reason: 'a test', since: '2026-11-21T00:00:00Z', ...shown }]
     agent.send({ type: 'holds', holds })
     const { name } = agent.cluster
     const confirm = async () => (await mesh.send('POST', `/clusters/${name}/confirm`, { body: { hold: id } })).status
@@ -270,6 +271,20 @@ describe('a report that would strip its cluster', () => {
     await agent.report(entries(5))
     expect((await agent.report([], { confirmed: 'mass-removal-1' })).type).toBe('report-held')
     expect((await mesh.send<Cluster>('GET', '/clusters/east')).body.services).toBe(5)
+  })
+
+  test('takes away no more than a person was shown, but for what is everyday work', async () => {
+    const mesh = await createTestMesh()
+    const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    await agent.claim(1)
+    await agent.report(entries(10))
+    await confirmAt(mesh, agent, 'mass-removal-1', { endpoints: 8 })
+    const held = await agent.report(entries(2), { confirmed: 'mass-removal-1' })
+    if (held.type !== 'report-held') throw new Error('it was not held')
+    expect(held.reason).toContain('would remove 16 of 20 endpoints')
+    expect(held.reason).toContain('what was confirmed as mass-removal-1 were 8')
+    expect((await agent.report(entries(5), { confirmed: 'mass-removal-1' })).type).toBe('report-ack')
+    expect((await agent.report(entries(1), { confirmed: 'mass-removal-1' })).type).toBe('report-held')
   })
 
   test('is held when its agent only says that a person confirmed it, and shown with what it says', async () => {

@@ -38,7 +38,7 @@ export const confirmHold = (
   if (!held) return refuse('not_found', `${name} has no hold ${hold}`)
   const replicas = sessions.ofCluster(name)
   if (replicas.length === 0) return refuse('agent_unavailable', `no agent of ${name} is connected`)
-  if (held.kind === 'mass-removal') grantHold(context, name, hold)
+  if (held.kind === 'mass-removal') grantHold(context, name, held)
   writeAudit(context, by, { action: 'hold.confirm', target: hold, cluster: name })
   return ok(() => {
     for (const { socket } of replicas) sendMessage(socket, { type: 'confirm', hold })

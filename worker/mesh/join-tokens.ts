@@ -27,10 +27,13 @@ export interface JoinTokenRow extends Record<string, SqlStorageValue> {
   usedFor: string | null
   /** The certificate that was issued for it; null until it has been signed. */
   serial: string | null
+  /** Joins that were refused to who has the token, in the hour from `refusalsSince` on. */
+  refusals: number
+  refusalsSince: number
 }
 
 const columns = `id, secret_hash AS secretHash, cluster, network, kind, created_at AS createdAt, expires_at AS expiresAt,
-  used_at AS usedAt, used_for AS usedFor, serial`
+  used_at AS usedAt, used_for AS usedFor, serial, refusals, refusals_since AS refusalsSince`
 
 const toJoinToken = (row: JoinTokenRow): JoinToken => ({
   id: row.id,
@@ -111,6 +114,24 @@ export const revokeJoinToken = (context: MeshContext, id: string, initiator: Ini
   sql.exec('DELETE FROM join_tokens WHERE id = ?', id)
   writeAudit(context, initiator, { action: 'join-token.revoke', target: id, cluster: row.cluster })
   return ok(null)
+}
+
+const REFUSALS_MS = 60 * 60 * 1000
+/** An agent asks for the same thing again and again: whoever is refused so often is none, or asks in vain. */
+const MAX_REFUSALS = 10
+
+/** Whether who has the token was refused so often in an hour that nothing more is looked at, nor written down. */
+export const isRefusedTooOften = ({ refusals, refusalsSince }: JoinTokenRow, nowMs: number): boolean =>
+  refusals >= MAX_REFUSALS && nowMs < refusalsSince + REFUSALS_MS
+
+export const countRefusal = (sql: SqlStorage, { id }: JoinTokenRow, nowMs: number): void => {
+  sql.exec(
+    `UPDATE join_tokens SET refusals = iif(refusals_since > ?1, refusals + 1, 1),
+       refusals_since = iif(refusals_since > ?1, refusals_since, ?2) WHERE id = ?3`,
+    nowMs - REFUSALS_MS,
+    nowMs,
+    id,
+  )
 }
 
 export const pruneJoinTokens = (sql: SqlStorage, nowMs: number): void => {

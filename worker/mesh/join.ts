@@ -8,7 +8,7 @@ import { findCertificate } from './certificates.ts'
 import { admitCluster, hasRoomFor, MAX_CLUSTERS } from './clusters.ts'
 import type { MeshContext } from './context.ts'
 import { parseIdentityKey, verifyIdentity } from './identity-key.ts'
-import { findJoinToken } from './join-tokens.ts'
+import { countRefusal, findJoinToken, isRefusedTooOften } from './join-tokens.ts'
 import type { JoinTokenRow } from './join-tokens.ts'
 import { readMeshRow } from './mesh-row.ts'
 import { announce } from './outbox.ts'
@@ -18,6 +18,8 @@ import { issueIntermediate, listRootPems } from './trust.ts'
 
 /** Says the same whatever is wrong with a token: who guesses learns nothing. The audit log has the reason. */
 export const refusedToken = refuse('join_refused', 'the join token is unknown, used, expired or of another mesh')
+
+const refusedTooOften = refuse('rate_limited', 'too many requests with this join token were refused in an hour')
 
 export interface Joined {
   readonly response: JoinResponse
@@ -44,15 +46,17 @@ export const joinCluster = async (
 
   const initiator: Initiator = { actor: { kind: 'agent', id: row.cluster, name: request.replica }, requestId }
   const refuseToken = (reason: string) => {
-    transaction(() =>
+    if (isRefusedTooOften(row, now())) return refusedTooOften
+    transaction(() => {
+      countRefusal(sql, row, now())
       writeAudit(context, initiator, {
         action: 'cluster.join',
         target: row.cluster,
         cluster: row.cluster,
         outcome: 'refused',
         detail: { reason, token: row.id },
-      }),
-    )
+      })
+    })
     return refusedToken
   }
   const identityKey = await parseIdentityKey(request.identityKeyPem)
@@ -66,6 +70,7 @@ export const joinCluster = async (
   const earlier = row.serial === null ? undefined : findCertificate(sql, row.serial)
   if (earlier) return ok({ response: toJoinResponse(sql, row, earlier.pem), isAdmitted: false })
   if (row.expiresAt <= now()) return refuseToken('expired')
+  if (isRefusedTooOften(row, now())) return refusedTooOften
 
   const { settings } = readMeshRow(sql)
   const issued = await issueIntermediate(context, kek, {
@@ -86,7 +91,10 @@ export const joinCluster = async (
       })
     },
   })
-  if (!issued.ok) return issued
+  if (!issued.ok) {
+    countRefusal(sql, row, now())
+    return issued
+  }
   return ok({ response: toJoinResponse(sql, row, issued.value.certificatePem), isAdmitted: true })
 }
 

@@ -262,4 +262,12 @@ export const migrations: readonly string[] = [
   ALTER TABLE mesh ADD COLUMN publish_wanted INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE mesh ADD COLUMN publish_done INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- How many endpoints may go by what was confirmed; null = the agent did not say how many it held.
+  ALTER TABLE hold_grants ADD COLUMN endpoints INTEGER;
+
+  -- Joins that were refused to who has the token, in the hour that began then.
+  ALTER TABLE join_tokens ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE join_tokens ADD COLUMN refusals_since INTEGER NOT NULL DEFAULT 0;
+  `,
 ]

@@ -13,7 +13,8 @@ import { toInterest, writeClusterState } from './clusters.ts'
 import type { ClusterRow } from './clusters.ts'
 import { firstRow } from './context.ts'
 import type { MeshContext } from './context.ts'
-import { takeGrant } from './hold-grants.ts'
+import { findGrant, useGrant } from './hold-grants.ts'
+import type { Grant } from './hold-grants.ts'
 import type { LabelKeys } from './label-keys.ts'
 import { countStagedServices, dropChunks, findUnfinished, holdChunks, readChunks, stageChunk } from './report-chunks.ts'
 import type { Report } from './report-chunks.ts'
@@ -87,8 +88,9 @@ export const takeReport = (
   }
   const chunks = () => (unfinished ? readChunks(sql, cluster.name, session.id) : [report])
   const verdict = judgeRemoval(countRemovedEndpoints(sql, cluster.name, chunks()), catalog.endpoints)
-  const isConfirmed = report.confirmed !== undefined && takeGrant(context, cluster.name, report.confirmed)
-  if (!verdict.held || isConfirmed) {
+  const grant = report.confirmed === undefined ? undefined : findGrant(context, cluster.name, report.confirmed)
+  if (!verdict.held || (grant && isGranted(grant, verdict))) {
+    if (report.confirmed !== undefined) useGrant(sql, cluster.name, report.confirmed)
     commitReport(sql, cluster, chunks, report.position, labelKeys)
     dropChunks(sql, cluster.name, session.id)
     return { kind: 'committed' }
@@ -97,9 +99,13 @@ export const takeReport = (
     return refusedReport('the report is too large', 'too_large')
   }
   holdChunks(sql, cluster.name, session.id)
-  const { id, reason } = holdReport(context, cluster, held, verdict, report, session.initiator)
+  const { id, reason } = holdReport(context, cluster, { before: held, grant }, verdict, report, session.initiator)
   return { kind: 'held', hold: id, reason }
 }
+
+/** What goes beyond what a person agreed to is judged like any other step: some of it may be everyday work of the same moment. */
+const isGranted = ({ endpoints }: Grant, { removedEndpoints, totalEndpoints }: StripVerdict): boolean =>
+  endpoints === null || !judgeRemoval(Math.max(0, removedEndpoints - endpoints), totalEndpoints).held
 
 /** Applies what a person let through. Answers the position that the cluster's reporter waits for, or undefined: no such hold. */
 export const confirmHeldReport = (
@@ -177,11 +183,16 @@ const moveCluster = (sql: SqlStorage, place: Place, labelKeys: LabelKeys): void 
   reprojectCatalog(sql, place, labelKeys)
 }
 
+const toClaimText = (claimed: string, grant: Grant | undefined): string =>
+  grant
+    ? `what was confirmed as ${claimed} were ${grant.endpoints}`
+    : `its agent says that ${claimed} was confirmed, which the plane knows nothing of`
+
 /** Keeps the id of a hold that a person may be looking at, unless it has come to mean more than was shown. */
 const holdReport = (
   context: MeshContext,
   cluster: ClusterRow,
-  before: HeldReport | undefined,
+  { before, grant }: { readonly before: HeldReport | undefined; readonly grant: Grant | undefined },
   { removedEndpoints, totalEndpoints }: StripVerdict,
   { position, confirmed }: Report,
   initiator: Initiator,
@@ -192,7 +203,7 @@ const holdReport = (
   const id = isShown ? before.id : `mass-removal-${newId(random)}`
   const reason =
     `the report would remove ${removedEndpoints} of ${totalEndpoints} endpoints of the cluster ${cluster.name}` +
-    (claimed === null ? '' : `; its agent says that ${claimed} was confirmed, which the plane knows nothing of`)
+    (claimed === null ? '' : `; ${toClaimText(claimed, grant)}`)
   sql.exec(
     `INSERT OR REPLACE INTO held_reports (cluster, id, reason, since, removed, boot, sequence, claimed)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
