@@ -338,7 +338,6 @@ export class JoinedAgent {
   #takeRegistry(batch: RegistryBatch, confirmed: string | undefined): void {
     const { config } = this.#parts
     this.#flow.submit(batch.changes)
-    this.#platform.takeRegistry(batch)
     // A proxy whose pod is gone, or became something else, is not what it was granted.
     if (batch.changes.some(({ kind }) => kind === 'workload')) this.#ads.revalidate()
     const catalog = batch.changes.filter((change) => change.kind === 'catalog')

@@ -13,7 +13,6 @@ import { ServiceAccountAuthenticator } from '#agent/proxy-auth/service-account-a
 import { toPodProxy } from '#agent/proxy-auth/to-pod-proxy.ts'
 import { TokenReviews } from '#agent/proxy-auth/token-reviews.ts'
 import { KubernetesRegistry } from '#agent/registry/kubernetes/kubernetes-registry.ts'
-import type { RegistryBatch } from '#agent/registry/registry.ts'
 import { defaultInjectionSettings, type InjectionSettings } from '#mesh/injection/injection-settings.ts'
 import {
   agentName,
@@ -29,7 +28,6 @@ import { trustDomain } from '#mesh/names.ts'
 import type { Judgement } from '#mesh/status/judge-objects.ts'
 import { buildBootstrap } from '#xds/bootstrap.ts'
 import { toProxyName } from '#xds/proxy.ts'
-import { InjectedNamespaces } from './injected-namespaces.ts'
 import { KubernetesClient } from './kubernetes-client.ts'
 import { loadKubeConfig } from './load-kube-config.ts'
 import { ObjectClient } from './object-client.ts'
@@ -66,7 +64,6 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
   readonly authenticator: ProxyAuthenticator
   readonly election: ReporterLease
   readonly #issuerKeys: IssuerKeys
-  readonly #namespaces: InjectedNamespaces
   readonly #configMaps: ProxyConfigMaps
   readonly #statuses: StatusWriter
   readonly #injector: Injector | undefined
@@ -86,6 +83,7 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
       random,
       log,
       onProxiesChange,
+      onInjectionChange: () => this.#configMaps.changed(),
     })
     this.#issuerKeys = new IssuerKeys({ fetch: () => fetchIssuer(client), clock, log })
     this.authenticator = new ClusterAuthenticator(this.#createPodAuthenticator(client, clock, log), machines)
@@ -102,18 +100,10 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
         this.#injector?.electionChanged()
       },
     })
-    this.#namespaces = new InjectedNamespaces({
-      client,
-      clock,
-      random,
-      log,
-      revision: injection?.revision ?? defaultRevision,
-      onChange: () => this.#configMaps.changed(),
-    })
     this.#configMaps = new ProxyConfigMaps({
       configMaps: new ObjectClient(client, configMapKind),
       isReporter: () => this.election.isHeld,
-      namespaces: () => this.#namespaces.names(),
+      namespaces: () => this.registry.injectedNamespaces(injection?.revision ?? defaultRevision),
       toFiles: (rootsPem) => toProxyFiles(entry, rootsPem),
       clock,
       log,
@@ -146,7 +136,6 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
   start(): void {
     void this.#issuerKeys.start()
     this.election.start()
-    this.#namespaces.start()
     void this.#startInjector()
   }
 
@@ -164,15 +153,11 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
     this.#issuerKeys.stop()
     this.#configMaps.stop()
     this.#statuses.stop()
-    await Promise.all([this.#namespaces.stop(), this.election.stop(), this.#injector?.stop()])
+    await Promise.all([this.election.stop(), this.#injector?.stop()])
   }
 
   updateRoots(rootsPem: readonly string[]): void {
     this.#configMaps.updateRoots(rootsPem)
-  }
-
-  takeRegistry(batch: RegistryBatch): void {
-    this.#namespaces.takeRegistry(batch)
   }
 
   takeJudgement({ clusterConditions }: Judgement): void {

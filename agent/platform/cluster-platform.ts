@@ -2,7 +2,7 @@ import type { InjectorStatus } from '#agent/injection/injector.ts'
 import type { JoinedRecord } from '#agent/join/agent-record.ts'
 import type { RecordStore } from '#agent/join/record-store.ts'
 import type { ProxyAuthenticator } from '#agent/proxy-auth/proxy-authenticator.ts'
-import type { Registry, RegistryBatch } from '#agent/registry/registry.ts'
+import type { Registry } from '#agent/registry/registry.ts'
 import type { ReporterElection } from '#agent/uplink/reporter-election.ts'
 import type { NetworkName } from '#mesh/names.ts'
 import type { Judgement } from '#mesh/status/judge-objects.ts'
@@ -32,7 +32,6 @@ export interface JoinedPlatform {
   stop(): Promise<void>
   /** What proxies know their agent by. */
   updateRoots(rootsPem: readonly string[]): void
-  takeRegistry(batch: RegistryBatch): void
   /** What holds of the cluster's own objects, for whoever looks at them there. */
   takeJudgement(judgement: Judgement): void
   /** Names of the proxies that run here, connected to an agent or not, in order; undefined = nobody tells. */

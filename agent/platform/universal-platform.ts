@@ -31,7 +31,6 @@ export const toUniversalPlatform = ({ directory, data, clock, log }: UniversalPl
     start: () => {},
     stop: () => Promise.resolve(),
     updateRoots: () => {},
-    takeRegistry: () => {},
     takeJudgement: () => {},
     startedProxies: () => undefined,
     problems: () => [],

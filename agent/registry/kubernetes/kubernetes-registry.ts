@@ -13,6 +13,7 @@ import type { GatewayAddress } from '#mesh/service.ts'
 import { toWorkloadKey } from '#mesh/workload.ts'
 import { ConfigDiscovery, type ServedKind } from './config-discovery.ts'
 import { isGatewayService, sortGateways, toGatewayAddresses } from './gateway-addresses.ts'
+import { toInjectedNamespaces } from './injected-namespaces.ts'
 import { KubernetesIndex } from './kubernetes-index.ts'
 import { ObservedObjects } from './observed-objects.ts'
 import { readEndpointSlice } from './objects/kube-endpoint-slice.ts'
@@ -36,6 +37,8 @@ export interface KubernetesRegistryOptions {
   readonly log: Log
   /** Other proxies have started than before. Called often. */
   readonly onProxiesChange?: () => void
+  /** What `injectedNamespaces` says may have changed. */
+  readonly onInjectionChange?: () => void
 }
 
 /** The cluster's own objects of one kind. */
@@ -69,10 +72,12 @@ export class KubernetesRegistry implements Registry {
   readonly #pods = this.#createStore(readPod, (key, pod, before) => {
     this.#index.notePod(key, pod, before)
     if (pod?.proxyStarted !== before?.proxyStarted) this.#options.onProxiesChange?.()
+    if (pod?.injected && !before?.injected) this.#options.onInjectionChange?.()
   })
   readonly #nodes = this.#createStore(readNode, (name) => this.#index.noteNode(name))
   readonly #namespaces = this.#createStore(readNamespace, (_name, namespace, before) => {
     this.#namespacesChanged ||= !namespace || !before
+    if (!isEqualData(namespace?.injectionLabels, before?.injectionLabels)) this.#options.onInjectionChange?.()
     this.#problemsChanged = true
   })
   readonly #watches: readonly ResourceWatch[]
@@ -167,6 +172,11 @@ export class KubernetesRegistry implements Registry {
       ...this.#findNetworkProblems(),
     ]
     return [...failures, ...problems.map((problem) => ({ source: problem.object?.kind ?? 'cluster', problem }))]
+  }
+
+  /** The namespaces that have, or will have, proxies of this revision of the injector. */
+  injectedNamespaces(revision: string): ReadonlySet<string> {
+    return toInjectedNamespaces(this.#namespaces.objects, this.#pods.objects.values(), revision)
   }
 
   sources(): readonly WatchStatus[] {

@@ -55,6 +55,25 @@ spec:
       - {name: app, image: lab/host, command: [sleep, infinity]}
 `
 
+/** A pod with a proxy in a namespace that asks for none. */
+export const loner = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: plain}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: loner, namespace: plain}
+spec:
+  selector: {matchLabels: {app: loner}}
+  template:
+    metadata: {labels: {app: loner, sidecar.istio.io/inject: "true"}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+      - {name: app, image: lab/host, command: [sleep, infinity]}
+`
+
 export const split = (v1: number, v2: number): string => `
 apiVersion: networking.istio.io/v1
 kind: DestinationRule

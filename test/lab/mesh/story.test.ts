@@ -8,7 +8,7 @@ import { eventually } from '#test/harness/child.ts'
 import type { LabCluster } from '../harness/cluster.ts'
 import { Lab } from '../harness/lab.ts'
 import { LabMesh } from './lab-mesh.ts'
-import { frontend, reviews, shopNamespace, split } from './shop.ts'
+import { frontend, loner, reviews, shopNamespace, split } from './shop.ts'
 
 // Each test goes on where the one before it ended.
 let folder: string
@@ -92,6 +92,19 @@ test('pods of a labelled namespace get a proxy, and their YAML stays as it was',
   expect(stdout.split(' ').filter((name) => name === 'istio-proxy')).toHaveLength(3)
 }, 120_000)
 
+test('a pod that asks for a proxy itself gets one, in a namespace that does not', async () => {
+  await east.apply(loner)
+  const [pod] = await east.waitForPods('plain', 'app=loner', 1)
+  const { stdout } = await east.exec('plain', pod?.name ?? '', 'app', [
+    'curl',
+    '--silent',
+    '--max-time',
+    '5',
+    'http://reviews.shop:9080/',
+  ])
+  expect(parseAnswer(stdout)?.caller).toBe('spiffe://lab.atoll.local/ns/plain/sa/default')
+}, 90_000)
+
 test('a request reaches both clusters, and the callee sees who calls', async () => {
   await eventually('both versions answer', async () => {
     const { v1, v2, failed } = countApps(await callReviews(20))
@@ -143,7 +156,7 @@ test('the plane is away: requests go on, and so do changes within a cluster', as
 }, 120_000)
 
 test('uninstalling leaves nothing of Atoll in the cluster', async () => {
-  await east.kubectl(['delete', 'namespace', 'shop'])
+  await east.kubectl(['delete', 'namespace', 'shop', 'plain'])
   await mesh.world.atoll(['cluster', 'uninstall', 'east', '--context', 'east', '--yes'])
   const { stdout } = await east.kubectl([
     'get',

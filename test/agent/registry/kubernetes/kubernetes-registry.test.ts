@@ -213,6 +213,29 @@ describe('what an API server has', () => {
     expect(started().toSorted()).toEqual(['proxied-1', 'proxied-2', 'proxied-3'])
   })
 
+  test('tells which namespaces have proxies, or will have', async () => {
+    const server = shop()
+    server.put(
+      paths.namespaces,
+      kubeNamespace('labelled', { 'istio-injection': 'enabled' }),
+      kubeNamespace('off', { 'istio-injection': 'disabled' }),
+      kubeNamespace('canary', { 'istio.io/rev': 'canary' }),
+      kubeNamespace('plain'),
+    )
+    let changes = 0
+    const { registry, synced } = createRegistry(server, { onInjectionChange: () => (changes += 1) })
+    await synced()
+    const injectedIn = (revision = 'default') => [...registry.injectedNamespaces(revision)].toSorted()
+    // In shop a pod has one.
+    expect(injectedIn()).toEqual(['labelled', 'shop'])
+    expect(injectedIn('canary')).toEqual(['canary', 'shop'])
+    const before = changes
+    server.put(paths.pods, kubePod('asking', 1, { metadata: { namespace: 'plain', ...injected } }))
+    server.put(paths.namespaces, kubeNamespace('labelled', { unrelated: 'label' }))
+    await untilHolds(() => expect(injectedIn()).toEqual(['plain', 'shop']))
+    expect(changes).toBe(before + 2)
+  })
+
   test('is read page by page', async () => {
     const server = new FakeApiServer()
     for (let number = 0; number < 600; number += 1) server.put(paths.services, kubeService(`s${number}`))
