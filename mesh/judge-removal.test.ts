@@ -20,12 +20,14 @@ test.each([
   expect(judgeRemoval(removedEndpoints, totalEndpoints)).toEqual({ held, removedEndpoints, totalEndpoints })
 })
 
-test('an endpoint is lost when its id is gone, not when it changes', () => {
+test('an endpoint is lost when its id is gone and no new one has come for it, not when it changes', () => {
   const service = makeService({ hostname: 'a' })
   const before = makeEntry(service, makeEndpoint('x'), makeEndpoint('y'))
   expect(countLostEndpoints(before, undefined)).toBe(2)
   expect(countLostEndpoints(undefined, before)).toBe(0)
-  expect(countLostEndpoints(before, makeEntry(service, makeEndpoint('y'), makeEndpoint('z')))).toBe(1)
+  expect(countLostEndpoints(before, makeEntry(service, makeEndpoint('y')))).toBe(1)
+  expect(countLostEndpoints(before, makeEntry(service, makeEndpoint('y'), makeEndpoint('z')))).toBe(0)
+  expect(countLostEndpoints(before, makeEntry(service, makeEndpoint('z')))).toBe(1)
   const changed = { health: 'unhealthy', address: '10.9.9.9' } as const
   expect(countLostEndpoints(before, makeEntry(service, makeEndpoint('x', changed), makeEndpoint('y')))).toBe(0)
 })

@@ -26,8 +26,15 @@ export const judgeRemoval = (removedEndpoints: number, totalEndpoints: number): 
   return { held, removedEndpoints, totalEndpoints }
 }
 
-/** How many endpoints of a service a step takes away: those whose id is gone. Changed ports, labels or health don't count. */
+/**
+ * How many endpoints of a service a step takes away: those whose id is gone and that no new one stands for. A rollout that nobody could
+ * look at (the plane was away, a watch was broken) replaces every endpoint in one step, and leaves as many. Changed ports, labels or health
+ * don't count.
+ */
 export const countLostEndpoints = (before: CatalogEntry | undefined, after: CatalogEntry | undefined): number => {
-  const remaining = new Set(after?.endpoints.map((endpoint) => endpoint.id))
-  return before?.endpoints.filter((endpoint) => !remaining.has(endpoint.id)).length ?? 0
+  const known = new Set(before?.endpoints.map(({ id }) => id))
+  const present = new Set(after?.endpoints.map(({ id }) => id))
+  const gone = [...known].filter((id) => !present.has(id)).length
+  const come = [...present].filter((id) => !known.has(id)).length
+  return Math.max(0, gone - come)
 }

@@ -100,17 +100,27 @@ test('what comes or changes counts while a removal is held', () => {
   expect(guard.hold).toBeDefined()
 })
 
-test('endpoints that replace all others are used beside them', () => {
-  const { guard, take, passed } = guardOver({ a: 2 })
-  const old = entry('a', 2)
-  const replaced = { ...old, endpoints: old.endpoints.map((endpoint) => ({ ...endpoint, id: `new-${endpoint.id}` })) }
-  take({ kind: 'catalog', cluster, service: old.service.key, value: replaced })
+test('a rollout seen in one step replaces all endpoints of a service', () => {
+  const { guard, take, passed } = guardOver({ a: 10 })
+  const old = entry('a', 10)
+  const endpoints = old.endpoints.map((endpoint) => ({ ...endpoint, id: `new-${endpoint.id}` }))
+  const change: RegistryChange = { kind: 'catalog', cluster, service: old.service.key, value: { ...old, endpoints } }
+  take(change)
+  expect(guard.hold).toBeUndefined()
+  expect(passed).toMatchObject([{ batch: { changes: [change] } }])
+})
+
+test('endpoints that have come are used beside those whose removal is held', () => {
+  const { guard, take, passed } = guardOver({ a: 4 })
+  const old = entry('a', 4)
+  const come = old.endpoints.slice(0, 2).map((endpoint) => ({ ...endpoint, id: `new-${endpoint.id}` }))
+  take({ kind: 'catalog', cluster, service: old.service.key, value: { ...old, endpoints: come } })
   const endpointsOf = ({ batch }: { readonly batch: RegistryBatch }) =>
     batch.changes.flatMap((change) => (change.kind === 'catalog' ? change.value?.endpoints.map(({ id }) => id) : []))
-  expect(passed.splice(0).map(endpointsOf)).toEqual([['a-0', 'a-1', 'new-a-0', 'new-a-1']])
+  expect(passed.splice(0).map(endpointsOf)).toEqual([['a-0', 'a-1', 'a-2', 'a-3', 'new-a-0', 'new-a-1']])
   take(service('b', 10))
   expect(passed.splice(0)).toMatchObject([{ batch: { changes: [{ value: { endpoints: { length: 10 } } }] } }])
-  expect(guard.hold?.reason).toContain('2 of 2 endpoints')
+  expect(guard.hold?.reason).toContain('4 of 4 endpoints')
   guard.confirm(guard.hold?.id ?? '')
   expect(passed.map(endpointsOf)).toEqual([['new-a-0', 'new-a-1']])
 })
