@@ -1,3 +1,4 @@
+import { create } from '@bufbuild/protobuf'
 import type { Any } from '@bufbuild/protobuf/wkt'
 import { HealthCheckSchema } from '#envoy/envoy/extensions/filters/http/health_check/v3/health_check_pb.ts'
 import { RouterSchema } from '#envoy/envoy/extensions/filters/http/router/v3/router_pb.ts'
@@ -5,6 +6,7 @@ import {
   HttpConnectionManager_ForwardClientCertDetails as ForwardClientCertDetails,
   HttpConnectionManager_ServerHeaderTransformation as ServerHeaderTransformation,
   HttpConnectionManagerSchema,
+  LocalReplyConfigSchema,
 } from '#envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
 import type { HealthPath, HttpHandler } from '#xds/model/listener.ts'
 import { toAny } from './any.ts'
@@ -13,6 +15,7 @@ import { adsSource } from './config-source.ts'
 import { toDuration } from './duration.ts'
 import { forwardProxyFilter } from './forward-proxy.ts'
 import type { MessageFields } from './message-fields.ts'
+import { undeliveredHeader } from './undelivered-header.ts'
 
 const router = {
   name: 'envoy.filters.http.router',
@@ -22,6 +25,16 @@ const forwardProxy = {
   name: forwardProxyFilter.name,
   configType: { case: 'typedConfig' as const, value: forwardProxyFilter.typedConfig },
 }
+
+/** UF: no connection to the application came about. Envoy's documentation: access log, response flags. */
+const undeliveredReplies = create(LocalReplyConfigSchema, {
+  mappers: [
+    {
+      filter: { filterSpecifier: { case: 'responseFlagFilter', value: { flags: ['UF'] } } },
+      headersToAdd: [{ header: { key: undeliveredHeader, value: '1' } }],
+    },
+  ],
+})
 
 /**
  * HTTP as Istio's sidecars handle it: paths are normalised (RFC 3986 §6.2.2; Istio MeshConfig pathNormalization BASE), request
@@ -38,6 +51,7 @@ export const buildHttpConnectionManager = (handler: HttpHandler): Any =>
       ...(handler.isForwardProxy ? [forwardProxy] : []),
       router,
     ],
+    ...(handler.tellsUndelivered && { localReplyConfig: undeliveredReplies }),
     upgradeConfigs: handler.upgrades.map((upgradeType) => ({ upgradeType })),
     normalizePath: true,
     useRemoteAddress: false,

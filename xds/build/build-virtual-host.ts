@@ -13,6 +13,7 @@ import { buildRetryPolicy } from './build-retry-policy.ts'
 import { buildRouteAction } from './build-route-action.ts'
 import { buildRouteMatch } from './build-route-match.ts'
 import { encode } from './encode.ts'
+import { undeliveredHeader } from './undelivered-header.ts'
 
 /** A virtual host that VHDS serves by itself: its name begins with its route configuration's. */
 export const buildVirtualHostResource = (virtualHost: VirtualHost): UnitResource =>
@@ -23,7 +24,11 @@ export const buildVirtualHost = ({ name, domains, routes, retries }: VirtualHost
     name,
     domains: [...domains],
     routes: routes.map(buildRoute),
-    ...(retries && { retryPolicy: buildRetryPolicy(retries), includeRequestAttemptCount: true }),
+    ...(retries && {
+      retryPolicy: buildRetryPolicy(retries),
+      includeRequestAttemptCount: true,
+      responseHeadersToRemove: [undeliveredHeader],
+    }),
   })
 
 const buildRoute = ({ name, match, action, requestHeaders, responseHeaders }: Route): EnvoyRoute =>

@@ -16,11 +16,15 @@ import { compileHashPolicy } from './compile-traffic-policy.ts'
 import type { Report } from './report.ts'
 import type { VirtualService } from './select-virtual-service.ts'
 
-/** Istio reference: HTTPRetry.attempts, retryOn ("defaults to …"). */
+/**
+ * Istio reference: HTTPRetry.attempts, retryOn ("defaults to …"). An application that has just ended is a connection failure as well, though
+ * the proxy beside it still answers.
+ */
 export const defaultRetries: Retries = {
   attempts: 2,
   on: ['connect-failure', 'refused-stream', 'unavailable', 'cancelled'],
   onStatusCodes: [],
+  onUndelivered: true,
 }
 
 export interface CompiledRoutes {
@@ -119,6 +123,7 @@ const compileRetries = ({ attempts = 0, perTryTimeout, retryOn }: NonNullable<Ht
     attempts,
     on: codes.length > 0 && !named.includes('retriable-status-codes') ? [...named, 'retriable-status-codes'] : named,
     onStatusCodes: codes.map(Number),
+    onUndelivered: conditions.includes('connect-failure'),
     ...(perTryTimeout && { perTryTimeoutMs: toMilliseconds(perTryTimeout) }),
   }
 }

@@ -71,6 +71,7 @@ const compileHttpHandler = ({ port }: InboundTraffic, clientCertificate: 'set' |
     },
     clientCertificate,
     isForwardProxy: false,
+    tellsUndelivered: true,
     upgrades: ['websocket'],
   }
 }

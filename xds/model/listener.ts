@@ -67,6 +67,8 @@ export interface HttpHandler {
   readonly clientCertificate: 'set' | 'strip'
   /** Whether routes may lead to forward-proxy upstreams. */
   readonly isForwardProxy: boolean
+  /** The client's proxy is told when a request never got as far as the application, so that it may ask another one. */
+  readonly tellsUndelivered?: boolean
   /** What the proxy answers itself; absent = nothing. */
   readonly healthPaths?: readonly HealthPath[]
   /** Protocols beside HTTP that a request may switch to. */

@@ -86,6 +86,8 @@ export interface Retries {
   /** Envoy's x-envoy-retry-on and x-envoy-retry-grpc-on conditions. */
   readonly on: readonly string[]
   readonly onStatusCodes: readonly number[]
+  /** Also when the proxy that was asked says that its application has seen nothing of the request. */
+  readonly onUndelivered: boolean
 }
 
 /** By what a consistent hash tells clients apart. */
