@@ -102,7 +102,8 @@ const toPodSpec = ({ image }: InstallSettings) => ({
         { name: 'https-webhook', containerPort: agentWebhookPort },
         { name: 'http-status', containerPort: agentHttpPort },
       ],
-      startupProbe: { httpGet: { path: '/healthz', port: 'http-status' }, periodSeconds: 1, failureThreshold: 60 },
+      // A node that is busy takes its time; killing what starts makes it no quicker.
+      startupProbe: { httpGet: { path: '/healthz', port: 'http-status' }, periodSeconds: 1, failureThreshold: 300 },
       livenessProbe: { httpGet: { path: '/healthz', port: 'http-status' }, periodSeconds: 10, failureThreshold: 6 },
       readinessProbe: { httpGet: { path: '/readyz', port: 'http-status' }, periodSeconds: 2 },
       // Proxies and the API server go on coming until they have heard that this replica is leaving.
