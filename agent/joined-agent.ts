@@ -32,6 +32,7 @@ import { StateJournal } from './store/state-journal.ts'
 import type { StateStep } from './store/stored-state.ts'
 import { CatalogReporter } from './uplink/catalog-reporter.ts'
 import { PlaneReplica } from './uplink/plane-replica.ts'
+import { toObjectProblems } from './uplink/to-object-problems.ts'
 import { Uplink } from './uplink/uplink.ts'
 import type { PlaneQuery } from './uplink/uplink-session.ts'
 import { createWebSocketOpener } from './uplink/websocket.ts'
@@ -166,7 +167,10 @@ export class JoinedAgent {
       elapsed: () => performance.now(),
       clock,
       judge: () => this.#judge(),
-      onJudgement: (judgement) => this.#platform.takeJudgement(judgement),
+      onJudgement: (judgement) => {
+        this.#platform.takeJudgement(judgement)
+        this.#uplink.setObjectProblems(toObjectProblems(judgement.meshTroubles))
+      },
     })
   }
 

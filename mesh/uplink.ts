@@ -3,6 +3,7 @@ import { configObject } from './config-object.ts'
 import { clusterName, meshName, networkName } from './names.ts'
 import { catalogEntry, gatewayAddress } from './service.ts'
 import { stateChange } from './state.ts'
+import { condition } from './status/condition.ts'
 
 /**
  * The uplink: one WebSocket from an agent replica to the control plane, JSON text messages, every one checked against
@@ -27,15 +28,17 @@ export const UPLINK_MAX_ENTRY_CHARS = 320 * 1024
 /** A cluster's gateways and namespaces are not split either: as many as fit into a message. */
 export const UPLINK_MAX_GATEWAYS = 64
 export const UPLINK_MAX_NAMESPACES = 5000
+/** Of one cluster; more are counted. */
+export const UPLINK_MAX_OBJECT_PROBLEMS = 200
 /** What a chunk of a split message aims at (characters). */
 export const UPLINK_CHUNK_CHARS = 128 * 1024
 
 /**
  * What a peer understands beyond the first version, told in `challenge` and `hello`. `publish`: an agent sends its cluster's objects that
  * ask to be published to a plane that has it, and a plane answers `published` to an agent that has it. `absent-proxies`: an agent answers the
- * query of this name.
+ * query of this name. `object-problems`: an agent sends this message to a plane that has it.
  */
-export const UPLINK_CAPABILITIES = ['publish', 'absent-proxies'] as const
+export const UPLINK_CAPABILITIES = ['publish', 'absent-proxies', 'object-problems'] as const
 /** Objects that one cluster may ask to have published, and their JSON together (characters); an agent cuts what is more. */
 export const UPLINK_MAX_PUBLISHED = 1000
 export const UPLINK_MAX_PUBLISHED_CHARS = 4 * 1024 * 1024
@@ -287,6 +290,19 @@ const probes = z.object({
     .max(1000),
 })
 
+/**
+ * What is not as it should be in this cluster with objects of the mesh: all of it, replacing what was said before. From the reporter, to
+ * a plane with the capability `object-problems`.
+ */
+const objectProblems = z.object({
+  type: z.literal('object-problems'),
+  /** The worst first. `key`: of the object, "<kind>/<namespace>/<name>". */
+  problems: z.array(z.object({ key: z.string().max(512), condition })).max(UPLINK_MAX_OBJECT_PROBLEMS),
+  /** How many more there are. */
+  omitted: z.int().min(0),
+})
+export type ObjectProblems = Omit<z.infer<typeof objectProblems>, 'type'>
+
 const csr = z.object({ type: z.literal('csr'), request: z.string().max(64), csrPem: z.string().max(16_384) })
 
 /** Names of the started proxies (see `delivery`) that are not connected to this replica, in order: the first so many. */
@@ -338,6 +354,7 @@ export const agentMessage = z.discriminatedUnion('type', [
   deliveryReport,
   holds,
   probes,
+  objectProblems,
   csr,
   answer,
 ])

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { isOwnType, type Condition } from '#mesh/status/condition.ts'
+import { isOwnCondition, type Condition } from '#mesh/status/condition.ts'
 
 /** One of ours in an object's status, as `mergeConditions` makes it: Istio's and Kubernetes' shape. */
 const kept = z.object({
-  type: z.string().refine(isOwnType),
+  type: z.string(),
   status: z.string(),
   reason: z.string().optional(),
   message: z.string().optional(),
@@ -22,7 +22,7 @@ export const mergeConditions = (
   observedGeneration: number,
   nowMilliseconds: number,
 ): readonly unknown[] | undefined => {
-  const ours = present.filter(isOurs)
+  const ours = present.filter(isOwnCondition)
   const before = new Map(
     ours.flatMap((condition) => kept.safeParse(condition).data ?? []).map((known) => [known.type, known]),
   )
@@ -38,7 +38,7 @@ export const mergeConditions = (
   if (isWritten && ours.length === wanted.length) return undefined
   const now = new Date(nowMilliseconds).toISOString().replace(/\.\d+Z$/, 'Z')
   return [
-    ...present.filter((condition) => !isOurs(condition)),
+    ...present.filter((condition) => !isOwnCondition(condition)),
     ...wanted.map((condition) => {
       const known = before.get(condition.type)
       const since = known?.status === condition.status ? known.lastTransitionTime : undefined
@@ -46,6 +46,3 @@ export const mergeConditions = (
     }),
   ]
 }
-
-const typed = z.object({ type: z.string().refine(isOwnType) })
-const isOurs = (condition: unknown): boolean => typed.safeParse(condition).success

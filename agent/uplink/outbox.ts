@@ -1,4 +1,5 @@
-import type { AgentMessage, Delivery, Hold } from '#mesh/uplink.ts'
+import { isEqualData } from '#mesh/merge/equal-data.ts'
+import type { AgentMessage, Delivery, Hold, ObjectProblems } from '#mesh/uplink.ts'
 
 export type ProbeResults = Extract<AgentMessage, { type: 'probes' }>['results']
 
@@ -19,7 +20,10 @@ export class Outbox {
   readonly #certificateRequests = new Map<string, string>()
   #answers: Generator<AgentMessage>[] = []
 
+  #objectProblems: ObjectProblems | undefined
+
   #holdsUnsent = false
+  #objectProblemsUnsent = false
   #deliverySince: number | undefined
   #deliverySentAt = 0
   #probesUnsent = false
@@ -38,6 +42,12 @@ export class Outbox {
     this.#probesUnsent = this.#probes !== undefined
     this.#unsentRequests = [...this.#certificateRequests.keys()]
     this.#answers = []
+    this.beginReporting()
+  }
+
+  /** What only the reporter says was last said by another, or never. */
+  beginReporting(): void {
+    this.#objectProblemsUnsent = this.#objectProblems !== undefined
   }
 
   setHolds(holds: readonly Hold[]): void {
@@ -55,6 +65,12 @@ export class Outbox {
   setProbes(results: ProbeResults): void {
     this.#probes = results
     this.#probesUnsent = true
+  }
+
+  setObjectProblems(problems: ObjectProblems): void {
+    if (isEqualData(problems, this.#objectProblems)) return
+    this.#objectProblems = problems
+    this.#objectProblemsUnsent = true
   }
 
   /** Asked again on every session until `settleCertificateRequest`. False when too many wait. */
@@ -115,6 +131,13 @@ export class Outbox {
       return { type: 'probes', results: this.#probes }
     }
     return undefined
+  }
+
+  /** What the reporter is to say of objects. */
+  nextObjectProblems(): AgentMessage | undefined {
+    if (!this.#objectProblems || !this.#objectProblemsUnsent) return undefined
+    this.#objectProblemsUnsent = false
+    return { type: 'object-problems', ...this.#objectProblems }
   }
 
   /** The next part of an answer, one answer after the other. */

@@ -83,6 +83,8 @@ export class UplinkSession {
   readonly #rate: SendRate
   #phase: SessionPhase = 'connecting'
   #epoch = ''
+  /** What the plane can take. */
+  #capabilities: readonly string[] = []
   #liveSince: number | undefined
   #lastHeardAt: number
   #standing: PlaneStanding | undefined
@@ -181,7 +183,14 @@ export class UplinkSession {
     }
     // Until the agent is in step with the plane, what its proxies run can't be told in the plane's revisions.
     const urgent = this.#phase === 'live' ? outbox.nextUrgent(now) : undefined
-    return urgent ?? this.#nextReportChunk() ?? (this.#phase === 'live' ? outbox.nextAnswer() : undefined)
+    if (urgent) return urgent
+    const chunk = this.#nextReportChunk()
+    if (chunk || this.#phase !== 'live') return chunk
+    return (this.#mayTellOfObjects() ? outbox.nextObjectProblems() : undefined) ?? outbox.nextAnswer()
+  }
+
+  #mayTellOfObjects(): boolean {
+    return this.#parts.reporter.reporting && this.#capabilities.includes('object-problems')
   }
 
   #toClaim(): number | undefined {
@@ -319,12 +328,13 @@ export class UplinkSession {
     }
   }
 
-  #onChallenge({ nonce, protocol }: Of<'challenge'>): void {
+  #onChallenge({ nonce, protocol, capabilities }: Of<'challenge'>): void {
     const { identity, replica } = this.#parts
     if (this.#phase !== 'opened') {
       this.end(`the plane sent challenge while ${this.#phase}`)
       return
     }
+    this.#capabilities = capabilities
     const { mesh, cluster, agentVersion } = identity
     const signed = { mesh, cluster, replica: identity.replica, protocol: Math.min(protocol, UPLINK_PROTOCOL) }
     this.#send({
@@ -380,13 +390,15 @@ export class UplinkSession {
   }
 
   #onClaimed({ term, granted, reported }: Of<'claimed'>): void {
-    const { reporter, log } = this.#parts
+    const { reporter, outbox, log } = this.#parts
     const isOurs = term === this.#claimedTerm && granted
     this.#claimedTerm = undefined
     this.#standing = { term, isOurs, isVacant: false }
     this.#stopReporting()
-    if (isOurs) reporter.grant(term, reported)
-    else log.info({ term }, 'another replica reports for this cluster')
+    if (isOurs) {
+      reporter.grant(term, reported)
+      outbox.beginReporting()
+    } else log.info({ term }, 'another replica reports for this cluster')
     // Who may report can have changed while the claim was under way.
     this.electionChanged()
   }

@@ -5,7 +5,7 @@ import type { StateStep } from '#agent/store/stored-state.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import type { ServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry } from '#mesh/service.ts'
-import type { Delivery, Hold, Position } from '#mesh/uplink.ts'
+import type { Delivery, Hold, ObjectProblems, Position } from '#mesh/uplink.ts'
 import { toBackoffMilliseconds } from './backoff.ts'
 import type { CatalogReporter, ClusterFacts } from './catalog-reporter.ts'
 import { Outbox, type ProbeResults } from './outbox.ts'
@@ -144,6 +144,12 @@ export class Uplink {
 
   setProbes(results: ProbeResults): void {
     this.#outbox.setProbes(results)
+    this.#session?.pump()
+  }
+
+  /** Told by the reporter, when it is another than before. */
+  setObjectProblems(problems: ObjectProblems): void {
+    this.#outbox.setObjectProblems(problems)
     this.#session?.pump()
   }
 

@@ -8,6 +8,7 @@ import {
   MAX_CONFIGURATION_BODY_BYTES,
   MAX_OBJECTS_PER_APPLY,
   objectParams,
+  objectWithStatus,
   storedObject,
 } from '../schemas/configuration.ts'
 import { bearer, jsonResponse, problems } from './responses.ts'
@@ -63,7 +64,7 @@ export const getConfigurationObject = createRoute({
   tags,
   security: bearer,
   request: { params: objectParams },
-  responses: { 200: jsonResponse('The object.', storedObject), ...problems('not_found') },
+  responses: { 200: jsonResponse('The object.', objectWithStatus), ...problems('not_found') },
 })
 
 export const deleteConfigurationObject = createRoute({

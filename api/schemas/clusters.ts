@@ -28,6 +28,12 @@ export const cluster = z
     probes: z
       .array(z.object({ from: clusterName, address: z.string(), port: z.int(), reachable: z.boolean() }))
       .describe("What other clusters' probes say of its gateways."),
+    objectProblems: z
+      .int()
+      .min(0)
+      .nullable()
+      .optional()
+      .describe("How many things are wrong there with the mesh's objects; null: its agent does not tell."),
   })
   .meta({ id: 'Cluster' })
 export type Cluster = z.infer<typeof cluster>

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { configObject } from '#mesh/config-object.ts'
 import { clusterName, namespaceName, objectName } from '#mesh/names.ts'
 import { problem } from '#mesh/problem.ts'
+import { condition } from '#mesh/status/condition.ts'
 import { meshParams, pageQuery, queryFlag, timestamp } from './common.ts'
 
 export const MAX_CONFIGURATION_BODY_BYTES = 4 * 1024 * 1024
@@ -50,6 +51,21 @@ export const storedObject = z
   })
   .meta({ id: 'StoredObject' })
 export type StoredObject = z.infer<typeof storedObject>
+
+/** What is not as it should be with an object in one cluster. */
+export const objectStatus = z
+  .object({ cluster: clusterName, conditions: z.array(condition) })
+  .meta({ id: 'ObjectStatus' })
+export type ObjectStatus = z.infer<typeof objectStatus>
+
+export const objectWithStatus = storedObject
+  .extend({
+    status: z
+      .array(objectStatus)
+      .optional()
+      .describe('What is not as it should be with it, in each cluster that has found something.'),
+  })
+  .meta({ id: 'ObjectWithStatus' })
 
 export const listConfigurationQuery = pageQuery.extend({
   kind: kindName.optional(),

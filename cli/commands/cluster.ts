@@ -103,6 +103,7 @@ const show = async (context: CliContext, name: string): Promise<void> => {
           ({ replica, agentVersion, reporter }) =>
             ['Agent', `${replica} (version ${agentVersion}${reporter ? ', reporter' : ''})`] as const,
         ),
+        ...toObjectsFields(cluster, paint),
         ...toGatewayTexts(cluster).map((text) => ['Gateway', text] as const),
         ...cluster.probes
           .filter((probe) => !probe.reachable)
@@ -110,6 +111,14 @@ const show = async (context: CliContext, name: string): Promise<void> => {
         ...cluster.holds.map(({ id, kind, reason }) => ['Held', paint('yellow', `${kind} ${id}: ${reason}`)] as const),
       ]),
   })
+}
+
+/** Nothing where the agent or the plane does not tell yet. */
+const toObjectsFields = ({ objectProblems: count }: Cluster, paint: Paint): (readonly [string, string])[] => {
+  if (count === undefined || count === null) return []
+  if (count === 0) return [['Objects', "nothing is wrong with the mesh's"]]
+  const things = count === 1 ? 'thing is' : 'things are'
+  return [['Objects', paint('yellow', `${count} ${things} wrong with the mesh's: "atoll get KIND NAME" says what`)]]
 }
 
 const toGatewayTexts = ({ gateways }: Cluster): string[] =>

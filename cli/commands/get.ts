@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { getConfigurationObject, listConfiguration } from '#api/routes/configuration.ts'
-import type { StoredObject } from '#api/schemas/configuration.ts'
+import type { ObjectStatus, StoredObject } from '#api/schemas/configuration.ts'
 import type { CliContext } from '../cli-context.ts'
 import { toKind, toObjectName } from '../configuration/object-arguments.ts'
 import { toRoughDuration } from '../duration.ts'
@@ -19,7 +19,8 @@ export const defineGet = (command: Command, context: CliContext): void => {
   addExamples(command, [
     ['atoll get', 'everything'],
     ['atoll get vs -n shop', 'the VirtualServices of a namespace'],
-    ['atoll get vs reviews -n shop -o yaml', 'one object, as it can be applied again'],
+    ['atoll get vs reviews -n shop', 'one object, and what is wrong with it in which cluster'],
+    ['atoll get vs reviews -n shop -o yaml', 'the same, as it can be applied again'],
     ['atoll get -o yaml > backup.yaml', 'all of them, for "atoll apply -f backup.yaml"'],
   ])
 }
@@ -35,7 +36,13 @@ const get = async (
   if (kind !== undefined && (name !== undefined || kind.includes('/'))) {
     const params = { mesh, ...(await toObjectName(kind, name, namespace)) }
     const stored = await context.client().call(getConfigurationObject, { params })
-    return context.print({ ...toListView([stored], shape), value: stored.object })
+    const { object, status = [] } = stored
+    const view = toListView([stored], shape)
+    return context.print({
+      ...view,
+      value: status.length === 0 ? object : { ...object, status: { clusters: status } },
+      table: (paint) => [view.table(paint), ...toStatusLines(status)].join('\n'),
+    })
   }
   const query = {
     ...(kind !== undefined && { kind: await toKind(kind) }),
@@ -46,6 +53,13 @@ const get = async (
   const value = { apiVersion: 'v1', kind: 'List', items: objects.map((stored) => stored.object) }
   await context.print({ ...toListView(objects, shape), value })
 }
+
+const toStatusLines = (status: readonly ObjectStatus[]): readonly string[] =>
+  status.flatMap(({ cluster, conditions }) =>
+    conditions.map(({ type, status: value, reason, message }) =>
+      `${cluster}: ${type}=${value} (${reason}) ${message}`.trimEnd(),
+    ),
+  )
 
 const toShape = (now: number): ListShape<StoredObject> => ({
   headings: ['KIND', 'NAMESPACE', 'NAME', 'REVISION', 'CHANGED'],

@@ -91,6 +91,20 @@ export class KubernetesApi {
     return metadata.resourceVersion === before.metadata.resourceVersion ? 'unchanged' : 'changed'
   }
 
+  /** Merges into the status of an object as it was found: refused as `conflict` when it is another now. */
+  async patchStatus(type: ResourceType, { metadata }: FoundObject, status: object): Promise<void> {
+    const { namespace, name, resourceVersion } = metadata
+    await this.#succeed(
+      {
+        method: 'PATCH',
+        path: `${toListPath(type, namespace)}/${name}/status?fieldManager=${fieldManager}`,
+        body: { metadata: { resourceVersion }, status },
+        contentType: 'application/merge-patch+json',
+      },
+      `status of ${type.resource} ${namespace}/${name}`,
+    )
+  }
+
   /** Whether there was one. What belongs to the object goes with it. */
   async remove(reference: ObjectReference): Promise<boolean> {
     const request = {

@@ -5,6 +5,7 @@ import { CliError } from '../cli-error.ts'
 import { confirmByName } from '../confirm.ts'
 import { findProgramFiles } from '../program-files.ts'
 import { findInstalledCluster } from './checks/check-kubernetes.ts'
+import { clearStatuses } from './clear-statuses.ts'
 import { readUpstreamDefinitions } from './custom-resource-definitions.ts'
 import { KubernetesApi } from './kubernetes-api.ts'
 import { toObjectText } from './kubernetes-object.ts'
@@ -43,10 +44,10 @@ export const uninstallKubernetes = async (
   }
   const { now, sleep } = context.io
   await uninstall(api, { now, sleep, timeoutSeconds: options.timeout }, report)
-  const kept =
-    options.keepCrds === true
-      ? []
-      : await removeDefinitions(api, readUpstreamDefinitions(findProgramFiles().crds), report)
+  const definitions = readUpstreamDefinitions(findProgramFiles().crds)
+  const cleared = await clearStatuses(api, definitions)
+  if (cleared > 0) context.note(`Atoll's conditions removed from the statuses of ${cleared} objects`)
+  const kept = options.keepCrds === true ? [] : await removeDefinitions(api, definitions, report)
   for (const reason of kept) context.note(`CustomResourceDefinition ${reason}: it stays`)
   if (injected.length > 0)
     context.note(`Pods in ${injected.join(', ')} keep their proxies until they are restarted: do that soon.`)

@@ -29,8 +29,10 @@ export const conditionTypes = {
   resolvedRefs: `${prefix}ResolvedRefs`,
 } as const
 
-/** Whether a condition's type is one of Atoll's, of this version or of another. */
-export const isOwnType = (type: string): boolean => type.startsWith(prefix)
+const ownCondition = z.object({ type: z.string().startsWith(prefix) })
+
+/** Whether a condition in an object's status is one of Atoll's, of this version or of another. */
+export const isOwnCondition = (value: unknown): boolean => ownCondition.safeParse(value).success
 
 /** Whether a condition says that something is not as it should be. */
 export const isTrouble = ({ type, status }: Condition): boolean =>

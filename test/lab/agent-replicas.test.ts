@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
 import { z } from 'zod'
 import { buildAgentAccess } from '#cli/kubernetes/manifests/agent-access.ts'
-import { agentName, agentStateSecret, reporterLease, systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import { agentStateSecret, reporterLease, systemNamespace } from '#mesh/kubernetes/conventions.ts'
 import { joinToken, TestPlane } from '#test/agent/process/test-plane.ts'
 import { Child, eventually } from '#test/harness/child.ts'
 import { freePort } from '#test/harness/world.ts'
@@ -14,6 +14,7 @@ import type { LabCluster } from './harness/cluster.ts'
 import { Lab } from './harness/lab.ts'
 import { askForConfiguration } from './ask-for-configuration.ts'
 import { repository } from './harness/paths.ts'
+import { writeAgentKubeconfig } from './write-agent-kubeconfig.ts'
 
 /** Two replicas of an agent at a real API server, with the rights of an installed one, and a model of the plane. */
 interface Replica {
@@ -90,26 +91,6 @@ const pod = (name: string, account = 'reviews') => ({
 
 const apply = (...objects: readonly object[]) => cluster.apply(objects.map((object) => stringify(object)).join('---\n'))
 
-/** A kubeconfig of the agent's own service account. */
-const writeAgentKubeconfig = async (): Promise<void> => {
-  const token = (await kubectl('create', 'token', agentName, '-n', systemNamespace, '--duration=4h')).trim()
-  const admin = z
-    .object({ clusters: z.array(z.object({ cluster: z.record(z.string(), z.string()) })) })
-    .parse(JSON.parse(await kubectl('config', 'view', '--raw', '-o', 'json')))
-  await writeFile(
-    join(folder, 'agent.kubeconfig'),
-    stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      'current-context': 'agent',
-      clusters: [{ name: 'lab', cluster: admin.clusters[0]?.cluster }],
-      users: [{ name: 'agent', user: { token } }],
-      contexts: [{ name: 'agent', context: { cluster: 'lab', user: 'agent' } }],
-    }),
-    { mode: 0o600 },
-  )
-}
-
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'atoll-replicas-'))
   ;[lab, plane] = await Promise.all([Lab.up({ name: 'replicas', clusters: 1 }), TestPlane.start()])
@@ -124,7 +105,7 @@ beforeAll(async () => {
     ...buildAgentAccess(),
   )
   await apply(pod('reviews-1'), pod('reviews-2'), pod('ratings-1', 'ratings'))
-  await writeAgentKubeconfig()
+  await writeAgentKubeconfig(cluster, join(folder, 'agent.kubeconfig'))
 }, 900_000)
 
 afterAll(async () => {

@@ -32,7 +32,14 @@ export const evictCluster = (context: MeshContext, name: string, initiator: Init
   removeMachineTokensOf(sql, name)
   removePublishing(sql, name)
   removeState(sql, [stateKeys.cluster(name)])
-  for (const table of ['report_chunks', 'held_reports', 'agent_holds', 'hold_grants'])
+  for (const table of [
+    'report_chunks',
+    'held_reports',
+    'agent_holds',
+    'hold_grants',
+    'object_conditions',
+    'object_problem_counts',
+  ])
     sql.exec(`DELETE FROM ${table} WHERE cluster = ?`, name)
   sql.exec('DELETE FROM probes WHERE prober = ?1 OR target = ?1', name)
   // Those too that were reserved for a request that never got its certificate: they would be good for that request still.

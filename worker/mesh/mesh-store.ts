@@ -1,6 +1,6 @@
 import type { AuditEvent } from '#api/schemas/audit.ts'
 import type { Cluster, JoinToken } from '#api/schemas/clusters.ts'
-import type { ObjectChange } from '#api/schemas/configuration.ts'
+import type { ObjectChange, ObjectStatus } from '#api/schemas/configuration.ts'
 import type { MachineToken } from '#api/schemas/machine-tokens.ts'
 import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
 import type { PublishGrant } from '#api/schemas/publish-grants.ts'
@@ -66,6 +66,8 @@ export interface MeshStore {
 
   readConfiguration(since: number | null): Promise<ConfigurationChanges>
   findObject(key: string): Promise<StoredDocument | null>
+  /** What clusters say is wrong with an object. */
+  listObjectStatus(key: string): Promise<ObjectStatus[]>
   listObjects(filter: ObjectFilter, after: string, limit: number): Promise<StoredDocument[]>
   commit(request: CommitRequest, by: Initiator): Promise<Outcome<CommitResult>>
 

@@ -35,6 +35,7 @@ import type { AgentAnswers, AgentQuery, CreationPlace, MeshFacts, MeshStore } fr
 import { migrate } from './migrate.ts'
 import { migrations } from './migrations.ts'
 import { nameAbsent } from './name-absent.ts'
+import { listObjectStatus } from './object-problems.ts'
 import { announce, isOutboxEmpty } from './outbox.ts'
 import { hasCandidates, readCandidate } from './publishing/candidates.ts'
 import { commitPublishing, readWishes } from './publishing/commit-publishing.ts'
@@ -177,6 +178,10 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
 
   async findObject(key: string) {
     return findObject(this.#context.sql, key) ?? null
+  }
+
+  async listObjectStatus(key: string) {
+    return listObjectStatus(this.#context.sql, key)
   }
 
   async listObjects(filter: ObjectFilter, after: string, limit: number) {

@@ -270,4 +270,20 @@ export const migrations: readonly string[] = [
   ALTER TABLE join_tokens ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE join_tokens ADD COLUMN refusals_since INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- What clusters say of the mesh's objects (worker/mesh/object-problems.ts), in the order in which they said it.
+  CREATE TABLE object_conditions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    cluster TEXT NOT NULL,
+    key TEXT NOT NULL,
+    type TEXT NOT NULL,
+    status TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    message TEXT NOT NULL
+  );
+  CREATE INDEX object_conditions_by_cluster ON object_conditions (cluster, number);
+  CREATE INDEX object_conditions_by_key ON object_conditions (key);
+  -- With those that were too many to be named.
+  CREATE TABLE object_problem_counts (cluster TEXT PRIMARY KEY, problems INTEGER NOT NULL);
+  `,
 ]

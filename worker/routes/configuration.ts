@@ -78,7 +78,8 @@ const showObject: RouteHandler<typeof getConfigurationObject, AppEnv> = async (c
   const { mesh, kind, namespace, name } = c.req.valid('param')
   const { store } = await openMesh(c, mesh, 'read')
   const key = toObjectKey(toKindName(kind), namespace, name)
-  return c.json(toStoredObject(found(await store.findObject(key), `object ${key}`)), 200)
+  const [stored, status] = await Promise.all([store.findObject(key), store.listObjectStatus(key)])
+  return c.json({ ...toStoredObject(found(stored, `object ${key}`)), status }, 200)
 }
 
 const deleteObject: RouteHandler<typeof deleteConfigurationObject, AppEnv> = async (c) => {

@@ -114,11 +114,16 @@ export class ScriptedUplink {
 
   /** Through the handshake, into step with a plane that has this state. */
   greet(
-    options: { readonly epoch?: string; readonly sync?: 'resume' | 'snapshot'; readonly term?: number } = {},
+    options: {
+      readonly epoch?: string
+      readonly sync?: 'resume' | 'snapshot'
+      readonly term?: number
+      readonly capabilities?: readonly string[]
+    } = {},
   ): void {
-    const { epoch = 'e1', sync = 'snapshot', term = 0 } = options
+    const { epoch = 'e1', sync = 'snapshot', term = 0, capabilities = [] } = options
     this.open()
-    this.say({ type: 'challenge', nonce: 'n', protocol: 1, capabilities: [] })
+    this.say({ type: 'challenge', nonce: 'n', protocol: 1, capabilities: [...capabilities] })
     this.say({
       type: 'welcome',
       session: 's',

@@ -9,6 +9,7 @@ import type { ClusterRow } from '../clusters.ts'
 import type { MeshContext } from '../context.ts'
 import type { LabelKeys } from '../label-keys.ts'
 import { readMeshRow } from '../mesh-row.ts'
+import { storeObjectProblems } from '../object-problems.ts'
 import { storeProbes } from '../probes.ts'
 import { takeCandidates, toPublishPosition } from '../publishing/candidates.ts'
 import { takeReport } from '../report.ts'
@@ -72,6 +73,11 @@ export const toMessageHandler =
         return
       case 'probes':
         parts.context.transaction(() => storeProbes(parts.context.sql, cluster.name, message))
+        return
+      case 'object-problems':
+        // Another replica may have become the reporter while this was on its way.
+        if (session.state.reporting)
+          parts.context.transaction(() => storeObjectProblems(parts.context.sql, cluster.name, message))
         return
       case 'csr':
         return renew(parts, session, cluster, message)

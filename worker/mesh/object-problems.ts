@@ -1,0 +1,55 @@
+import type { ObjectStatus } from '#api/schemas/configuration.ts'
+import type { Condition } from '#mesh/status/condition.ts'
+import type { ObjectProblems } from '#mesh/uplink.ts'
+import { firstRow, runBulk } from './context.ts'
+
+/** What is not as it should be with the mesh's objects in each cluster, as its reporter last said. */
+
+/** Replaces what was known of a cluster. Nothing new costs no write. */
+export const storeObjectProblems = (sql: SqlStorage, cluster: string, { problems, omitted }: ObjectProblems): void => {
+  const rows = problems.map(({ key, condition: { type, status, reason, message } }) => [
+    key,
+    type,
+    status,
+    reason,
+    message,
+  ])
+  const stored = sql
+    .exec('SELECT key, type, status, reason, message FROM object_conditions WHERE cluster = ? ORDER BY number', cluster)
+    .raw()
+  if (JSON.stringify([...stored]) !== JSON.stringify(rows)) {
+    sql.exec('DELETE FROM object_conditions WHERE cluster = ?', cluster)
+    runBulk(
+      sql,
+      `INSERT INTO object_conditions (cluster, key, type, status, reason, message)
+       SELECT ?2, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1)`,
+      rows,
+      cluster,
+    )
+  }
+  const count = problems.length + omitted
+  if (countObjectProblems(sql, cluster) !== count)
+    sql.exec('INSERT OR REPLACE INTO object_problem_counts (cluster, problems) VALUES (?, ?)', cluster, count)
+}
+
+/** With those that were too many to be named; null = the cluster has not told. */
+export const countObjectProblems = (sql: SqlStorage, cluster: string): number | null =>
+  firstRow(sql.exec<{ problems: number }>('SELECT problems FROM object_problem_counts WHERE cluster = ?', cluster))
+    ?.problems ?? null
+
+/** What clusters say of one object, by cluster. */
+export const listObjectStatus = (sql: SqlStorage, key: string): ObjectStatus[] => {
+  const rows = sql
+    .exec<{ cluster: ObjectStatus['cluster'] } & Condition>(
+      'SELECT cluster, type, status, reason, message FROM object_conditions WHERE key = ? ORDER BY cluster, number',
+      key,
+    )
+    .toArray()
+  return Array.from(
+    Map.groupBy(rows, ({ cluster }) => cluster),
+    ([cluster, conditions]) => ({
+      cluster,
+      conditions: conditions.map(({ cluster: _cluster, ...condition }) => condition),
+    }),
+  )
+}
