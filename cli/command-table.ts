@@ -122,6 +122,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/audit.ts')).defineAudit,
   },
   {
+    name: 'support',
+    description: 'Collect what somebody needs to help.',
+    load: async () => (await import('./commands/support.ts')).defineSupport,
+  },
+  {
     name: 'plane',
     description: 'A control plane on this machine.',
     load: async () => (await import('./commands/plane.ts')).definePlane,

@@ -33,6 +33,12 @@ export interface Access extends Omit<ResourceType, 'version'> {
   readonly namespace?: string
 }
 
+/** Where to list, and (in whole pages) how many at most. */
+export interface ListScope {
+  readonly namespace?: string
+  readonly atMost?: number
+}
+
 export type ApplyOutcome = 'created' | 'changed' | 'unchanged'
 
 /** What the commands do in a Kubernetes cluster. A refusal of the API server is a CliError with its words. */
@@ -58,8 +64,15 @@ export class KubernetesApi {
     return answer.status === 404 ? undefined : foundObject.parse(toSuccess(request, answer))
   }
 
-  /** All objects of a resource; none where the resource is not known. `query` selects: "fieldSelector=…", "labelSelector=…". */
-  async list(type: ResourceType, query: Readonly<Record<string, string>> = {}): Promise<FoundObject[]> {
+  /**
+   * All objects of a resource, everywhere or in a namespace; none where the resource is not known. `query` selects: "fieldSelector=…",
+   * "labelSelector=…".
+   */
+  async list(
+    type: ResourceType,
+    query: Readonly<Record<string, string>> = {},
+    { namespace, atMost = Number.POSITIVE_INFINITY }: ListScope = {},
+  ): Promise<FoundObject[]> {
     const found: FoundObject[] = []
     let next: string | undefined
     do {
@@ -68,14 +81,23 @@ export class KubernetesApi {
         limit: String(PAGE_SIZE),
         ...(next !== undefined && { continue: next }),
       })
-      const request = { method: 'GET', path: `${toListPath(type)}?${search.toString()}` } as const
+      const request = { method: 'GET', path: `${toListPath(type, namespace)}?${search.toString()}` } as const
       const answer = await this.#transport.send(request)
       if (answer.status === 404) return []
       const page = listPage.parse(toSuccess(request, answer))
       found.push(...page.items)
       next = page.metadata.continue === '' ? undefined : page.metadata.continue
-    } while (next !== undefined)
+    } while (next !== undefined && found.length < atMost)
     return found
+  }
+
+  /** A log, or what a pod answers through the API server (pods/log, pods/proxy). A pod may answer anything; throws when the API server refuses. */
+  async readText(path: string): Promise<string> {
+    const request = { method: 'GET', path } as const
+    const answer = await this.#transport.send(request)
+    const isFromPod = statusObject.extend({ kind: z.literal('Status') }).safeParse(answer.content).data === undefined
+    if (!isFromPod) toSuccess(request, answer)
+    return answer.text
   }
 
   /** Server-side apply: the fields that are said are ours from now on, those of others stay theirs. */

@@ -17,7 +17,8 @@ export interface KubernetesRequest {
 
 export interface KubernetesAnswer {
   readonly status: number
-  /** The JSON, undefined when it is none. */
+  readonly text: string
+  /** The text's JSON, undefined when it is none. */
   readonly content: unknown
 }
 
@@ -74,7 +75,7 @@ const exchange = (url: string, options: RequestOptions, payload: string | undefi
     const start = url.startsWith('http:') ? httpRequest : httpsRequest
     const request = start(url, options, (response) => {
       const { statusCode: status = 0 } = response
-      text(response).then((answer) => resolve({ status, content: parseJson(answer) }), reject)
+      text(response).then((answer) => resolve({ status, text: answer, content: parseJson(answer) }), reject)
     })
     request.on('error', reject)
     request.end(payload)

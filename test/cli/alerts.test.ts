@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -57,6 +57,18 @@ describe('the alerts', () => {
     const missing = [...named].filter((name) => !metrics.includes(`# TYPE ${name.replace(/_bucket$/, '')} `))
     expect(missing).toEqual([])
     expect(named.size).toBeGreaterThan(15)
+  })
+
+  it('lead to a section of a runbook each, and no runbook has a section of an alert that is none', () => {
+    const runbooks = join(root, 'docs/runbooks')
+    const sections = readdirSync(runbooks).flatMap((page) =>
+      [...readFileSync(join(runbooks, page), 'utf8').matchAll(/^#+ (Atoll\w+)$/gm)].map(
+        ([, alert = '']) => `${alert} docs/runbooks/${page}#${alert.toLowerCase()}`,
+      ),
+    )
+    expect(sections.toSorted()).toEqual(
+      rules.map(({ alert, annotations }) => `${alert} ${annotations.runbook_url}`).toSorted(),
+    )
   })
 
   it('are found by a job of the name that they ask for, on the port and pods that the manifests have', () => {

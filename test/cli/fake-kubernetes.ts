@@ -1,9 +1,9 @@
-import type { KubernetesRequest, KubernetesTransport } from '#cli/kubernetes/kubernetes-transport.ts'
+import type { KubernetesAnswer, KubernetesRequest, KubernetesTransport } from '#cli/kubernetes/kubernetes-transport.ts'
 
 export interface FakeCluster {
   readonly version?: string
-  /** By path; every other path has nothing. */
-  readonly objects?: Readonly<Record<string, object>>
+  /** By path, JSON or text; every other path has nothing. */
+  readonly objects?: Readonly<Record<string, object | string>>
   /** "create deployments" */
   readonly forbidden?: readonly string[]
 }
@@ -15,15 +15,20 @@ export const fakeKubernetes = ({
   forbidden = [],
 }: FakeCluster): KubernetesTransport => {
   const answer = ({ method, path, body }: KubernetesRequest) => {
-    if (path === '/version') return { status: 200, content: { gitVersion: version } }
+    if (path === '/version') return toAnswer(200, { gitVersion: version })
     if (path.endsWith('/selfsubjectaccessreviews')) {
       const { spec } = body as { spec: { resourceAttributes: { verb: string; resource: string } } }
       const { verb, resource } = spec.resourceAttributes
-      return { status: 201, content: { status: { allowed: !forbidden.includes(`${verb} ${resource}`) } } }
+      return toAnswer(201, { status: { allowed: !forbidden.includes(`${verb} ${resource}`) } })
     }
     if (method !== 'GET') throw new Error(`${method} ${path} changes something`)
     const content = objects[path.replace(/\?.*/, '')]
-    return content === undefined ? { status: 404, content: undefined } : { status: 200, content }
+    return content === undefined ? toAnswer(404, '') : toAnswer(200, content)
   }
   return { server: 'https://api.test', send: (request) => Promise.resolve(answer(request)) }
 }
+
+const toAnswer = (status: number, content: object | string): KubernetesAnswer =>
+  typeof content === 'string'
+    ? { status, text: content, content: undefined }
+    : { status, text: JSON.stringify(content), content }

@@ -10,7 +10,7 @@ import {
   proxyConfigMap,
   systemNamespace,
 } from '#mesh/kubernetes/conventions.ts'
-import { eventually } from '#test/harness/child.ts'
+import { eventually, run } from '#test/harness/child.ts'
 import { World } from '#test/harness/world.ts'
 import type { LabCluster } from './harness/cluster.ts'
 import { Lab } from './harness/lab.ts'
@@ -149,6 +149,33 @@ describe('atoll cluster join --context', () => {
     )
     expect(output).toContain('violates PodSecurity "restricted')
     expect(code).not.toBe(0)
+  })
+
+  it('is told of in a support bundle, which reaches the agents through the API server and holds no Secret', async () => {
+    const archive = join(folder, 'support.tar.gz')
+    const text = await eventually('the agents are asked', async () => {
+      await rm(archive, { force: true })
+      await world.atoll(['support', 'bundle', '--context', cluster.name, '--out', archive])
+      const { stdout } = await run({ name: 'tar', command: 'tar', args: ['-xzOf', archive] })
+      return stdout.includes('# TYPE atoll_agent_uplink_live gauge') && stdout
+    })
+    expect(text).toContain(`context ${cluster.name}: Deployment ${agentName}: 0 of 2 replicas are available`)
+    expect(text).toMatch(/agent atoll-agent-\S+: not ready/)
+    expect(text).toContain('"program":"atoll-agent"')
+    expect(text).toContain(`"name": "${injectorWebhook}"`)
+    const secrets = JSON.parse(await kubectl('get', 'secrets', `--namespace=${systemNamespace}`, '--output=json')) as {
+      items: { data: Record<string, string> }[]
+    }
+    const secretWords = secrets.items
+      .flatMap(({ data }) => Object.values(data))
+      .flatMap(
+        (value) =>
+          Buffer.from(value, 'base64')
+            .toString()
+            .match(/[\w+/-]{40,}/g) ?? [],
+      )
+    expect(secretWords.length).toBeGreaterThan(3)
+    expect(secretWords.filter((word) => text.includes(word))).toEqual([])
   })
 
   const as = `--as=system:serviceaccount:${systemNamespace}:${agentName}`
