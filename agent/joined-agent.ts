@@ -33,6 +33,7 @@ import type { StateStep } from './store/stored-state.ts'
 import { CatalogReporter } from './uplink/catalog-reporter.ts'
 import { PlaneReplica } from './uplink/plane-replica.ts'
 import { toObjectProblems } from './uplink/to-object-problems.ts'
+import { PublicationReporter } from './uplink/publication-reporter.ts'
 import { Uplink } from './uplink/uplink.ts'
 import type { PlaneQuery } from './uplink/uplink-session.ts'
 import { createWebSocketOpener } from './uplink/websocket.ts'
@@ -75,6 +76,7 @@ export class JoinedAgent {
   readonly #platform: JoinedPlatform
   readonly #removals: RemovalGuard
   readonly #uplink: Uplink
+  readonly #publications = new PublicationReporter(randomUUID())
   readonly #problems: ProblemLog
   readonly #statuses: ObjectStatuses
   /** Trust is verified before anything is compiled by it, one state after the other. */
@@ -154,15 +156,15 @@ export class JoinedAgent {
       openSocket: createWebSocketOpener(connection, meshId),
       replica,
       reporter: new CatalogReporter({ boot: randomUUID(), network, now: () => clock.now() }),
+      publications: this.#publications,
+      onPublished: () => this.#noteObjects(),
       election: this.#platform.election,
       removals: this.#removals,
       summariseDelivery: () => (this.#serving ? this.#ads.delivery.summary() : undefined),
       onStep: (step) => this.#takeStep(step),
       answer: (query) => this.#answer(query),
     })
-    this.#problems = new ProblemLog(clock, log, () =>
-      listProblems({ platform: this.#platform, view: this.#view, flow: this.#flow }),
-    )
+    this.#problems = new ProblemLog(clock, log, () => listProblems(this.#objectSources()))
     this.#statuses = new ObjectStatuses({
       elapsed: () => performance.now(),
       clock,
@@ -354,6 +356,9 @@ export class JoinedAgent {
       catalog.flatMap(({ service, value }) => (value ? [] : [service])),
       confirmed,
     )
+    this.#uplink.updateObjects(
+      batch.changes.flatMap((change) => (change.kind === 'config' ? [[change.key, change.value] as const] : [])),
+    )
     this.#noteObjects()
   }
 
@@ -410,6 +415,10 @@ export class JoinedAgent {
     }
   }
 
+  #objectSources() {
+    return { platform: this.#platform, view: this.#view, flow: this.#flow, publications: this.#publications }
+  }
+
   /** Something else may be so of objects now. */
   #noteObjects(): void {
     this.#problems.changed()
@@ -419,7 +428,7 @@ export class JoinedAgent {
   /** Before the registry and the mesh are known, much would seem to be missing. */
   #judge(): Judgement | undefined {
     if (!this.#registrySynced || this.#replica.items.size === 0) return undefined
-    return judgeCluster({ platform: this.#platform, view: this.#view, flow: this.#flow })
+    return judgeCluster(this.#objectSources())
   }
 }
 

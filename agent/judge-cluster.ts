@@ -1,14 +1,16 @@
 import type { ProblemSources } from './list-problems.ts'
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import { judgeObjects, type Judgement } from '#mesh/status/judge-objects.ts'
+import { toPublishedCondition } from '#mesh/status/to-published-condition.ts'
 
 /** What holds of all configuration objects in this cluster, by all that its agent knows. */
 export const judgeCluster = ({
   platform,
   view,
   flow,
-}: Omit<ProblemSources, 'view'> & { readonly view: MeshViewStore }): Judgement =>
-  judgeObjects({
+  publications,
+}: Omit<ProblemSources, 'view'> & { readonly view: MeshViewStore }): Judgement => {
+  const judgement = judgeObjects({
     held: view.configuration(),
     ownProblems: platform.registry.problems().map(({ problem }) => problem),
     leftOut: flow.problems,
@@ -17,3 +19,11 @@ export const judgeCluster = ({
       hasHost: (hostname) => view.servicesByHostname(hostname).length > 0,
     },
   })
+  return {
+    ...judgement,
+    clusterConditions: (key) => {
+      const publication = publications.stateOf(key)
+      return [...judgement.clusterConditions(key), ...(publication ? [toPublishedCondition(publication)] : [])]
+    },
+  }
+}

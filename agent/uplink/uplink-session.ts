@@ -5,6 +5,7 @@ import type { ClusterName, MeshName } from '#mesh/names.ts'
 import {
   planeMessage,
   toHelloPayload,
+  UPLINK_CAPABILITIES,
   UPLINK_MAX_MESSAGE_CHARS,
   UPLINK_PING,
   UPLINK_PONG,
@@ -16,8 +17,10 @@ import {
 import { toAnswerParts } from './answer-parts.ts'
 import { BatchAssembler } from './batch-assembler.ts'
 import type { CatalogReporter } from './catalog-reporter.ts'
+import { ChunkSender } from './chunk-sender.ts'
 import type { Outbox } from './outbox.ts'
 import type { PlaneReplica } from './plane-replica.ts'
+import type { PublicationReporter } from './publication-reporter.ts'
 import { toReportChunks } from './report-chunks.ts'
 import type { PlaneStanding, ReporterElection } from './reporter-election.ts'
 import { SendRate } from './send-rate.ts'
@@ -55,12 +58,15 @@ export interface SessionParts {
   readonly openSocket: OpenSocket
   readonly replica: PlaneReplica
   readonly reporter: CatalogReporter
+  readonly publications: PublicationReporter
   readonly election: ReporterElection
   readonly outbox: Outbox
   /** The plane's state has changed by this; what is acknowledged when it returns can't be lost. */
   readonly onStep: (step: StateStep) => void
   /** The phase, the holds or what is known of the plane has changed. */
   readonly onChange: () => void
+  /** What became of the objects that this cluster asks to have published may be something else now. */
+  readonly onPublished: () => void
   readonly onConfirm: (hold: string) => void
   readonly onIssued: (message: Of<'issued'>) => void
   readonly onRequestRefused: (request: string, code: RefusalCode, message: string) => void
@@ -72,7 +78,6 @@ export interface SessionParts {
 const phaseDeadlineMilliseconds = 10_000
 const idleMilliseconds = 15_000
 const pongDeadlineMilliseconds = 10_000
-const reportDeadlineMilliseconds = 30_000
 const maxBufferedBytes = 256 * 1024
 
 /** One conversation with the plane, from connecting to its end. Whatever goes wrong ends it; the next one starts anew. */
@@ -91,17 +96,31 @@ export class UplinkSession {
   /** The term whose claim is under way. */
   #claimedTerm: number | undefined
   #unacknowledged: Position | undefined
-  #reportChunks: Generator<AgentMessage> | undefined
+  readonly #reports: ChunkSender
+  readonly #publishing: ChunkSender
   #cancelHeartbeat: () => void = () => {}
   /** Wakes the pump when a delivery summary is due, or when more may be sent. */
   #cancelWake: () => void = () => {}
-  #cancelReportDeadline: () => void = () => {}
   #pumping = false
 
   constructor(parts: SessionParts) {
     this.#parts = parts
     this.#lastHeardAt = parts.clock.now()
     this.#rate = new SendRate(parts.clock.now())
+    const { clock, log, reporter, publications } = parts
+    const onSilence = () => this.end('a report was not acknowledged')
+    this.#reports = new ChunkSender({
+      clock,
+      begin: () => {
+        const report = reporter.next()
+        return (
+          report &&
+          toReportChunks(report, (cut) => log.error(cut, 'more than the plane takes: the rest is not reported'))
+        )
+      },
+      onSilence,
+    })
+    this.#publishing = new ChunkSender({ clock, begin: () => publications.next(), onSilence })
     this.#cancelHeartbeat = parts.clock.after(phaseDeadlineMilliseconds, () => this.end('the plane does not answer'))
     this.#socket = parts.openSocket({
       onOpen: () => this.#enter('opened'),
@@ -121,12 +140,11 @@ export class UplinkSession {
   /** Ends the session from this side. */
   end(reason: string, refusal?: Of<'refused'>): void {
     if (this.#phase === 'ended') return
-    const { clock, reporter, onEnd, onChange } = this.#parts
+    const { clock, onEnd, onChange } = this.#parts
     this.#phase = 'ended'
     this.#cancelHeartbeat()
     this.#cancelWake()
-    this.#cancelReportDeadline()
-    reporter.revoke()
+    this.#stopReporting()
     this.#socket.close(reason)
     onChange()
     onEnd({
@@ -184,7 +202,7 @@ export class UplinkSession {
     // Until the agent is in step with the plane, what its proxies run can't be told in the plane's revisions.
     const urgent = this.#phase === 'live' ? outbox.nextUrgent(now) : undefined
     if (urgent) return urgent
-    const chunk = this.#nextReportChunk()
+    const chunk = this.#reports.next() ?? this.#publishing.next()
     if (chunk || this.#phase !== 'live') return chunk
     return (this.#mayTellOfObjects() ? outbox.nextObjectProblems() : undefined) ?? outbox.nextAnswer()
   }
@@ -200,28 +218,10 @@ export class UplinkSession {
   }
 
   #stopReporting(): void {
-    this.#reportChunks = undefined
-    this.#cancelReportDeadline()
+    this.#reports.stop()
+    this.#publishing.stop()
     this.#parts.reporter.revoke()
-  }
-
-  #nextReportChunk(): AgentMessage | undefined {
-    const { clock, log, reporter } = this.#parts
-    if (!this.#reportChunks) {
-      const report = reporter.next()
-      if (!report) return undefined
-      this.#reportChunks = toReportChunks(report, (cut) =>
-        log.error(cut, 'more than the plane takes: the rest is not reported'),
-      )
-    }
-    const chunk = this.#reportChunks.next()
-    if (!chunk.done) return chunk.value
-    this.#reportChunks = undefined
-    this.#cancelReportDeadline()
-    this.#cancelReportDeadline = clock.after(reportDeadlineMilliseconds, () =>
-      this.end('a report was not acknowledged'),
-    )
-    return undefined
+    this.#parts.publications.revoke()
   }
 
   #scheduleWake(now: number): void {
@@ -292,7 +292,7 @@ export class UplinkSession {
   }
 
   #handleEstablished(message: Exclude<PlaneMessage, Of<'refused' | 'challenge' | 'welcome'>>): void {
-    const { reporter, outbox, log, answer, onIssued } = this.#parts
+    const { reporter, publications, outbox, log, answer, onIssued, onPublished } = this.#parts
     switch (message.type) {
       case 'changes':
         this.#onChanges(message)
@@ -305,15 +305,20 @@ export class UplinkSession {
         break
       case 'report-ack':
         reporter.acknowledge(message.position)
-        if (!reporter.waiting) this.#cancelReportDeadline()
+        if (!reporter.waiting) this.#reports.settle()
         break
       case 'report-held':
         log.warn({ hold: message.hold, reason: message.reason }, 'the plane holds a report until a person confirms it')
         reporter.putAside(message.position)
-        if (!reporter.waiting) this.#cancelReportDeadline()
+        if (!reporter.waiting) this.#reports.settle()
         break
       case 'publish-ack':
+        publications.acknowledge(message.position)
+        if (!publications.waiting) this.#publishing.settle()
+        break
       case 'published':
+        publications.hear(message.publications, message.more)
+        if (!message.more) onPublished()
         break
       case 'issued':
         onIssued(message)
@@ -340,7 +345,7 @@ export class UplinkSession {
     this.#send({
       type: 'hello',
       ...signed,
-      capabilities: ['absent-proxies'],
+      capabilities: [...UPLINK_CAPABILITIES],
       agentVersion,
       position: replica.position,
       signature: identity.sign(toHelloPayload({ ...signed, nonce })),
@@ -389,8 +394,8 @@ export class UplinkSession {
     else onChange()
   }
 
-  #onClaimed({ term, granted, reported }: Of<'claimed'>): void {
-    const { reporter, outbox, log } = this.#parts
+  #onClaimed({ term, granted, reported, published }: Of<'claimed'>): void {
+    const { reporter, publications, outbox, log, onPublished } = this.#parts
     const isOurs = term === this.#claimedTerm && granted
     this.#claimedTerm = undefined
     this.#standing = { term, isOurs, isVacant: false }
@@ -398,6 +403,8 @@ export class UplinkSession {
     if (isOurs) {
       reporter.grant(term, reported)
       outbox.beginReporting()
+      publications.grant(term, published, this.#capabilities.includes('publish'))
+      onPublished()
     } else log.info({ term }, 'another replica reports for this cluster')
     // Who may report can have changed while the claim was under way.
     this.electionChanged()

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
 import type { StateStep } from '#agent/store/stored-state.ts'
+import type { ConfigObject } from '#mesh/config-object.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import type { ServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry } from '#mesh/service.ts'
@@ -10,6 +11,7 @@ import { toBackoffMilliseconds } from './backoff.ts'
 import type { CatalogReporter, ClusterFacts } from './catalog-reporter.ts'
 import { Outbox, type ProbeResults } from './outbox.ts'
 import type { PlaneReplica } from './plane-replica.ts'
+import type { PublicationReporter } from './publication-reporter.ts'
 import type { ReporterElection } from './reporter-election.ts'
 import {
   UplinkSession,
@@ -29,6 +31,9 @@ export interface UplinkOptions {
   readonly openSocket: OpenSocket
   readonly replica: PlaneReplica
   readonly reporter: CatalogReporter
+  readonly publications: PublicationReporter
+  /** What became of the objects that this cluster asks to have published may be something else now. */
+  readonly onPublished: () => void
   readonly election: ReporterElection
   /** Holds back what the registry would lose, before it comes to `updateCatalog`. */
   readonly removals: { readonly hold: Hold | undefined; confirm(hold: string): void }
@@ -120,6 +125,12 @@ export class Uplink {
     this.#refresh()
   }
 
+  /** The cluster's own configuration objects, by key; null = gone. */
+  updateObjects(changes: readonly (readonly [string, ConfigObject | null])[]): void {
+    this.#options.publications.update(changes)
+    this.#refresh()
+  }
+
   updateFacts(facts: Partial<ClusterFacts>): void {
     this.#options.reporter.updateFacts(facts)
     this.#refresh()
@@ -197,6 +208,7 @@ export class Uplink {
 
   #connect(): void {
     const { clock, log, identity, openSocket, replica, reporter, election, removals, onStep, answer } = this.#options
+    const { publications, onPublished } = this.#options
     this.#session = new UplinkSession({
       clock,
       log,
@@ -204,6 +216,8 @@ export class Uplink {
       openSocket,
       replica,
       reporter,
+      publications,
+      onPublished,
       election,
       outbox: this.#outbox,
       onStep,

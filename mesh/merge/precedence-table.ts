@@ -63,7 +63,7 @@ export class PrecedenceTable<Spec> {
     return [...new Set([...this.keys(), ...refused])].map((key) => ({
       key,
       effective: this.effective(key),
-      mesh: this.#objects.mesh.get(key),
+      mesh: this.#otherThanOwn(key),
       cluster: this.#objects.cluster.get(key),
       refusals: { mesh: this.#refusals.mesh.get(key) ?? [], cluster: this.#refusals.cluster.get(key) ?? [] },
     }))
@@ -71,13 +71,15 @@ export class PrecedenceTable<Spec> {
 
   problems(): readonly Problem[] {
     const refusals = [...this.#refusals.mesh.values(), ...this.#refusals.cluster.values()].flat()
-    const contested = [...this.#objects.cluster.keys()].filter((key) => this.#isAnothers(this.#objects.mesh.get(key)))
+    const contested = [...this.#objects.cluster.keys()].filter((key) => this.#otherThanOwn(key) !== undefined)
     return [...refusals, ...contested.flatMap((key) => this.#toConflict(key) ?? [])]
   }
 
-  /** What this cluster publishes itself contests nothing: it is the same object. */
-  #isAnothers(mesh: Configured<Spec> | undefined): boolean {
-    return mesh !== undefined && publisherOf(mesh.metadata) !== this.#localCluster
+  /** The mesh's object, unless it is the cluster's own, which this cluster publishes: that contests nothing. */
+  #otherThanOwn(key: string): Configured<Spec> | undefined {
+    const mesh = this.#objects.mesh.get(key)
+    const isOwn = mesh && this.#objects.cluster.has(key) && publisherOf(mesh.metadata) === this.#localCluster
+    return isOwn ? undefined : mesh
   }
 
   #toConflict(key: string): Problem | undefined {

@@ -27,6 +27,8 @@ export const conditionTypes = {
   conflicted: `${prefix}Conflicted`,
   /** What it names is there. */
   resolvedRefs: `${prefix}ResolvedRefs`,
+  /** It asks to be published mesh-wide, and is. Only on an object that asks. */
+  published: `${prefix}Published`,
 } as const
 
 const ownCondition = z.object({ type: z.string().startsWith(prefix) })

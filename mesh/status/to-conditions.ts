@@ -97,14 +97,14 @@ const isAccepted = ({ own }: ObjectFindings): boolean => own.every(({ severity }
 /** "spec.http[0].timeout must be a duration": messages go on from the path. */
 const toText = ({ path, message }: Problem): string => (path === '' ? message : `${path} ${message}`)
 
-const toMessage = (texts: readonly string[]): string => {
+export const toMessage = (texts: readonly string[]): string => {
   const more = texts.length - shownProblems
   const shown = [...texts.slice(0, shownProblems), ...(more > 0 ? [`and ${more} more`] : [])].join('; ')
   return shown.length > MAX_CONDITION_MESSAGE ? `${shown.slice(0, MAX_CONDITION_MESSAGE - 1)}…` : shown
 }
 
 /** unknown_field → UnknownField */
-const toCamelCase = (code: string): string =>
+export const toCamelCase = (code: string): string =>
   code
     .split('_')
     .map((word) => word.charAt(0).toUpperCase() + word.slice(1))

@@ -4,6 +4,7 @@ import type { RegistryBatch } from '#agent/registry/registry.ts'
 import { RemovalGuard } from '#agent/registry/removal-guard.ts'
 import type { StateStep, StoredState } from '#agent/store/stored-state.ts'
 import { CatalogReporter } from '#agent/uplink/catalog-reporter.ts'
+import { PublicationReporter } from '#agent/uplink/publication-reporter.ts'
 import { PlaneReplica, type Suspicion } from '#agent/uplink/plane-replica.ts'
 import { firstComer } from '#agent/uplink/reporter-election.ts'
 import { Uplink } from '#agent/uplink/uplink.ts'
@@ -180,6 +181,8 @@ export class ModelAgent {
         now,
       }),
       reporter: new CatalogReporter({ boot: randomUUID(), network: networkName.parse(this.cluster), now }),
+      publications: new PublicationReporter(randomUUID()),
+      onPublished: () => {},
       removals: this.#removals,
       onStep: (step) => this.#store(step),
       summariseDelivery: () => ({ compiled: 0, proxies: 0, live: [], laggards: [], nacks: [] }),

@@ -1,6 +1,7 @@
 import type { StateStep } from '#agent/store/stored-state.ts'
 import { RemovalGuard } from '#agent/registry/removal-guard.ts'
 import { CatalogReporter } from '#agent/uplink/catalog-reporter.ts'
+import { PublicationReporter } from '#agent/uplink/publication-reporter.ts'
 import { PlaneReplica } from '#agent/uplink/plane-replica.ts'
 import { firstComer, type ReporterElection } from '#agent/uplink/reporter-election.ts'
 import { Uplink } from '#agent/uplink/uplink.ts'
@@ -16,6 +17,7 @@ export class ScriptedUplink {
   readonly steps: StateStep[] = []
   readonly replica: PlaneReplica
   readonly reporter: CatalogReporter
+  readonly publications = new PublicationReporter('boot-1')
   readonly removals: RemovalGuard
   readonly uplink: Uplink
   /** Connections so far, and what the agent said on the current one. */
@@ -61,6 +63,8 @@ export class ScriptedUplink {
       },
       replica: this.replica,
       reporter: this.reporter,
+      publications: this.publications,
+      onPublished: () => {},
       removals: this.removals,
       onStep: (step) => this.steps.push(step),
       summariseDelivery: () => ({ compiled: ++this.deliveries, proxies: 0, live: [], laggards: [], nacks: [] }),
