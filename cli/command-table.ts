@@ -77,6 +77,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/revision.ts')).defineRevision,
   },
   {
+    name: 'publish',
+    description: 'What clusters may publish mesh-wide of their own configuration.',
+    load: async () => (await import('./commands/publish.ts')).definePublish,
+  },
+  {
     name: 'services',
     description: 'Show the services as the mesh sees them, or one with its endpoints.',
     load: async () => (await import('./commands/services.ts')).defineServices,

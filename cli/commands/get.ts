@@ -62,13 +62,14 @@ const toStatusLines = (status: readonly ObjectStatus[]): readonly string[] =>
   )
 
 const toShape = (now: number): ListShape<StoredObject> => ({
-  headings: ['KIND', 'NAMESPACE', 'NAME', 'REVISION', 'CHANGED'],
-  row: ({ object, revision, updatedAt }) => [
+  headings: ['KIND', 'NAMESPACE', 'NAME', 'REVISION', 'CHANGED', 'PUBLISHED BY'],
+  row: ({ object, revision, updatedAt, publishedBy }) => [
     object.kind,
     object.metadata.namespace,
     object.metadata.name,
     String(revision),
     `${toRoughDuration(now - Date.parse(updatedAt))} ago`,
+    publishedBy ?? '',
   ],
   name: (stored) => stored.key,
   empty: 'There are no objects.',
