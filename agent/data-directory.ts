@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { agentRecord, type AgentRecord } from './join/agent-record.ts'
 import { lockDirectory } from './store/lock-directory.ts'
 import { SealedDocument } from './store/sealed-document.ts'
+import { SealedSnapshot } from './store/sealed-snapshot.ts'
 import { loadSealingKey, type SealingKey } from './store/sealing-key.ts'
 import type { Suspicion } from './uplink/plane-replica.ts'
 
@@ -18,6 +19,10 @@ export interface DataDirectory {
   readonly key: SealingKey
   /** Who this agent is. */
   readonly record: SealedDocument<AgentRecord>
+  /** Another small document, by its name. */
+  openDocument<T>(name: string, schema: z.ZodType<T>): SealedDocument<T>
+  /** A list that is replaced as a whole, by its name. */
+  openSnapshot<T>(name: string, schema: z.ZodType<T>): SealedSnapshot<T>
   loadSuspicion(): Suspicion | undefined
   saveSuspicion(suspicion: Suspicion | undefined): void
   close(): void
@@ -33,17 +38,16 @@ export const openDataDirectory = async (
   chmodSync(path, 0o700)
   const lock: Server = await lockDirectory(path)
   const key = loadSealingKey(sealingKeyFile ?? join(path, 'sealing.key'), sealingKeyFile === undefined)
-  const suspicion = new SealedDocument({
-    path: join(path, 'suspicion.sealed'),
-    name: 'suspicion',
-    key,
-    schema: suspicionDocument,
-    report,
-  })
+  const openDocument = <T>(name: string, schema: z.ZodType<T>): SealedDocument<T> =>
+    new SealedDocument({ path: join(path, `${name}.sealed`), name, key, schema, report })
+  const suspicion = openDocument('suspicion', suspicionDocument)
   return {
     path,
     key,
-    record: new SealedDocument({ path: join(path, 'agent.sealed'), name: 'agent', key, schema: agentRecord, report }),
+    record: openDocument('agent', agentRecord),
+    openDocument,
+    openSnapshot: (name, schema) =>
+      new SealedSnapshot({ path: join(path, `${name}.snapshot`), name, key, schema, report }),
     loadSuspicion: () => suspicion.load()?.suspicion ?? undefined,
     saveSuspicion: (content) => suspicion.save({ suspicion: content ?? null }),
     close: () => lock.close(),

@@ -27,7 +27,8 @@ import { ProxySets } from './programming/proxy-sets.ts'
 import { clusterOfKey, isMachineTokenKey, toViewChanges } from './programming/to-view-changes.ts'
 import { MachineTokenAuthenticator } from './proxy-auth/machine-token-authenticator.ts'
 import type { RegistryBatch } from './registry/registry.ts'
-import { RemovalGuard } from './registry/removal-guard.ts'
+import { keptRecord } from './registry/kept-registry.ts'
+import { LocalRegistry } from './registry/local-registry.ts'
 import { StateJournal } from './store/state-journal.ts'
 import type { StateStep } from './store/stored-state.ts'
 import { CatalogReporter } from './uplink/catalog-reporter.ts'
@@ -74,7 +75,7 @@ export class JoinedAgent {
   readonly #flow: ChangeFlow
   readonly #prober: GatewayProber
   readonly #platform: JoinedPlatform
-  readonly #removals: RemovalGuard
+  readonly #registry: LocalRegistry
   readonly #uplink: Uplink
   readonly #publications = new PublicationReporter(randomUUID())
   readonly #problems: ProblemLog
@@ -82,7 +83,6 @@ export class JoinedAgent {
   /** Trust is verified before anything is compiled by it, one state after the other. */
   #trustInOrder: Promise<void> = Promise.resolve()
   #domainSuffix: string
-  #registrySynced = false
   #serving = false
 
   private constructor(
@@ -137,10 +137,18 @@ export class JoinedAgent {
       onChanges: (changes) => this.#flow.submit(changes),
       onResults: (results) => this.#uplink.setProbes(results),
     })
-    this.#removals = new RemovalGuard({
+    this.#registry = new LocalRegistry({
+      registry: this.#platform.registry,
       cluster,
-      now: () => clock.now(),
+      domainSuffix: settings.domainSuffix,
+      snapshot: parts.data.openSnapshot('registry', keptRecord),
+      clock,
+      log,
       onBatch: (batch, confirmed) => this.#takeRegistry(batch, confirmed),
+      onSynced: () => {
+        this.#noteObjects()
+        this.#uplink.registrySynced()
+      },
     })
     this.#uplink = new Uplink({
       clock,
@@ -159,7 +167,7 @@ export class JoinedAgent {
       publications: this.#publications,
       onPublished: () => this.#noteObjects(),
       election: this.#platform.election,
-      removals: this.#removals,
+      removals: this.#registry.removals,
       summariseDelivery: () => (this.#serving ? this.#ads.delivery.summary() : undefined),
       onStep: (step) => this.#takeStep(step),
       answer: (query) => this.#answer(query),
@@ -230,13 +238,10 @@ export class JoinedAgent {
     this.#prober.start()
     this.#platform.start()
     this.#platform.updateRoots(trustOf(record.membership, this.#replica.items).roots)
-    this.#platform.registry.start((batch) => this.#removals.take(batch))
+    const readable = this.#registry.start()
     if (config.gateways) this.#uplink.updateFacts({ gateways: config.gateways })
     this.#uplink.start()
-    await this.#platform.registry.synced
-    this.#registrySynced = true
-    this.#noteObjects()
-    this.#uplink.registrySynced()
+    await readable
     // Without the addresses of other networks' gateways, proxies that come back would lose what is behind them.
     await this.#prober.lookedUp()
     this.#prewarm()
@@ -254,7 +259,7 @@ export class JoinedAgent {
     this.#problems.stop()
     this.#statuses.stop()
     this.#identity.stop()
-    await Promise.all([this.#platform.registry.stop(), this.#platform.stop()])
+    await Promise.all([this.#registry.stop(), this.#platform.stop()])
     await this.#ads.close(drainMilliseconds)
     await this.#journal.close()
   }
@@ -277,7 +282,11 @@ export class JoinedAgent {
       ready: this.#serving && hasState && identity.intermediate.state !== 'expired',
       cluster: this.#parts.record.membership.cluster,
       replica: this.#parts.record.replica,
-      registry: { synced: this.#registrySynced, problems: this.#problems.count },
+      registry: {
+        synced: this.#registry.isSynced,
+        ...(this.#registry.asOf === undefined ? {} : { asOf: new Date(this.#registry.asOf).toISOString() }),
+        problems: this.#problems.count,
+      },
       xds: { serving: this.#serving, revision: this.#flow.revision, proxies: this.#ads.connections.size },
       identity: {
         intermediate: identity.intermediate.state,
@@ -309,7 +318,8 @@ export class JoinedAgent {
       injector: this.#platform.injector?.(),
       compiledRevision: this.#flow.revision,
       proxies: this.#ads.connections.size,
-      registrySynced: this.#registrySynced,
+      registrySynced: this.#registry.isSynced,
+      registryAsOf: this.#registry.asOf,
       registrySources: this.#platform.registry.sources?.() ?? [],
       problems: this.#problems.count,
     }
@@ -368,7 +378,7 @@ export class JoinedAgent {
     const { domainSuffix } = settingsOf(this.#parts.record.membership, this.#replica.items)
     if (domainSuffix !== this.#domainSuffix) {
       this.#domainSuffix = domainSuffix
-      this.#platform.registry.setDomainSuffix(domainSuffix)
+      this.#registry.setDomainSuffix(domainSuffix)
     }
     if (step.items.some(({ key }) => key === stateKeys.trust()))
       this.#takeTrust(trustOf(this.#parts.record.membership, this.#replica.items))
@@ -427,7 +437,7 @@ export class JoinedAgent {
 
   /** Before the registry and the mesh are known, much would seem to be missing. */
   #judge(): Judgement | undefined {
-    if (!this.#registrySynced || this.#replica.items.size === 0) return undefined
+    if (!this.#registry.isSynced || this.#replica.items.size === 0) return undefined
     return judgeCluster(this.#objectSources())
   }
 }

@@ -19,6 +19,8 @@ export interface AgentMeasures {
   readonly compiledRevision: number
   readonly proxies: number
   readonly registrySynced: boolean
+  /** When what is served of a registry that could not be read yet was written down. */
+  readonly registryAsOf?: number | undefined
   readonly registrySources?: readonly RegistrySource[]
   readonly problems: number
   readonly storeFailures: number
@@ -106,6 +108,11 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry,
     })),
   )
   gauge('registry_synced', 'Whether the whole registry has been read.', ({ registrySynced }) => Number(registrySynced))
+  gauge(
+    'registry_kept_age_seconds',
+    'How old the registry is that is served because it could not be read since the start.',
+    ({ registryAsOf, now }) => (registryAsOf === undefined ? undefined : (now - registryAsOf) / 1000),
+  )
   gauge('problems', 'Problems of objects in the registry and the configuration.', ({ problems }) => problems)
   gauge('proxies', 'Connected proxies.', ({ proxies }) => proxies)
   gauge(

@@ -1,5 +1,6 @@
 import type { Clock } from '#agent/clock.ts'
 import type { HostPort } from '#agent/config.ts'
+import type { DataDirectory } from '#agent/data-directory.ts'
 import { Injector, type InjectorStatus } from '#agent/injection/injector.ts'
 import { publishCaBundle } from '#agent/injection/publish-ca-bundle.ts'
 import { SecretAuthorityStore } from '#agent/injection/secret-authority-store.ts'
@@ -7,12 +8,14 @@ import type { Log } from '#agent/log.ts'
 import type { ClusterPlatform, JoinedPlatform, PlatformEntry } from '#agent/platform/cluster-platform.ts'
 import { AccountDeletions } from '#agent/proxy-auth/account-deletions.ts'
 import { ClusterAuthenticator } from '#agent/proxy-auth/cluster-authenticator.ts'
-import { IssuerKeys } from '#agent/proxy-auth/issuer-keys.ts'
+import { issuerDocument, IssuerKeys } from '#agent/proxy-auth/issuer-keys.ts'
 import type { ProxyAuthenticator } from '#agent/proxy-auth/proxy-authenticator.ts'
 import { ServiceAccountAuthenticator } from '#agent/proxy-auth/service-account-authenticator.ts'
 import { toPodProxy } from '#agent/proxy-auth/to-pod-proxy.ts'
 import { TokenReviews } from '#agent/proxy-auth/token-reviews.ts'
+import { KeptPods } from '#agent/registry/kubernetes/kept-pods.ts'
 import { KubernetesRegistry } from '#agent/registry/kubernetes/kubernetes-registry.ts'
+import { knownPod } from '#agent/registry/kubernetes/pod-directory.ts'
 import { defaultInjectionSettings, type InjectionSettings } from '#mesh/injection/injection-settings.ts'
 import {
   agentName,
@@ -28,6 +31,7 @@ import { trustDomain } from '#mesh/names.ts'
 import type { Judgement } from '#mesh/status/judge-objects.ts'
 import { buildBootstrap } from '#xds/bootstrap.ts'
 import { toProxyName } from '#xds/proxy.ts'
+import { KeptRecordStore } from './kept-record-store.ts'
 import { KubernetesClient } from './kubernetes-client.ts'
 import { loadKubeConfig } from './load-kube-config.ts'
 import { ObjectClient } from './object-client.ts'
@@ -44,6 +48,7 @@ export interface KubernetesPlatformOptions {
   readonly replica: string
   /** undefined = this agent injects nothing. */
   readonly injection: (Omit<InjectionSettings, 'resources'> & { readonly webhookAddress: HostPort }) | undefined
+  readonly data: DataDirectory
   readonly clock: Clock
   /** In [0, 1). */
   readonly random: () => number
@@ -54,7 +59,12 @@ export interface KubernetesPlatformOptions {
 export const openKubernetesPlatform = (options: KubernetesPlatformOptions): ClusterPlatform => {
   const client = new KubernetesClient(loadKubeConfig(options.kubeconfig))
   return {
-    records: new SecretRecordStore(new ObjectClient(client, secretKind), options.replica),
+    records: new KeptRecordStore({
+      secret: new SecretRecordStore(new ObjectClient(client, secretKind), options.replica),
+      copy: options.data.record,
+      replica: options.replica,
+      log: options.log,
+    }),
     enter: (entry) => new JoinedKubernetesPlatform(client, options, entry),
   }
 }
@@ -70,7 +80,7 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
   readonly #options: KubernetesPlatformOptions
 
   constructor(client: KubernetesClient, options: KubernetesPlatformOptions, entry: PlatformEntry) {
-    const { clock, random, log, replica, injection } = options
+    const { data, clock, random, log, replica, injection } = options
     this.#options = options
     const { record, network, domainSuffix, machines, onElectionChange, onProblems, onProxiesChange } = entry
     const { cluster } = record.membership
@@ -82,10 +92,16 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
       clock,
       random,
       log,
+      keptPods: new KeptPods(data.openSnapshot('pods', knownPod), clock),
       onProxiesChange,
       onInjectionChange: () => this.#configMaps.changed(),
     })
-    this.#issuerKeys = new IssuerKeys({ fetch: () => fetchIssuer(client), clock, log })
+    this.#issuerKeys = new IssuerKeys({
+      fetch: () => fetchIssuer(client),
+      kept: data.openDocument('issuer', issuerDocument),
+      clock,
+      log,
+    })
     this.authenticator = new ClusterAuthenticator(this.#createPodAuthenticator(client, clock, log), machines)
     this.election = new ReporterLease({
       leases: new ObjectClient(client, leaseKind),
@@ -165,12 +181,14 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
   }
 
   startedProxies(): readonly string[] | undefined {
-    const { pods } = this.registry
-    if (!pods.complete) return undefined
-    return [...pods.all()]
-      .filter(({ proxyStarted }) => proxyStarted)
-      .map((pod) => toProxyName(toPodProxy(pod)))
-      .toSorted()
+    const pods = this.registry.pods.all()
+    return (
+      pods &&
+      [...pods]
+        .filter(({ proxyStarted }) => proxyStarted)
+        .map((pod) => toProxyName(toPodProxy(pod)))
+        .toSorted()
+    )
   }
 
   problems(): Iterable<string> {

@@ -2,6 +2,7 @@ import { createPublicKey, verify, type KeyObject } from 'node:crypto'
 import { z } from 'zod'
 import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
+import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { decodeTokenPart, type TokenClaims, type TokenParts } from './service-account-token.ts'
 
 /** RFC 7517 §4: of a key what tells it apart; the rest is for `createPublicKey`. */
@@ -13,6 +14,8 @@ export type IssuerDocument = z.infer<typeof issuerDocument>
 
 export interface IssuerKeysOptions {
   readonly fetch: () => Promise<IssuerDocument>
+  /** Where they are found again after a restart: they vouch until they can be fetched. */
+  readonly kept?: { load(): IssuerDocument | undefined; save(document: IssuerDocument): void }
   readonly clock: Clock
   readonly log: Log
 }
@@ -34,13 +37,15 @@ const tokenHeader = z.object({ alg: z.string(), kid: z.string() })
 /** The keys that a cluster's tokens are signed with, as last fetched: they vouch for tokens while the API server is away. */
 export class IssuerKeys {
   readonly #options: IssuerKeysOptions
-  #issuer: string | undefined
+  #document: IssuerDocument | undefined
   #keys: ReadonlyMap<string, KeyObject> = new Map()
   #cancel = (): void => {}
   #isStopped = false
 
   constructor(options: IssuerKeysOptions) {
     this.#options = options
+    const kept = options.kept?.load()
+    if (kept) this.#use(kept)
   }
 
   /** Fetches the keys, and again from time to time. */
@@ -63,17 +68,24 @@ export class IssuerKeys {
     const header = tokenHeader.safeParse(decodeTokenPart(token.header)).data
     const algorithm = header && Object.hasOwn(algorithms, header.alg) ? algorithms[header.alg] : undefined
     const key = header && this.#keys.get(header.kid)
-    if (!algorithm || !key || claims.issuer !== this.#issuer || !isFor(key, algorithm)) return false
+    if (!algorithm || !key || claims.issuer !== this.#document?.issuer || !isFor(key, algorithm)) return false
     const signed = Buffer.from(`${token.header}.${token.payload}`)
     const signature = Buffer.from(token.signature, 'base64url')
     return verify(algorithm.hash, signed, { key, dsaEncoding: 'ieee-p1363' }, signature)
   }
 
+  /** False = they are the ones that were used already. @throws for a key that is none */
+  #use(document: IssuerDocument): boolean {
+    if (isEqualData(document, this.#document)) return false
+    this.#keys = new Map(document.keys.map(({ kid, ...key }) => [kid, createPublicKey({ key, format: 'jwk' })]))
+    this.#document = document
+    return true
+  }
+
   async #refresh(): Promise<boolean> {
     try {
-      const { issuer, keys } = await this.#options.fetch()
-      this.#issuer = issuer
-      this.#keys = new Map(keys.map(({ kid, ...key }) => [kid, createPublicKey({ key, format: 'jwk' })]))
+      const document = await this.#options.fetch()
+      if (this.#use(document)) this.#options.kept?.save(document)
       return true
     } catch (error) {
       this.#options.log.warn({ err: error }, "the issuer's keys of service account tokens can not be fetched")

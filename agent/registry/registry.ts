@@ -5,6 +5,10 @@ import type { ViewChange } from '#mesh/view.ts'
 /** A change of what runs in this cluster, or of the configuration objects that are its own. Records are immutable. */
 export type RegistryChange = Extract<ViewChange, { kind: 'catalog' | 'workload' | 'config' }>
 
+/** Tells the records of a registry apart. */
+export const toRecordKey = (change: RegistryChange): string =>
+  `${change.kind} ${change.kind === 'catalog' ? change.service : change.key}`
+
 /** Services of Kubernetes that had host names under one domain suffix have them under another. */
 export interface DomainRename {
   readonly from: string

@@ -6,7 +6,7 @@ import { setOrDelete } from '#mesh/merge/set-or-delete.ts'
 import { toServiceKey, type ClusterName, type ServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry, GatewayAddress } from '#mesh/service.ts'
 import type { Hold } from '#mesh/uplink.ts'
-import type { DomainRename, RegistryBatch, RegistryChange } from './registry.ts'
+import { toRecordKey, type DomainRename, type RegistryBatch, type RegistryChange } from './registry.ts'
 
 export interface RemovalGuardOptions {
   /** Of the registry. */
@@ -44,6 +44,8 @@ export class RemovalGuard {
   readonly #waiting = new Map<string, RegistryChange>()
   #wantedGateways: readonly GatewayAddress[] = []
   #wantedNamespaces: readonly string[] = []
+  /** What was let through before a restart, until the registry has been read. */
+  #restored: readonly RegistryChange[] | undefined
   #hold: Hold | undefined
   /** How much there was before the step that is held. */
   #before = { endpoints: 0, services: 0 }
@@ -60,7 +62,7 @@ export class RemovalGuard {
   take(batch: RegistryBatch): void {
     const renames = batch.renamed ? this.#rename(batch.renamed) : []
     const renamedAway = new Set(renames.flatMap(({ service, value }) => (value === null ? [service] : [])))
-    for (const change of batch.changes)
+    for (const change of this.#sinceRestart(batch.changes))
       if (change.kind !== 'catalog' || change.value !== null || !renamedAway.has(change.service))
         this.#waiting.set(toRecordKey(change), change)
     this.#wantedGateways = batch.gateways ?? this.#wantedGateways
@@ -75,6 +77,30 @@ export class RemovalGuard {
     const passed = held ? waiting.flatMap((change) => this.#withoutLoss(change) ?? []) : waiting
     const overwritten = new Set(passed.map(toRecordKey))
     this.#pass([...renames.filter((change) => !overwritten.has(toRecordKey(change))), ...passed])
+  }
+
+  /**
+   * Begins with what was let through before a restart, all of it: what the first batch, which has the whole registry, lacks of it is lost.
+   */
+  restore(batch: RegistryBatch): void {
+    this.#restored = batch.changes
+    this.#wantedGateways = batch.gateways ?? []
+    this.#wantedNamespaces = batch.namespaces ?? []
+    this.#pass(batch.changes)
+  }
+
+  /** The services go by other names before the registry could be read and say so. */
+  rename(rename: DomainRename): void {
+    this.#pass(this.#rename(rename))
+  }
+
+  #sinceRestart(changes: readonly RegistryChange[]): readonly RegistryChange[] {
+    if (!this.#restored) return changes
+    const restored = new Map(this.#restored.map((change) => [toRecordKey(change), change]))
+    this.#restored = undefined
+    const present = new Set(changes.map(toRecordKey))
+    const lost = [...restored].flatMap(([key, change]) => (present.has(key) ? [] : [{ ...change, value: null }]))
+    return [...changes.filter((change) => !isEqualData(restored.get(toRecordKey(change)), change)), ...lost]
   }
 
   /** A person agreed to what `hold` would take away. Nothing happens when there is no such hold (any more). */
@@ -99,12 +125,11 @@ export class RemovalGuard {
       ]
     })
     for (const { service, value } of changes) setOrDelete(this.#catalog, service, value)
+    this.#restored = this.#restored?.map((change) => toRenamedChange(change, rename))
     for (const [key, change] of this.#waiting) {
-      if (change.kind !== 'catalog') continue
-      const service = toRenamedKey(change.service, rename)
-      if (service === undefined) continue
+      const renamed = toRenamedChange(change, rename)
+      if (renamed === change) continue
       this.#waiting.delete(key)
-      const renamed = { ...change, service, value: change.value && (toRenamed(change.value, rename) ?? change.value) }
       this.#waiting.set(toRecordKey(renamed), renamed)
     }
     return changes
@@ -172,6 +197,13 @@ export class RemovalGuard {
   }
 }
 
+const toRenamedChange = (change: RegistryChange, rename: DomainRename): RegistryChange => {
+  if (change.kind !== 'catalog') return change
+  const service = toRenamedKey(change.service, rename)
+  const value = change.value && toRenamed(change.value, rename)
+  return service === undefined || value === undefined ? change : { ...change, service, value }
+}
+
 /** undefined = it does not go by a name under that suffix. */
 const toRenamed = (entry: CatalogEntry, rename: DomainRename): CatalogEntry | undefined => {
   const { service } = entry
@@ -185,9 +217,6 @@ const toRenamedKey = (key: ServiceKey, { from, to }: DomainRename): ServiceKey |
     ? toServiceKey(namespace, `${key.slice(namespace.length + 1, -from.length)}${to}`)
     : undefined
 }
-
-const toRecordKey = (change: RegistryChange): string =>
-  `${change.kind} ${change.kind === 'catalog' ? change.service : change.key}`
 
 /** Both without repetition, sorted by what they say. */
 const unite = <T>(left: readonly T[], right: readonly T[]): readonly T[] =>

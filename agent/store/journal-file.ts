@@ -10,23 +10,23 @@ const maxFrameBytes = 64 * 1024 * 1024
 export type ReadFrame = (text: string) => 'last' | 'more' | 'bad'
 
 /**
- * A file of sealed frames, each `length (4 bytes, big endian), sealed text`. A frame is bound to its file's generation and to
+ * A file of sealed frames, each `length (4 bytes, big endian), sealed text`. A frame is bound to its file's generation (or name) and to
  * its place: frames that were cut out, doubled or moved do not open.
  */
 export class JournalFile {
   readonly #descriptor: number
   readonly #key: SealingKey
-  readonly #generation: number
+  readonly #generation: number | string
   #frames = 0
   #bytes = 0
 
-  private constructor(descriptor: number, key: SealingKey, generation: number) {
+  private constructor(descriptor: number, key: SealingKey, generation: number | string) {
     this.#descriptor = descriptor
     this.#key = key
     this.#generation = generation
   }
 
-  static create(path: string, key: SealingKey, generation: number): JournalFile {
+  static create(path: string, key: SealingKey, generation: number | string): JournalFile {
     return new JournalFile(openSync(path, 'w', 0o600), key, generation)
   }
 
@@ -37,7 +37,7 @@ export class JournalFile {
   static recover(
     path: string,
     key: SealingKey,
-    generation: number,
+    generation: number | string,
     read: ReadFrame,
   ): { file: JournalFile; damaged: boolean } {
     const file = new JournalFile(openSync(path, 'r+'), key, generation)

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import type { z } from 'zod'
 import { seal, unseal } from './seal.ts'
 import type { SealingKey } from './sealing-key.ts'
@@ -48,6 +48,11 @@ export class SealedDocument<T> {
     const sealed = seal(this.#key, this.#purpose, Buffer.from(JSON.stringify(content)))
     if (existsSync(this.#path) && this.#read(this.#path) !== undefined) renameSync(this.#path, this.#previous)
     writeFileAtomically(this.#path, sealed)
+  }
+
+  /** What was there counts no more. */
+  remove(): void {
+    for (const path of [this.#path, this.#previous]) rmSync(path, { force: true })
   }
 
   get #previous(): string {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { status as grpcStatus } from '@grpc/grpc-js'
@@ -24,6 +24,10 @@ interface Replica {
   process: Child
 }
 
+const registryState = z.object({
+  ready: z.boolean(),
+  registry: z.object({ synced: z.boolean(), asOf: z.string().optional() }),
+})
 const readiness = z.object({ ready: z.boolean(), plane: z.object({ reporting: z.boolean() }) })
 
 let folder: string
@@ -240,6 +244,37 @@ describe('while the API server is away', () => {
     await cluster.startApiServer()
     const after = await reporter()
     expect(plane.model.row('east')).toMatchObject({ reporter: after.name, term: after.name === name ? 1 : 2 })
+  })
+})
+
+describe('an agent that is started anew while the API server is away', () => {
+  test('serves the proxies of known pods as before, nobody else, and says that it is old; then all is in sync again', async () => {
+    const [killed] = replicas as [Replica]
+    const token = await tokenOf('reviews-1')
+    expect(await connect(killed, token)).toBe('served')
+    const stateOf = async () =>
+      registryState.parse(await (await fetch(`http://127.0.0.1:${killed.httpPort}/readyz`)).json())
+    const kept = ['registry.snapshot', 'pods.snapshot', 'issuer.sealed', 'agent.sealed']
+    await eventually('what it knows is on its disk', async () => {
+      const files = await readdir(join(folder, killed.name))
+      return kept.every((file) => files.includes(file))
+    })
+    await apply(pod('late-1'))
+    const late = await tokenOf('late-1')
+    await cluster.stopApiServer()
+    await killed.process.kill()
+    killed.process = start(killed.name)
+    await killed.process.waitForLine(/xds serving/)
+    expect(await connect(killed, token)).toBe('served')
+    expect(await connect(killed, splice(late, token))).toBe(grpcStatus.UNAUTHENTICATED)
+    expect(await stateOf()).toMatchObject({ ready: true, registry: { synced: false, asOf: expect.any(String) } })
+    expect((await readinessOf(killed)).plane.reporting).toBe(false)
+
+    await cluster.startApiServer()
+    await eventually('it is in sync', async () => (await stateOf()).registry.synced)
+    expect(await connect(killed, token)).toBe('served')
+    expect(await connect(killed, late)).toBe('served')
+    await reporter()
   })
 })
 

@@ -22,7 +22,8 @@ import { readNode } from './objects/kube-node.ts'
 import { readPod } from './objects/kube-pod.ts'
 import { readService } from './objects/kube-service.ts'
 import { readConfigObject } from './objects/read-config-object.ts'
-import type { PodDirectory } from './pod-directory.ts'
+import type { KeptPods } from './kept-pods.ts'
+import type { KnownPod, PodDirectory } from './pod-directory.ts'
 import { ResourceStore, type ObjectListener, type ObjectReading } from './resource-store.ts'
 import { ResourceWatch, type ResourceWatchOptions, type WatchStatus } from './resource-watch.ts'
 
@@ -35,6 +36,8 @@ export interface KubernetesRegistryOptions {
   /** In [0, 1). */
   readonly random: () => number
   readonly log: Log
+  /** Where the pods are found again after a restart. */
+  readonly keptPods?: Pick<KeptPods, 'load' | 'changed' | 'stop'>
   /** Other proxies have started than before. Called often. */
   readonly onProxiesChange?: () => void
   /** What `injectedNamespaces` says may have changed. */
@@ -73,6 +76,7 @@ export class KubernetesRegistry implements Registry {
     this.#index.notePod(key, pod, before)
     if (pod?.proxyStarted !== before?.proxyStarted) this.#options.onProxiesChange?.()
     if (pod?.injected && !before?.injected) this.#options.onInjectionChange?.()
+    if (this.pods.complete) this.#keepPods()
   })
   readonly #nodes = this.#createStore(readNode, (name) => this.#index.noteNode(name))
   readonly #namespaces = this.#createStore(readNamespace, (_name, namespace, before) => {
@@ -84,6 +88,8 @@ export class KubernetesRegistry implements Registry {
   readonly #discovery: ConfigDiscovery
   /** By kind. */
   readonly #config = new Map<string, ConfigKind>()
+  /** Those that were known before a restart, until all have been read. */
+  #restoredPods: ReadonlyMap<string, KnownPod> | undefined
   #index: KubernetesIndex
   #domainSuffix: string
   /** What was not told yet. */
@@ -115,13 +121,14 @@ export class KubernetesRegistry implements Registry {
       this.#createWatch('nodes', '/api/v1/nodes', this.#nodes),
       this.#createWatch('namespaces', '/api/v1/namespaces', this.#namespaces),
     ]
-    const pods = this.#pods.objects
+    this.#restoredPods = options.keptPods?.load()
+    const knownPods = () => (podWatch.status.synced ? this.#pods.objects : this.#restoredPods)
     this.pods = {
       get complete() {
         return podWatch.status.synced
       },
-      find: (namespace, name) => pods.get(toWorkloadKey(namespace, name)),
-      all: () => pods.values(),
+      find: (namespace, name) => knownPods()?.get(toWorkloadKey(namespace, name)),
+      all: () => knownPods()?.values(),
     }
     this.#discovery = new ConfigDiscovery({
       client,
@@ -143,7 +150,7 @@ export class KubernetesRegistry implements Registry {
     this.#stopped = true
     this.#discovery.stop()
     clearImmediate(this.#flush)
-    await Promise.all(this.#allWatches().map((watch) => watch.stop()))
+    await Promise.all([...this.#allWatches().map((watch) => watch.stop()), this.#options.keptPods?.stop()])
   }
 
   setDomainSuffix(domainSuffix: string): void {
@@ -218,6 +225,10 @@ export class KubernetesRegistry implements Registry {
     })
   }
 
+  #keepPods(): void {
+    this.#options.keptPods?.changed(() => this.#pods.objects.values())
+  }
+
   #createIndex(domainSuffix: string): KubernetesIndex {
     const { cluster, network } = this.#options
     const place = { cluster, network, domainSuffix }
@@ -285,6 +296,10 @@ export class KubernetesRegistry implements Registry {
     clearImmediate(this.#flush)
     this.#flush = undefined
     const first = !this.#told
+    if (first) {
+      this.#restoredPods = undefined
+      this.#keepPods()
+    }
     this.#told = true
     const changes = this.#toChanges(this.#index.settle())
     const gateways = this.#findGateways()

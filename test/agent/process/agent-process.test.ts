@@ -17,6 +17,9 @@ import { joinToken, TestPlane } from './test-plane.ts'
 const main = join(import.meta.dirname, '../../../agent/main.ts')
 const serverName = toAgentDnsName(clusterName.parse('east'), trustDomain.parse(domain))
 
+/** What an agent knows is on its disk when it has stopped by itself. */
+const stopPatienceMilliseconds = 60_000
+
 const service = (name: string): string => `apiVersion: v1
 kind: Service
 metadata: { name: ${name}, namespace: shop }
@@ -188,8 +191,8 @@ describe('the agent', () => {
     await untilHolds(async () => expect((await readiness()).plane).toMatchObject({ revision: 0, holds: [] }))
   })
 
-  test('a registry that is emptied takes nothing from proxies or plane before a person confirms, or restarts the agent', async () => {
-    const { plane, write, startServing, connect, get, registry } = await createEast()
+  test('a registry that is emptied takes nothing from proxies or plane before a person confirms, also over restarts', async () => {
+    const { plane, write, startServing, connect, get, registry, directory } = await createEast()
     const names = ['reviews-1', 'reviews-2', 'reviews-3']
     const addresses = ['10.0.0.1', '10.0.0.2', '10.0.0.3']
     const fill = () =>
@@ -198,7 +201,8 @@ describe('the agent', () => {
     const holds = async () => (JSON.parse((await get('/readyz')).text) as { plane: { holds: unknown[] } }).plane.holds
     fill()
     const agent = await startServing()
-    const proxy = connect(plane.createMachineToken('frontend'))
+    const token = plane.createMachineToken('frontend')
+    const proxy = connect(token)
     await untilHolds(() => expect([proxy.addresses('reviews'), reported(plane)]).toEqual([addresses, addresses]))
     empty()
     await untilHolds(async () => expect(await holds()).toMatchObject([{ kind: 'mass-removal' }]))
@@ -217,9 +221,52 @@ describe('the agent', () => {
     empty()
     await untilHolds(async () => expect(await holds()).toMatchObject([{ kind: 'mass-removal' }]))
     expect(proxy.addresses('reviews')).toEqual(addresses)
-    await agent.stop()
+    await agent.stop(stopPatienceMilliseconds)
+    const again = await startServing()
+    await untilHolds(async () => expect(await holds()).toMatchObject([{ kind: 'mass-removal' }]))
+    const after = connect(token)
+    await untilHolds(() =>
+      expect([after.addresses('ratings'), after.addresses('reviews')]).toEqual([['10.0.1.1'], addresses]),
+    )
+
+    // With no plane to confirm by, a person lets the agent forget.
+    await again.stop(stopPatienceMilliseconds)
+    rmSync(join(directory, 'registry.snapshot'))
     await startServing()
-    await untilHolds(() => expect([proxy.addresses('ratings'), proxy.addresses('reviews')]).toEqual([['10.0.1.1'], []]))
+    const last = connect(token)
+    await untilHolds(() => expect([last.addresses('ratings'), last.addresses('reviews')]).toEqual([['10.0.1.1'], []]))
+  })
+
+  test('a registry that can not be read after a restart is served as it was, said to be old, and not reported', async () => {
+    const { plane, write, startServing, connect, get, registry } = await createEast()
+    const agent = await startServing()
+    const token = plane.createMachineToken('frontend')
+    const first = connect(token)
+    await untilHolds(() => expect([first.addresses('reviews'), reported(plane)]).toEqual([['10.0.0.1'], ['10.0.0.1']]))
+    await agent.stop(stopPatienceMilliseconds)
+    renameSync(registry, `${registry}-away`)
+    const again = await startServing()
+    expect(again.log()).toContain('what was last known of it is served')
+    const proxy = connect(token)
+    await untilHolds(() => expect(proxy.addresses('reviews')).toEqual(['10.0.0.1']))
+    const readiness = async () => JSON.parse((await get('/readyz')).text) as Record<string, unknown>
+    await untilHolds(async () => expect(await readiness()).toMatchObject({ plane: { live: true } }))
+    expect(await readiness()).toMatchObject({
+      ready: true,
+      registry: { synced: false, asOf: expect.any(String) as string },
+      plane: { reporting: false },
+    })
+    const metrics = (await get('/metrics')).text
+    expect(metrics).toMatch(/^atoll_agent_registry_synced 0$/m)
+    expect(metrics).toMatch(/^atoll_agent_registry_kept_age_seconds \d/m)
+
+    renameSync(`${registry}-away`, registry)
+    write('reviews-2.yaml', workload('reviews-2', 'reviews', '10.0.0.2'))
+    const both = ['10.0.0.1', '10.0.0.2']
+    await untilHolds(() => expect([proxy.addresses('reviews'), reported(plane)]).toEqual([both, both]))
+    const { registry: read } = await readiness()
+    expect(read).toMatchObject({ synced: true })
+    expect(read).not.toHaveProperty('asOf')
   })
 
   test('killed again and again during a stream of changes, both sides end with the same', async () => {

@@ -2,10 +2,11 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { createLog } from '#agent/log.ts'
 import { AccountDeletions } from '#agent/proxy-auth/account-deletions.ts'
 import { ClusterAuthenticator } from '#agent/proxy-auth/cluster-authenticator.ts'
-import { IssuerKeys } from '#agent/proxy-auth/issuer-keys.ts'
+import { IssuerKeys, type IssuerDocument } from '#agent/proxy-auth/issuer-keys.ts'
 import { MachineTokenAuthenticator } from '#agent/proxy-auth/machine-token-authenticator.ts'
 import type { ProxyGrant } from '#agent/proxy-auth/proxy-authenticator.ts'
 import { ServiceAccountAuthenticator } from '#agent/proxy-auth/service-account-authenticator.ts'
+import { parseAuthorization, parseClaims } from '#agent/proxy-auth/service-account-token.ts'
 import { TokenReviews } from '#agent/proxy-auth/token-reviews.ts'
 import type { KnownPod } from '#agent/registry/kubernetes/pod-directory.ts'
 import { VirtualClock } from '../virtual-clock.ts'
@@ -339,6 +340,39 @@ describe('a grant', () => {
     await flush()
     expect(authenticator.isValid(grant)).toBe(true)
   })
+})
+
+test("an issuer's keys vouch after a restart, before they can be fetched", async () => {
+  const kept: { document?: IssuerDocument; saves: number } = { saves: 0 }
+  const openKeys = () =>
+    new IssuerKeys({
+      fetch: async () => issuer.document(),
+      kept: {
+        load: () => kept.document,
+        save: (document) => {
+          kept.document = document
+          kept.saves += 1
+        },
+      },
+      clock,
+      log,
+    })
+  const verifies = (keys: IssuerKeys, text: string): boolean => {
+    const token = parseAuthorization(text)
+    const claims = token && parseClaims(token)
+    return token !== undefined && claims !== undefined && keys.verify(token, claims)
+  }
+  const token = issuer.issue()
+  expect(verifies(openKeys(), token)).toBe(false)
+  const first = openKeys()
+  await first.start()
+  first.stop()
+  const again = openKeys()
+  expect(verifies(again, token)).toBe(true)
+  expect(verifies(again, `${token.slice(0, -8)}AAAAAAAA`)).toBe(false)
+  await again.start()
+  again.stop()
+  expect(kept.saves).toBe(1)
 })
 
 test('machines go on with their tokens beside the pods', async () => {

@@ -1,7 +1,7 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { RegistryBatch, RegistryChange } from '#agent/registry/registry.ts'
 import { RemovalGuard } from '#agent/registry/removal-guard.ts'
-import { clusterName, toServiceKey } from '#mesh/names.ts'
+import { clusterName, networkName, toServiceKey } from '#mesh/names.ts'
 import { entry } from '../uplink/uplink-fixture.ts'
 
 const cluster = clusterName.parse('east')
@@ -168,7 +168,7 @@ const toSurvivors = (batches: readonly { readonly batch: RegistryBatch }[]) => {
   for (const { batch } of batches)
     for (const change of batch.changes)
       if (change.kind === 'catalog') catalog.set(change.service, change.value && change.value.endpoints.length)
-  return Object.fromEntries([...catalog].toSorted())
+  return Object.fromEntries(catalog)
 }
 
 test('services that go by other names are not lost', () => {
@@ -202,4 +202,65 @@ test('what is held stays so under its other name, and goes by it when a person a
   })
   guard.confirm(id)
   expect(toSurvivors(passed)).toEqual({ [renamedService('a', 0).service]: null, [renamedService('b', 0).service]: 1 })
+})
+
+describe('after a restart', () => {
+  /** A guard that begins with what one before it let through. */
+  const restored = (services: Readonly<Record<string, number>>, more: readonly RegistryChange[] = []) => {
+    const { guard, passed, ...rest } = guardOver({})
+    guard.restore({
+      changes: [...Object.entries(services).map(([name, endpoints]) => service(name, endpoints)), ...more],
+      gateways: [{ address: '10.0.0.9', port: 15_443 }],
+      namespaces: ['shop'],
+    })
+    return { guard, passed, ...rest }
+  }
+  const workload: RegistryChange = {
+    kind: 'workload',
+    key: 'shop/a-0',
+    value: {
+      namespace: 'shop',
+      name: 'a-0',
+      address: '10.0.0.1',
+      labels: {},
+      serviceAccount: 'a',
+      network: networkName.parse('net-east'),
+      locality: '',
+    },
+  }
+
+  test('what counted before counts again, and what the registry says of it is told where it differs', () => {
+    const { guard, take, seen } = restored({ a: 4, b: 4, c: 1 }, [workload])
+    expect(seen()).toEqual(['a 4', 'b 4', 'c 1', 'shop/a-0'])
+    take(service('a', 4), service('b', 3), service('d', 1))
+    expect(guard.hold).toBeUndefined()
+    expect(seen()).toEqual(['b 3', 'd 1', 'c gone', 'shop/a-0'])
+  })
+
+  test('a registry that is empty now takes nothing, until a person agrees', () => {
+    const { guard, take, seen } = restored({ a: 4, b: 4 }, [workload])
+    seen()
+    guard.take({ changes: [], gateways: [], namespaces: [] })
+    expect(seen()).toEqual([])
+    expect(guard.hold?.reason).toContain('8 of 8 endpoints and 2 of 2 services')
+    const other = guardOver({ a: 4, b: 4 })
+    other.take(service('a', null), service('b', null))
+    expect(guard.hold?.id).toBe(other.guard.hold?.id)
+    take(service('c', 1))
+    expect(seen()).toEqual(['c 1'])
+    guard.confirm(guard.hold?.id ?? '')
+    expect(seen()).toEqual(['a gone', 'b gone', 'shop/a-0'])
+  })
+
+  test('a name that changed meanwhile is no loss', () => {
+    const { guard, passed } = restored({ a: 4, b: 4 })
+    guard.rename(renamed)
+    guard.take({ changes: [renamedService('a', 4), renamedService('b', 4)] })
+    expect(guard.hold).toBeUndefined()
+    expect(toSurvivors(passed)).toMatchObject({
+      [service('a', 0).service]: null,
+      [renamedService('a', 0).service]: 4,
+      [renamedService('b', 0).service]: 4,
+    })
+  })
 })

@@ -1,5 +1,12 @@
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { KeptPods } from '#agent/registry/kubernetes/kept-pods.ts'
+import { knownPod } from '#agent/registry/kubernetes/pod-directory.ts'
+import { SealedSnapshot } from '#agent/store/sealed-snapshot.ts'
+import { loadSealingKey } from '#agent/store/sealing-key.ts'
+import { temporaryDirectory } from '../../temporary-directory.ts'
 import { untilHolds } from '../../until-holds.ts'
+import { VirtualClock } from '../../virtual-clock.ts'
 import { FakeApiServer } from './fake-api-server.ts'
 import { injected, kubeNamespace, kubeNode, kubePod, kubeService, kubeSlice, paths, shop } from './kube-objects.ts'
 import { createRegistry, serviceKey } from './registry-fixture.ts'
@@ -205,7 +212,8 @@ describe('what an API server has', () => {
     let changes = 0
     const { registry, synced } = createRegistry(server, { onProxiesChange: () => (changes += 1) })
     await synced()
-    const started = () => [...registry.pods.all()].flatMap(({ name, proxyStarted }) => (proxyStarted ? [name] : []))
+    const started = () =>
+      [...(registry.pods.all() ?? [])].flatMap(({ name, proxyStarted }) => (proxyStarted ? [name] : []))
     expect(started().toSorted()).toEqual(['proxied-1', 'proxied-2'])
     const before = changes
     put(3, { spec: proxied, status: running })
@@ -234,6 +242,39 @@ describe('what an API server has', () => {
     server.put(paths.namespaces, kubeNamespace('labelled', { unrelated: 'label' }))
     await untilHolds(() => expect(injectedIn()).toEqual(['plain', 'shop']))
     expect(changes).toBe(before + 2)
+  })
+
+  test('is known by pod after a restart, before an API server is there', async () => {
+    const directory = temporaryDirectory()
+    const openKept = (clock: VirtualClock) =>
+      new KeptPods(
+        new SealedSnapshot({
+          path: join(directory, 'pods.snapshot'),
+          name: 'pods',
+          key: loadSealingKey(join(directory, 'sealing.key'), true),
+          schema: knownPod,
+          report: (problem) => {
+            throw new Error(problem)
+          },
+        }),
+        clock,
+      )
+    const clock = new VirtualClock()
+    const first = createRegistry(shop(), { keptPods: openKept(clock) })
+    await first.synced()
+    const pod = first.registry.pods.find('shop', 'reviews-1')
+    await first.registry.stop()
+
+    const server = shop()
+    server.held.add(paths.pods)
+    const { registry, start } = createRegistry(server, { keptPods: openKept(clock) })
+    start()
+    expect(registry.pods.complete).toBe(false)
+    expect(registry.pods.find('shop', 'reviews-1')).toEqual(knownPod.parse(pod))
+    server.delete(paths.pods, kubePod('reviews', 1))
+    server.held.delete(paths.pods)
+    await untilHolds(() => expect(registry.pods.complete).toBe(true))
+    expect(registry.pods.find('shop', 'reviews-1')).toBeUndefined()
   })
 
   test('is read page by page', async () => {
