@@ -88,6 +88,10 @@ const toArguments = ({ concurrency, logLevel, componentLogLevel }: ProxyOptions)
   '$(POD_NAME).$(POD_NAMESPACE)',
   '--drain-time-s',
   String(envoyDrainSeconds),
+  // Each answer says that the connection ends, as in Istio. Else that is left to chance, which grows with the time: who calls through an
+  // east-west gateway hears of a pod's end in no other way.
+  '--drain-strategy',
+  'immediate',
   '--disable-hot-restart',
   '--log-level',
   logLevel,
