@@ -44,6 +44,7 @@ import { stateKeys, type StateChange } from '#mesh/state.ts'
 import type { Judgement } from '#mesh/status/judge-objects.ts'
 import type { TrustState } from '#mesh/trust.ts'
 import type { ViewChange } from '#mesh/view.ts'
+import { withoutExternal } from '#mesh/without-external.ts'
 import { createCompiler, MAX_IDLE_CLASSES, type Compiler } from '#xds/compiler.ts'
 
 export interface JoinedAgentParts {
@@ -291,7 +292,7 @@ export class JoinedAgent {
       identity: {
         intermediate: identity.intermediate.state,
         intermediateNotAfter: new Date(identity.intermediate.notAfter).toISOString(),
-        untrusted: identity.untrusted,
+        untrusted: [...identity.untrusted, ...identity.untrustedIssuers],
         withoutLeaf: identity.withoutLeaf,
       },
       plane: {
@@ -362,7 +363,7 @@ export class JoinedAgent {
       ...(batch.namespaces ? { namespaces: batch.namespaces } : {}),
     })
     this.#uplink.updateCatalog(
-      catalog.flatMap(({ value }) => value ?? []),
+      catalog.flatMap(({ value }) => (value ? withoutExternal(value) : [])),
       catalog.flatMap(({ service, value }) => (value ? [] : [service])),
       confirmed,
     )

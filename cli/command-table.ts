@@ -113,7 +113,7 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     name: 'trust',
-    description: "The mesh's certificates: its root, and the clusters' intermediates.",
+    description: "The mesh's certificates: its root, the clusters' intermediates, and external issuers.",
     load: async () => (await import('./commands/trust.ts')).defineTrust,
   },
   {

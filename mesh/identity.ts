@@ -21,8 +21,12 @@ export const parseSpiffeId = (text: string): (WorkloadIdentity & { readonly trus
   return { trustDomain: domain, namespace, serviceAccount }
 }
 
+/** What all names of clusters are below, and those of their workloads and agents: nobody but a cluster's intermediate may sign for it. */
+export const toClustersDnsName = (domain: TrustDomain): string => `clusters.${domain}`
+
 /** The DNS name that a cluster's intermediate is constrained to (RFC 5280 §4.2.1.10), and everything below it. */
-export const toClusterDnsName = (cluster: ClusterName, domain: TrustDomain): string => `${cluster}.clusters.${domain}`
+export const toClusterDnsName = (cluster: ClusterName, domain: TrustDomain): string =>
+  `${cluster}.${toClustersDnsName(domain)}`
 
 /**
  * The DNS name of one service account in one cluster: "<sa>.<ns>.<cluster>.clusters.<trust domain>".

@@ -36,6 +36,7 @@ export const trustDomain = dnsSubdomain('a trust domain').brand<'TrustDomain'>()
 /** The SPIFFE trust domain of a mesh (SPIFFE-ID §2.1). */
 export type TrustDomain = z.infer<typeof trustDomain>
 
+export const issuerName = dnsLabel("an issuer's name")
 export const namespaceName = dnsLabel('a namespace')
 export const objectName = dnsSubdomain('a name')
 

@@ -64,6 +64,8 @@ export const endpoint = z
     serviceAccount: z.string().optional(),
     /** Whether a proxy in front of it speaks mesh mTLS. */
     tls: z.enum(['mutual', 'none']),
+    /** Its proxy's certificate is of an external issuer (docs/decisions/0013): a sidecar of Istio's. Known in its own cluster alone. */
+    issuer: z.literal('external').optional(),
   })
   .readonly()
 export type Endpoint = z.infer<typeof endpoint>

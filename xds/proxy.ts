@@ -18,6 +18,10 @@ export const secretNames = {
   trust: 'trust',
   /** The same with a matcher that demands the DNS name of some cluster of the mesh: for listeners. */
   trustPeers: 'trust-peers',
+  /** The external issuers that are trusted in this cluster, without a SAN matcher. Never together with the intermediates (docs/decisions/0013). */
+  externalTrust: 'external-trust',
+  /** The same with a matcher that demands a SPIFFE ID of the trust domain: for listeners. */
+  externalPeers: 'external-peers',
 } as const
 
 /**

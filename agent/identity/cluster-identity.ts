@@ -7,7 +7,7 @@ import { Intermediate, type IntermediateOptions } from './intermediate.ts'
 import { toAgentNames } from './issue-leaf.ts'
 import { ServerCertificate } from './server-certificate.ts'
 import { toSystemTrustSet } from './system-trust.ts'
-import { TrustBundle, type UntrustedIntermediate } from './trust-bundle.ts'
+import { TrustBundle, type UntrustedIntermediate, type UntrustedIssuer } from './trust-bundle.ts'
 import { parseCertificates, verifyIntermediate } from './verify-intermediate.ts'
 import { WorkloadIdentities } from './workload-identities.ts'
 
@@ -35,6 +35,7 @@ export interface IdentityStatus {
   readonly serverNotAfter: number | null
   readonly trusted: readonly ClusterName[]
   readonly untrusted: readonly UntrustedIntermediate[]
+  readonly untrustedIssuers: readonly UntrustedIssuer[]
   readonly withoutLeaf: readonly { readonly spiffeId: string; readonly problem: string }[]
 }
 
@@ -61,7 +62,7 @@ export class ClusterIdentity {
     this.#options = options
     this.#roots = options.rootsPem
     const { cluster, trustDomain, clock, log, random } = options
-    this.#trust = new TrustBundle(trustDomain, () => clock.now(), log)
+    this.#trust = new TrustBundle(cluster, trustDomain, () => clock.now(), log)
     this.#intermediate = new Intermediate({
       ...options,
       verify: (pem) =>
@@ -124,6 +125,7 @@ export class ClusterIdentity {
       serverNotAfter: this.#server.leaf?.notAfter ?? null,
       trusted: this.#trust.trusted.map(({ cluster }) => cluster),
       untrusted: this.#trust.untrusted,
+      untrustedIssuers: this.#trust.untrustedIssuers,
       withoutLeaf: problems,
     }
   }

@@ -33,13 +33,29 @@ export interface TrustedIntermediate {
 /** The SHA-256 of no certificate: Envoy takes a context without a CA for "trust everybody", so nobody has to be named. */
 const noCertificateHash = '00'.repeat(32)
 
+/**
+ * Which external issuers are trusted here, `createNobody` when none is: with a matcher for listeners, and without one for clusters, which
+ * bring their own.
+ */
+export const buildIssuerSecrets = (
+  issuers: readonly [X509Certificate, ...X509Certificate[]],
+  domain: TrustDomain,
+): ResourceUpdate[] => {
+  const anchors = toAnchors(issuers)
+  const ofTrustDomain = {
+    sanType: SanType.URI,
+    matcher: { matchPattern: { case: 'prefix' as const, value: `spiffe://${domain}/ns/` } },
+  }
+  return [
+    buildValidationSecret(secretNames.externalTrust, anchors),
+    buildValidationSecret(secretNames.externalPeers, { ...anchors, matchTypedSubjectAltNames: [ofTrustDomain] }),
+  ]
+}
+
 /** What proxies trust: with a matcher for listeners, and without one for clusters, which bring their own. */
 export const buildTrustSecrets = (trusted: readonly TrustedIntermediate[], domain: TrustDomain): ResourceUpdate[] => {
   const clusters = [...new Set(trusted.map(({ cluster }) => cluster))]
-  const anchors =
-    trusted.length > 0
-      ? { trustedCa: inline(trusted.map(({ certificate }) => `${certificate.toString('pem')}\n`).join('')) }
-      : { verifyCertificateHash: [noCertificateHash] }
+  const anchors = toAnchors(trusted.map(({ certificate }) => certificate))
   const matchTypedSubjectAltNames = clusters.map((cluster) => ({
     sanType: SanType.DNS,
     matcher: { matchPattern: { case: 'exact' as const, value: toClusterDnsName(cluster, domain) } },
@@ -49,6 +65,11 @@ export const buildTrustSecrets = (trusted: readonly TrustedIntermediate[], domai
     buildValidationSecret(secretNames.trustPeers, { ...anchors, matchTypedSubjectAltNames }),
   ]
 }
+
+const toAnchors = (certificates: readonly X509Certificate[]) =>
+  certificates.length > 0
+    ? { trustedCa: inline(certificates.map((certificate) => `${certificate.toString('pem')}\n`).join('')) }
+    : { verifyCertificateHash: [noCertificateHash] }
 
 /** What machines trust outside of the mesh. */
 export const buildSystemTrustSecret = (certificatePems: readonly string[]): ResourceUpdate =>

@@ -1,27 +1,43 @@
+import type { X509Certificate } from '@peculiar/x509'
 import type { Log } from '#agent/log.ts'
 import type { ClusterName, TrustDomain } from '#mesh/names.ts'
-import type { TrustState } from '#mesh/trust.ts'
+import { issuersIn, type TrustState } from '#mesh/trust.ts'
 import { ResourceSet } from '#xds/resource-set.ts'
-import { buildTrustSecrets, type TrustedIntermediate } from './secret-resources.ts'
-import { parseCertificates, verifyIntermediate } from './verify-intermediate.ts'
+import { createNobody } from './nobody.ts'
+import { buildIssuerSecrets, buildTrustSecrets, type TrustedIntermediate } from './secret-resources.ts'
+import { parseCertificates, verifyIntermediate, verifyIssuer } from './verify-intermediate.ts'
 
 export interface UntrustedIntermediate {
   readonly cluster: ClusterName
   readonly reason: string
 }
 
-/** What proxies trust: those of the intermediates that the plane names which stand our own verification. */
+export interface UntrustedIssuer {
+  readonly issuer: string
+  readonly reason: string
+}
+
+interface TrustedIssuer {
+  readonly name: string
+  readonly certificate: X509Certificate
+}
+
+/** What proxies trust: those of the intermediates, and of the external issuers for this cluster, that the plane names and that stand our own verification. */
 export class TrustBundle {
   readonly set = new ResourceSet('trust')
+  readonly #cluster: ClusterName
   readonly #trustDomain: TrustDomain
   readonly #now: () => number
   readonly #log: Log
   #state: TrustState | undefined
   #trusted: readonly TrustedIntermediate[] = []
   #untrusted: readonly UntrustedIntermediate[] = []
+  #issuers: readonly TrustedIssuer[] = []
+  #untrustedIssuers: readonly UntrustedIssuer[] = []
 
-  /** `now`: milliseconds since the epoch. */
-  constructor(trustDomain: TrustDomain, now: () => number, log: Log) {
+  /** `cluster`: whose proxies these are. `now`: milliseconds since the epoch. */
+  constructor(cluster: ClusterName, trustDomain: TrustDomain, now: () => number, log: Log) {
+    this.#cluster = cluster
     this.#trustDomain = trustDomain
     this.#now = now
     this.#log = log
@@ -35,6 +51,10 @@ export class TrustBundle {
     return this.#untrusted
   }
 
+  get untrustedIssuers(): readonly UntrustedIssuer[] {
+    return this.#untrustedIssuers
+  }
+
   /** Takes the plane's word for who is in the mesh, and nobody's for whether a certificate is right. */
   async update(state: TrustState): Promise<void> {
     this.#state = state
@@ -46,12 +66,19 @@ export class TrustBundle {
     const state = this.#state
     if (!state) return false
     const anchors = { trustDomain: this.#trustDomain, roots: parseCertificates(state.roots) }
+    const issuerVerdicts = await Promise.all(
+      issuersIn(state, this.#cluster).map(async ({ name, pem }) => ({
+        name,
+        verdict: await verifyIssuer(pem, anchors, this.#now()),
+      })),
+    )
     const verdicts = await Promise.all(
       state.intermediates.map(async ({ cluster, pem }) => ({
         cluster,
         verdict: await verifyIntermediate(pem, cluster, anchors, this.#now()),
       })),
     )
+    const nobody = await createNobody()
     if (state !== this.#state) return false // a newer state is being verified: its verdict counts
     this.#trusted = verdicts.flatMap(({ cluster, verdict }) =>
       verdict.ok ? [{ cluster, certificate: verdict.value }] : [],
@@ -59,13 +86,28 @@ export class TrustBundle {
     this.#untrusted = verdicts.flatMap(({ cluster, verdict }) =>
       verdict.ok ? [] : [{ cluster, reason: verdict.error }],
     )
-    const changes = this.set.apply(buildTrustSecrets(this.#trusted, this.#trustDomain))
+    this.#issuers = issuerVerdicts.flatMap(({ name, verdict }) =>
+      verdict.ok ? [{ name, certificate: verdict.value }] : [],
+    )
+    this.#untrustedIssuers = issuerVerdicts.flatMap(({ name, verdict }) =>
+      verdict.ok ? [] : [{ issuer: name, reason: verdict.error }],
+    )
+    const [first = nobody, ...others] = this.#issuers.map(({ certificate }) => certificate)
+    const changes = this.set.apply([
+      ...buildTrustSecrets(this.#trusted, this.#trustDomain),
+      ...buildIssuerSecrets([first, ...others], this.#trustDomain),
+    ])
     if (changes.length === 0) return false
     this.#log.info(
-      { trusted: this.#trusted.map(({ cluster }) => cluster), epoch: state.epoch },
+      {
+        trusted: this.#trusted.map(({ cluster }) => cluster),
+        issuers: this.#issuers.map(({ name }) => name),
+        epoch: state.epoch,
+      },
       'what proxies trust has changed',
     )
     for (const untrusted of this.#untrusted) this.#log.warn(untrusted, 'an intermediate is not trusted')
+    for (const untrusted of this.#untrustedIssuers) this.#log.warn(untrusted, 'an external issuer is not trusted')
     return true
   }
 }

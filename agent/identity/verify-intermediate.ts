@@ -1,8 +1,8 @@
 import 'reflect-metadata'
 import { AsnConvert } from '@peculiar/asn1-schema'
-import { id_ce_nameConstraints, NameConstraints } from '@peculiar/asn1-x509'
+import { id_ce_nameConstraints, NameConstraints, type GeneralSubtree } from '@peculiar/asn1-x509'
 import { BasicConstraintsExtension, KeyUsageFlags, KeyUsagesExtension, X509Certificate } from '@peculiar/x509'
-import { toClusterDnsName } from '#mesh/identity.ts'
+import { toClusterDnsName, toClustersDnsName } from '#mesh/identity.ts'
 import type { ClusterName, TrustDomain } from '#mesh/names.ts'
 import { err, ok, type Result } from '#mesh/result.ts'
 
@@ -38,14 +38,44 @@ export const verifyIntermediate = async (
   anchors: TrustAnchors,
   nowMilliseconds: number,
 ): Promise<Result<X509Certificate, string>> => {
+  const permitted = [`uri ${anchors.trustDomain}`, `dns ${toClusterDnsName(cluster, anchors.trustDomain)}`]
+  return verifyAuthority(pem, { permitted, excluded: [] }, anchors, nowMilliseconds)
+}
+
+/**
+ * Whether a certificate is that of an external issuer: as an intermediate is, but for the names. It has all of the trust domain's SPIFFE
+ * IDs, and none of the DNS names by which clusters, workloads and agents are known (docs/decisions/0013).
+ */
+export const verifyIssuer = (
+  pem: string,
+  anchors: TrustAnchors,
+  nowMilliseconds: number,
+): Promise<Result<X509Certificate, string>> => {
+  const { trustDomain } = anchors
+  const names = { permitted: [`uri ${trustDomain}`], excluded: [`dns ${toClustersDnsName(trustDomain)}`] }
+  return verifyAuthority(pem, names, anchors, nowMilliseconds)
+}
+
+/** Subtrees as `describeSubtree` gives them. */
+interface NameLimits {
+  readonly permitted: readonly string[]
+  readonly excluded: readonly string[]
+}
+
+const verifyAuthority = async (
+  pem: string,
+  limits: NameLimits,
+  { roots }: TrustAnchors,
+  nowMilliseconds: number,
+): Promise<Result<X509Certificate, string>> => {
   const certificate = parseCertificate(pem)
   if (!certificate) return err('it is not a certificate in PEM')
   const wrong =
     findWrongTime(certificate, nowMilliseconds) ??
     findWrongPower(certificate) ??
-    findWrongConstraint(certificate, cluster, anchors)
+    findWrongConstraint(certificate, limits)
   if (wrong !== undefined) return err(wrong)
-  const isSigned = await isSignedByOne(certificate, anchors.roots, nowMilliseconds)
+  const isSigned = await isSignedByOne(certificate, roots, nowMilliseconds)
   return isSigned ? ok(certificate) : err('it is not signed by a root of the mesh')
 }
 
@@ -63,26 +93,29 @@ const findWrongPower = (certificate: X509Certificate): string | undefined => {
   return usages & KeyUsageFlags.keyCertSign ? undefined : 'it may not sign certificates'
 }
 
-const findWrongConstraint = (
-  certificate: X509Certificate,
-  cluster: ClusterName,
-  { trustDomain }: TrustAnchors,
-): string | undefined => {
-  const dnsName = toClusterDnsName(cluster, trustDomain)
-  const message = `its name constraints are not exactly ${trustDomain} and ${dnsName}`
+const findWrongConstraint = (certificate: X509Certificate, limits: NameLimits): string | undefined => {
+  const excluded = limits.excluded.length > 0 ? ` without ${limits.excluded.join(', ')}` : ''
+  const message = `its name constraints are not exactly ${limits.permitted.join(', ')}${excluded}`
   const extension = certificate.getExtension(id_ce_nameConstraints)
   if (!extension?.critical) return message
   const constraints = parseNameConstraints(extension.value)
   if (!constraints) return message
-  const { permittedSubtrees = [], excludedSubtrees } = constraints
-  const permitted = permittedSubtrees.map(({ base, minimum, maximum }) =>
-    minimum === 0 && maximum === undefined
-      ? `${base.uniformResourceIdentifier ?? ''} ${base.dNSName ?? ''}`
-      : 'bounded',
-  )
-  const expected = [`${trustDomain} `, ` ${dnsName}`]
-  const isExact = permitted.length === expected.length && expected.every((subtree) => permitted.includes(subtree))
-  return isExact && excludedSubtrees === undefined ? undefined : message
+  const { permittedSubtrees = [], excludedSubtrees = [] } = constraints
+  const isExact = areExactly(permittedSubtrees, limits.permitted) && areExactly(excludedSubtrees, limits.excluded)
+  return isExact ? undefined : message
+}
+
+const areExactly = (subtrees: readonly GeneralSubtree[], expected: readonly string[]): boolean => {
+  const found = subtrees.map(describeSubtree)
+  return found.length === expected.length && expected.every((subtree) => found.includes(subtree))
+}
+
+const describeSubtree = ({ base, minimum, maximum }: GeneralSubtree): string => {
+  if (minimum !== 0 || maximum !== undefined) return 'bounded'
+  const kinds = Object.values(base).filter((value) => value !== undefined)
+  if (kinds.length !== 1) return 'unclear'
+  if (base.uniformResourceIdentifier !== undefined) return `uri ${base.uniformResourceIdentifier}`
+  return base.dNSName === undefined ? 'other' : `dns ${base.dNSName}`
 }
 
 const parseNameConstraints = (value: ArrayBuffer): NameConstraints | undefined => {

@@ -1,6 +1,6 @@
 import type { ClusterName } from '#mesh/names.ts'
 import { stateKeys, type StateItem } from '#mesh/state.ts'
-import type { TrustState } from '#mesh/trust.ts'
+import { issuersIn, type TrustState } from '#mesh/trust.ts'
 import type { Position } from '#mesh/uplink.ts'
 
 /** A state of the plane at one position of its log. */
@@ -77,14 +77,18 @@ const trustLosses = (held: PlaneState, offered: PlaneState, cluster: ClusterName
   const known = new Set(after.intermediates.map(({ pem }) => pem))
   const cutOff = new Set(before.intermediates.filter(({ pem }) => !known.has(pem)).map((missing) => missing.cluster))
   const isOwnCutOff = cutOff.delete(cluster)
+  const missingIssuers = issuersIn(before, cluster).filter(
+    ({ pem }) => !issuersIn(after, cluster).some((issuer) => issuer.pem === pem),
+  )
   return [
     ...(missingRoots > 0 ? [`${missingRoots} of ${before.roots.length} trusted roots are missing`] : []),
     ...(isOwnCutOff ? ["this cluster's own intermediate certificate is missing"] : []),
     ...(cutOff.size > 0 ? [`intermediate certificates of ${cutOff.size} other clusters are missing`] : []),
+    ...missingIssuers.map(({ name }) => `the external issuer ${name} is missing`),
   ]
 }
 
-const trustOf = (state: PlaneState): Pick<TrustState, 'roots' | 'intermediates'> => {
+const trustOf = (state: PlaneState): TrustState => {
   const item = state.items.get(stateKeys.trust())
-  return item?.kind === 'trust' ? item.value : { roots: [], intermediates: [] }
+  return item?.kind === 'trust' ? item.value : { roots: [], intermediates: [], epoch: 0 }
 }

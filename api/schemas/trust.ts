@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { clusterName, trustDomain } from '#mesh/names.ts'
-import { pageQuery, timestamp } from './common.ts'
+import { clusterName, issuerName, trustDomain } from '#mesh/names.ts'
+import { meshParams, pageQuery, timestamp } from './common.ts'
 
 const certificate = z.object({
   serial: z.string().describe('Lower-case hex.'),
@@ -10,13 +10,33 @@ const certificate = z.object({
   fingerprint: z.string().describe('Lower-case hex SHA-256 of the DER form.'),
 })
 
+/** A CA of somebody else's that the mesh's root has signed: docs/decisions/0013. */
+export const externalIssuer = certificate
+  .extend({
+    name: issuerName,
+    clusters: z.array(clusterName).describe('Where its workloads live. Nowhere else is it trusted.'),
+    createdAt: timestamp,
+  })
+  .meta({ id: 'ExternalIssuer' })
+export type ExternalIssuer = z.infer<typeof externalIssuer>
+
+export const issuerParams = meshParams.extend({ issuer: issuerName })
+
+export const addIssuerBody = z.strictObject({
+  name: issuerName,
+  clusters: z.array(clusterName).min(1).max(200).describe('Where its workloads live. Each is in the mesh.'),
+  csrPem: z.string().max(8192).describe('PKCS#10 in PEM: an ECDSA key on P-256. Nothing but the key is heeded.'),
+})
+export type AddIssuerBody = z.infer<typeof addIssuerBody>
+
 /** What the mesh's proxies and agents trust now. */
 export const trust = z
   .object({
     trustDomain,
     roots: z.array(certificate),
     intermediates: z.array(certificate.extend({ cluster: clusterName })),
-    epoch: z.int().min(0).describe('Raised by every eviction.'),
+    issuers: z.array(externalIssuer).default([]).describe('External issuers.'),
+    epoch: z.int().min(0).describe('Raised by every eviction, and by the removal of an issuer.'),
   })
   .meta({ id: 'Trust' })
 export type Trust = z.infer<typeof trust>
@@ -25,7 +45,7 @@ export type Trust = z.infer<typeof trust>
 export const issuedCertificate = z
   .object({
     serial: z.string(),
-    kind: z.enum(['root', 'intermediate']),
+    kind: z.enum(['root', 'intermediate', 'issuer']),
     cluster: clusterName.nullable(),
     issuedAt: timestamp,
     notBefore: timestamp,

@@ -7,6 +7,7 @@ import { toRoughDuration } from '../duration.ts'
 import { addExamples } from '../examples.ts'
 import { collect, toListView } from '../output/list-view.ts'
 import { toFields, toTable } from '../output/table.ts'
+import { defineTrustIssuer } from './trust-issuer.ts'
 import type { Finding } from '../trust/verify-trust.ts'
 
 export const defineTrust = (group: Command, context: CliContext): void => {
@@ -17,7 +18,7 @@ export const defineTrust = (group: Command, context: CliContext): void => {
       .option('--roots', 'only the root certificates, as PEM')
       .action((options: { readonly roots?: true }) => show(context, options.roots === true)),
     [
-      ['atoll trust show', 'roots and intermediates'],
+      ['atoll trust show', 'roots, intermediates and external issuers'],
       ['atoll trust show --roots > root.pem', 'for "openssl verify -CAfile root.pem"'],
     ],
   )
@@ -32,10 +33,11 @@ export const defineTrust = (group: Command, context: CliContext): void => {
   addExamples(
     group
       .command('verify')
-      .description('Check each intermediate: signed by a root, within its time, bound to its cluster.')
+      .description('Check each intermediate and issuer: signed by a root, within its time, bound to its names.')
       .action(() => verify(context)),
     [['atoll trust verify', 'exits with 1 when something is wrong']],
   )
+  defineTrustIssuer(group, context)
 }
 
 const fetchTrust = async (context: CliContext): Promise<Trust> =>
@@ -61,10 +63,17 @@ const show = async (context: CliContext, rootsOnly: boolean): Promise<void> => {
       left(one.notAfter),
       one.fingerprint,
     ]),
+    ...trust.issuers.map(({ clusters, notAfter, fingerprint }) => [
+      'issuer',
+      clusters.join(', '),
+      notAfter,
+      left(notAfter),
+      fingerprint,
+    ]),
   ]
   await context.print({
     value: trust,
-    names: [...trust.roots, ...trust.intermediates].map(({ fingerprint }) => fingerprint),
+    names: [...trust.roots, ...trust.intermediates, ...trust.issuers].map(({ fingerprint }) => fingerprint),
     table: () =>
       [
         toFields([

@@ -1,9 +1,9 @@
 import 'reflect-metadata'
 import { AsnConvert } from '@peculiar/asn1-schema'
-import { id_ce_nameConstraints, NameConstraints } from '@peculiar/asn1-x509'
+import { id_ce_nameConstraints, NameConstraints, type GeneralSubtree } from '@peculiar/asn1-x509'
 import { BasicConstraintsExtension, X509Certificate } from '@peculiar/x509'
 import type { Trust } from '#api/schemas/trust.ts'
-import { toClusterDnsName } from '#mesh/identity.ts'
+import { toClusterDnsName, toClustersDnsName } from '#mesh/identity.ts'
 
 export interface Finding {
   readonly what: string
@@ -35,9 +35,24 @@ export const verifyTrust = async (trust: Trust, nowMs: number): Promise<Finding[
         : [
             ...timeFaults(certificate, nowMs),
             ...((await isSignedByAny(certificate, issuers, nowMs)) ? [] : ['is not signed by a root']),
-            ...bindingFaults(certificate, trust.trustDomain, toClusterDnsName(cluster, trust.trustDomain)),
+            ...bindingFaults(certificate, trust.trustDomain, {
+              permittedDns: toClusterDnsName(cluster, trust.trustDomain),
+            }),
           ]
     findings.push({ what: `intermediate of ${cluster}`, fingerprint, faults })
+  }
+  for (const { name, pem, fingerprint } of trust.issuers) {
+    const certificate = parseCertificate(pem)
+    const authorities = roots.flatMap((root) => root.certificate ?? [])
+    const faults =
+      certificate === undefined
+        ? ['is not a certificate']
+        : [
+            ...timeFaults(certificate, nowMs),
+            ...((await isSignedByAny(certificate, authorities, nowMs)) ? [] : ['is not signed by a root']),
+            ...bindingFaults(certificate, trust.trustDomain, { excludedDns: toClustersDnsName(trust.trustDomain) }),
+          ]
+    findings.push({ what: `issuer ${name}`, fingerprint, faults })
   }
   return findings
 }
@@ -69,19 +84,35 @@ const isSignedByAny = async (
   return false
 }
 
-/** What makes a stolen intermediate worthless for other clusters' names. */
-const bindingFaults = (certificate: X509Certificate, trustDomain: string, dnsName: string): string[] => {
+/** What makes a stolen intermediate worthless for other clusters' names, and a stolen issuer for those of all. */
+const bindingFaults = (
+  certificate: X509Certificate,
+  trustDomain: string,
+  limit: { readonly permittedDns: string } | { readonly excludedDns: string },
+): string[] => {
   const basic = certificate.getExtension(BasicConstraintsExtension)
   const names = certificate.getExtension(id_ce_nameConstraints)
-  const permitted = names === null ? [] : (AsnConvert.parse(names.value, NameConstraints).permittedSubtrees ?? [])
-  const bases = [...permitted].map(({ base }) => base)
-  const uris = bases.flatMap((base) => base.uniformResourceIdentifier ?? [])
-  const dnsNames = bases.flatMap((base) => base.dNSName ?? [])
-  const isOnly = (found: readonly string[], wanted: string) => found.length === 1 && found[0] === wanted
+  const constraints = names === null ? undefined : AsnConvert.parse(names.value, NameConstraints)
+  const permitted = toNames(constraints?.permittedSubtrees)
+  const excluded = toNames(constraints?.excludedSubtrees)
+  const isOnly = (found: readonly string[], ...wanted: readonly string[]) => found.join() === wanted.join()
   return [
     ...(basic?.ca === true && basic.pathLength === 0 ? [] : ['may sign other authorities (path length is not 0)']),
     ...(names?.critical === true ? [] : ['has no critical name constraints']),
-    ...(isOnly(uris, trustDomain) ? [] : [`is not confined to trust domain ${trustDomain}`]),
-    ...(isOnly(dnsNames, dnsName) ? [] : [`is not confined to ${dnsName}`]),
+    ...(isOnly(permitted.uris, trustDomain) ? [] : [`is not confined to trust domain ${trustDomain}`]),
+    ...('permittedDns' in limit && !isOnly(permitted.dnsNames, limit.permittedDns)
+      ? [`is not confined to ${limit.permittedDns}`]
+      : []),
+    ...('excludedDns' in limit && !(isOnly(permitted.dnsNames) && isOnly(excluded.dnsNames, limit.excludedDns))
+      ? [`is not excluded from ${limit.excludedDns}`]
+      : []),
   ]
+}
+
+const toNames = (subtrees: Iterable<GeneralSubtree> = []) => {
+  const bases = [...subtrees].map(({ base }) => base)
+  return {
+    uris: bases.flatMap((base) => base.uniformResourceIdentifier ?? []),
+    dnsNames: bases.flatMap((base) => base.dNSName ?? []),
+  }
 }

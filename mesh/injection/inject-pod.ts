@@ -16,6 +16,7 @@ import { buildProxyContainer, proxyVolumes } from './build-proxy-container.ts'
 import { readCaptureSettings } from './capture-settings.ts'
 import { isInjected } from './decide-injection.ts'
 import type { InjectionSettings } from './injection-settings.ts'
+import type { InjectionStatus } from './injection-status.ts'
 import { allContainers } from './pod.ts'
 import type { Container, Pod } from './pod.ts'
 import { probeRoutesAnnotation } from './probe-routes.ts'
@@ -113,7 +114,7 @@ const toMetadata = (
 ): NonNullable<Pod['metadata']> => {
   const routes = rewritten.flatMap((container) => container.routes)
   const [first] = spec.containers
-  const status = {
+  const status: InjectionStatus = {
     initContainers: isNative ? [captureContainer, proxyContainer] : [captureContainer],
     containers: isNative ? [] : [proxyContainer],
     volumes: proxyVolumes.map(({ name }) => name),

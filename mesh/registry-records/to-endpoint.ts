@@ -1,7 +1,7 @@
 import { isIpAddress, isUnixAddress } from '../kinds/schema/host-names.ts'
 import type { ClusterName } from '../names.ts'
 import type { Endpoint, Service } from '../service.ts'
-import type { Workload } from '../workload.ts'
+import { isCaptured, type Workload } from '../workload.ts'
 
 /** Istio's label that says whether a proxy in front of a workload speaks mesh mTLS ("istio") or not ("disabled"). */
 export const TLS_MODE_LABEL = 'security.istio.io/tlsMode'
@@ -29,8 +29,15 @@ export const toEndpoint = (workload: Workload, cluster: ClusterName, ports: Endp
   weight: workload.weight ?? 1,
   health: workload.health ?? 'healthy',
   ...(workload.serviceAccount !== '' && { serviceAccount: workload.serviceAccount }),
-  tls: toTls(workload),
+  ...toPeer(workload),
 })
+
+/** A pod that says it speaks mutual TLS, and that we did not inject, has a sidecar of Istio's. */
+const toPeer = (workload: Workload): Pick<Endpoint, 'tls' | 'issuer'> => {
+  const tls = toTls(workload)
+  const isForeign = tls === 'mutual' && workload.origin === 'pod' && !isCaptured(workload)
+  return isForeign ? { tls, issuer: 'external' } : { tls }
+}
 
 /** Whether Envoy can reach an address of this form: it resolves names only for services with resolution DNS. */
 export const isReachableBy = (resolution: Service['resolution'], address: string): boolean => {

@@ -23,6 +23,7 @@ import { createIntermediateCsr } from '#agent/identity/create-intermediate-csr.t
 import type { LeafIssuer } from '#agent/identity/issue-leaf.ts'
 import { toClusterDnsName } from '#mesh/identity.ts'
 import { clusterName, trustDomain, type ClusterName } from '#mesh/names.ts'
+import { toLocalSigner, type Signer } from '#worker/ca/signer.ts'
 
 export const domain = trustDomain.parse('td.example')
 export const east = clusterName.parse('east')
@@ -31,13 +32,19 @@ export const west = clusterName.parse('west')
 const dayMilliseconds = 24 * 60 * 60_000
 let serial = 1
 
+interface Subtree {
+  readonly uri?: string
+  readonly dns?: string
+}
+
 /** How an intermediate may differ from what the plane would sign. */
 export interface IntermediateWishes {
   readonly notBefore?: number
   readonly notAfter?: number
   readonly isCa?: boolean
   readonly pathLength?: number
-  readonly permitted?: readonly { readonly uri?: string; readonly dns?: string }[]
+  readonly permitted?: readonly Subtree[]
+  readonly excluded?: readonly Subtree[]
   readonly areConstraintsCritical?: boolean
   /** Name constraints that are not even ASN.1. */
   readonly areConstraintsNonsense?: boolean
@@ -75,6 +82,11 @@ export class TestRoot {
     return new TestRoot(keys, certificate, now)
   }
 
+  /** For what the plane signs with a root's key. */
+  get signer(): Signer {
+    return toLocalSigner(this.pem, this.#keys.privateKey)
+  }
+
   /** Answers a request as the plane does. */
   async sign(csrPem: string, cluster: ClusterName, wishes: IntermediateWishes = {}): Promise<string> {
     const { publicKey } = new Pkcs10CertificateRequest(csrPem)
@@ -95,22 +107,40 @@ export class TestRoot {
         await AuthorityKeyIdentifierExtension.create(this.#certificate.publicKey),
         wishes.areConstraintsNonsense
           ? new Extension(id_ce_nameConstraints, true, new TextEncoder().encode('nonsense'))
-          : toNameConstraints(permitted, wishes.areConstraintsCritical ?? true),
+          : toNameConstraints(permitted, wishes.excluded ?? [], wishes.areConstraintsCritical ?? true),
       ],
     })
     return certificate.toString('pem')
   }
 }
 
-const toNameConstraints = (permitted: NonNullable<IntermediateWishes['permitted']>, isCritical: boolean): Extension => {
-  const subtrees = permitted.map(
-    ({ uri, dns }) =>
-      new GeneralSubtree({
-        base: new GeneralName(dns === undefined ? { uniformResourceIdentifier: uri ?? '' } : { dNSName: dns }),
-      }),
-  )
-  const constraints = new NameConstraints({ permittedSubtrees: new GeneralSubtrees(subtrees) })
+const toNameConstraints = (
+  permitted: readonly Subtree[],
+  excluded: readonly Subtree[],
+  isCritical: boolean,
+): Extension => {
+  const constraints = new NameConstraints({
+    ...(permitted.length > 0 && { permittedSubtrees: toSubtrees(permitted) }),
+    ...(excluded.length > 0 && { excludedSubtrees: toSubtrees(excluded) }),
+  })
   return new Extension(id_ce_nameConstraints, isCritical, new OctetString(AsnConvert.serialize(constraints)))
+}
+
+const toSubtrees = (names: readonly Subtree[]): GeneralSubtrees =>
+  new GeneralSubtrees(
+    names.map(
+      ({ uri, dns }) =>
+        new GeneralSubtree({
+          base: new GeneralName(dns === undefined ? { uniformResourceIdentifier: uri ?? '' } : { dNSName: dns }),
+        }),
+    ),
+  )
+
+/** The certificate of an external issuer as the plane signs it, unless told otherwise. */
+export const createIssuer = async (root: TestRoot, wishes: IntermediateWishes = {}): Promise<string> => {
+  const csr = await createIntermediateCsr(await generateKeyPair(true), east)
+  const names = { permitted: [{ uri: domain }], excluded: [{ dns: `clusters.${domain}` }] }
+  return root.sign(csr, east, { ...names, ...wishes })
 }
 
 export interface TestIntermediate extends LeafIssuer {

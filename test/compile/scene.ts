@@ -41,6 +41,8 @@ const sceneSchema = z.strictObject({
   show: z.array(z.enum(['listeners', 'routes', 'virtualHosts', 'clusters', 'endpoints'])).optional(),
   settings: partial.default({}),
   trustEpoch: z.int().default(0),
+  /** The clusters in which an external issuer is trusted. */
+  externalIn: z.array(clusterName).default([]),
   /** The other clusters. */
   clusters: z
     .record(clusterName, z.object({ network: networkName, gateways: z.array(gatewayAddress).default([]) }))
@@ -81,7 +83,11 @@ export const readScene = (yaml: string, options: SceneOptions = {}): Scene => {
     localCluster: cluster,
     localNetwork: network,
     settings: { ...settings, ...scene.settings, ...options.settings },
-    trust: { ...trust, epoch: scene.trustEpoch },
+    trust: {
+      ...trust,
+      epoch: scene.trustEpoch,
+      ...(scene.externalIn.length > 0 && { issuers: [{ name: 'istio', clusters: scene.externalIn, pem: '' }] }),
+    },
   })
   store.apply(changes)
   const [problem] = store.problems()

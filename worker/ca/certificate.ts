@@ -34,14 +34,20 @@ export interface IssuedCertificate {
   readonly fingerprint: string
 }
 
+/** What a CA may sign for: URIs of one host, and DNS names below one name, or all but those below one. */
+type NameLimits = { readonly permittedUri: string } & (
+  | { readonly permittedDns: string }
+  | { readonly excludedDns: string }
+)
+
 interface CaFacts {
   readonly serial: string
   readonly subject: JsonName
   readonly trustDomain: string
   readonly publicKey: PublicKey
   readonly profile: Profile
-  /** RFC 5280 §4.2.1.10 permitted subtrees; absent = none. */
-  readonly permitted?: { readonly uriHost: string; readonly dnsName: string }
+  /** RFC 5280 §4.2.1.10 subtrees; absent = no constraints. */
+  readonly names?: NameLimits
   readonly nowMs: number
 }
 
@@ -72,7 +78,7 @@ export const signCaCertificate = async (facts: CaFacts, signer: Signer | SelfSig
       new SubjectAlternativeNameExtension([{ type: 'url', value: `spiffe://${facts.trustDomain}` }]),
       await SubjectKeyIdentifierExtension.create(facts.publicKey),
       await AuthorityKeyIdentifierExtension.create(issuer?.publicKey ?? facts.publicKey),
-      ...(facts.permitted ? [toNameConstraints(facts.permitted)] : []),
+      ...(facts.names ? [toNameConstraints(facts.names)] : []),
     ],
   }
   // The signer sees only bytes: they are made with an empty signature first, and put together again with the real one.
@@ -92,12 +98,16 @@ export const signCaCertificate = async (facts: CaFacts, signer: Signer | SelfSig
 /** A signer that has no certificate yet: it makes its own. */
 export type SelfSigner = Omit<Signer, 'certificatePem'> & { readonly certificatePem: null }
 
-const toNameConstraints = ({ uriHost, dnsName }: { readonly uriHost: string; readonly dnsName: string }): Extension => {
+const toNameConstraints = (limits: NameLimits): Extension => {
+  const permitted = [
+    new GeneralSubtree({ base: new GeneralName({ uniformResourceIdentifier: limits.permittedUri }) }),
+    ...('permittedDns' in limits ? [toDnsSubtree(limits.permittedDns)] : []),
+  ]
   const constraints = new NameConstraints({
-    permittedSubtrees: new GeneralSubtrees([
-      new GeneralSubtree({ base: new GeneralName({ uniformResourceIdentifier: uriHost }) }),
-      new GeneralSubtree({ base: new GeneralName({ dNSName: dnsName }) }),
-    ]),
+    permittedSubtrees: new GeneralSubtrees(permitted),
+    ...('excludedDns' in limits && { excludedSubtrees: new GeneralSubtrees([toDnsSubtree(limits.excludedDns)]) }),
   })
   return new Extension(id_ce_nameConstraints, true, new OctetString(AsnConvert.serialize(constraints)))
 }
+
+const toDnsSubtree = (dNSName: string): GeneralSubtree => new GeneralSubtree({ base: new GeneralName({ dNSName }) })

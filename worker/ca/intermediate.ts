@@ -32,7 +32,10 @@ export const signIntermediate = (
       trustDomain: identity.trustDomain,
       publicKey: request.publicKey,
       profile: intermediateProfile,
-      permitted: { uriHost: identity.trustDomain, dnsName: toClusterDnsName(identity.cluster, identity.trustDomain) },
+      names: {
+        permittedUri: identity.trustDomain,
+        permittedDns: toClusterDnsName(identity.cluster, identity.trustDomain),
+      },
       nowMs,
     },
     signer,

@@ -22,3 +22,9 @@ export const intermediateProfile: Profile = profile.parse({
   backdateMs: BACKDATE_MS,
   pathLength: 0,
 })
+/** Its key is not ours to renew: long enough for a migration, and no longer than a year. */
+export const issuerProfile: Profile = profile.parse({
+  lifetimeMs: 365 * DAY_MS - BACKDATE_MS,
+  backdateMs: BACKDATE_MS,
+  pathLength: 0,
+})

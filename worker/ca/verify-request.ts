@@ -19,6 +19,24 @@ export const verifyRequest = async (
   csrPem: string,
   identity: ClusterIdentity,
 ): Promise<Result<VerifiedRequest, string>> => {
+  const proven = await proveKey(csrPem)
+  if (!proven.ok) return proven
+  const request = proven.value
+  const names = [identity.cluster, toClusterDnsName(identity.cluster, identity.trustDomain)]
+  const wish = findSubjectWish(request, names) ?? findExtensionWish(request, names)
+  return wish === undefined ? ok({ publicKey: request.publicKey }) : err(wish)
+}
+
+/** Checks a PKCS#10 request for the CA of an external issuer, which a person made: its subject is not heeded, and no extension may be asked for. */
+export const verifyIssuerRequest = async (csrPem: string): Promise<Result<VerifiedRequest, string>> => {
+  const proven = await proveKey(csrPem)
+  if (!proven.ok) return proven
+  const wish = findExtensionWish(proven.value, [])
+  return wish === undefined ? ok({ publicKey: proven.value.publicKey }) : err(wish)
+}
+
+/** The request, when who made it holds a key that we sign for. */
+const proveKey = async (csrPem: string): Promise<Result<Pkcs10CertificateRequest, string>> => {
   const request = parseRequest(csrPem)
   if (!request) return err('the certificate request is not PKCS#10 in PEM')
   const { algorithm } = request.publicKey
@@ -26,9 +44,7 @@ export const verifyRequest = async (
     return err('the key must be ECDSA on P-256')
   }
   if (!(await request.verify().catch(() => false))) return err('the signature of the certificate request is wrong')
-  const names = [identity.cluster, toClusterDnsName(identity.cluster, identity.trustDomain)]
-  const wish = findSubjectWish(request, names) ?? findExtensionWish(request, names)
-  return wish === undefined ? ok({ publicKey: request.publicKey }) : err(wish)
+  return ok(request)
 }
 
 const parseRequest = (pem: string): Pkcs10CertificateRequest | undefined => {
@@ -54,7 +70,7 @@ const findExtensionWish = (request: Pkcs10CertificateRequest, names: readonly st
       return `the extension ${extension.type} can't be asked for: the plane decides it`
     }
     const foreign = extension.names.toJSON().find(({ type, value }) => type !== 'dns' || !names.includes(value))
-    if (foreign) return `the name ${foreign.value} is not this cluster's`
+    if (foreign) return `the name ${foreign.value} can't be asked for`
   }
   return undefined
 }

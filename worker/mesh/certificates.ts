@@ -11,14 +11,17 @@ export const SUPERSEDED_TRUST_MS = 48 * 60 * 60 * 1000
 /** Of one cluster at a time, the superseded ones included. */
 const MAX_TRUSTED_PER_CLUSTER = 2
 
-export interface CertificateRow extends Record<string, SqlStorageValue> {
+export interface CertificateFacts extends Record<string, SqlStorageValue> {
   serial: string
-  kind: 'root' | 'intermediate'
-  cluster: string | null
   pem: string
   notBeforeMs: number
   notAfterMs: number
   fingerprint: string
+}
+
+export interface CertificateRow extends CertificateFacts {
+  kind: 'root' | 'intermediate' | 'issuer'
+  cluster: string | null
 }
 
 const columns = 'serial, kind, cluster, pem, not_before AS notBeforeMs, not_after AS notAfterMs, fingerprint'

@@ -5,6 +5,7 @@ import { removeCatalog } from './catalog.ts'
 import { endCertificates } from './certificates.ts'
 import { findMember } from './clusters.ts'
 import type { MeshContext } from './context.ts'
+import { leaveIssuers } from './issuers.ts'
 import { removeMachineTokensOf } from './machine-tokens.ts'
 import { removePublishing } from './publishing/candidates.ts'
 import { announce } from './outbox.ts'
@@ -26,6 +27,7 @@ export const evictCluster = (context: MeshContext, name: string, initiator: Init
     name,
   )
   endCertificates(sql, name, 'evicted')
+  leaveIssuers(sql, name)
   sql.exec('UPDATE mesh SET trust_epoch = trust_epoch + 1')
   writeTrustState(sql)
   removeCatalog(sql, name)

@@ -6,7 +6,7 @@ import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
 import type { PublishGrant } from '#api/schemas/publish-grants.ts'
 import type { Revision, RevisionDelivery } from '#api/schemas/revisions.ts'
 import type { ServiceDetail, ServiceSummary } from '#api/schemas/services.ts'
-import type { IssuedCertificate, Trust } from '#api/schemas/trust.ts'
+import type { AddIssuerBody, ExternalIssuer, IssuedCertificate, Trust } from '#api/schemas/trust.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import type { JoinRequest, JoinResponse } from '#mesh/uplink.ts'
 import type { AuditFilter, Initiator } from './audit.ts'
@@ -99,6 +99,8 @@ export interface MeshStore {
   revokePublishGrant(id: string, by: Initiator): Promise<Outcome<null>>
 
   readTrust(): Promise<Trust>
+  addIssuer(body: AddIssuerBody, by: Initiator): Promise<Outcome<ExternalIssuer>>
+  removeIssuer(name: string, by: Initiator): Promise<Outcome<null>>
   listCertificates(
     cluster: string | null,
     before: number,

@@ -1,5 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
+import type { AddIssuerBody } from '#api/schemas/trust.ts'
 import { ok } from '#mesh/result.ts'
 import { UPLINK_PING, UPLINK_PONG } from '#mesh/uplink.ts'
 import type { JoinRequest } from '#mesh/uplink.ts'
@@ -22,6 +23,7 @@ import { DeliveryWatch } from './delivery-watch.ts'
 import { readDelivery } from './delivery.ts'
 import { followGeneration } from './epoch.ts'
 import { evictCluster } from './evict-cluster.ts'
+import { addIssuer, removeIssuer } from './issuers.ts'
 import { createJoinToken, listJoinTokens, revokeJoinToken } from './join-tokens.ts'
 import type { NewJoinToken } from './join-tokens.ts'
 import { joinCluster, refusedToken } from './join.ts'
@@ -347,6 +349,16 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
 
   async readTrust() {
     return readTrust(this.#context.sql)
+  }
+
+  async addIssuer(body: AddIssuerBody, by: Initiator) {
+    const added = await this.#exclusively(async () => addIssuer(this.#context, await this.#kek(), body, by))
+    this.#settle()
+    return added
+  }
+
+  async removeIssuer(name: string, by: Initiator) {
+    return this.#exclusively(async () => this.#write(() => removeIssuer(this.#context, name, by)))
   }
 
   async listCertificates(cluster: string | null, before: number, limit: number) {

@@ -286,4 +286,13 @@ export const migrations: readonly string[] = [
   -- With those that were too many to be named.
   CREATE TABLE object_problem_counts (cluster TEXT PRIMARY KEY, problems INTEGER NOT NULL);
   `,
+  `
+  -- CAs of others that the root has signed (worker/mesh/issuers.ts). "clusters" is JSON: where their leaves are trusted.
+  CREATE TABLE issuers (
+    name TEXT PRIMARY KEY,
+    clusters TEXT NOT NULL,
+    serial TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+  );
+  `,
 ]

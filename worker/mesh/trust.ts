@@ -17,6 +17,7 @@ import { planeInitiator, writeAudit } from './audit.ts'
 import type { Initiator } from './audit.ts'
 import { listTrustedIntermediates, recordCertificate, reserveSerial, retireOldestSuperseded } from './certificates.ts'
 import type { MeshContext } from './context.ts'
+import { clustersOf, listIssuers } from './issuer-list.ts'
 import { readMeshRow } from './mesh-row.ts'
 import { refuse } from './refusal.ts'
 import type { Outcome } from './refusal.ts'
@@ -94,8 +95,15 @@ export const toTrustState = (sql: SqlStorage): TrustState => ({
     cluster: cluster as ClusterIdentity['cluster'],
     pem,
   })),
+  ...toIssuers(sql),
   epoch: readMeshRow(sql).trustEpoch,
 })
+
+/** Nothing where there are none: an older agent's copy of the trust stays what it was. */
+const toIssuers = (sql: SqlStorage): Pick<TrustState, 'issuers'> => {
+  const issuers = listIssuers(sql).map((row) => ({ name: row.name, clusters: clustersOf(row), pem: row.pem }))
+  return issuers.length > 0 ? { issuers } : {}
+}
 
 /** The trust is one item, and an item travels in one message. */
 const MAX_TRUST_CHARS = UPLINK_MAX_MESSAGE_CHARS - 1024
@@ -181,7 +189,7 @@ export const issueIntermediate = async (
 }
 
 /** The signer of the root that signs now. Its key is opened for this one signature and dropped. */
-const openSigner = async ({ sql }: MeshContext, kek: CryptoKey): Promise<Signer> => {
+export const openSigner = async ({ sql }: MeshContext, kek: CryptoKey): Promise<Signer> => {
   const { orgId, meshId } = readMeshRow(sql)
   const root = listRoots(sql).find(({ signing }) => signing === 1)
   if (!root) throw new Error('the mesh has no signing root')

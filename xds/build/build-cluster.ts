@@ -14,6 +14,7 @@ import { OutlierDetectionSchema } from '#envoy/envoy/config/cluster/v3/outlier_d
 import type { UnitResource } from '#xds/incremental/unit.ts'
 import type {
   Discovery,
+  ExternalPeers,
   LoadBalancer,
   OutlierDetection,
   Upstream,
@@ -29,7 +30,7 @@ import { encode } from './encode.ts'
 import { forwardProxyClusterType } from './forward-proxy.ts'
 import { buildHttpProtocolOptions } from './http-protocol-options.ts'
 import type { MessageFields } from './message-fields.ts'
-import { buildEpochMetadata, plaintextMark } from './metadata.ts'
+import { buildEpochMetadata, transportMarks } from './metadata.ts'
 import { buildUpstreamTls, rawBufferSocket } from './transport-socket.ts'
 
 type ClusterInit = MessageFields<typeof ClusterSchema>
@@ -153,21 +154,30 @@ const buildCircuitBreakers = (limits: UpstreamLimits): CircuitBreakers =>
         ],
       })
 
-const plaintextMatches = [
-  create(Cluster_TransportSocketMatchSchema, {
-    name: 'plaintext',
-    match: plaintextMark,
-    transportSocket: rawBufferSocket,
-  }),
-]
+const plaintextMatch = create(Cluster_TransportSocketMatchSchema, {
+  name: 'plaintext',
+  match: transportMarks.plaintext,
+  transportSocket: rawBufferSocket,
+})
 
 /** What no match takes goes over the EnvoyCluster's own transport socket: an endpoint without a mark gets mTLS or nothing. */
 const buildTls = (tls: UpstreamTls): ClusterInit => {
   if (tls.mode === 'none') return {}
   const transportSocket = buildUpstreamTls(tls)
-  const mayBePlaintext = tls.mode === 'mesh' && tls.plaintext === 'marked'
-  return mayBePlaintext ? { transportSocket, transportSocketMatches: plaintextMatches } : { transportSocket }
+  if (tls.mode !== 'mesh') return { transportSocket }
+  const transportSocketMatches = [
+    ...(tls.plaintext === 'marked' ? [plaintextMatch] : []),
+    ...(tls.external ? [buildExternalMatch(tls.sni, tls.external)] : []),
+  ]
+  return { transportSocket, transportSocketMatches }
 }
+
+const buildExternalMatch = (sni: string, peers: ExternalPeers) =>
+  create(Cluster_TransportSocketMatchSchema, {
+    name: 'external',
+    match: transportMarks.external,
+    transportSocket: buildUpstreamTls({ mode: 'external', sni, ...peers }),
+  })
 
 /** Envoy detects outliers by success rate unless told not to; Istio's API has no such thing. */
 const buildOutlierDetection = (detection: OutlierDetection): ClusterInit => ({

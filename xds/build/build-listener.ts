@@ -90,6 +90,6 @@ const buildFilterChain = ({ name, match, mtls, handler }: FilterChain): EnvoyFil
         serverNames: [...(match.serverNames ?? [])],
       }),
     }),
-    ...(mtls && { transportSocket: buildDownstreamMtls(mtls.alpn) }),
+    ...(mtls && { transportSocket: buildDownstreamMtls(mtls) }),
     filters: buildNetworkFilters(handler),
   })

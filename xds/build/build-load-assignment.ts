@@ -10,7 +10,7 @@ import { typeUrls } from '#xds/type-url.ts'
 import { buildAddress } from './address.ts'
 import { encode } from './encode.ts'
 import type { MessageFields } from './message-fields.ts'
-import { plaintextMetadata } from './metadata.ts'
+import { transportMetadata } from './metadata.ts'
 
 type LoadAssignmentInit = MessageFields<typeof ClusterLoadAssignmentSchema>
 
@@ -36,5 +36,5 @@ const buildEndpoint = (endpoint: UpstreamEndpoint): MessageFields<typeof LbEndpo
   hostIdentifier: { case: 'endpoint', value: { address: buildAddress(endpoint.address, endpoint.port) } },
   ...(endpoint.weight !== 1 && { loadBalancingWeight: endpoint.weight }),
   ...(endpoint.isDraining && { healthStatus: HealthStatus.DRAINING }),
-  ...(endpoint.isPlaintext && { metadata: plaintextMetadata }),
+  ...(endpoint.transport !== 'mesh' && { metadata: transportMetadata[endpoint.transport] }),
 })

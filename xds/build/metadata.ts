@@ -7,5 +7,10 @@ export const buildEpochMetadata = (trustEpoch: number): { metadata?: Metadata } 
 
 /** EnvoyClusters choose the transport socket of an endpoint by this metadata. */
 const transportSocketMatch = 'envoy.transport_socket_match'
-export const plaintextMark = { atollTls: 'none' }
-export const plaintextMetadata = create(MetadataSchema, { filterMetadata: { [transportSocketMatch]: plaintextMark } })
+export const transportMarks = { plaintext: { atollTls: 'none' }, external: { atollTls: 'external' } }
+const toMetadata = (mark: { readonly atollTls: string }): Metadata =>
+  create(MetadataSchema, { filterMetadata: { [transportSocketMatch]: mark } })
+export const transportMetadata = {
+  plaintext: toMetadata(transportMarks.plaintext),
+  external: toMetadata(transportMarks.external),
+}

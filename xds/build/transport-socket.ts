@@ -14,6 +14,7 @@ import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from '#envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
+import type { FilterChain } from '#xds/model/listener.ts'
 import type { UpstreamTls } from '#xds/model/upstream.ts'
 import { secretNames, systemTrustSecret } from '#xds/proxy.ts'
 import { toAny } from './any.ts'
@@ -36,13 +37,12 @@ export const rawBufferSocket = create(TransportSocketSchema, {
 const secret = (name: string): SdsSecretConfig => create(SdsSecretConfigSchema, { name, sdsConfig: adsSource })
 
 const identity = [secret(secretNames.identity)]
-const trust = secret(secretNames.trust)
 const tlsParams = { tlsMinimumProtocolVersion: TlsProtocol.TLSv1_2 }
 /** Envoy's own maximum is 1.3 for a server and 1.2 for a client. */
 const clientTlsParams = { ...tlsParams, tlsMaximumProtocolVersion: TlsProtocol.TLSv1_3 }
 
-/** mTLS as a sidecar serves it: the client has to prove that some cluster of the mesh vouches for it. */
-export const buildDownstreamMtls = (alpn: readonly string[]): TransportSocket =>
+/** mTLS as a sidecar serves it: the client has to prove that some cluster of the mesh, or an external issuer, vouches for it. */
+export const buildDownstreamMtls = ({ alpn, peers }: NonNullable<FilterChain['mtls']>): TransportSocket =>
   tlsSocket(
     toAny(DownstreamTlsContextSchema, {
       requireClientCertificate: true,
@@ -52,7 +52,7 @@ export const buildDownstreamMtls = (alpn: readonly string[]): TransportSocket =>
         tlsCertificateSdsSecretConfigs: identity,
         validationContextType: {
           case: 'validationContextSdsSecretConfig',
-          value: secret(secretNames.trustPeers),
+          value: secret(peers === 'mesh' ? secretNames.trustPeers : secretNames.externalPeers),
         },
       },
     }),
@@ -65,7 +65,9 @@ export const buildUpstreamTls = (tls: Exclude<UpstreamTls, { mode: 'none' }>): T
 const buildTlsContext = (tls: Exclude<UpstreamTls, { mode: 'none' }>): Any => {
   switch (tls.mode) {
     case 'mesh':
-      return buildMeshTls(tls.sni, tls.workloads)
+      return buildMeshTls({ sni: tls.sni, names: tls.workloads, trust: secretNames.trust, alpn: [] })
+    case 'external':
+      return buildMeshTls({ sni: tls.sni, names: tls.spiffeIds, trust: secretNames.externalTrust, alpn: tls.alpn })
     case 'originate':
       return buildOriginatedTls(tls)
     case 'unverified':
@@ -73,19 +75,29 @@ const buildTlsContext = (tls: Exclude<UpstreamTls, { mode: 'none' }>): Any => {
   }
 }
 
-const buildMeshTls = (sni: string, workloads: readonly string[]): Any =>
+interface MeshTls {
+  readonly sni: string
+  /** Of the server: one of them is demanded. */
+  readonly names: readonly string[]
+  /** Name of the secret with the anchors. */
+  readonly trust: string
+  readonly alpn: readonly string[]
+}
+
+const buildMeshTls = ({ sni, names, trust, alpn }: MeshTls): Any =>
   toAny(UpstreamTlsContextSchema, {
     sni,
     commonTlsContext: {
       tlsParams: clientTlsParams,
+      alpnProtocols: [...alpn],
       tlsCertificateSdsSecretConfigs: identity,
       validationContextType: {
         case: 'combinedValidationContext',
         value: {
           defaultValidationContext: {
-            matchTypedSubjectAltNames: toSanMatchers(workloads.length > 0 ? workloads : [impossibleName]),
+            matchTypedSubjectAltNames: toSanMatchers(names.length > 0 ? names : [impossibleName]),
           },
-          validationContextSdsSecretConfig: trust,
+          validationContextSdsSecretConfig: secret(trust),
         },
       },
     },

@@ -1,16 +1,15 @@
 import { inboundCapturePort, outboundCapturePort, passedOnSource } from '#mesh/kubernetes/conventions.ts'
-import type { MeshSettings } from '#mesh/settings.ts'
 import type { FilterChain, Inspector, Listener } from '#xds/model/listener.ts'
 import type { Upstream } from '#xds/model/upstream.ts'
 import { refuse } from './compile-gate.ts'
-import { compileInboundChains, toSniffed, type InboundTraffic } from './compile-inbound-chains.ts'
+import { compileInboundChains, toSniffed, type InboundRules, type InboundTraffic } from './compile-inbound-chains.ts'
 import { inboundPassthroughUpstream } from './resource-names.ts'
 import { sniffTimeoutMs } from './sniff-timeout.ts'
 
 /** Where all captured incoming connections come; Istio's name. */
 export const compileCapturedInbound = (
   ports: readonly InboundTraffic[],
-  mode: MeshSettings['inboundMtls'],
+  rules: InboundRules,
   trustEpoch: number,
 ): Listener => ({
   name: 'virtualInbound',
@@ -18,34 +17,30 @@ export const compileCapturedInbound = (
   port: inboundCapturePort,
   direction: 'inbound',
   role: 'capture',
-  inspectors: (['tls', 'http'] as const).flatMap((kind) => toInspector(kind, ports, mode)),
+  inspectors: (['tls', 'http'] as const).flatMap((kind) => toInspector(kind, ports, rules)),
   sniffTimeoutMs,
   chains: [
     ...[outboundCapturePort, inboundCapturePort].map(refuse),
     ...ports.flatMap((inbound) =>
-      compileInboundChains(inbound, mode).map((chain) => ({
+      compileInboundChains(inbound, rules).map((chain) => ({
         ...chain,
         match: { ...chain.match, destinationPort: inbound.port },
       })),
     ),
   ],
-  defaultChain: compileUnnamed(mode),
+  defaultChain: compileUnnamed(rules),
   trustEpoch,
 })
 
-const toInspector = (
-  kind: Inspector['kind'],
-  ports: readonly InboundTraffic[],
-  mode: MeshSettings['inboundMtls'],
-): Inspector[] => {
-  const sniffed = ports.filter((inbound) => toSniffed(inbound, mode).includes(kind)).map(({ port }) => port)
+const toInspector = (kind: Inspector['kind'], ports: readonly InboundTraffic[], rules: InboundRules): Inspector[] => {
+  const sniffed = ports.filter((inbound) => toSniffed(inbound, rules).includes(kind)).map(({ port }) => port)
   return sniffed.length > 0 ? [{ kind, ports: sniffed }] : []
 }
 
 /** Ports that no service names: under mesh mTLS alone or, where plaintext is taken as well, as it comes. */
-const compileUnnamed = (mode: MeshSettings['inboundMtls']): FilterChain => ({
+const compileUnnamed = ({ mode }: InboundRules): FilterChain => ({
   match: {},
-  ...(mode === 'strict' && { mtls: { alpn: [] } }),
+  ...(mode === 'strict' && { mtls: { alpn: [], peers: 'mesh' } }),
   handler: {
     kind: 'tcp',
     statPrefix: inboundPassthroughUpstream,

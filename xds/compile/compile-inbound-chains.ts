@@ -1,5 +1,6 @@
 import { isHttpProtocol, type Protocol } from '#mesh/service.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
+import { istioHttpAlpn, istioTcpAlpn } from './external-peers.ts'
 import type { ChainMatch, FilterChain, HttpHandler, Inspector, TcpHandler } from '#xds/model/listener.ts'
 import { anyRequest } from './compile-http-match.ts'
 import { toInboundUpstreamName } from './resource-names.ts'
@@ -12,15 +13,22 @@ export interface InboundTraffic {
   readonly hostnames: readonly string[]
 }
 
+/** Who may come in. */
+export interface InboundRules {
+  readonly mode: MeshSettings['inboundMtls']
+  /** Whether peers of external issuers are let in, at chains of their own (docs/decisions/0013). */
+  readonly takesExternal: boolean
+}
+
 const httpAlpn = ['h2', 'http/1.1']
 const plaintextHttp = ['http/1.0', 'http/1.1', 'h2c']
 
 /**
  * Strict: mesh mTLS alone. Permissive: plaintext as well, told apart by the TLS inspector; what is TLS for the application itself, by the
- * SNI that mesh clients send ("outbound_.<port>_.<subset>_.<host>"). A sniffed port is HTTP when the client's ALPN, or its first bytes
+ * SNI that mesh clients send ("outbound_.<port>_.<subset>_.<host>"). Istio's clients are told apart by their ALPN. A sniffed port is HTTP when the client's ALPN, or its first bytes
  * in plaintext, say so.
  */
-export const compileInboundChains = (inbound: InboundTraffic, mode: MeshSettings['inboundMtls']): FilterChain[] => {
+export const compileInboundChains = (inbound: InboundTraffic, { mode, takesExternal }: InboundRules): FilterChain[] => {
   const { protocol } = inbound
   const isPermissive = mode === 'permissive'
   const isHttp = isHttpProtocol(protocol)
@@ -28,18 +36,30 @@ export const compileInboundChains = (inbound: InboundTraffic, mode: MeshSettings
   const isTlsInside = isPermissive && (protocol === 'https' || protocol === 'tls')
 
   const meshMatch: ChainMatch = {
-    ...((isPermissive || isAuto) && { transport: 'tls' }),
+    ...((isPermissive || isAuto || takesExternal) && { transport: 'tls' }),
     ...(isTlsInside && { serverNames: inbound.hostnames.map((hostname) => `*.${hostname.replace(/^\*\./, '')}`) }),
   }
-  const meshTcp: FilterChain = { match: meshMatch, mtls: { alpn: [] }, handler: compileTcpHandler(inbound) }
-  const meshHttp: FilterChain = {
-    match: meshMatch,
-    mtls: { alpn: httpAlpn },
-    handler: compileHttpHandler(inbound, 'set'),
+  const toMesh = (peers: 'mesh' | 'external', httpProtocols: readonly string[], tcpProtocols: readonly string[]) => {
+    const toMatch = (applicationProtocols: readonly string[]): ChainMatch =>
+      applicationProtocols.length > 0 ? { ...meshMatch, applicationProtocols } : meshMatch
+    const toHttp = (protocols: readonly string[]): FilterChain => ({
+      match: toMatch(protocols),
+      mtls: { alpn: httpAlpn, peers },
+      handler: compileHttpHandler(inbound, 'set'),
+    })
+    const toTcp = (protocols: readonly string[]): FilterChain => ({
+      match: toMatch(protocols),
+      mtls: { alpn: [], peers },
+      handler: compileTcpHandler(inbound),
+    })
+    if (isAuto) return [toHttp(httpProtocols), toTcp(tcpProtocols)]
+    const all = tcpProtocols.length > 0 ? [...httpProtocols, ...tcpProtocols] : []
+    return [isHttp ? toHttp(all) : toTcp(all)]
   }
-  const mesh = isAuto
-    ? [{ ...meshHttp, match: { ...meshMatch, applicationProtocols: httpAlpn } }, meshTcp]
-    : [isHttp ? meshHttp : meshTcp]
+  const mesh = [
+    ...toMesh('mesh', httpAlpn, []),
+    ...(takesExternal ? toMesh('external', istioHttpAlpn, istioTcpAlpn) : []),
+  ]
 
   const plainMatch: ChainMatch = { transport: 'raw_buffer' }
   const plainTcp: FilterChain = { match: isTlsInside ? {} : plainMatch, handler: compileTcpHandler(inbound) }
@@ -52,10 +72,13 @@ export const compileInboundChains = (inbound: InboundTraffic, mode: MeshSettings
 }
 
 /** What has to be sniffed for these chains to be told apart. */
-export const toSniffed = ({ protocol }: InboundTraffic, mode: MeshSettings['inboundMtls']): Inspector['kind'][] => {
+export const toSniffed = ({ protocol }: InboundTraffic, { mode, takesExternal }: InboundRules): Inspector['kind'][] => {
   const isPermissive = mode === 'permissive'
   const isAuto = protocol === 'auto'
-  return [...(isPermissive || isAuto ? ['tls' as const] : []), ...(isPermissive && isAuto ? ['http' as const] : [])]
+  return [
+    ...(isPermissive || isAuto || takesExternal ? ['tls' as const] : []),
+    ...(isPermissive && isAuto ? ['http' as const] : []),
+  ]
 }
 
 const compileHttpHandler = ({ port }: InboundTraffic, clientCertificate: 'set' | 'strip'): HttpHandler => {

@@ -2,13 +2,13 @@ import type { IngressListener } from '#mesh/kinds/sidecar.ts'
 import { passedOnSource } from '#mesh/kubernetes/conventions.ts'
 import { selectProtocol } from '#mesh/registry-records/select-protocol.ts'
 import { isHttpProtocol } from '#mesh/service.ts'
-import type { MeshSettings } from '#mesh/settings.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { isCaptured, toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import type { Listener } from '#xds/model/listener.ts'
 import type { Upstream } from '#xds/model/upstream.ts'
 import { compileCapturedInbound, inboundPassthrough } from './compile-captured-inbound.ts'
-import { compileInboundChains, toSniffed, type InboundTraffic } from './compile-inbound-chains.ts'
+import { compileInboundChains, toSniffed, type InboundRules, type InboundTraffic } from './compile-inbound-chains.ts'
+import { takesExternalPeers } from './external-peers.ts'
 import { compileHealth } from './compile-health.ts'
 import type { Report } from './report.ts'
 import { toInboundUpstreamName } from './resource-names.ts'
@@ -43,17 +43,17 @@ export const compileInbound = (
     report(object, `port ${inbound.port}: the application's own address is the sidecar's: left out`)
     return false
   })
-  const mode = view.settings().inboundMtls
+  const rules: InboundRules = { mode: view.settings().inboundMtls, takesExternal: takesExternalPeers(view) }
   const trustEpoch = view.trust().epoch
   const bound = ports.flatMap(({ address, ...inbound }) =>
-    address === undefined ? [] : compileListener(address, inbound, mode, trustEpoch),
+    address === undefined ? [] : compileListener(address, inbound, rules, trustEpoch),
   )
   const upstreams = ports.map((inbound) => compileUpstream(inbound, workload.address))
   if (!isCaptured(workload)) return { listeners: bound, upstreams }
   const captured = ports.filter(({ address }) => address === undefined)
   const health = compileHealth(workload)
   return {
-    listeners: [compileCapturedInbound(captured, mode, trustEpoch), health.listener, ...bound],
+    listeners: [compileCapturedInbound(captured, rules, trustEpoch), health.listener, ...bound],
     upstreams: [...upstreams, inboundPassthrough, ...health.upstreams],
   }
 }
@@ -139,14 +139,14 @@ const compileUpstream = ({ address, port, protocol, target }: InboundPort, ownAd
 const compileListener = (
   address: string,
   inbound: InboundTraffic,
-  mode: MeshSettings['inboundMtls'],
+  rules: InboundRules,
   trustEpoch: number,
 ): Listener => ({
   name: `inbound_${address}_${inbound.port}`,
   address,
   port: inbound.port,
   direction: 'inbound',
-  inspectors: toSniffed(inbound, mode).map((kind) => ({ kind })),
-  chains: compileInboundChains(inbound, mode),
+  inspectors: toSniffed(inbound, rules).map((kind) => ({ kind })),
+  chains: compileInboundChains(inbound, rules),
   trustEpoch,
 })

@@ -4,6 +4,7 @@ import type { Endpoint, EndpointGroup, GatewayAddress, Service, ServicePort } fr
 import type { MeshView } from '#mesh/view.ts'
 import type { LoadAssignment, LocalityEndpoints, UpstreamEndpoint } from '#xds/model/load-assignment.ts'
 import { assignPriorities } from './assign-priorities.ts'
+import { toTransport } from './external-peers.ts'
 import { isIpv4Address } from './ip-address.ts'
 import { fitWeights, toCommonDenominator } from './fit-weights.ts'
 import type { Report } from './report.ts'
@@ -41,7 +42,12 @@ export const compileLoadAssignment = (
 ): LoadAssignment => {
   const offers = toRemoteOffers(view, choice)
   const denominator = toCommonDenominator(offers.map(({ gateways }) => gateways.length))
-  const direct = toDirect(view.endpoints(choice.service.key), choice, denominator)
+  const direct = toDirect(view, view.endpoints(choice.service.key), choice, denominator)
+  if (view.endpoints(choice.service.key).some((endpoint) => toTransport(view, endpoint) === undefined))
+    report(
+      `Service/${choice.service.key}`,
+      "has pods with Istio's sidecar, and no issuer of theirs is trusted here: left out",
+    )
   const candidates = [...direct, ...toGateways(offers, denominator)].filter((candidate) => {
     if (isResolvedByProxy(choice.service) || isIpOrSocket(candidate.address)) return true
     report(`Service/${choice.service.key}`, `the endpoint ${candidate.address} is not an IP address: left out`)
@@ -50,12 +56,17 @@ export const compileLoadAssignment = (
   return { upstream, localities: groupByLocality(candidates, choice.clientLocality) }
 }
 
-/** The endpoints that an east-west gateway may pass connections to: this cluster's own, and only those that take mesh mTLS. */
+/** The endpoints that an east-west gateway may pass connections to: this cluster's own, and only those that other clusters believe. */
 export const compileGatewayAssignment = (view: MeshView, upstream: string, choice: EndpointChoice): LoadAssignment => {
   const endpoints = view
     .endpoints(choice.service.key)
-    .filter(({ cluster, tls, address }) => cluster === view.localCluster && tls === 'mutual' && isIpOrSocket(address))
-  return { upstream, localities: groupByLocality(toDirect(endpoints, choice, 1), undefined) }
+    .filter(
+      (endpoint) =>
+        endpoint.cluster === view.localCluster &&
+        toTransport(view, endpoint) === 'mesh' &&
+        isIpOrSocket(endpoint.address),
+    )
+  return { upstream, localities: groupByLocality(toDirect(view, endpoints, choice, 1), undefined) }
 }
 
 const isResolvedByProxy = ({ resolution }: Service): boolean => resolution === 'dns' || resolution === 'dns-round-robin'
@@ -68,6 +79,7 @@ const hasLabels = (labels: Readonly<Record<string, string>>, wanted: Readonly<Re
 }
 
 const toDirect = (
+  view: MeshView,
   endpoints: readonly Endpoint[],
   { port, labels }: EndpointChoice,
   denominator: number,
@@ -76,14 +88,15 @@ const toDirect = (
   for (const endpoint of endpoints) {
     if (endpoint.health === 'unhealthy' || !hasLabels(endpoint.labels, labels)) continue
     const number = endpoint.ports[port.name]
-    if (number === undefined) continue
+    const transport = toTransport(view, endpoint)
+    if (number === undefined || transport === undefined) continue
     candidates.push({
       address: endpoint.address,
       port: number,
       locality: endpoint.locality,
       weight: endpoint.weight * denominator,
       isDraining: endpoint.health === 'draining',
-      isPlaintext: endpoint.tls === 'none',
+      transport,
     })
   }
   return candidates
@@ -120,7 +133,7 @@ const toGateways = (offers: readonly RemoteOffer[], denominator: number): Candid
         heaviest: nearer.heaviest,
         weight: (known?.weight ?? 0) + Math.max(1, Math.round((sum * denominator) / gateways.length)),
         isDraining: false,
-        isPlaintext: false,
+        transport: 'mesh',
       })
     }
   }
@@ -131,8 +144,8 @@ const groupByLocality = (candidates: readonly Candidate[], clientLocality: strin
   const weights = fitWeights(candidates.map(({ weight }) => weight))
   const byLocality = new Map<string, UpstreamEndpoint[]>()
   for (const [index, candidate] of candidates.entries()) {
-    const { address, port, isDraining, isPlaintext } = candidate
-    const endpoint = { address, port, weight: weights[index] ?? 1, isDraining, isPlaintext }
+    const { address, port, isDraining, transport } = candidate
+    const endpoint = { address, port, weight: weights[index] ?? 1, isDraining, transport }
     getOrAdd(byLocality, candidate.locality, (): UpstreamEndpoint[] => []).push(endpoint)
   }
   const localities = [...byLocality.keys()].sort(compareText)

@@ -7,9 +7,10 @@ import type { ClusterName } from '#mesh/names.ts'
 import type { Protocol, Service, ServicePort } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { LoadAssignment } from '#xds/model/load-assignment.ts'
-import type { Discovery, Upstream, UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
+import type { Discovery, ExternalPeers, Upstream, UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
 import { compileLoadAssignment } from './compile-load-assignment.ts'
 import { compilePolicy, toEffectivePolicy, type EffectivePolicy } from './compile-traffic-policy.ts'
+import { toExternalIds, toIstioAlpn, toTransport } from './external-peers.ts'
 import type { Report } from './report.ts'
 import { toServiceSni, toUpstreamName } from './resource-names.ts'
 import type { DestinationPolicy } from './select-destination-policy.ts'
@@ -46,6 +47,7 @@ export const compileUpstreams = (
   report: Report,
 ): CompiledUpstream[] => {
   const workloads = toWorkloadNames(view, service, report)
+  const externalIds = toExternalIds(view, service)
   const whole = { name: '', labels: {}, trafficPolicy: undefined }
   return service.ports.flatMap((port) =>
     [whole, ...policy.subsets].map((subset) => {
@@ -66,17 +68,20 @@ export const compileUpstreams = (
       const discovery: Discovery = isOriginal
         ? { kind: 'original-destination' }
         : compileDiscovery(service, port, assignment)
-      const tls =
+      const protocol = toUpstreamProtocol(port.protocol, effective)
+      const external = externalIds.length > 0 ? { spiffeIds: externalIds, alpn: toIstioAlpn(protocol) } : undefined
+      const ofMarked =
         isOriginal && !effective.tls && isHeadless(service) && !speaksMeshTls(view, service, report)
           ? { mode: 'none' as const }
-          : compileTls(service, port, subset.name, effective.tls, workloads)
+          : compileTls(service, port, subset.name, effective.tls, { workloads, external })
+      const tls = isOriginal ? toUnmarked(view, service, ofMarked, report) : ofMarked
       const upstream: Upstream = {
         name,
         discovery,
-        protocol: toUpstreamProtocol(port.protocol, effective),
+        protocol,
         tls,
         policy: compilePolicy(effective),
-        trustEpoch: tls.mode === 'mesh' ? view.trust().epoch : 0,
+        trustEpoch: tls.mode === 'mesh' || tls.mode === 'external' ? view.trust().epoch : 0,
       }
       return { upstream, assignment: discovery.kind === 'eds' ? assignment : undefined }
     }),
@@ -90,6 +95,19 @@ const speaksMeshTls = (view: MeshView, service: Service, report: Report): boolea
   if (mutual > 0 && mutual < endpoints.length)
     report(`Service/${service.key}`, 'is headless, and some of its endpoints have no sidecar: those are not reached')
   return mutual > 0
+}
+
+/** Endpoints of an original destination carry no marks: they are all Istio's, or are taken for Atoll's. */
+const toUnmarked = (view: MeshView, service: Service, tls: UpstreamTls, report: Report): UpstreamTls => {
+  if (tls.mode !== 'mesh' || !tls.external) return tls
+  const { sni, external, ...ofMesh } = tls
+  const isExternal = view
+    .endpoints(service.key)
+    .filter((endpoint) => endpoint.tls === 'mutual')
+    .every((endpoint) => toTransport(view, endpoint) === 'external')
+  if (isExternal) return { mode: 'external', sni, ...external }
+  report(`Service/${service.key}`, "is headless, and some of its endpoints have Istio's sidecar: those are not reached")
+  return { sni, ...ofMesh }
 }
 
 /** Whether the priorities of some of the service's endpoints depend on where the client is. */
@@ -113,7 +131,13 @@ const compileDiscovery = (service: Service, port: ServicePort, assignment: LoadA
 /** A service without endpoints that is to be resolved is found under its own name (Istio reference: ServiceEntry.resolution DNS). */
 const toOwnHost = ({ hostname }: Service, port: ServicePort, assignment: LoadAssignment): LoadAssignment => {
   if (isWildcard(hostname)) return assignment
-  const endpoint = { address: hostname, port: port.number, weight: 1, isDraining: false, isPlaintext: true }
+  const endpoint = {
+    address: hostname,
+    port: port.number,
+    weight: 1,
+    isDraining: false,
+    transport: 'plaintext' as const,
+  }
   return { ...assignment, localities: [{ locality: '', priority: 0, endpoints: [endpoint] }] }
 }
 
@@ -139,7 +163,7 @@ const compileTls = (
   port: ServicePort,
   subset: string,
   settings: ClientTls | undefined,
-  workloads: readonly string[],
+  { workloads, external }: { readonly workloads: readonly string[]; readonly external: ExternalPeers | undefined },
 ): UpstreamTls => {
   switch (settings?.mode) {
     case 'DISABLE':
@@ -160,7 +184,7 @@ const compileTls = (
     case undefined: {
       if (!settings && service.location === 'mesh-external') return { mode: 'none' }
       const sni = toServiceSni(port.number, subset, service.hostname)
-      return { mode: 'mesh', sni, workloads, plaintext: settings ? 'never' : 'marked' }
+      return { mode: 'mesh', sni, workloads, plaintext: settings ? 'never' : 'marked', ...(external && { external }) }
     }
   }
 }
@@ -173,8 +197,8 @@ const toWorkloadNames = (view: MeshView, service: Service, report: Report): read
   const { trustDomain } = view.settings()
   const accounts = new Map<ClusterName, Set<string>>()
   const accountsOf = (cluster: ClusterName) => getOrAdd(accounts, cluster, () => new Set<string>())
-  for (const { cluster, tls, serviceAccount } of view.endpoints(service.key)) {
-    if (tls === 'mutual') accountsOf(cluster).add(serviceAccount ?? '')
+  for (const { cluster, tls, issuer, serviceAccount } of view.endpoints(service.key)) {
+    if (tls === 'mutual' && issuer === undefined) accountsOf(cluster).add(serviceAccount ?? '')
   }
   for (const { cluster, groups } of view.remoteGroups(service.key)) {
     for (const { serviceAccounts } of groups) for (const account of serviceAccounts) accountsOf(cluster).add(account)

@@ -5,7 +5,7 @@ export const toStaticDiscovery = (
   upstream: string,
   target: { readonly address: string; readonly port: number },
 ): Discovery => {
-  const endpoint = { ...target, weight: 1, isDraining: false, isPlaintext: false }
+  const endpoint = { ...target, weight: 1, isDraining: false, transport: 'mesh' as const }
   return {
     kind: 'static',
     assignment: { upstream, localities: [{ locality: '', priority: 0, endpoints: [endpoint] }] },

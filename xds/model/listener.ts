@@ -45,8 +45,8 @@ export interface ChainSelection {
 export interface FilterChain {
   readonly name?: string
   readonly match: ChainMatch
-  /** Mesh mTLS is terminated, a client certificate of some cluster of the mesh demanded. */
-  readonly mtls?: { readonly alpn: readonly string[] }
+  /** Mesh mTLS is terminated, a client certificate demanded: of some cluster of the mesh, or of an external issuer (docs/decisions/0013). */
+  readonly mtls?: { readonly alpn: readonly string[]; readonly peers: 'mesh' | 'external' }
   readonly handler: HttpHandler | TcpHandler | SniHandler
 }
 

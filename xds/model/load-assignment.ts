@@ -21,6 +21,6 @@ export interface UpstreamEndpoint {
   readonly weight: number
   /** No new connections. */
   readonly isDraining: boolean
-  /** Does not speak mesh mTLS. */
-  readonly isPlaintext: boolean
+  /** How it is spoken to: by mesh mTLS, the same with a peer of an external issuer (docs/decisions/0013), or in plaintext. */
+  readonly transport: 'mesh' | 'external' | 'plaintext'
 }

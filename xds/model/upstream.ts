@@ -32,13 +32,17 @@ export type UpstreamProtocol = 'http1' | 'http2' | 'downstream' | 'tcp'
 
 export type UpstreamTls =
   | { readonly mode: 'none' }
-  /** Mesh mTLS. Endpoints that are marked as plaintext are spoken to without, if they may exist. */
+  /** Mesh mTLS. Endpoints that are marked as plaintext are spoken to without, if they may exist, and those marked as external as such. */
   | {
       readonly mode: 'mesh'
       readonly sni: string
       readonly workloads: readonly string[]
       readonly plaintext: 'marked' | 'never'
+      /** Absent = there are none. */
+      readonly external?: ExternalPeers
     }
+  /** Mesh mTLS with peers of external issuers alone. */
+  | ({ readonly mode: 'external'; readonly sni: string } & ExternalPeers)
   /** TLS to a server that may be anybody. */
   | { readonly mode: 'unverified' }
   /** TLS to a server outside of the mesh. Without a CA file the system's is used. */
@@ -50,6 +54,13 @@ export type UpstreamTls =
       readonly certificate: { readonly chainFile: string; readonly keyFile: string } | undefined
       readonly subjectAltNames: readonly string[]
     }
+
+/** Servers that are believed by an external issuer's word (docs/decisions/0013). */
+export interface ExternalPeers {
+  /** One of these is demanded. */
+  readonly spiffeIds: readonly string[]
+  readonly alpn: readonly string[]
+}
 
 /** One answer, or its lack, decides. `grpc` is grpc.health.v1.Health/Check of a service ("" = the whole server). */
 export interface HealthCheck {

@@ -13,7 +13,7 @@ export const knownPod = z
     ip: z.string(),
     /** The node's name; "" as long as it is on none. */
     node: z.string(),
-    /** It carries a sidecar that captures its traffic. */
+    /** It carries a sidecar of ours, which captures its traffic. */
     injected: z.boolean(),
     /** It has a proxy of Atoll's whose container has passed its startup probe, and is not to end. */
     proxyStarted: z.boolean(),

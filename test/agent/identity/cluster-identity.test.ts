@@ -4,11 +4,12 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { ClusterIdentity, type ClusterIdentityOptions } from '#agent/identity/cluster-identity.ts'
 import type { KeptIntermediates } from '#agent/identity/intermediate.ts'
 import { createLog } from '#agent/log.ts'
+import type { ClusterName } from '#mesh/names.ts'
 import { SecretSchema } from '#envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts'
 import { secretNames } from '#xds/proxy.ts'
 import type { ResourceSet } from '#xds/resource-set.ts'
 import { typeUrls } from '#xds/type-url.ts'
-import { createIntermediate, domain, east, TestRoot, west, type TestIntermediate } from '../test-pki.ts'
+import { createIntermediate, createIssuer, domain, east, TestRoot, west, type TestIntermediate } from '../test-pki.ts'
 import { VirtualClock } from '../virtual-clock.ts'
 
 const minute = 60_000
@@ -203,6 +204,36 @@ describe('trust', () => {
     await pass(identity, hour + minute)
     expect(trustIn(sets, secretNames.trust)?.anchors).toBe(1)
     expect(changes).toBe(1)
+  })
+
+  test('of external issuers is a set of its own, of those that name this cluster', async () => {
+    const identity = await start()
+    const sets = await identity.attach(reviews)
+    const pem = await createIssuer(root)
+    const nobody = { anchors: 1, names: [], hashes: 0, first: 'CN=nobody' }
+    const toIssuers = (...clusters: readonly ClusterName[]) => ({
+      ...trustOf(intermediate),
+      issuers: [{ name: 'istio', clusters, pem }],
+    })
+    await identity.updateTrust(toIssuers(west))
+    expect(trustIn(sets, secretNames.externalTrust)).toMatchObject(nobody)
+    expect(trustIn(sets, secretNames.externalPeers)).toMatchObject({ anchors: 1, first: 'CN=nobody' })
+    await identity.updateTrust(toIssuers(east, west))
+    expect(trustIn(sets, secretNames.externalTrust)).toMatchObject({
+      anchors: 1,
+      first: expect.stringContaining('CN=east') as string,
+    })
+    expect(trustIn(sets, secretNames.externalPeers)).toMatchObject({
+      anchors: 1,
+      names: ['spiffe://td.example/ns/'],
+      hashes: 0,
+    })
+    expect(trustIn(sets, secretNames.trust)).toEqual({ anchors: 1, names: [], hashes: 0 })
+    await identity.updateTrust({ ...toIssuers(east), issuers: [{ name: 'istio', clusters: [east], pem: root.pem }] })
+    expect(trustIn(sets, secretNames.externalTrust)).toMatchObject(nobody)
+    expect(identity.status().untrustedIssuers).toMatchObject([{ issuer: 'istio' }])
+    await identity.updateTrust(trustOf(intermediate))
+    expect(trustIn(sets, secretNames.externalTrust)).toMatchObject(nobody)
   })
 
   test('the newest word counts, however long the verification of an older one takes', async () => {

@@ -1,8 +1,8 @@
 import 'reflect-metadata'
 import { X509Certificate } from '@peculiar/x509'
 import { beforeAll, expect, test } from 'vitest'
-import { verifyIntermediate } from '#agent/identity/verify-intermediate.ts'
-import { createIntermediate, domain, east, TestRoot, west, type IntermediateWishes } from '../test-pki.ts'
+import { verifyIntermediate, verifyIssuer } from '#agent/identity/verify-intermediate.ts'
+import { createIntermediate, createIssuer, domain, east, TestRoot, west, type IntermediateWishes } from '../test-pki.ts'
 
 const now = 1_700_000_000_000
 const day = 24 * 60 * 60_000
@@ -60,4 +60,32 @@ test('with the root’s time over, nothing is trusted', async () => {
     ok: false,
     error: 'it is not signed by a root of the mesh',
   })
+})
+
+const asIssuer = (pem: string, at = now) =>
+  verifyIssuer(pem, { trustDomain: domain, roots: [new X509Certificate(root.pem)] }, at)
+
+test('an external issuer as the plane signs it is trusted, and is nobody’s intermediate', async () => {
+  const pem = await createIssuer(root)
+  expect(await asIssuer(pem)).toMatchObject({ ok: true })
+  expect(await verify(pem)).toMatchObject({ ok: false })
+})
+
+test.each<[string, () => Promise<string>]>([
+  ['of another root of the same name', () => createIssuer(otherRoot)],
+  ['that is a cluster’s intermediate', async () => (await createIntermediate(root, east)).pem],
+  [
+    'that may sign for the names of clusters',
+    async () => (await createIntermediate(root, east, { permitted: [{ uri: 'td.example' }] })).pem,
+  ],
+  [
+    'that is excluded from one cluster’s names alone',
+    () => createIssuer(root, { excluded: [{ dns: 'east.clusters.td.example' }] }),
+  ],
+  ['of another trust domain', () => createIssuer(root, { permitted: [{ uri: 'other.example' }] })],
+  ['that is excluded from all of its names', () => createIssuer(root, { permitted: [] })],
+  ['that may sign further CAs', () => createIssuer(root, { pathLength: 1 })],
+  ['that has expired', () => createIssuer(root, { notAfter: now })],
+])('an issuer %s is not', async (_, make) => {
+  expect(await asIssuer(await make())).toMatchObject({ ok: false })
 })

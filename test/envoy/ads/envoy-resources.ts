@@ -33,7 +33,7 @@ export const listener = (
       metadata: { filterMetadata: { atoll: { epoch: options.epoch ?? 0 } } },
       filterChains: [
         {
-          ...(options.mtls ? { transportSocket: buildDownstreamMtls(['http/1.1']) } : {}),
+          ...(options.mtls ? { transportSocket: buildDownstreamMtls({ alpn: ['http/1.1'], peers: 'mesh' }) } : {}),
           filters: [
             {
               name: 'envoy.filters.network.http_connection_manager',

@@ -11,6 +11,7 @@ import { MachineTokenAuthenticator } from '#agent/proxy-auth/machine-token-authe
 import type { ClusterName, NetworkName } from '#mesh/names.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import type { MachineToken } from '#mesh/state.ts'
+import type { ExternalIssuer, TrustState } from '#mesh/trust.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { createIntermediate, domain, type TestIntermediate, type TestRoot } from '#test/agent/test-pki.ts'
 import { readScene, type Scene } from '#test/compile/scene.ts'
@@ -53,6 +54,8 @@ export interface StageOptions {
   /** Makes the agent's port on loopback one that the proxies reach. */
   readonly exposeAgent?: (port: number) => Promise<AgentAddress>
   readonly settings?: Partial<MeshSettings>
+  /** Which of them are trusted where is in the scene too: `externalIn`. */
+  readonly issuers?: readonly ExternalIssuer[]
 }
 
 type AgentAddress = { readonly host: string; readonly port: number }
@@ -114,13 +117,20 @@ export class Stage {
     })
     const stage = new Stage(scene, root, member, identity)
     const intermediates = members.map(({ cluster, intermediate }) => ({ cluster, pem: intermediate.pem }))
-    await identity.updateTrust({ roots: [root.pem], intermediates, epoch: 0 })
+    await identity.updateTrust({ roots: [root.pem], intermediates, issuers: options.issuers, epoch: 0 })
     const port = await stage.#server.listen({ host: '127.0.0.1', port: 0 })
     stage.#agent = options.exposeAgent ? await options.exposeAgent(port) : { host: '127.0.0.1', port }
     for (const proxy of scene.proxies)
       stage.#envoys.push(await stage.#startEnvoy(proxy, drainSeconds, options.place?.(proxy)))
     for (const envoy of stage.#envoys) await envoy.untilLive()
     return stage
+  }
+
+  /** What the plane says of trust from now on; as an agent takes it over. */
+  async changeTrust(trust: TrustState): Promise<readonly string[]> {
+    await this.#identity.updateTrust(trust)
+    this.#server.push()
+    return this.change({ kind: 'trust', value: trust })
   }
 
   /** Changes what the cluster sees, and waits until all proxies have it; tells what was refused. */

@@ -40,7 +40,7 @@ export class Theatre {
   /** A stage whose Envoys have taken everything. */
   async start(
     yaml: string,
-    options: Partial<Pick<StageOptions, 'member' | 'certificates' | 'drainSeconds'>> = {},
+    options: Partial<Pick<StageOptions, 'member' | 'certificates' | 'drainSeconds' | 'issuers'>> = {},
   ): Promise<Stage> {
     const mesh = { root: this.root, member: this.east, members: [this.east, this.west] }
     const stage = await Stage.start(yaml, { ...mesh, ...options })

@@ -21,7 +21,7 @@ export class LabMesh {
   }
 
   /** A plane with an empty mesh that somebody is signed in to. */
-  static async start(lab: Lab): Promise<LabMesh> {
+  static async start(lab: Lab, trustDomain = 'lab.atoll.local'): Promise<LabMesh> {
     const directory = labDirectory(lab.plan.name)
     const files = join(directory, 'mesh')
     await mkdir(files, { recursive: true })
@@ -31,13 +31,13 @@ export class LabMesh {
     await mesh.startPlane()
     const setupToken = await readFile(join(world.planeData, 'setup-token'), 'utf8')
     await world.atoll(['login', '--url', world.url, '--setup-token-stdin', '--org', 'lab'], { input: setupToken })
-    await world.atoll(['mesh', 'create', world.mesh, '--trust-domain', 'lab.atoll.local'])
+    await world.atoll(['mesh', 'create', world.mesh, '--trust-domain', trustDomain])
     return mesh
   }
 
   /** What `atoll cluster join` prints. */
-  async join(cluster: string): Promise<string> {
-    const args = ['cluster', 'join', cluster, '--context', cluster, '--plane-ca', this.#certificate.file]
+  async join(cluster: string, ...more: readonly string[]): Promise<string> {
+    const args = ['cluster', 'join', cluster, '--context', cluster, '--plane-ca', this.#certificate.file, ...more]
     return (await this.world.atoll(args)).output
   }
 

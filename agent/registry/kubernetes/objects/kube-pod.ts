@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { KnownPod } from '#agent/registry/kubernetes/pod-directory.ts'
+import { isStatusOfAtoll } from '#mesh/injection/injection-status.ts'
 import { parseProbeRoutes, probeRoutesAnnotation, type ProbeRoutes } from '#mesh/injection/probe-routes.ts'
 import type { FoundProblem } from '#mesh/kinds/to-problems.ts'
 import { injectionStatusAnnotation, proxyConfigMap, proxyContainer } from '#mesh/kubernetes/conventions.ts'
@@ -31,10 +32,10 @@ const podObject = z.object({
     labels: z.record(z.string(), z.string()).default({}),
     annotations: z
       .object({
-        [injectionStatusAnnotation]: z.string().optional(),
+        [injectionStatusAnnotation]: z.string().transform(isStatusOfAtoll).default(false),
         [probeRoutesAnnotation]: z.string().transform(parseProbeRoutes).optional(),
       })
-      .default({}),
+      .prefault({}),
     deletionTimestamp: z.string().optional(),
   }),
   spec: z.object({
@@ -79,7 +80,7 @@ const toPod = (pod: z.output<typeof podObject>): KubePod | null => {
     labels: metadata.labels,
     ip: status.podIP,
     node: spec.nodeName,
-    injected: metadata.annotations[injectionStatusAnnotation] !== undefined,
+    injected: metadata.annotations[injectionStatusAnnotation],
     proxyStarted: hasStartedProxy(pod),
     ports: Object.fromEntries(
       ports.flatMap(({ name, containerPort, protocol }) =>

@@ -32,7 +32,7 @@ export const kubeService = (name: string, { metadata, spec, status = {} }: Varie
   status,
 })
 
-export const injected = { annotations: { 'sidecar.istio.io/status': '{}' } }
+export const injected = { annotations: { 'sidecar.istio.io/status': '{"volumes":["atoll-proxy"]}' } }
 
 /** A ready pod of `app`, named so with a number, on node-1. */
 export const kubePod = (app: string, number: number, { metadata, spec, status }: Varied = {}): FakeObject => ({

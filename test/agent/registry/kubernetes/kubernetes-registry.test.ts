@@ -112,6 +112,28 @@ describe('what an API server has', () => {
     await untilHolds(() => expect(registry.problems()).toEqual([]))
   })
 
+  test('a pod that speaks mutual TLS with a sidecar that is not ours has one of Istio’s', async () => {
+    const server = shop()
+    const status =
+      '{"initContainers":["istio-init"],"containers":["istio-proxy"],"volumes":["istiod-ca-cert"],"revision":"default"}'
+    const labels = { app: 'reviews', 'security.istio.io/tlsMode': 'istio' }
+    server.put(
+      paths.pods,
+      kubePod('reviews', 1, { metadata: { labels, ...injected } }),
+      kubePod('reviews', 2, { metadata: { labels, annotations: { 'sidecar.istio.io/status': status } } }),
+      kubePod('reviews', 3, { metadata: { annotations: { 'sidecar.istio.io/status': status } } }),
+    )
+    server.put(paths.slices, kubeSlice('reviews', [1, 2, 3]))
+    const { entry, synced } = createRegistry(server)
+    await synced()
+    await untilHolds(() => expect(entry('reviews')?.endpoints).toHaveLength(3))
+    expect(entry('reviews')?.endpoints.map(({ tls, issuer }) => [tls, issuer])).toEqual([
+      ['mutual', undefined],
+      ['mutual', 'external'],
+      ['none', undefined],
+    ])
+  })
+
   test('an endpoint counts while its very pod is known', async () => {
     const { addresses, synced, server } = createRegistry(shop())
     server.put(paths.slices, kubeSlice('reviews', [1, 2, 3]))
