@@ -137,10 +137,14 @@ const toSubtrees = (names: readonly Subtree[]): GeneralSubtrees =>
   )
 
 /** The certificate of an external issuer as the plane signs it, unless told otherwise. */
-export const createIssuer = async (root: TestRoot, wishes: IntermediateWishes = {}): Promise<string> => {
-  const csr = await createIntermediateCsr(await generateKeyPair(true), east)
+export const createIssuer = async (
+  root: TestRoot,
+  name: ClusterName,
+  wishes: IntermediateWishes = {},
+): Promise<string> => {
+  const csr = await createIntermediateCsr(await generateKeyPair(true), name)
   const names = { permitted: [{ uri: domain }], excluded: [{ dns: `clusters.${domain}` }] }
-  return root.sign(csr, east, { ...names, ...wishes })
+  return root.sign(csr, name, { ...names, ...wishes })
 }
 
 export interface TestIntermediate extends LeafIssuer {

@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Child, eventually } from '#test/harness/child.ts'
+import { Child, eventually, run } from '#test/harness/child.ts'
+import { IstioCa } from '#test/harness/istio-ca.ts'
 import { freePort, World } from '#test/harness/world.ts'
 
 /** One command from nothing to a cluster in the mesh, with its agent in the foreground. */
@@ -95,6 +96,34 @@ describe('atoll cluster join --run --wait', () => {
 
   it('shows an intermediate that is bound to the cluster', async () => {
     expect((await world.atoll(['trust', 'verify'])).stdout).toMatch(/intermediate of east .*sound/)
+  })
+
+  it("signs somebody else's CA, for what is not the mesh's own names, and takes it back", async () => {
+    const ca = await IstioCa.create(await mkdtemp(join(folder, 'istio-')))
+    const out = join(ca.directory, 'cacerts')
+    const add = ['trust', 'issuer', 'add', 'istio', '--cluster', 'east', '--csr', ca.csrFile, '--out', out]
+    expect((await world.atoll(add)).stdout).toMatch(/Trusted in:? +east/)
+    await ca.take(await readFile(join(out, 'ca-cert.pem'), 'utf8'))
+    const id = 'URI:spiffe://demo.atoll.internal/ns/shop/sa/web'
+    const verify = async (name: string, ...names: readonly string[]) => {
+      const leaf = await ca.issue(name, names)
+      const args = ['verify', '-CAfile', join(out, 'root-cert.pem'), '-untrusted', join(out, 'cert-chain.pem')]
+      return (await run({ name: 'openssl', command: 'openssl', args: [...args, leaf.certificate] })).code
+    }
+    expect(await verify('workload', id)).toBe(0)
+    expect(await verify('istiod', 'DNS:istiod.istio-system.svc')).toBe(0)
+    expect(await verify('cluster', id, 'DNS:east.clusters.demo.atoll.internal')).not.toBe(0)
+    expect(await verify('agent', 'DNS:xds._agent.east.clusters.demo.atoll.internal')).not.toBe(0)
+    expect(await verify('stranger', 'URI:spiffe://other.example/ns/shop/sa/web')).not.toBe(0)
+
+    expect((await world.atoll(['trust', 'verify'])).stdout).toMatch(/issuer istio .*sound/)
+    expect((await world.atoll(['trust', 'show'])).stdout).toMatch(/issuer +east /)
+    expect((await world.atoll(['trust', 'issuer', 'list'])).stdout).toMatch(/istio +east /)
+    expect((await world.atoll(['trust', 'issuer', 'show', 'istio'])).stdout).toContain('BEGIN CERTIFICATE')
+    expect((await world.atoll(['trust', 'issuer', 'remove', 'istio'], { allowFailure: true })).code).toBe(2)
+    await world.atoll(['trust', 'issuer', 'remove', 'istio', '--yes'])
+    expect((await world.atoll(['trust', 'issuer', 'list'])).stdout).toBe('There are no external issuers.')
+    expect((await world.atoll(['trust', 'issuer', 'show', 'istio'], { allowFailure: true })).code).toBe(5)
   })
 
   it('does not evict without being told so', async () => {

@@ -66,13 +66,13 @@ const asIssuer = (pem: string, at = now) =>
   verifyIssuer(pem, { trustDomain: domain, roots: [new X509Certificate(root.pem)] }, at)
 
 test('an external issuer as the plane signs it is trusted, and is nobody’s intermediate', async () => {
-  const pem = await createIssuer(root)
+  const pem = await createIssuer(root, west)
   expect(await asIssuer(pem)).toMatchObject({ ok: true })
   expect(await verify(pem)).toMatchObject({ ok: false })
 })
 
 test.each<[string, () => Promise<string>]>([
-  ['of another root of the same name', () => createIssuer(otherRoot)],
+  ['of another root of the same name', () => createIssuer(otherRoot, west)],
   ['that is a cluster’s intermediate', async () => (await createIntermediate(root, east)).pem],
   [
     'that may sign for the names of clusters',
@@ -80,12 +80,12 @@ test.each<[string, () => Promise<string>]>([
   ],
   [
     'that is excluded from one cluster’s names alone',
-    () => createIssuer(root, { excluded: [{ dns: 'east.clusters.td.example' }] }),
+    () => createIssuer(root, west, { excluded: [{ dns: 'east.clusters.td.example' }] }),
   ],
-  ['of another trust domain', () => createIssuer(root, { permitted: [{ uri: 'other.example' }] })],
-  ['that is excluded from all of its names', () => createIssuer(root, { permitted: [] })],
-  ['that may sign further CAs', () => createIssuer(root, { pathLength: 1 })],
-  ['that has expired', () => createIssuer(root, { notAfter: now })],
+  ['of another trust domain', () => createIssuer(root, west, { permitted: [{ uri: 'other.example' }] })],
+  ['that is excluded from all of its names', () => createIssuer(root, west, { permitted: [] })],
+  ['that may sign further CAs', () => createIssuer(root, west, { pathLength: 1 })],
+  ['that has expired', () => createIssuer(root, west, { notAfter: now })],
 ])('an issuer %s is not', async (_, make) => {
   expect(await asIssuer(await make())).toMatchObject({ ok: false })
 })
