@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -227,6 +227,8 @@ describe.skipIf(promtool === undefined)('Prometheus, with the rules (Debian has 
     expect(Object.keys(faults).toSorted()).toEqual(rules.map(({ alert }) => alert).toSorted())
     const scratch = mkdtempSync(join(tmpdir(), 'atoll-alerts-'))
     const file = join(scratch, 'rules.test.yaml')
+    // It makes a database for each test, and waits for the disk.
+    const env = { ...process.env, TMPDIR: existsSync('/dev/shm') ? '/dev/shm' : tmpdir() }
     const tests = [
       toRuleTest('all is well', {}, []),
       ...Object.entries(faults).map(([alert, { series, with: others = [] }]) =>
@@ -235,7 +237,7 @@ describe.skipIf(promtool === undefined)('Prometheus, with the rules (Debian has 
     ]
     writeFileSync(file, stringify({ rule_files: [rulesFile], evaluation_interval: '1m', tests }))
     try {
-      const output = execFileSync(promtool ?? '', ['test', 'rules', file], { encoding: 'utf8', stdio: 'pipe' })
+      const output = execFileSync(promtool ?? '', ['test', 'rules', file], { encoding: 'utf8', stdio: 'pipe', env })
       expect(output).toContain('SUCCESS')
     } finally {
       rmSync(scratch, { recursive: true })
