@@ -119,7 +119,10 @@ func onDeleted[T any](o any, handle func(T)) {
 func (n *node) register(ctx context.Context) error {
 	labels := map[string]string{"kubernetes.io/hostname": n.name, "kubernetes.io/os": "linux"}
 	maps.Copy(labels, n.labels)
-	object := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.name, Labels: labels}}
+	object := &v1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: n.name, Labels: labels},
+		Spec:       v1.NodeSpec{PodCIDR: n.podCIDR.String(), PodCIDRs: []string{n.podCIDR.String()}},
+	}
 	for {
 		_, err := n.client.CoreV1().Nodes().Create(ctx, object, metav1.CreateOptions{})
 		if err == nil || apierrors.IsAlreadyExists(err) {
