@@ -87,6 +87,9 @@ const toConfigFiles = ({
   return { [CONFIG_FILE]: toYaml(config), ...(planeCa !== undefined && { [PLANE_CA_FILE]: planeCa }) }
 }
 
+/** An agent that is busy for a second or two is not a dead one. */
+const livenessProbe = { httpGet: { path: '/healthz', port: 'http-status' }, timeoutSeconds: 5 }
+
 const toPodSpec = ({ image }: InstallSettings) => ({
   serviceAccountName: agentName,
   securityContext: restrictedPod(agentUser),
@@ -103,8 +106,8 @@ const toPodSpec = ({ image }: InstallSettings) => ({
         { name: 'http-status', containerPort: agentHttpPort },
       ],
       // A node that is busy takes its time; killing what starts makes it no quicker.
-      startupProbe: { httpGet: { path: '/healthz', port: 'http-status' }, periodSeconds: 1, failureThreshold: 300 },
-      livenessProbe: { httpGet: { path: '/healthz', port: 'http-status' }, periodSeconds: 10, failureThreshold: 6 },
+      startupProbe: { ...livenessProbe, periodSeconds: 1, failureThreshold: 300 },
+      livenessProbe: { ...livenessProbe, periodSeconds: 10, failureThreshold: 6 },
       readinessProbe: { httpGet: { path: '/readyz', port: 'http-status' }, periodSeconds: 2 },
       // Proxies and the API server go on coming until they have heard that this replica is leaving.
       lifecycle: { preStop: { sleep: { seconds: 5 } } },
