@@ -22,7 +22,8 @@ const machinePrograms = /** @type {const} */ ({
  * @returns {string | undefined}
  */
 export function findLabObstacle(env = process.env) {
-  if (process.getuid?.() !== 0) return 'it makes network namespaces and has to be root'
+  const root = rootObstacle()
+  if (root !== undefined) return root
   if (!existsSync('/proc/self/ns/net')) return 'this kernel has no network namespaces'
   const missing = Object.entries(machinePrograms).filter(([program]) => findProgram(program, env) === undefined)
   if (missing.length > 0)
@@ -31,6 +32,11 @@ export function findLabObstacle(env = process.env) {
     return 'there is no etcd: apt-get install etcd-server, or set KUBEBUILDER_ASSETS to a folder that has it'
   if (findEnvoy(env) === undefined) return `there is no Envoy. ${envoyRemedy}`
   return findGoObstacle(env)
+}
+
+/** @returns {string | undefined} */
+export function rootObstacle() {
+  return process.getuid?.() === 0 ? undefined : 'it makes network namespaces and has to be root (sudo)'
 }
 
 /** @returns {string | undefined} */

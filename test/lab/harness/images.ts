@@ -1,30 +1,12 @@
 import { realpathSync } from 'node:fs'
-import { proxyUser } from '#mesh/kubernetes/conventions.ts'
+import { agentUser, proxyUser } from '#mesh/kubernetes/conventions.ts'
 import { envoyPath } from '../../../scripts/envoy-path.mjs'
-import { repository } from './paths.ts'
-
-/** What an image name stands for in the lab: a program of this machine. */
-export interface LabImage {
-  readonly entrypoint: readonly string[]
-  readonly env?: Readonly<Record<string, string>>
-  /** Path in the container to a file or folder of this machine, mounted read-only. */
-  readonly files?: Readonly<Record<string, string>>
-  /** Numeric user and group, unless a security context says otherwise; root when absent. */
-  readonly user?: string
-}
-
-const node = '/usr/local/bin/node'
-const checkout = '/opt/atoll'
-
-const nodeProgram = (script: string, args: readonly string[], user: number): LabImage => ({
-  entrypoint: [node, `${checkout}/${script}`, ...args],
-  files: { [node]: realpathSync(process.execPath), [checkout]: repository },
-  user: String(user),
-})
+import { bookinfoImages } from './bookinfo-images.ts'
+import { nodeImage, type LabImage } from './lab-image.ts'
 
 /** The images that every lab has; a tag or digest after the name is ignored. */
 export const standardImages = (): Readonly<Record<string, LabImage>> => ({
-  'atoll/agent': nodeProgram('agent/main.ts', [], 65_532),
+  'atoll/agent': nodeImage('agent/main.ts', [], agentUser),
   'atoll/proxy': {
     entrypoint: ['/usr/local/bin/envoy'],
     files: { '/usr/local/bin/envoy': realpathSync(envoyPath()) },
@@ -33,7 +15,11 @@ export const standardImages = (): Readonly<Record<string, LabImage>> => ({
   // Sets capture up: has iptables and nft.
   'atoll/init': { entrypoint: ['/bin/sh'] },
   // The echo application: APP is its name (else the pod's), PORT its port (8080).
-  'lab/app': nodeProgram('test/lab/images/app.ts', [], 1000),
+  'lab/app': nodeImage('test/lab/images/app.ts', [], 1000),
   // This machine's programs.
   'lab/host': { entrypoint: ['/bin/sh'] },
+  // Of Istio's sample `curl`.
+  'curlimages/curl': { entrypoint: ['curl'] },
+  'docker.io/curlimages/curl': { entrypoint: ['curl'] },
+  ...bookinfoImages,
 })

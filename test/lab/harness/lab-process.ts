@@ -52,7 +52,7 @@ export class LabProcess {
 
   /** Starts a program with its log and record in this folder. */
   static start(directory: string, program: LabProgram): LabProcess {
-    mkdirSync(join(directory, 'processes'), { recursive: true })
+    mkdirSync(recordsOf(directory), { recursive: true })
     const logFile = join(directory, `${program.name}.log`)
     const log = openSync(logFile, 'a')
     const [command, args] =
@@ -64,7 +64,7 @@ export class LabProcess {
     child.unref()
     const identity = child.pid === undefined ? undefined : identifyProcess(child.pid)
     if (identity === undefined) throw new Error(`${program.name} did not start: ${command}`)
-    writeFileSync(join(directory, 'processes', program.name), JSON.stringify(identity))
+    writeFileSync(join(recordsOf(directory), program.name), JSON.stringify(identity))
     return new LabProcess(program.name, identity, logFile)
   }
 
@@ -96,20 +96,27 @@ export class LabProcess {
 
 /** Ends every process that was started with this folder, whoever started it. */
 export const killRecorded = async (directory: string): Promise<void> => {
-  const records = join(directory, 'processes')
+  await killProcesses(readRecorded(directory))
+  rmSync(recordsOf(directory), { recursive: true, force: true })
+}
+
+/** Whether any process that was started with this folder still runs. */
+export const isAnyRecordedAlive = (directory: string): boolean => readRecorded(directory).some(isAlive)
+
+const recordsOf = (directory: string): string => join(directory, 'processes')
+
+const readRecorded = (directory: string): ProcessIdentity[] => {
+  const records = recordsOf(directory)
   let names: string[]
   try {
     names = readdirSync(records)
   } catch {
-    return
+    return []
   }
-  await killProcesses(
-    names.flatMap((name) => {
-      const read = processIdentity.safeParse(readJson(join(records, name)))
-      return read.success ? [read.data] : []
-    }),
-  )
-  rmSync(records, { recursive: true })
+  return names.flatMap((name) => {
+    const read = processIdentity.safeParse(readJson(join(records, name)))
+    return read.success ? [read.data] : []
+  })
 }
 
 const readJson = (file: string): unknown => {

@@ -1,12 +1,12 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { isAlive, type ProcessIdentity } from './lab-process.ts'
+import { isAlive, isAnyRecordedAlive } from './lab-process.ts'
 import { labCache } from './paths.ts'
 
 const labRecord = z.object({
   slot: z.int(),
-  /** The process that the lab belongs to; absent when it stays up until somebody takes it down. */
+  /** The process that the lab belongs to, or that makes it; absent when it stays up until somebody takes it down. */
   owner: z.object({ pid: z.int(), startTicks: z.string() }).optional(),
 })
 export type LabRecord = z.output<typeof labRecord>
@@ -39,10 +39,12 @@ export const readLabRecord = (name: string): LabRecord | undefined => {
   }
 }
 
-/** Who uses a lab that is recorded; nothing when its owner is gone, so that it may be removed. */
-export const describeUser = (name: string, self: ProcessIdentity | undefined): string | undefined => {
+/** `left`: its makers or its processes are gone, so that it may be removed. */
+export type LabState = { readonly is: 'up' } | { readonly is: 'used'; readonly by: number } | { readonly is: 'left' }
+
+/** How it is with a lab of this checkout. */
+export const readLabState = (name: string): LabState => {
   const record = readLabRecord(name)
-  if (record === undefined) return undefined
-  if (record.owner === undefined) return `it is up: npm run lab -- down --name ${name}`
-  return isAlive(record.owner) && record.owner.pid !== self?.pid ? `process ${record.owner.pid} uses it` : undefined
+  if (record?.owner !== undefined) return isAlive(record.owner) ? { is: 'used', by: record.owner.pid } : { is: 'left' }
+  return record !== undefined && isAnyRecordedAlive(labDirectory(name)) ? { is: 'up' } : { is: 'left' }
 }

@@ -2,11 +2,13 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LabCluster } from './cluster.ts'
 import { startEtcd } from './etcd.ts'
-import { standardImages, type LabImage } from './images.ts'
+import { standardImages } from './images.ts'
+import type { LabImage } from './lab-image.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 import { planLab, type LabPlan, type LabShape } from './lab-plan.ts'
 import { identifyProcess } from './lab-process.ts'
-import { describeUser, labDirectory, writeLabRecord } from './lab-record.ts'
+import { labDirectory, readLabState, writeLabRecord } from './lab-record.ts'
+import { fillNodeCache } from './node-cache.ts'
 import { claimSlot, connectHost } from './node-network.ts'
 import { preparePrograms } from './programs.ts'
 import { removeLab } from './remove-lab.ts'
@@ -36,29 +38,34 @@ export class Lab {
   /** Brings a lab up; throws when another one of this name is in use. */
   static async up(options: LabOptions): Promise<Lab> {
     const { name, images, isKept = false, tell = () => {} } = options
+    const owner = identifyProcess(process.pid)
+    refuseInUse(name, process.pid)
     const programs = await preparePrograms(tell)
-    const self = identifyProcess(process.pid)
-    const user = describeUser(name, self)
-    if (user !== undefined) throw new Error(`there is a lab ${name} already, and ${user}`)
     await removeLab(name)
     const plan = planLab(options, await claimSlot())
-    writeLabRecord(name, { slot: plan.slot, ...(isKept ? {} : { owner: self }) })
+    writeLabRecord(name, { slot: plan.slot, owner })
     try {
       const directory = labDirectory(name)
       const imagesFile = join(directory, 'images.json')
       await Promise.all([
         connectHost(plan),
         startEtcd(directory, plan, programs),
+        fillNodeCache(),
         writeFile(imagesFile, JSON.stringify({ ...standardImages(), ...images }, undefined, 2)),
       ])
       const clusters = await Promise.all(
-        plan.clusters.map((cluster) => LabCluster.start(directory, plan, cluster, programs, imagesFile)),
+        plan.clusters.map(async (each) => {
+          const cluster = await LabCluster.start(directory, plan, each, programs, imagesFile)
+          tell(`${cluster.name} is up`)
+          return cluster
+        }),
       )
       const kubeconfig = join(directory, 'kubeconfig')
       await writeKubeconfig(
         kubeconfig,
         clusters.map((cluster) => cluster.access),
       )
+      if (isKept) writeLabRecord(name, { slot: plan.slot })
       return new Lab(plan, clusters, kubeconfig)
     } catch (error) {
       await removeLab(name)
@@ -81,4 +88,14 @@ export class Lab {
   down(): Promise<void> {
     return removeLab(this.plan.name)
   }
+}
+
+const refuseInUse = (name: string, self: number): void => {
+  const state = readLabState(name)
+  if (state.is === 'up')
+    throw new Error(
+      `there is a lab ${name} already: "npm run lab -- show --name ${name}" tells about it, and "npm run lab -- down --name ${name}" removes it`,
+    )
+  if (state.is === 'used' && state.by !== self)
+    throw new Error(`there is a lab ${name} already, and process ${state.by} uses it`)
 }

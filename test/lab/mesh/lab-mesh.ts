@@ -10,24 +10,23 @@ import { labDirectory } from '../harness/lab-record.ts'
 /** A mesh of a lab's clusters: a plane on this machine, which ends with the lab, and what a person does at the command line. */
 export class LabMesh {
   readonly world: World
-  readonly #labDirectory: string
+  readonly #lab: Lab
   readonly #certificate: ServerCertificate
   #plane: LabProcess | undefined
 
-  private constructor(world: World, directory: string, certificate: ServerCertificate) {
+  private constructor(world: World, lab: Lab, certificate: ServerCertificate) {
     this.world = world
-    this.#labDirectory = directory
+    this.#lab = lab
     this.#certificate = certificate
   }
 
   /** A plane with an empty mesh that somebody is signed in to. */
   static async start(lab: Lab, trustDomain = 'lab.atoll.local'): Promise<LabMesh> {
-    const directory = labDirectory(lab.plan.name)
-    const files = join(directory, 'mesh')
+    const files = join(labDirectory(lab.plan.name), 'mesh')
     await mkdir(files, { recursive: true })
     const certificate = await writeServerCertificate(files, lab.hostAddress)
     const world = await World.create(files, { host: lab.hostAddress, certificate, kubeconfig: lab.kubeconfig })
-    const mesh = new LabMesh(world, directory, certificate)
+    const mesh = new LabMesh(world, lab, certificate)
     await mesh.startPlane()
     const setupToken = await readFile(join(world.planeData, 'setup-token'), 'utf8')
     await world.atoll(['login', '--url', world.url, '--setup-token-stdin', '--org', 'lab'], { input: setupToken })
@@ -35,16 +34,21 @@ export class LabMesh {
     return mesh
   }
 
-  /** What `atoll cluster join` prints. */
-  async join(cluster: string, ...more: readonly string[]): Promise<string> {
-    const args = ['cluster', 'join', cluster, '--context', cluster, '--plane-ca', this.#certificate.file, ...more]
-    return (await this.world.atoll(args)).output
+  /** What `atoll cluster join` prints, with these options besides the lab's own. */
+  async join(cluster: string, ...options: readonly string[]): Promise<string> {
+    const { network } = this.#lab.cluster(cluster).plan
+    const args = ['cluster', 'join', cluster, '--context', cluster, '--plane-ca', this.#certificate.file]
+    // Where everything is reached directly there is nothing to go through.
+    const gateway = this.#lab.plan.network === 'flat' ? ['--gateway', 'none'] : []
+    // Everything of a lab starts at once on one machine.
+    const patience = ['--timeout', '5m']
+    return (await this.world.atoll([...args, '--network', network, ...patience, ...gateway, ...options])).output
   }
 
   async startPlane(): Promise<void> {
     const { host, port, planeData: data } = this.world
     const program = toPlaneProgram({ data, host, port, certificate: this.#certificate })
-    this.#plane = LabProcess.start(this.#labDirectory, { name: 'plane', ...program })
+    this.#plane = LabProcess.start(labDirectory(this.#lab.plan.name), { name: 'plane', ...program })
     const ca = await readFile(this.#certificate.file)
     await this.#plane.until('the plane answers', () => isServed(`${this.world.url}/healthz`, ca))
   }
