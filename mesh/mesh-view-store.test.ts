@@ -198,16 +198,20 @@ describe('gateways', () => {
   ]
   const state = makeClusterState(west, network2, { gateways: [first, second] })
 
+  const alive = (addresses: readonly unknown[]) => ({ addresses, areAlive: true })
+
   test('are those that probes find alive, in either order of events', () => {
-    expect(makeStore(cluster(state), health(first, false)).gateways(west)).toEqual([second])
-    expect(makeStore(health(first, false), cluster(state)).gateways(west)).toEqual([second])
-    expect(makeStore(cluster(state), health(first, false), health(first, true)).gateways(west)).toEqual([first, second])
+    expect(makeStore(cluster(state), health(first, false)).gateways(west)).toEqual(alive([second]))
+    expect(makeStore(health(first, false), cluster(state)).gateways(west)).toEqual(alive([second]))
+    expect(makeStore(cluster(state), health(first, false), health(first, true)).gateways(west)).toEqual(
+      alive([first, second]),
+    )
   })
 
   test('are all of them when none is alive', () => {
     const view = makeStore(cluster(state), health(first, false))
     expect([...view.apply([health(second, false)])]).toEqual([viewKeys.gateways(west)])
-    expect(view.gateways(west)).toEqual([first, second])
+    expect(view.gateways(west)).toEqual({ addresses: [first, second], areAlive: false })
   })
 
   test('change without touching services', () => {

@@ -18,7 +18,14 @@ import type { Endpoint, GatewayAddress, Service } from './service.ts'
 import type { MeshSettings } from './settings.ts'
 import type { ClusterState } from './state.ts'
 import type { TrustState } from './trust.ts'
-import { type MeshView, type RemoteGroups, type ViewChange, type ViewKey, viewKeys } from './view.ts'
+import {
+  type MeshView,
+  type ReachableGateways,
+  type RemoteGroups,
+  type ViewChange,
+  type ViewKey,
+  viewKeys,
+} from './view.ts'
 import type { Workload } from './workload.ts'
 
 interface Start {
@@ -129,11 +136,11 @@ export class MeshViewStore implements MeshView {
     return this.#services.remoteGroups(key)
   }
 
-  gateways(cluster: ClusterName): readonly GatewayAddress[] {
+  gateways(cluster: ClusterName): ReachableGateways {
     const all = this.#clusters.get(cluster)?.gateways ?? []
     const dead = this.#deadGateways.get(cluster)
     const alive = all.filter((address) => !dead.has(toAddressText(address)))
-    return alive.length > 0 ? alive : all
+    return alive.length > 0 ? { addresses: alive, areAlive: true } : { addresses: all, areAlive: false }
   }
 
   virtualServicesFor(hostname: string): readonly Configured<VirtualServiceSpec>[] {

@@ -15,6 +15,14 @@ export interface RemoteGroups {
   readonly groups: readonly EndpointGroup[]
 }
 
+/** Gateways of a cluster, as this agent's probes find them. */
+export interface ReachableGateways {
+  /** Those that are alive; all of them when none is. */
+  readonly addresses: readonly GatewayAddress[]
+  /** Whether any is alive: else they are the last resort. */
+  readonly areAlive: boolean
+}
+
 /**
  * The mesh as one cluster sees it: its own registry, the other clusters' catalogs and the configuration, merged by namespace
  * sameness. The compiler reads nothing else. Every read has a key (`viewKeys`): a change names the keys that it touched,
@@ -41,8 +49,8 @@ export interface MeshView {
   endpoints(key: ServiceKey): readonly Endpoint[]
   /** What is behind other networks' gateways, sorted by cluster. Withdrawn clusters are left out. */
   remoteGroups(key: ServiceKey): readonly RemoteGroups[]
-  /** The gateways of a cluster on another network that this agent's probes find alive; all of them when none is. */
-  gateways(cluster: ClusterName): readonly GatewayAddress[]
+  /** The gateways of a cluster on another network. */
+  gateways(cluster: ClusterName): ReachableGateways
   /**
    * The VirtualServices that name this host (exactly or by wildcard), oldest first. Empty for a host that neither a service has
    * nor a VirtualService names literally: such names are endless, and no change could say which of them it touches.

@@ -26,13 +26,14 @@ interface Candidate extends UpstreamEndpoint {
 /** What the gateways of one other cluster lead to. */
 interface RemoteOffer {
   readonly gateways: readonly GatewayAddress[]
+  readonly areAlive: boolean
   /** Never empty. */
   readonly groups: readonly EndpointGroup[]
 }
 
 /**
  * The endpoints that this cluster's network reaches, and for each other network its gateways with the weight of what is
- * behind them, split evenly over the gateways. The proportions are exact: all weights are brought to a common denominator first.
+ * behind them, split evenly over the gateways. A cluster of which no gateway is alive counts only where nothing else does. The proportions are exact: all weights are brought to a common denominator first.
  */
 export const compileLoadAssignment = (
   view: MeshView,
@@ -40,10 +41,12 @@ export const compileLoadAssignment = (
   choice: EndpointChoice,
   report: Report,
 ): LoadAssignment => {
-  const offers = toRemoteOffers(view, choice)
+  const endpoints = view.endpoints(choice.service.key)
+  const hasDirect = toDirect(view, endpoints, choice, 1).some(({ isDraining }) => !isDraining)
+  const offers = leaveUnreached(toRemoteOffers(view, choice), hasDirect)
   const denominator = toCommonDenominator(offers.map(({ gateways }) => gateways.length))
-  const direct = toDirect(view, view.endpoints(choice.service.key), choice, denominator)
-  if (view.endpoints(choice.service.key).some((endpoint) => toTransport(view, endpoint) === undefined))
+  const direct = toDirect(view, endpoints, choice, denominator)
+  if (endpoints.some((endpoint) => toTransport(view, endpoint) === undefined))
     report(
       `Service/${choice.service.key}`,
       "has pods with Istio's sidecar, and no issuer of theirs is trusted here: left out",
@@ -106,10 +109,16 @@ const toRemoteOffers = (view: MeshView, { service, port, labels }: EndpointChoic
   const offers: RemoteOffer[] = []
   for (const remote of view.remoteGroups(service.key)) {
     const groups = remote.groups.filter((group) => group.ports.includes(port.name) && hasLabels(group.labels, labels))
-    const gateways = groups.length > 0 ? view.gateways(remote.cluster) : []
-    if (gateways.length > 0) offers.push({ gateways, groups })
+    if (groups.length === 0) continue
+    const { addresses: gateways, areAlive } = view.gateways(remote.cluster)
+    if (gateways.length > 0) offers.push({ gateways, areAlive, groups })
   }
   return offers
+}
+
+const leaveUnreached = (offers: readonly RemoteOffer[], hasDirect: boolean): readonly RemoteOffer[] => {
+  const alive = offers.filter(({ areAlive }) => areAlive)
+  return hasDirect || alive.length > 0 ? alive : offers
 }
 
 /**

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+import { clusterName } from '#mesh/names.ts'
+import { readScene } from '#test/compile/scene.ts'
+import { compileLoadAssignment } from './compile-load-assignment.ts'
+
+const west = clusterName.parse('west')
+const gateway = { address: '192.0.2.1', port: 15_443 }
+const other = { address: '192.0.2.9', port: 15_443 }
+
+/** What a client is given for `reviews`, which is behind one gateway of west and one of south, when these gateways are dead. */
+const addressesWith = (endpoints: string, ...dead: readonly ('west' | 'south')[]): string[] => {
+  const { store, changes } = readScene(`
+about: ''
+clusters:
+  west: {network: network-2, gateways: [{address: ${gateway.address}, port: ${gateway.port}}]}
+  south: {network: network-3, gateways: [{address: ${other.address}, port: ${other.port}}]}
+services:
+  - host: reviews
+    ports: [http:80]
+    endpoints: ${endpoints}
+    remote: {west: [{weight: 2}], south: [{weight: 2}]}
+`)
+  for (const name of dead) {
+    const address = name === 'west' ? gateway : other
+    store.apply([
+      { kind: 'gateway-health', cluster: name === 'west' ? west : clusterName.parse(name), address, alive: false },
+    ])
+  }
+  const service = changes.flatMap((change) =>
+    change.kind === 'catalog' && change.value ? [change.value.service] : [],
+  )[0]
+  const port = service?.ports[0]
+  if (!service || !port) throw new Error('the scene has a service')
+  const choice = { service, port, labels: {}, clientLocality: undefined }
+  const { localities } = compileLoadAssignment(store, 'reviews', choice, () => {})
+  return localities.flatMap((locality) => locality.endpoints.map((endpoint) => endpoint.address)).toSorted()
+}
+
+const near = '{r-1: {address: 10.0.0.1}}'
+
+test.each([
+  ['all gateways are alive', near, [], ['10.0.0.1', '192.0.2.1', '192.0.2.9']],
+  ['one network is parted, and there are endpoints here', near, ['west'], ['10.0.0.1', '192.0.2.9']],
+  ['all networks are parted, and there are endpoints here', near, ['west', 'south'], ['10.0.0.1']],
+  ['one network is parted, and another one has endpoints', '{}', ['west'], ['192.0.2.9']],
+  ['there is nothing else', '{}', ['west', 'south'], ['192.0.2.1', '192.0.2.9']],
+  [
+    'what is here is ending',
+    '{r-1: {address: 10.0.0.1, health: draining}}',
+    ['west', 'south'],
+    ['10.0.0.1', '192.0.2.1', '192.0.2.9'],
+  ],
+] as const)('%s', (_when, endpoints, dead, addresses) => {
+  expect(addressesWith(endpoints, ...dead)).toEqual(addresses)
+})
