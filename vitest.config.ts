@@ -68,8 +68,8 @@ export default defineConfig({
           globalSetup: ['test/skew/build-programs.ts'],
           // Each file runs planes, agents and Envoys of its own.
           fileParallelism: false,
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
       {

@@ -20,6 +20,7 @@ const script = (...steps: Step[]) => {
   const delays: number[] = []
   const client = new ApiClient({
     baseUrl: 'https://plane.test/base/',
+    version: '2.0.0',
     token: 'atoll_token_a_b',
     fetch: (url, init) => {
       calls.push({ url, ...init })
@@ -125,6 +126,38 @@ describe('ApiClient.call', () => {
       code: 'bad_answer',
       status: step.status,
     })
+  })
+
+  const unknownRoute = refusal('not_found', 'there is no such route')
+  it.each([
+    ['a route', unknownRoute],
+    ['a field', refusal('invalid_request', 'the request is not what the contract says')],
+    ['an answer', { status: 200, body: { revision: 'seven' } }],
+  ])('names both versions where a plane of another one does not know %s', async (_, step) => {
+    const { client, calls } = script(step, { status: 200, body: { status: 'ok', version: '1.0.0', setUp: true } })
+    const error = await caught(client.call(applyConfiguration, apply))
+    expect(error.message).toMatch(/ \(the plane is of version 1\.0\.0, this is 2\.0\.0\)$/)
+    expect(calls[1]).toMatchObject({ url: 'https://plane.test/base/healthz', headers: {} })
+  })
+
+  it.each([
+    ['the plane has the same one', { status: 200, body: { status: 'ok', version: '2.0.0', setUp: true } }],
+    ['the plane does not say', new Error('reset')],
+  ])('says nothing of versions when %s', async (_, step) => {
+    const { client } = script(unknownRoute, step)
+    expect((await caught(client.call(applyConfiguration, apply))).message).toBe('there is no such route')
+  })
+
+  it("shows a newer plane's refusal by its words", async () => {
+    const body = {
+      ...toProblemDetails('conflict', { detail: 'the moon is full', requestId: 'r1' }),
+      code: 'full_moon',
+      problems: [{ code: 'lunar', severity: 'error', path: '', message: 'wait' }],
+    }
+    const { client } = script({ status: 409, body })
+    const error = await caught(client.call(applyConfiguration, apply))
+    expect(error).toMatchObject({ code: 'bad_answer', status: 409, requestId: 'r1' })
+    expect(error.message).toContain('the moon is full (full_moon')
   })
 
   it('repeats what failed on the way, with one key and growing delays', async () => {

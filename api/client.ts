@@ -1,7 +1,9 @@
 import type { RouteConfig } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { AtollError } from './atoll-error.ts'
-import { problemDetails } from './problem-details.ts'
+import { problemDetails, problemTypes } from './problem-details.ts'
+import type { ApiProblemCode } from './problem-details.ts'
+import { health } from './routes/plane.ts'
 
 /** What the client needs of `fetch`; the caller adds time limits, proxies and certificates. */
 export type HttpFetch = (
@@ -18,6 +20,8 @@ export interface HttpAnswer {
 export interface ApiClientOptions {
   /** Where the plane is, such as "https://atoll.example.com"; a path before /v1 is kept. */
   readonly baseUrl: string
+  /** Of the program that asks: what can come of a plane of another version says so. */
+  readonly version: string
   /** Absent for the routes that need none. */
   readonly token?: string | undefined
   readonly fetch: HttpFetch
@@ -97,8 +101,12 @@ export class ApiClient {
     const init = { method: route.method.toUpperCase(), ...this.#content(route, request) }
     for (let attempt = 1; ; attempt++) {
       const outcome = await this.#attempt(url, init)
-      if (!(outcome instanceof Refusal)) return parseAnswer(route, outcome)
-      if (attempt === MAX_ATTEMPTS || !outcome.isTransient(attempt)) throw outcome.error
+      if (!(outcome instanceof Refusal)) {
+        const parsed = parseAnswer(route, outcome)
+        if (parsed instanceof AtollError) throw await this.#withVersions(parsed)
+        return parsed
+      }
+      if (attempt === MAX_ATTEMPTS || !outcome.isTransient(attempt)) throw await this.#withVersions(outcome.error)
       await this.#options.sleep(outcome.retryAfterMs ?? this.#backoffMs(attempt))
     }
   }
@@ -147,6 +155,23 @@ export class ApiClient {
     }
   }
 
+  /** What a plane of another version may be the reason of says which versions these are. */
+  async #withVersions(error: AtollError): Promise<AtollError> {
+    if (!mayComeOfVersions(error)) return error
+    const { version } = this.#options
+    const plane = await this.#planeVersion()
+    if (plane === undefined || plane === version) return error
+    const { code, message, status, problems, requestId, cause } = error
+    const facts = { status, problems, requestId, cause }
+    return new AtollError(code, `${message} (the plane is of version ${plane}, this is ${version})`, facts)
+  }
+
+  async #planeVersion(): Promise<string | undefined> {
+    const outcome = await this.#attempt(this.#baseUrl + health.path, { method: 'GET', headers: {} })
+    if (outcome instanceof Refusal) return undefined
+    return healthAnswer.safeParse(parseJson(outcome.text)).data?.version
+  }
+
   /** Exponential with full jitter. */
   #backoffMs(attempt: number): number {
     return Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt) * this.#options.random()
@@ -184,12 +209,20 @@ const toPath = (template: string, { params = {}, query = {} }: RequestParts): st
   return `${path}?${pairs.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join('&')}`
 }
 
+/** Another version has other routes, fields and answers. */
+const mayComeOfVersions = ({ code, message, status }: AtollError): boolean =>
+  code === 'invalid_request' ||
+  (code === 'bad_answer' && status !== undefined) ||
+  (code === 'not_found' && message.includes('no such route'))
+
+const healthAnswer = z.object({ version: z.string() })
+
 const parseAnswer = (route: RouteConfig, { status, text }: Success): unknown => {
   if (status === 204) return undefined
   const schema = answerSchema(route, status)
-  if (schema === undefined) throw badAnswer(status, `${route.path} does not answer ${status}`)
+  if (schema === undefined) return badAnswer(status, `${route.path} does not answer ${status}`)
   const parsed = schema.safeParse(parseJson(text))
-  if (!parsed.success) throw badAnswer(status, `${route.path}: ${z.prettifyError(parsed.error)}`)
+  if (!parsed.success) return badAnswer(status, `${route.path}: ${z.prettifyError(parsed.error)}`)
   return parsed.data
 }
 
@@ -201,11 +234,25 @@ const answerSchema = (route: RouteConfig, status: number): z.ZodType | undefined
 }
 
 const toError = (status: number, text: string): AtollError => {
-  const parsed = problemDetails.safeParse(parseJson(text))
+  const parsed = anyProblemDetails.safeParse(parseJson(text))
   if (!parsed.success) return badAnswer(status, 'this is no answer of an Atoll plane')
   const { code, title, detail, problems, requestId } = parsed.data
-  return new AtollError(code, detail ?? title, { status, problems, requestId })
+  const message = detail ?? title
+  if (isApiProblemCode(code)) return new AtollError(code, message, { status, problems, requestId })
+  return new AtollError('bad_answer', `${message} (${code}, which this version does not know)`, {
+    status,
+    problems,
+    requestId,
+  })
 }
+
+/** A newer plane has other codes. */
+const anyProblemDetails = problemDetails.extend({
+  code: z.string(),
+  problems: problemDetails.shape.problems.catch(undefined),
+})
+
+const isApiProblemCode = (code: string): code is ApiProblemCode => Object.hasOwn(problemTypes, code)
 
 const badAnswer = (status: number, reason: string): AtollError =>
   new AtollError('bad_answer', `The answer (HTTP ${status}) can't be understood: ${reason}`, { status })

@@ -28,6 +28,7 @@ export const problemTypes = {
   rate_limited: { status: 429, title: 'Too many requests' },
   internal: { status: 500, title: 'Something went wrong in the plane' },
   unavailable: { status: 503, title: 'The plane cannot answer now' },
+  newer_data: { status: 503, title: 'A newer version of the plane has written the data: that version has to serve it' },
   agent_unavailable: { status: 503, title: 'The cluster has no connected agent to ask' },
   agent_timeout: { status: 504, title: 'The agent of the cluster did not answer in time' },
 } as const

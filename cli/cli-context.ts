@@ -8,6 +8,7 @@ import type { Paint } from './output/colour.ts'
 import { toSafeText } from './output/safe-text.ts'
 import { formatView } from './output/view.ts'
 import type { OutputFormat, View } from './output/view.ts'
+import { findProgramFiles } from './program-files.ts'
 import { ProfileStore } from './profile-store.ts'
 import type { Profile } from './profile-store.ts'
 
@@ -62,7 +63,8 @@ export class CliContext {
 
   clientOf(url: string, token: string | undefined): ApiClient {
     const { fetch, sleep, random, newId } = this.io
-    return new ApiClient({ baseUrl: url, token, fetch, sleep, random, newIdempotencyKey: newId })
+    const { version } = findProgramFiles()
+    return new ApiClient({ baseUrl: url, version, token, fetch, sleep, random, newIdempotencyKey: newId })
   }
 
   /** The mesh that the command is for: option, environment, profile, or the only one that there is. */

@@ -39,6 +39,7 @@ export const exitReasonOf: Readonly<Record<AtollErrorCode, ExitReason>> = {
   rate_limited: 'unavailable',
   internal: 'failed',
   unavailable: 'unavailable',
+  newer_data: 'conflict',
   agent_unavailable: 'unavailable',
   agent_timeout: 'unavailable',
   unreachable: 'unavailable',

@@ -41,6 +41,7 @@ export const runCli = async (args: readonly string[], io: CliIo): Promise<number
 const remedies: Partial<Record<AtollError['code'], string>> = {
   unauthenticated: 'The token may have expired or been revoked: run "atoll login" again.',
   revision_mismatch: 'Look at "atoll revision list", then apply again.',
+  newer_data: 'Run the plane with the newer version again (docs/upgrade.md). Agents go on with what they have.',
   unreachable: 'Is the URL right, and is the plane running?',
 }
 

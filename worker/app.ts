@@ -28,6 +28,7 @@ import { addServiceRoutes } from './routes/services.ts'
 import { addTokenRoutes } from './routes/tokens.ts'
 import { addTrustRoutes } from './routes/trust.ts'
 
+const { version } = packageJson
 const uplinkPrefix = uplink.path.slice(0, uplink.path.indexOf('{'))
 
 /** The routes that authenticate by what is in them, or in the messages that follow. All others need a token. */
@@ -39,11 +40,13 @@ export const createApp = (): App => {
     defaultHook: (result) => {
       if (result.success) return
       const problems = toRequestProblems(result.target, result.error)
-      throw new AtollError('invalid_request', 'the request is not what the contract says', { problems })
+      throw new AtollError('invalid_request', `the request is not what the contract of version ${version} says`, {
+        problems,
+      })
     },
   })
   app.onError(answerError)
-  app.notFound((c) => answerError(new AtollError('not_found', 'there is no such route'), c))
+  app.notFound((c) => answerError(new AtollError('not_found', `version ${version} of the plane has no such route`), c))
   app.use(requestId())
   app.use(secureHeaders())
   app.use(
@@ -58,7 +61,7 @@ export const createApp = (): App => {
   app.use('/v1/*', authenticate(isOpen))
   app.use('/v1/*', requestBody)
   app.use('/v1/*', idempotency)
-  app.get('/openapi.json', (c) => c.json(buildOpenApiDocument(packageJson.version)))
+  app.get('/openapi.json', (c) => c.json(buildOpenApiDocument(version)))
   for (const addRoutes of [
     addPlaneRoutes,
     addTokenRoutes,

@@ -4,8 +4,9 @@ import { AtollError } from '#api/atoll-error.ts'
 import { PROBLEM_MEDIA_TYPE, problemTypes, toProblemDetails } from '#api/problem-details.ts'
 import type { ApiProblemCode } from '#api/problem-details.ts'
 import type { Problem } from '#mesh/problem.ts'
+import packageJson from '../package.json' with { type: 'json' }
 import type { AppContext } from './app-env.ts'
-import { NOT_CREATED } from './mesh/mesh-store.ts'
+import { NEWER_SCHEMA, NOT_CREATED } from './mesh/mesh-store.ts'
 import type { Outcome } from './mesh/refusal.ts'
 
 const MAX_PROBLEMS = 100
@@ -29,6 +30,11 @@ const toAtollError = (error: Error): AtollError => {
   if (error instanceof AtollError) return error
   if (error.message === NOT_CREATED)
     return new AtollError('conflict', 'the mesh is half made or half deleted: make it again, or delete it')
+  if (error.message.startsWith(NEWER_SCHEMA))
+    return new AtollError(
+      'newer_data',
+      `${error.message}; this is version ${packageJson.version}, and has changed nothing`,
+    )
   if (error instanceof HTTPException && error.status < 500) return new AtollError('invalid_request', error.message)
   return new AtollError('internal', 'the plane failed; its log has the reason under the request id', { cause: error })
 }
@@ -38,7 +44,7 @@ export const answerError = (error: Error, c: AppContext): Response => {
   const problem = toAtollError(error)
   const code = isApiProblemCode(problem.code) ? problem.code : 'internal'
   const requestId = c.get('requestId')
-  if (code === 'internal') {
+  if (code === 'internal' || code === 'newer_data') {
     // eslint-disable-next-line no-console -- the platform's log
     console.error(JSON.stringify({ level: 'error', requestId, path: c.req.path, error: error.stack ?? error.message }))
   }

@@ -32,7 +32,8 @@ export class JournalFile {
 
   /**
    * Opens a file and reads its frames up to the first that is torn, damaged or not understood. What follows the last whole step
-   * is cut off, so that new ones can be appended.
+   * is cut off, so that new ones can be appended. Without a whole step the file is left as it is: nothing can be appended to it, and a newer
+   * agent, or another key, may read it.
    */
   static recover(
     path: string,
@@ -47,7 +48,7 @@ export class JournalFile {
       if (frame === 'last') whole = { frames: file.#frames, bytes: file.#bytes }
     file.#frames = whole.frames
     file.#bytes = whole.bytes
-    if (whole.bytes < size) ftruncateSync(file.#descriptor, whole.bytes)
+    if (whole.frames > 0 && whole.bytes < size) ftruncateSync(file.#descriptor, whole.bytes)
     return { file, damaged: whole.bytes < size }
   }
 

@@ -32,6 +32,11 @@ export class SealedDocument<T> {
     this.#report = options.report
   }
 
+  /** Whether there is a file, readable or not. */
+  get isThere(): boolean {
+    return existsSync(this.#path) || existsSync(this.#previous)
+  }
+
   /** The last content that can be read; undefined when there is none. Never throws for what is in a file. */
   load(): T | undefined {
     for (const path of [this.#path, this.#previous]) {

@@ -14,7 +14,7 @@ type ProblemResponse = {
 type ProblemStatus<Code extends ApiProblemCode> = (typeof problemTypes)[Code]['status']
 
 /** Any request may end in one of these. */
-const everywhere = ['invalid_request', 'rate_limited', 'internal', 'unavailable'] as const
+const everywhere = ['invalid_request', 'rate_limited', 'internal', 'unavailable', 'newer_data'] as const
 const whereTokensAre = ['unauthenticated', 'forbidden'] as const
 
 const toResponses = <Code extends ApiProblemCode>(codes: readonly Code[]) => {

@@ -14,7 +14,16 @@ interface Statement {
 /** The same table as wrangler's, so that either may apply the next migration. */
 const TABLE = 'd1_migrations'
 
-/** Applies the migrations that the database does not have yet, in order, each in one transaction; answers their names. */
+/** A newer version has changed the database. */
+export class NewerDatabaseError extends Error {
+  override readonly name = 'NewerDatabaseError'
+}
+
+/**
+ * Applies the migrations that the database does not have yet, in order, each in one transaction; answers their names.
+ *
+ * @throws NewerDatabaseError when the database has some that are not in the folder; nothing is changed then
+ */
 export const applyMigrations = async (database: Database, folder: string): Promise<string[]> => {
   await database.batch([
     database.prepare(
@@ -23,9 +32,11 @@ export const applyMigrations = async (database: Database, folder: string): Promi
   ])
   const { results } = await database.prepare(`SELECT name FROM ${TABLE}`).all()
   const applied = new Set(results.map(({ name }) => name))
-  const names = readdirSync(folder)
-    .filter((name) => name.endsWith('.sql') && !applied.has(name))
-    .toSorted()
+  const known = readdirSync(folder).filter((name) => name.endsWith('.sql'))
+  const unknown = [...applied].filter((name) => !known.includes(String(name)))
+  if (unknown.length > 0)
+    throw new NewerDatabaseError(`a newer version has changed the database: ${unknown.join(', ')}`)
+  const names = known.filter((name) => !applied.has(name)).toSorted()
   for (const name of names) {
     const statements = readFileSync(join(folder, name), 'utf8')
       .split('--> statement-breakpoint')

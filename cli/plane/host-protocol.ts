@@ -18,6 +18,7 @@ export const hostReport = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ready'), url: z.string(), setUp: z.boolean() }),
   z.object({ type: z.literal('set-up') }),
   z.object({ type: z.literal('runtime-restarted') }),
-  z.object({ type: z.literal('failed'), reason: z.string() }),
+  /** `newerData`: it would be the same at every attempt. */
+  z.object({ type: z.literal('failed'), reason: z.string(), newerData: z.boolean() }),
 ])
 export type HostReport = z.infer<typeof hostReport>

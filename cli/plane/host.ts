@@ -2,7 +2,7 @@ import { Log, LogLevel, Miniflare } from 'miniflare'
 import { z } from 'zod'
 import { toErrorMessage } from '#mesh/error-message.ts'
 import { findProgramFiles } from '../program-files.ts'
-import { applyMigrations } from './apply-migrations.ts'
+import { applyMigrations, NewerDatabaseError } from './apply-migrations.ts'
 import { hostOrder } from './host-protocol.ts'
 import type { HostOrder, HostReport } from './host-protocol.ts'
 import { refuseBusyPort } from './refuse-busy-port.ts'
@@ -40,7 +40,7 @@ export const runHost = async (): Promise<never> => {
     report({ type: 'ready', url, setUp })
     await Promise.race([stopped, untilUnhealthy(runtime, setUp)])
   } catch (error) {
-    report({ type: 'failed', reason: toErrorMessage(error) })
+    report({ type: 'failed', reason: toErrorMessage(error), newerData: error instanceof NewerDatabaseError })
     process.exitCode = 1
   }
   await runtime?.dispose()

@@ -7,6 +7,7 @@ import { isLoopback } from '../cli-context.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { findProgramFiles } from '../program-files.ts'
+import { NewerDatabaseError } from './apply-migrations.ts'
 import type { HostOrder } from './host-protocol.ts'
 import { PlaneDirectory } from './plane-directory.ts'
 import { refuseBusyPort } from './refuse-busy-port.ts'
@@ -51,6 +52,13 @@ export const servePlane = async (context: CliContext, options: ServeOptions): Pr
       },
       stop.signal,
     )
+  } catch (error) {
+    if (!(error instanceof NewerDatabaseError)) throw error
+    const { version } = findProgramFiles()
+    throw new CliError('conflict', `${directory.path} can't be served by version ${version}: ${error.message}`, {
+      remedy: 'Serve it with the newer version (docs/upgrade.md). Nothing was changed.',
+      cause: error,
+    })
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
     directory.unlock()

@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { NewerDatabaseError } from './apply-migrations.ts'
 import type { HostOrder, HostReport } from './host-protocol.ts'
 import { hostReport } from './host-protocol.ts'
 
@@ -18,15 +19,17 @@ export interface SupervisorEvents {
 
 /**
  * Runs the host in a process of its own and starts it again when it ends, later each time. Resolves when `stop` is aborted and
- * the host has ended; rejects when it can't be started at all. The host ends by itself when this process is gone.
+ * the host has ended; rejects when it can't be started at all,
+ * as NewerDatabaseError when this version can't serve the data. The host ends by itself when this process is gone.
  */
 export const supervise = async (order: HostOrder, events: SupervisorEvents, stop: AbortSignal): Promise<void> => {
   let wasReady = false
   let delayMs = FIRST_DELAY_MS
   for (let failedStarts = 0; !stop.aborted;) {
     const startedAt = performance.now()
-    const { ready, reason } = await runHost(order, events, stop)
+    const { ready, reason, newerData } = await runHost(order, events, stop)
     if (stop.aborted) return
+    if (newerData) throw new NewerDatabaseError(reason)
     wasReady ||= ready
     failedStarts = ready ? 0 : failedStarts + 1
     if (!wasReady && failedStarts === MAX_FAILED_STARTS) throw new Error(reason)
@@ -42,7 +45,7 @@ const runHost = (
   order: HostOrder,
   { report }: SupervisorEvents,
   stop: AbortSignal,
-): Promise<{ ready: boolean; reason: string }> =>
+): Promise<{ ready: boolean; reason: string; newerData: boolean }> =>
   new Promise((resolve) => {
     const [, script = ''] = process.argv
     // A group of its own: Ctrl-C on the terminal reaches the supervisor alone, which stops the host in order.
@@ -50,17 +53,18 @@ const runHost = (
     const end = () => stopHost(host)
     let ready = false
     let failure: string | undefined
+    let newerData = false
     host.on('message', (message) => {
       const parsed = hostReport.parse(message)
       if (parsed.type === 'ready') ready = true
-      if (parsed.type === 'failed') failure = parsed.reason
+      if (parsed.type === 'failed') ({ reason: failure, newerData } = parsed)
       else report(parsed)
     })
     host.once('error', (error) => (failure = error.message))
     host.once('close', (code, signal) => {
       stop.removeEventListener('abort', end)
       killGroup(host)
-      resolve({ ready, reason: failure ?? `it ended with ${code ?? signal}` })
+      resolve({ ready, reason: failure ?? `it ended with ${code ?? signal}`, newerData })
     })
     stop.addEventListener('abort', end, { once: true })
     host.send(order)

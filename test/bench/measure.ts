@@ -148,6 +148,7 @@ const signIn = async (world: World): Promise<ApiClient> => {
   const { secret } = await world.atollJson<{ secret: string }>(['token', 'create', '--role', 'owner'])
   return new ApiClient({
     baseUrl: world.url,
+    version: 'bench',
     token: secret,
     fetch,
     sleep,

@@ -136,7 +136,7 @@ export class World {
       ...toPlaneProgram({ data, host, port, certificate: this.#options.certificate, programs: this.programs.plane }),
       env: this.userEnvironment(),
     })
-    await this.plane.waitForLine(/https?:\/\/[\d.]+:\d+/)
+    await this.plane.waitForLine(/https?:\/\/[\d.]+:\d+/, 180_000)
   }
 
   get planeData(): string {

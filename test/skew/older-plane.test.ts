@@ -1,7 +1,14 @@
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { createRoute } from '@hono/zod-openapi'
+import packageJson from '../../package.json' with { type: 'json' }
+import { previousRelease } from '../../scripts/previous-release.mjs'
+import { ApiClient, type RequestOf } from '#api/client.ts'
+import { createToken } from '#api/routes/tokens.ts'
+import { ProfileStore } from '#cli/profile-store.ts'
 import { builtPrograms } from '#test/harness/programs.ts'
 import { TwoClusters } from '#test/harness/two-clusters.ts'
 import { World } from '#test/harness/world.ts'
@@ -24,7 +31,7 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  await mesh?.stop()
+  await (mesh ?? world)?.stop()
   await rm(directory, { recursive: true, force: true })
 })
 
@@ -36,6 +43,25 @@ test('a mesh is made and worked with', async () => {
 test('a cluster joins, renews its intermediate and is evicted', async () => {
   await admitAndEvict(mesh)
   expect(await mesh.requests(20)).toMatchObject({ failed: 0 })
+})
+
+test('what the older plane does not know is refused with both versions', async () => {
+  const { profile } = new ProfileStore({ XDG_CONFIG_HOME: join(directory, 'config') }).find(undefined)
+  const { version } = packageJson
+  const options = { sleep: async () => {}, random: () => 0, newIdempotencyKey: randomUUID, fetch }
+  const client = new ApiClient({ baseUrl: world.url, token: profile?.token, version, ...options })
+  const ofTomorrow = createRoute({ method: 'get', path: '/v1/tomorrow', responses: {} })
+  const versions = `the plane is of version ${previousRelease.version}, this is ${version}`
+  await expect(client.call(ofTomorrow, {})).rejects.toMatchObject({
+    code: 'not_found',
+    message: expect.stringContaining(versions),
+  })
+  const withFieldOfTomorrow = { json: { name: 'x', role: 'viewer', colour: 'blue' } } as RequestOf<typeof createToken>
+  await expect(client.call(createToken, withFieldOfTomorrow)).rejects.toMatchObject({
+    code: 'invalid_request',
+    message: expect.stringContaining(versions),
+    problems: [{ code: 'unknown_field', message: expect.stringContaining('colour') }],
+  })
 })
 
 test('the plane is restarted, and the agents go on from where they were', async () => {

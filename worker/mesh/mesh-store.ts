@@ -52,6 +52,9 @@ export interface AgentAnswers {
  */
 export const NOT_CREATED = 'the mesh has not been created'
 
+/** What the Error begins with that a store throws whose schema is newer than this code: it was served by a newer plane, and is left alone. */
+export const NEWER_SCHEMA = 'a newer version of the plane has written the mesh'
+
 /**
  * One mesh: the store of record of its configuration, trust, clusters and audit, and the end of its agents' uplinks. Each write is one
  * transaction. Nobody outside this folder knows what is behind it: how many objects, and where.

@@ -1,5 +1,5 @@
-import { existsSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
 import { AgentError } from '#agent/agent-error.ts'
@@ -135,6 +135,18 @@ describe('joining', () => {
     const joining = start(async () => toMembership(await root.sign(foreign?.csrPem ?? '', east)))
     await expect(joining).rejects.toThrow(/another key/)
     expect(requests).toHaveLength(2)
+  })
+
+  test('a record that can not be read is not joined over', async () => {
+    const { root, start, toMembership, tokenFile, requests } = await createJoiner()
+    await start(async ({ csrPem }) => toMembership(await root.sign(csrPem, east)))
+    const files = ['agent.sealed', 'agent.sealed.previous'].map((name) => join(dirname(tokenFile), name))
+    for (const file of files) writeFileSync(file, 'of a newer agent')
+    writeFileSync(tokenFile, joinToken)
+    const again = start(() => Promise.reject(new Error('not asked')))
+    await expect(again).rejects.toMatchObject({ code: 'store_unusable' })
+    for (const file of files) expect(readFileSync(file, 'utf8')).toBe('of a newer agent')
+    expect(requests).toHaveLength(1)
   })
 
   test('without a token there is nothing to try', async () => {

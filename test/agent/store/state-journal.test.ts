@@ -206,6 +206,17 @@ describe('the state journal', () => {
     expect(other.reports).toHaveLength(1)
   })
 
+  test('what a newer agent, or one with another key, has written is still there when it comes back', async () => {
+    const directory = temporaryDirectory()
+    const { append } = await startedJournal(directory)
+    append(delta(2, configChange('second')))
+    const other = openJournal(directory, randomBytes(32) as Uint8Array as SealingKey)
+    other.append(delta(1, configChange('of the other')))
+    await untilHolds(() => expect(journals(directory)).toHaveLength(2))
+    await other.journal.close()
+    expect(reopened(directory).state?.items.has(configKey('second'))).toBe(true)
+  })
+
   test('nothing of the state can be read in the files', async () => {
     const directory = temporaryDirectory()
     const { append } = await startedJournal(directory)
