@@ -23,6 +23,7 @@ import { GatewayProber } from './probes/gateway-prober.ts'
 import { tcpConnect } from './probes/tcp-connect.ts'
 import { ProblemLog } from './problem-log.ts'
 import { ChangeFlow } from './programming/change-flow.ts'
+import { prewarm } from './programming/prewarm.ts'
 import { ProxySets } from './programming/proxy-sets.ts'
 import { clusterOfKey, isMachineTokenKey, toViewChanges } from './programming/to-view-changes.ts'
 import { MachineTokenAuthenticator } from './proxy-auth/machine-token-authenticator.ts'
@@ -45,7 +46,7 @@ import type { Judgement } from '#mesh/status/judge-objects.ts'
 import type { TrustState } from '#mesh/trust.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { withoutExternal } from '#mesh/without-external.ts'
-import { createCompiler, MAX_IDLE_CLASSES, type Compiler } from '#xds/compiler.ts'
+import { createCompiler, type Compiler } from '#xds/compiler.ts'
 
 export interface JoinedAgentParts {
   readonly config: AgentConfig
@@ -245,7 +246,7 @@ export class JoinedAgent {
     await readable
     // Without the addresses of other networks' gateways, proxies that come back would lose what is behind them.
     await this.#prober.lookedUp()
-    this.#prewarm()
+    prewarm(this.#compiler, this.#replica.items.values())
     const port = await this.#listen(config.xdsAddress)
     this.#serving = true
     this.#uplink.deliveryChanged()
@@ -323,21 +324,6 @@ export class JoinedAgent {
       registryAsOf: this.#registry.asOf,
       registrySources: this.#platform.registry.sources?.() ?? [],
       problems: this.#problems.count,
-    }
-  }
-
-  /**
-   * Compiles what the sidecars that may come would be given, before they come: after a restart all of them come at once. The compiler
-   * keeps the last few classes that nobody is in.
-   */
-  #prewarm(): void {
-    const sidecars = [...this.#replica.items.values()].flatMap((item) =>
-      item.kind === 'machine-token' && item.value.role === 'sidecar' ? [item.value] : [],
-    )
-    const byNamespace = new Map(sidecars.map((token) => [token.namespace, token]))
-    for (const sidecar of [...byNamespace.values()].slice(0, MAX_IDLE_CLASSES)) {
-      this.#compiler.attach(sidecar)
-      this.#compiler.detach(sidecar)
     }
   }
 
