@@ -71,7 +71,7 @@ const add = async (context: CliContext, name: string, { cluster, csr, out }: Add
   const params = { mesh: await context.mesh() }
   const issuer = await context.client().call(addIssuer, {
     params,
-    json: { name: name as ExternalIssuer['name'], clusters: cluster as ExternalIssuer['clusters'], csrPem },
+    json: { name, clusters: cluster, csrPem },
   })
   const roots = (await fetchTrust(context)).roots.map(({ pem }) => `${pem.trim()}\n`).join('')
   const certificate = `${issuer.pem.trim()}\n`
@@ -132,7 +132,7 @@ const describe = ({ name, clusters, notAfter, fingerprint }: ExternalIssuer, now
 const remove = async (context: CliContext, name: string, options: { readonly yes?: true }): Promise<void> => {
   const mesh = await context.mesh()
   await confirmByName(context, name, `Workloads with a certificate of ${name} are cut off from those of Atoll`, options)
-  await context.client().call(removeIssuer, { params: { mesh, issuer: name as ExternalIssuer['name'] } })
+  await context.client().call(removeIssuer, { params: { mesh, issuer: name } })
   await context.print({
     value: { name, removed: true },
     names: [name],

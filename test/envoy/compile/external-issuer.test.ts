@@ -293,7 +293,9 @@ test('each door knows its own keys, whatever names are in the leaf', async () =>
     ),
     'a good leaf of the mesh at Istio’s door': Promise.resolve(knockOnce(app.port, own, httpAlpn)),
   }
-  for (const [what, said] of Object.entries(refused)) expect(await said, what).not.toMatch(/^HTTP/)
+  const letIn: string[] = []
+  for (const [what, said] of Object.entries(refused)) if ((await said).startsWith('HTTP')) letIn.push(what)
+  expect(letIn).toEqual([])
 })
 
 test('in a cluster that no issuer names, Istio’s leaves are nobody’s', async () => {
