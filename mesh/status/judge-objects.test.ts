@@ -182,3 +182,13 @@ test('messages are bounded', () => {
   const few = ownProblems.map((problem) => ({ ...problem, message: 'is wrong' }))
   expect(judge({}, { ownProblems: few }).clusterConditions(key)[0]?.message).toMatch(/ and 95 more$/)
 })
+
+test('the same is found in whatever order things came', () => {
+  const objects = ['b', 'c', 'a'].map((name) => virtualService(name))
+  const leftOut = ['second', 'first'].map((message) => ({ object: 'VirtualService/shop/a', message }))
+  const found = (cluster: readonly string[], left: typeof leftOut) => {
+    const { clusterConditions } = judge({ cluster }, { leftOut: left })
+    return ['a', 'b', 'c'].map((name) => clusterConditions(`VirtualService/shop/${name}`))
+  }
+  expect(found(objects.toReversed(), leftOut.toReversed())).toEqual(found(objects, leftOut))
+})

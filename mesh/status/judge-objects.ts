@@ -1,6 +1,7 @@
 import { analyzeParsed } from '../analysis/analyze.ts'
 import type { KnownMesh } from '../analysis/known-mesh.ts'
 import { toObjectKey, type Configured, type Origin } from '../config-object.ts'
+import { byAge } from '../merge/by-age.ts'
 import { compareText } from '../merge/compare-text.ts'
 import type { Holding } from '../merge/precedence-table.ts'
 import type { HeldConfiguration } from '../mesh-view-store.ts'
@@ -48,7 +49,7 @@ export const judgeObjects = ({ held, ownProblems, leftOut, known }: JudgedCluste
       own: origin === 'cluster' ? [...(own.get(key) ?? []), ...refusals] : refusals,
       ...(holds && {
         related: related.get(key) ?? [],
-        leftOut: [...new Set(messages.get(key)?.map(({ message }) => message))],
+        leftOut: [...new Set(messages.get(key)?.map(({ message }) => message))].toSorted(),
       }),
       ...(holding?.mesh &&
         holding.cluster &&
@@ -89,5 +90,6 @@ const toObjectsInForce = (held: HeldConfiguration) => ({
   services: [],
 })
 
+/** The oldest first, whatever order they came in: an agent that starts again finds the same, and of several rivals the one that holds is named. */
 const inForce = <Spec>(holdings: readonly Holding<Spec>[]): readonly Configured<Spec>[] =>
-  holdings.flatMap(({ effective }) => effective?.object ?? [])
+  holdings.flatMap(({ effective }) => effective?.object ?? []).toSorted(byAge)
