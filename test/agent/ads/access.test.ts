@@ -1,6 +1,9 @@
+import type { MessageInitShape } from '@bufbuild/protobuf'
 import { status } from '@grpc/grpc-js'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { AdsLimits } from '#agent/ads/limits.ts'
+import type { NodeSchema } from '#envoy/envoy/config/core/v3/base_pb.ts'
+import { ResourceSet } from '#xds/resource-set.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import { AdsFixture, put } from './ads-fixture.ts'
 
@@ -52,15 +55,50 @@ describe('credentials', () => {
     ads.change(put(cluster, 'a'))
     await other.take(cluster)
   })
+})
 
-  test('what a proxy is comes from its token, whatever its node says', async () => {
-    const proxy = ads.delta('w')
-    proxy.send(cluster, {
-      node: { id: 'sidecar/other/victim', metadata: { NAMESPACE: 'other' } },
-      resourceNamesSubscribe: ['*'],
-    })
-    await proxy.take(cluster)
+/** Everything that Istio's control plane reads of a node, said by one that is somebody else. */
+const falseNodes: readonly [string, MessageInitShape<typeof NodeSchema>][] = [
+  ['namespace', { metadata: { NAMESPACE: 'bank', CONFIG_NAMESPACE: 'bank' } }],
+  ['service account', { metadata: { SERVICE_ACCOUNT: 'admin' } }],
+  ['labels', { metadata: { LABELS: { app: 'admin', 'atoll.dev/role': 'east-west-gateway' } } }],
+  ['workload', { metadata: { NAME: 'victim', WORKLOAD_NAME: 'victim', OWNER: 'kubernetes://apis/apps/v1/x' } }],
+  ['id', { id: 'sidecar/bank/victim' }],
+  ['id of a gateway', { id: 'east-west-gateway/atoll-system/gateway' }],
+  [
+    'role',
+    { id: 'router~10.0.0.9~gateway.istio-system~istio-system.svc.cluster.local', metadata: { ROLE: 'gateway' } },
+  ],
+  ['address', { metadata: { INSTANCE_IPS: '10.0.0.9' } }],
+  ['Envoy cluster', { cluster: 'victim.bank' }],
+  ['mesh cluster and network', { metadata: { CLUSTER_ID: 'west', NETWORK: 'west', MESH_ID: 'other' } }],
+  ['network gateway', { metadata: { REQUESTED_NETWORK_VIEW: ['west'], ROUTER_MODE: 'sni-dnat' } }],
+  ['locality', { locality: { region: 'elsewhere', zone: 'z', subZone: 's' } }],
+]
+
+describe('a node that lies', () => {
+  beforeEach(async () => {
+    await start()
+    const ownSet = new ResourceSet("a victim's own")
+    ownSet.apply([put(cluster, 'private')])
+    ads.attachment('victim').sets = [ads.shared, ownSet]
+    ads.change(put(cluster, 'a'))
+  })
+
+  test.each(falseNodes)('about its %s gets what its token is for, and nothing else', async (_what, node) => {
+    const delta = ads.delta('w')
+    delta.send(cluster, { node, resourceNamesSubscribe: ['*', 'private'] })
+    expect(await delta.take(cluster)).toMatchObject({ resources: ['a@1'], removed: ['private'] })
+    const sotw = ads.sotw('w')
+    sotw.send(cluster, { node })
+    expect((await sotw.next(cluster)).resources).toEqual(['a@1'])
     expect(ads.attached).toEqual(['sidecar/default/w'])
+  })
+
+  test('and one that does not lie gets all that is its own', async () => {
+    const victim = ads.delta('victim')
+    victim.subscribe(cluster, '*', 'private')
+    expect((await victim.take(cluster)).resources).toEqual(['a@1', 'private@1'])
   })
 })
 
