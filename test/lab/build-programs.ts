@@ -1,6 +1,9 @@
+import { prepareAgentImage } from './harness/agent-image.ts'
 import { preparePrograms } from './harness/programs.ts'
 
 /** Before the tests of the group: the first time this takes minutes, which is no test's to wait for. */
 export const setup = async (): Promise<void> => {
-  await preparePrograms((line) => process.stderr.write(`lab: ${line}\n`))
+  const tell = (line: string): boolean => process.stderr.write(`lab: ${line}\n`)
+  await preparePrograms(tell)
+  await prepareAgentImage(tell)
 }

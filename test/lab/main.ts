@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { toErrorMessage } from '#mesh/error-message.ts'
 import { findLabObstacle, rootObstacle } from '../../scripts/lab-obstacle.mjs'
+import { prepareAgentImage } from './harness/agent-image.ts'
 import { Lab } from './harness/lab.ts'
 import type { LabShape } from './harness/lab-plan.ts'
 import { labDirectory, listLabs, readLabState } from './harness/lab-record.ts'
@@ -37,6 +38,7 @@ const up = async (shape: LabShape, hasMesh: boolean): Promise<void> => {
   const obstacle = findLabObstacle()
   if (obstacle !== undefined) throw new Error(`the lab cannot run here: ${obstacle}`)
   await preparePrograms(write)
+  await prepareAgentImage(write)
   const startMs = Date.now()
   const tell = (line: string): void => write(`${((Date.now() - startMs) / 1000).toFixed(1).padStart(5)} s  ${line}`)
   process.once('SIGINT', () => {
@@ -135,7 +137,8 @@ const main = async (): Promise<void> => {
     case 'down':
       return down(name)
     case 'build':
-      return void (await preparePrograms(write))
+      await preparePrograms(write)
+      return prepareAgentImage(write)
     default:
       throw new Error(`${action}?\n\n${usage}`)
   }

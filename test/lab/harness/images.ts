@@ -1,12 +1,16 @@
 import { realpathSync } from 'node:fs'
+import { join } from 'node:path'
 import { agentUser, proxyUser } from '#mesh/kubernetes/conventions.ts'
 import { envoyPath } from '../../../scripts/envoy-path.mjs'
 import { bookinfoImages } from './bookinfo-images.ts'
-import { nodeImage, type LabImage } from './lab-image.ts'
+import { checkout, nodeImage, type LabImage } from './lab-image.ts'
 
-/** The images that every lab has; a tag or digest after the name is ignored. */
-export const standardImages = (): Readonly<Record<string, LabImage>> => ({
-  'atoll/agent': nodeImage('agent/main.ts', [], agentUser),
+/** The images that every lab has; a tag or digest after the name is ignored. `agentFiles` are those of the agent's image. */
+export const standardImages = (agentFiles: string): Readonly<Record<string, LabImage>> => ({
+  'atoll/agent': {
+    ...nodeImage('atoll-agent.js', [], agentUser, join(agentFiles, checkout)),
+    env: { NODE_ENV: 'production' },
+  },
   'atoll/proxy': {
     entrypoint: ['/usr/local/bin/envoy'],
     files: { '/usr/local/bin/envoy': realpathSync(envoyPath()) },

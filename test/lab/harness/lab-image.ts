@@ -1,5 +1,4 @@
 import { realpathSync } from 'node:fs'
-import { toNodeCacheEnvironment } from './node-cache.ts'
 import { repository } from './paths.ts'
 
 /** What an image name stands for in the lab: a program of this machine. */
@@ -13,12 +12,11 @@ export interface LabImage {
 }
 
 const node = '/usr/local/bin/node'
-const checkout = '/opt/atoll'
+export const checkout = '/opt/atoll'
 
-/** A script of this checkout, run by this Node as a user of this number. */
-export const nodeImage = (script: string, args: readonly string[], user: number): LabImage => ({
+/** A script of this checkout, or of another folder, run by this Node as a user of this number. */
+export const nodeImage = (script: string, args: readonly string[], user: number, folder = repository): LabImage => ({
   entrypoint: [node, `${checkout}/${script}`, ...args],
-  env: toNodeCacheEnvironment(checkout),
-  files: { [node]: realpathSync(process.execPath), [checkout]: repository },
+  files: { [node]: realpathSync(process.execPath), [checkout]: folder },
   user: String(user),
 })

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { prepareAgentImage, unpackAgentImage } from './agent-image.ts'
 import { LabCluster } from './cluster.ts'
 import { startEtcd } from './etcd.ts'
 import { standardImages } from './images.ts'
@@ -8,7 +9,6 @@ import { writeKubeconfig } from './kubeconfig.ts'
 import { planLab, type LabPlan, type LabShape } from './lab-plan.ts'
 import { identifyProcess } from './lab-process.ts'
 import { labDirectory, readLabState, writeLabRecord } from './lab-record.ts'
-import { fillNodeCache } from './node-cache.ts'
 import { claimSlot, connectHost } from './node-network.ts'
 import { preparePrograms } from './programs.ts'
 import { removeLab } from './remove-lab.ts'
@@ -41,17 +41,19 @@ export class Lab {
     const owner = identifyProcess(process.pid)
     refuseInUse(name, process.pid)
     const programs = await preparePrograms(tell)
+    await prepareAgentImage(tell)
     await removeLab(name)
     const plan = planLab(options, await claimSlot())
     writeLabRecord(name, { slot: plan.slot, owner })
     try {
       const directory = labDirectory(name)
       const imagesFile = join(directory, 'images.json')
+      const agentFiles = join(directory, 'agent-image')
       await Promise.all([
         connectHost(plan),
         startEtcd(directory, plan, programs),
-        fillNodeCache(),
-        writeFile(imagesFile, JSON.stringify({ ...standardImages(), ...images }, undefined, 2)),
+        unpackAgentImage(agentFiles),
+        writeFile(imagesFile, JSON.stringify({ ...standardImages(agentFiles), ...images }, undefined, 2)),
       ])
       const clusters = await Promise.all(
         plan.clusters.map(async (each) => {
