@@ -182,13 +182,20 @@ describe('atoll cluster join --context', () => {
   const may = async (verb: string, resource: string, ...where: string[]): Promise<boolean> =>
     (await cluster.kubectl(['auth', 'can-i', verb, resource, as, ...where], { allowFailure: true })).stdout === 'yes'
 
+  /** As "kubectl auth can-i" names it; a subresource is an option of its own. */
+  const toKubectlResource = (resource: string, group: string, name: string | undefined): string =>
+    `${resource.split('/')[0]}${group === '' ? '' : `.${group}`}${name === undefined ? '' : `/${name}`}`
+
   const rights = agentRules.flatMap(({ scope, apiGroups, resources, resourceNames, verbs }) =>
     apiGroups.flatMap((group) =>
       resources.flatMap((resource) =>
         verbs.map((verb) => ({
           verb,
-          resource: `${resource}${group === '' ? '' : `.${group}`}${resourceNames === undefined ? '' : `/${resourceNames[0]}`}`,
-          where: scope === 'cluster' ? '--all-namespaces' : `--namespace=${systemNamespace}`,
+          resource: toKubectlResource(resource, group, resourceNames?.[0]),
+          where: [
+            scope === 'cluster' ? '--all-namespaces' : `--namespace=${systemNamespace}`,
+            ...(resource.includes('/') ? [`--subresource=${resource.split('/')[1]}`] : []),
+          ],
         })),
       ),
     ),
@@ -196,7 +203,7 @@ describe('atoll cluster join --context', () => {
   it('lets the agent do what its rules say', async () => {
     const refused = await Promise.all(
       rights.map(async ({ verb, resource, where }) =>
-        (await may(verb, resource, where)) ? [] : [`${verb} ${resource}`],
+        (await may(verb, resource, ...where)) ? [] : [`${verb} ${resource} ${where.join(' ')}`],
       ),
     )
     expect(refused.flat()).toEqual([])
