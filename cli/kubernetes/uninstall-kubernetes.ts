@@ -43,11 +43,12 @@ export const uninstallKubernetes = async (
     context.note(`${toObjectText(object)} removed`)
   }
   const { now, sleep } = context.io
-  await uninstall(api, { now, sleep, timeoutSeconds: options.timeout }, report)
+  const time = { now, sleep, timeoutSeconds: options.timeout }
+  await uninstall(api, time, report)
   const definitions = readUpstreamDefinitions(findProgramFiles().crds)
   const cleared = await clearStatuses(api, definitions)
   if (cleared > 0) context.note(`Atoll's conditions removed from the statuses of ${cleared} objects`)
-  const kept = options.keepCrds === true ? [] : await removeDefinitions(api, definitions, report)
+  const kept = options.keepCrds === true ? [] : await removeDefinitions(api, definitions, time, report)
   for (const reason of kept) context.note(`CustomResourceDefinition ${reason}: it stays`)
   if (injected.length > 0)
     context.note(`Pods in ${injected.join(', ')} keep their proxies until they are restarted: do that soon.`)

@@ -1,8 +1,9 @@
-import { agentObjectLabels, injectionLabel, proxyConfigMap, systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import { agentObjectLabels, injectionLabel, proxyConfigMap } from '#mesh/kubernetes/conventions.ts'
 import { CliError } from '../cli-error.ts'
 import { isOurs } from './custom-resource-definitions.ts'
 import type { UpstreamDefinition } from './custom-resource-definitions.ts'
 import type { KubernetesApi } from './kubernetes-api.ts'
+import { toObjectText } from './kubernetes-object.ts'
 import type { ObjectReference } from './kubernetes-object.ts'
 import { installedReferences } from './manifests/build-manifests.ts'
 
@@ -43,8 +44,8 @@ const waitUntilGone = async (api: KubernetesApi, references: readonly ObjectRefe
   for (const reference of references) {
     while ((await api.find(reference)) !== undefined) {
       if (time.now() >= deadline) {
-        throw new CliError('notInSync', `Namespace ${systemNamespace} is still there after ${time.timeoutSeconds} s`, {
-          remedy: `See what keeps it: kubectl get namespace ${systemNamespace} -o yaml. Then run this again.`,
+        throw new CliError('notInSync', `${toObjectText(reference)} is still there after ${time.timeoutSeconds} s`, {
+          remedy: `See what keeps it: kubectl get ${reference.kind.toLowerCase()} ${reference.metadata.name} -o yaml. Then run this again.`,
         })
       }
       await time.sleep(POLL_MS)
@@ -70,20 +71,26 @@ const findProxyConfigs = async (api: KubernetesApi): Promise<readonly ObjectRefe
   }))
 }
 
-/** Takes away upstream's CRDs that we installed and nobody uses; answers why the others stay. */
+/** Takes away upstream's CRDs that we installed and nobody uses, which the API server takes its time for; answers why the others stay. */
 export const removeDefinitions = async (
   api: KubernetesApi,
   definitions: readonly UpstreamDefinition[],
+  time: Time,
   report: (object: ObjectReference) => void,
 ): Promise<readonly string[]> => {
   const kept: string[] = []
+  const removed: ObjectReference[] = []
   for (const { object, type } of definitions) {
     const found = await api.find(object)
     if (found === undefined) continue
     if (!isOurs(found)) kept.push(`${object.metadata.name} is not ours`)
     else if ((await api.list(type)).length > 0) kept.push(`${object.metadata.name} has objects`)
-    else if (await api.remove(object)) report(object)
+    else if (await api.remove(object)) {
+      removed.push(object)
+      report(object)
+    }
   }
+  await waitUntilGone(api, removed, time)
   return kept
 }
 
