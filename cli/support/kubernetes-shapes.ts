@@ -81,7 +81,6 @@ export const podShape = z.object({
   }),
   status: podStatus,
 })
-export type SystemPod = z.infer<typeof podShape>
 
 /** Somebody else's pod with a proxy: nothing of it but that. */
 export const injectedPodShape = z.object({
