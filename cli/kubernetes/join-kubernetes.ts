@@ -29,6 +29,7 @@ import { defaultReplicas } from './manifests/install-settings.ts'
 import type { InstallSettings } from './manifests/install-settings.ts'
 import { printManifests } from './manifests/print-manifests.ts'
 import { toPodTroubles } from './pod-troubles.ts'
+import { waitForRollout } from './wait-for-rollout.ts'
 
 /** Options of "atoll cluster join" that are about a Kubernetes cluster, or about both kinds. */
 export interface KubernetesJoinOptions {
@@ -88,7 +89,12 @@ export const joinKubernetes = async (
   })
   if (unchanged > 0) context.note(`${unchanged} objects are as they should be`)
 
-  await waitUntilInSync(context, api, { mesh, cluster: name, timeoutSeconds: options.timeout })
+  await waitUntilInSync(context, api, {
+    mesh,
+    cluster: name,
+    timeoutSeconds: options.timeout,
+    hasJoined: joinToken === undefined,
+  })
   // It was for once.
   await api.remove(secret(joinTokenSecret))
   await context.print({
@@ -175,10 +181,18 @@ const makeJoinToken = async (
 const waitUntilInSync = async (
   context: CliContext,
   api: KubernetesApi,
-  wait: { readonly mesh: string; readonly cluster: string; readonly timeoutSeconds: number },
+  wait: {
+    readonly mesh: string
+    readonly cluster: string
+    readonly timeoutSeconds: number
+    readonly hasJoined: boolean
+  },
 ): Promise<void> => {
   try {
-    await waitForCluster(context, { ...wait, signal: new AbortController().signal })
+    const deadline = context.io.now() + wait.timeoutSeconds * 1000
+    if (wait.hasJoined) await waitForRollout(context, api, wait.timeoutSeconds)
+    const timeoutSeconds = Math.max(0, (deadline - context.io.now()) / 1000)
+    await waitForCluster(context, { ...wait, timeoutSeconds, signal: new AbortController().signal })
   } catch (error) {
     if (!(error instanceof CliError) || error.reason !== 'notInSync') throw error
     const pods = await api.list(
