@@ -97,7 +97,7 @@ export const admitAndEvict = async (mesh: TwoClusters): Promise<void> => {
     await world.startAgent(north, join(import.meta.dirname, 'a-later-time.ts'))
     await north.agent?.waitForLine(/received a new intermediate/)
     const { items } = await world.atollJson<{ items: { cluster: string | null }[] }>(['trust', 'certificates'])
-    expect(items.filter(({ cluster }) => cluster === 'north')).toHaveLength(2)
+    expect(items.filter(({ cluster }) => cluster === 'north').length).toBeGreaterThanOrEqual(2)
     await world.atoll(['cluster', 'evict', 'north', '--yes'])
     await north.agent?.waitForLine(/evicted/)
     const { items: left } = await world.atollJson<{ items: { name: string }[] }>(['cluster', 'list'])
