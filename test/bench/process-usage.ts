@@ -2,17 +2,24 @@ import { readFileSync } from 'node:fs'
 
 export interface Usage {
   readonly cpuSeconds: number
+  readonly rssMebibytes: number
   readonly peakRssMebibytes: number
 }
 
 const ticksPerSecond = 100 // USER_HZ is 100 on every Linux that Node runs on
 
-/** CPU time and peak memory of one process so far, from /proc (Linux). */
-export const readUsage = (pid: number): Usage => {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-  const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+/** CPU time and memory of one process so far, from /proc (Linux). */
+export const readUsage = (pid: number): Usage =>
+  parseUsage(readFileSync(`/proc/${pid}/stat`, 'utf8'), readFileSync(`/proc/${pid}/status`, 'utf8'))
+
+/** Reads the files `stat` and `status` of a process's folder in /proc. */
+export const parseUsage = (stat: string, status: string): Usage => {
+  const fields = stat.split(') ')[1]?.split(' ') ?? []
+  const mebibytes = (name: string): number =>
+    Math.round(Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1024)
   return {
     cpuSeconds: (Number(fields[11]) + Number(fields[12])) / ticksPerSecond,
-    peakRssMebibytes: Math.round(Number(peak) / 1024),
+    rssMebibytes: mebibytes('VmRSS'),
+    peakRssMebibytes: mebibytes('VmHWM'),
   }
 }

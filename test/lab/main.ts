@@ -9,10 +9,11 @@ import type { LabShape } from './harness/lab-plan.ts'
 import { labDirectory, listLabs, readLabState } from './harness/lab-record.ts'
 import { preparePrograms } from './harness/programs.ts'
 import { removeLab } from './harness/remove-lab.ts'
+import { measureLab } from './measure/measure-lab.ts'
 import { describeLab, toLabEnvironment } from './mesh/describe-lab.ts'
 import { LabMesh } from './mesh/lab-mesh.ts'
 
-const usage = `npm run lab [-- up|show|list|down|build] [--name lab] [--clusters 2] [--network split|flat] [--no-mesh]
+const usage = `npm run lab [-- up|show|list|down|build|measure] [--name lab] [--clusters 2] [--network split|flat] [--no-mesh]
 
 Kubernetes clusters on this machine, with real API servers and pods in network namespaces. docs/lab.md tells more.
 
@@ -21,11 +22,13 @@ Kubernetes clusters on this machine, with real API servers and pods in network n
   list     the labs that there are
   down     remove all of it, also what a crash left
   build    build the programs only
+  measure  what an installation takes: time, memory, CPU; in a lab of its own, which is removed
 
   --name      what the lab is called, so that several stand side by side; default lab
   --clusters  1 to 3: east, west, north; default 2
   --network   split: each cluster has a network of its own, and gateways between them; flat: one for all; default split
   --no-mesh   the clusters only, to try "atoll cluster join" by hand
+  --rounds, --pods, --services  of measure: how often what takes time is done, how many pods and Services there are; default 5, 10,100 and 1000
 
   npm run lab -- --clusters 3 --network flat
   npm run lab -- down
@@ -118,6 +121,9 @@ const main = async (): Promise<void> => {
       clusters: { type: 'string', default: '2' },
       network: { type: 'string', default: 'split' },
       mesh: { type: 'boolean', default: true },
+      rounds: { type: 'string', default: '5' },
+      pods: { type: 'string', default: '10,100' },
+      services: { type: 'string', default: '1000' },
       help: { type: 'boolean', short: 'h' },
     },
   })
@@ -136,6 +142,11 @@ const main = async (): Promise<void> => {
       return list()
     case 'down':
       return down(name)
+    case 'measure':
+      return measureLab(
+        { rounds: Number(values.rounds), pods: values.pods.split(',').map(Number), services: Number(values.services) },
+        write,
+      )
     case 'build':
       await preparePrograms(write)
       return prepareAgentImage(write)
