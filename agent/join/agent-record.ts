@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { joinResponse } from '#mesh/uplink.ts'
+import { joinResponse } from '#mesh/join.ts'
 
 /** What an agent is, over all its restarts: the small sealed document in its data directory. */
 export const agentRecord = z.object({

@@ -8,7 +8,7 @@ import { parseCertificates, verifyIntermediate } from '#agent/identity/verify-in
 import type { Log } from '#agent/log.ts'
 import { toBackoffMilliseconds } from '#agent/uplink/backoff.ts'
 import { trustDomain } from '#mesh/names.ts'
-import { toJoinPayload, type JoinRequest, type JoinResponse } from '#mesh/uplink.ts'
+import { toJoinPayload, type JoinRequest, type JoinResponse } from '#mesh/join.ts'
 import { isJoined, type AgentRecord, type JoinedRecord } from './agent-record.ts'
 import { createSigner, generateIdentityKeyPem, toPublicKeyPem } from './identity-key.ts'
 import type { RecordStore } from './record-store.ts'

@@ -1,7 +1,7 @@
 import { meshSettings, type MeshSettings } from '#mesh/settings.ts'
 import { stateKeys, type StateItem } from '#mesh/state.ts'
 import { trustState, type TrustState } from '#mesh/trust.ts'
-import type { JoinResponse } from '#mesh/uplink.ts'
+import type { JoinResponse } from '#mesh/join.ts'
 
 /** What is known of the mesh: what the plane's state says, and until it says something what was told at joining. */
 

@@ -3,7 +3,7 @@ import { request as httpsRequest } from 'node:https'
 import { z } from 'zod'
 import { AgentError } from '#agent/agent-error.ts'
 import type { PlaneConnection } from '#agent/plane-connection.ts'
-import { joinResponse, type JoinRequest, type JoinResponse } from '#mesh/uplink.ts'
+import { joinResponse, type JoinRequest, type JoinResponse } from '#mesh/join.ts'
 
 const timeoutMilliseconds = 30_000
 const maxAnswerBytes = 1024 * 1024

@@ -1,6 +1,6 @@
 import { createRoute } from '@hono/zod-openapi'
 import { z } from 'zod'
-import { joinRequest, joinResponse } from '#mesh/uplink.ts'
+import { joinRequest, joinResponse } from '#mesh/join.ts'
 import { jsonBody, jsonResponse, noContent, openProblems } from './responses.ts'
 
 const tags = ['agents']

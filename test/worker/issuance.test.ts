@@ -1,7 +1,7 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { describe, expect, test, vi } from 'vitest'
 import type { Trust } from '#api/schemas/trust.ts'
-import type { JoinResponse } from '#mesh/uplink.ts'
+import type { JoinResponse } from '#mesh/join.ts'
 import { listTrustedIntermediates } from '#worker/mesh/certificates.ts'
 import { createJoinToken, joinTestCluster, newJoinRequest, TestAgent } from './support/test-agent.ts'
 import { newCsr, newKeys } from './support/test-identity.ts'

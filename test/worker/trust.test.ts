@@ -9,7 +9,7 @@ import {
 import { describe, expect, test } from 'vitest'
 import type { AuditEvent } from '#api/schemas/audit.ts'
 import type { IssuedCertificate } from '#api/schemas/trust.ts'
-import type { JoinResponse } from '#mesh/uplink.ts'
+import type { JoinResponse } from '#mesh/join.ts'
 import type { MeshContext } from '#worker/mesh/context.ts'
 import { joinCluster } from '#worker/mesh/join.ts'
 import { listRoots, nextRootStep, renewRoot, ROOT_RENEWAL_MS, ROOT_SETTLING_MS } from '#worker/mesh/trust.ts'

@@ -1,6 +1,6 @@
 import { ok } from '#mesh/result.ts'
-import { toJoinPayload } from '#mesh/uplink.ts'
-import type { JoinRequest, JoinResponse } from '#mesh/uplink.ts'
+import { toJoinPayload } from '#mesh/join.ts'
+import type { JoinRequest, JoinResponse } from '#mesh/join.ts'
 import { equalsInConstantTime, sha256Hex, parseToken } from '../secret-token.ts'
 import { writeAudit } from './audit.ts'
 import type { Initiator } from './audit.ts'

@@ -8,7 +8,7 @@ import type { Revision, RevisionDelivery } from '#api/schemas/revisions.ts'
 import type { ServiceDetail, ServiceSummary } from '#api/schemas/services.ts'
 import type { AddIssuerBody, ExternalIssuer, IssuedCertificate, Trust } from '#api/schemas/trust.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
-import type { JoinRequest, JoinResponse } from '#mesh/uplink.ts'
+import type { JoinRequest, JoinResponse } from '#mesh/join.ts'
 import type { AuditFilter, Initiator } from './audit.ts'
 import type {
   CommitRequest,
