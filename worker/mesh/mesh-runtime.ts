@@ -1,0 +1,197 @@
+import { publishCandidates } from '../configuration/publish-candidates.ts'
+import { deriveOrgKek } from '../ca/sealed-key.ts'
+import { Alarm } from './alarm.ts'
+import { refreshSummaries } from './catalog.ts'
+import { readConfiguration } from './configuration.ts'
+import type { MeshContext } from './context.ts'
+import { DeliveryWatch } from './delivery-watch.ts'
+import { readDelivery } from './delivery.ts'
+import { followGeneration } from './epoch.ts'
+import { toLabelKeySource } from './label-keys.ts'
+import type { LabelKeys } from './label-keys.ts'
+import { findMeshRow, readMeshRow } from './mesh-row.ts'
+import { migrate } from './migrate.ts'
+import { migrations } from './migrations.ts'
+import { announce, isOutboxEmpty } from './outbox.ts'
+import { readCandidate } from './publishing/candidates.ts'
+import { commitPublishing, readWishes } from './publishing/commit-publishing.ts'
+import type { PublishRequest } from './publishing/commit-publishing.ts'
+import { PublishSchedule } from './publishing/publish-schedule.ts'
+import { isPublishingWanted } from './publishing/wanted.ts'
+import { findOffered } from './service-list.ts'
+import { tick } from './tick.ts'
+import { readLeaseTimes } from './times.ts'
+import { issueIntermediate, renewRoot } from './trust.ts'
+import { AgentQueries } from './uplink/agent-queries.ts'
+import { FanOut } from './uplink/fan-out.ts'
+import { tellPublications } from './uplink/publish-messages.ts'
+import { toMessageHandler } from './uplink/session-messages.ts'
+import { Sessions } from './uplink/sessions.ts'
+import { UplinkServer } from './uplink/uplink-server.ts'
+
+/** Read models may lag behind by so much: a burst of commits is one message to D1. */
+const OUTBOX_DELAY_MS = 500
+
+/**
+ * What goes on in a mesh's object between two requests: its sessions with agents, what is told to whom after a write, the alarm, and
+ * what must come one after the other. What it is asked for is in `Mesh`.
+ */
+export class MeshRuntime {
+  readonly context: MeshContext
+  readonly sessions: Sessions
+  readonly queries: AgentQueries
+  readonly server: UplinkServer
+  readonly watch: DeliveryWatch
+  readonly publishing: PublishSchedule
+  readonly labelKeys: () => LabelKeys
+  readonly #state: DurableObjectState
+  readonly #env: Cloudflare.Env
+  readonly #fanOut: FanOut
+  readonly #alarm: Alarm
+  /** The end of the queue of issuances. */
+  #issuing: Promise<unknown> = Promise.resolve()
+
+  constructor(state: DurableObjectState, env: Cloudflare.Env) {
+    const { storage } = state
+    this.#state = state
+    this.#env = env
+    migrate(storage, migrations)
+    this.context = {
+      sql: storage.sql,
+      transaction: (body) => storage.transactionSync(body),
+      now: () => Date.now(),
+      random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+    }
+    const onDelivery = () => this.watch.notify()
+    this.#alarm = new Alarm(storage)
+    this.labelKeys = toLabelKeySource(storage.sql)
+    this.sessions = new Sessions(state.getWebSockets())
+    this.#fanOut = new FanOut(this.context, this.sessions)
+    this.queries = new AgentQueries(this.context.random)
+    const onPublish = () => this.publishing.wake()
+    const parts = { context: this.context, sessions: this.sessions, fanOut: this.#fanOut, queries: this.queries }
+    const handle = toMessageHandler({
+      ...parts,
+      issue: (request) => this.exclusively(async () => issueIntermediate(this.context, await this.kek(), request)),
+      labelKeys: this.labelKeys,
+      onDelivery,
+      onPublish,
+    })
+    this.server = new UplinkServer({ ...parts, handle, onPresence: onDelivery })
+    this.publishing = new PublishSchedule({
+      now: this.context.now,
+      isWanted: () => findMeshRow(storage.sql) !== undefined && isPublishingWanted(storage.sql),
+      run: () => this.#publish(),
+    })
+    this.watch = new DeliveryWatch((revision) => readDelivery(storage.sql, this.sessions, revision))
+  }
+
+  /** Goes on where the object was before it slept. */
+  async wakeUp(): Promise<void> {
+    await this.#alarm.load()
+    if (!findMeshRow(this.context.sql)) return
+    if (this.context.transaction(() => followGeneration(this.context, this.#env.PLANE_GENERATION))) {
+      this.server.endAll('the plane begins a new epoch')
+    }
+    this.#fanOut.wake()
+    this.publishing.wake()
+    this.armTick()
+  }
+
+  armTick(): void {
+    this.#alarm.arm(this.context.now() + readLeaseTimes(this.#env).tickMs)
+  }
+
+  /** The platform's alarm rang. */
+  async tick(): Promise<void> {
+    this.#alarm.rang()
+    await tick({
+      context: this.context,
+      sessions: this.sessions,
+      fanOut: this.#fanOut,
+      server: this.server,
+      alarm: this.#alarm,
+      db: this.#env.DB,
+      times: readLeaseTimes(this.#env),
+      pongedAt: (socket) => this.#state.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0,
+      write: (body) => this.write(body),
+      wakePublishing: () => this.publishing.wake(),
+      renewRoot: () => this.exclusively(async () => renewRoot(this.context, await this.kek())),
+    })
+  }
+
+  /** One write: a transaction, and then whoever has to hear of it. */
+  write<T>(body: () => T): T {
+    const result = this.context.transaction(body)
+    this.settle()
+    return result
+  }
+
+  /** Something was written: whoever has to hear of it does. */
+  settle(): void {
+    this.#fanOut.wake()
+    this.watch.notify()
+    this.publishing.wake()
+    if (!isOutboxEmpty(this.context.sql)) this.#alarm.arm(this.context.now() + OUTBOX_DELAY_MS)
+  }
+
+  /** In a write: objects of these kinds have changed. */
+  takeChangedKinds(kinds: readonly string[]): void {
+    if (kinds.includes('DestinationRule')) this.refreshSummaries()
+    if (kinds.length > 0) announce(this.context, 'mesh')
+  }
+
+  /** In a write: catalogs may be summarised otherwise now. */
+  refreshSummaries(): void {
+    refreshSummaries(this.context.sql, this.labelKeys())
+  }
+
+  /** Runs issuances, and what must not come between their steps, one after the other: they wait for WebCrypto in between. */
+  exclusively<T>(body: () => Promise<T>): Promise<T> {
+    const run = this.#issuing.then(body)
+    this.#issuing = run.catch(() => undefined)
+    return run
+  }
+
+  endSessionsOf(cluster: string, code: 'evicted' | 'replaced', message: string): void {
+    this.#fanOut.forgetInterest(cluster)
+    for (const { socket } of this.sessions.ofCluster(cluster)) this.server.end(socket, code, { code, message })
+  }
+
+  /** Nothing is left of the mesh, and nothing wakes the object up. */
+  async erase(): Promise<void> {
+    const { storage } = this.#state
+    await this.#alarm.disarm()
+    await storage.deleteAll()
+    migrate(storage, migrations)
+  }
+
+  kek(): Promise<CryptoKey> {
+    return deriveOrgKek(this.#env.ATOLL_KEK, readMeshRow(this.context.sql).orgId)
+  }
+
+  /** Answers whether there is a new revision. */
+  async #publish(): Promise<boolean> {
+    const { sql } = this.context
+    const before = readMeshRow(sql)
+    await publishCandidates({
+      id: before.meshId,
+      readConfiguration: async (since) => readConfiguration(sql, since),
+      findOffered: async (hosts) => findOffered(sql, hosts),
+      readWishes: () => readWishes(sql),
+      readCandidate: (cluster, key) => readCandidate(sql, cluster, key),
+      commitPublishing: (request) => this.#commitPublishing(request),
+    })
+    return findMeshRow(sql)?.revision !== before.revision
+  }
+
+  #commitPublishing(request: PublishRequest): boolean {
+    const result = this.write(() => {
+      const committed = commitPublishing(this.context, request)
+      if (committed) this.takeChangedKinds(committed.changedKinds)
+      return committed
+    })
+    for (const cluster of result?.told ?? []) tellPublications(this.context.sql, this.sessions.reporterOf(cluster))
+    return result !== undefined
+  }
+}
