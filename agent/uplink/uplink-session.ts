@@ -1,15 +1,11 @@
 import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
 import type { StateStep } from '#agent/store/stored-state.ts'
-import type { ClusterName, MeshName } from '#mesh/names.ts'
 import {
   planeMessage,
-  toHelloPayload,
-  UPLINK_CAPABILITIES,
   UPLINK_MAX_MESSAGE_CHARS,
   UPLINK_PING,
   UPLINK_PONG,
-  UPLINK_PROTOCOL,
   type AgentMessage,
   type PlaneMessage,
   type Position,
@@ -17,13 +13,14 @@ import {
 import { toAnswerParts } from './answer-parts.ts'
 import { BatchAssembler } from './batch-assembler.ts'
 import type { CatalogReporter } from './catalog-reporter.ts'
-import { ChunkSender } from './chunk-sender.ts'
+import { toHello, toStanding, type UplinkIdentity } from './handshake.ts'
 import type { Outbox } from './outbox.ts'
 import type { PlaneReplica } from './plane-replica.ts'
 import type { PublicationReporter } from './publication-reporter.ts'
-import { toReportChunks } from './report-chunks.ts'
-import type { PlaneStanding, ReporterElection } from './reporter-election.ts'
+import type { ReporterElection } from './reporter-election.ts'
 import { SendRate } from './send-rate.ts'
+import { SessionReporting } from './session-reporting.ts'
+import { SilenceWatch } from './silence-watch.ts'
 import type { OpenSocket, UplinkSocket } from './uplink-socket.ts'
 
 type Of<Type extends PlaneMessage['type']> = Extract<PlaneMessage, { type: Type }>
@@ -39,16 +36,6 @@ export interface SessionEnd {
   readonly retryAfterMilliseconds?: number
   /** How long the agent was in step with the plane. */
   readonly liveMilliseconds: number
-}
-
-/** Who this agent is to the plane. */
-export interface UplinkIdentity {
-  readonly mesh: MeshName
-  readonly cluster: ClusterName
-  readonly replica: string
-  readonly agentVersion: string
-  /** Base64url ECDSA P-256 (IEEE P1363) with the agent's identity key. */
-  sign(payload: string): string
 }
 
 export interface SessionParts {
@@ -75,9 +62,6 @@ export interface SessionParts {
   readonly onEnd: (end: SessionEnd) => void
 }
 
-const phaseDeadlineMilliseconds = 10_000
-const idleMilliseconds = 15_000
-const pongDeadlineMilliseconds = 10_000
 const maxBufferedBytes = 256 * 1024
 
 /** One conversation with the plane, from connecting to its end. Whatever goes wrong ends it; the next one starts anew. */
@@ -91,37 +75,35 @@ export class UplinkSession {
   /** What the plane can take. */
   #capabilities: readonly string[] = []
   #liveSince: number | undefined
-  #lastHeardAt: number
-  #standing: PlaneStanding | undefined
-  /** The term whose claim is under way. */
-  #claimedTerm: number | undefined
   #unacknowledged: Position | undefined
-  readonly #reports: ChunkSender
-  readonly #publishing: ChunkSender
-  #cancelHeartbeat: () => void = () => {}
+  readonly #silence: SilenceWatch
+  readonly #reporting: SessionReporting
   /** Wakes the pump when a delivery summary is due, or when more may be sent. */
   #cancelWake: () => void = () => {}
   #pumping = false
 
   constructor(parts: SessionParts) {
     this.#parts = parts
-    this.#lastHeardAt = parts.clock.now()
-    this.#rate = new SendRate(parts.clock.now())
-    const { clock, log, reporter, publications } = parts
-    const onSilence = () => this.end('a report was not acknowledged')
-    this.#reports = new ChunkSender({
+    const { clock, log, reporter, publications, election, outbox, onPublished } = parts
+    this.#rate = new SendRate(clock.now())
+    this.#reporting = new SessionReporting({
       clock,
-      begin: () => {
-        const report = reporter.next()
-        return (
-          report &&
-          toReportChunks(report, (cut) => log.error(cut, 'more than the plane takes: the rest is not reported'))
-        )
+      log,
+      reporter,
+      publications,
+      election,
+      onGranted: () => {
+        outbox.beginReporting()
+        onPublished()
       },
-      onSilence,
+      onSilence: () => this.end('a report was not acknowledged'),
     })
-    this.#publishing = new ChunkSender({ clock, begin: () => publications.next(), onSilence })
-    this.#cancelHeartbeat = parts.clock.after(phaseDeadlineMilliseconds, () => this.end('the plane does not answer'))
+    this.#silence = new SilenceWatch({
+      clock,
+      ask: () => this.#socket.send(UPLINK_PING, () => {}),
+      onSilence: (reason) => this.end(reason),
+    })
+    this.#silence.expectWord('the plane does not answer')
     this.#socket = parts.openSocket({
       onOpen: () => this.#enter('opened'),
       onText: (text) => this.#receive(text),
@@ -134,7 +116,7 @@ export class UplinkSession {
   }
 
   get lastHeardAt(): number {
-    return this.#lastHeardAt
+    return this.#silence.heardAt
   }
 
   /** Ends the session from this side. */
@@ -142,9 +124,9 @@ export class UplinkSession {
     if (this.#phase === 'ended') return
     const { clock, onEnd, onChange } = this.#parts
     this.#phase = 'ended'
-    this.#cancelHeartbeat()
+    this.#silence.stop()
     this.#cancelWake()
-    this.#stopReporting()
+    this.#reporting.stop()
     this.#socket.close(reason)
     onChange()
     onEnd({
@@ -157,8 +139,7 @@ export class UplinkSession {
 
   /** This replica may be the one that reports now, or not any more. */
   electionChanged(): void {
-    const { reporter, election } = this.#parts
-    if (reporter.reporting && this.#standing && election.toTerm(this.#standing) === undefined) this.#stopReporting()
+    this.#reporting.electionChanged()
     this.pump()
   }
 
@@ -194,34 +175,18 @@ export class UplinkSession {
       this.#unacknowledged = undefined
       return { type: 'ack', position }
     }
-    const term = this.#toClaim()
-    if (term !== undefined) {
-      this.#claimedTerm = term
-      return { type: 'claim', term }
-    }
+    const claim = this.#reporting.nextClaim()
+    if (claim) return claim
     // Until the agent is in step with the plane, what its proxies run can't be told in the plane's revisions.
     const urgent = this.#phase === 'live' ? outbox.nextUrgent(now) : undefined
     if (urgent) return urgent
-    const chunk = this.#reports.next() ?? this.#publishing.next()
+    const chunk = this.#reporting.nextChunk()
     if (chunk || this.#phase !== 'live') return chunk
     return (this.#mayTellOfObjects() ? outbox.nextObjectProblems() : undefined) ?? outbox.nextAnswer()
   }
 
   #mayTellOfObjects(): boolean {
     return this.#parts.reporter.reporting && this.#capabilities.includes('object-problems')
-  }
-
-  #toClaim(): number | undefined {
-    const { reporter, election } = this.#parts
-    if (!this.#standing || !reporter.isReady || reporter.reporting || this.#claimedTerm !== undefined) return undefined
-    return election.toTerm(this.#standing)
-  }
-
-  #stopReporting(): void {
-    this.#reports.stop()
-    this.#publishing.stop()
-    this.#parts.reporter.revoke()
-    this.#parts.publications.revoke()
   }
 
   #scheduleWake(now: number): void {
@@ -239,40 +204,17 @@ export class UplinkSession {
     const { clock, onChange } = this.#parts
     if (this.#phase === 'ended') return
     this.#phase = phase
-    this.#lastHeardAt = clock.now()
-    this.#cancelHeartbeat()
-    if (phase === 'opened' || phase === 'greeting')
-      this.#cancelHeartbeat = clock.after(phaseDeadlineMilliseconds, () =>
-        this.end(`the plane said nothing while ${phase}`),
-      )
-    else this.#scheduleHeartbeat()
+    this.#silence.heard()
+    if (phase === 'opened' || phase === 'greeting') this.#silence.expectWord(`the plane said nothing while ${phase}`)
+    else this.#silence.askWhenIdle()
     if (phase === 'live') this.#liveSince = clock.now()
     onChange()
     this.pump()
   }
 
-  /** A connection that is half open takes everything and answers nothing: only asking finds it. */
-  #scheduleHeartbeat(): void {
-    const { clock } = this.#parts
-    // A clock that was set back must not put off the question.
-    const quiet = Math.max(0, clock.now() - this.#lastHeardAt)
-    this.#cancelHeartbeat = clock.after(Math.max(0, idleMilliseconds - quiet), () => {
-      if (clock.now() - this.#lastHeardAt < idleMilliseconds) {
-        this.#scheduleHeartbeat()
-        return
-      }
-      const askedAt = clock.now()
-      this.#socket.send(UPLINK_PING, () => {})
-      this.#cancelHeartbeat = clock.after(pongDeadlineMilliseconds, () => {
-        if (this.#lastHeardAt < askedAt) this.end('the plane does not answer any more')
-        else this.#scheduleHeartbeat()
-      })
-    })
-  }
-
   #receive(text: string): void {
     if (this.#phase === 'ended') return
-    this.#lastHeardAt = this.#parts.clock.now()
+    this.#silence.heard()
     if (text === UPLINK_PONG) return
     const message = text.length > UPLINK_MAX_MESSAGE_CHARS ? undefined : parseMessage(text)
     if (!message) {
@@ -292,29 +234,26 @@ export class UplinkSession {
   }
 
   #handleEstablished(message: Exclude<PlaneMessage, Of<'refused' | 'challenge' | 'welcome'>>): void {
-    const { reporter, publications, outbox, log, answer, onIssued, onPublished } = this.#parts
+    const { publications, outbox, log, answer, onIssued, onPublished } = this.#parts
     switch (message.type) {
       case 'changes':
         this.#onChanges(message)
         break
       case 'claimed':
-        this.#onClaimed(message)
+        this.#reporting.claimed(message, this.#capabilities.includes('publish'))
         break
       case 'vacancy':
-        if (!reporter.reporting) this.#standing = { term: message.term, isOurs: false, isVacant: true }
+        this.#reporting.vacant(message.term)
         break
       case 'report-ack':
-        reporter.acknowledge(message.position)
-        if (!reporter.waiting) this.#reports.settle()
+        this.#reporting.acknowledged(message.position)
         break
       case 'report-held':
         log.warn({ hold: message.hold, reason: message.reason }, 'the plane holds a report until a person confirms it')
-        reporter.putAside(message.position)
-        if (!reporter.waiting) this.#reports.settle()
+        this.#reporting.held(message.position)
         break
       case 'publish-ack':
-        publications.acknowledge(message.position)
-        if (!publications.waiting) this.#publishing.settle()
+        this.#reporting.publishAcknowledged(message.position)
         break
       case 'published':
         publications.hear(message.publications, message.more)
@@ -333,28 +272,20 @@ export class UplinkSession {
     }
   }
 
-  #onChallenge({ nonce, protocol, capabilities }: Of<'challenge'>): void {
+  #onChallenge(challenge: Of<'challenge'>): void {
     const { identity, replica } = this.#parts
     if (this.#phase !== 'opened') {
       this.end(`the plane sent challenge while ${this.#phase}`)
       return
     }
-    this.#capabilities = capabilities
-    const { mesh, cluster, agentVersion } = identity
-    const signed = { mesh, cluster, replica: identity.replica, protocol: Math.min(protocol, UPLINK_PROTOCOL) }
-    this.#send({
-      type: 'hello',
-      ...signed,
-      capabilities: [...UPLINK_CAPABILITIES],
-      agentVersion,
-      position: replica.position,
-      signature: identity.sign(toHelloPayload({ ...signed, nonce })),
-    })
+    this.#capabilities = challenge.capabilities
+    this.#send(toHello(challenge, identity, replica.position))
     this.#enter('greeting')
   }
 
-  #onWelcome({ epoch, sync, reporter, session }: Of<'welcome'>): void {
+  #onWelcome(welcome: Of<'welcome'>): void {
     const { clock, identity, replica, outbox, log } = this.#parts
+    const { epoch, sync, reporter, session } = welcome
     if (this.#phase !== 'greeting') {
       this.end(`the plane sent welcome while ${this.#phase}`)
       return
@@ -365,8 +296,7 @@ export class UplinkSession {
     }
     log.info({ session, sync, epoch, reporter: reporter.replica }, 'uplink established')
     this.#epoch = epoch
-    const isOurs = reporter.replica === identity.replica
-    this.#standing = { term: reporter.term, isOurs, isVacant: !reporter.connected }
+    this.#reporting.begin(toStanding(welcome, identity))
     outbox.beginSession(clock.now())
     if (sync === 'resume') replica.resume()
     this.#enter(sync === 'resume' ? 'live' : 'syncing')
@@ -394,22 +324,6 @@ export class UplinkSession {
     else onChange()
   }
 
-  #onClaimed({ term, granted, reported, published }: Of<'claimed'>): void {
-    const { reporter, publications, outbox, log, onPublished } = this.#parts
-    const isOurs = term === this.#claimedTerm && granted
-    this.#claimedTerm = undefined
-    this.#standing = { term, isOurs, isVacant: false }
-    this.#stopReporting()
-    if (isOurs) {
-      reporter.grant(term, reported)
-      outbox.beginReporting()
-      publications.grant(term, published, this.#capabilities.includes('publish'))
-      onPublished()
-    } else log.info({ term }, 'another replica reports for this cluster')
-    // Who may report can have changed while the claim was under way.
-    this.electionChanged()
-  }
-
   #onConfirm(hold: string): void {
     const { replica, onStep, onConfirm, onChange, log } = this.#parts
     log.info({ hold }, 'a person confirmed what was held')
@@ -427,8 +341,7 @@ export class UplinkSession {
     const { code, request } = message
     log.warn({ code, request, reason: message.message }, 'the plane refused')
     if (code === 'stale_term') {
-      this.#stopReporting()
-      this.#standing = this.#standing && { ...this.#standing, isOurs: false, isVacant: false }
+      this.#reporting.superseded()
     } else if (request !== undefined) onRequestRefused(request, code, message.message)
     else this.end(`refused: ${code}: ${message.message}`, message)
   }

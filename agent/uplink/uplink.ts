@@ -9,17 +9,12 @@ import type { CatalogEntry } from '#mesh/service.ts'
 import type { Delivery, Hold, ObjectProblems, Position } from '#mesh/uplink.ts'
 import { toBackoffMilliseconds } from './backoff.ts'
 import type { CatalogReporter, ClusterFacts } from './catalog-reporter.ts'
+import type { UplinkIdentity } from './handshake.ts'
 import { Outbox, type ProbeResults } from './outbox.ts'
 import type { PlaneReplica } from './plane-replica.ts'
 import type { PublicationReporter } from './publication-reporter.ts'
 import type { ReporterElection } from './reporter-election.ts'
-import {
-  UplinkSession,
-  type PlaneQuery,
-  type RefusalCode,
-  type SessionEnd,
-  type UplinkIdentity,
-} from './uplink-session.ts'
+import { UplinkSession, type PlaneQuery, type RefusalCode, type SessionEnd } from './uplink-session.ts'
 import type { OpenSocket } from './uplink-socket.ts'
 
 export interface UplinkOptions {
