@@ -27,6 +27,7 @@ import { prewarm } from './programming/prewarm.ts'
 import { ProxySets } from './programming/proxy-sets.ts'
 import { clusterOfKey, isMachineTokenKey, toViewChanges } from './programming/to-view-changes.ts'
 import { MachineTokenAuthenticator } from './proxy-auth/machine-token-authenticator.ts'
+import { toReadiness } from './readiness.ts'
 import type { RegistryBatch } from './registry/registry.ts'
 import { keptRecord } from './registry/kept-registry.ts'
 import { LocalRegistry } from './registry/local-registry.ts'
@@ -275,39 +276,23 @@ export class JoinedAgent {
     return (await this.#uplink.requestCertificate(csrPem)).certificatePem
   }
 
-  readiness(): { readonly ready: boolean } & Readonly<Record<string, unknown>> {
-    const { clock } = this.#parts
-    const { live, phase, asOf, position, revision, reporting, holds, lastFailure } = this.#uplink.status
-    const identity = this.#identity.status()
-    const hasState = this.#replica.items.size > 0
-    return {
-      ready: this.#serving && hasState && identity.intermediate.state !== 'expired',
-      cluster: this.#parts.record.membership.cluster,
-      replica: this.#parts.record.replica,
-      registry: {
-        synced: this.#registry.isSynced,
-        ...(this.#registry.asOf === undefined ? {} : { asOf: new Date(this.#registry.asOf).toISOString() }),
+  readiness(): ReturnType<typeof toReadiness> {
+    const { clock, record } = this.#parts
+    return toReadiness(
+      {
+        cluster: record.membership.cluster,
+        replica: record.replica,
+        registry: this.#registry,
         problems: this.#problems.count,
+        serving: this.#serving,
+        hasState: this.#replica.items.size > 0,
+        compiledRevision: this.#flow.revision,
+        proxies: this.#ads.connections.size,
+        identity: this.#identity.status(),
+        uplink: this.#uplink.status,
       },
-      xds: { serving: this.#serving, revision: this.#flow.revision, proxies: this.#ads.connections.size },
-      identity: {
-        intermediate: identity.intermediate.state,
-        intermediateNotAfter: new Date(identity.intermediate.notAfter).toISOString(),
-        untrusted: [...identity.untrusted, ...identity.untrustedIssuers],
-        withoutLeaf: identity.withoutLeaf,
-      },
-      plane: {
-        live,
-        phase,
-        dataAsOf: asOf > 0 ? new Date(asOf).toISOString() : null,
-        dataAgeSeconds: asOf > 0 ? Math.round((clock.now() - asOf) / 1000) : null,
-        position,
-        revision,
-        reporting,
-        holds,
-        ...(live || lastFailure === undefined ? {} : { lastFailure }),
-      },
-    }
+      clock.now(),
+    )
   }
 
   measure(): Omit<AgentMeasures, 'storeFailures' | 'now'> {

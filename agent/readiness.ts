@@ -1,0 +1,55 @@
+import type { IdentityStatus } from './identity/cluster-identity.ts'
+import type { UplinkStatus } from './uplink/uplink.ts'
+import type { ClusterName } from '#mesh/names.ts'
+
+export interface AgentState {
+  readonly cluster: ClusterName
+  readonly replica: string
+  readonly registry: { readonly isSynced: boolean; readonly asOf: number | undefined }
+  readonly problems: number
+  /** Proxies are served. */
+  readonly serving: boolean
+  readonly hasState: boolean
+  readonly compiledRevision: number
+  readonly proxies: number
+  readonly identity: IdentityStatus
+  readonly uplink: UplinkStatus
+}
+
+/** What /readyz says. Ready is an agent that gives proxies what they need, however old its data are and whatever the plane says of it. */
+export const toReadiness = (
+  state: AgentState,
+  now: number,
+): { readonly ready: boolean } & Readonly<Record<string, unknown>> => {
+  const { cluster, registry, serving, uplink } = state
+  const { live, phase, asOf, position, revision, reporting, holds, lastFailure } = uplink
+  const { intermediate, untrusted, untrustedIssuers, withoutLeaf } = state.identity
+  return {
+    ready: serving && state.hasState && intermediate.state !== 'expired',
+    cluster,
+    replica: state.replica,
+    registry: {
+      synced: registry.isSynced,
+      ...(registry.asOf === undefined ? {} : { asOf: new Date(registry.asOf).toISOString() }),
+      problems: state.problems,
+    },
+    xds: { serving, revision: state.compiledRevision, proxies: state.proxies },
+    identity: {
+      intermediate: intermediate.state,
+      intermediateNotAfter: new Date(intermediate.notAfter).toISOString(),
+      untrusted: [...untrusted, ...untrustedIssuers],
+      withoutLeaf,
+    },
+    plane: {
+      live,
+      phase,
+      dataAsOf: asOf > 0 ? new Date(asOf).toISOString() : null,
+      dataAgeSeconds: asOf > 0 ? Math.round((now - asOf) / 1000) : null,
+      position,
+      revision,
+      reporting,
+      holds,
+      ...(live || lastFailure === undefined ? {} : { lastFailure }),
+    },
+  }
+}
