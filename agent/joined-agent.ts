@@ -17,6 +17,7 @@ import { toIntermediates, toIntermediateStore } from './join/recorded-intermedia
 import { listProblems } from './list-problems.ts'
 import type { Log } from './log.ts'
 import { ObjectStatuses } from './object-statuses.ts'
+import { openReplica } from './open-replica.ts'
 import type { PlaneConnection } from './plane-connection.ts'
 import type { ClusterPlatform, JoinedPlatform } from './platform/cluster-platform.ts'
 import { GatewayProber } from './probes/gateway-prober.ts'
@@ -31,10 +32,10 @@ import { toReadiness } from './readiness.ts'
 import type { RegistryBatch } from './registry/registry.ts'
 import { keptRecord } from './registry/kept-registry.ts'
 import { LocalRegistry } from './registry/local-registry.ts'
-import { StateJournal } from './store/state-journal.ts'
+import type { StateJournal } from './store/state-journal.ts'
 import type { StateStep } from './store/stored-state.ts'
 import { CatalogReporter } from './uplink/catalog-reporter.ts'
-import { PlaneReplica } from './uplink/plane-replica.ts'
+import type { PlaneReplica } from './uplink/plane-replica.ts'
 import { toObjectProblems } from './uplink/to-object-problems.ts'
 import { PublicationReporter } from './uplink/publication-reporter.ts'
 import { Uplink } from './uplink/uplink.ts'
@@ -189,29 +190,9 @@ export class JoinedAgent {
 
   /** Opens what is kept on disk. Nothing is served before `start`. */
   static async create(parts: JoinedAgentParts): Promise<JoinedAgent> {
-    const { data, platform, record, clock, random, log } = parts
+    const { platform, record, clock, random, log } = parts
     const { cluster, trustDomain: domain, rootsPem } = record.membership
-    const { journal, state } = StateJournal.open({
-      directory: data.path,
-      key: data.key,
-      clock,
-      report: parts.reportStoreProblem,
-      current: () => replica,
-    })
-    const replica = new PlaneReplica({
-      cluster,
-      stored: state,
-      suspicion: data.loadSuspicion(),
-      saveSuspicion: (suspicion) => data.saveSuspicion(suspicion),
-      now: () => clock.now(),
-    })
-    if (state) {
-      const { position, revision, receivedAt } = state
-      log.info(
-        { position, revision, receivedAt: new Date(receivedAt).toISOString() },
-        'the last known good state is here',
-      )
-    }
+    const { replica, journal } = openReplica({ ...parts, cluster })
     const late: { agent?: JoinedAgent } = {}
     const identity = await ClusterIdentity.start({
       cluster,
