@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import type { KnownPod } from '#agent/registry/kubernetes/pod-directory.ts'
-import { isStatusOfAtoll } from '#mesh/injection/injection-status.ts'
+import { hasProxyOfAtoll } from '#mesh/injection/has-proxy-of-atoll.ts'
 import { parseProbeRoutes, probeRoutesAnnotation, type ProbeRoutes } from '#mesh/injection/probe-routes.ts'
 import type { FoundProblem } from '#mesh/kinds/to-problems.ts'
-import { injectionStatusAnnotation, proxyConfigMap, proxyContainer } from '#mesh/kubernetes/conventions.ts'
+import { injectionStatusAnnotation, proxyContainer } from '#mesh/kubernetes/conventions.ts'
 import { endpointHealth } from '#mesh/service.ts'
 import { readWith } from './read-with.ts'
 
@@ -32,7 +32,7 @@ const podObject = z.object({
     labels: z.record(z.string(), z.string()).default({}),
     annotations: z
       .object({
-        [injectionStatusAnnotation]: z.string().transform(isStatusOfAtoll).default(false),
+        [injectionStatusAnnotation]: z.string().optional(),
         [probeRoutesAnnotation]: z.string().transform(parseProbeRoutes).optional(),
       })
       .prefault({}),
@@ -58,10 +58,8 @@ const podObject = z.object({
 
 const hasEnded = (phase: string): boolean => phase === 'Succeeded' || phase === 'Failed'
 
-/** Istio's proxies have a container of the same name: what ours starts with tells it from them. */
-const hasStartedProxy = ({ metadata, spec, status }: z.output<typeof podObject>): boolean =>
+const hasStartedProxy = ({ metadata, status }: z.output<typeof podObject>): boolean =>
   metadata.deletionTimestamp === undefined &&
-  spec.volumes.some(({ configMap }) => configMap?.name === proxyConfigMap) &&
   [...status.initContainerStatuses, ...status.containerStatuses].some(
     ({ name, started }) => name === proxyContainer && started === true,
   )
@@ -72,6 +70,7 @@ const toPod = (pod: z.output<typeof podObject>): KubePod | null => {
   const isReady = status.conditions.some((condition) => condition.type === 'Ready' && condition.status === 'True')
   const ports = [...spec.initContainers, ...spec.containers].flatMap((each) => each.ports)
   const routes = metadata.annotations[probeRoutesAnnotation]
+  const hasProxy = hasProxyOfAtoll(spec.volumes)
   return {
     namespace: metadata.namespace,
     name: metadata.name,
@@ -80,8 +79,8 @@ const toPod = (pod: z.output<typeof podObject>): KubePod | null => {
     labels: metadata.labels,
     ip: status.podIP,
     node: spec.nodeName,
-    injected: metadata.annotations[injectionStatusAnnotation],
-    proxyStarted: hasStartedProxy(pod),
+    injected: hasProxy && metadata.annotations[injectionStatusAnnotation] !== undefined,
+    proxyStarted: hasProxy && hasStartedProxy(pod),
     ports: Object.fromEntries(
       ports.flatMap(({ name, containerPort, protocol }) =>
         name !== undefined && protocol === 'TCP' ? [[name, containerPort] as const] : [],

@@ -32,7 +32,11 @@ export const kubeService = (name: string, { metadata, spec, status = {} }: Varie
   status,
 })
 
-export const injected = { annotations: { 'sidecar.istio.io/status': '{"volumes":["atoll-proxy"]}' } }
+export const injectedAnnotations = { 'sidecar.istio.io/status': '{"volumes":["atoll-proxy"]}' }
+/** The spec of a pod with a proxy of Atoll's. */
+export const proxied = { volumes: [{ name: 'atoll-proxy', configMap: { name: 'atoll-proxy' } }] }
+/** What the injector does to a pod. */
+export const injected = { metadata: { annotations: injectedAnnotations }, spec: proxied }
 
 /** A ready pod of `app`, named so with a number, on node-1. */
 export const kubePod = (app: string, number: number, { metadata, spec, status }: Varied = {}): FakeObject => ({
@@ -104,7 +108,7 @@ export const shop = (): FakeApiServer => {
   server.put(paths.namespaces, kubeNamespace('shop'), kubeNamespace('atoll-system'))
   server.put(paths.nodes, kubeNode('node-1', 'a'))
   server.put(paths.services, kubeService('reviews'), kubeService('ratings'))
-  server.put(paths.pods, kubePod('reviews', 1, { metadata: injected }), kubePod('reviews', 2), kubePod('ratings', 9))
+  server.put(paths.pods, kubePod('reviews', 1, injected), kubePod('reviews', 2), kubePod('ratings', 9))
   server.put(paths.slices, kubeSlice('reviews', [1, 2]), kubeSlice('ratings', [9]))
   return server
 }

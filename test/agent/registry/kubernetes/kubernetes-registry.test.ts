@@ -8,7 +8,18 @@ import { temporaryDirectory } from '../../temporary-directory.ts'
 import { untilHolds } from '../../until-holds.ts'
 import { VirtualClock } from '../../virtual-clock.ts'
 import { FakeApiServer } from './fake-api-server.ts'
-import { injected, kubeNamespace, kubeNode, kubePod, kubeService, kubeSlice, paths, shop } from './kube-objects.ts'
+import {
+  injected,
+  injectedAnnotations,
+  kubeNamespace,
+  kubeNode,
+  kubePod,
+  kubeService,
+  kubeSlice,
+  paths,
+  proxied,
+  shop,
+} from './kube-objects.ts'
 import { createRegistry, serviceKey } from './registry-fixture.ts'
 
 describe('what an API server has', () => {
@@ -89,7 +100,10 @@ describe('what an API server has', () => {
   test('knows where the probes of a pod lead, and which pod says it in a way that is not understood', async () => {
     const routes = { '/app-health/web/readyz': { httpGet: { port: 8080, path: '/ready', scheme: 'HTTP' } } }
     const withProbes = (text: string) =>
-      kubePod('reviews', 1, { metadata: { annotations: { ...injected.annotations, 'atoll.dev/probe-routes': text } } })
+      kubePod('reviews', 1, {
+        metadata: { annotations: { ...injectedAnnotations, 'atoll.dev/probe-routes': text } },
+        spec: proxied,
+      })
     const { synced, server, workloads, registry } = createRegistry(shop())
     server.put(paths.pods, withProbes(JSON.stringify(routes)))
     await synced()
@@ -108,7 +122,7 @@ describe('what an API server has', () => {
         },
       },
     ])
-    server.put(paths.pods, kubePod('reviews', 1, { metadata: injected }))
+    server.put(paths.pods, kubePod('reviews', 1, injected))
     await untilHolds(() => expect(registry.problems()).toEqual([]))
   })
 
@@ -119,18 +133,21 @@ describe('what an API server has', () => {
     const labels = { app: 'reviews', 'security.istio.io/tlsMode': 'istio' }
     server.put(
       paths.pods,
-      kubePod('reviews', 1, { metadata: { labels, ...injected } }),
+      kubePod('reviews', 1, { metadata: { labels, annotations: injectedAnnotations }, spec: proxied }),
       kubePod('reviews', 2, { metadata: { labels, annotations: { 'sidecar.istio.io/status': status } } }),
       kubePod('reviews', 3, { metadata: { annotations: { 'sidecar.istio.io/status': status } } }),
+      // Our annotation, copied from another pod
+      kubePod('reviews', 4, { metadata: { labels, annotations: injectedAnnotations } }),
     )
-    server.put(paths.slices, kubeSlice('reviews', [1, 2, 3]))
+    server.put(paths.slices, kubeSlice('reviews', [1, 2, 3, 4]))
     const { entry, synced } = createRegistry(server)
     await synced()
-    await untilHolds(() => expect(entry('reviews')?.endpoints).toHaveLength(3))
+    await untilHolds(() => expect(entry('reviews')?.endpoints).toHaveLength(4))
     expect(entry('reviews')?.endpoints.map(({ tls, issuer }) => [tls, issuer])).toEqual([
       ['mutual', undefined],
       ['mutual', 'external'],
       ['none', undefined],
+      ['mutual', 'external'],
     ])
   })
 
@@ -220,7 +237,6 @@ describe('what an API server has', () => {
 
   test('tells which pods have a proxy that runs', async () => {
     const server = shop()
-    const proxied = { volumes: [{ name: 'atoll-proxy', configMap: { name: 'atoll-proxy' } }] }
     const running = { initContainerStatuses: [{ name: 'istio-proxy', started: true }] }
     const put = (number: number, varied: Parameters<typeof kubePod>[2]) =>
       server.put(paths.pods, kubePod('proxied', number, varied))
@@ -229,8 +245,8 @@ describe('what an API server has', () => {
     put(3, { spec: proxied, status: { initContainerStatuses: [{ name: 'istio-proxy', started: false }] } })
     put(4, { spec: proxied })
     put(5, { spec: proxied, status: running, metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } })
-    // Istio's own proxy
-    put(6, { metadata: injected, status: running })
+    // Istio's own proxy, with our annotation copied from another pod
+    put(6, { metadata: { annotations: injectedAnnotations }, status: running })
     let changes = 0
     const { registry, synced } = createRegistry(server, { onProxiesChange: () => (changes += 1) })
     await synced()
@@ -260,7 +276,10 @@ describe('what an API server has', () => {
     expect(injectedIn()).toEqual(['labelled', 'shop'])
     expect(injectedIn('canary')).toEqual(['canary', 'shop'])
     const before = changes
-    server.put(paths.pods, kubePod('asking', 1, { metadata: { namespace: 'plain', ...injected } }))
+    server.put(
+      paths.pods,
+      kubePod('asking', 1, { ...injected, metadata: { namespace: 'plain', annotations: injectedAnnotations } }),
+    )
     server.put(paths.namespaces, kubeNamespace('labelled', { unrelated: 'label' }))
     await untilHolds(() => expect(injectedIn()).toEqual(['plain', 'shop']))
     expect(changes).toBe(before + 2)
