@@ -1,4 +1,4 @@
-import type { Problem } from '#mesh/problem.ts'
+import type { ShownProblem } from './schemas/shown-problem.ts'
 import type { ApiProblemCode } from './problem-details.ts'
 
 /** `unreachable`: no answer at all. `bad_answer`: an answer that is not Atoll's. */
@@ -7,7 +7,7 @@ export type AtollErrorCode = ApiProblemCode | 'unreachable' | 'bad_answer'
 export interface AtollErrorFacts {
   /** The HTTP status; absent when there was no answer. */
   readonly status?: number | undefined
-  readonly problems?: readonly Problem[] | undefined
+  readonly problems?: readonly ShownProblem[] | undefined
   readonly requestId?: string | undefined
   readonly cause?: unknown
 }
@@ -17,7 +17,7 @@ export class AtollError extends Error {
   override readonly name = 'AtollError'
   readonly code: AtollErrorCode
   readonly status: number | undefined
-  readonly problems: readonly Problem[]
+  readonly problems: readonly ShownProblem[]
   readonly requestId: string | undefined
 
   constructor(code: AtollErrorCode, message: string, facts: AtollErrorFacts = {}) {

@@ -2,6 +2,7 @@ import { describe, expect, expectTypeOf, it } from 'vitest'
 import { AtollError } from './atoll-error.ts'
 import { ApiClient } from './client.ts'
 import type { HttpFetch, RequestOf } from './client.ts'
+import type { UnknownWord } from './open-enum.ts'
 import { toProblemDetails } from './problem-details.ts'
 import type { ApiProblemCode } from './problem-details.ts'
 import { evictCluster } from './routes/clusters.ts'
@@ -9,7 +10,8 @@ import { applyConfiguration } from './routes/configuration.ts'
 import { getProxyConfig } from './routes/proxies.ts'
 import { listRevisions } from './routes/revisions.ts'
 import type { getRevisionDelivery } from './routes/revisions.ts'
-import type { createToken } from './routes/tokens.ts'
+import { createToken } from './routes/tokens.ts'
+import { listCertificates } from './routes/trust.ts'
 
 type Call = { url: string } & Parameters<HttpFetch>[1]
 type Step = { status: number; body?: unknown; retryAfter?: string } | Error
@@ -244,9 +246,42 @@ describe('ApiClient.list', () => {
     }
     const { client, calls } = script({ status: 200, body: { items: [item], nextCursor: 'next' } })
     for await (const revision of client.list(listRevisions, { params: { mesh: 'shop' } })) {
-      expectTypeOf(revision.operation).toEqualTypeOf<'apply' | 'delete' | 'rollback' | 'publish'>()
+      expectTypeOf(revision.operation).toEqualTypeOf<'apply' | 'delete' | 'rollback' | 'publish' | UnknownWord>()
       break
     }
     expect(calls).toHaveLength(1)
+  })
+
+  it('reads words that a newer plane has, as they are', async () => {
+    const certificate = {
+      serial: '1f',
+      kind: 'bridge',
+      cluster: null,
+      issuedAt: '2026-01-01T00:00:00Z',
+      notBefore: '2026-01-01T00:00:00Z',
+      notAfter: '2027-01-01T00:00:00Z',
+      fingerprint: 'ab',
+      state: 'suspended',
+    }
+    const { client } = script({ status: 200, body: { items: [certificate], nextCursor: null } })
+    expect(await client.call(listCertificates, { params: { mesh: 'shop' } })).toEqual({
+      items: [certificate],
+      nextCursor: null,
+    })
+  })
+
+  it('shows mistakes of a kind that only a newer plane knows', async () => {
+    const problem = { code: 'unwise', severity: 'hint', path: 'spec', message: 'think again' }
+    const body = { ...toProblemDetails('invalid_configuration', { requestId: 'r1' }), problems: [problem] }
+    const { client } = script({ status: 422, body })
+    expect(await caught(client.call(applyConfiguration, apply))).toMatchObject({ problems: [problem] })
+  })
+
+  it('does not send a word that the plane may not know', () => {
+    expect(
+      createToken.request.body.content['application/json'].schema.safeParse({ name: 'ci', role: 'editor' }),
+    ).toMatchObject({
+      success: false,
+    })
   })
 })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { problem } from '#mesh/problem.ts'
+import { shownProblem } from './schemas/shown-problem.ts'
 
 /**
  * What the API answers when it refuses (RFC 9457, `application/problem+json`). `code` is stable: scripts match on it; it always
@@ -46,7 +46,7 @@ export const problemDetails = z
     detail: z.string().optional().describe('What happened this time and what to do.'),
     code: apiProblemCode.describe('Stable; what scripts match on.'),
     problems: z
-      .array(problem)
+      .array(shownProblem)
       .optional()
       .describe('The single mistakes: in the configuration, or in the fields of the request. At most 100.'),
     requestId: z.string().describe("Names this request in the plane's log."),

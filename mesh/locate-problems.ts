@@ -6,6 +6,8 @@ import { parsePathText } from './kinds/to-problems.ts'
 import type { DocumentOptions } from './parse-documents.ts'
 import type { Problem } from './problem.ts'
 
+type LocatedProblem = Pick<Problem, 'object' | 'path' | 'document' | 'line'>
+
 const keyOf = (object: Problem['object']): string =>
   object === undefined ? '' : toObjectKey(object.kind, object.namespace, object.name)
 
@@ -13,12 +15,12 @@ const keyOf = (object: Problem['object']): string =>
  * The problems with their places in a text that defines the objects. What is wrong between objects is found without the text: it
  * names object and path only.
  */
-export const locateProblems = (
-  problems: readonly Problem[],
+export const locateProblems = <Found extends LocatedProblem>(
+  problems: readonly Found[],
   text: string,
   options: DocumentOptions,
-): readonly Problem[] => {
-  const isWithoutPlace = ({ object, line }: Problem): boolean => object !== undefined && line === undefined
+): readonly Found[] => {
+  const isWithoutPlace = ({ object, line }: Found): boolean => object !== undefined && line === undefined
   if (!problems.some(isWithoutPlace)) return problems
   const items = readItems(text, options)
   if (!items.ok) return problems
@@ -40,4 +42,4 @@ export const locateProblems = (
   })
 }
 
-const toPath = ({ path }: Problem, { at }: SubmittedItem) => [...at, ...parsePathText(path)]
+const toPath = ({ path }: LocatedProblem, { at }: SubmittedItem) => [...at, ...parsePathText(path)]

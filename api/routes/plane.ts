@@ -2,6 +2,7 @@ import { createRoute } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { idempotencyHeaders } from '../schemas/common.ts'
 import { setupBody, setupResult, whoami } from '../schemas/tokens.ts'
+import { openEnum } from '../open-enum.ts'
 import { bearer, jsonBody, jsonResponse, openProblems, problems } from './responses.ts'
 
 const tags = ['plane']
@@ -13,7 +14,7 @@ export const health = createRoute({
   summary: 'Whether the plane answers',
   tags,
   responses: {
-    200: jsonResponse('It does.', z.object({ status: z.literal('ok'), version: z.string(), setUp: z.boolean() })),
+    200: jsonResponse('It does.', z.object({ status: openEnum(['ok']), version: z.string(), setUp: z.boolean() })),
     ...openProblems(),
   },
 })

@@ -1,7 +1,7 @@
 import { createRoute } from '@hono/zod-openapi'
-import { proxyConfig, proxyStatus } from '#mesh/uplink.ts'
+import { proxyConfig } from '#mesh/uplink.ts'
 import { meshParams } from '../schemas/common.ts'
-import { listProxiesQuery, proxyPage, proxyParams } from '../schemas/proxies.ts'
+import { listProxiesQuery, proxyPage, proxyParams, shownProxy } from '../schemas/proxies.ts'
 import { bearer, jsonResponse, problems } from './responses.ts'
 
 const tags = ['proxies']
@@ -26,7 +26,7 @@ export const getProxy = createRoute({
   tags,
   security: bearer,
   request: { params: proxyParams },
-  responses: { 200: jsonResponse('The proxy.', proxyStatus), ...problems(...askProblems) },
+  responses: { 200: jsonResponse('The proxy.', shownProxy), ...problems(...askProblems) },
 })
 
 export const getProxyConfig = createRoute({

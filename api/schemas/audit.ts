@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { clusterName } from '#mesh/names.ts'
 import { pageQuery, timestamp } from './common.ts'
+import { openEnum } from '../open-enum.ts'
 
 /** Who did it: a token, or a cluster's agent, or the plane by itself. */
-export const actor = z.object({ kind: z.enum(['token', 'agent', 'plane']), id: z.string(), name: z.string() })
+export const actor = z.object({ kind: openEnum(['token', 'agent', 'plane']), id: z.string(), name: z.string() })
 export type Actor = z.infer<typeof actor>
 
 export const auditEvent = z
@@ -14,7 +15,7 @@ export const auditEvent = z
     action: z.string().describe('`<resource>.<verb>`, such as `configuration.apply`.'),
     target: z.string().describe('What it was done to, by name.'),
     cluster: clusterName.nullable(),
-    outcome: z.enum(['done', 'refused']),
+    outcome: openEnum(['done', 'refused']),
     detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
     requestId: z.string().nullable(),
   })

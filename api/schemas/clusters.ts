@@ -4,27 +4,35 @@ import { gatewayAddress } from '#mesh/service.ts'
 import { clusterState } from '#mesh/state.ts'
 import { hold } from '#mesh/uplink.ts'
 import { timestamp } from './common.ts'
+import { openEnum } from '../open-enum.ts'
 
 export const clusterKind = z.enum(['universal', 'kubernetes'])
 export type ClusterKind = z.infer<typeof clusterKind>
+
+/** What a cluster gives to the catalog, in answers. */
+export const contribution = openEnum(clusterState.unwrap().shape.contribution.options)
+
+const shownKind = openEnum(clusterKind.options)
 
 export const cluster = z
   .object({
     name: clusterName,
     network: networkName,
-    kind: clusterKind,
+    kind: shownKind,
     joinedAt: timestamp,
     connected: z.boolean().describe('Whether at least one replica of its agent has an uplink now.'),
     lastSeenAt: timestamp.nullable(),
     replicas: z
       .array(z.object({ replica: z.string(), agentVersion: z.string(), connectedAt: timestamp, reporter: z.boolean() }))
       .describe('The connected replicas of its agent.'),
-    contribution: clusterState.unwrap().shape.contribution,
+    contribution,
     gateways: z.array(gatewayAddress),
     services: z.int().min(0),
     endpoints: z.int().min(0),
     certificateExpiresAt: timestamp.nullable().describe('End of its intermediate.'),
-    holds: z.array(hold).describe('What waits for a person to confirm it.'),
+    holds: z
+      .array(hold.extend({ kind: openEnum(hold.shape.kind.options) }))
+      .describe('What waits for a person to confirm it.'),
     probes: z
       .array(z.object({ from: clusterName, address: z.string(), port: z.int(), reachable: z.boolean() }))
       .describe("What other clusters' probes say of its gateways."),
@@ -47,7 +55,7 @@ export const joinToken = z
     id: z.string(),
     cluster: clusterName,
     network: networkName,
-    kind: clusterKind,
+    kind: shownKind,
     createdAt: timestamp,
     expiresAt: timestamp,
     usedAt: timestamp.nullable(),

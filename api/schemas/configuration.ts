@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { configObject } from '#mesh/config-object.ts'
 import { clusterName, namespaceName, objectName } from '#mesh/names.ts'
-import { problem } from '#mesh/problem.ts'
 import { condition } from '#mesh/status/condition.ts'
 import { meshParams, pageQuery, queryFlag, timestamp } from './common.ts'
+import { openEnum } from '../open-enum.ts'
+import { shownProblem } from './shown-problem.ts'
 
 export const MAX_CONFIGURATION_BODY_BYTES = 4 * 1024 * 1024
 export const MAX_OBJECTS_PER_APPLY = 2_000
@@ -21,7 +22,7 @@ export const applyQuery = z.object({
   namespace: namespaceName.default('default').describe('For objects that name no namespace.'),
 })
 
-export const changeAction = z.enum(['created', 'updated', 'deleted', 'unchanged'])
+const changeAction = openEnum(['created', 'updated', 'deleted', 'unchanged'])
 export type ChangeAction = z.infer<typeof changeAction>
 
 export const objectChange = z.object({ key: z.string().describe('`<kind>/<namespace>/<name>`'), action: changeAction })
@@ -33,7 +34,7 @@ export const applyResult = z
     revision: z.int().min(0).describe('The revision that this write made; in a dry run the newest one.'),
     changes: z.array(objectChange),
     problems: z
-      .array(problem)
+      .array(shownProblem)
       .describe('Warnings; with errors nothing is applied and the answer is `invalid_configuration`.'),
   })
   .meta({ id: 'ApplyResult' })
@@ -52,9 +53,11 @@ export const storedObject = z
   .meta({ id: 'StoredObject' })
 export type StoredObject = z.infer<typeof storedObject>
 
+const shownCondition = condition.extend({ status: openEnum(condition.shape.status.options) })
+
 /** What is not as it should be with an object in one cluster. */
 export const objectStatus = z
-  .object({ cluster: clusterName, conditions: z.array(condition) })
+  .object({ cluster: clusterName, conditions: z.array(shownCondition) })
   .meta({ id: 'ObjectStatus' })
 export type ObjectStatus = z.infer<typeof objectStatus>
 

@@ -3,6 +3,7 @@ import { clusterName, namespaceName, objectName } from '#mesh/names.ts'
 import { machineToken as machineTokenState } from '#mesh/state.ts'
 import { timestamp } from './common.ts'
 import { MAX_TOKEN_TTL_SECONDS } from './tokens.ts'
+import { openEnum } from '../open-enum.ts'
 
 const { role } = machineTokenState.unwrap().shape
 
@@ -10,7 +11,7 @@ export const machineToken = z
   .object({
     id: z.string(),
     cluster: clusterName,
-    role,
+    role: openEnum(role.options),
     namespace: namespaceName,
     serviceAccount: objectName,
     workload: objectName.describe('The WorkloadEntry (sidecar) or gateway that the holder is.'),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { meshName, trustDomain } from '#mesh/names.ts'
 import { meshSettings } from '#mesh/settings.ts'
+import { openEnum } from '../open-enum.ts'
 import { timestamp } from './common.ts'
 
 const { domainSuffix, outboundPolicy, inboundMtls, proxyHttpPort, rootNamespace } = meshSettings.unwrap().shape
@@ -26,11 +27,19 @@ export const createMeshBody = z.strictObject({
 })
 export type CreateMeshBody = z.infer<typeof createMeshBody>
 
+const shownSettings = meshSettings
+  .unwrap()
+  .extend({
+    outboundPolicy: openEnum(outboundPolicy.unwrap().options).default(outboundPolicy.def.defaultValue),
+    inboundMtls: openEnum(inboundMtls.unwrap().options).default(inboundMtls.def.defaultValue),
+  })
+  .readonly()
+
 export const mesh = z
   .object({
     id: z.string(),
     name: meshName,
-    settings: meshSettings,
+    settings: shownSettings,
     revision: z.int().min(0).describe('The newest revision of its configuration; 0 = none yet.'),
     clusters: z.int().min(0),
     createdAt: timestamp,

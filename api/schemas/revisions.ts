@@ -4,7 +4,8 @@ import { clusterName } from '#mesh/names.ts'
 import { delivery as agentDelivery } from '#mesh/uplink.ts'
 import { actor } from './audit.ts'
 import { meshParams, pageQuery, queryFlag, revisionNumber, timestamp } from './common.ts'
-import { changeAction, objectChange } from './configuration.ts'
+import { objectChange } from './configuration.ts'
+import { openEnum } from '../open-enum.ts'
 
 export const revisionParams = meshParams.extend({ revision: revisionNumber })
 
@@ -13,9 +14,9 @@ export const revision = z
     revision: z.int().min(1),
     createdAt: timestamp,
     actor,
-    operation: z
-      .enum(['apply', 'delete', 'rollback', 'publish'])
-      .describe('`publish`: what clusters publish has come, changed or gone; `actor` is the cluster.'),
+    operation: openEnum(['apply', 'delete', 'rollback', 'publish']).describe(
+      '`publish`: what clusters publish has come, changed or gone; `actor` is the cluster.',
+    ),
     rollbackTo: z.int().min(0).nullable().describe('The revision whose objects a rollback brought back.'),
     created: z.int().min(0),
     updated: z.int().min(0),
@@ -36,7 +37,7 @@ export const diffQuery = pageQuery.extend({
 export const objectDiff = z
   .object({
     key: z.string(),
-    action: changeAction.exclude(['unchanged']),
+    action: openEnum(['created', 'updated', 'deleted']),
     before: configObject.nullable(),
     after: configObject.nullable(),
   })

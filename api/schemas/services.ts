@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { clusterName, namespaceName, networkName } from '#mesh/names.ts'
-import { endpoint, service } from '#mesh/service.ts'
-import { clusterState } from '#mesh/state.ts'
+import { endpoint, service, servicePort } from '#mesh/service.ts'
+import { openEnum } from '../open-enum.ts'
+import { contribution } from './clusters.ts'
 import { meshParams, pageQuery } from './common.ts'
 
 /** A detail shows at most so many endpoints; the counts are of all of them. */
@@ -16,12 +17,41 @@ export const listServicesQuery = pageQuery.extend({
 const serviceInCluster = z.object({
   cluster: clusterName,
   network: networkName,
-  contribution: clusterState.unwrap().shape.contribution,
+  contribution,
   endpoints: z.int().min(0),
   healthy: z.int().min(0),
 })
 
-const definition = service.unwrap().shape
+const { protocol } = servicePort.unwrap().shape
+const { resolution, location, source } = service.unwrap().shape
+const shownService = service
+  .unwrap()
+  .extend({
+    ports: z
+      .array(
+        servicePort
+          .unwrap()
+          .extend({ protocol: openEnum(protocol.options) })
+          .readonly(),
+      )
+      .readonly(),
+    resolution: openEnum(resolution.options),
+    location: openEnum(location.options),
+    source: openEnum(source.options),
+  })
+  .readonly()
+
+const { health, tls, issuer } = endpoint.unwrap().shape
+const shownEndpoint = endpoint
+  .unwrap()
+  .extend({
+    health: openEnum(health.options),
+    tls: openEnum(tls.options),
+    issuer: openEnum([issuer.unwrap().value]).optional(),
+  })
+  .readonly()
+
+const definition = shownService.unwrap().shape
 
 export const serviceSummary = z
   .object({
@@ -38,9 +68,9 @@ export type ServiceSummary = z.infer<typeof serviceSummary>
 /** A service as the mesh sees it: its merged definition and the endpoints of every cluster. */
 export const serviceDetail = z
   .object({
-    service,
+    service: shownService,
     clusters: z.array(serviceInCluster),
-    endpoints: z.array(endpoint).max(MAX_ENDPOINTS_SHOWN).describe('By cluster, then id.'),
+    endpoints: z.array(shownEndpoint).max(MAX_ENDPOINTS_SHOWN).describe('By cluster, then id.'),
     endpointsLeftOut: z.int().min(0),
   })
   .meta({ id: 'ServiceDetail' })

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { clusterName, meshName } from '#mesh/names.ts'
 import { resourceId, timestamp } from './common.ts'
+import { openEnum } from '../open-enum.ts'
 
 const DAY_SECONDS = 24 * 60 * 60
 export const MAX_TOKEN_TTL_SECONDS = 366 * DAY_SECONDS
@@ -19,7 +20,7 @@ export const token = z
   .object({
     id: resourceId,
     name: z.string(),
-    role: tokenRole,
+    role: openEnum(tokenRole.options).describe(tokenRole.description ?? ''),
     scopes: tokenScopes,
     createdAt: timestamp,
     expiresAt: timestamp,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { clusterName, issuerName, trustDomain } from '#mesh/names.ts'
 import { meshParams, pageQuery, timestamp } from './common.ts'
+import { openEnum } from '../open-enum.ts'
 
 const certificate = z.object({
   serial: z.string().describe('Lower-case hex.'),
@@ -45,13 +46,13 @@ export type Trust = z.infer<typeof trust>
 export const issuedCertificate = z
   .object({
     serial: z.string(),
-    kind: z.enum(['root', 'intermediate', 'issuer']),
+    kind: openEnum(['root', 'intermediate', 'issuer']),
     cluster: clusterName.nullable(),
     issuedAt: timestamp,
     notBefore: timestamp,
     notAfter: timestamp,
     fingerprint: z.string(),
-    state: z.enum(['current', 'superseded', 'evicted', 'expired']),
+    state: openEnum(['current', 'superseded', 'evicted', 'expired']),
   })
   .meta({ id: 'IssuedCertificate' })
 export type IssuedCertificate = z.infer<typeof issuedCertificate>

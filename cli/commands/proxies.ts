@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { listProxies } from '#api/routes/proxies.ts'
-import type { ProxyPage } from '#api/schemas/proxies.ts'
-import type { ProxyStatus } from '#mesh/uplink.ts'
+import type { ProxyPage, ShownProxy } from '#api/schemas/proxies.ts'
+
 import type { CliContext } from '../cli-context.ts'
 import { addExamples } from '../examples.ts'
 import type { Paint } from '../output/colour.ts'
@@ -17,7 +17,7 @@ export const defineProxies = (command: Command, context: CliContext): void => {
   ])
 }
 
-const toStateText = ({ synced, nacks }: ProxyStatus, paint: Paint): string => {
+const toStateText = ({ synced, nacks }: ShownProxy, paint: Paint): string => {
   if (nacks.length > 0) return paint('red', 'refused')
   return synced ? paint('green', 'synced') : paint('yellow', 'pending')
 }
@@ -26,9 +26,9 @@ const toStateText = ({ synced, nacks }: ProxyStatus, paint: Paint): string => {
 export const findProxies = async (
   context: CliContext,
   cluster: string | undefined,
-): Promise<{ readonly proxies: readonly ProxyStatus[]; readonly unavailable: ProxyPage['unavailable'] }> => {
+): Promise<{ readonly proxies: readonly ShownProxy[]; readonly unavailable: ProxyPage['unavailable'] }> => {
   const params = { mesh: await context.mesh() }
-  const proxies: ProxyStatus[] = []
+  const proxies: ShownProxy[] = []
   const unavailable = new Map<string, ProxyPage['unavailable'][number]>()
   for await (const page of context.client().pages(listProxies, { params, query: { cluster } })) {
     proxies.push(...page.items)

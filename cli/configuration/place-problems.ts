@@ -1,11 +1,11 @@
-import type { Problem } from '#mesh/problem.ts'
+import type { ShownProblem } from '#api/schemas/shown-problem.ts'
 import type { PlacedProblem } from '../output/problem-text.ts'
 import type { ConfigurationText } from './configuration-files.ts'
 import { toParseOptions } from './parse-options.ts'
 
 /** The problems with their files and lines, where those are known, instead of places in the stream. */
 export const placeProblems = async (
-  problems: readonly Problem[],
+  problems: readonly ShownProblem[],
   { text, findPlace }: ConfigurationText,
   namespace: string | undefined,
 ): Promise<PlacedProblem[]> => {

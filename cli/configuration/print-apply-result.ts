@@ -14,7 +14,7 @@ export interface WriteOptions {
   readonly ifRevision?: number
 }
 
-const colours: Readonly<Record<ChangeAction, Colour>> = {
+const colours: Readonly<Partial<Record<ChangeAction, Colour>>> = {
   created: 'green',
   updated: 'yellow',
   deleted: 'red',
@@ -23,11 +23,12 @@ const colours: Readonly<Record<ChangeAction, Colour>> = {
 
 const toChangeText = ({ key, action }: ObjectChange, paint: Paint): string => {
   const [kind = '', ...name] = key.split('/')
-  return `${kind} ${name.join('/')} ${paint(colours[action], action)}`
+  return `${kind} ${name.join('/')} ${paint(colours[action] ?? 'yellow', action)}`
 }
 
 const toSummary = ({ revision, changes }: ApplyResult, dryRun: boolean): string => {
-  const counts = (['created', 'updated', 'deleted'] as const)
+  const counts = [...new Set<ChangeAction>(['created', 'updated', 'deleted', ...changes.map(({ action }) => action)])]
+    .filter((action) => action !== 'unchanged')
     .map((action) => ({ action, count: changes.filter((change) => change.action === action).length }))
     .filter(({ count }) => count > 0)
     .map(({ action, count }) => `${count} ${action}`)

@@ -1,8 +1,8 @@
-import type { Problem } from '#mesh/problem.ts'
+import type { ShownProblem } from '#api/schemas/shown-problem.ts'
 import type { Paint } from './colour.ts'
 
 /** A problem and where in a person's files it is: "file:line". */
-export interface PlacedProblem extends Problem {
+export interface PlacedProblem extends ShownProblem {
   readonly place?: string
 }
 
@@ -13,7 +13,7 @@ export const toProblemText = (problem: PlacedProblem, paint: Paint): string => {
   const { severity, object, path, message, place, code } = problem
   const name = object === undefined ? undefined : `${object.kind} ${object.namespace}/${object.name}`
   const where = [place, name, path].filter((part) => part !== undefined && part !== '').join(' ')
-  const label = severity === 'error' ? paint('red', 'error') : paint('yellow', 'warning')
+  const label = paint(severity === 'error' ? 'red' : 'yellow', severity)
   return `${label} (${code})${where === '' ? '' : ` ${where}`}: ${message}`
 }
 

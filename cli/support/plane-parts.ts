@@ -9,7 +9,8 @@ import { listServices } from '#api/routes/services.ts'
 import { getTrust, listCertificates } from '#api/routes/trust.ts'
 import type { Cluster } from '#api/schemas/clusters.ts'
 import type { Trust } from '#api/schemas/trust.ts'
-import type { ProxyConfig, ProxyStatus } from '#mesh/uplink.ts'
+import type { ShownProxy } from '#api/schemas/proxies.ts'
+import type { ProxyConfig } from '#mesh/uplink.ts'
 import type { CliContext } from '../cli-context.ts'
 import { findProxies } from '../commands/proxies.ts'
 import { toRoughDuration } from '../duration.ts'
@@ -169,7 +170,7 @@ const judgeCluster = ({ name, connected, lastSeenAt, contribution, holds, probes
     .map(({ from, address, port }) => `cluster ${name}: its gateway ${address}:${port} is not reached from ${from}`),
 ]
 
-const judgeProxies = (proxies: readonly ProxyStatus[]): string[] => {
+const judgeProxies = (proxies: readonly ShownProxy[]): string[] => {
   const behind = proxies.filter(({ synced }) => !synced).length
   const refusals = proxies.flatMap(({ cluster, nacks }) =>
     nacks.map(({ proxy, typeUrl, reason }) => `proxy ${proxy} of ${cluster} refused ${toType(typeUrl)}: ${reason}`),
@@ -201,7 +202,7 @@ const withoutPems = ({ trustDomain, epoch, roots, intermediates }: Trust) => ({
   intermediates: intermediates.map(({ pem: _pem, ...facts }) => facts),
 })
 
-const byTrouble = (left: ProxyStatus, right: ProxyStatus): number =>
+const byTrouble = (left: ShownProxy, right: ShownProxy): number =>
   Number(left.synced) - Number(right.synced) || left.role.localeCompare(right.role)
 
 /** Of secrets no more than that they are there, whatever the agent has said. */

@@ -54,6 +54,9 @@ const toTypeText = (schema: Schema): string => {
     const name = schema.$ref.split('/').at(-1) ?? ''
     return `[${name}](#${name.toLowerCase()})`
   }
+  const [words, anyWord] = schema.anyOf ?? []
+  if (words?.enum !== undefined && anyWord !== undefined && Object.entries(anyWord).join() === 'type,string')
+    return `${toTypeText(words)}, …`
   const variants = schema.oneOf ?? schema.anyOf ?? schema.allOf
   if (variants !== undefined) return [...new Set(variants.map(toTypeText))].join(schema.allOf ? ' and ' : ' or ')
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ')
@@ -142,6 +145,7 @@ export const toApiReference = (): string => {
     'Requests carry `Authorization: Bearer atoll_token_…`. Writes take `Idempotency-Key`: 8 to 128 characters that make a repeated request harmless for 24 hours. Lists come in pages: `{items, nextCursor}`. Refusals are',
     '`application/problem+json` (RFC 9457) with a stable `code`; every route may refuse as',
     `${refusedAnywhere.map((code) => `\`${code}\``).join(', ')}. Mistakes in configuration are listed one by one, with [codes of their own](../problems.md).`,
+    'Words in answers that end with … may become more with a newer plane: show one that you do not know as it is. New fields come too.',
     '',
     '## Problem codes',
     '',

@@ -1,6 +1,6 @@
 import { and, count, desc, eq, gt, isNull, lt, or } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
-import type { Token } from '#api/schemas/tokens.ts'
+import type { Token, TokenRole } from '#api/schemas/tokens.ts'
 import type { Caller } from '../app-env.ts'
 import { toAuditWrites } from './org-audit.ts'
 import type { OrgEvent } from './org-audit.ts'
@@ -43,7 +43,7 @@ export interface NewApiToken {
   readonly id: string
   readonly secretHash: string
   readonly name: string
-  readonly role: Token['role']
+  readonly role: TokenRole
   readonly scopes: Token['scopes']
   readonly createdAtMs: number
   readonly expiresAtMs: number

@@ -16,7 +16,7 @@ export const MAX_MACHINE_TOKENS = 5_000
 interface Columns extends Record<string, SqlStorageValue> {
   id: string
   cluster: MachineToken['cluster']
-  role: MachineToken['role']
+  role: MachineTokenState['role']
   namespace: string
   serviceAccount: string
   workload: string
@@ -36,7 +36,7 @@ const toMachineToken = (row: Columns): MachineToken => ({
 export interface NewMachineToken {
   readonly id: string
   readonly secretHash: string
-  readonly role: MachineToken['role']
+  readonly role: MachineTokenState['role']
   readonly namespace: string
   readonly serviceAccount: string
   readonly workload: string
