@@ -14,6 +14,7 @@ const machinePrograms = /** @type {const} */ ({
   nsenter: 'util-linux',
   sysctl: 'procps',
   curl: 'curl',
+  openssl: 'openssl',
 })
 
 /**

@@ -16,6 +16,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { envoyRemedy, findEnvoy } from './envoy-path.mjs'
+import { findProgram } from './find-program.mjs'
 import { findLabObstacle } from './lab-obstacle.mjs'
 import { findPreviousReleaseObstacle } from './previous-release.mjs'
 import { addCounts, countTests, formatCounts, noCounts } from './test-counts.mjs'
@@ -31,9 +32,9 @@ import { addCounts, countTests, formatCounts, noCounts } from './test-counts.mjs
 const groups = [
   { name: 'pure' },
   { name: 'worker' },
-  { name: 'agent' },
-  { name: 'cli' },
-  { name: 'envoy', unavailable: findEnvoyObstacle },
+  { name: 'agent', unavailable: findOpensslObstacle },
+  { name: 'cli', unavailable: findOpensslObstacle },
+  { name: 'envoy', unavailable: () => findEnvoyObstacle() ?? findOpensslObstacle() },
   { name: 'skew', unavailable: () => findPreviousReleaseObstacle() ?? findEnvoyObstacle() },
   // The first time it builds Kubernetes.
   { name: 'lab', unavailable: () => findLabObstacle(), timeoutMs: 60 * 60_000 },
@@ -57,6 +58,11 @@ await runGroups(groups.filter(({ name }) => positionals.length === 0 || position
 /** @returns {string | undefined} */
 function findEnvoyObstacle() {
   return findEnvoy() === undefined ? `there is no Envoy. ${envoyRemedy}` : undefined
+}
+
+/** It has the second word on certificates. @returns {string | undefined} */
+function findOpensslObstacle() {
+  return findProgram('openssl') === undefined ? 'openssl not found: apt-get install openssl' : undefined
 }
 
 /** @param {readonly Group[]} chosen */

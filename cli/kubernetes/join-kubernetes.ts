@@ -217,11 +217,12 @@ const printDryRun = async (
   // Left out where they are somebody else's is what the command does by itself; whoever takes the text has to.
   context.note(
     [
-      `The Secret ${systemNamespace}/${joinTokenSecret} holds no token yet. Make one, for once and an hour, and put it there before the agent starts:`,
-      `  atoll cluster join ${name} --network ${settings.network} --kind kubernetes`,
-      `The CustomResourceDefinitions are upstream's: leave them out where Istio has installed them.`,
+      'No join token is among these. Before they are applied, make one, for once and an hour:',
+      `  kubectl create namespace ${systemNamespace}`,
+      `  atoll cluster join ${name} --network ${settings.network} --kind kubernetes > token`,
+      `  kubectl create secret generic ${joinTokenSecret} --namespace ${systemNamespace} --from-file=token`,
+      "The CustomResourceDefinitions are upstream's: leave them out where Istio has installed them.",
     ].join('\n'),
   )
-  const manifests = buildManifests({ ...settings, joinToken: 'PUT-THE-JOIN-TOKEN-HERE' })
-  context.io.stdout.write(printManifests(definitions, manifests, context.options.output))
+  context.io.stdout.write(printManifests(definitions, buildManifests(settings), context.options.output))
 }

@@ -10,7 +10,7 @@ import { readUpstreamDefinitions } from './custom-resource-definitions.ts'
 import { KubernetesApi } from './kubernetes-api.ts'
 import { toObjectText } from './kubernetes-object.ts'
 import type { ObjectReference } from './kubernetes-object.ts'
-import { findInjectedNamespaces, removeDefinitions, uninstall } from './uninstall.ts'
+import { findNamespacesWithProxies, removeDefinitions, uninstall } from './uninstall.ts'
 
 export interface UninstallOptions {
   readonly context: string
@@ -34,7 +34,7 @@ export const uninstallKubernetes = async (
     `Atoll will be gone from ${api.server}${options.keepInMesh ? '' : `, and cluster ${name} out of the mesh`}`,
     options,
   )
-  const injected = await findInjectedNamespaces(api)
+  const injected = await findNamespacesWithProxies(api)
   if (options.keepInMesh !== true) await evict(context, name)
 
   const removed: string[] = []

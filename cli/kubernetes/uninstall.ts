@@ -1,4 +1,6 @@
-import { agentObjectLabels, injectionLabel, proxyConfigMap } from '#mesh/kubernetes/conventions.ts'
+import { z } from 'zod'
+import { hasProxyOfAtoll } from '#mesh/injection/has-proxy-of-atoll.ts'
+import { agentObjectLabels, proxyConfigMap, systemNamespace } from '#mesh/kubernetes/conventions.ts'
 import { CliError } from '../cli-error.ts'
 import { isOurs } from './custom-resource-definitions.ts'
 import type { UpstreamDefinition } from './custom-resource-definitions.ts'
@@ -94,11 +96,22 @@ export const removeDefinitions = async (
   return kept
 }
 
-/** Namespaces whose pods may have proxies: those keep them until they are restarted. */
-export const findInjectedNamespaces = async (api: KubernetesApi): Promise<readonly string[]> => {
-  const namespaces = await api.list(
-    { group: '', version: 'v1', resource: 'namespaces' },
-    { labelSelector: `${injectionLabel}=enabled` },
-  )
-  return namespaces.map(({ metadata }) => metadata.name)
+const podWithVolumes = z.object({
+  metadata: z.object({ namespace: z.string() }),
+  spec: z.object({
+    volumes: z.array(z.object({ configMap: z.object({ name: z.string().optional() }).optional() })).default([]),
+  }),
+})
+
+/** Namespaces with pods that have a proxy of Atoll's, the installation's own left out: those pods keep it until they are restarted. */
+export const findNamespacesWithProxies = async (api: KubernetesApi): Promise<readonly string[]> => {
+  const running = {
+    fieldSelector: `metadata.namespace!=${systemNamespace},status.phase!=Succeeded,status.phase!=Failed`,
+  }
+  const pods = await api.list({ group: '', version: 'v1', resource: 'pods' }, running)
+  const namespaces = pods.flatMap((pod) => {
+    const { metadata, spec } = podWithVolumes.parse(pod)
+    return hasProxyOfAtoll(spec.volumes) ? [metadata.namespace] : []
+  })
+  return [...new Set(namespaces)].toSorted()
 }

@@ -162,7 +162,9 @@ const faults: Readonly<
   AtollNoReporter: { series: { 'atoll_agent_uplink_reporting{instance="a"': '0x120' } },
   AtollReporterFlaps: { series: { 'atoll_agent_uplink_reporting{instance="a"': '1 0 0 '.repeat(40) } },
   AtollStoreFails: { series: { atoll_agent_store_failures_total: '0+1x120' } },
-  AtollPlaneAway: { series: { atoll_agent_uplink_live: '0x120' } },
+  AtollPlaneAway: {
+    series: { atoll_agent_uplink_live: '0x120', 'atoll_agent_uplink_reporting{instance="a"': '0x120' },
+  },
   AtollPlaneDataOld: { series: { atoll_agent_plane_data_age_seconds: '86400+60x120' } },
   AtollRegistryNotSynced: { series: { atoll_agent_registry_synced: '0x120' } },
   AtollRegistryOld: { series: { atoll_agent_registry_age_seconds: '0+60x120' } },

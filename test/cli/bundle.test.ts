@@ -45,6 +45,7 @@ it("has upstream's CRDs among the manifests", async () => {
   const { stdout } = await atoll(['cluster', 'join', 'east', '--context', 'east', '--dry-run', '-o', 'name'], { env })
   expect(stdout).toContain('CustomResourceDefinition sidecars.networking.istio.io')
   expect(stdout).toContain('Deployment atoll-system/atoll-agent')
+  expect(stdout).not.toContain('Secret')
 })
 
 it('serves a plane and is its command line', async () => {

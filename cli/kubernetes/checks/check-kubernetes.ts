@@ -38,6 +38,7 @@ const onlyRead = [
   ['', 'nodes'],
   ['', 'namespaces'],
   ['', 'configmaps'],
+  ['', 'pods'],
 ] as const
 
 /** Asks for every resource of the installation once (SelfSubjectAccessReview). */

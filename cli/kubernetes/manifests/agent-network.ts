@@ -35,9 +35,9 @@ export const buildAgentNetwork = (): readonly KubernetesObject[] => [
       podSelector: { matchLabels: toSelector(agentName) },
       policyTypes: ['Ingress'],
       ingress: [
-        { from: anyPod, ports: [tcp(agentXdsPort), tcp(agentHttpPort)] },
-        // From the API server, which is no pod.
-        { ports: [tcp(agentWebhookPort)] },
+        { from: anyPod, ports: [tcp(agentXdsPort)] },
+        // From who is no pod: the API server calls and passes through what people ask of an agent, a Prometheus may run beside the pods.
+        { ports: [tcp(agentWebhookPort), tcp(agentHttpPort)] },
       ],
     },
   },

@@ -10,7 +10,7 @@ import type { KubernetesObject } from '../kubernetes-object.ts'
 import type { InstallSettings } from './install-settings.ts'
 import { toLabels } from './object-labels.ts'
 
-/** The injector's webhooks. Their `caBundle` is the agent's to write: it follows the mesh's roots. */
+/** The injector's webhooks. Their `caBundle` is the agent's to write: an authority that its replicas share. */
 export const buildInjectorWebhook = ({
   revision,
   failurePolicy,
