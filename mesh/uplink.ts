@@ -118,8 +118,17 @@ export const publication = z.object({
   message: z.string().optional(),
 })
 export type Publication = z.infer<typeof publication>
-/** What became of all objects that this cluster asks to have published, each time that any of it changes, and when its reporter begins. */
-const published = z.object({ type: z.literal('published'), publications: z.array(publication), more: z.boolean() })
+/**
+ * What became of all objects that this cluster asks to have published, and what it may publish: each time that any of it changes, and when its
+ * reporter begins, which tells nothing of its objects before it has heard this.
+ */
+const published = z.object({
+  type: z.literal('published'),
+  publications: z.array(publication),
+  /** Of its grants, `*` = any; in the last chunk. */
+  grants: z.array(z.object({ namespace: z.string(), kind: z.string() })).optional(),
+  more: z.boolean(),
+})
 const vacancy = z.object({ type: z.literal('vacancy'), term: z.int() })
 const issued = z.object({
   type: z.literal('issued'),

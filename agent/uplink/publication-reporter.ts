@@ -1,19 +1,21 @@
 import type { ConfigObject } from '#mesh/config-object.ts'
+import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { isOverride, PRECEDENCE_ANNOTATION } from '#mesh/merge/precedence-table.ts'
 import { setOrDelete } from '#mesh/merge/set-or-delete.ts'
 import { asksToBePublished, PUBLISH_ANNOTATION } from '#mesh/publishing/publish-annotations.ts'
+import { toScopeTest } from '#mesh/publishing/publish-scope.ts'
 import {
   UPLINK_CHUNK_CHARS,
-  UPLINK_MAX_OBJECT_CHARS,
-  UPLINK_MAX_PUBLISHED,
-  UPLINK_MAX_PUBLISHED_CHARS,
   type AgentMessage,
+  type PlaneMessage,
   type Publication,
   type ReportPosition,
 } from '#mesh/uplink.ts'
+import { findLeftOut, type Asking } from './find-left-out.ts'
 import { KeyedChanges } from './keyed-changes.ts'
 
 type PublishMessage = Extract<AgentMessage, { type: 'publish' }>
+type PublishedMessage = Extract<PlaneMessage, { type: 'published' }>
 
 /** What became of an object that asks to be published. */
 export interface PublicationState extends Publication {
@@ -21,9 +23,8 @@ export interface PublicationState extends Publication {
   readonly state: string
 }
 
-interface Candidate {
+interface Candidate extends Asking {
   readonly object: ConfigObject
-  readonly chars: number
 }
 
 /**
@@ -36,16 +37,17 @@ export class PublicationReporter {
   /** All that ask. */
   readonly #candidates = new Map<string, Candidate>()
   /** Why some of them are not told to the plane. */
-  readonly #leftOut = new Map<string, string>()
+  #leftOut: ReadonlyMap<string, string> = new Map()
   /** Objects whose annotation is none that we know. */
   readonly #unclear = new Set<string>()
-  #count = 0
-  #chars = 0
   #term: number | undefined
   #base: number | undefined
   #underWay: number | undefined
   #canPublish: boolean | undefined
-  #said = new Map<string, Publication>()
+  /** Whether the plane has said, since it accepted this replica, what it has: who is told to it goes by that. */
+  #isInformed = false
+  #said: ReadonlyMap<string, Publication> = new Map()
+  #isGranted = toScopeTest([])
   #chunks: Publication[] = []
 
   /** `boot`: unique to this start of this replica. */
@@ -55,18 +57,17 @@ export class PublicationReporter {
 
   /** The cluster's own objects as they are now, by key; null = gone. */
   update(changes: readonly (readonly [string, ConfigObject | null])[]): void {
-    const values: (readonly [string, ConfigObject | undefined])[] = []
     for (const [key, object] of changes) {
       const annotation = object?.metadata.annotations?.[PUBLISH_ANNOTATION]
       if (annotation === undefined || annotation === 'mesh') this.#unclear.delete(key)
       else this.#unclear.add(key)
-      this.#release(key)
-      const asks = object !== null && asksToBePublished(object.metadata)
-      setOrDelete(this.#candidates, key, asks ? { object, chars: JSON.stringify(object).length } : undefined)
-      values.push([key, asks ? this.#admit(key) : undefined])
+      setOrDelete(
+        this.#candidates,
+        key,
+        object && asksToBePublished(object.metadata) ? toCandidate(key, object) : undefined,
+      )
     }
-    for (const key of this.#leftOut.keys()) values.push([key, this.#admit(key)])
-    this.#told.set(values)
+    this.#admit(changes.map(([key]) => key))
   }
 
   /** The plane accepted this replica as the reporter; `published` is what it has. `canPublish`: it knows how to. */
@@ -74,6 +75,7 @@ export class PublicationReporter {
     this.#canPublish = canPublish
     this.#term = canPublish ? term : undefined
     this.#underWay = undefined
+    this.#isInformed = false
     const known = published?.boot === this.#boot && this.#told.reachesBack(published.sequence)
     this.#base = known ? published.sequence : undefined
     if (known) this.#told.forgetUntil(published.sequence)
@@ -92,7 +94,8 @@ export class PublicationReporter {
 
   /** The messages of the next report, if there is something to say and nothing under way. */
   next(): Generator<PublishMessage> | undefined {
-    if (this.#term === undefined || this.#underWay !== undefined || this.#base === this.#told.version) return undefined
+    if (this.#term === undefined || !this.#isInformed || this.#underWay !== undefined) return undefined
+    if (this.#base === this.#told.version) return undefined
     this.#underWay = this.#told.version
     return this.#toChunks(this.#term, this.#base)
   }
@@ -105,12 +108,15 @@ export class PublicationReporter {
     this.#told.forgetUntil(this.#base)
   }
 
-  /** The plane says what became of all of them. */
-  hear(publications: readonly Publication[], more: boolean): void {
+  /** The plane says what became of all of them, and what this cluster may publish. */
+  hear({ publications, grants, more }: Omit<PublishedMessage, 'type'>): void {
     this.#chunks.push(...publications)
     if (more) return
     this.#said = new Map(this.#chunks.map((publication) => [publication.key, publication]))
+    this.#isGranted = toScopeTest(grants ?? [])
     this.#chunks = []
+    this.#isInformed = true
+    this.#admit([])
   }
 
   /** What became of the objects that ask to be published, as far as is known here; of the reporter's replica, what the plane said last. */
@@ -140,31 +146,21 @@ export class PublicationReporter {
     for (const key of this.#unclear) yield `${key}: the annotation ${PUBLISH_ANNOTATION} can only be "mesh"`
   }
 
-  /** Counts a candidate in and answers it, or notes why there is no room for it. Who is in stays in. */
-  #admit(key: string): ConfigObject | undefined {
-    const candidate = this.#candidates.get(key)
-    if (!candidate) return undefined
-    const reason = this.#findObstacle(candidate)
-    setOrDelete(this.#leftOut, key, reason)
-    if (reason !== undefined) return undefined
-    this.#count += 1
-    this.#chars += candidate.chars
-    return candidate.object
+  /** Decides anew who is told to the plane, and tells of those that have changed, come in or fallen out. */
+  #admit(changed: readonly string[]): void {
+    const before = this.#leftOut
+    this.#leftOut = findLeftOut([...this.#candidates.values()], (candidate) => this.#rankOf(candidate))
+    const moved = [...before.keys(), ...this.#leftOut.keys()].filter(
+      (key) => before.has(key) !== this.#leftOut.has(key),
+    )
+    const toValue = (key: string) => (this.#leftOut.has(key) ? undefined : this.#candidates.get(key)?.object)
+    this.#told.set([...new Set([...changed, ...moved])].map((key) => [key, toValue(key)] as const))
   }
 
-  #findObstacle({ chars }: Candidate): string | undefined {
-    if (chars > UPLINK_MAX_OBJECT_CHARS) return `is longer than ${UPLINK_MAX_OBJECT_CHARS} characters of JSON`
-    if (this.#count >= UPLINK_MAX_PUBLISHED) return `a cluster may have ${UPLINK_MAX_PUBLISHED} objects published`
-    if (this.#chars + chars > UPLINK_MAX_PUBLISHED_CHARS)
-      return `what a cluster has published may be ${UPLINK_MAX_PUBLISHED_CHARS} characters of JSON long together`
-    return undefined
-  }
-
-  #release(key: string): void {
-    const before = this.#candidates.get(key)
-    if (!before || this.#leftOut.delete(key)) return
-    this.#count -= 1
-    this.#chars -= before.chars
+  /** What the mesh has stays there, before all one that has not grown; then comes what may be published. Objects without a grant cost nobody a place. */
+  #rankOf({ key, namespace, object }: Candidate): number {
+    if (this.#said.get(key)?.revision !== undefined) return isEqualData(this.#told.get(key), object) ? 0 : 1
+    return this.#isGranted({ namespace, kind: object.kind }) ? 2 : 3
   }
 
   *#toChunks(term: number, base: number | undefined): Generator<PublishMessage> {
@@ -195,3 +191,10 @@ export class PublicationReporter {
     yield { ...common, upserts, removes, more: false }
   }
 }
+
+const toCandidate = (key: string, object: ConfigObject): Candidate => ({
+  key,
+  namespace: object.metadata.namespace,
+  object,
+  chars: JSON.stringify(object).length,
+})

@@ -256,7 +256,7 @@ export class UplinkSession {
         this.#reporting.publishAcknowledged(message.position)
         break
       case 'published':
-        publications.hear(message.publications, message.more)
+        publications.hear(message)
         if (!message.more) onPublished()
         break
       case 'issued':

@@ -4,6 +4,7 @@ import type { AuditEvent } from '#api/schemas/audit.ts'
 import type { Cluster } from '#api/schemas/clusters.ts'
 import type { PublishGrant } from '#api/schemas/publish-grants.ts'
 import { joinTestCluster } from './support/test-agent.ts'
+import type { TestAgent } from './support/test-agent.ts'
 import { apply } from './support/test-configuration.ts'
 import { createTestMesh, makeToken, send } from './support/test-plane.ts'
 import type { TestMesh } from './support/test-plane.ts'
@@ -76,6 +77,22 @@ describe('a grant', () => {
       'publish-grant.revoke east',
       'publish-grant.create east',
     ])
+  })
+
+  test('is told to the reporter of its cluster, when it is made, when it ends, and when a reporter begins', async () => {
+    const mesh = await createTestMesh()
+    const east = await connectReporter(mesh, 'east')
+    const west = await connectReporter(mesh, 'west')
+    const grantsTold = (agent: TestAgent) => agent.messages.findLast(({ type }) => type === 'published')
+    const shop = { grants: [{ namespace: 'shop', kind: 'VirtualService' }] }
+    const { id } = await grantPublishing(mesh)
+    await expect.poll(() => grantsTold(east)).toMatchObject(shop)
+    expect(grantsTold(west)).toMatchObject({ grants: [] })
+    await east.claim(2)
+    await expect.poll(() => east.messages.filter(({ type }) => type === 'published').length).toBe(3)
+    expect(grantsTold(east)).toMatchObject(shop)
+    await mesh.send('DELETE', `/publish-grants/${id}`)
+    await expect.poll(() => grantsTold(east)).toMatchObject({ grants: [] })
   })
 
   test('is for a member, a kind that can be published, and an owner whose token is not confined to a cluster', async () => {

@@ -146,6 +146,11 @@ export class MeshRuntime {
     refreshSummaries(this.context.sql, this.labelKeys())
   }
 
+  /** What a cluster may publish, or what became of it, is something else now. */
+  tellPublications(cluster: string): void {
+    tellPublications(this.context.sql, this.sessions.reporterOf(cluster))
+  }
+
   /** Runs issuances, and what must not come between their steps, one after the other: they wait for WebCrypto in between. */
   exclusively<T>(body: () => Promise<T>): Promise<T> {
     const run = this.#issuing.then(body)
@@ -191,7 +196,7 @@ export class MeshRuntime {
       if (committed) this.takeChangedKinds(committed.changedKinds)
       return committed
     })
-    for (const cluster of result?.told ?? []) tellPublications(this.context.sql, this.sessions.reporterOf(cluster))
+    for (const cluster of result?.told ?? []) this.tellPublications(cluster)
     return result !== undefined
   }
 }

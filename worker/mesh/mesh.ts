@@ -196,7 +196,9 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   // ── Publishing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   async createPublishGrant(grant: NewPublishGrant, by: Initiator) {
-    return this.#runtime.write(() => createPublishGrant(this.#context, grant, by))
+    const made = this.#runtime.write(() => createPublishGrant(this.#context, grant, by))
+    if (made.ok) this.#runtime.tellPublications(made.value.cluster)
+    return made
   }
 
   async listPublishGrants(before: CreationPlace, limit: number) {
@@ -205,8 +207,10 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
 
   async revokePublishGrant(id: string, by: Initiator) {
     const revoked = this.#runtime.write(() => revokePublishGrant(this.#context, id, by))
+    if (!revoked.ok) return revoked
     this.#runtime.publishing.wake(true)
-    return revoked
+    this.#runtime.tellPublications(revoked.value.cluster)
+    return ok(null)
   }
 
   // ── Joining, machines, trust ───────────────────────────────────────────────────────────────────────────────────

@@ -1,16 +1,21 @@
 import { describe, expect, test } from 'vitest'
 import type { ConfigObject } from '#mesh/config-object.ts'
 import { objectKeyOf } from '#mesh/config-object.ts'
-import { UPLINK_MAX_OBJECT_CHARS, UPLINK_MAX_PUBLISHED } from '#mesh/uplink.ts'
+import { UPLINK_MAX_OBJECT_CHARS, UPLINK_MAX_PUBLISHED, type PlaneMessage } from '#mesh/uplink.ts'
 import { configChange } from '../state-items.ts'
 import { ScriptedUplink } from './scripted-uplink.ts'
 import { snapshot } from './uplink-fixture.ts'
 
 /** An object of the cluster's own that asks to be published, but for what is said otherwise. */
-const toObject = (name: string, spec: Record<string, unknown> = {}, annotations: Record<string, string> = {}) => ({
+const toObject = (
+  name: string,
+  spec: Record<string, unknown> = {},
+  annotations: Record<string, string> = {},
+  namespace = 'shop',
+) => ({
   apiVersion: 'networking.istio.io/v1',
   kind: 'VirtualService',
-  metadata: { name, namespace: 'shop', annotations: { 'atoll.dev/publish': 'mesh', ...annotations } },
+  metadata: { name, namespace, annotations: { 'atoll.dev/publish': 'mesh', ...annotations } },
   spec,
 })
 const present = (object: ConfigObject): readonly [string, ConfigObject | null] => [objectKeyOf(object), object]
@@ -27,8 +32,16 @@ const start = (capabilities = ['publish']): ScriptedUplink => {
   return scripted
 }
 
-const claimed = (scripted: ScriptedUplink, published: ReturnType<typeof position> | null = null) => {
+type Published = Extract<PlaneMessage, { type: 'published' }>
+
+/** The plane accepts this replica as the reporter and says what it has. */
+const claimed = (
+  scripted: ScriptedUplink,
+  published: ReturnType<typeof position> | null = null,
+  said: Partial<Published> = {},
+) => {
   scripted.say({ type: 'claimed', term: 1, granted: true, reported: position(0), published })
+  scripted.say({ type: 'published', publications: [], grants: [], more: false, ...said })
 }
 
 const publishMessages = (scripted: ScriptedUplink) => scripted.heard().filter(({ type }) => type === 'publish')
@@ -153,6 +166,65 @@ describe('what a cluster may have published', () => {
     const scripted = reporting(toObject('a', { text: 'x'.repeat(UPLINK_MAX_OBJECT_CHARS) }))
     expect(publishMessages(scripted)).toMatchObject([{ upserts: [] }])
     expect(scripted.publications.states()).toMatchObject([{ state: 'left_out' }])
+  })
+})
+
+describe('where more asks than may be published', () => {
+  /** As the registry lists them: the namespace of somebody who may publish nothing comes first. */
+  const crowd = Array.from({ length: UPLINK_MAX_PUBLISHED }, (_, index) => toObject(`n${index}`, {}, {}, 'aaa'))
+  const own = toObject('reviews')
+  const key = objectKeyOf(own)
+  const told = (scripted: ScriptedUplink) => {
+    scripted.clock.advance(10_000)
+    const messages = publishMessages(scripted).flatMap((each) => (each.type === 'publish' ? [each] : []))
+    const upserts = messages.flatMap((each) => each.upserts.map(objectKeyOf))
+    return { upserts, removes: messages.flatMap(({ removes }) => removes) }
+  }
+
+  test('nothing is told before the plane has said what it has: that stays, whoever else asks', () => {
+    const scripted = start()
+    scripted.uplink.updateObjects([...crowd, own].map(present))
+    scripted.say({ type: 'claimed', term: 1, granted: true, reported: position(0), published: null })
+    expect(told(scripted).upserts).toEqual([])
+    scripted.say({ type: 'published', publications: [{ key, state: 'published', revision: 3 }], more: false })
+    const { upserts } = told(scripted)
+    expect(upserts).toHaveLength(UPLINK_MAX_PUBLISHED)
+    expect(upserts).toContain(key)
+    expect(scripted.publications.states().filter(({ state }) => state === 'left_out')).toHaveLength(1)
+  })
+
+  test('one that is granted takes the place of one that is not', () => {
+    const scripted = start()
+    scripted.uplink.updateObjects(crowd.map(present))
+    claimed(scripted)
+    expect(told(scripted).upserts).toHaveLength(UPLINK_MAX_PUBLISHED)
+    scripted.say({ type: 'publish-ack', position: position(1) })
+    scripted.uplink.updateObjects([present(own)])
+    const grants = [{ namespace: 'shop', kind: '*' }]
+    scripted.say({ type: 'published', publications: [], grants, more: false })
+    expect(told(scripted)).toEqual({ upserts: [key], removes: [`VirtualService/aaa/n${UPLINK_MAX_PUBLISHED - 1}`] })
+  })
+
+  test('namespaces take turns among what is granted', () => {
+    const scripted = start()
+    scripted.uplink.updateObjects([...crowd, own].map(present))
+    claimed(scripted, null, { grants: [{ namespace: '*', kind: 'VirtualService' }] })
+    expect(told(scripted).upserts).toContain(key)
+  })
+
+  test('what is published and grows beyond the room falls out itself', () => {
+    const text = 'x'.repeat(400 * 1024)
+    const large = (name: string, namespace: string) => toObject(name, { text }, {}, namespace)
+    const scripted = start()
+    const ten = Array.from({ length: 10 }, (_, index) => large(`n${index}`, 'aaa'))
+    const objects = [...ten.slice(0, 9), toObject('n9', {}, {}, 'aaa'), large('reviews', 'shop')]
+    scripted.uplink.updateObjects(objects.map(present))
+    const publications = objects.map((object) => ({ key: objectKeyOf(object), state: 'published', revision: 1 }))
+    claimed(scripted, null, { publications })
+    expect(told(scripted).upserts).toHaveLength(11)
+    scripted.say({ type: 'publish-ack', position: position(1) })
+    scripted.uplink.updateObjects(ten.slice(9).map(present))
+    expect(told(scripted)).toEqual({ upserts: [], removes: ['VirtualService/aaa/n9'] })
   })
 })
 

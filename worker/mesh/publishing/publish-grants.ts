@@ -1,4 +1,6 @@
 import type { PublishGrant } from '#api/schemas/publish-grants.ts'
+import { toScopeTest } from '#mesh/publishing/publish-scope.ts'
+import type { PublishScope } from '#mesh/publishing/publish-scope.ts'
 import { ok } from '#mesh/result.ts'
 import { newId } from '../../secret-token.ts'
 import { writeAudit } from '../audit.ts'
@@ -87,7 +89,8 @@ export const listPublishGrants = (
     .toArray()
     .map(toPublishGrant)
 
-export const revokePublishGrant = (context: MeshContext, id: string, initiator: Initiator): Outcome<null> => {
+/** Answers what is granted no more. */
+export const revokePublishGrant = (context: MeshContext, id: string, initiator: Initiator): Outcome<PublishGrant> => {
   const { sql } = context
   const row = firstRow(sql.exec<Columns>(`DELETE FROM publish_grants WHERE id = ? RETURNING ${columns}`, id))
   if (!row) return refuse('not_found', `there is no grant ${id}`)
@@ -98,7 +101,7 @@ export const revokePublishGrant = (context: MeshContext, id: string, initiator: 
     detail: toDetail(row),
   })
   wantPublishing(sql)
-  return ok(null)
+  return ok(toPublishGrant(row))
 }
 
 export type IsGranted = (object: {
@@ -107,14 +110,17 @@ export type IsGranted = (object: {
   readonly kind: string
 }) => boolean
 
+/** What a cluster may publish. */
+export const listPublishScopes = (sql: SqlStorage, cluster: string): PublishScope[] =>
+  sql
+    .exec<{ namespace: string; kind: string }>('SELECT namespace, kind FROM publish_grants WHERE cluster = ?', cluster)
+    .toArray()
+
 /** The grants as they are now. */
 export const readIsGranted = (sql: SqlStorage): IsGranted => {
-  const grants = new Set(
-    sql
-      .exec<Columns>(`SELECT ${columns} FROM publish_grants`)
-      .toArray()
-      .map(({ cluster, namespace, kind }) => `${cluster}/${namespace}/${kind}`),
+  const rows = sql.exec<Columns>(`SELECT ${columns} FROM publish_grants`).toArray()
+  const ofCluster = new Map(
+    [...Map.groupBy(rows, ({ cluster }) => cluster)].map(([name, its]) => [name as string, toScopeTest(its)]),
   )
-  return ({ cluster, namespace, kind }) =>
-    [namespace, '*'].some((place) => [kind, '*'].some((what) => grants.has(`${cluster}/${place}/${what}`)))
+  return ({ cluster, ...object }) => ofCluster.get(cluster)?.(object) ?? false
 }

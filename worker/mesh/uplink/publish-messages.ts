@@ -1,10 +1,11 @@
 import { UPLINK_CHUNK_CHARS } from '#mesh/uplink.ts'
 import type { Publication } from '#mesh/uplink.ts'
 import { listPublications } from '../publishing/commit-publishing.ts'
+import { listPublishScopes } from '../publishing/publish-grants.ts'
 import { sendMessage } from './session.ts'
 import type { Session } from './session.ts'
 
-/** Tells a cluster's reporter what became of all that it asks to have published, if there is one that understands. */
+/** Tells a cluster's reporter what became of all that it asks to have published, and what it may publish, if there is one that understands. */
 export const tellPublications = (sql: SqlStorage, reporter: Session | undefined): void => {
   if (!reporter?.state.publishes) return
   let publications: Publication[] = []
@@ -19,5 +20,6 @@ export const tellPublications = (sql: SqlStorage, reporter: Session | undefined)
     publications.push(publication)
     chars += length
   }
-  sendMessage(reporter.socket, { type: 'published', publications, more: false })
+  const grants = listPublishScopes(sql, reporter.state.cluster)
+  sendMessage(reporter.socket, { type: 'published', publications, grants, more: false })
 }
