@@ -50,41 +50,24 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry,
       },
     })
   }
-  const counter = (name: string, help: string, read: (measures: AgentMeasures) => number | undefined): void => {
-    new Counter({
-      name: `atoll_agent_${name}`,
-      help,
-      registers: [registry],
-      collect() {
-        this.reset()
-        this.inc(read(measures) ?? 0)
-      },
-    })
-  }
-  const labelled = (name: string, help: string, labelNames: readonly string[], read: ReadLabelled): void => {
-    new Gauge({
-      name: `atoll_agent_${name}`,
-      help,
-      labelNames,
-      registers: [registry],
-      collect() {
-        this.reset()
-        for (const { labels, value } of read(measures)) this.set(labels, value)
-      },
-    })
-  }
-  const labelledCounter = (name: string, help: string, labelNames: readonly string[], read: ReadLabelled): void => {
-    new Counter({
-      name: `atoll_agent_${name}`,
-      help,
-      labelNames,
-      registers: [registry],
-      collect() {
-        this.reset()
-        for (const { labels, value } of read(measures)) this.inc(labels, value)
-      },
-    })
-  }
+  const toLabelled =
+    (Metric: typeof Gauge | typeof Counter) =>
+    (name: string, help: string, labelNames: readonly string[], read: ReadLabelled): void => {
+      new Metric({
+        name: `atoll_agent_${name}`,
+        help,
+        labelNames,
+        registers: [registry],
+        collect() {
+          this.reset()
+          for (const { labels, value } of read(measures)) this.inc(labels, value)
+        },
+      })
+    }
+  const labelled = toLabelled(Gauge)
+  const labelledCounter = toLabelled(Counter)
+  const counter = (name: string, help: string, read: (measures: AgentMeasures) => number | undefined): void =>
+    labelledCounter(name, help, [], (now) => [{ labels: {}, value: read(now) ?? 0 }])
 
   gauge('uplink_live', 'Whether the agent is in step with the control plane.', ({ uplink }) =>
     Number(uplink?.live ?? false),

@@ -1,3 +1,4 @@
+import { makeService } from '#test/mesh/records.ts'
 import type { StateChange, StateItem } from '#mesh/state.ts'
 import { stateItem, stateKeys } from '#mesh/state.ts'
 
@@ -34,19 +35,7 @@ export const catalogItem = (cluster: string, name: string, endpoints: number, ne
   stateItem.parse({ kind: 'catalog', cluster, value: catalogEntryOf(cluster, name, endpoints, network) })
 
 export const catalogEntryOf = (cluster: string, name: string, endpoints: number, network = cluster): object => ({
-  service: {
-    key: `shop/${name}.shop.svc.cluster.local`,
-    namespace: 'shop',
-    hostname: `${name}.shop.svc.cluster.local`,
-    addresses: [],
-    ports: [{ name: 'http', number: 80, protocol: 'http' }],
-    resolution: 'static',
-    location: 'mesh-internal',
-    exportTo: ['*'],
-    source: 'service',
-    labels: {},
-    subjectAltNames: [],
-  },
+  service: makeService({ namespace: 'shop', hostname: `${name}.shop.svc.cluster.local` }),
   endpoints: Array.from({ length: endpoints }, (_, index) => ({
     id: `${name}-${index}`,
     cluster,

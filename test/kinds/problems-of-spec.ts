@@ -1,31 +1,20 @@
 import { parseObject } from '#mesh/kinds/parse-object.ts'
+import type { Problem } from '#mesh/problem.ts'
 
-const problemsOf = (kind: string, spec: unknown, metadata: object, apiVersion: string) => {
-  const result = parseObject(
-    { apiVersion, kind, metadata: { name: 'case', namespace: 'shop', ...metadata }, spec },
-    { defaultNamespace: 'default' },
-  )
-  return result.ok ? result.value.warnings : result.error
-}
+const toProblemsOfSpec =
+  <T>(toText: (problem: Problem) => T) =>
+  (kind: string, spec: unknown, metadata: object = {}, apiVersion = 'networking.istio.io/v1'): T[] => {
+    const result = parseObject(
+      { apiVersion, kind, metadata: { name: 'case', namespace: 'shop', ...metadata }, spec },
+      { defaultNamespace: 'default' },
+    )
+    return (result.ok ? result.value.warnings : result.error).map(toText)
+  }
+
+const toPlace = ({ code, severity, path }: Problem): string => `${severity === 'warning' ? severity : code} ${path}`
 
 /** What is wrong with a spec, as "code path: message" (warnings: "warning path: message"); nothing when it is accepted. */
-export const problemsOfSpec = (
-  kind: string,
-  spec: unknown,
-  metadata: object = {},
-  apiVersion = 'networking.istio.io/v1',
-) =>
-  problemsOf(kind, spec, metadata, apiVersion).map(
-    ({ code, severity, path, message }) => `${severity === 'warning' ? severity : code} ${path}: ${message}`,
-  )
+export const problemsOfSpec = toProblemsOfSpec((problem) => `${toPlace(problem)}: ${problem.message}`)
 
 /** Only where and of which kind the problems are. */
-export const pathsOfProblems = (
-  kind: string,
-  spec: unknown,
-  metadata: object = {},
-  apiVersion = 'networking.istio.io/v1',
-) =>
-  problemsOf(kind, spec, metadata, apiVersion).map(
-    ({ code, severity, path }) => `${severity === 'warning' ? severity : code} ${path}`,
-  )
+export const pathsOfProblems = toProblemsOfSpec(toPlace)
