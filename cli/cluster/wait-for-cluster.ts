@@ -15,16 +15,18 @@ interface Wait {
   readonly timeoutSeconds: number
   /** Aborted when the agent that is waited for has ended. */
   readonly signal: AbortSignal
+  /** Why it takes long, if there is something to say. */
+  readonly explain?: () => Promise<readonly string[]>
 }
 
 /** Waits until a cluster's agent is connected and all of its proxies have the newest revision. */
 export const waitForCluster = async (context: CliContext, wait: Wait): Promise<void> => {
-  const { cluster, timeoutSeconds, signal } = wait
+  const { cluster, timeoutSeconds, signal, explain = async () => [] } = wait
   const progress = new Progress(context.io.stderr)
   const deadline = context.io.now() + timeoutSeconds * 1000
   let waitingFor = await whatIsMissing(context, wait)
   while (waitingFor !== undefined && !signal.aborted) {
-    progress.show(`waiting for cluster ${cluster}: ${waitingFor}`)
+    progress.show([`waiting for cluster ${cluster}: ${waitingFor}`, ...(await explain())].join('; '))
     if (context.io.now() >= deadline) {
       progress.clear()
       throw new CliError('notInSync', `Cluster ${cluster} is not in sync after ${timeoutSeconds} s: ${waitingFor}`)

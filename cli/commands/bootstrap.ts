@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { getTrust } from '#api/routes/trust.ts'
 import { clusterName, trustDomain } from '#mesh/names.ts'
 import type { TrustDomain } from '#mesh/names.ts'
-import { toErrorMessage } from '#mesh/error-message.ts'
+import { attemptRead } from '../attempt-read.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { addExamples } from '../examples.ts'
@@ -102,15 +102,7 @@ const toAdmin = (directory: string, admin: HostPort | undefined): { address: str
   })
 }
 
-const readFile = (path: string): string => {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new CliError('usage', `${path} cannot be read: ${toErrorMessage(error)}`, {
-      cause: error,
-    })
-  }
-}
+const readFile = (path: string): string => attemptRead(path, () => readFileSync(path, 'utf8'))
 
 const readToken = (path: string): string => {
   const token = readFile(path).trim()

@@ -28,7 +28,7 @@ import { buildManifests } from './manifests/build-manifests.ts'
 import { defaultReplicas } from './manifests/install-settings.ts'
 import type { InstallSettings } from './manifests/install-settings.ts'
 import { printManifests } from './manifests/print-manifests.ts'
-import { toPodTroubles } from './pod-troubles.ts'
+import { PodTroubleWatch } from './pod-trouble-watch.ts'
 import { waitForRollout } from './wait-for-rollout.ts'
 
 /** Options of "atoll cluster join" that are about a Kubernetes cluster, or about both kinds. */
@@ -188,19 +188,16 @@ const waitUntilInSync = async (
     readonly hasJoined: boolean
   },
 ): Promise<void> => {
+  const troubles = new PodTroubleWatch(context, api)
+  const explain = () => troubles.look()
   try {
     const deadline = context.io.now() + wait.timeoutSeconds * 1000
-    if (wait.hasJoined) await waitForRollout(context, api, wait.timeoutSeconds)
+    if (wait.hasJoined) await waitForRollout(context, api, wait.timeoutSeconds, explain)
     const timeoutSeconds = Math.max(0, (deadline - context.io.now()) / 1000)
-    await waitForCluster(context, { ...wait, timeoutSeconds, signal: new AbortController().signal })
+    await waitForCluster(context, { ...wait, timeoutSeconds, signal: new AbortController().signal, explain })
   } catch (error) {
     if (!(error instanceof CliError) || error.reason !== 'notInSync') throw error
-    const pods = await api.list(
-      { group: '', version: 'v1', resource: 'pods' },
-      { fieldSelector: `metadata.namespace=${systemNamespace}` },
-    )
-    for (const line of toPodTroubles(pods)) context.note(line)
-    throw new CliError('notInSync', error.message, {
+    throw new CliError('notInSync', [error.message, ...(await troubles.lookAtAll())].join('; '), {
       remedy: `See "kubectl --namespace ${systemNamespace} get pods,events". The same command goes on from here.`,
       cause: error,
     })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { agentName, systemNamespace } from '#mesh/kubernetes/conventions.ts'
-import type { CliContext } from '../cli-context.ts'
+import type { CliIo } from '../cli-io.ts'
 import { CliError } from '../cli-error.ts'
 import { Progress } from '../output/progress.ts'
 import type { FoundObject, KubernetesApi } from './kubernetes-api.ts'
@@ -28,27 +28,31 @@ const deployment = z.object({
     .prefault({}),
 })
 
-/** Waits until new replicas of the agent have taken over: while they come, the older ones keep the cluster connected and in sync. */
+/**
+ * Waits until new replicas of the agent have taken over: while they come, the older ones keep the cluster connected and in sync. `explain`: why
+ * it takes long, if there is something to say.
+ */
 export const waitForRollout = async (
-  context: CliContext,
-  api: KubernetesApi,
+  { io }: { readonly io: Pick<CliIo, 'stderr' | 'now' | 'sleep'> },
+  api: Pick<KubernetesApi, 'find'>,
   timeoutSeconds: number,
+  explain: () => Promise<readonly string[]>,
 ): Promise<void> => {
-  const progress = new Progress(context.io.stderr)
-  const deadline = context.io.now() + timeoutSeconds * 1000
+  const progress = new Progress(io.stderr)
+  const deadline = io.now() + timeoutSeconds * 1000
   const name = toObjectText(agentDeployment)
   for (let waitingFor = await ask(api); waitingFor !== undefined; waitingFor = await ask(api)) {
-    progress.show(`waiting for ${name}: ${waitingFor}`)
-    if (context.io.now() >= deadline) {
+    progress.show([`waiting for ${name}: ${waitingFor}`, ...(await explain())].join('; '))
+    if (io.now() >= deadline) {
       progress.clear()
       throw new CliError('notInSync', `${name} is not rolled out after ${timeoutSeconds} s: ${waitingFor}`)
     }
-    await context.io.sleep(POLL_MS)
+    await io.sleep(POLL_MS)
   }
   progress.clear()
 }
 
-const ask = async (api: KubernetesApi): Promise<string | undefined> => {
+const ask = async (api: Pick<KubernetesApi, 'find'>): Promise<string | undefined> => {
   const found = await api.find(agentDeployment)
   return found === undefined ? 'it is gone' : whatRolloutWaitsFor(found)
 }

@@ -13,7 +13,7 @@ import { findInstalledCluster } from '../kubernetes/checks/check-kubernetes.ts'
 import { readUpstreamDefinitions } from '../kubernetes/custom-resource-definitions.ts'
 import { KubernetesApi } from '../kubernetes/kubernetes-api.ts'
 import type { FoundObject } from '../kubernetes/kubernetes-api.ts'
-import { toPodTroubles } from '../kubernetes/pod-troubles.ts'
+import { findPodTroubles } from '../kubernetes/pod-troubles.ts'
 import { findProgramFiles } from '../program-files.ts'
 import { addAgentStatus } from './agent-parts.ts'
 import {
@@ -111,7 +111,7 @@ export const toKubernetesParts = (
       collect: async () => {
         const pods = await findPods()
         bundle.add(`${folder}/pods.json`, { items: pods.map((pod) => podShape.parse(pod)) })
-        for (const trouble of toPodTroubles(pods)) find(trouble)
+        for (const { text } of findPodTroubles(pods)) find(text)
       },
     },
     toList('events', 'events of atoll-system', core('events'), eventShape),
