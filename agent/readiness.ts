@@ -16,13 +16,19 @@ export interface AgentState {
   readonly uplink: UplinkStatus
 }
 
+/** docs/runbooks/cluster-lost.md */
+const evictedRemedy = (cluster: ClusterName): string =>
+  `the cluster ${cluster} was evicted: no other cluster believes its certificates, and it hears of no change. Its own proxies go on with what there is. ` +
+  `To come back it joins as a new one: in Kubernetes "atoll cluster uninstall ${cluster} --context CONTEXT --keep-in-mesh", then ` +
+  `"atoll cluster join ${cluster} --context CONTEXT"; on machines "atoll cluster join ${cluster}" with another --data, and new machine tokens`
+
 /** What /readyz says. Ready is an agent that gives proxies what they need, however old its data are and whatever the plane says of it. */
 export const toReadiness = (
   state: AgentState,
   now: number,
 ): { readonly ready: boolean } & Readonly<Record<string, unknown>> => {
   const { cluster, registry, serving, uplink } = state
-  const { live, phase, asOf, position, revision, reporting, holds, lastFailure } = uplink
+  const { live, phase, asOf, position, revision, reporting, holds, lastFailure, refusal } = uplink
   const { intermediate, untrusted, untrustedIssuers, withoutLeaf } = state.identity
   return {
     ready: serving && state.hasState && intermediate.state !== 'expired',
@@ -50,6 +56,7 @@ export const toReadiness = (
       reporting,
       holds,
       ...(live || lastFailure === undefined ? {} : { lastFailure }),
+      ...(refusal === 'evicted' ? { evicted: evictedRemedy(cluster) } : {}),
     },
   }
 }

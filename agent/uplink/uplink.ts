@@ -63,6 +63,8 @@ export interface UplinkStatus {
   /** Attempts since the last session that held. */
   readonly failures: number
   readonly lastFailure: string | undefined
+  /** What the plane refused the last time that it had an answer, until it takes this agent. */
+  readonly refusal: RefusalCode | undefined
 }
 
 const steadyMilliseconds = 5000
@@ -94,6 +96,7 @@ export class Uplink {
   #running = false
   #failures = 0
   #lastFailure: string | undefined
+  #refusal: RefusalCode | undefined
   #asOf: number
   #holds: readonly Hold[] = []
 
@@ -198,6 +201,7 @@ export class Uplink {
       queued: this.#outbox.length + (reporter.waiting ? 1 : 0),
       failures: this.#failures,
       lastFailure: this.#lastFailure,
+      refusal: this.#refusal,
     }
   }
 
@@ -230,6 +234,8 @@ export class Uplink {
     if (end.liveMilliseconds > 0 && !replica.hold) this.#asOf = Math.max(this.#asOf, this.#session?.lastHeardAt ?? 0)
     this.#session = undefined
     this.#lastFailure = end.reason
+    // A plane that can't be reached takes nothing back of what it said.
+    if (end.code) this.#refusal = end.code
     this.#failures = end.liveMilliseconds >= steadyMilliseconds ? 0 : this.#failures + 1
     if (!this.#running) return
     const attempt =
@@ -250,6 +256,7 @@ export class Uplink {
 
   #refresh(): void {
     const { replica, removals, log } = this.#options
+    if (this.#session?.phase === 'live') this.#refusal = undefined
     const holds = [replica.hold, removals.hold].filter((hold) => hold !== undefined)
     const known = new Set(this.#holds.map(({ id }) => id))
     for (const { id, kind, reason } of holds)

@@ -85,6 +85,23 @@ describe('the handshake', () => {
       expect(scripted.steps).toHaveLength(1)
     },
   )
+
+  test('what it was refused as is remembered while the plane is away, until it is taken again', () => {
+    const scripted = liveUplink()
+    const refusal = () => scripted.uplink.status.refusal
+    scripted.reconnect()
+    scripted.open()
+    scripted.say({ type: 'refused', code: 'evicted', message: 'the cluster east is out of the mesh' })
+    expect(refusal()).toBe('evicted')
+    scripted.waitForConnection()
+    scripted.cut()
+    expect(refusal()).toBe('evicted')
+    scripted.waitForConnection()
+    scripted.greet({ sync: 'resume' })
+    expect(scripted.uplink.status).toMatchObject({ live: true, refusal: undefined })
+    scripted.cut()
+    expect(refusal()).toBeUndefined()
+  })
 })
 
 describe('in step with the plane', () => {
