@@ -6,7 +6,7 @@ let nobody: Promise<X509Certificate> | undefined
 
 /**
  * A CA that vouches for nobody, for where Envoy demands some CA: its key is not kept, and its time was over before it began. Envoy takes a
- * context without a CA for "trust everybody", and refuses one that has a SAN matcher and no CA.
+ * context without a CA for "trust everybody", and refuses one that has a SAN matcher and no CA: whoever was trusted before would stay so.
  */
 export const createNobody = (): Promise<X509Certificate> => (nobody ??= makeNobody())
 

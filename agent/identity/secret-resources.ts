@@ -30,18 +30,16 @@ export interface TrustedIntermediate {
   readonly certificate: X509Certificate
 }
 
-/** The SHA-256 of no certificate: Envoy takes a context without a CA for "trust everybody", so nobody has to be named. */
-const noCertificateHash = '00'.repeat(32)
-
 /**
- * Which external issuers are trusted here, `createNobody` when none is: with a matcher for listeners, and without one for clusters, which
- * bring their own.
+ * Which external issuers are trusted here: with a matcher for listeners, and without one for clusters, which bring their own. `nobody`: the
+ * anchor when none is.
  */
 export const buildIssuerSecrets = (
-  issuers: readonly [X509Certificate, ...X509Certificate[]],
+  issuers: readonly X509Certificate[],
   domain: TrustDomain,
+  nobody: X509Certificate,
 ): ResourceUpdate[] => {
-  const anchors = toAnchors(issuers)
+  const anchors = toAnchors(issuers, nobody)
   const ofTrustDomain = {
     sanType: SanType.URI,
     matcher: { matchPattern: { case: 'prefix' as const, value: `spiffe://${domain}/ns/` } },
@@ -52,10 +50,17 @@ export const buildIssuerSecrets = (
   ]
 }
 
-/** What proxies trust: with a matcher for listeners, and without one for clusters, which bring their own. */
-export const buildTrustSecrets = (trusted: readonly TrustedIntermediate[], domain: TrustDomain): ResourceUpdate[] => {
+/** What proxies trust: with a matcher for listeners, and without one for clusters, which bring their own. `nobody`: the anchor when nothing is. */
+export const buildTrustSecrets = (
+  trusted: readonly TrustedIntermediate[],
+  domain: TrustDomain,
+  nobody: X509Certificate,
+): ResourceUpdate[] => {
   const clusters = [...new Set(trusted.map(({ cluster }) => cluster))]
-  const anchors = toAnchors(trusted.map(({ certificate }) => certificate))
+  const anchors = toAnchors(
+    trusted.map(({ certificate }) => certificate),
+    nobody,
+  )
   const matchTypedSubjectAltNames = clusters.map((cluster) => ({
     sanType: SanType.DNS,
     matcher: { matchPattern: { case: 'exact' as const, value: toClusterDnsName(cluster, domain) } },
@@ -66,10 +71,10 @@ export const buildTrustSecrets = (trusted: readonly TrustedIntermediate[], domai
   ]
 }
 
-const toAnchors = (certificates: readonly X509Certificate[]) =>
-  certificates.length > 0
-    ? { trustedCa: inline(certificates.map((certificate) => `${certificate.toString('pem')}\n`).join('')) }
-    : { verifyCertificateHash: [noCertificateHash] }
+const toAnchors = (certificates: readonly X509Certificate[], nobody: X509Certificate) => {
+  const anchors = certificates.length > 0 ? certificates : [nobody]
+  return { trustedCa: inline(anchors.map((certificate) => `${certificate.toString('pem')}\n`).join('')) }
+}
 
 /** What machines trust outside of the mesh. */
 export const buildSystemTrustSecret = (certificatePems: readonly string[]): ResourceUpdate =>

@@ -92,10 +92,10 @@ export class TrustBundle {
     this.#untrustedIssuers = issuerVerdicts.flatMap(({ name, verdict }) =>
       verdict.ok ? [] : [{ issuer: name, reason: verdict.error }],
     )
-    const [first = nobody, ...others] = this.#issuers.map(({ certificate }) => certificate)
+    const issuers = this.#issuers.map(({ certificate }) => certificate)
     const changes = this.set.apply([
-      ...buildTrustSecrets(this.#trusted, this.#trustDomain),
-      ...buildIssuerSecrets([first, ...others], this.#trustDomain),
+      ...buildTrustSecrets(this.#trusted, this.#trustDomain, nobody),
+      ...buildIssuerSecrets(issuers, this.#trustDomain, nobody),
     ])
     if (changes.length === 0) return false
     this.#log.info(

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ClusterSchema } from '#envoy/envoy/config/cluster/v3/cluster_pb.ts'
+import { createNobody } from '#agent/identity/nobody.ts'
 import { buildIdentitySecret, buildTrustSecrets } from '#agent/identity/secret-resources.ts'
 import { issueLeaf, toAgentNames } from '#agent/identity/issue-leaf.ts'
 import { proxyConfig, proxyStatus } from '#mesh/uplink.ts'
@@ -70,7 +71,7 @@ test('a proxy’s configuration can be read, its keys can not', async () => {
   ads.change(
     { ...cluster, name: 'c' },
     buildIdentitySecret(leaf),
-    ...buildTrustSecrets([{ cluster: east, certificate: intermediate.certificate }], domain),
+    ...buildTrustSecrets([{ cluster: east, certificate: intermediate.certificate }], domain, await createNobody()),
   )
   const proxy = ads.delta()
   proxy.subscribe(typeUrls.cluster, '*')

@@ -74,11 +74,10 @@ const leafIn = (sets: readonly ResourceSet[]): X509Certificate | undefined => {
 const trustIn = (sets: readonly ResourceSet[], name: string) => {
   const secret = secretIn(sets, name)
   if (secret?.type.case !== 'validationContext') return undefined
-  const { trustedCa, matchTypedSubjectAltNames, verifyCertificateHash } = secret.type.value
+  const { trustedCa, matchTypedSubjectAltNames } = secret.type.value
   return {
     anchors: String(trustedCa?.specifier.value ?? '').match(/BEGIN CERTIFICATE/g)?.length ?? 0,
     names: matchTypedSubjectAltNames.map(({ matcher }) => matcher?.matchPattern.value),
-    hashes: verifyCertificateHash.length,
   }
 }
 
@@ -173,11 +172,10 @@ describe('trust', () => {
     const sets = await identity.attach(reviews)
     expect(trustIn(sets, secretNames.trust)).toBeUndefined()
     await identity.updateTrust(trustOf(intermediate, await createIntermediate(root, west)))
-    expect(trustIn(sets, secretNames.trust)).toEqual({ anchors: 2, names: [], hashes: 0 })
+    expect(trustIn(sets, secretNames.trust)).toEqual({ anchors: 2, names: [] })
     expect(trustIn(sets, secretNames.trustPeers)).toEqual({
       anchors: 2,
       names: ['east.clusters.td.example', 'west.clusters.td.example'],
-      hashes: 0,
     })
   })
 
@@ -197,8 +195,10 @@ describe('trust', () => {
     const identity = await start()
     const sets = await identity.attach(reviews)
     await identity.updateTrust(trustOf())
-    expect(trustIn(sets, secretNames.trust)).toEqual({ anchors: 0, names: [], hashes: 1 })
-    expect(trustIn(sets, secretNames.trustPeers)).toEqual({ anchors: 0, names: [], hashes: 1 })
+    for (const name of [secretNames.trust, secretNames.trustPeers]) {
+      expect(trustIn(sets, name)).toEqual({ anchors: 1, names: [] })
+      expect(anchorIn(sets, name)).toBe('CN=nobody')
+    }
   })
 
   test('ends when an intermediate expires', async () => {
@@ -230,13 +230,12 @@ describe('trust', () => {
     await identity.updateTrust(toIssuers(east, west))
     expect(anchorIn(sets, secretNames.externalTrust)).toContain('CN=west')
     expect(anchorIn(sets, secretNames.externalPeers)).toContain('CN=west')
-    expect(trustIn(sets, secretNames.externalTrust)).toEqual({ anchors: 1, names: [], hashes: 0 })
+    expect(trustIn(sets, secretNames.externalTrust)).toEqual({ anchors: 1, names: [] })
     expect(trustIn(sets, secretNames.externalPeers)).toEqual({
       anchors: 1,
       names: ['spiffe://td.example/ns/'],
-      hashes: 0,
     })
-    expect(trustIn(sets, secretNames.trust)).toEqual({ anchors: 1, names: [], hashes: 0 })
+    expect(trustIn(sets, secretNames.trust)).toEqual({ anchors: 1, names: [] })
     expect(anchorIn(sets, secretNames.trust)).toContain('CN=east')
     await identity.updateTrust({ ...toIssuers(east), issuers: [{ name: 'istio', clusters: [east], pem: root.pem }] })
     expectNobody()

@@ -10,7 +10,7 @@ import { buildAddress } from '#xds/build/address.ts'
 import { toAny } from '#xds/build/any.ts'
 import { adsSource } from '#xds/build/config-source.ts'
 import { encode } from '#xds/build/encode.ts'
-import { buildDownstreamMtls } from '#xds/build/transport-socket.ts'
+import { buildDownstreamMtls, buildUpstreamTls } from '#xds/build/transport-socket.ts'
 import type { ResourceUpdate } from '#xds/resource-set.ts'
 import { typeUrls } from '#xds/type-url.ts'
 
@@ -91,12 +91,16 @@ export const fullRouteConfiguration = (name: string, host: string, action: numbe
     encode(typeUrls.route, RouteConfigurationSchema, name, { name, virtualHosts: [toVirtualHost(host, host, action)] }),
   )
 
-export const cluster = (name: string): ResourceUpdate =>
+/** `server`: the SPIFFE ID of the one workload that it believes, over mTLS. */
+export const cluster = (name: string, server?: string): ResourceUpdate =>
   toUpdate(
     encode(typeUrls.cluster, ClusterSchema, name, {
       name,
       clusterDiscoveryType: { case: 'type', value: DiscoveryType.EDS },
       edsClusterConfig: { edsConfig: adsSource },
+      ...(server !== undefined && {
+        transportSocket: buildUpstreamTls({ mode: 'mesh', sni: 'test', workloads: [server], plaintext: 'never' }),
+      }),
     }),
   )
 

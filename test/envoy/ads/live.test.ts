@@ -1,4 +1,3 @@
-import { request } from 'node:http'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { east, TestRoot } from '#test/agent/test-pki.ts'
 import { eventually } from '#test/harness/child.ts'
@@ -13,6 +12,7 @@ import {
   routeConfiguration,
   virtualHost,
 } from './envoy-resources.ts'
+import { statusOf } from './status-of.ts'
 
 let root: TestRoot
 let agent: TestAgent
@@ -42,17 +42,8 @@ afterEach(async () => {
   await app.stop()
 })
 
-const statusOf = (host: string): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const outgoing = request({ host: '127.0.0.1', port, headers: { host }, agent: false }, (response) => {
-      response.resume()
-      resolve(response.statusCode ?? 0)
-    })
-    outgoing.on('error', reject)
-    outgoing.end()
-  })
 const untilStatus = (host: string, status: number) =>
-  eventually(`${host} answers ${status}`, async () => (await statusOf(host)) === status)
+  eventually(`${host} answers ${status}`, async () => (await statusOf(port, host)) === status)
 const untilRevision = (revision: number) =>
   eventually(`revision ${revision} is live`, () =>
     agent.server.delivery.summary().live.some((live) => live.revision === revision),
@@ -61,13 +52,13 @@ const untilRevision = (revision: number) =>
 test('an Envoy goes live from the bootstrap, serves traffic, and follows changes', async () => {
   await envoy.untilLive()
   await untilRevision(1)
-  expect(await statusOf('app.test')).toBe(200)
-  expect(await statusOf('fixed.test')).toBe(200)
-  expect(await statusOf('unknown.test')).toBe(404)
+  expect(await statusOf(port, 'app.test')).toBe(200)
+  expect(await statusOf(port, 'fixed.test')).toBe(200)
+  expect(await statusOf(port, 'unknown.test')).toBe(404)
   const other = await EchoApp.start('other')
   agent.compile(2, cluster('other'), endpoints('other', other.port), virtualHost('r', 'app.test', 'other'))
   await untilRevision(2)
-  await statusOf('app.test')
+  await statusOf(port, 'app.test')
   expect(other.requests).toBe(1)
   await other.stop()
 })
@@ -87,12 +78,12 @@ test('with another root, token and server certificate it connects again, and is 
     endpoints('app', app.port),
   ])
   agent = otherAgent
-  expect(await statusOf('fixed.test')).toBe(200)
+  expect(await statusOf(port, 'fixed.test')).toBe(200)
   await envoy.replace('machine-token', otherAgent.token('w', '-renewed'))
   await envoy.replace('roots.pem', otherRoot.pem)
   await untilStatus('new.test', 201)
   await untilStatus('fixed.test', 404)
-  expect(await statusOf('app.test')).toBe(200)
+  expect(await statusOf(port, 'app.test')).toBe(200)
 })
 
 test('what it refuses is quarantined and reported; traffic and the rest of the changes go on', async () => {
@@ -104,7 +95,7 @@ test('what it refuses is quarantined and reported; traffic and the rest of the c
   agent.compile(2, ...hosts, twin, virtualHost('r', 'fixed.test', 203))
   await untilStatus('fixed.test', 203)
   for (const index of [0, 25, 49]) await untilStatus(`host${index}.test`, 202)
-  expect(await statusOf('app.test')).toBe(200)
+  expect(await statusOf(port, 'app.test')).toBe(200)
   const { nacks, live } = agent.server.delivery.summary()
   expect(nacks).toMatchObject([{ proxy: 'sidecar/default/w', resources: ['r/twin'], revision: 2 }])
   expect(nacks[0]?.reason).toMatch(/duplicate/i)
@@ -125,6 +116,6 @@ test('an Envoy that speaks state of the world goes live, and follows changes', a
   agent.compile(3, cluster('other'), endpoints('other', app.port), fullRouteConfiguration('full', 'sotw.test', 'other'))
   await untilRevision(3)
   const before = app.requests
-  expect(await statusOf('sotw.test')).toBe(200)
+  expect(await statusOf(port, 'sotw.test')).toBe(200)
   expect(app.requests).toBe(before + 1)
 })

@@ -1,16 +1,26 @@
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:https'
 import { connect, type TLSSocket } from 'node:tls'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import 'reflect-metadata'
 import { ExtendedKeyUsage } from '@peculiar/x509'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { issueLeaf, toWorkloadNames, type LeafIssuer, type LeafNames } from '#agent/identity/issue-leaf.ts'
 import { toClusterDnsName } from '#mesh/identity.ts'
 import { createIntermediate, domain, east, TestRoot, west, type TestIntermediate } from '#test/agent/test-pki.ts'
 import { eventually, run } from '#test/harness/child.ts'
 import { freePort } from '#test/harness/world.ts'
 import { TestAgent, TestEnvoy } from './envoy-fixture.ts'
-import { listener, routeConfiguration, virtualHost } from './envoy-resources.ts'
+import {
+  cluster,
+  endpoints,
+  fullRouteConfiguration,
+  listener,
+  routeConfiguration,
+  virtualHost,
+} from './envoy-resources.ts'
+import { statusOf } from './status-of.ts'
 
 let root: TestRoot
 let agent: TestAgent
@@ -106,6 +116,37 @@ test('when nobody is trusted, nobody is served', async () => {
     async () => !(await askOnce(agent.intermediate, goodNames(west))).startsWith('HTTP'),
   )
   expect(await askOnce(eastIntermediate, goodNames(east))).not.toMatch(/^HTTP/)
+})
+
+test('when nobody is trusted, nobody is believed to be a server', async () => {
+  const names = goodNames(west)
+  const leaf = await issueLeaf(agent.intermediate, names, Date.now())
+  // Of any client: what fails is what the proxy thinks of the server.
+  const server = createServer({ cert: leaf.chainPem, key: leaf.privateKeyPem }, (_request, response) => {
+    response.setHeader('connection', 'close')
+    response.end('here')
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  const { port: serverPort } = server.address() as AddressInfo
+  const plainPort = await freePort()
+  agent.compile(
+    2,
+    cluster('server', String(names.spiffeId)),
+    endpoints('server', serverPort),
+    listener(plainPort, 'p'),
+    fullRouteConfiguration('p', 'p.test', 'server'),
+  )
+  const untilStatus = (status: number) =>
+    eventually(
+      `the proxy answers ${status}`,
+      async () => (await statusOf(plainPort, 'p.test').catch(() => 0)) === status,
+    )
+  await untilStatus(200)
+  const { nacks } = agent.server.statistics()
+  await agent.trust(1)
+  await untilStatus(503)
+  expect(agent.server.statistics().nacks).toBe(nacks)
 })
 
 test('openssl agrees with the chain that a proxy presents', async () => {
