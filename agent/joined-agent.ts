@@ -118,7 +118,10 @@ export class JoinedAgent {
       machines: new MachineTokenAuthenticator({ machineToken: (id) => this.#findMachineToken(id) }, () => clock.now()),
       onElectionChange: () => this.#uplink.electionChanged(),
       onProblems: () => this.#problems.changed(),
-      onProxiesChange: () => this.#uplink.deliveryChanged(),
+      onProxiesChange: () => {
+        this.#uplink.deliveryChanged()
+        this.#problems.changed()
+      },
     })
     this.#ads = new AdsServer({
       source: new ProxySets(this.#compiler, identity),

@@ -55,11 +55,14 @@ export interface BootstrapFile {
 }
 
 const agentCluster = 'atoll-agent'
-const rootsFile = 'roots.pem'
 const rootsSecretFile = 'sds-roots.yaml'
 const tokenSecretFile = 'sds-token.yaml'
 const rootsSecret = 'agent-roots'
 const tokenSecret = 'agent-token'
+
+/** inotify instances that an Envoy started like this holds, one for each path that it watches. The kernel counts them by user, over all pods of a node. */
+export const inotifyInstances = 3
+
 /** Everything that a bootstrap and its secrets carry in an Any. */
 const registry = createRegistry(
   CredentialInjectorSchema,
@@ -73,14 +76,14 @@ const registry = createRegistry(
 
 /**
  * What an Envoy needs to start: `envoy -c envoy.yaml`. It reaches its agent by delta ADS over TLS and proves itself by a token.
- * Roots and token are read from files again when those are replaced (by a rename: Envoy watches the folder).
+ * Roots and token are read from files again when those are replaced (by a rename: Envoy watches the folder). The roots stand in the
+ * secret itself: a file of their own would be one more to watch.
  */
 export const buildBootstrap = (options: BootstrapOptions): readonly BootstrapFile[] => [
   {
     name: 'envoy.yaml',
     content: stringify(toJson(BootstrapSchema, toBootstrap(options), { registry, useProtoFieldName: true })),
   },
-  { name: rootsFile, content: options.rootsPem.map((pem) => `${pem.trim()}\n`).join('') },
   { name: rootsSecretFile, content: toSecretFile(toRootsSecret(options)) },
   { name: tokenSecretFile, content: toSecretFile(toTokenSecret(options)) },
 ]
@@ -226,14 +229,15 @@ const toAgentCluster = (options: BootstrapOptions): Cluster =>
     },
   })
 
-const toRootsSecret = ({ cluster, directory, trustDomain }: BootstrapOptions): Secret =>
+const toRootsSecret = ({ cluster, rootsPem, trustDomain }: BootstrapOptions): Secret =>
   create(SecretSchema, {
     name: rootsSecret,
     type: {
       case: 'validationContext',
       value: {
-        trustedCa: toFile(`${directory}/${rootsFile}`),
-        watchedDirectory: { path: directory },
+        trustedCa: {
+          specifier: { case: 'inlineString', value: rootsPem.map((pem) => `${pem.trim()}\n`).join('') },
+        },
         matchTypedSubjectAltNames: [
           {
             sanType: SanType.DNS,
@@ -246,7 +250,13 @@ const toRootsSecret = ({ cluster, directory, trustDomain }: BootstrapOptions): S
 
 /** A generic secret can't watch its file: the folder is watched where this secret is read. */
 const toTokenSecret = ({ tokenFile }: BootstrapOptions): Secret =>
-  create(SecretSchema, { name: tokenSecret, type: { case: 'genericSecret', value: { secret: toFile(tokenFile) } } })
+  create(SecretSchema, {
+    name: tokenSecret,
+    type: {
+      case: 'genericSecret',
+      value: { secret: { specifier: { case: 'filename', value: tokenFile } } },
+    },
+  })
 
 /** A file that Envoy reads as if a discovery service had answered with it. */
 const toSecretFile = (secret: Secret): string =>
@@ -265,8 +275,6 @@ const toFileSource = (directory: string, name: string, watched = directory) => (
   },
   resourceApiVersion: ApiVersion.V3,
 })
-
-const toFile = (filename: string) => ({ specifier: { case: 'filename' as const, value: filename } })
 
 const toFolder = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/'
 

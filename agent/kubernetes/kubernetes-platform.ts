@@ -31,6 +31,7 @@ import { trustDomain } from '#mesh/names.ts'
 import type { Judgement } from '#mesh/status/judge-objects.ts'
 import { buildBootstrap } from '#xds/bootstrap.ts'
 import { toProxyName } from '#xds/proxy.ts'
+import { findCrowdedNodes, readInotifyLimit } from './crowded-nodes.ts'
 import { KeptRecordStore } from './kept-record-store.ts'
 import { KubernetesClient } from './kubernetes-client.ts'
 import { loadKubeConfig } from './load-kube-config.ts'
@@ -192,7 +193,11 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
   }
 
   problems(): Iterable<string> {
-    return [...this.#configMaps.problems(), ...this.#statuses.problems()]
+    return [
+      ...this.#configMaps.problems(),
+      ...this.#statuses.problems(),
+      ...findCrowdedNodes(this.registry.pods.all() ?? [], readInotifyLimit()),
+    ]
   }
 
   injector(): InjectorStatus | undefined {

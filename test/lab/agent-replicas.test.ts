@@ -151,22 +151,21 @@ describe('two replicas', () => {
 describe('what proxies start with', () => {
   const rootsIn = async (namespace: string) => {
     const { stdout } = await cluster.kubectl(
-      ['get', 'configmap', 'atoll-proxy', '-n', namespace, '-o', 'jsonpath={.data.roots\\.pem}'],
+      ['get', 'configmap', 'atoll-proxy', '-n', namespace, '-o', 'jsonpath={.data.sds-roots\\.yaml}'],
       { allowFailure: true },
     )
-    return stdout
+    return /-----BEGIN[^]+-----END CERTIFICATE-----/.exec(stdout)?.[0].replaceAll(/^ +/gm, '') ?? stdout
   }
 
   test('is in every namespace with proxies, also in one that becomes one', async () => {
     for (const namespace of ['shop', systemNamespace])
-      await eventually(`roots in ${namespace}`, async () => (await rootsIn(namespace)).trim() === plane.root.pem.trim())
+      await eventually(`roots in ${namespace}`, async () => (await rootsIn(namespace)) === plane.root.pem.trim())
     expect(await rootsIn('quiet')).toBe('')
     await kubectl('label', 'namespace', 'quiet', 'istio-injection=enabled')
-    await eventually('roots in quiet', async () => (await rootsIn('quiet')).trim() === plane.root.pem.trim())
+    await eventually('roots in quiet', async () => (await rootsIn('quiet')) === plane.root.pem.trim())
     const files = await kubectl('get', 'configmap', 'atoll-proxy', '-n', 'shop', '-o', 'jsonpath={.data}')
     expect(Object.keys(JSON.parse(files) as object).toSorted()).toEqual([
       'envoy.yaml',
-      'roots.pem',
       'sds-roots.yaml',
       'sds-token.yaml',
     ])
@@ -183,7 +182,7 @@ describe('what proxies start with', () => {
         apiVersion: 'v1',
         kind: 'ConfigMap',
         metadata: { name: 'atoll-proxy', namespace: 'theirs' },
-        data: { 'roots.pem': 'x' },
+        data: { 'sds-roots.yaml': 'x' },
       },
     )
     await kubectl('label', 'namespace', 'theirs', 'istio-injection=enabled')

@@ -23,7 +23,7 @@ const start = (): ProxyConfigMaps => {
     configMaps: server,
     isReporter: () => isReporter,
     namespaces: () => namespaces,
-    toFiles: (rootsPem) => ({ 'roots.pem': rootsPem.join('') }),
+    toFiles: (rootsPem) => ({ roots: rootsPem.join('') }),
     clock,
     log: createLog('silent'),
     onProblems: () => told++,
@@ -40,9 +40,7 @@ const pass = async (seconds: number): Promise<void> => {
 }
 
 const kept = () =>
-  Object.fromEntries(
-    [...server.objects.values()].map(({ metadata, data }) => [metadata.namespace, data?.['roots.pem']]),
-  )
+  Object.fromEntries([...server.objects.values()].map(({ metadata, data }) => [metadata.namespace, data?.['roots']]))
 
 test('there is one in each namespace with proxies and in the system’s; they follow the roots', async () => {
   const maps = start()

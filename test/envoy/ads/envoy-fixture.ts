@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readlink, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AdsServer } from '#agent/ads/ads-server.ts'
@@ -12,7 +12,7 @@ import type { MachineToken } from '#mesh/state.ts'
 import { createIntermediate, domain, type TestIntermediate, type TestRoot } from '#test/agent/test-pki.ts'
 import { Child, eventually } from '#test/harness/child.ts'
 import { freePort } from '#test/harness/world.ts'
-import { buildBootstrap } from '#xds/bootstrap.ts'
+import { buildBootstrap, type BootstrapFile } from '#xds/bootstrap.ts'
 import { ResourceSet, type ResourceUpdate } from '#xds/resource-set.ts'
 import { envoyPath } from '../../../scripts/envoy-path.mjs'
 
@@ -120,10 +120,12 @@ export class TestEnvoy {
   readonly directory: string
   readonly adminPort: number
   readonly process: Child
+  readonly #toFiles: (root: TestRoot) => readonly BootstrapFile[]
 
-  private constructor(directory: string, adminPort: number) {
+  private constructor(directory: string, adminPort: number, toFiles: (root: TestRoot) => readonly BootstrapFile[]) {
     this.directory = directory
     this.adminPort = adminPort
+    this.#toFiles = toFiles
     this.process = new Child({
       name: 'envoy',
       command: envoyPath(),
@@ -154,19 +156,20 @@ export class TestEnvoy {
     await mkdir(directory, { recursive: true })
     const tokenFile = join(directory, 'machine-token')
     await writeFile(tokenFile, `${agent.token(workload)}\n`)
-    const files = buildBootstrap({
-      proxyName: `sidecar/default/${workload}`,
-      cluster: agent.cluster,
-      trustDomain: domain,
-      agent: { host: '127.0.0.1', port: agent.port },
-      rootsPem: [root.pem],
-      directory,
-      tokenFile,
-      admin: { address: '127.0.0.1', port: adminPort },
-    })
-    for (const { name, content } of files)
+    const toFiles = ({ pem }: TestRoot) =>
+      buildBootstrap({
+        proxyName: `sidecar/default/${workload}`,
+        cluster: agent.cluster,
+        trustDomain: domain,
+        agent: { host: '127.0.0.1', port: agent.port },
+        rootsPem: [pem],
+        directory,
+        tokenFile,
+        admin: { address: '127.0.0.1', port: adminPort },
+      })
+    for (const { name, content } of toFiles(root))
       await writeFile(join(directory, name), name === 'envoy.yaml' ? adapt(content) : content)
-    return new TestEnvoy(directory, adminPort)
+    return new TestEnvoy(directory, adminPort, toFiles)
   }
 
   async admin(path: string): Promise<string> {
@@ -185,6 +188,19 @@ export class TestEnvoy {
   async replace(name: string, content: string): Promise<void> {
     await writeFile(join(this.directory, `.${name}`), content)
     await rename(join(this.directory, `.${name}`), join(this.directory, name))
+  }
+
+  async countInotifyInstances(): Promise<number> {
+    const folder = `/proc/${this.process.pid}/fd`
+    const targets = await Promise.all(
+      (await readdir(folder)).map((name) => readlink(join(folder, name)).catch(() => 'closed meanwhile')),
+    )
+    return targets.filter((target) => target === 'anon_inode:inotify').length
+  }
+
+  /** From now on it is told to know its agent by this one. */
+  async replaceRoot(root: TestRoot): Promise<void> {
+    for (const { name, content } of this.#toFiles(root)) await this.replace(name, content)
   }
 
   async stop(): Promise<void> {

@@ -3,6 +3,7 @@ import { east, TestRoot } from '#test/agent/test-pki.ts'
 import { eventually } from '#test/harness/child.ts'
 import { EchoApp } from '#test/harness/echo-app.ts'
 import { freePort } from '#test/harness/world.ts'
+import { inotifyInstances } from '#xds/bootstrap.ts'
 import { TestAgent, TestEnvoy } from './envoy-fixture.ts'
 import {
   cluster,
@@ -63,6 +64,12 @@ test('an Envoy goes live from the bootstrap, serves traffic, and follows changes
   await other.stop()
 })
 
+test('it holds as many inotify instances as is counted with', async () => {
+  await envoy.untilLive()
+  await untilRevision(1)
+  expect(await envoy.countInotifyInstances()).toBe(inotifyInstances)
+})
+
 test('with another root, token and server certificate it connects again, and is brought up to date', async () => {
   await envoy.untilLive()
   await untilRevision(1)
@@ -80,7 +87,7 @@ test('with another root, token and server certificate it connects again, and is 
   agent = otherAgent
   expect(await statusOf(port, 'fixed.test')).toBe(200)
   await envoy.replace('machine-token', otherAgent.token('w', '-renewed'))
-  await envoy.replace('roots.pem', otherRoot.pem)
+  await envoy.replaceRoot(otherRoot)
   await untilStatus('new.test', 201)
   await untilStatus('fixed.test', 404)
   expect(await statusOf(port, 'app.test')).toBe(200)

@@ -8,6 +8,7 @@ import type { LabImage } from './lab-image.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 import { planLab, type LabPlan, type LabShape } from './lab-plan.ts'
 import { identifyProcess } from './lab-process.ts'
+import { raiseInotifyLimit } from './inotify-limit.ts'
 import { labDirectory, readLabState, writeLabRecord } from './lab-record.ts'
 import { claimSlot, connectHost } from './node-network.ts'
 import { preparePrograms } from './programs.ts'
@@ -42,6 +43,7 @@ export class Lab {
     refuseInUse(name, process.pid)
     const programs = await preparePrograms(tell)
     await prepareAgentImage(tell)
+    await raiseInotifyLimit(tell)
     await removeLab(name)
     const plan = planLab(options, await claimSlot())
     writeLabRecord(name, { slot: plan.slot, owner })
