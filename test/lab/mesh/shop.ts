@@ -92,3 +92,15 @@ spec:
     - {destination: {host: reviews, subset: v1}, weight: ${v1}}
     - {destination: {host: reviews, subset: v2}, weight: ${v2}}
 `
+
+/** An object of one cluster that asks to be everywhere. */
+export const published = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews, namespace: shop, annotations: {atoll.dev/publish: mesh}}
+spec:
+  hosts: [reviews]
+  http:
+  - route: [{destination: {host: reviews}}]
+    headers: {response: {set: {x-published: by-east}}}
+`

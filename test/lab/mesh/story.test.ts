@@ -1,14 +1,14 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { systemNamespace } from '#mesh/kubernetes/conventions.ts'
 import { eventually } from '#test/harness/child.ts'
 import type { LabCluster } from '../harness/cluster.ts'
 import { Lab } from '../harness/lab.ts'
 import { LabMesh } from './lab-mesh.ts'
-import { frontend, loner, reviews, shopNamespace, split } from './shop.ts'
+import { frontend, loner, published, reviews, shopNamespace, split } from './shop.ts'
 
 // Each test goes on where the one before it ended.
 let folder: string
@@ -74,12 +74,13 @@ test('two clusters join by one command each', async () => {
 test('pods of a labelled namespace get a proxy, and their YAML stays as it was', async () => {
   await Promise.all([
     east.apply(shopNamespace + '---' + reviews('v1') + '---' + frontend),
-    west.apply(shopNamespace + '---' + reviews('v2')),
+    west.apply(shopNamespace + '---' + reviews('v2') + '---' + frontend),
   ])
   await Promise.all([
     east.waitForPods('shop', 'app=reviews', 2),
     east.waitForPods('shop', 'app=frontend', 1),
     west.waitForPods('shop', 'app=reviews', 2),
+    west.waitForPods('shop', 'app=frontend', 1),
   ])
   const { stdout } = await east.kubectl([
     'get',
@@ -113,6 +114,50 @@ test('a request reaches both clusters, and the callee sees who calls', async () 
   const callers = (await callReviews(10)).map((each) => each?.caller)
   expect(new Set(callers)).toEqual(new Set(['spiffe://lab.atoll.local/ns/shop/sa/frontend']))
 }, 90_000)
+
+describe('what a cluster publishes', () => {
+  /** Of one response, as the frontend of a cluster sees it. */
+  const publishedHeader = async (cluster: LabCluster): Promise<string | undefined> => {
+    const [pod] = await cluster.waitForPods('shop', 'app=frontend')
+    const curl = ['curl', '--silent', '--max-time', '5', '--include', 'http://reviews:9080/']
+    const { stdout } = await cluster.exec('shop', pod?.name ?? '', 'app', curl)
+    return /^x-published: (\S+)/m.exec(stdout)?.[1]
+  }
+  const publishedCondition = async (): Promise<string> => {
+    const path = '{.status.conditions[?(@.type=="atoll.dev/Published")]}'
+    const { stdout } = await east.kubectl(['get', 'vs', 'reviews', '-n', 'shop', '-o', `jsonpath=${path}`])
+    return stdout
+  }
+  let grant = ''
+  const granted = ['--cluster', 'east', '--namespace', 'shop', '--kind', 'VirtualService']
+
+  test('holds there alone until it is granted, and its status has the command', async () => {
+    await east.apply(published)
+    const condition = await eventually('it is told that there is no grant', async () => {
+      const text = await publishedCondition()
+      return text.includes('"reason":"NotGranted"') && text
+    })
+    expect(condition).toContain(`atoll publish grant ${granted.join(' ')}`)
+    await eventually('it holds in east', async () => (await publishedHeader(east)) === 'by-east')
+    expect(await publishedHeader(west)).toBeUndefined()
+  })
+
+  test('is live in both clusters once it is granted', async () => {
+    ;({ id: grant } = z.object({ id: z.string() }).parse(await mesh.world.atollJson(['publish', 'grant', ...granted])))
+    await eventually('its status says so', async () => (await publishedCondition()).includes('"reason":"Published"'))
+    await eventually('it holds in west', async () => (await publishedHeader(west)) === 'by-east')
+    expect((await mesh.world.atoll(['get', 'vs', 'reviews', '-n', 'shop'])).output).toMatch(/PUBLISHED BY[^]*east/)
+  })
+
+  test('is gone from the other when the grant is revoked, and from both when it is deleted', async () => {
+    await mesh.world.atoll(['publish', 'revoke', grant])
+    await eventually('it is gone from west', async () => (await publishedHeader(west)) === undefined)
+    expect(await publishedHeader(east)).toBe('by-east')
+    await eventually('its status says so', async () => (await publishedCondition()).includes('"reason":"NotGranted"'))
+    await east.kubectl(['delete', 'vs', 'reviews', '-n', 'shop'])
+    await eventually('it is gone from east', async () => (await publishedHeader(east)) === undefined)
+  })
+})
 
 test('configuration is applied at the edge and known to be live in both clusters', async () => {
   expect(await applyToMesh(split(80, 20))).toMatch(/is live on (\d+) of \1 proxies in 2 of 2 clusters/)
@@ -156,8 +201,9 @@ test('the plane is away: requests go on, and so do changes within a cluster', as
 }, 120_000)
 
 test('uninstalling leaves nothing of Atoll in the cluster', async () => {
-  await east.kubectl(['delete', 'namespace', 'shop', 'plain'])
-  await mesh.world.atoll(['cluster', 'uninstall', 'east', '--context', 'east', '--yes'])
+  await east.kubectl(['delete', 'namespace', 'shop'])
+  const { output } = await mesh.world.atoll(['cluster', 'uninstall', 'east', '--context', 'east', '--yes'])
+  expect(output).toContain('Pods in plain keep their proxies until they are restarted')
   const { stdout } = await east.kubectl([
     'get',
     'namespaces,clusterroles,mutatingwebhookconfigurations,crds',
