@@ -174,9 +174,43 @@ describe('a service of several clusters', () => {
   })
 
   test('is found by host name over all namespaces', () => {
-    const elsewhere = makeService({ namespace: 'another' })
-    const view = makeStore(catalog(east, makeEntry(reviews)), catalog(east, makeEntry(elsewhere)))
-    expect(view.servicesByHostname(hostname)).toEqual([elsewhere.key, reviews.key])
+    const make = (namespace: string) => makeService({ namespace, hostname: 'api.example.org', source: 'service-entry' })
+    const [one, other] = [make('default'), make('another')] as const
+    const view = makeStore(catalog(east, makeEntry(one)), catalog(east, makeEntry(other)))
+    expect(view.servicesByHostname('api.example.org')).toEqual([other.key, one.key])
+  })
+
+  test('is not what another namespace says of its host, unless the host is nobody’s by name', () => {
+    const squatter = makeService({ namespace: 'books', source: 'service-entry' })
+    const view = makeStore(
+      catalog(east, makeEntry(reviews)),
+      catalog(west, makeEntry(squatter, makeEndpoint('thief', { cluster: west }))),
+      cluster(makeClusterState(west, network1)),
+    )
+    expect(view.servicesByHostname(hostname)).toEqual([reviews.key])
+    expect(view.service(squatter.key)).toBeUndefined()
+    expect(view.problems()).toMatchObject([
+      { object: { namespace: 'books' }, message: expect.stringContaining('west') as string },
+    ])
+
+    const touched = view.apply([{ kind: 'settings', value: { ...settings, domainSuffix: 'example.org' } }])
+    expect(view.servicesByHostname(hostname)).toEqual([squatter.key, reviews.key])
+    expect(touched).toContain(`service:${squatter.key}`)
+    view.apply([{ kind: 'settings', value: settings }])
+    expect(view.servicesByHostname(hostname)).toEqual([reviews.key])
+    view.apply([{ kind: 'catalog', cluster: west, service: squatter.key, value: null }])
+    expect(view.problems()).toEqual([])
+  })
+
+  test('is in conflict with one of the same host in another namespace, where both are for others too', () => {
+    const make = (namespace: string, exportTo = ['*']) =>
+      catalog(
+        east,
+        makeEntry(makeService({ namespace, hostname: 'api.example.org', source: 'service-entry', exportTo })),
+      )
+    const view = makeStore(make('books'), make('pay'), make('shop', ['.']))
+    expect(view.problems().map(({ object }) => object?.namespace)).toEqual(['books', 'pay'])
+    expect(view.problems()[0]?.message).toContain('pay')
   })
 
   test('names its local workloads, also one on another network', () => {

@@ -71,12 +71,13 @@ export class MeshViewStore implements MeshView {
     this.localNetwork = localNetwork
     this.#settings = settings
     this.#trust = trust
+    const { domainSuffix } = settings
     this.#services = new ServiceTable({
       localCluster,
       localNetwork,
       clusterState: (cluster) => this.#clusters.get(cluster),
+      domainSuffix,
     })
-    const { domainSuffix } = settings
     this.#virtualServices = new HostedKind({
       definition: virtualService,
       localCluster,
@@ -195,6 +196,7 @@ export class MeshViewStore implements MeshView {
     switch (change.kind) {
       case 'settings':
         this.#watch.note(viewKeys.settings, () => this.#settings)
+        this.#setDomainSuffix(change.value.domainSuffix)
         this.#settings = change.value
         this.#virtualServices.setDomainSuffix(change.value.domainSuffix)
         this.#destinationRules.setDomainSuffix(change.value.domainSuffix)
@@ -244,6 +246,13 @@ export class MeshViewStore implements MeshView {
     }
   }
 
+  /** Other hosts are namespaces' by name now. */
+  #setDomainSuffix(domainSuffix: string): void {
+    if (domainSuffix === this.#settings.domainSuffix) return
+    this.#services.setDomainSuffix(domainSuffix)
+    for (const key of this.#serviceEntries.keys()) this.#offerServiceEntry(key, domainSuffix)
+  }
+
   #setCluster(cluster: ClusterName, state: ClusterState | null): void {
     const before = this.#clusters.get(cluster)
     this.#noteGateways(cluster)
@@ -287,11 +296,13 @@ export class MeshViewStore implements MeshView {
   /** A cluster's own ServiceEntries come with its catalog; here they only stand before the mesh's of the same key. */
   #setServiceEntry(origin: Origin, key: string, object: ConfigObject | null): void {
     this.#serviceEntries.set(origin, key, object)
+    this.#offerServiceEntry(key, this.#settings.domainSuffix)
+  }
+
+  #offerServiceEntry(key: string, domainSuffix: string): void {
     const effective = this.#serviceEntries.effective(key)
-    this.#meshCatalog.setOffers(
-      key,
-      effective?.origin === 'mesh' ? toServiceEntryOffers(effective.object, this.localNetwork) : [],
-    )
+    const place = { network: this.localNetwork, domainSuffix }
+    this.#meshCatalog.setOffers(key, effective?.origin === 'mesh' ? toServiceEntryOffers(effective.object, place) : [])
   }
 
   #settle(): ReadonlySet<ViewKey> {

@@ -204,6 +204,15 @@ describe('conflicts', () => {
     comparisons(1)
     expect(comparisons(80)).toBeLessThan(3 * comparisons(40))
   })
+  it('refuses a ServiceEntry a host that is another namespace’s by name', () => {
+    expect(
+      summary(
+        serviceEntry('a', 'pay.bank.svc.cluster.local'),
+        serviceEntry('b', 'pay.shop.svc.cluster.local'),
+        serviceEntry('c', '*.local'),
+      ),
+    ).toEqual(['error conflict ServiceEntry shop/a spec.hosts[0]', 'error conflict ServiceEntry shop/c spec.hosts[0]'])
+  })
   it('warns Sidecars that are both for a whole namespace', () => {
     const sidecar = (name: string, spec: string, namespace?: string) =>
       object('Sidecar', name, `{egress: [{hosts: ["./*"]}], ${spec}}`, namespace)

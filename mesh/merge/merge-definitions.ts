@@ -96,7 +96,8 @@ const toFreeName = ({ name, number }: ServicePort, taken: ReadonlySet<string>): 
 /** Envoy takes names and addresses in different kinds of Envoy clusters: one service can't have both. */
 const toAddressing = ({ resolution }: Service): string => (resolution === 'dns-round-robin' ? 'dns' : resolution)
 
-const toConflict = (service: Service, message: string): Problem => ({
+/** A warning to the object that defines a service, as far as the service tells which. */
+export const toConflict = (service: Service, message: string): Problem => ({
   code: 'conflict',
   severity: 'warning',
   object: {

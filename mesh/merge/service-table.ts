@@ -1,3 +1,4 @@
+import { isForeignHost } from '../host-owner.ts'
 import type { ClusterName, ServiceKey } from '../names.ts'
 import type { Problem } from '../problem.ts'
 import type { Endpoint, Service } from '../service.ts'
@@ -5,6 +6,7 @@ import { type RemoteGroups, type ViewKey, viewKeys } from '../view.ts'
 import { compareText } from './compare-text.ts'
 import { isEqualData } from './equal-data.ts'
 import { getOrAdd } from './get-or-add.ts'
+import { toConflict } from './merge-definitions.ts'
 import { type Contribution, mergeService, type MergedService, type Standpoint } from './merge-service.ts'
 import { MultiMap } from './multi-map.ts'
 import { setOrDelete } from './set-or-delete.ts'
@@ -31,11 +33,15 @@ export class ServiceTable {
   readonly #byPort = new MultiMap<number, ServiceKey>()
   readonly #byAddress = new MultiMap<string, ServiceKey>()
   readonly #byWorkload = new Map<string, readonly WorkloadService[]>()
+  /** Those that say of a host that is another namespace's by name. */
+  readonly #foreign = new Set<ServiceKey>()
+  #domainSuffix: string
   #keys: readonly ServiceKey[] = []
   #ports: readonly number[] = []
 
-  constructor(standpoint: Standpoint) {
+  constructor({ domainSuffix, ...standpoint }: Standpoint & { readonly domainSuffix: string }) {
     this.#standpoint = standpoint
+    this.#domainSuffix = domainSuffix
   }
 
   keys(): readonly ServiceKey[] {
@@ -75,7 +81,34 @@ export class ServiceTable {
   }
 
   problems(): readonly Problem[] {
-    return this.#keys.flatMap((key) => this.#merged.get(key)?.problems ?? [])
+    return [
+      ...this.#keys.flatMap((key) => this.#merged.get(key)?.problems ?? []),
+      ...[...this.#foreign].flatMap((key) => this.#toForeign(key)),
+      ...[...this.#byHostname.values()].flatMap((keys) => this.#toRivals(keys)),
+    ]
+  }
+
+  #toForeign(key: ServiceKey): readonly Problem[] {
+    return [...(this.#contributions.get(key)?.values() ?? [])].map(({ cluster, service }) =>
+      toConflict(
+        service,
+        `the cluster ${cluster} says so of a host that is another namespace's by name: it is left out`,
+      ),
+    )
+  }
+
+  /** A warning to each of several services that have one host name for others than their own namespace. */
+  #toRivals(keys: readonly ServiceKey[]): readonly Problem[] {
+    if (keys.length === 1) return []
+    const rivals = keys
+      .flatMap((key) => this.service(key) ?? [])
+      .filter(({ exportTo, namespace }) => exportTo.some((entry) => !['.', '~', namespace].includes(entry)))
+    return rivals.flatMap((service) => {
+      const others = rivals.filter((other) => other !== service).map(({ namespace }) => namespace)
+      return others.length === 0
+        ? []
+        : toConflict(service, `services of ${others.join(', ')} have the same host: clients see one of them`)
+    })
   }
 
   put(key: ServiceKey, contribution: Contribution): void {
@@ -93,6 +126,12 @@ export class ServiceTable {
     this.#unsettled.add(key)
   }
 
+  /** Other hosts are namespaces' by name now. */
+  setDomainSuffix(domainSuffix: string): void {
+    this.#domainSuffix = domainSuffix
+    for (const key of this.#contributions.keys()) this.#unsettled.add(key)
+  }
+
   /** The state of a cluster has changed, and with it what its contributions count for. */
   unsettleCluster(cluster: ClusterName): void {
     for (const key of this.#servicesOf.get(cluster)) this.#unsettled.add(key)
@@ -108,7 +147,7 @@ export class ServiceTable {
     let isAnyGone = false
     for (const key of this.#unsettled) {
       const before = this.#merged.get(key)
-      const after = mergeService(this.#contributions.get(key)?.values() ?? [], this.#standpoint)
+      const after = this.#merge(key)
       touchDifferences(key, before, after, touched)
       this.#indexWorkloads(key, before?.workloadPorts ?? noPorts, after?.workloadPorts ?? noPorts, touched)
       this.#indexReach(key, before?.service, after?.service, touched)
@@ -129,6 +168,16 @@ export class ServiceTable {
     if (isAnyGone || added.length > 0) touched.add(viewKeys.serviceKeys)
     this.#settlePorts(touched)
     return hostnames
+  }
+
+  /** Nobody's word makes a host another namespace's than its name says: an older agent or plane may pass one on. */
+  #merge(key: ServiceKey): MergedService | undefined {
+    const slash = key.indexOf('/')
+    const isForeign = isForeignHost(key.slice(slash + 1), key.slice(0, slash), this.#domainSuffix)
+    if (!isForeign || !this.#contributions.has(key)) this.#foreign.delete(key)
+    else this.#foreign.add(key)
+    if (isForeign) return undefined
+    return mergeService(this.#contributions.get(key)?.values() ?? [], this.#standpoint)
   }
 
   #settlePorts(touched: Set<ViewKey>): void {

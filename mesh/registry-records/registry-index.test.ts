@@ -226,6 +226,27 @@ describe('a ServiceEntry', () => {
     expect(found?.endpoints.map(({ id }) => id)).toEqual(expected)
   })
 
+  test('has no host that is another namespace’s by name, and is told so', () => {
+    const index = makeIndex()
+    const hosts = ['payments.pay.svc.cluster.local', 'api.example.org', '*.svc.cluster.local']
+    index.apply([put(makeObject('ServiceEntry', 'squatter', { hosts, ports: [{ number: 80, name: 'http' }] }))])
+    expect([...index.catalog().keys()]).toEqual(['default/api.example.org'])
+    expect(index.problems()).toMatchObject([
+      {
+        code: 'conflict',
+        severity: 'warning',
+        path: 'spec.hosts[0]',
+        message: expect.stringContaining('namespace pay'),
+      },
+      {
+        code: 'conflict',
+        severity: 'warning',
+        path: 'spec.hosts[2]',
+        message: expect.stringContaining('all namespaces'),
+      },
+    ])
+  })
+
   test('and a Service of the same name are one service, the Service first', () => {
     const index = makeIndex()
     const same = makeObject('ServiceEntry', 'api', {

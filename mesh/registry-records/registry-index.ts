@@ -1,3 +1,4 @@
+import { findForeignHosts } from '../analysis/foreign-hosts.ts'
 import type { ConfigObject, Configured } from '../config-object.ts'
 import type { KindDefinition } from '../kinds/kind-definition.ts'
 import { findKind } from '../kinds/kind-table.ts'
@@ -129,7 +130,10 @@ const readObject = (object: ConfigObject, { network, domainSuffix }: Place): Rea
     case service:
       return readAs(service, object, (parsed) => ({ offers: [toServiceOffer(parsed, domainSuffix)] }))
     case serviceEntry:
-      return readAs(serviceEntry, object, (parsed) => ({ offers: toServiceEntryOffers(parsed, network) }))
+      return readAs(serviceEntry, object, (parsed) => ({
+        offers: toServiceEntryOffers(parsed, { network, domainSuffix }),
+        problems: findForeignHosts(parsed, domainSuffix, 'warning'),
+      }))
     case workloadEntry:
       return readAs(workloadEntry, object, (parsed) => ({
         workload: toWorkload(parsed, network),

@@ -1,4 +1,5 @@
 import type { Configured } from '../config-object.ts'
+import { isForeignHost } from '../host-owner.ts'
 import { exportToOf, isProxied, type ServiceSpec } from '../kinds/service.ts'
 import type { ServiceEntrySpec } from '../kinds/service-entry.ts'
 import { type NetworkName, toServiceHostname, toServiceKey } from '../names.ts'
@@ -47,16 +48,17 @@ export const toServiceOffer = (
 }
 
 /**
- * What a ServiceEntry offers: one service for each of its hosts. With resolution DNS and neither endpoints nor a selector the
+ * What a ServiceEntry offers: one service for each of its hosts, but those that are another namespace's by name (`findForeignHosts` tells). With resolution DNS and neither endpoints nor a selector the
  * host itself is resolved. Istio reference: networking/service-entry.
  */
 export const toServiceEntryOffers = (
   object: Configured<ServiceEntrySpec>,
-  localNetwork: NetworkName,
+  { network, domainSuffix }: { readonly network: NetworkName; readonly domainSuffix: string },
 ): readonly Offer[] => {
   const { metadata, spec } = object
   const { namespace } = metadata
-  const hostnames = new Set(spec.hosts.map((host) => host.toLowerCase()))
+  const hosts = spec.hosts.filter((host) => !isForeignHost(host, namespace, domainSuffix))
+  const hostnames = new Set(hosts.map((host) => host.toLowerCase()))
   const common = {
     namespace,
     addresses: spec.addresses ?? [],
@@ -72,7 +74,7 @@ export const toServiceEntryOffers = (
     kind: 'ServiceEntry',
     metadata,
     service: { ...common, key: toServiceKey(namespace, hostname), hostname },
-    inline: toInlineWorkloads(object, hostname, localNetwork),
+    inline: toInlineWorkloads(object, hostname, network),
     selector: spec.workloadSelector ? { namespace, labels: spec.workloadSelector.labels ?? {} } : null,
     toPorts: (named) =>
       toServedPorts(spec.ports, ({ name, number, targetPort }) => toNumber(named, name) ?? targetPort ?? number),

@@ -37,6 +37,8 @@ const partial = z.record(z.string(), z.unknown())
 
 const sceneSchema = z.strictObject({
   about: z.string(),
+  /** Whether the view finds fault with it. */
+  faulty: z.boolean().default(false),
   /** The sections of the golden: what the scene is about. */
   show: z.array(z.enum(['listeners', 'routes', 'virtualHosts', 'clusters', 'endpoints'])).optional(),
   settings: partial.default({}),
@@ -91,7 +93,9 @@ export const readScene = (yaml: string, options: SceneOptions = {}): Scene => {
   })
   store.apply(changes)
   const [problem] = store.problems()
-  if (problem) throw new Error(`${problem.object?.kind} ${problem.object?.name}: ${problem.path} ${problem.message}`)
+  if (problem && !scene.faulty)
+    throw new Error(`${problem.object?.kind} ${problem.object?.name}: ${problem.path} ${problem.message}`)
+  if (!problem && scene.faulty) throw new Error('the view finds no fault with the scene')
   return { store, changes, proxies: scene.proxies.map(parseProxy), show: scene.show }
 }
 

@@ -63,6 +63,23 @@ describe('a report', () => {
     await west.until((state) => !state.has(`summary/east/${reviews}`))
   })
 
+  test("is told without a host that is another namespace's by name, whatever else it says", async () => {
+    const mesh = await createTestMesh()
+    const east = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    const west = await TestAgent.connect(await joinTestCluster(mesh, 'west', 'net-a'))
+    await east.claim(1)
+    const { service, endpoints } = toTestEntry({ cluster: 'east', network: 'net-a', name: 'reviews' })
+    const squatter = {
+      endpoints,
+      service: { ...service, namespace: 'books', key: toServiceKey('books', service.hostname) },
+    }
+    await east.report([squatter, toTestEntry({ cluster: 'east', network: 'net-a', name: 'open' })])
+    await west.until((state) => state.has('catalog/east/default/open.default.svc.cluster.local'))
+    await east.report([squatter, toTestEntry({ cluster: 'east', network: 'net-a', name: 'reviews' })])
+    await west.until((state) => state.has(`catalog/east/${reviews}`))
+    expect([...west.state.keys()].filter((key) => key.includes('books'))).toEqual([])
+  })
+
   test('is told as before when its cluster has joined anew on another network, until it reports from there', async () => {
     const mesh = await createTestMesh()
     const toEntries = (network: string) => [

@@ -1,7 +1,9 @@
+import { isForeignHost } from '#mesh/host-owner.ts'
 import { judgeRemoval } from '#mesh/judge-removal.ts'
 import type { StripVerdict } from '#mesh/judge-removal.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { toServiceKey } from '#mesh/names.ts'
+import type { CatalogEntry } from '#mesh/service.ts'
 import { UPLINK_MAX_ENTRY_CHARS } from '#mesh/uplink.ts'
 import type { ReportPosition } from '#mesh/uplink.ts'
 import { writeAudit } from './audit.ts'
@@ -13,6 +15,7 @@ import { toInterest, writeClusterState } from './clusters.ts'
 import type { ClusterRow } from './clusters.ts'
 import { firstRow } from './context.ts'
 import type { MeshContext } from './context.ts'
+import { readMeshRow } from './mesh-row.ts'
 import { findGrant, useGrant } from './hold-grants.ts'
 import type { Grant } from './hold-grants.ts'
 import type { LabelKeys } from './label-keys.ts'
@@ -61,10 +64,11 @@ export const takeReport = (
   context: MeshContext,
   cluster: ClusterRow,
   session: { readonly id: string; readonly initiator: Initiator },
-  report: Report,
+  received: Report,
   labelKeys: LabelKeys,
 ): ReportOutcome => {
   const { sql } = context
+  const report = withoutForeign(received, readMeshRow(sql).settings.domainSuffix)
   const catalog = countCatalog(sql, cluster.name)
   const held = findHeldReport(sql, cluster.name)
   const unfinished = findUnfinished(sql, session.id)
@@ -141,6 +145,21 @@ const findMistake = (cluster: ClusterRow, { upserts }: Report): string | undefin
       return `the service ${key} has more endpoints than fit into a message`
   }
   return undefined
+}
+
+/**
+ * A cluster says nothing of a host that is another namespace's by name: who may write in one namespace would be called in place of all
+ * others. An agent of this version leaves such hosts out and says so; one that does not goes on with the rest of its catalog.
+ */
+const withoutForeign = (report: Report, domainSuffix: string): Report => {
+  const isForeign = ({ service }: CatalogEntry) => isForeignHost(service.hostname, service.namespace, domainSuffix)
+  const foreign = report.upserts.filter(isForeign)
+  if (foreign.length === 0) return report
+  return {
+    ...report,
+    upserts: report.upserts.filter((entry) => !isForeign(entry)),
+    removes: [...report.removes, ...foreign.map(({ service }) => service.key)],
+  }
 }
 
 const isNotNewer = (position: ReportPosition, reported: ReportPosition | null): boolean =>

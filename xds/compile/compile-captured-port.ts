@@ -150,7 +150,7 @@ const passOn: TcpHandler = {
   hashesSourceIp: false,
 }
 
-/** The services that connections to this port may mean, sorted by key. */
+/** The services that connections to this port may mean: `Service`s first, whose addresses nobody takes from them, then by key. */
 const toTargets = (view: MeshView, { captured }: Egress, number: number, namespace: string): ServiceOnPort[] => {
   const hosts = captured && toHostsOn(captured, number)
   if (!hosts) return []
@@ -161,12 +161,15 @@ const toTargets = (view: MeshView, { captured }: Egress, number: number, namespa
     if (isTakenBy([hosts], key.slice(0, slash), hostname))
       getOrAdd(byHostname, hostname, (): ServiceKey[] => []).push(key)
   }
-  return [...byHostname.values()].flatMap((keys) => {
+  const targets = [...byHostname.values()].flatMap((keys) => {
     const service = selectService(view, keys, namespace)
     const port = service?.ports.find((each) => each.number === number)
     return service && port ? [{ service, port }] : []
   })
+  return targets.toSorted((one, other) => toRank(one) - toRank(other))
 }
+
+const toRank = ({ service }: ServiceOnPort): number => (service.source === 'service' ? 0 : 1)
 
 /** Where a service is reached on this port: its virtual addresses or, of a headless one, those of its endpoints. */
 const toAddresses = (view: MeshView, { service, port }: ServiceOnPort): string[] =>

@@ -12,6 +12,7 @@ import { isIpv4Address } from './ip-address.ts'
 import { toUpstreamName } from './resource-names.ts'
 import type { RouteScope } from './route-scope.ts'
 import type { DestinationPolicy } from './select-destination-policy.ts'
+import { isTakenShortName } from './select-service.ts'
 import type { VirtualService } from './select-virtual-service.ts'
 
 /** One port of a service in one route configuration, and what decides on its routes. */
@@ -94,19 +95,25 @@ const compileDomains = (view: MeshView, { scope, service, port, isOwnNamespace }
   return names.flatMap((name) => (goesWithoutSaying ? [name, `${name}:${port.number}`] : [`${name}:${port.number}`]))
 }
 
-/** How clients name a service that resolve it themselves: by a virtual address that is its alone, or an endpoint of a headless one. */
+/** How clients name a service that resolve it themselves: by a virtual address that is its, or an endpoint of a headless one. */
 const toCapturedNames = (view: MeshView, service: Service): string[] => {
-  const addresses = service.addresses.filter((each) => isIpv4Address(each) && view.servicesAt(each).length === 1)
+  const addresses = service.addresses.filter((each) => isIpv4Address(each) && isOnlyOneAt(view, each, service))
   const names = isHeadless(service) ? [`*.${service.hostname}`] : addresses
   return names.filter((name) => view.servicesByHostname(name).length === 0)
 }
 
-/** As in Kubernetes' search domains; a name that is some service's own host name means that one. */
+/** Whether no other service has this address; what a ServiceEntry says of the address of a `Service` does not count. */
+const isOnlyOneAt = (view: MeshView, address: string, { key, source }: Service): boolean =>
+  view
+    .servicesAt(address)
+    .every((other) => other === key || (source === 'service' && view.service(other)?.source === 'service-entry'))
+
+/** As in Kubernetes' search domains; a name that is the host of a service of the same namespace means that one. */
 const toShortNames = (view: MeshView, { hostname, namespace, source }: Service, isOwnNamespace: boolean): string[] => {
   const suffix = `.${namespace}.svc.${view.settings().domainSuffix}`
   if (source !== 'service' || !hostname.endsWith(suffix)) return []
   const name = hostname.slice(0, -suffix.length)
   if (name.includes('.')) return []
   const shortNames = [`${name}.${namespace}.svc`, `${name}.${namespace}`, ...(isOwnNamespace ? [name] : [])]
-  return shortNames.filter((shortName) => view.servicesByHostname(shortName).length === 0)
+  return shortNames.filter((shortName) => !isTakenShortName(view, shortName, namespace))
 }

@@ -1,23 +1,37 @@
-import type { ServiceKey } from '#mesh/names.ts'
+import { toServiceHostname, toServiceKey, type ServiceKey } from '#mesh/names.ts'
 import type { Service } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { isVisibleFrom } from '#mesh/visibility.ts'
 
 /**
- * Which of the services with one host name clients of a namespace mean: that of their own namespace, else the first by key
- * that they may call.
+ * Which of the services with one host name clients of a namespace mean: that of their own namespace, else a `Service`, else the first by
+ * key, of those that they may call. None when the host is what they call a `Service` for short.
  */
 export const selectService = (
   view: MeshView,
   candidates: readonly ServiceKey[],
   clientNamespace: string,
 ): Service | undefined => {
-  let selected: Service | undefined
-  for (const key of candidates) {
+  const visible = candidates.flatMap((key) => {
     const service = view.service(key)
-    if (!service || !isVisibleFrom(service, clientNamespace)) continue
-    if (service.namespace === clientNamespace) return service
-    selected ??= service
-  }
-  return selected
+    return service && isVisibleFrom(service, clientNamespace) ? service : []
+  })
+  const [first] = visible
+  if (!first || isShortForAnother(view, first.hostname, clientNamespace)) return undefined
+  return (
+    visible.find(({ namespace }) => namespace === clientNamespace) ??
+    visible.find(({ source }) => source === 'service') ??
+    first
+  )
+}
+
+/** Whether a short name of a `Service` is nevertheless the host of another: its own namespace alone may say so. */
+export const isTakenShortName = (view: MeshView, shortName: string, namespace: string): boolean =>
+  view.servicesByHostname(shortName).includes(toServiceKey(namespace, shortName))
+
+const isShortForAnother = (view: MeshView, hostname: string, clientNamespace: string): boolean => {
+  const [name = '', namespace = clientNamespace, ...more] = hostname.split('.')
+  if (more.length > 0) return false
+  const key = toServiceKey(namespace, toServiceHostname(name, namespace, view.settings().domainSuffix))
+  return view.service(key)?.source === 'service' && !isTakenShortName(view, hostname, namespace)
 }

@@ -57,6 +57,23 @@ test('sidecars speak TLS 1.3 with each other', async () => {
   expect(connections).toEqual([expect.stringMatching(/TLSv1\.3: 1$/)])
 })
 
+test('a ServiceEntry of another namespace takes none of the names of a service', async () => {
+  const app = await theatre.startApp('reviews')
+  const thief = await theatre.startApp('thief')
+  const steal = (host: string) =>
+    `  - {host: ${host}, namespace: aaa, ports: [p:80:http], endpoints: {t: {ports: {p: ${thief.port}}, address: 127.0.0.1, tls: none}}}\n`
+  const entries = ['reviews.default.svc.cluster.local', 'reviews.default.svc', 'reviews.default', 'other.example']
+  await theatre.start(
+    scene(app.port)
+      .replace(/about: ''/, "about: ''\nfaulty: true")
+      .replace('workloads:', `${entries.map(steal).join('')}workloads:`),
+  )
+  for (const name of ['reviews', ...entries.slice(0, -1)])
+    expect(await getEcho(`http://${name}/`)).toMatchObject({ app: 'reviews', caller: mtlsCaller })
+  // The thief is there for the host that is its alone.
+  expect(await getEcho('http://other.example/')).toMatchObject({ app: 'thief' })
+})
+
 test('each name of a service is understood, and no other', async () => {
   const app = await theatre.startApp('reviews')
   await theatre.start(scene(app.port, { settings: 'outboundPolicy: registry-only' }))
