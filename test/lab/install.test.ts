@@ -14,6 +14,7 @@ import { eventually, run } from '#test/harness/child.ts'
 import { World } from '#test/harness/world.ts'
 import type { LabCluster } from './harness/cluster.ts'
 import { Lab } from './harness/lab.ts'
+import { takeInventory } from './inventory.ts'
 
 /** What `atoll` does to a real Kubernetes cluster: real admission, real RBAC, real garbage collection. */
 let folder: string
@@ -46,31 +47,6 @@ const joinEast = (...more: string[]) =>
     allowFailure: true,
   })
 const uninstall = () => world.atoll(['cluster', 'uninstall', 'east', '--context', cluster.name, '--yes'])
-
-/** Kinds whose objects come and go by themselves. */
-const fleeting = /^(events|leases|endpoint(slice)?s|componentstatuses|ipaddresses|replicasets|pods)\b/
-
-/** Every object in the cluster by its name, but for what Kubernetes makes of others. */
-const takeInventory = (): Promise<string[]> =>
-  // Of a kind that is just going, the API server says for a moment that it is there and that it is not.
-  eventually('the objects of every kind are listed', tryInventory)
-
-const tryInventory = async (): Promise<string[]> => {
-  const listed = await kubectl('api-resources', '--verbs=list', '--output=name')
-  const resources = listed.split('\n').filter((name) => !fleeting.test(name))
-  const found = await kubectl(
-    'get',
-    resources.join(','),
-    '--all-namespaces',
-    '--ignore-not-found',
-    '--no-headers',
-    '--output=custom-columns=KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name',
-  )
-  return found
-    .split('\n')
-    .map((line) => line.replaceAll(/\s+/g, ' ').trim())
-    .toSorted()
-}
 
 describe('atoll check', () => {
   it('finds a fresh cluster fit, and says what it will do', async () => {
@@ -118,7 +94,7 @@ describe('atoll check', () => {
 describe('atoll cluster join --context', () => {
   let before: string[]
   it('installs, and says what it waits for', async () => {
-    before = await takeInventory()
+    before = await takeInventory(cluster)
     const { code, output } = await joinEast()
     expect(output).toContain(`Deployment ${systemNamespace}/${agentName} created`)
     expect(output).toContain('it has not joined yet')
@@ -264,12 +240,12 @@ describe('atoll cluster join --context', () => {
   })
 
   it('leaves nothing when it is uninstalled, and nothing to do when that is done again', async () => {
-    expect(await takeInventory()).not.toEqual(before)
+    expect(await takeInventory(cluster)).not.toEqual(before)
     await kubectl('create', 'configmap', proxyConfigMap, '--namespace=default')
     expect((await uninstall()).output).toContain('Nothing of cluster east is left')
     // It was somebody else's: it is there to be deleted.
     await kubectl('delete', 'configmap', proxyConfigMap, '--namespace=default')
-    expect(await takeInventory()).toEqual(before)
+    expect(await takeInventory(cluster)).toEqual(before)
     expect((await uninstall()).output).toContain('There was nothing of Atoll')
   })
 })

@@ -15,6 +15,7 @@ export interface LabPrograms {
   readonly kubectl: string
   readonly coredns: string
   readonly labnode: string
+  readonly helm: string
 }
 
 /** A Go module of test/lab, and the commands that are built from it: name to package. */
@@ -63,6 +64,7 @@ export const preparePrograms = async (tell: (line: string) => void): Promise<Lab
   const modules: GoModule[] = [
     { folder: 'labnode', commands: { labnode: '.' } },
     { folder: 'coredns', commands: { coredns: '.' } },
+    { folder: 'helm', commands: { helm: 'helm.sh/helm/v3/cmd/helm' } },
     {
       folder: 'kubernetes',
       commands: Object.fromEntries(built.map(kubernetesCommand)),
@@ -82,6 +84,7 @@ export const preparePrograms = async (tell: (line: string) => void): Promise<Lab
     kubectl: path('kubectl'),
     coredns: path('coredns'),
     labnode: path('labnode'),
+    helm: path('helm'),
   }
 }
 

@@ -34,10 +34,15 @@ export class LabMesh {
     return mesh
   }
 
+  /** PEM file of the authority of the plane's certificate. */
+  get planeCa(): string {
+    return this.#certificate.file
+  }
+
   /** What `atoll cluster join` prints, with these options besides the lab's own. */
   async join(cluster: string, ...options: readonly string[]): Promise<string> {
     const { network } = this.#lab.cluster(cluster).plan
-    const args = ['cluster', 'join', cluster, '--context', cluster, '--plane-ca', this.#certificate.file]
+    const args = ['cluster', 'join', cluster, '--context', cluster, '--plane-ca', this.planeCa]
     // Where everything is reached directly there is nothing to go through.
     const gateway = this.#lab.plan.network === 'flat' ? ['--gateway', 'none'] : []
     // Everything of a lab starts at once on one machine.
