@@ -92,8 +92,8 @@ export class LabCluster {
   }
 
   /** Waits until this many pods match, and all that match and are not being deleted are ready. */
-  waitForPods(namespace: string, selector: string, count = 1): Promise<LabPod[]> {
-    return eventually(`${count} ready pods of ${selector} in ${namespace} of ${this.name}`, async () => {
+  waitForPods(namespace: string, selector: string, count = 1, timeoutMilliseconds = 60_000): Promise<LabPod[]> {
+    const findReady = async () => {
       const { stdout } = await this.kubectl(['get', 'pods', '-n', namespace, '-l', selector, '-o', 'json'])
       const pods = podList
         .parse(JSON.parse(stdout))
@@ -105,7 +105,9 @@ export class LabCluster {
           : [],
       )
       return ready.length === pods.length && ready.length >= count && ready
-    })
+    }
+    const what = `${count} ready pods of ${selector} in ${namespace} of ${this.name}`
+    return eventually(what, findReady, timeoutMilliseconds)
   }
 
   /** Kills the API server. */

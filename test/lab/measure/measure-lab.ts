@@ -37,7 +37,7 @@ export const measureLab = async (options: MeasureOptions, print: (line: string) 
     await Promise.all(['app=echo', 'app=client'].map((selector) => cluster.waitForPods(namespace, selector)))
     for (const pods of options.pods) {
       await cluster.apply(toDeployment({ app: 'filler', replicas: pods }))
-      await cluster.waitForPods(namespace, 'app=filler', pods)
+      await cluster.waitForPods(namespace, 'app=filler', pods, 600_000)
       await measureUse(cluster, `${pods} pods`, print)
     }
     await addServices(cluster, options.services)
