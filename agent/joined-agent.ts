@@ -49,6 +49,7 @@ import type { TrustState } from '#mesh/trust.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { withoutExternal } from '#mesh/without-external.ts'
 import { createCompiler, type Compiler } from '#xds/compiler.ts'
+import { toProxyName } from '#xds/proxy.ts'
 
 export interface JoinedAgentParts {
   readonly config: AgentConfig
@@ -131,7 +132,7 @@ export class JoinedAgent {
       log,
       reporter: { cluster, replica: record.replica },
       onDeliveryChange: () => this.#uplink.deliveryChanged(),
-      startedProxies: () => this.#platform.startedProxies(),
+      startedProxies: () => this.#platform.startedProxies()?.map(toProxyName).toSorted(),
     })
     this.#flow = new ChangeFlow(this.#view, this.#compiler, this.#ads, log)
     this.#prober = new GatewayProber({
@@ -231,7 +232,7 @@ export class JoinedAgent {
     await readable
     // Without the addresses of other networks' gateways, proxies that come back would lose what is behind them.
     await this.#prober.lookedUp()
-    prewarm(this.#compiler, this.#replica.items.values())
+    prewarm(this.#compiler, this.#replica.items.values(), this.#platform.startedProxies() ?? [])
     const port = await this.#listen(config.xdsAddress)
     this.#serving = true
     this.#uplink.deliveryChanged()

@@ -30,7 +30,7 @@ import {
 import { trustDomain } from '#mesh/names.ts'
 import type { Judgement } from '#mesh/status/judge-objects.ts'
 import { buildBootstrap } from '#xds/bootstrap.ts'
-import { toProxyName } from '#xds/proxy.ts'
+import type { Proxy } from '#xds/proxy.ts'
 import { findCrowdedNodes, readInotifyLimit } from './crowded-nodes.ts'
 import { KeptRecordStore } from './kept-record-store.ts'
 import { KubernetesClient } from './kubernetes-client.ts'
@@ -181,15 +181,9 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
     this.#statuses.update(clusterConditions)
   }
 
-  startedProxies(): readonly string[] | undefined {
+  startedProxies(): readonly Proxy[] | undefined {
     const pods = this.registry.pods.all()
-    return (
-      pods &&
-      [...pods]
-        .filter(({ proxyStarted }) => proxyStarted)
-        .map((pod) => toProxyName(toPodProxy(pod)))
-        .toSorted()
-    )
+    return pods && [...pods].filter(({ proxyStarted }) => proxyStarted).map(toPodProxy)
   }
 
   problems(): Iterable<string> {

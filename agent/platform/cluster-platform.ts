@@ -6,6 +6,7 @@ import type { Registry } from '#agent/registry/registry.ts'
 import type { ReporterElection } from '#agent/uplink/reporter-election.ts'
 import type { NetworkName } from '#mesh/names.ts'
 import type { Judgement } from '#mesh/status/judge-objects.ts'
+import type { Proxy } from '#xds/proxy.ts'
 
 /** What an agent that has joined brings to its platform. */
 export interface PlatformEntry {
@@ -34,8 +35,8 @@ export interface JoinedPlatform {
   updateRoots(rootsPem: readonly string[]): void
   /** What holds of the cluster's own objects, for whoever looks at them there. */
   takeJudgement(judgement: Judgement): void
-  /** Names of the proxies that run here, connected to an agent or not, in order; undefined = nobody tells. */
-  startedProxies(): readonly string[] | undefined
+  /** The proxies that run here, connected to an agent or not; undefined = nobody tells. */
+  startedProxies(): readonly Proxy[] | undefined
   /** One line each, for people. */
   problems(): Iterable<string>
   /** Absent where nothing is injected. */
