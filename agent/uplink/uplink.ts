@@ -77,6 +77,7 @@ const lastingRefusals: ReadonlySet<RefusalCode> = new Set([
   'protocol_too_new',
   'protocol_too_old',
   'replaced',
+  'too_large',
 ])
 const lastingRefusalAttempt = 6
 

@@ -1,8 +1,9 @@
-import { evictDurableObject } from 'cloudflare:test'
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { describe, expect, test } from 'vitest'
 import type { AuditEvent } from '#api/schemas/audit.ts'
 import type { Cluster } from '#api/schemas/clusters.ts'
 import type { PublishGrant } from '#api/schemas/publish-grants.ts'
+import { UPLINK_MAX_PUBLISHED } from '#mesh/uplink.ts'
 import { joinTestCluster } from './support/test-agent.ts'
 import type { TestAgent } from './support/test-agent.ts'
 import { apply } from './support/test-configuration.ts'
@@ -58,6 +59,51 @@ describe('a withdrawal of much', () => {
     expect(await names(mesh)).toBe(5)
     expect(await revisionsOf(mesh)).toHaveLength(1)
   })
+})
+
+describe('a cluster that has no room', () => {
+  /** A row of `east` for each name: `column` is 1 in it. */
+  const fill = (mesh: TestMesh, names: readonly string[], column: 'absent' | 'published') =>
+    runInDurableObject(mesh.stub, (_object, { storage }) => {
+      storage.sql.exec(
+        `INSERT INTO candidates (cluster, key, kind, namespace, since, document, published, absent)
+         SELECT 'east', 'VirtualService/old/' || value, 'VirtualService', 'old', 1, '{}', 1, ?2 FROM json_each(?1)`,
+        JSON.stringify(names),
+        column === 'absent' ? 1 : 0,
+      )
+    })
+  const names = (prefix: string) => Array.from({ length: UPLINK_MAX_PUBLISHED }, (_, index) => `${prefix}${index}`)
+
+  test('because a withdrawal is held goes on: what it knows may change, what is new is refused by itself', async () => {
+    const mesh = await createTestMesh()
+    const east = await connectReporter(mesh, 'east')
+    await grantPublishing(mesh)
+    await fill(mesh, names('gone'), 'absent')
+    await fill(mesh, names('s'), 'published')
+    await east.publish([toWish({ namespace: 'old', name: 's0' }), toWish()], { mode: 'delta' })
+    await expect.poll(() => east.publications()[key], { timeout: 15_000 }).toBe('refused')
+    expect(east.closed).toBeUndefined()
+    const edited = await runInDurableObject(mesh.stub, (_object, { storage }) =>
+      storage.sql.exec(`SELECT document FROM candidates WHERE key = 'VirtualService/old/s0'`).one(),
+    )
+    expect(edited['document']).toContain('"timeout":"1s"')
+  })
+})
+
+test('what the plane refused is asked for again when a reporter begins, and taken at the position that it had', async () => {
+  const mesh = await createTestMesh()
+  const east = await connectReporter(mesh, 'east')
+  await grantPublishing(mesh)
+  await east.publish([toWish()], { position: { boot: 'one', sequence: 1 } })
+  await told(east).toEqual({ [key]: 'published' })
+  // As a version did that did not know what it says.
+  await runInDurableObject(mesh.stub, (_object, { storage }) => {
+    storage.sql.exec(`UPDATE candidates SET problem = '{"path":"spec","message":"is wrong"}', document = ''`)
+  })
+  expect(await east.claim(2)).toMatchObject({ published: null })
+  await east.publish([toWish({ timeout: '2s' })], { term: 2, position: { boot: 'one', sequence: 1 } })
+  await expect.poll(async () => (await revisionsOf(mesh)).length, { timeout: 15_000 }).toBe(2)
+  expect(await east.claim(3)).toMatchObject({ published: { boot: 'one', sequence: 1 } })
 })
 
 describe('a grant', () => {

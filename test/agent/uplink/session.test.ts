@@ -73,7 +73,7 @@ describe('the handshake', () => {
     expect(scripted.connected).toBe(true)
   })
 
-  test.each(['unknown_cluster', 'evicted', 'bad_signature', 'protocol_too_new'] as const)(
+  test.each(['unknown_cluster', 'evicted', 'bad_signature', 'protocol_too_new', 'too_large'] as const)(
     'refused as %s, it keeps all that it has',
     (code) => {
       const scripted = liveUplink()
@@ -83,6 +83,8 @@ describe('the handshake', () => {
       expect(scripted.connected).toBe(false)
       expect(scripted.replica.items.size).toBe(1)
       expect(scripted.steps).toHaveLength(1)
+      // The next attempt will most likely meet it again.
+      expect(scripted.waitForConnection()).toBeGreaterThan(10_000)
     },
   )
 

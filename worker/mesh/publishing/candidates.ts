@@ -22,16 +22,16 @@ import { noteChange, wantPublishing } from './wanted.ts'
 
 type Publish = Extract<AgentMessage, { type: 'publish' }>
 
-/** Rows of a cluster: what it tells now, and as much again that is held or about to be replaced. */
-const MAX_CANDIDATES = 2 * UPLINK_MAX_PUBLISHED
-const MAX_CANDIDATE_CHARS = 2 * UPLINK_MAX_PUBLISHED_CHARS
+/** Documents of a cluster: what it tells now, and as much again that is held or about to be replaced. */
+const MAX_DOCUMENTS = 2 * UPLINK_MAX_PUBLISHED
+const MAX_DOCUMENT_CHARS = 2 * UPLINK_MAX_PUBLISHED_CHARS
+/** And as many that are refused: no agent tells more. */
+const MAX_CANDIDATES = MAX_DOCUMENTS + UPLINK_MAX_PUBLISHED
 /** Longer than any that the kinds allow. */
 const MAX_KEY_CHARS = 512
 
 export const hasCandidates = (sql: SqlStorage): boolean =>
   sql.exec<{ any: number }>('SELECT EXISTS (SELECT 1 FROM candidates) AS any').one().any === 1
-
-export type PublishOutcome = 'partial' | 'committed' | 'too_large'
 
 /** Takes one chunk, in the caller's transaction. */
 export const takeCandidates = (
@@ -39,21 +39,16 @@ export const takeCandidates = (
   cluster: ClusterRow,
   message: Publish,
   initiator: Initiator,
-): PublishOutcome => {
+): 'partial' | 'committed' => {
   const { sql, now } = context
   const { mode, position, upserts, removes, more } = message
   if (isNotNewer(position, cluster.publishing)) return 'committed'
   const listed = mode === 'full' ? `${position.boot}/${position.sequence}` : null
-  const rows = upserts.map((object) => toRow(object))
-  const size = sql
-    .exec<{ count: number; chars: number }>(
-      'SELECT count(*) AS count, coalesce(sum(chars), 0) AS chars FROM candidates WHERE cluster = ?',
-      cluster.name,
-    )
-    .one()
-  const growth = rows.reduce((sum, { document }) => sum + document.length, 0)
-  if (rows.some(({ key }) => key.length > MAX_KEY_CHARS)) return 'too_large'
-  if (size.count + rows.length > MAX_CANDIDATES || size.chars + growth > MAX_CANDIDATE_CHARS) return 'too_large'
+  const rows = fitRows(
+    sql,
+    cluster.name,
+    upserts.map((object) => toRow(object)),
+  )
   storeCandidates(sql, cluster.name, listed, now(), rows)
   runBulk(
     sql,
@@ -108,6 +103,40 @@ const toRow = (object: ConfigObject): CandidateRow => {
   return { ...named, document, problem: findUnpublishable(accepted) ?? null }
 }
 
+/**
+ * The rows that are stored. A cluster whose withdrawal is held has little room, and what has none is refused by itself: its other objects, and all
+ * else that its agents say, don't wait for a person. What not even a refusal has room for is no agent's of ours.
+ */
+const fitRows = (sql: SqlStorage, cluster: string, rows: readonly CandidateRow[]): CandidateRow[] => {
+  const known = new Map(
+    sql
+      .exec<{ key: string; chars: number }>('SELECT key, chars FROM candidates WHERE cluster = ?', cluster)
+      .toArray()
+      .map(({ key, chars }) => [key, chars]),
+  )
+  let documents = [...known.values()].filter((chars) => chars > 0).length
+  let total = [...known.values()].reduce((sum, chars) => sum + chars, 0)
+  return rows.flatMap((row) => {
+    if (row.key.length > MAX_KEY_CHARS || (!known.has(row.key) && known.size >= MAX_CANDIDATES)) return []
+    const before = known.get(row.key) ?? 0
+    const others = { documents: documents - Number(before > 0), chars: total - before }
+    const { length } = row.document
+    const fits = length === 0 || (others.documents < MAX_DOCUMENTS && others.chars + length <= MAX_DOCUMENT_CHARS)
+    const stored = fits ? row : { ...row, document: '', problem: noRoom }
+    const after = stored.document.length
+    documents = others.documents + Number(after > 0)
+    total = others.chars + after
+    known.set(row.key, after)
+    return [stored]
+  })
+}
+
+const noRoom: CandidateRow['problem'] = {
+  path: '',
+  message:
+    'the cluster has too much published, and about to be withdrawn, to take it: see "atoll cluster show" for what is held; it is taken when there is room and it changes, or the agent connects anew',
+}
+
 const storeCandidates = (
   sql: SqlStorage,
   cluster: string,
@@ -135,15 +164,20 @@ const storeCandidates = (
   )
 }
 
-/** Up to where the plane has what a cluster asks to have published. What it refused may be right to a later version: it is asked for again. */
-export const toPublishPosition = (sql: SqlStorage, { name, publishing }: ClusterRow): ReportPosition | null => {
+/**
+ * A reporter begins: up to where the plane has what its cluster asks to have published. What it refused may be right to a later version, or have
+ * room now: it asks for all again, and takes it though it had it before. In the caller's transaction.
+ */
+export const beginPublishing = (sql: SqlStorage, { name, publishing }: ClusterRow): ReportPosition | null => {
   const { refused } = sql
     .exec<{ refused: number }>(
       'SELECT count(*) AS refused FROM candidates WHERE cluster = ? AND problem IS NOT NULL',
       name,
     )
     .one()
-  return refused > 0 ? null : publishing
+  if (refused === 0) return publishing
+  sql.exec('UPDATE clusters SET publish_boot = NULL, publish_sequence = NULL WHERE name = ?', name)
+  return null
 }
 
 /** Nothing of a cluster may be published any more, and it asks for nothing. */

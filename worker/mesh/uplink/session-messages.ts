@@ -1,5 +1,5 @@
 import { ok } from '#mesh/result.ts'
-import type { AgentMessage } from '#mesh/uplink.ts'
+import type { AgentMessage, ReportPosition } from '#mesh/uplink.ts'
 import { sha256Hex } from '../../secret-token.ts'
 import { storeAgentHolds } from '../agent-holds.ts'
 import { writeAudit } from '../audit.ts'
@@ -11,7 +11,7 @@ import type { LabelKeys } from '../label-keys.ts'
 import { readMeshRow } from '../mesh-row.ts'
 import { storeObjectProblems } from '../object-problems.ts'
 import { storeProbes } from '../probes.ts'
-import { takeCandidates, toPublishPosition } from '../publishing/candidates.ts'
+import { takeCandidates, beginPublishing } from '../publishing/candidates.ts'
 import { takeReport } from '../report.ts'
 import { refuse } from '../refusal.ts'
 import type { Outcome } from '../refusal.ts'
@@ -95,6 +95,7 @@ const claim = (parts: MessageParts, session: Session, cluster: ClusterRow, { ter
   const { context, sessions } = parts
   const { replica } = session.state
   const granted = term > cluster.term || (term === cluster.term && replica === cluster.reporter)
+  let published: ReportPosition | null = null
   if (granted) {
     for (const other of sessions.ofCluster(cluster.name)) sessions.update(other, { reporting: false })
     sessions.update(session, { reporting: true })
@@ -105,6 +106,7 @@ const claim = (parts: MessageParts, session: Session, cluster: ClusterRow, { ter
         replica,
         cluster.name,
       )
+      published = beginPublishing(context.sql, cluster)
       if (replica === cluster.reporter) return
       writeAudit(context, toAgentInitiator(session), {
         action: 'cluster.report',
@@ -119,7 +121,7 @@ const claim = (parts: MessageParts, session: Session, cluster: ClusterRow, { ter
     term: granted ? term : cluster.term,
     granted,
     reported: cluster.reported,
-    published: toPublishPosition(context.sql, cluster),
+    published,
   })
   if (granted) tellPublications(context.sql, sessions.reporterOf(cluster.name))
 }
@@ -163,10 +165,9 @@ const publish = (
   session: Session,
   cluster: ClusterRow,
   message: Of<'publish'>,
-): UplinkRefusal | void => {
+): void => {
   if (!isReporter(session, cluster, message.term)) return
   const outcome = context.transaction(() => takeCandidates(context, cluster, message, toAgentInitiator(session)))
-  if (outcome === 'too_large') return { code: 'too_large', message: 'the cluster asks to have too much published' }
   if (outcome === 'partial') return
   sendMessage(session.socket, { type: 'publish-ack', position: message.position })
   onPublish()
