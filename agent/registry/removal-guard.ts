@@ -37,6 +37,11 @@ export class RemovalGuard {
   readonly #options: RemovalGuardOptions
   /** What was let through. */
   readonly #catalog = new Map<ServiceKey, CatalogEntry>()
+  /**
+   * While a step is held: what the services were before it that have changed since. What goes is weighed against that, so that new
+   * endpoints beside the lost ones add nothing to what a person was asked about.
+   */
+  readonly #original = new Map<ServiceKey, CatalogEntry | undefined>()
   #endpoints = 0
   #gateways: readonly GatewayAddress[] = []
   #namespaces: readonly string[] = []
@@ -72,9 +77,9 @@ export class RemovalGuard {
     const { endpoints, services } = this.#before
     const loss = this.#weigh()
     const held = judgeRemoval(loss.endpoints, endpoints).held || judgeRemoval(loss.services, services).held
-    this.#hold = held ? this.#toHold(loss) : undefined
     const waiting = [...this.#waiting.values()]
     const passed = held ? waiting.flatMap((change) => this.#withoutLoss(change) ?? []) : waiting
+    this.#hold = held ? this.#toHold(loss, this.#countGoing(passed)) : undefined
     const overwritten = new Set(passed.map(toRecordKey))
     this.#pass([...renames.filter((change) => !overwritten.has(toRecordKey(change))), ...passed])
   }
@@ -125,6 +130,12 @@ export class RemovalGuard {
       ]
     })
     for (const { service, value } of changes) setOrDelete(this.#catalog, service, value)
+    for (const [key, entry] of [...this.#original]) {
+      const renamed = toRenamedKey(key, rename)
+      if (renamed === undefined) continue
+      this.#original.delete(key)
+      this.#original.set(renamed, entry && (toRenamed(entry, rename) ?? entry))
+    }
     this.#restored = this.#restored?.map((change) => toRenamedChange(change, rename))
     for (const [key, change] of this.#waiting) {
       const renamed = toRenamedChange(change, rename)
@@ -138,19 +149,23 @@ export class RemovalGuard {
   /** What of a change takes nothing away; undefined = nothing. Endpoints that were replaced by others stay beside them. */
   #withoutLoss(change: RegistryChange): RegistryChange | undefined {
     if (change.value === null) return undefined
-    const before = change.kind === 'catalog' ? this.#catalog.get(change.service) : undefined
+    const before = change.kind === 'catalog' ? this.#originalOf(change.service) : undefined
     if (change.kind !== 'catalog' || countLostEndpoints(before, change.value) === 0) return change
     const present = new Set(change.value.endpoints.map(({ id }) => id))
     const lost = before?.endpoints.filter(({ id }) => !present.has(id)) ?? []
     const endpoints = [...change.value.endpoints, ...lost].toSorted((one, other) => compareText(one.id, other.id))
     const value = { ...change.value, endpoints }
-    return isEqualData(value, before) ? undefined : { ...change, value }
+    return isEqualData(value, this.#catalog.get(change.service)) ? undefined : { ...change, value }
+  }
+
+  #originalOf(service: ServiceKey): CatalogEntry | undefined {
+    return this.#original.has(service) ? this.#original.get(service) : this.#catalog.get(service)
   }
 
   #weigh(): Loss {
     const loss: Loss = { endpoints: 0, services: 0, traces: [] }
     for (const change of this.#waiting.values()) {
-      const before = change.kind === 'catalog' ? this.#catalog.get(change.service) : undefined
+      const before = change.kind === 'catalog' ? this.#originalOf(change.service) : undefined
       if (change.kind !== 'catalog' || !before) continue
       const endpoints = countLostEndpoints(before, change.value ?? undefined)
       loss.endpoints += endpoints
@@ -160,8 +175,20 @@ export class RemovalGuard {
     return loss
   }
 
+  /** How many endpoints a person's yes would take away of what is there once this has passed: those that others stand for are among them. */
+  #countGoing(passed: readonly RegistryChange[]): number {
+    const present = new Map(
+      passed.flatMap((change) => (change.kind === 'catalog' ? [[change.service, change.value]] : [])),
+    )
+    return [...this.#waiting.values()].reduce((sum, change) => {
+      if (change.kind !== 'catalog') return sum
+      const before = present.get(change.service) ?? this.#catalog.get(change.service)
+      return sum + countLostEndpoints(before, change.value ?? undefined)
+    }, 0)
+  }
+
   /** Keeps the id of a hold that a person may be looking at, unless it has come to mean more than was shown. */
-  #toHold(loss: Loss): Hold {
+  #toHold(loss: Loss, going: number): Hold {
     const isShown = this.#hold && loss.endpoints <= this.#held.endpoints && loss.services <= this.#held.services
     const digest = createHash('sha256').update(loss.traces.toSorted().join('\n')).digest('hex').slice(0, 16)
     this.#held = loss
@@ -169,16 +196,19 @@ export class RemovalGuard {
       id: isShown && this.#hold ? this.#hold.id : `${massRemovalHold}-${digest}`,
       kind: massRemovalHold,
       reason: `${loss.endpoints} of ${this.#before.endpoints} endpoints and ${loss.services} of ${this.#before.services} services of this cluster have gone from its registry at once. They are kept, here and in the other clusters.`,
-      endpoints: loss.endpoints,
+      endpoints: going,
       since: this.#hold?.since ?? new Date(this.#options.now()).toISOString(),
     }
   }
 
   #pass(changes: readonly RegistryChange[], confirmed?: string): void {
+    if (!this.#hold) this.#original.clear()
     for (const change of changes) {
       const key = toRecordKey(change)
       if (this.#waiting.get(key) === change) this.#waiting.delete(key)
       if (change.kind !== 'catalog') continue
+      if (this.#hold && !this.#original.has(change.service))
+        this.#original.set(change.service, this.#catalog.get(change.service))
       this.#endpoints -= this.#catalog.get(change.service)?.endpoints.length ?? 0
       this.#endpoints += change.value?.endpoints.length ?? 0
       setOrDelete(this.#catalog, change.service, change.value)

@@ -120,7 +120,7 @@ test('endpoints that have come are used beside those whose removal is held', () 
   expect(passed.splice(0).map(endpointsOf)).toEqual([['a-0', 'a-1', 'a-2', 'a-3', 'new-a-0', 'new-a-1']])
   take(service('b', 10))
   expect(passed.splice(0)).toMatchObject([{ batch: { changes: [{ value: { endpoints: { length: 10 } } }] } }])
-  expect(guard.hold?.reason).toContain('4 of 4 endpoints')
+  expect(guard.hold?.reason).toContain('2 of 4 endpoints')
   guard.confirm(guard.hold?.id ?? '')
   expect(passed.map(endpointsOf)).toEqual([['new-a-0', 'new-a-1']])
 })
@@ -150,6 +150,46 @@ test('a hold keeps its id as long as it means no more than was shown, and replic
   third.take(service('b', 3), service('a', null))
   expect(third.guard.hold?.id).toBe(id)
   expect(other.guard.hold).toBeDefined()
+})
+
+describe('new endpoints beside those whose removal is held', () => {
+  /** All endpoints of a service replaced by so many others. */
+  const replaced = (name: string, endpoints: number): CatalogChange => {
+    const { service: of, endpoints: all } = entry(name, endpoints)
+    const value = { service: of, endpoints: all.map((each) => ({ ...each, id: `new-${each.id}` })) }
+    return { kind: 'catalog', cluster, service: of.key, value }
+  }
+
+  test('add nothing to what a person is asked about, whatever else changes', () => {
+    const { guard, take, seen } = guardOver({ a: 20, b: 5 })
+    take(replaced('a', 8))
+    const { id, reason } = guard.hold ?? {}
+    expect(reason).toContain('12 of 25 endpoints')
+    take(service('b', 6))
+    expect(guard.hold).toMatchObject({ id, reason })
+    take(replaced('a', 9))
+    expect(guard.hold).toMatchObject({ id, reason: expect.stringContaining('11 of 25 endpoints') as string })
+    seen()
+    guard.confirm(id ?? '')
+    expect(seen()).toEqual(['a 9'])
+  })
+
+  test('end the hold when they are enough', () => {
+    const { guard, take, seen } = guardOver({ a: 10 })
+    take(replaced('a', 5))
+    expect(seen()).toEqual(['a 15'])
+    take(replaced('a', 7))
+    expect(guard.hold).toBeUndefined()
+    expect(seen()).toEqual(['a 7'])
+  })
+
+  test('leave a yes good for all that goes by it: the plane has been told of both', () => {
+    const { guard, take } = guardOver({ a: 10 })
+    take(replaced('a', 5))
+    expect(guard.hold).toMatchObject({ reason: expect.stringContaining('5 of 10') as string, endpoints: 10 })
+    take(replaced('a', 6))
+    expect(guard.hold).toMatchObject({ reason: expect.stringContaining('4 of 10') as string, endpoints: 10 })
+  })
 })
 
 const renamed = { from: 'cluster.local', to: 'mesh.example' }
