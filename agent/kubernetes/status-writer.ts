@@ -27,6 +27,12 @@ interface Wanted {
   readonly conditions: readonly Condition[]
 }
 
+interface Retry {
+  readonly attempt: number
+  readonly dueAt: number
+  readonly reason: string
+}
+
 /** Between two writes: a thousand objects take a minute, and an API server hardly notices. */
 const paceMilliseconds = 50
 const maxBackoffAttempt = 6
@@ -44,11 +50,17 @@ export class StatusWriter {
   readonly #pending = new Set<string>()
   /** The versions that are done with: written, or the server would not take it. The next one that is seen counts again. */
   readonly #done = new Map<string, string>()
+  /** Those that failed, which are tried again by themselves: what an admission policy has against one keeps no other waiting. */
+  readonly #retries = new Map<string, Retry>()
+  /** Different objects that failed one after the other: then it is the API server. */
+  readonly #failedInRow = new Set<string>()
   #failures = 0
-  #failure: string | undefined
+  /** When it may be asked again. */
+  #nextAt = 0
+  #problem: string | undefined
   #isWriting = false
   #isStopped = false
-  #cancel: (() => void) | undefined
+  #wake: { readonly at: number; readonly cancel: () => void } | undefined
 
   constructor(options: StatusWriterOptions) {
     this.#options = options
@@ -56,7 +68,7 @@ export class StatusWriter {
 
   /** How many objects wait. */
   get pending(): number {
-    return this.#pending.size
+    return this.#pending.size + this.#retries.size
   }
 
   /** What is so of each object as it is now. */
@@ -71,34 +83,32 @@ export class StatusWriter {
   /** The API server shows another version of an object, or it is gone. */
   consider(key: string): void {
     const seen = this.#options.observed.objects.get(key)
-    if (!seen) {
-      this.#pending.delete(key)
-      this.#done.delete(key)
+    if (this.#done.get(key) !== seen?.resourceVersion) this.#done.delete(key)
+    if (!seen || !this.#toWrite(key, seen)) {
+      this.#settle(key)
       return
     }
-    if (this.#done.get(key) !== seen.resourceVersion) this.#done.delete(key)
-    if (!this.#toWrite(key, seen)) {
-      this.#pending.delete(key)
-      return
-    }
-    this.#pending.add(key)
-    this.#schedule(0)
+    if (!this.#retries.has(key)) this.#pending.add(key)
+    this.#schedule()
   }
 
   /** Who reports may be another now. */
   electionChanged(): void {
     this.#pending.clear()
+    this.#retries.clear()
+    this.#endRow()
+    this.#noteProblem()
     if (this.#options.isReporter()) for (const key of this.#wanted.keys()) this.consider(key)
   }
 
   /** What stands in the way, for people. */
   problems(): readonly string[] {
-    return this.#failure === undefined ? [] : [`statuses can't be written: ${this.#failure}`]
+    return this.#problem === undefined ? [] : [this.#problem]
   }
 
   stop(): void {
     this.#isStopped = true
-    this.#cancel?.()
+    this.#wake?.cancel()
   }
 
   /** The conditions that an object is to have; undefined = nothing is to be done. */
@@ -109,29 +119,75 @@ export class StatusWriter {
     return mergeConditions(seen.conditions, wanted.conditions, wanted.generation, clock.now())
   }
 
-  #schedule(delayMilliseconds: number): void {
+  #schedule(): void {
     if (this.#isWriting || this.#isStopped) return
-    this.#cancel ??= this.#options.clock.after(delayMilliseconds, () => {
-      this.#cancel = undefined
+    const wanted = this.#pending.size > 0 ? 0 : Math.min(...Array.from(this.#retries.values(), ({ dueAt }) => dueAt))
+    const at = Math.max(wanted, this.#nextAt)
+    if (!Number.isFinite(at) || (this.#wake && this.#wake.at <= at)) return
+    this.#wake?.cancel()
+    const { clock } = this.#options
+    const cancel = clock.after(Math.max(0, at - clock.now()), () => {
+      this.#wake = undefined
       void this.#writeNext()
     })
+    this.#wake = { at, cancel }
+  }
+
+  #next(): string | undefined {
+    const [fresh] = this.#pending
+    if (fresh !== undefined) return fresh
+    const now = this.#options.clock.now()
+    for (const [key, { dueAt }] of this.#retries) if (dueAt <= now) return key
+    return undefined
   }
 
   async #writeNext(): Promise<void> {
-    const [key] = this.#pending
-    if (key === undefined) return
-    this.#isWriting = true
-    let delay = paceMilliseconds
-    try {
-      await this.#write(key)
-      this.#setFailure(undefined)
-    } catch (error) {
-      delay = toBackoffMilliseconds(Math.min(this.#failures, maxBackoffAttempt), this.#options.random())
-      this.#failures += 1
-      this.#setFailure(toErrorMessage(error))
+    const { clock } = this.#options
+    const key = this.#next()
+    if (key !== undefined) {
+      this.#isWriting = true
+      let delay = paceMilliseconds
+      try {
+        await this.#write(key)
+        this.#answered()
+      } catch (error) {
+        this.#failed(key, toErrorMessage(error))
+        if (this.#failedInRow.size > 1) delay = this.#toBackoff(this.#failures - 2)
+      }
+      this.#nextAt = clock.now() + delay
+      this.#isWriting = false
+      this.#noteProblem()
     }
-    this.#isWriting = false
-    if (this.#pending.size > 0) this.#schedule(delay)
+    this.#schedule()
+  }
+
+  /** The API server takes statuses: what it did not take while it took none is due. */
+  #answered(): void {
+    if (this.#failedInRow.size > 1)
+      for (const [key, retry] of this.#retries) this.#retries.set(key, { ...retry, dueAt: 0 })
+    this.#endRow()
+  }
+
+  #endRow(): void {
+    this.#failedInRow.clear()
+    this.#failures = 0
+  }
+
+  #failed(key: string, reason: string): void {
+    const attempt = (this.#retries.get(key)?.attempt ?? -1) + 1
+    this.#settle(key)
+    this.#retries.set(key, { attempt, dueAt: this.#options.clock.now() + this.#toBackoff(attempt), reason })
+    this.#failedInRow.add(key)
+    this.#failures += 1
+  }
+
+  #toBackoff(attempt: number): number {
+    return toBackoffMilliseconds(Math.min(attempt, maxBackoffAttempt), this.#options.random())
+  }
+
+  #settle(key: string): void {
+    this.#pending.delete(key)
+    this.#retries.delete(key)
   }
 
   async #write(key: string): Promise<void> {
@@ -139,7 +195,7 @@ export class StatusWriter {
     const seen = observed.objects.get(key)
     const conditions = seen && this.#toWrite(key, seen)
     if (!conditions) {
-      this.#pending.delete(key)
+      this.#settle(key)
       return
     }
     try {
@@ -153,17 +209,19 @@ export class StatusWriter {
       // 409: somebody else was faster, and what they wrote is on its way here.
       if (error.status !== 409) log.warn({ object: key, err: error }, 'the API server does not take a status')
     }
-    this.#pending.delete(key)
+    this.#settle(key)
     this.#done.set(key, seen.resourceVersion)
     // What was seen in the meantime may be another version already.
     this.consider(key)
   }
 
-  #setFailure(failure: string | undefined): void {
-    const before = this.#failure
-    this.#failure = failure
-    if (failure === undefined) this.#failures = 0
-    else if (before === undefined) this.#options.log.warn({ reason: failure }, "statuses can't be written")
-    if (before !== failure) this.#options.onProblems()
+  #noteProblem(): void {
+    const before = this.#problem
+    const [first] = this.#retries
+    const what = this.#retries.size > 1 ? 'statuses' : `the status of ${first?.[0]}`
+    this.#problem = first && `${what} can't be written: ${first[1].reason}`
+    if (before === this.#problem) return
+    if (before === undefined) this.#options.log.warn({ reason: this.#problem }, "statuses can't be written")
+    this.#options.onProblems()
   }
 }

@@ -28,6 +28,8 @@ export class StatusServer {
   refusal: number | undefined
   /** Names that are refused with 422. */
   readonly invalid = new Set<string>()
+  /** Names that are refused with 403, as an admission policy does. */
+  readonly denied = new Set<string>()
   #version = 0
   readonly #unseen = new Set<string>()
   readonly #feed = this.observed.before(
@@ -74,6 +76,7 @@ export class StatusServer {
     this.asked.push(name)
     if (this.refusal !== undefined) throw new KubernetesError('refused', this.refusal)
     if (this.invalid.has(name)) throw new KubernetesError('invalid', 422)
+    if (this.denied.has(name)) throw new KubernetesError('denied by policy', 403)
     const object = this.objects.get(name)
     if (!object) throw new KubernetesError('not found', 404)
     const { metadata, status } = body as Patch

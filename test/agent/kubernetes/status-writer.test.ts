@@ -176,7 +176,7 @@ test('an API server that refuses all of it is asked less and less, and it is kno
   expect(writer.problems()).toEqual([])
   expect(server.conditions('reviews')).toMatchObject([accepted])
   expect(server.conditions('ratings')).toMatchObject([accepted])
-  expect(told).toBe(2)
+  expect(told).toBe(4)
 })
 
 test('an object that the server takes no status of is left alone until it is another, and holds nobody up', async () => {
@@ -198,6 +198,28 @@ test('an object that the server takes no status of is left alone until it is ano
   say(accepted)
   await pass(1000)
   expect(server.conditions('bad')).toMatchObject([accepted])
+})
+
+test('an object whose status a policy denies keeps no other waiting, and is named and tried again', async () => {
+  server.denied.add('denied')
+  for (const name of ['denied', 'reviews', 'ratings']) server.put(name)
+  server.show()
+  say(accepted)
+  await pass(1000)
+  expect(server.conditions('reviews')).toMatchObject([accepted])
+  expect(server.conditions('ratings')).toMatchObject([accepted])
+  await pass(60_000)
+  expect(server.asked.filter((name) => name === 'denied').length).toBeLessThan(12)
+  expect(writer.problems()).toEqual(["the status of VirtualService/shop/denied can't be written: denied by policy"])
+  server.put('later')
+  server.show()
+  say(accepted)
+  await pass(1000)
+  expect(server.conditions('later')).toMatchObject([accepted])
+  server.denied.clear()
+  await pass(60_000)
+  expect(server.conditions('denied')).toMatchObject([accepted])
+  expect(writer.problems()).toEqual([])
 })
 
 test('after its end nothing is written', async () => {
