@@ -105,7 +105,7 @@ export class CatalogReporter {
   next(): Report | undefined {
     if (this.#term === undefined || !this.#ready || this.#underWay !== undefined) return undefined
     if (this.#putAsideAt !== undefined && this.#catalog.version === this.#putAsideAt) return undefined
-    const base = this.#putAsideAt === undefined ? this.#base : undefined
+    const base = this.#putAsideAt === undefined ? this.#catalog.reachable(this.#base) : undefined
     if (base === this.#catalog.version) return undefined
     this.#underWay = this.#catalog.version
     const changed = this.#catalog.since(base)

@@ -97,7 +97,7 @@ export class PublicationReporter {
     if (this.#term === undefined || !this.#isInformed || this.#underWay !== undefined) return undefined
     if (this.#base === this.#told.version) return undefined
     this.#underWay = this.#told.version
-    return this.#toChunks(this.#term, this.#base)
+    return this.#toChunks(this.#term, this.#told.reachable(this.#base))
   }
 
   /** The plane has everything up to there. */
@@ -171,22 +171,18 @@ export class PublicationReporter {
       mode: base === undefined ? ('full' as const) : ('delta' as const),
       position: { boot: this.#boot, sequence: this.#told.version },
     }
-    const removes = keys.filter((key) => this.#told.get(key) === undefined)
-    let upserts: ConfigObject[] = []
+    let [upserts, removes]: [ConfigObject[], string[]] = [[], []]
     let chars = 0
-    for (const object of keys.flatMap((key) => this.#told.get(key) ?? [])) {
-      const { length } = JSON.stringify(object)
-      if (upserts.length > 0 && chars + length > UPLINK_CHUNK_CHARS) {
-        yield { ...common, upserts, removes: [], more: true }
-        upserts = []
-        chars = 0
+    for (const key of keys) {
+      const object = this.#told.get(key)
+      const length = object ? JSON.stringify(object).length : key.length + 3
+      if (chars > 0 && chars + length > UPLINK_CHUNK_CHARS) {
+        yield { ...common, upserts, removes, more: true }
+        ;[upserts, removes, chars] = [[], [], 0]
       }
-      upserts.push(object)
+      if (object) upserts.push(object)
+      else removes.push(key)
       chars += length
-    }
-    if (chars + removes.join().length > UPLINK_CHUNK_CHARS) {
-      yield { ...common, upserts, removes: [], more: true }
-      upserts = []
     }
     yield { ...common, upserts, removes, more: false }
   }

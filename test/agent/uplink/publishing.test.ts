@@ -131,6 +131,19 @@ describe('what asks to be published', () => {
     ])
   })
 
+  test('and so does what has gone', () => {
+    const names = Array.from({ length: UPLINK_MAX_PUBLISHED }, (_, index) => `n${index}-${'x'.repeat(230)}`)
+    const scripted = reporting(...names.map((name) => toObject(name)))
+    scripted.clock.advance(10_000)
+    publishMessages(scripted)
+    scripted.say({ type: 'publish-ack', position: position(1) })
+    scripted.uplink.updateObjects(names.map(gone))
+    scripted.clock.advance(10_000)
+    const messages = publishMessages(scripted).flatMap((each) => (each.type === 'publish' ? [each] : []))
+    expect(messages.flatMap(({ removes }) => removes)).toHaveLength(UPLINK_MAX_PUBLISHED)
+    expect(messages.map(({ more }) => more)).toEqual([true, false])
+  })
+
   test('and is not acknowledged ends the session', () => {
     const scripted = reporting(toObject('a'))
     for (let second = 0; second < 31; second += 1) {
