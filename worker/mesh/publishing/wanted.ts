@@ -1,6 +1,6 @@
 /**
  * Whether what clusters publish has to be worked out anew. It is asked for by whatever may change it, in the transaction that does, and done
- * later and for all of it at once: worker/mesh/publishing/publish-candidates.ts.
+ * later and for all of it at once: worker/configuration/publish-candidates.ts.
  */
 export const wantPublishing = (sql: SqlStorage): void => {
   sql.exec('UPDATE mesh SET publish_wanted = publish_wanted + 1')
