@@ -1,3 +1,4 @@
+import { runInDurableObject } from 'cloudflare:test'
 import { BasicConstraintsExtension, X509Certificate } from '@peculiar/x509'
 import { describe, expect, test } from 'vitest'
 import type { AuditEvent } from '#api/schemas/audit.ts'
@@ -94,6 +95,20 @@ describe('an external issuer', () => {
     const answer = await add(mesh, await toBody())
     expect([answer.status, answer.body.code]).toEqual([status, code])
     expect((await mesh.send<Trust>('GET', '/trust')).body.issuers).toEqual([])
+  })
+
+  test('is refused when what the mesh trusts leaves no room for it: no serial is taken, and nothing goes for it', async () => {
+    const { mesh } = await meshWithEast()
+    const inObject = <T>(body: (sql: SqlStorage) => T) =>
+      runInDurableObject(mesh.stub, (_object, { storage }) => body(storage.sql))
+    const countCertificates = () =>
+      inObject((sql) => sql.exec<{ count: number }>('SELECT count(*) AS count FROM certificates').one().count)
+    await inObject((sql) => {
+      sql.exec(`UPDATE certificates SET pem = pem || hex(zeroblob(260500)) WHERE cluster = 'east'`)
+    })
+    const before = await countCertificates()
+    expect(await add(mesh)).toMatchObject({ status: 422, body: { code: 'limit_reached' } })
+    expect(await countCertificates()).toBe(before)
   })
 
   test('is refused when the name is taken, when there are too many, and to whom may not', async () => {

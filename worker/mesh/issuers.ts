@@ -12,7 +12,7 @@ import { clustersOf, findIssuer, listIssuers } from './issuer-list.ts'
 import { readMeshRow } from './mesh-row.ts'
 import { refuse } from './refusal.ts'
 import type { Outcome } from './refusal.ts'
-import { openSigner, writeTrustState } from './trust.ts'
+import { hasRoomForIssuer, openSigner, writeTrustState } from './trust.ts'
 import { toExternalIssuer } from './trust-list.ts'
 
 export const MAX_ISSUERS = 8
@@ -37,6 +37,11 @@ export const addIssuer = async (
   if (listIssuers(sql).length >= MAX_ISSUERS) return refuse('limit_reached', `a mesh may have ${MAX_ISSUERS} issuers`)
   const stranger = clusters.find((cluster) => !findMember(sql, cluster))
   if (stranger !== undefined) return refuse('not_found', `there is no cluster ${stranger}`)
+  if (!hasRoomForIssuer(sql, { name, clusters }))
+    return refuse(
+      'limit_reached',
+      'there is no room for this issuer beside all that the mesh trusts: name fewer clusters, or remove an issuer',
+    )
 
   // 1. Verify the request.
   const verified = await verifyIssuerRequest(body.csrPem)

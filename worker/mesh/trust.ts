@@ -105,6 +105,16 @@ const toIssuers = (sql: SqlStorage): Pick<TrustState, 'issuers'> => {
   return issuers.length > 0 ? { issuers } : {}
 }
 
+/** Of one certificate in PEM, and what stands around it in the trust. */
+const MAX_CERTIFICATE_CHARS = 4 * 1024
+
+/** Whether one more issuer has room in the trust, beside all that is trusted now: none of it has to go before its time. */
+export const hasRoomForIssuer = (
+  sql: SqlStorage,
+  issuer: Omit<NonNullable<TrustState['issuers']>[number], 'pem'>,
+): boolean =>
+  JSON.stringify(toTrustState(sql)).length + JSON.stringify(issuer).length + MAX_CERTIFICATE_CHARS <= MAX_TRUST_CHARS
+
 /** The trust is one item, and an item travels in one message. */
 const MAX_TRUST_CHARS = UPLINK_MAX_MESSAGE_CHARS - 1024
 
