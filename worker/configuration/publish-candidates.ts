@@ -12,7 +12,10 @@ import { readBaseConfiguration } from './base-configuration.ts'
 import type { BaseConfiguration } from './base-configuration.ts'
 import { findProblems } from './write-configuration.ts'
 
-/** How often a pass is begun again because the configuration has moved on meanwhile. */
+/**
+ * How often a pass is begun again because the configuration has moved on meanwhile. In the mesh's object nothing comes between: a pass awaits
+ * what is there already. It would where a mesh is spread over several.
+ */
 const MAX_ATTEMPTS = 5
 /** How many objects are tried alone when some of them break others': the rest waits until those are mended. */
 const MAX_TRIED_ALONE = 50
