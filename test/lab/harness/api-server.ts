@@ -81,12 +81,28 @@ export const startControllerManager = async (parts: ClusterParts): Promise<void>
 }
 
 /** HTTP status of a GET as the cluster's admin. */
-export const requestStatus = (plan: ClusterPlan, pki: ClusterPki, path: string): Promise<number | undefined> =>
+export const requestStatus = async (plan: ClusterPlan, pki: ClusterPki, path: string): Promise<number | undefined> =>
+  (await request(plan, pki, path)).status
+
+/** What a GET as the cluster's admin gives: JSON. */
+export const requestJson = async (plan: ClusterPlan, pki: ClusterPki, path: string): Promise<unknown> => {
+  const { status, body } = await request(plan, pki, path)
+  if (status !== 200) throw new Error(`${path}: ${status} ${body}`)
+  return JSON.parse(body)
+}
+
+interface Answer {
+  readonly status: number | undefined
+  readonly body: string
+}
+
+const request = (plan: ClusterPlan, pki: ClusterPki, path: string): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const { address, port } = plan.apiServer
     const options = { host: address, port, path, ca: pki.ca, cert: pki.admin.certificate, key: pki.admin.key }
     get({ ...options, agent: false, timeout: 5000 }, (response) => {
-      response.resume()
-      resolve(response.statusCode)
+      let body = ''
+      response.setEncoding('utf8').on('data', (text: string) => (body += text))
+      response.on('error', reject).on('end', () => resolve({ status: response.statusCode, body }))
     }).on('error', reject)
   })

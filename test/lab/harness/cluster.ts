@@ -2,12 +2,12 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { eventually } from '#test/harness/child.ts'
-import { requestStatus, startApiServer, startControllerManager, type ClusterParts } from './api-server.ts'
+import { requestJson, requestStatus, startApiServer, startControllerManager, type ClusterParts } from './api-server.ts'
 import { runKubectl, type CommandResult, type KubectlOptions } from './kubectl.ts'
 import { serverUrl, writeKubeconfig } from './kubeconfig.ts'
 import type { ClusterPlan, LabPlan } from './lab-plan.ts'
 import type { LabProcess } from './lab-process.ts'
-import { connectNode } from './node-network.ts'
+import { connectNodes } from './node-network.ts'
 import { LabNode } from './node.ts'
 import { createPki } from './pki.ts'
 import type { LabPrograms } from './programs.ts'
@@ -34,14 +34,14 @@ export class LabCluster {
   readonly plan: ClusterPlan
   /** Path of its admin's kubeconfig; the context is named after the cluster. */
   readonly kubeconfig: string
-  readonly node: LabNode
+  readonly nodes: readonly LabNode[]
   readonly #parts: ClusterParts
   #apiServer: LabProcess | undefined
 
   private constructor(parts: ClusterParts, kubeconfig: string, imagesFile: string) {
     this.plan = parts.plan
     this.kubeconfig = kubeconfig
-    this.node = new LabNode(parts, kubeconfig, imagesFile)
+    this.nodes = parts.plan.nodes.map((node) => new LabNode(node, parts, kubeconfig, imagesFile))
     this.#parts = parts
   }
 
@@ -54,14 +54,23 @@ export class LabCluster {
   ): Promise<LabCluster> {
     const directory = join(labDirectory, plan.name)
     await mkdir(directory, { recursive: true })
-    const [pki] = await Promise.all([createPki(join(directory, 'pki'), plan), connectNode(lab, plan)])
+    const [pki] = await Promise.all([createPki(join(directory, 'pki'), plan), connectNodes(lab, plan)])
     const kubeconfig = join(directory, 'kubeconfig')
     await writeKubeconfig(kubeconfig, [{ cluster: plan, ca: pki.ca, user: pki.admin }])
     const parts = { directory, lab, plan, pki, programs }
     const cluster = new LabCluster(parts, kubeconfig, imagesFile)
     await cluster.startApiServer()
-    await Promise.all([startControllerManager(parts), cluster.node.start(), cluster.node.startDns()])
+    await Promise.all([
+      startControllerManager(parts),
+      cluster.node.startDns(),
+      ...cluster.nodes.map((node) => node.start()),
+    ])
     return cluster
+  }
+
+  /** The first of its nodes. */
+  get node(): LabNode {
+    return this.nodes[0] as LabNode
   }
 
   get name(): string {
@@ -123,5 +132,10 @@ export class LabCluster {
   /** HTTP status of a GET at the API server as admin; throws when it is not reached. */
   requestStatus(path: string): Promise<number | undefined> {
     return requestStatus(this.plan, this.#parts.pki, path)
+  }
+
+  /** What the API server has at a path: quicker than kubectl, for what is looked at again and again. */
+  read(path: string): Promise<unknown> {
+    return requestJson(this.plan, this.#parts.pki, path)
   }
 }

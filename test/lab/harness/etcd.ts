@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { z } from 'zod'
 import { LabProcess } from './lab-process.ts'
 import type { LabPlan } from './lab-plan.ts'
 import type { LabPrograms } from './programs.ts'
@@ -24,4 +25,18 @@ export const startEtcd = async (directory: string, plan: LabPlan, programs: LabP
     ],
   })
   await etcd.until('etcd is healthy', async () => (await fetch(`${client}/health`)).ok)
+}
+
+const rangeAnswer = z.object({ header: z.object({ revision: z.string() }) })
+
+/** Forgets all that was: whoever wants to go on from an older version of an object has to read everything anew. */
+export const compactEtcd = async (plan: LabPlan): Promise<void> => {
+  const { header } = rangeAnswer.parse(await callEtcd(plan, 'range', { key: 'AA==' }))
+  await callEtcd(plan, 'compaction', { revision: header.revision, physical: true })
+}
+
+const callEtcd = async (plan: LabPlan, method: string, body: object): Promise<unknown> => {
+  const response = await fetch(`${etcdUrl(plan)}/v3/kv/${method}`, { method: 'POST', body: JSON.stringify(body) })
+  if (!response.ok) throw new Error(`etcd: ${method}: ${response.status} ${await response.text()}`)
+  return response.json()
 }

@@ -7,19 +7,32 @@ export interface LabShape {
   readonly clusters?: number
   /** `split` unless said. */
   readonly network?: LabNetwork
+  /** How many nodes each cluster has: 1, unless said, or 2. */
+  readonly nodes?: number
+}
+
+/** A machine of a cluster. */
+export interface NodePlan {
+  readonly name: string
+  /** Tells its files from those of the cluster's other nodes; the first one's is empty. */
+  readonly suffix: string
+  /** Its network namespace; its pods' names begin with it. */
+  readonly namespace: string
+  /** The machine's end of the cable to the node. */
+  readonly link: string
+  readonly address: string
+  readonly podCidr: string
+  readonly podGateway: string
+  readonly zone: string
 }
 
 export interface ClusterPlan {
   readonly name: string
   readonly network: string
-  /** The node's network namespace; its pods' names begin with it. */
-  readonly namespace: string
-  /** The machine's end of the cable to the node. */
-  readonly link: string
-  readonly node: string
-  readonly nodeAddress: string
+  /** The first one takes what no pod says of nodes, and has the name server and the LoadBalancer addresses. */
+  readonly nodes: readonly [NodePlan, ...NodePlan[]]
+  /** Of all its nodes. */
   readonly podCidr: string
-  readonly podGateway: string
   readonly serviceCidr: string
   /** ClusterIP of the API server. */
   readonly apiServiceAddress: string
@@ -46,12 +59,14 @@ export interface LabPlan {
 export const labSlots = 16
 const clusterNames = ['east', 'west', 'north'] as const
 const clustersPerSlot = 4
+const maxNodes = 2
 
 /** Two labs of different slots have no address, name or port in common. */
-export const planLab = ({ name, clusters = 2, network = 'split' }: LabShape, slot: number): LabPlan => {
+export const planLab = ({ name, clusters = 2, network = 'split', nodes = 1 }: LabShape, slot: number): LabPlan => {
   if (!/^[a-z][a-z0-9-]{0,30}$/.test(name)) throw new Error(`not a name for a lab: ${name}`)
   if (!(clusters >= 1 && clusters <= clusterNames.length))
     throw new Error(`a lab has 1 to ${clusterNames.length} clusters, not ${clusters}`)
+  if (!(nodes >= 1 && nodes <= maxNodes)) throw new Error(`a cluster of a lab has 1 to ${maxNodes} nodes, not ${nodes}`)
   const hostAddress = `172.28.${slot}.1`
   const namespacePrefix = `atoll-lab${slot}-`
   return {
@@ -67,12 +82,11 @@ export const planLab = ({ name, clusters = 2, network = 'split' }: LabShape, slo
       return {
         name: cluster,
         network: network === 'flat' ? 'flat' : `network-${cluster}`,
-        namespace: namespacePrefix + cluster,
-        link: `${linkPrefixOfSlot(slot)}${cluster}`,
-        node: `node-${cluster}`,
-        nodeAddress: `172.28.${slot}.${10 + index}`,
+        nodes: [
+          planNode(slot, cluster, index, 0),
+          ...range(1, nodes).map((node) => planNode(slot, cluster, index, node)),
+        ],
         podCidr: `10.${64 + block}.0.0/16`,
-        podGateway: `10.${64 + block}.0.1`,
         serviceCidr: `10.${128 + block}.0.0/16`,
         apiServiceAddress: `10.${128 + block}.0.1`,
         loadBalancerCidr: `10.${192 + block}.0.0/24`,
@@ -81,6 +95,25 @@ export const planLab = ({ name, clusters = 2, network = 'split' }: LabShape, slo
         etcdPrefix: `/${cluster}`,
       }
     }),
+  }
+}
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, index) => from + index)
+
+/** The nodes of a cluster share its pods' addresses evenly. */
+const planNode = (slot: number, cluster: string, index: number, node: number): NodePlan => {
+  const suffix = node === 0 ? '' : `${node + 1}`
+  const pods = `10.${64 + slot * clustersPerSlot + index}.${node * 128}`
+  return {
+    name: `node-${cluster}${suffix && `-${suffix}`}`,
+    suffix,
+    // Not `${cluster}-…`: so the names of the first node's pods begin.
+    namespace: `atoll-lab${slot}-${cluster}${suffix}`,
+    link: `${linkPrefixOfSlot(slot)}${cluster}${suffix}`,
+    address: `172.28.${slot}.${10 + node * 10 + index}`,
+    podCidr: `${pods}.0/17`,
+    podGateway: `${pods}.1`,
+    zone: `${cluster}-${'abc'[node]}`,
   }
 }
 

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { prepareAgentImage, unpackAgentImage } from './agent-image.ts'
 import { LabCluster } from './cluster.ts'
-import { startEtcd } from './etcd.ts'
+import { compactEtcd, startEtcd } from './etcd.ts'
 import { standardImages } from './images.ts'
 import type { LabImage } from './lab-image.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
@@ -86,6 +86,11 @@ export class Lab {
   /** This machine, as pods reach it. */
   get hostAddress(): string {
     return this.plan.hostAddress
+  }
+
+  /** Compacts etcd, which all clusters share. */
+  compact(): Promise<void> {
+    return compactEtcd(this.plan)
   }
 
   /** Removes everything. */

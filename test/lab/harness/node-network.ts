@@ -1,5 +1,5 @@
 import { inNamespace, ip, ipBatch } from './ip.ts'
-import { bridgeOfSlot, labSlots, type ClusterPlan, type LabPlan } from './lab-plan.ts'
+import { bridgeOfSlot, labSlots, type ClusterPlan, type LabPlan, type NodePlan } from './lab-plan.ts'
 
 /** Takes the first free slot of this machine by making its bridge. */
 export const claimSlot = async (): Promise<number> => {
@@ -18,27 +18,31 @@ export const claimSlot = async (): Promise<number> => {
 export const connectHost = (plan: LabPlan): Promise<void> =>
   ipBatch([`address add ${plan.hostAddress}/24 dev ${plan.bridge}`, `link set ${plan.bridge} up`])
 
-/** A node: a network namespace on the lab's bridge, with a bridge of its own for its pods. */
-export const connectNode = async (plan: LabPlan, cluster: ClusterPlan): Promise<void> => {
-  const { namespace, link, nodeAddress } = cluster
+/** The nodes of a cluster: each a network namespace on the lab's bridge, with a bridge of its own for its pods. */
+export const connectNodes = async (plan: LabPlan, cluster: ClusterPlan): Promise<void> => {
+  await Promise.all(cluster.nodes.map((node) => connectNode(plan, cluster, node)))
+  // Tests on this machine reach pods and Services of every cluster.
+  const routes = cluster.nodes.flatMap((node) => routesToPods(node))
+  await ipBatch([...routes, ...routesToServices(cluster)])
+}
+
+const connectNode = async (plan: LabPlan, cluster: ClusterPlan, node: NodePlan): Promise<void> => {
+  const { namespace, link, address, podGateway, podCidr } = node
   await ipBatch([
     `netns add ${namespace}`,
     `link add ${link} type veth peer name eth0 netns ${namespace}`,
     `link set ${link} master ${plan.bridge} up`,
-    // Tests on this machine reach pods and Services of every cluster.
-    ...[cluster.podCidr, cluster.serviceCidr, cluster.loadBalancerCidr].map(
-      (cidr) => `route add ${cidr} via ${nodeAddress}`,
-    ),
   ])
   await ipBatch(
     [
       'link set lo up',
-      `address add ${nodeAddress}/24 dev eth0`,
+      `address add ${address}/24 dev eth0`,
       'link set eth0 up',
       `route add default via ${plan.hostAddress}`,
       'link add br0 type bridge',
-      `address add ${cluster.podGateway}/16 dev br0`,
+      `address add ${podGateway}/${podCidr.split('/')[1]} dev br0`,
       'link set br0 up',
+      ...cluster.nodes.filter((other) => other !== node).flatMap(routesToPods),
       ...plan.clusters.filter((other) => other !== cluster).flatMap((other) => routesTo(plan, other)),
     ],
     namespace,
@@ -49,12 +53,15 @@ export const connectNode = async (plan: LabPlan, cluster: ClusterPlan): Promise<
   ])
 }
 
+const routesToPods = ({ podCidr, address }: NodePlan): string[] => [`route add ${podCidr} via ${address}`]
+
+const routesToServices = ({ serviceCidr, loadBalancerCidr, nodes: [{ address }] }: ClusterPlan): string[] =>
+  [serviceCidr, loadBalancerCidr].map((cidr) => `route add ${cidr} via ${address}`)
+
 const routesTo = (plan: LabPlan, other: ClusterPlan): string[] => [
-  `route add ${other.loadBalancerCidr} via ${other.nodeAddress}`,
+  `route add ${other.loadBalancerCidr} via ${other.nodes[0].address}`,
   `route add prohibit ${other.serviceCidr}`,
-  plan.network === 'flat'
-    ? `route add ${other.podCidr} via ${other.nodeAddress}`
-    : `route add prohibit ${other.podCidr}`,
+  ...(plan.network === 'flat' ? other.nodes.flatMap(routesToPods) : [`route add prohibit ${other.podCidr}`]),
 ]
 
 const kernelSettings = [

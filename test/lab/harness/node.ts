@@ -3,18 +3,21 @@ import { Resolver } from 'node:dns/promises'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { ip, listNamespaces } from './ip.ts'
+import { inNamespace, ip, listNamespaces } from './ip.ts'
 import { identifyProcess, killProcesses, LabProcess } from './lab-process.ts'
 import type { ClusterParts } from './api-server.ts'
+import type { NodePlan } from './lab-plan.ts'
 
-/** The one node of a cluster: labnode and kube-proxy in a network namespace, with the cluster's name server beside them. */
+/** A node of a cluster: labnode and kube-proxy in a network namespace, with the cluster's name server beside them on the first one. */
 export class LabNode {
+  readonly plan: NodePlan
   readonly #parts: ClusterParts
   readonly #kubeconfig: string
   readonly #imagesFile: string
   #processes: readonly LabProcess[] = []
 
-  constructor(parts: ClusterParts, kubeconfig: string, imagesFile: string) {
+  constructor(plan: NodePlan, parts: ClusterParts, kubeconfig: string, imagesFile: string) {
+    this.plan = plan
     this.#parts = parts
     this.#kubeconfig = kubeconfig
     this.#imagesFile = imagesFile
@@ -22,25 +25,29 @@ export class LabNode {
 
   /** Starts the node, and waits until ClusterIPs lead somewhere. */
   async start(): Promise<void> {
+    await ip(['link', 'set', this.plan.link, 'up'])
     const [labnode, kubeProxy] = [this.#startLabnode(), await this.#startKubeProxy()]
     this.#processes = [labnode, kubeProxy]
     await kubeProxy.until('a ClusterIP is reached', () => canConnect(this.#parts.plan.apiServiceAddress, 443))
   }
 
-  /** Switches the node off: its processes and those of its pods are gone at once, and nobody tells the API server. */
+  /** Switches the node off: its processes and those of its pods are gone at once, and neither the API server nor any peer is told. */
   async stop(): Promise<void> {
+    // First: the end of a process closes its connections, which others would see.
+    await ip(['link', 'set', this.plan.link, 'down'])
     await Promise.all(this.#processes.map((process) => process.kill()))
-    await removeNamespaces(`${this.#parts.plan.namespace}-`)
+    await removeNamespaces(`${this.plan.namespace}-`)
   }
 
   /** Starts the cluster's name server, and waits until it knows the API server's Service. */
   async startDns(): Promise<void> {
     const { directory, plan, programs } = this.#parts
+    const { namespace, podGateway } = this.plan
     const corefile = join(directory, 'Corefile')
     await writeFile(
       corefile,
       `.:53 {
-  bind ${plan.podGateway}
+  bind ${podGateway}
   errors
   cache 2
   kubernetes cluster.local in-addr.arpa {
@@ -53,12 +60,12 @@ export class LabNode {
     )
     const coredns = LabProcess.start(directory, {
       name: 'coredns',
-      namespace: plan.namespace,
+      namespace,
       command: programs.coredns,
       args: ['-conf', corefile],
     })
     const resolver = new Resolver({ timeout: 500, tries: 1 })
-    resolver.setServers([plan.podGateway])
+    resolver.setServers([podGateway])
     await coredns.until('names are resolved', async () => {
       const addresses = await resolver.resolve4('kubernetes.default.svc.cluster.local')
       return addresses.includes(plan.apiServiceAddress)
@@ -67,23 +74,26 @@ export class LabNode {
 
   #startLabnode(): LabProcess {
     const { directory, plan, programs } = this.#parts
+    const { name, suffix, namespace, address, podCidr, zone } = this.plan
+    const [first] = plan.nodes
     return LabProcess.start(directory, {
-      name: 'labnode',
-      namespace: plan.namespace,
+      name: `labnode${suffix}`,
+      namespace,
       command: programs.labnode,
       args: [
         `-kubeconfig=${this.#kubeconfig}`,
-        `-node=${plan.node}`,
-        `-address=${plan.nodeAddress}`,
-        `-pod-cidr=${plan.podCidr}`,
+        `-node=${name}`,
+        `-first=${this.plan === first}`,
+        `-address=${address}`,
+        `-pod-cidr=${podCidr}`,
         `-load-balancer-cidr=${plan.loadBalancerCidr}`,
-        `-dns=${plan.podGateway}`,
-        `-directory=${join(directory, 'node')}`,
-        `-prefix=${plan.namespace}`,
+        `-dns=${first.podGateway}`,
+        `-directory=${join(directory, `node${suffix}`)}`,
+        `-prefix=${namespace}`,
         `-images=${this.#imagesFile}`,
         `-labels=${JSON.stringify({
           'topology.kubernetes.io/region': plan.name,
-          'topology.kubernetes.io/zone': `${plan.name}-a`,
+          'topology.kubernetes.io/zone': zone,
         })}`,
       ],
     })
@@ -91,7 +101,8 @@ export class LabNode {
 
   async #startKubeProxy(): Promise<LabProcess> {
     const { directory, plan, programs } = this.#parts
-    const config = join(directory, 'kube-proxy.yaml')
+    const { name, suffix, namespace, address } = this.plan
+    const config = join(directory, `kube-proxy${suffix}.yaml`)
     await writeFile(
       config,
       stringify({
@@ -100,20 +111,25 @@ export class LabNode {
         mode: 'nftables',
         nftables: { minSyncPeriod: '100ms' },
         clusterCIDR: plan.podCidr,
-        bindAddress: plan.nodeAddress,
-        healthzBindAddress: `${plan.nodeAddress}:10256`,
-        metricsBindAddress: `${plan.nodeAddress}:10249`,
+        bindAddress: address,
+        healthzBindAddress: `${address}:10256`,
+        metricsBindAddress: `${address}:10249`,
         conntrack: { maxPerCore: 0, min: 0 },
         clientConnection: { kubeconfig: this.#kubeconfig },
-        hostnameOverride: plan.node,
+        hostnameOverride: name,
       }),
     )
     return LabProcess.start(directory, {
-      name: 'kube-proxy',
-      namespace: plan.namespace,
+      name: `kube-proxy${suffix}`,
+      namespace,
       command: programs.kubeProxy,
       args: ['--config', config],
     })
+  }
+
+  /** Runs a program in the node's network. */
+  run(command: readonly string[], input?: string): Promise<string> {
+    return inNamespace(this.plan.namespace, command, input)
   }
 }
 

@@ -1,6 +1,7 @@
 // Command labnode is the kubelet, the scheduler and the container runtime of one node of the lab, in one process.
 //
-// It runs inside the node's network namespace. A pod is a network namespace of its own with an address of the node's pod CIDR; a
+// It runs inside the node's network namespace. Of several nodes of a cluster each takes the pods that select it by its host name, and the first
+// one also those that select none. A pod is a network namespace of its own with an address of the node's pod CIDR; a
 // container is a process of this machine with mount, PID and UTS namespaces of its own over a writable copy of the machine's files.
 // A table maps the names of images to programs of this machine.
 package main
@@ -24,6 +25,7 @@ import (
 type options struct {
 	kubeconfig  string
 	name        string
+	isFirst     bool
 	address     string
 	labels      map[string]string
 	podCIDR     *net.IPNet
@@ -60,6 +62,7 @@ func parseOptions() (options, imageTable, error) {
 	o := options{labels: map[string]string{}}
 	flag.StringVar(&o.kubeconfig, "kubeconfig", "", "how to reach the API server")
 	flag.StringVar(&o.name, "node", "", "name of the node")
+	flag.BoolVar(&o.isFirst, "first", true, "it is the one that takes pods which select no node, and gives Services their addresses")
 	flag.StringVar(&o.address, "address", "", "address of the node inside its network namespace")
 	flag.StringVar(&o.dns, "dns", "", "name server of the pods")
 	flag.StringVar(&o.directory, "directory", "", "where volumes, logs and root file systems are kept")

@@ -117,7 +117,7 @@ func onDeleted[T any](o any, handle func(T)) {
 
 // register makes the Node; the API server may be just starting.
 func (n *node) register(ctx context.Context) error {
-	labels := map[string]string{"kubernetes.io/hostname": n.name, "kubernetes.io/os": "linux"}
+	labels := map[string]string{v1.LabelHostname: n.name, v1.LabelOSStable: "linux"}
 	maps.Copy(labels, n.labels)
 	object := &v1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: n.name, Labels: labels},
@@ -224,7 +224,7 @@ func (n *node) reserveAddresses(ctx context.Context) error {
 
 // onService gives a Service of type LoadBalancer its address, as a cloud would.
 func (n *node) onService(ctx context.Context, s *v1.Service) {
-	if s.Spec.Type != v1.ServiceTypeLoadBalancer || s.Spec.LoadBalancerClass != nil || len(s.Status.LoadBalancer.Ingress) > 0 {
+	if !n.isFirst || s.Spec.Type != v1.ServiceTypeLoadBalancer || s.Spec.LoadBalancerClass != nil || len(s.Status.LoadBalancer.Ingress) > 0 {
 		return
 	}
 	address, err := n.loadBalancers.take()
@@ -293,7 +293,16 @@ func (n *node) onPodGone(object *v1.Pod) {
 	}
 }
 
+// takes is all there is of scheduling: nodes have room for everything.
+func (n *node) takes(object *v1.Pod) bool {
+	name, selects := object.Spec.NodeSelector[v1.LabelHostname]
+	return name == n.name || (!selects && n.isFirst)
+}
+
 func (n *node) schedule(ctx context.Context, object *v1.Pod) {
+	if !n.takes(object) {
+		return
+	}
 	if object.DeletionTimestamp != nil || len(object.Spec.SchedulingGates) > 0 || object.Spec.SchedulerName != v1.DefaultSchedulerName {
 		return
 	}
