@@ -60,7 +60,7 @@ export const buildProxyContainer = (options: ProxyOptions): Container => {
     readinessProbe: { ...ready, ...readiness },
     lifecycle: {
       ...(holdsApplication && !isNative && { postStart: toHook(waitUntilReady) }),
-      preStop: toHook(isNative ? drain : `${drain}; sleep ${options.drainSeconds}`),
+      preStop: toHook(isNative ? drain : `${drain}; ${toWait(options)}`),
     },
     securityContext: {
       allowPrivilegeEscalation: false,
@@ -119,3 +119,12 @@ const drain = request('POST', proxyAdminPort, '/drain_listeners?graceful&inbound
 
 /** The kubelet starts the next container when this has ended. */
 const waitUntilReady = `until (${request('GET', proxyHealthPort, '/healthz/ready')}) 2>/dev/null | head -n 1 | grep -q ' 200 '; do sleep 0.2; done`
+
+/** The way to a gateway leads over load balancers that have to hear first that it is to be spared. */
+const farewellSeconds = 5
+
+const toWait = ({ drainSeconds, entryPort }: ProxyOptions): string => {
+  if (entryPort === undefined) return `sleep ${drainSeconds}`
+  const count = request('GET', proxyAdminPort, `/stats?filter=_${entryPort}.downstream_cx_active`)
+  return `sleep ${farewellSeconds}; until (${count}) 2>/dev/null | grep -q 'active: 0' || [ $SECONDS -ge ${drainSeconds} ]; do sleep 1; done`
+}

@@ -27,6 +27,8 @@ export interface ProxyOptions {
   readonly componentLogLevel: string | undefined
   /** How long an ordinary container goes on beside an application that ends. */
   readonly drainSeconds: number
+  /** A gateway's: it ends before that when nobody is connected to this port any more. */
+  readonly entryPort?: number
   readonly readiness: ReadinessTiming
 }
 

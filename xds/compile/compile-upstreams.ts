@@ -1,4 +1,5 @@
 import { parseSpiffeId, toWorkloadDnsName } from '#mesh/identity.ts'
+import { passedConnectionSeconds } from '#mesh/passed-connection.ts'
 import type { ClientTls } from '#mesh/kinds/schema/traffic-policy.ts'
 import { isWildcard } from '#mesh/kinds/schema/host-names.ts'
 import { compareText } from '#mesh/merge/compare-text.ts'
@@ -48,6 +49,7 @@ export const compileUpstreams = (
 ): CompiledUpstream[] => {
   const workloads = toWorkloadNames(view, service, report)
   const externalIds = toExternalIds(view, service)
+  const isElsewhereToo = view.remoteGroups(service.key).length > 0
   const whole = { name: '', labels: {}, trafficPolicy: undefined }
   return service.ports.flatMap((port) =>
     [whole, ...policy.subsets].map((subset) => {
@@ -80,7 +82,10 @@ export const compileUpstreams = (
         discovery,
         protocol,
         tls,
-        policy: compilePolicy(effective),
+        policy: {
+          ...(isElsewhereToo && protocol !== 'tcp' && { maxConnectionDurationMs: passedConnectionSeconds * 1000 }),
+          ...compilePolicy(effective),
+        },
         trustEpoch: tls.mode === 'mesh' || tls.mode === 'external' ? view.trust().epoch : 0,
       }
       return { upstream, assignment: discovery.kind === 'eds' ? assignment : undefined }

@@ -1,3 +1,4 @@
+import { passedConnectionSeconds } from '#mesh/passed-connection.ts'
 import { buildProxyContainer, proxyVolumes } from '#mesh/injection/build-proxy-container.ts'
 import {
   eastWestGatewayName,
@@ -17,7 +18,8 @@ import { restrictedPod, rollWithoutGap, spreadOverNodes } from './restricted-pod
 
 const name = eastWestGatewayName
 const metadata = { name, namespace: systemNamespace, labels: toLabels(name) }
-const DRAIN_SECONDS = 10
+/** Callers give a connection up at this age, and need a moment to hear that the gateway is to be spared, and to be answered. */
+const DRAIN_SECONDS = passedConnectionSeconds + 15
 
 /** The gateway through which other networks reach what runs here; it passes TLS on without seeing into it. */
 export const buildEastWestGateway = (
@@ -91,6 +93,7 @@ const toPodSpec = (image: string) => ({
         logLevel: 'warning',
         componentLogLevel: undefined,
         drainSeconds: DRAIN_SECONDS,
+        entryPort: eastWestGatewayPort,
         readiness: { initialDelaySeconds: 0, periodSeconds: 2, failureThreshold: 3 },
       }),
       ports: [
