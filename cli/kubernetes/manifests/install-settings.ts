@@ -36,8 +36,7 @@ export interface InstallSettings {
 export const defaultReplicas = 2
 
 /**
- * Measured (`npm run bench`, and the demo's processes): an agent of a handful of services has 195 MiB, of 1,000 services with 10 endpoints
- * and 100 proxies 419 at its peak, of 5,000 services 534; an Envoy 70. Memory is limited, since it can't be taken back; CPU is not: a
+ * Measured (docs/kubernetes.md has the numbers, and how to repeat it). Memory is limited, since it can't be taken back; CPU is not: a
  * limit would only make changes wait.
  */
 export const agentResources: ContainerResources = {
