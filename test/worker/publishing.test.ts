@@ -1,10 +1,14 @@
-import { evictDurableObject } from 'cloudflare:test'
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { describe, expect, test } from 'vitest'
 import type { AuditEvent } from '#api/schemas/audit.ts'
 import type { ApplyResult, StoredObject } from '#api/schemas/configuration.ts'
 import type { PublishGrant } from '#api/schemas/publish-grants.ts'
 import type { ConfigObject } from '#mesh/config-object.ts'
+import { toServiceKey } from '#mesh/names.ts'
+import { MAX_OBJECTS } from '#worker/mesh/configuration.ts'
 import { joinTestCluster, TestAgent } from './support/test-agent.ts'
+import { toTestEntry } from './support/test-catalog.ts'
+import { apply } from './support/test-configuration.ts'
 import { createTestMesh } from './support/test-plane.ts'
 import {
   connectReporter,
@@ -81,6 +85,76 @@ describe('an object of a cluster', () => {
       'DestinationRule/shop/reviews': 'not_granted',
     })
     expect(await publishersOf(mesh)).toEqual({ [key]: 'east' })
+  })
+
+  test('that is for hosts of another namespace takes a grant for all namespaces, and goes with it', async () => {
+    const mesh = await createTestMesh()
+    const east = await connectReporter(mesh, 'east')
+    await grantPublishing(mesh)
+    const own = toWish({ name: 'own' })
+    const taker = toWish({
+      spec: {
+        hosts: ['own', 'payments.pay.svc.cluster.local'],
+        http: [{ route: [{ destination: { host: 'thief.shop.svc.cluster.local' } }] }],
+      },
+    })
+    await east.publish([own, taker])
+    const last = () => east.messages.findLast((message) => message.type === 'published')?.publications
+    await told(east).toEqual({ 'VirtualService/shop/own': 'published', [key]: 'refused' })
+    expect(last()?.find((each) => each.key === key)).toMatchObject({
+      path: 'spec.hosts[1]',
+      message: expect.stringContaining('payments.pay.svc.cluster.local') as string,
+    })
+    expect(await publishersOf(mesh)).toEqual({ 'VirtualService/shop/own': 'east' })
+
+    const forAll = await grantPublishing(mesh, 'east', '*')
+    await told(east).toEqual({ 'VirtualService/shop/own': 'published', [key]: 'published' })
+    await mesh.send('DELETE', `/publish-grants/${forAll.id}`)
+    await told(east).toEqual({ 'VirtualService/shop/own': 'published', [key]: 'refused' })
+    expect(last()?.find((each) => each.key === key)?.revision).toBeUndefined()
+    expect(await publishersOf(mesh)).toEqual({ 'VirtualService/shop/own': 'east' })
+  })
+
+  test('that was right leaves in the mesh what it said, when it comes to be for hosts of another namespace', async () => {
+    const mesh = await createTestMesh()
+    const east = await connectReporter(mesh, 'east')
+    await grantPublishing(mesh)
+    await east.publish([toWish()])
+    await told(east).toEqual({ [key]: 'published' })
+    await east.publish([toWish({ spec: { hosts: ['*'], http: [{ route: [{ destination: { host: 'thief' } }] }] } })])
+    await told(east).toEqual({ [key]: 'refused' })
+    const { body } = await mesh.send<StoredObject>('GET', route)
+    expect(body.object.spec).toMatchObject({ hosts: ['reviews.shop.svc.cluster.local'] })
+  })
+
+  test('for the world outside is refused a host that another namespace has, and keeps one that it had first', async () => {
+    const mesh = await createTestMesh()
+    const east = await connectReporter(mesh, 'east')
+    const toEntry = (name: string, namespace: string) =>
+      toWish({
+        kind: 'ServiceEntry',
+        name,
+        namespace,
+        spec: { hosts: [`${name}.example.org`], ports: [{ number: 80, name: 'http' }], resolution: 'DNS' },
+      })
+    await grantPublishing(mesh, 'east', 'shop', 'ServiceEntry')
+    await apply(mesh, JSON.stringify(toEntry('held', 'pay')))
+    const { service, endpoints } = toTestEntry({ cluster: 'east', network: 'net-east', name: 'any' })
+    const hostname = '*.told.example.org'
+    await east.report([
+      { service: { ...service, namespace: 'pay', hostname, key: toServiceKey('pay', hostname) }, endpoints },
+    ])
+    await east.publish(['held', 'free', 'a.told'].map((name) => toEntry(name, 'shop')))
+    const expected = {
+      'ServiceEntry/shop/a.told': 'refused',
+      'ServiceEntry/shop/free': 'published',
+      'ServiceEntry/shop/held': 'refused',
+    }
+    await told(east).toEqual(expected)
+    await apply(mesh, JSON.stringify(toEntry('free', 'pay')))
+    await east.publish([...['held', 'free', 'a.told'].map((name) => toEntry(name, 'shop')), toWish()])
+    await told(east).toEqual({ ...expected, [key]: 'not_granted' })
+    expect(await publishersOf(mesh)).toMatchObject({ 'ServiceEntry/shop/free': 'east', 'ServiceEntry/pay/free': null })
   })
 
   const wrong: readonly (readonly [string, ConfigObject, { path?: string; message: RegExp }])[] = [
@@ -230,6 +304,31 @@ describe('of several objects of one name', () => {
     await told(east).toEqual({ [key]: 'published' })
     expect(await publishersOf(mesh)).toEqual({ [key]: 'east' })
     expect((await revisionsOf(mesh))[0]).toMatchObject({ actor: { id: 'east' }, updated: 1 })
+  })
+
+  test('the next takes over also in a mesh that is full, which takes what it has room for', async () => {
+    const mesh = await createTestMesh()
+    const [east, west] = [await connectReporter(mesh, 'east'), await connectReporter(mesh, 'west')]
+    await grantPublishing(mesh)
+    await east.publish([toWish()])
+    await told(east).toEqual({ [key]: 'published' })
+    await runInDurableObject(mesh.stub, (_instance, { storage }) => {
+      storage.sql.exec(
+        `WITH RECURSIVE numbers (n) AS (SELECT 3 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?1)
+         INSERT INTO objects (key, kind, namespace, revision, updated_at, document)
+         SELECT 'Sidecar/full/s' || n, 'Sidecar', 'full', 0, 0, json_object('apiVersion', 'networking.istio.io/v1', 'kind', 'Sidecar',
+           'metadata', json_object('name', 's' || n, 'namespace', 'full'), 'spec', json('{}')) FROM numbers`,
+        MAX_OBJECTS,
+      )
+    })
+    await evictDurableObject(mesh.stub)
+    await west.publish([toWish({ name: 'a' }), toWish({ name: 'b' }), toWish({ timeout: '2s' })])
+    await grantPublishing(mesh, 'west')
+    const others = { 'VirtualService/shop/a': 'published', 'VirtualService/shop/b': 'refused' }
+    await told(west).toEqual({ ...others, [key]: 'conflict' })
+    await mesh.send('DELETE', '/clusters/east')
+    await told(west).toEqual({ ...others, [key]: 'published' })
+    expect((await mesh.send<StoredObject>('GET', route)).body.publishedBy).toBe('west')
   })
 
   test('the one that was applied to the mesh holds, until it is deleted', async () => {

@@ -5,11 +5,14 @@ import { choosePublished } from '#mesh/publishing/choose-published.ts'
 import type { Holder, Standing } from '#mesh/publishing/choose-published.ts'
 import { publisherOf } from '#mesh/publishing/publish-annotations.ts'
 import { toPublishedObject } from '#mesh/publishing/published-object.ts'
+import type { Overreach } from '#mesh/publishing/find-overreach.ts'
 import type { MeshStore } from '../mesh/mesh-store.ts'
 import type { Wish } from '../mesh/publishing/candidates.ts'
 import type { PublishRequest, Verdict, Wishes } from '../mesh/publishing/commit-publishing.ts'
 import { readBaseConfiguration } from './base-configuration.ts'
 import type { BaseConfiguration } from './base-configuration.ts'
+import { createReachCheck } from './publish-reach.ts'
+import type { ReachStore } from './publish-reach.ts'
 import { findProblems } from './write-configuration.ts'
 
 /**
@@ -21,7 +24,7 @@ const MAX_ATTEMPTS = 5
 const MAX_TRIED_ALONE = 50
 
 /** The mesh's object, from inside: what a pass reads and writes. */
-export interface PublishingStore extends Pick<MeshStore, 'readConfiguration' | 'findOffered'> {
+export interface PublishingStore extends ReachStore, Pick<MeshStore, 'readConfiguration' | 'findOffered'> {
   readonly id: string
   /** What clusters ask for. */
   readWishes(): Wishes
@@ -56,6 +59,8 @@ interface Plan {
   /** Keys of the mesh's objects whose cluster publishes them no more, and nobody else does. */
   readonly withdrawn: readonly { readonly key: string; readonly cluster: string }[]
   readonly standings: ReadonlyMap<Wish, Standing>
+  /** What wishes ask for beyond what was granted. */
+  readonly overreach: ReadonlyMap<Wish, Overreach>
 }
 
 const toHolder = (base: BaseConfiguration, key: string): Holder => {
@@ -65,19 +70,23 @@ const toHolder = (base: BaseConfiguration, key: string): Holder => {
   return cluster === undefined ? { by: 'mesh' } : { by: 'cluster', cluster }
 }
 
-const planPublishing = (store: PublishingStore, { wishes, isGranted }: Wishes, base: BaseConfiguration): Plan => {
+const planPublishing = (store: PublishingStore, all: Wishes, base: BaseConfiguration): Plan => {
+  const { wishes, scopeOf } = all
+  const checkReach = createReachCheck(store, all, base)
+  const overreach = new Map<Wish, Overreach>()
   const writes: Write[] = []
   const kept = new Set<string>()
   const standings = new Map<Wish, Standing>()
   for (const [key, ofKey] of Map.groupBy(wishes, (wish) => wish.key)) {
     const holder = toHolder(base, key)
-    const contenders = ofKey.map((wish) => ({
-      wish,
-      cluster: wish.cluster,
-      since: wish.since,
-      isGranted: isGranted(wish),
-      isValid: wish.problem === null,
-    }))
+    const contenders = ofKey.map((wish) => {
+      const { cluster, since } = wish
+      const holds = holder?.by === 'cluster' && holder.cluster === cluster
+      const { fault, mayStay } = checkReach(wish, holds)
+      if (fault) overreach.set(wish, fault)
+      const isGranted = scopeOf(wish) !== undefined && mayStay
+      return { wish, cluster, since, isGranted, isValid: wish.problem === null && !fault }
+    })
     const choice = choosePublished(contenders, holder)
     for (const [{ wish }, standing] of choice.standings) standings.set(wish, standing)
     if (!choice.chosen) continue
@@ -91,7 +100,7 @@ const planPublishing = (store: PublishingStore, { wishes, isGranted }: Wishes, b
     const cluster = publisherOf(object.metadata)
     return cluster === undefined || kept.has(key) ? [] : [{ key, cluster }]
   })
-  return { writes, withdrawn, standings }
+  return { writes, withdrawn, standings, overreach }
 }
 
 /**
@@ -147,10 +156,14 @@ const toBreach = (error: Problem): Problem => {
 const toRequest = (
   { wishes, isMember, wanted }: Wishes,
   base: BaseConfiguration,
-  { writes, withdrawn, standings }: Plan,
+  { writes, withdrawn, standings, overreach }: Plan,
   refusals: ReadonlyMap<Write, Problem>,
 ): PublishRequest => {
   const refused = new Map([...refusals].map(([{ wish }, problem]) => [wish, problem]))
+  const isOthers = (cluster: string, key: string): boolean => {
+    const holder = toHolder(base, key)
+    return holder?.by === 'cluster' && holder.cluster !== cluster
+  }
   const asked = new Set(wishes.map(({ cluster, key }) => `${cluster}/${key}`))
   // Who was to take a key over can't: what its last holder said goes all the same.
   const leftBehind = [...refused.keys()].flatMap(({ cluster, key }) => {
@@ -162,7 +175,7 @@ const toRequest = (
     baseRevision: base.revision,
     upserts: writes
       .filter((write) => !refusals.has(write))
-      .map(({ wish, key, object }) => ({ cluster: wish.cluster, key, object })),
+      .map(({ wish: { cluster }, key, object }) => ({ cluster, key, object, takesOver: isOthers(cluster, key) })),
     withdrawn: [...withdrawn, ...leftBehind].map(({ key, cluster }) => ({
       key,
       // Who still asks for it, or is out of the mesh, has not taken it away itself.
@@ -171,11 +184,12 @@ const toRequest = (
     verdicts: wishes.map((wish): Verdict => {
       const standing = standings.get(wish) ?? 'not_granted'
       const holder = toHolder(base, wish.key)
-      const problem = refused.get(wish) ?? (standing === 'refused' ? wish.problem : null)
+      const problem = refused.get(wish) ?? overreach.get(wish) ?? (standing === 'refused' ? wish.problem : null)
       if (!problem)
         return { wish, state: states[standing], ...explain(wish, standing, holder), isInMesh: standing === 'chosen' }
       const { path, message } = problem
-      const isInMesh = holder?.by === 'cluster' && holder.cluster === wish.cluster
+      // What overreaches as it is published stands as if it were not granted.
+      const isInMesh = holder?.by === 'cluster' && holder.cluster === wish.cluster && standing !== 'not_granted'
       return {
         wish,
         state: 'refused',

@@ -18,7 +18,7 @@ import { commitPublishing, readWishes } from './publishing/commit-publishing.ts'
 import type { PublishRequest } from './publishing/commit-publishing.ts'
 import { PublishSchedule } from './publishing/publish-schedule.ts'
 import { isPublishingWanted } from './publishing/wanted.ts'
-import { findOffered } from './service-list.ts'
+import { findNamespacesOf, findOffered } from './service-list.ts'
 import { tick } from './tick.ts'
 import { readLeaseTimes } from './times.ts'
 import { issueIntermediate, renewRoot } from './trust.ts'
@@ -183,6 +183,7 @@ export class MeshRuntime {
       id: before.meshId,
       readConfiguration: async (since) => readConfiguration(sql, since),
       findOffered: async (hosts) => findOffered(sql, hosts),
+      findNamespacesOf: (hostnames) => findNamespacesOf(sql, hostnames),
       readWishes: () => readWishes(sql),
       readCandidate: (cluster, key) => readCandidate(sql, cluster, key),
       commitPublishing: (request) => this.#commitPublishing(request),

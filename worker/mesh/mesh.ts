@@ -115,7 +115,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   }
 
   async commit(request: CommitRequest, by: Initiator) {
-    return this.#runtime.write(() => {
+    const outcome = this.#runtime.write(() => {
       const committed = commitConfiguration(this.#context, request, by)
       if (!committed.ok) return committed
       const { revision, changes, changedKinds } = committed.value
@@ -124,6 +124,9 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
       if (changedKinds.length > 0 && hasCandidates(this.#context.sql)) wantPublishing(this.#context.sql)
       return ok({ revision, changes })
     })
+    // What a deleted object stood before is to be there as soon as that is gone.
+    if (request.deletes.length > 0) this.#runtime.publishing.wake(true)
+    return outcome
   }
 
   async listRevisions(before: number, limit: number) {

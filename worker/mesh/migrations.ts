@@ -295,4 +295,8 @@ export const migrations: readonly string[] = [
     created_at INTEGER NOT NULL
   );
   `,
+  `
+  -- What is published may be more than a grant for a namespace covers: it is worked out anew.
+  UPDATE mesh SET publish_wanted = publish_wanted + 1;
+  `,
 ]

@@ -116,3 +116,11 @@ export const findOffered = (sql: SqlStorage, hosts: readonly HostQuery[]): strin
     .filter(({ hostname, namespace }) => services.get(hostname)?.some((service) => isVisibleFrom(service, namespace)))
     .map(({ hostname, namespace }) => toServiceKey(namespace, hostname))
 }
+
+/** The namespaces in which some cluster has a service of one of these host names, wildcards as they are written. */
+export const findNamespacesOf = (sql: SqlStorage, hostnames: readonly string[]): string[] =>
+  runBulk<{ namespace: string }>(
+    sql,
+    'SELECT DISTINCT namespace FROM services WHERE hostname IN (SELECT value FROM json_each(?1))',
+    hostnames,
+  ).map(({ namespace }) => namespace)

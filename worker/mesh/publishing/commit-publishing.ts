@@ -10,22 +10,24 @@ import type { MeshContext } from '../context.ts'
 import { readMeshRow } from '../mesh-row.ts'
 import { listWishes } from './candidates.ts'
 import type { Wish } from './candidates.ts'
-import { readIsGranted } from './publish-grants.ts'
-import type { IsGranted } from './publish-grants.ts'
+import { readGrantScopes } from './publish-grants.ts'
+import type { FindScope } from './publish-grants.ts'
 import { finishPublishing, readWanted } from './wanted.ts'
 
 /** What clusters ask for, and what they may, at one moment. */
 export interface Wishes {
   readonly wanted: number
   readonly wishes: readonly Wish[]
-  readonly isGranted: IsGranted
+  readonly scopeOf: FindScope
+  readonly rootNamespace: string
   readonly isMember: (cluster: string) => boolean
 }
 
 export const readWishes = (sql: SqlStorage): Wishes => ({
   wanted: readWanted(sql),
   wishes: listWishes(sql),
-  isGranted: readIsGranted(sql),
+  scopeOf: readGrantScopes(sql),
+  rootNamespace: readMeshRow(sql).settings.rootNamespace,
   isMember: (cluster) => findMember(sql, cluster) !== undefined,
 })
 
@@ -43,7 +45,8 @@ export interface PublishRequest {
   /** As far as it had been asked for when the wishes were read. */
   readonly wanted: number
   readonly baseRevision: number
-  readonly upserts: readonly (ObjectWrite & { readonly cluster: string })[]
+  /** `takesOver`: the mesh's object of this key is another cluster's, which may not have it any more. */
+  readonly upserts: readonly (ObjectWrite & { readonly cluster: string; readonly takesOver: boolean })[]
   /** `cluster`: who took it away; null = the plane did. */
   readonly withdrawn: readonly { readonly key: string; readonly cluster: string | null }[]
   readonly verdicts: readonly Verdict[]
@@ -70,9 +73,9 @@ export const commitPublishing = (context: MeshContext, request: PublishRequest):
   const overLimit = new Map<string, string>()
   const clusters = new Set([...request.upserts, ...request.withdrawn].map(({ cluster }) => cluster))
   for (const cluster of [...clusters].toSorted(withdrawalsFirst)) {
-    const upserts = request.upserts.filter((write) => write.cluster === cluster)
-    const deletes = request.withdrawn.filter((each) => each.cluster === cluster).map(({ key }) => key)
-    const commit = (some: readonly ObjectWrite[]) =>
+    const upserts = request.upserts.filter((write) => write.cluster === cluster).toSorted(takeoversFirst)
+    const withdrawn = request.withdrawn.filter((each) => each.cluster === cluster).map(({ key }) => key)
+    const commit = (some: readonly ObjectWrite[], deletes: readonly string[], dryRun = false) =>
       commitConfiguration(
         context,
         {
@@ -81,22 +84,45 @@ export const commitPublishing = (context: MeshContext, request: PublishRequest):
           rollbackTo: null,
           upserts: some,
           deletes,
-          dryRun: false,
+          dryRun,
         },
         toInitiator(cluster),
       )
-    let committed = commit(upserts)
+    let committed = commit(upserts, withdrawn)
     if (!committed.ok) {
-      for (const { key } of upserts) overLimit.set(`${cluster}/${key}`, committed.error.detail)
-      committed = commit([])
+      const { detail } = committed.error
+      const admitted = countAdmitted(upserts.length, (count) => commit(upserts.slice(0, count), withdrawn, true).ok)
+      const refused = upserts.slice(admitted)
+      for (const { key } of refused) overLimit.set(`${cluster}/${key}`, detail)
+      // What was to be taken over goes from the mesh all the same.
+      const left = refused.filter(({ takesOver }) => takesOver).map(({ key }) => key)
+      committed = commit(upserts.slice(0, admitted), [...withdrawn, ...left])
     }
     if (!committed.ok) continue
     changedKinds.push(...committed.value.changedKinds)
-    for (const { key } of upserts) revisions.set(`${cluster}/${key}`, committed.value.revision)
+    for (const { key } of upserts) {
+      const name = `${cluster}/${key}`
+      if (!overLimit.has(name)) revisions.set(name, committed.value.revision)
+    }
   }
   const told = storeVerdicts(sql, request.verdicts, revisions, overLimit)
   finishPublishing(sql, request.wanted)
   return { changedKinds, told }
+}
+
+/** They need the least room, and what they replace can't stay. */
+const takeoversFirst = (one: { readonly takesOver: boolean }, other: { readonly takesOver: boolean }): number =>
+  Number(other.takesOver) - Number(one.takesOver)
+
+/** How many of the first writes fit: the more, the less room is left. */
+const countAdmitted = (count: number, isRoomFor: (count: number) => boolean): number => {
+  let [fits, tooMany] = [0, count]
+  while (tooMany - fits > 1) {
+    const middle = Math.floor((fits + tooMany) / 2)
+    if (isRoomFor(middle)) fits = middle
+    else tooMany = middle
+  }
+  return fits
 }
 
 /** The plane's withdrawals make room for what clusters bring. */

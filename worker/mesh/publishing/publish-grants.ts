@@ -104,11 +104,12 @@ export const revokePublishGrant = (context: MeshContext, id: string, initiator: 
   return ok(toPublishGrant(row))
 }
 
-export type IsGranted = (object: {
+/** How far a cluster may publish an object: for the whole mesh, for its namespace, or not at all. */
+export type FindScope = (object: {
   readonly cluster: string
   readonly namespace: string
   readonly kind: string
-}) => boolean
+}) => 'mesh' | 'namespace' | undefined
 
 /** What a cluster may publish. */
 export const listPublishScopes = (sql: SqlStorage, cluster: string): PublishScope[] =>
@@ -117,10 +118,17 @@ export const listPublishScopes = (sql: SqlStorage, cluster: string): PublishScop
     .toArray()
 
 /** The grants as they are now. */
-export const readIsGranted = (sql: SqlStorage): IsGranted => {
+export const readGrantScopes = (sql: SqlStorage): FindScope => {
   const rows = sql.exec<Columns>(`SELECT ${columns} FROM publish_grants`).toArray()
   const ofCluster = new Map(
-    [...Map.groupBy(rows, ({ cluster }) => cluster)].map(([name, its]) => [name as string, toScopeTest(its)]),
+    [...Map.groupBy(rows, ({ cluster }) => cluster)].map(([name, its]) => [
+      name as string,
+      { isGranted: toScopeTest(its), isForAll: toScopeTest(its.filter(({ namespace }) => namespace === '*')) },
+    ]),
   )
-  return ({ cluster, ...object }) => ofCluster.get(cluster)?.(object) ?? false
+  return ({ cluster, ...object }) => {
+    const scopes = ofCluster.get(cluster)
+    if (scopes?.isForAll(object)) return 'mesh'
+    return scopes?.isGranted(object) ? 'namespace' : undefined
+  }
 }

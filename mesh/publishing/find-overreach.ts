@@ -1,0 +1,73 @@
+import type { ConfigObject } from '../config-object.ts'
+import { ownerOfHost } from '../host-owner.ts'
+import { isIpAddress, isWildcard } from '../kinds/schema/host-names.ts'
+import { resolveHost } from '../merge/resolve-host.ts'
+import { selectProtocol } from '../registry-records/select-protocol.ts'
+import type { MeshSettings } from '../settings.ts'
+
+/** Something of an object that a grant for its namespace does not cover. */
+export interface Overreach {
+  readonly path: string
+  readonly message: string
+}
+
+export interface Reach extends Pick<MeshSettings, 'domainSuffix' | 'rootNamespace'> {
+  /** Whether another namespace has a service of this host, which names no namespace itself. */
+  readonly isHeldElsewhere: (host: string, namespace: string) => boolean
+}
+
+/**
+ * What of an object says something of other namespaces' services, or to other namespaces' workloads where they call what is not its
+ * namespace's: that needs a grant for all namespaces. The object is right by its kind's schema. docs/decisions/0014-published-objects.md
+ */
+export const findOverreach = (object: ConfigObject, reach: Reach): Overreach | undefined => {
+  const { kind, metadata, spec } = object
+  const { namespace } = metadata
+  if (kind === 'Sidecar')
+    return namespace === reach.rootNamespace
+      ? toOverreach('metadata.namespace', 'a Sidecar of the root namespace holds for all namespaces')
+      : undefined
+  if (isForOwnNamespace(spec['exportTo'], namespace)) return undefined
+  return findHost(object, reach) ?? (kind === 'ServiceEntry' ? findCapture(spec) : undefined)
+}
+
+const toOverreach = (path: string, message: string): Overreach => ({
+  path,
+  message: `${message}: that takes a grant for the namespace "*"`,
+})
+
+const isForOwnNamespace = (exportTo: unknown, namespace: string): boolean =>
+  Array.isArray(exportTo) && exportTo.length > 0 && exportTo.every((entry) => ['.', '~', namespace].includes(entry))
+
+const findHost = ({ kind, metadata, spec }: ConfigObject, reach: Reach): Overreach | undefined => {
+  const { namespace } = metadata
+  const isRule = kind === 'DestinationRule'
+  for (const [index, text] of listOf(isRule ? [spec['host']] : spec['hosts']).entries()) {
+    const path = isRule ? 'spec.host' : `spec.hosts[${index}]`
+    const host = kind === 'ServiceEntry' ? String(text) : resolveHost(String(text), namespace, reach.domainSuffix)
+    const owner = ownerOfHost(host, reach.domainSuffix)
+    if (owner === namespace) continue
+    if (owner !== undefined) return toOverreach(path, `${host} is not a host of the namespace ${namespace}`)
+    if (isWildcard(host)) return toOverreach(path, `${host} may cover hosts of other namespaces`)
+    if (reach.isHeldElsewhere(host.toLowerCase(), namespace))
+      return toOverreach(path, `another namespace has a service of the host ${host}`)
+  }
+  return undefined
+}
+
+/** What takes connections whatever host they are for. */
+const findCapture = (spec: ConfigObject['spec']): Overreach | undefined => {
+  const addresses = listOf(spec['addresses'])
+  const range = addresses.findIndex((address) => !isIpAddress(String(address)))
+  if (range !== -1) return toOverreach(`spec.addresses[${range}]`, 'a range of addresses may be of others')
+  if (addresses.length > 0) return undefined
+  const stream = listOf(spec['ports']).findIndex((port) => {
+    const { name, number, protocol } = port as { name: string; number: number; protocol?: string }
+    return selectProtocol({ explicit: protocol, name, number }) === 'tcp'
+  })
+  return stream === -1
+    ? undefined
+    : toOverreach(`spec.ports[${stream}]`, 'without an address a TCP port takes all connections to it')
+}
+
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? (value as readonly unknown[]) : [])
