@@ -24,11 +24,9 @@ export const buildVirtualHost = ({ name, domains, routes, retries }: VirtualHost
     name,
     domains: [...domains],
     routes: routes.map(buildRoute),
-    ...(retries && {
-      retryPolicy: buildRetryPolicy(retries),
-      includeRequestAttemptCount: true,
-      responseHeadersToRemove: [undeliveredHeader],
-    }),
+    // Nobody but the proxy beside the application says it, in replies of its own: they get it after this.
+    responseHeadersToRemove: [undeliveredHeader],
+    ...(retries && { retryPolicy: buildRetryPolicy(retries), includeRequestAttemptCount: true }),
   })
 
 const buildRoute = ({ name, match, action, requestHeaders, responseHeaders }: Route): EnvoyRoute =>

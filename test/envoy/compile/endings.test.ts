@@ -1,6 +1,7 @@
+import { createServer } from 'node:http'
 import { afterEach, beforeAll, expect, test } from 'vitest'
 import { eventually } from '#test/harness/child.ts'
-import { clientAddress, get, getEcho, serverAddress, Theatre, withEndpoints } from './theatre.ts'
+import { clientAddress, get, getEcho, post, serverAddress, Theatre, withEndpoints } from './theatre.ts'
 
 // Endpoints and applications that end while there are requests.
 let theatre: Theatre
@@ -59,4 +60,33 @@ proxies: [sidecar/default/client-1, sidecar/default/server-1]
   const { status, headers } = await get('http://reviews/')
   expect(status).toBe(503)
   expect(headers).not.toHaveProperty('x-atoll-undelivered')
+})
+
+test('an application cannot say that it has seen nothing of a request', async () => {
+  const asked: string[] = []
+  const application = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`)
+    response.writeHead(503, { 'x-atoll-undelivered': '1' }).end('done')
+  })
+  const port = await theatre.listen(application)
+  await theatre.start(`
+about: ''
+services:
+  - host: orders
+    ports: ['p:80:http']
+    endpoints:
+      server-1: {ports: {p: ${port}}, address: ${serverAddress}}
+workloads:
+  client-1: {address: ${clientAddress}}
+  server-1: {address: ${serverAddress}}
+proxies: [sidecar/default/client-1, sidecar/default/server-1]
+`)
+  const ordered = await post('http://orders/order')
+  expect(ordered).toMatchObject({ status: 503, body: 'done' })
+  expect(asked).toEqual(['POST /order'])
+  expect(ordered.headers).not.toHaveProperty('x-atoll-undelivered')
+  const unknown = await post(`http://127.0.0.1:${port}/unknown`)
+  expect(unknown).toMatchObject({ status: 503, body: 'done' })
+  expect(unknown.headers).not.toHaveProperty('x-atoll-undelivered')
+  expect(asked).toEqual(['POST /order', 'POST /unknown'])
 })

@@ -102,7 +102,10 @@ export const withEndpoints = (changes: readonly ViewChange[], varied: Partial<En
 export const get = (url: string, headers: Readonly<Record<string, string>> = {}): Promise<ProxyReply> =>
   requestThroughProxy({ host: clientAddress, port: proxyPort }, url, { headers })
 
-/** The same, for what an echo application saw of it. */
+export const post = (url: string): Promise<ProxyReply> =>
+  requestThroughProxy({ host: clientAddress, port: proxyPort }, url, { method: 'POST' })
+
+/** A GET, for what an echo application saw of it. */
 export const getEcho = async (url: string, headers: Readonly<Record<string, string>> = {}): Promise<Echo> => {
   const { status, body } = await get(url, headers)
   if (status !== 200) throw new Error(`${status} ${body}`)
