@@ -1,6 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
-import { AgentError } from '#agent/agent-error.ts'
 import type { HostPort } from '#agent/config.ts'
+import { keepConnectionsFair } from './fair-connections.ts'
+import { listen, patience } from './listen.ts'
 
 export interface StatusSource {
   /** Whether this agent is fit to serve, and why (not). */
@@ -9,12 +10,14 @@ export interface StatusSource {
   metrics(): Promise<string>
 }
 
+const maxConnections = 100
+
 /** /healthz: the process lives. /readyz: it can serve; how old its data are. /metrics. Nothing secret, nothing that changes anything. */
 export class StatusServer {
   readonly #server: Server
 
   constructor(source: StatusSource) {
-    this.#server = createServer((request, response) => {
+    this.#server = createServer(patience, (request, response) => {
       const [path] = (request.url ?? '').split('?')
       if (request.method !== 'GET' && request.method !== 'HEAD') respond(response, 405, { error: 'only GET' })
       else if (path === '/healthz') respond(response, 200, { status: 'ok' })
@@ -24,20 +27,12 @@ export class StatusServer {
       } else if (path === '/metrics') void respondWithMetrics(response, source)
       else respond(response, 404, { error: 'there are /healthz, /readyz and /metrics' })
     })
-    this.#server.requestTimeout = 10_000
-    this.#server.headersTimeout = 10_000
-    this.#server.maxConnections = 100
+    keepConnectionsFair(this.#server, maxConnections)
   }
 
-  async listen({ host, port }: HostPort): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error) =>
-        reject(
-          new AgentError('address_in_use', `${host}:${port} can't be listened on: ${error.message}`, { cause: error }),
-        ),
-      )
-      this.#server.listen(port, host, resolve)
-    })
+  /** Gives the port, which is another one than asked for when that is 0. */
+  listen(address: HostPort): Promise<number> {
+    return listen(this.#server, address)
   }
 
   async close(): Promise<void> {

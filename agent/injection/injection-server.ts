@@ -1,7 +1,8 @@
 import { createServer, type Server } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { AgentError } from '#agent/agent-error.ts'
 import type { HostPort } from '#agent/config.ts'
+import { keepConnectionsFair } from '#agent/http/fair-connections.ts'
+import { listen, patience } from '#agent/http/listen.ts'
 import { DurationHistogram, type DurationMeasure } from '#agent/http/duration-histogram.ts'
 import type { Leaf } from '#agent/identity/issue-leaf.ts'
 import type { Log } from '#agent/log.ts'
@@ -26,8 +27,7 @@ export interface InjectionStatistics {
 /** An API server takes objects of 3 MiB, and wraps them. */
 const maxBodyBytes = 4 * 1024 * 1024
 const maxConnections = 200
-/** The webhook's own timeout. */
-const requestMilliseconds = 10_000
+const handshakeMilliseconds = 5_000
 
 /**
  * The injector's webhook: an API server asks it about each pod that is about to be made. It knows nothing secret and changes nothing, so
@@ -41,10 +41,9 @@ export class InjectionServer {
 
   constructor(options: InjectionServerOptions) {
     this.#options = options
-    this.#server = createServer({ minVersion: 'TLSv1.2' }, (request, response) => void this.#handle(request, response))
-    this.#server.requestTimeout = requestMilliseconds
-    this.#server.headersTimeout = requestMilliseconds
-    this.#server.maxConnections = maxConnections
+    const tls = { minVersion: 'TLSv1.2', handshakeTimeout: handshakeMilliseconds } as const
+    this.#server = createServer({ ...patience, ...tls }, (request, response) => void this.#handle(request, response))
+    keepConnectionsFair(this.#server, maxConnections)
   }
 
   /** For connections from now on. Without one, every handshake fails. */
@@ -53,17 +52,8 @@ export class InjectionServer {
   }
 
   /** Gives the port, which is another one than asked for when that is 0. */
-  async listen({ host, port }: HostPort): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error) =>
-        reject(
-          new AgentError('address_in_use', `${host}:${port} can't be listened on: ${error.message}`, { cause: error }),
-        ),
-      )
-      this.#server.listen(port, host, resolve)
-    })
-    const address = this.#server.address()
-    return typeof address === 'object' && address ? address.port : port
+  listen(address: HostPort): Promise<number> {
+    return listen(this.#server, address)
   }
 
   /** Answers what was asked, and ends. */

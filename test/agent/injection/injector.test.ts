@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { request } from 'node:https'
+import { connect } from 'node:net'
 import { X509Certificate } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Injector } from '#agent/injection/injector.ts'
@@ -168,6 +170,16 @@ describe('the webhook', () => {
     const { port, published, injector } = await startInjector()
     expect((await call({ ca: published[0] ?? '', port, body: toReview(toPod()), ...wrong })).status).toBe(status)
     expect(injector.status().reviews.failed).toBe(1)
+  })
+
+  it('answers while a pod holds as many connections as there may be', async () => {
+    const { port, published } = await startInjector()
+    const silent = Array.from({ length: 200 }, () => connect({ host: '127.0.0.1', port, localAddress: '127.0.0.2' }))
+    for (const socket of silent) socket.on('error', () => {}).resume()
+    await Promise.all(silent.map((socket) => once(socket, 'connect')))
+    expect((await call({ ca: published[0] ?? '', port, body: toReview(toPod()) })).status).toBe(200)
+    // Who does not even begin with TLS has no connection for long.
+    await untilHolds(() => expect(silent.filter(({ destroyed }) => !destroyed)).toEqual([]))
   })
 
   it('is not published by a replica that does not report, which has the same authority', async () => {
