@@ -17,6 +17,7 @@ const state: AgentState = {
     leaves: 3,
     earliestLeafNotAfter: now,
     serverNotAfter: now,
+    earliestIssuerNotAfter: null,
     trusted: [],
     untrusted: [],
     untrustedIssuers: [],

@@ -124,7 +124,7 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry,
   )
   labelled(
     'certificate_expiry_seconds',
-    'Seconds until a certificate expires; of the workloads, the first that does.',
+    'Seconds until a certificate expires; of the workloads and of the external issuers, the first that does.',
     ['certificate'],
     ({ identity, injector, now }) =>
       Object.entries({
@@ -132,6 +132,7 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry,
         agent: identity?.serverNotAfter,
         injector: injector?.certificateNotAfter,
         workload: identity?.earliestLeafNotAfter,
+        issuer: identity?.earliestIssuerNotAfter,
       }).flatMap(([certificate, notAfter]) =>
         notAfter ? [{ labels: { certificate }, value: (notAfter - now) / 1000 }] : [],
       ),

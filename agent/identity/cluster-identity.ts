@@ -33,6 +33,8 @@ export interface IdentityStatus {
   /** Of the leaf that runs out first; null = there is none. */
   readonly earliestLeafNotAfter: number | null
   readonly serverNotAfter: number | null
+  /** Of the external issuer that runs out first, or has; null = there is none. */
+  readonly earliestIssuerNotAfter: number | null
   readonly trusted: readonly ClusterName[]
   readonly untrusted: readonly UntrustedIntermediate[]
   readonly untrustedIssuers: readonly UntrustedIssuer[]
@@ -123,6 +125,7 @@ export class ClusterIdentity {
       leaves: leaves.length,
       earliestLeafNotAfter: leaves.length > 0 ? Math.min(...leaves.map(({ notAfter }) => notAfter)) : null,
       serverNotAfter: this.#server.leaf?.notAfter ?? null,
+      earliestIssuerNotAfter: this.#trust.earliestIssuerNotAfter,
       trusted: this.#trust.trusted.map(({ cluster }) => cluster),
       untrusted: this.#trust.untrusted,
       untrustedIssuers: this.#trust.untrustedIssuers,

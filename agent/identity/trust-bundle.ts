@@ -34,6 +34,7 @@ export class TrustBundle {
   #untrusted: readonly UntrustedIntermediate[] = []
   #issuers: readonly TrustedIssuer[] = []
   #untrustedIssuers: readonly UntrustedIssuer[] = []
+  #earliestIssuerNotAfter: number | null = null
 
   /** `cluster`: whose proxies these are. `now`: milliseconds since the epoch. */
   constructor(cluster: ClusterName, trustDomain: TrustDomain, now: () => number, log: Log) {
@@ -55,9 +56,17 @@ export class TrustBundle {
     return this.#untrustedIssuers
   }
 
+  /** Of the external issuers for this cluster the end of the first, also when that is over; null = there is none. */
+  get earliestIssuerNotAfter(): number | null {
+    return this.#earliestIssuerNotAfter
+  }
+
   /** Takes the plane's word for who is in the mesh, and nobody's for whether a certificate is right. */
   async update(state: TrustState): Promise<void> {
     this.#state = state
+    const issuers = parseCertificates(issuersIn(state, this.#cluster).map(({ pem }) => pem))
+    this.#earliestIssuerNotAfter =
+      issuers.length > 0 ? Math.min(...issuers.map(({ notAfter }) => notAfter.getTime())) : null
     await this.verify()
   }
 

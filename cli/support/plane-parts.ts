@@ -26,7 +26,10 @@ const MAX_REVISIONS = 50
 const MAX_REVISION_DETAILS = 5
 const MAX_DUMPS = 10
 const MAX_REFUSALS_SHOWN = 10
-const SOON_MS = 14 * 24 * 60 * 60_000
+const DAY_MS = 24 * 60 * 60_000
+const SOON_MS = 14 * DAY_MS
+/** Nobody renews it but people. */
+const SOON_OF_ISSUER_MS = 30 * DAY_MS
 
 export interface PlaneScope {
   /** Only what is about this cluster, where that can be told. */
@@ -183,23 +186,29 @@ const judgeProxies = (proxies: readonly ShownProxy[]): string[] => {
 
 const toType = (typeUrl: string): string => typeUrl.slice(typeUrl.lastIndexOf('.') + 1)
 
-const judgeTrust = ({ roots, intermediates }: Trust, now: number): string[] => {
+const judgeTrust = ({ roots, intermediates, issuers }: Trust, now: number): string[] => {
   const certificates = [
-    ...roots.map(({ notAfter }) => ({ name: 'the root', notAfter })),
-    ...intermediates.map(({ cluster, notAfter }) => ({ name: `the intermediate of ${cluster}`, notAfter })),
+    ...roots.map(({ notAfter }) => ({ name: 'the root', notAfter, soon: SOON_MS })),
+    ...intermediates.map(({ cluster, notAfter }) => ({
+      name: `the intermediate of ${cluster}`,
+      notAfter,
+      soon: SOON_MS,
+    })),
+    ...issuers.map(({ name, notAfter }) => ({ name: `the issuer ${name}`, notAfter, soon: SOON_OF_ISSUER_MS })),
   ]
-  return certificates.flatMap(({ name, notAfter }) => {
+  return certificates.flatMap(({ name, notAfter, soon }) => {
     const left = Date.parse(notAfter) - now
-    if (left > SOON_MS) return []
+    if (left > soon) return []
     return [left < 0 ? `${name} has expired at ${notAfter}` : `${name} expires in ${toRoughDuration(left)}`]
   })
 }
 
-const withoutPems = ({ trustDomain, epoch, roots, intermediates }: Trust) => ({
+const withoutPems = ({ trustDomain, epoch, roots, intermediates, issuers }: Trust) => ({
   trustDomain,
   epoch,
   roots: roots.map(({ pem: _pem, ...facts }) => facts),
   intermediates: intermediates.map(({ pem: _pem, ...facts }) => facts),
+  issuers: issuers.map(({ pem: _pem, ...facts }) => facts),
 })
 
 const byTrouble = (left: ShownProxy, right: ShownProxy): number =>

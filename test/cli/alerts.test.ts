@@ -137,6 +137,7 @@ const healthy: Readonly<Record<string, string>> = {
   'atoll_agent_store_failures_total{instance="a"}': '0x120',
   'atoll_agent_certificate_expiry_seconds{certificate="intermediate",instance="a"}': '7776000-60x120',
   'atoll_agent_certificate_expiry_seconds{certificate="workload",instance="a"}': '86400-60x120',
+  'atoll_agent_certificate_expiry_seconds{certificate="issuer",instance="a"}': '7776000-60x120',
   'atoll_agent_certificate_expiry_seconds{certificate="agent",instance="a"}': '86400-60x120',
   'atoll_agent_certificate_expiry_seconds{certificate="injector",instance="a"}': '86400-60x120',
   'atoll_agent_gateway_reachable{cluster="west",address="gw.west",port="15443",instance="a"}': '1x120',
@@ -177,6 +178,9 @@ const faults: Readonly<
   AtollStreamsRefused: { series: { atoll_agent_xds_refused_streams_total: '0+10x120' } },
   AtollCertificateExpires: {
     series: { 'atoll_agent_certificate_expiry_seconds{certificate="intermediate"': '9999x120' },
+  },
+  AtollIssuerExpires: {
+    series: { 'atoll_agent_certificate_expiry_seconds{certificate="issuer"': '9999x120' },
   },
   AtollWorkloadCertificateExpires: {
     series: { 'atoll_agent_certificate_expiry_seconds{certificate="workload"': '9999x120' },

@@ -125,6 +125,45 @@ describe('atoll support bundle, with no plane and a Kubernetes cluster', () => {
     expect([...unpack(archive).files.keys()].toSorted()).toEqual(['README.txt', 'summary.json'])
   })
 
+  it('tells when an external issuer ends, of which nobody but people makes another', async () => {
+    const certificate = (notAfter: string) => ({
+      serial: '1',
+      pem: planted.body,
+      notBefore: '2026-01-01T00:00:00.000Z',
+      notAfter,
+      fingerprint: 'f',
+    })
+    const issuer = (name: string, notAfter: string) => ({
+      ...certificate(notAfter),
+      name,
+      clusters: ['east'],
+      createdAt: '2026-01-01T00:00:00.000Z',
+    })
+    const trust = {
+      trustDomain: 'demo.atoll.local',
+      roots: [certificate('2036-01-01T00:00:00.000Z')],
+      intermediates: [{ ...certificate('2026-12-20T12:00:00.000Z'), cluster: 'east' }],
+      issuers: [issuer('istio', '2026-12-11T12:00:00.000Z'), issuer('old', '2026-11-01T12:00:00.000Z')],
+      epoch: 0,
+    }
+    const archive = join(folder, 'issuer.tar.gz')
+    const { stdout } = await runFake(['support', 'bundle', '--mesh', 'demo', '--out', archive], {
+      answers: {
+        'GET /healthz': { status: 200, body: { status: 'ok', version: '1', setUp: true } },
+        'GET /v1/meshes/demo/trust': { status: 200, body: trust },
+        'GET /v1/meshes/demo/trust/certificates': { status: 200, body: { items: [], nextCursor: null } },
+      },
+    })
+    expect(stdout).toContain('the issuer istio expires in 20d')
+    expect(stdout).toContain('the issuer old has expired at 2026-11-01T12:00:00.000Z')
+    expect(stdout).not.toContain('intermediate of east')
+    const { files, text } = unpack(archive)
+    expect(JSON.parse(files.get('plane/trust.json') ?? '')).toMatchObject({
+      issuers: [{ name: 'istio', clusters: ['east'] }, { name: 'old' }],
+    })
+    expect(text).not.toContain(planted.body)
+  })
+
   it('asks nobody with --list', async () => {
     const { stdout, calls } = await runFake(['support', 'bundle', '--context', 'east', '--list'])
     expect(stdout).toContain('kubernetes/east/logs/')

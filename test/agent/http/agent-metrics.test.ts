@@ -32,6 +32,33 @@ test('one scrape is one measurement, as of now', async () => {
   expect(text).not.toMatch(/^atoll_agent_plane_data_age_seconds /m)
 })
 
+test('certificates are measured by the time that is left, those that are not there are not', async () => {
+  const metrics = createAgentMetrics(() => ({
+    compiledRevision: 0,
+    proxies: 0,
+    registrySynced: true,
+    problems: 0,
+    storeFailures: 0,
+    now: 10_000,
+    identity: {
+      intermediate: { notAfter: 20_000, renewAt: 15_000, state: 'valid' },
+      leaves: 0,
+      earliestLeafNotAfter: null,
+      serverNotAfter: 30_000,
+      earliestIssuerNotAfter: 5000,
+      trusted: [],
+      untrusted: [],
+      untrustedIssuers: [],
+      withoutLeaf: [],
+    },
+  }))
+  expect((await metrics.metrics()).match(/(?<=^atoll_agent_certificate_expiry_seconds).*$/gm)).toEqual([
+    '{certificate="intermediate"} 10',
+    '{certificate="agent"} 20',
+    '{certificate="issuer"} -5',
+  ])
+})
+
 test('what the injector does is measured, its answers by outcome and by time', async () => {
   const durations = new DurationHistogram()
   for (const seconds of [0.004, 0.04, 60]) durations.record(seconds)

@@ -244,6 +244,20 @@ describe('trust', () => {
     expectNobody()
   })
 
+  test('of an external issuer has an end, which is told also when it is over', async () => {
+    const identity = await start()
+    expect(identity.status().earliestIssuerNotAfter).toBeNull()
+    const ends = [5, 2, 1].map((hours) => clock.now() + hours * hour)
+    const pems = await Promise.all(ends.map((notAfter) => createIssuer(root, west, { notAfter })))
+    const clusters = [[east], [east, west], [west]]
+    const issuers = pems.map((pem, at) => ({ name: `istio-${at}`, clusters: clusters[at] ?? [], pem }))
+    await identity.updateTrust({ ...trustOf(intermediate), issuers })
+    const { earliestIssuerNotAfter } = identity.status()
+    expect(earliestIssuerNotAfter).toBe(Math.floor((ends[1] ?? 0) / 1000) * 1000)
+    await pass(identity, 3 * hour)
+    expect(identity.status()).toMatchObject({ earliestIssuerNotAfter, untrustedIssuers: [{ issuer: 'istio-1' }] })
+  })
+
   test('the newest word counts, however long the verification of an older one takes', async () => {
     const identity = await start()
     const sets = await identity.attach(reviews)
