@@ -230,6 +230,21 @@ describe('an object of a cluster', () => {
     await told(east).toEqual({ [key]: 'published', 'DestinationRule/shop/reviews': 'published' })
   })
 
+  test('that would break another keeps none of those back that came with it', async () => {
+    const mesh = await createTestMesh()
+    const east = await connectReporter(mesh, 'east')
+    await grantPublishing(mesh, 'east', '*', '*')
+    await east.publish([toRule('v1'), toSubsetRoute('v1')])
+    await told(east).toEqual({ [key]: 'published', 'DestinationRule/shop/reviews': 'published' })
+    const others = Array.from({ length: 12 }, (_, number) => toWish({ name: `other-${number}` }))
+    await east.publish([toRule('v2'), toSubsetRoute('v1'), ...others])
+    await told(east).toEqual({
+      [key]: 'published',
+      'DestinationRule/shop/reviews': 'refused',
+      ...Object.fromEntries(others.map(({ metadata }) => [`VirtualService/shop/${metadata.name}`, 'published'])),
+    })
+  })
+
   test('can claim neither to stand before others nor to be published by another', async () => {
     const mesh = await createTestMesh()
     const east = await connectReporter(mesh, 'east')

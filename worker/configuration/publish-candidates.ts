@@ -20,8 +20,8 @@ import { findProblems } from './write-configuration.ts'
  * what is there already. It would where a mesh is spread over several.
  */
 const MAX_ATTEMPTS = 5
-/** How many objects are tried alone when some of them break others': the rest waits until those are mended. */
-const MAX_TRIED_ALONE = 50
+/** How often a pass checks some of the objects against the whole mesh; what is not told apart by then is refused, and looked at again in the next pass. */
+const MAX_TRIALS = 64
 
 /** The mesh's object, from inside: what a pass reads and writes. */
 export interface PublishingStore extends ReachStore, Pick<MeshStore, 'readConfiguration' | 'findOffered'> {
@@ -104,48 +104,57 @@ const planPublishing = (store: PublishingStore, all: Wishes, base: BaseConfigura
 }
 
 /**
- * The writes that can't be made, each with why. One that is wrong is taken out, and the rest is looked at again: it may have leaned on
- * that. What breaks the objects of others is found by trying each alone.
+ * The writes that can't be made, each with why. What is wrong by itself is taken out, and the rest is looked at again: it may have leaned on
+ * that. What breaks the objects of others is found by halves, the earlier object before the later one.
  */
 const findRefusals = async (
   store: PublishingStore,
   base: BaseConfiguration,
   { writes, withdrawn }: Plan,
 ): Promise<ReadonlyMap<Write, Problem>> => {
-  const refusals = new Map<Write, Problem>()
   // What is withdrawn is no part of what the writes are checked against, and breaks nothing that counts.
   const objects = new Map(base.objects)
   for (const { key } of withdrawn) objects.delete(key)
   const without = { ...base, objects }
-  const findErrors = async (some: readonly Write[]): Promise<readonly Problem[]> =>
-    some.length === 0
-      ? []
-      : (await findProblems(store, without, some, [])).filter(({ severity }) => severity === 'error')
+  let trials = 0
+  const findErrors = async (some: readonly Write[]): Promise<readonly Problem[]> => {
+    if (some.length === 0) return []
+    trials += 1
+    return (await findProblems(store, without, some, [])).filter(({ severity }) => severity === 'error')
+  }
+
+  const refusals = new Map<Write, Problem>()
+  const accepted: Write[] = []
+  let left = writes
+  let errors = await findErrors(left)
   for (;;) {
-    const left = writes.filter((write) => !refusals.has(write))
-    const errors = await findErrors(left)
-    if (errors.length === 0) return refusals
     const wrong = left.flatMap((write) => {
-      const error = errors.find(
-        ({ object }) => object && toObjectKey(object.kind, object.namespace, object.name) === write.key,
-      )
+      const error = errors.find((problem) => isAbout(problem, write))
       return error ? [[write, error] as const] : []
     })
-    if (wrong.length > 0) {
-      for (const [write, error] of wrong) refusals.set(write, error)
-      continue
-    }
-    let isFound = false
-    for (const write of left.slice(0, MAX_TRIED_ALONE)) {
-      const [error] = await findErrors([write])
-      if (!error) continue
-      refusals.set(write, toBreach(error))
-      isFound = true
-    }
-    const [first] = errors
-    if (!isFound && first) for (const write of left) refusals.set(write, toBreach(first))
+    if (wrong.length === 0 || trials >= MAX_TRIALS) break
+    for (const [write, error] of wrong) refusals.set(write, error)
+    left = left.filter((write) => !refusals.has(write))
+    errors = await findErrors(left)
   }
+
+  const settle = async (some: readonly Write[], found: readonly Problem[]): Promise<void> => {
+    const [first] = found
+    if (!first) accepted.push(...some)
+    else if (some.length === 1 || trials >= MAX_TRIALS)
+      for (const write of some) refusals.set(write, found.find((error) => isAbout(error, write)) ?? toBreach(first))
+    else {
+      const middle = Math.ceil(some.length / 2)
+      for (const half of [some.slice(0, middle), some.slice(middle)])
+        await settle(half, await findErrors([...accepted, ...half]))
+    }
+  }
+  await settle(left, errors)
+  return refusals
 }
+
+const isAbout = ({ object }: Problem, { key }: Write): boolean =>
+  object !== undefined && toObjectKey(object.kind, object.namespace, object.name) === key
 
 const toBreach = (error: Problem): Problem => {
   const { object, path, message } = error
