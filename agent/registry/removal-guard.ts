@@ -130,7 +130,7 @@ export class RemovalGuard {
       ]
     })
     for (const { service, value } of changes) setOrDelete(this.#catalog, service, value)
-    for (const [key, entry] of [...this.#original]) {
+    for (const [key, entry] of this.#original) {
       const renamed = toRenamedKey(key, rename)
       if (renamed === undefined) continue
       this.#original.delete(key)

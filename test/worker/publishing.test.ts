@@ -243,6 +243,7 @@ describe('an object of a cluster', () => {
       'DestinationRule/shop/reviews': 'refused',
       ...Object.fromEntries(others.map(({ metadata }) => [`VirtualService/shop/${metadata.name}`, 'published'])),
     })
+    expect(await publishersOf(mesh)).toMatchObject({ 'VirtualService/shop/other-11': 'east' })
   })
 
   test('can claim neither to stand before others nor to be published by another', async () => {
