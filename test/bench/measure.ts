@@ -22,8 +22,6 @@ import {
   toVirtualHostName,
 } from './registry-files.ts'
 import { toDistribution, toMebibytes, type Distribution } from './statistics.ts'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 
 export interface Size {
   readonly services: number
@@ -142,9 +140,7 @@ export const measure = async (directory: string, size: Size, progress: (text: st
 
 const signIn = async (world: World): Promise<ApiClient> => {
   await world.startPlane()
-  const setupToken = (await readFile(join(world.planeData, 'setup-token'), 'utf8')).trim()
-  await world.atoll(['login', '--url', world.url, '--setup-token-stdin', '--org', 'bench'], { input: setupToken })
-  await world.atoll(['mesh', 'create', world.mesh, '--trust-domain', 'bench.atoll.local'])
+  await world.signIn('bench.atoll.local')
   const { secret } = await world.atollJson<{ secret: string }>(['token', 'create', '--role', 'owner'])
   return new ApiClient({
     baseUrl: world.url,

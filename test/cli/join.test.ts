@@ -14,9 +14,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'atoll-join-'))
   world = await World.create(folder)
   await world.startPlane()
-  const setupToken = await readFile(join(world.planeData, 'setup-token'), 'utf8')
-  await world.atoll(['login', '--url', world.url, '--setup-token-stdin', '--org', 'acme'], { input: setupToken })
-  await world.atoll(['mesh', 'create', 'demo'])
+  await world.signIn()
   await mkdir(join(folder, 'registry'))
   await writeFile(
     join(folder, 'registry/reviews.yaml'),

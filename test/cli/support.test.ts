@@ -189,8 +189,7 @@ describe('atoll support bundle, of a real mesh', () => {
 
   it('holds no secret that the plane, the agent or anybody has put there', async () => {
     const setupToken = readFileSync(join(world.planeData, 'setup-token'), 'utf8').trim()
-    await world.atoll(['login', '--url', world.url, '--setup-token-stdin', '--org', 'acme'], { input: setupToken })
-    await world.atoll(['mesh', 'create', 'demo'])
+    await world.signIn()
     const cluster = await world.join('east', 'east')
     const joinToken = findText(cluster.dataDirectory, /atoll_join_\w+-*[\w-]*/)
     mkdirSync(cluster.directory, { recursive: true })

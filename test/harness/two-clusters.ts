@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { toErrorMessage } from '#mesh/error-message.ts'
 import { EchoApp, type Echo } from './echo-app.ts'
 import { inbound, reviewsService, workload } from './manifests.ts'
@@ -62,11 +60,7 @@ export class TwoClusters {
   static async startPlane(world: World, tell: (command: string) => void = () => {}): Promise<void> {
     tell('atoll plane serve')
     await world.startPlane()
-    const setupToken = (await readFile(join(world.planeData, 'setup-token'), 'utf8')).trim()
-    tell(`atoll login --url ${world.url} --setup-token-stdin --org ${world.mesh}`)
-    await world.atoll(['login', '--url', world.url, '--setup-token-stdin', '--org', world.mesh], { input: setupToken })
-    tell(`atoll mesh create ${world.mesh} --trust-domain ${trustDomain(world)}`)
-    await world.atoll(['mesh', 'create', world.mesh, '--trust-domain', trustDomain(world)])
+    await world.signIn(trustDomain(world), tell)
   }
 
   static async join(world: World, tell: (command: string) => void = () => {}): Promise<TwoClusters> {

@@ -1,4 +1,4 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { randomInt } from 'node:crypto'
 import { createServer, type AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -137,6 +137,17 @@ export class World {
       env: this.userEnvironment(),
     })
     await this.plane.waitForLine(/https?:\/\/[\d.]+:\d+/, 180_000)
+  }
+
+  /** Signs in at a new plane with its set-up token, to an org of the mesh's name, and makes the mesh; `tell` hears the commands. */
+  async signIn(trustDomain?: string, tell: (command: string) => void = () => {}): Promise<void> {
+    const input = (await readFile(join(this.planeData, 'setup-token'), 'utf8')).trim()
+    const login = ['login', '--url', this.url, '--setup-token-stdin', '--org', this.mesh]
+    tell(`atoll ${login.join(' ')}`)
+    await this.atoll(login, { input })
+    const create = ['mesh', 'create', this.mesh, ...(trustDomain === undefined ? [] : ['--trust-domain', trustDomain])]
+    tell(`atoll ${create.join(' ')}`)
+    await this.atoll(create)
   }
 
   get planeData(): string {

@@ -28,9 +28,7 @@ export class LabMesh {
     const world = await World.create(files, { host: lab.hostAddress, certificate, kubeconfig: lab.kubeconfig })
     const mesh = new LabMesh(world, lab, certificate)
     await mesh.startPlane()
-    const setupToken = await readFile(join(world.planeData, 'setup-token'), 'utf8')
-    await world.atoll(['login', '--url', world.url, '--setup-token-stdin', '--org', 'lab'], { input: setupToken })
-    await world.atoll(['mesh', 'create', world.mesh, '--trust-domain', trustDomain])
+    await world.signIn(trustDomain)
     return mesh
   }
 
