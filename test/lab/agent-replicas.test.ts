@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { status as grpcStatus } from '@grpc/grpc-js'
@@ -8,21 +8,11 @@ import { z } from 'zod'
 import { buildAgentAccess } from '#cli/kubernetes/manifests/agent-access.ts'
 import { agentStateSecret, reporterLease, systemNamespace } from '#mesh/kubernetes/conventions.ts'
 import { joinToken, TestPlane } from '#test/agent/process/test-plane.ts'
-import { Child, eventually } from '#test/harness/child.ts'
-import { freePort } from '#test/harness/world.ts'
+import { eventually } from '#test/harness/child.ts'
+import { AgentReplica } from './agent-replica.ts'
 import type { LabCluster } from './harness/cluster.ts'
 import { Lab } from './harness/lab.ts'
 import { askForConfiguration } from './ask-for-configuration.ts'
-import { repository } from './harness/paths.ts'
-import { writeAgentKubeconfig } from './write-agent-kubeconfig.ts'
-
-/** Two replicas of an agent at a real API server, with the rights of an installed one, and a model of the plane. */
-interface Replica {
-  readonly name: string
-  readonly xdsPort: number
-  readonly httpPort: number
-  process: Child
-}
 
 const registryState = z.object({
   ready: z.boolean(),
@@ -30,53 +20,35 @@ const registryState = z.object({
 })
 const readiness = z.object({ ready: z.boolean(), plane: z.object({ reporting: z.boolean() }) })
 
+/** Two replicas of an agent at a real API server, and a model of the plane. */
 let folder: string
 let lab: Lab
 let cluster: LabCluster
 let plane: TestPlane
-const replicas: Replica[] = []
+const replicas: AgentReplica[] = []
 
 const kubectl = async (...args: string[]): Promise<string> => (await cluster.kubectl(args)).stdout
 
-const start = (name: string): Child =>
-  new Child({
-    name,
-    command: process.execPath,
-    args: [join(repository, 'agent/main.ts'), 'run', '--config', join(folder, `${name}.yaml`)],
-  })
-
-const addReplica = async (name: string): Promise<Replica> => {
-  const [xdsPort, httpPort] = [await freePort(), await freePort()]
-  await writeFile(
-    join(folder, `${name}.yaml`),
-    stringify({
-      plane: plane.url,
-      registry: 'kubernetes',
-      kubeconfig: 'agent.kubeconfig',
-      replica: name,
-      dataDirectory: name,
-      joinTokenFile: 'join-token',
-      xdsAddress: `127.0.0.1:${xdsPort}`,
-      httpAddress: `127.0.0.1:${httpPort}`,
-    }),
-  )
-  const replica = { name, xdsPort, httpPort, process: start(name) }
-  replicas.push(replica)
-  return replica
+const addReplica = async (name: string): Promise<void> => {
+  replicas.push(await AgentReplica.start(folder, name, { cluster, planeUrl: plane.url, joinToken }))
 }
 
-const readinessOf = async ({ httpPort }: Replica) => {
+const readinessOf = async ({ httpPort }: AgentReplica) => {
   const response = await fetch(`http://127.0.0.1:${httpPort}/readyz`)
   return readiness.parse(await response.json())
 }
 
 /** The name of the replica that says that it reports, once exactly one does. */
-const reporter = (among: readonly Replica[] = replicas): Promise<Replica> =>
+const reporter = (among: readonly AgentReplica[] = replicas): Promise<AgentReplica> =>
   eventually('one replica reports', async () => {
     const states = await Promise.all(among.map(async (replica) => ({ replica, ...(await readinessOf(replica)) })))
     const reporting = states.filter((state) => state.plane.reporting)
     return states.every(({ ready }) => ready) && reporting.length === 1 && reporting[0]?.replica
   })
+
+/** Who has the Lease of the reporter; "" when nobody has. */
+const holder = (): Promise<string> =>
+  kubectl('get', 'lease', reporterLease, '-n', systemNamespace, '-o', 'jsonpath={.spec.holderIdentity}')
 
 /** A token as the kubelet mounts it into the proxy's container of a pod. */
 const tokenOf = async (pod: string, account = 'reviews', audience = 'atoll'): Promise<string> => {
@@ -84,7 +56,7 @@ const tokenOf = async (pod: string, account = 'reviews', audience = 'atoll'): Pr
   return (await kubectl('create', 'token', account, '-n', 'shop', `--audience=${audience}`, ...bound)).trim()
 }
 
-const connect = ({ xdsPort }: Replica, token: string) => askForConfiguration(xdsPort, plane.root.pem, token)
+const connect = ({ xdsPort }: AgentReplica, token: string) => askForConfiguration(xdsPort, plane.root.pem, token)
 
 const pod = (name: string, account = 'reviews') => ({
   apiVersion: 'v1',
@@ -97,9 +69,9 @@ const apply = (...objects: readonly object[]) => cluster.apply(objects.map((obje
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'atoll-replicas-'))
-  ;[lab, plane] = await Promise.all([Lab.up({ name: 'replicas', clusters: 1 }), TestPlane.start()])
+  lab = await Lab.up({ name: 'replicas', clusters: 1 })
+  plane = await TestPlane.start()
   ;[cluster] = lab.clusters as [LabCluster]
-  await writeFile(join(folder, 'join-token'), `${joinToken}\n`)
   await apply(
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: systemNamespace } },
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop', labels: { 'istio-injection': 'enabled' } } },
@@ -109,7 +81,6 @@ beforeAll(async () => {
     ...buildAgentAccess(),
   )
   await apply(pod('reviews-1'), pod('reviews-2'), pod('ratings-1', 'ratings'))
-  await writeAgentKubeconfig(cluster, join(folder, 'agent.kubeconfig'))
 }, 900_000)
 
 afterAll(async () => {
@@ -128,9 +99,7 @@ describe('two replicas', () => {
     expect(await kubectl('get', 'secret', agentStateSecret, '-n', systemNamespace, '-o', 'jsonpath={.type}')).toBe(
       'Opaque',
     )
-    expect(
-      await kubectl('get', 'lease', reporterLease, '-n', systemNamespace, '-o', 'jsonpath={.spec.holderIdentity}'),
-    ).toBe(name)
+    expect(await holder()).toBe(name)
   })
 
   test('say nothing of the keys that they share', async () => {
@@ -213,7 +182,7 @@ describe('a proxy', () => {
 
   test('is refused when its pod is gone, also when another has its name', async () => {
     const token = await tokenOf('reviews-2')
-    const [replica] = replicas as [Replica]
+    const [replica] = replicas as [AgentReplica]
     expect(await connect(replica, token)).toBe('served')
     await kubectl('delete', 'pod', 'reviews-2', '-n', 'shop', '--grace-period=1')
     await apply(pod('reviews-2'))
@@ -248,21 +217,21 @@ describe('while the API server is away', () => {
 
 describe('an agent that is started anew while the API server is away', () => {
   test('serves the proxies of known pods as before, nobody else, and says that it is old; then all is in sync again', async () => {
-    const [killed] = replicas as [Replica]
+    const [killed] = replicas as [AgentReplica]
     const token = await tokenOf('reviews-1')
     expect(await connect(killed, token)).toBe('served')
     const stateOf = async () =>
       registryState.parse(await (await fetch(`http://127.0.0.1:${killed.httpPort}/readyz`)).json())
     const kept = ['registry.snapshot', 'pods.snapshot', 'issuer.sealed', 'agent.sealed']
     await eventually('what it knows is on its disk', async () => {
-      const files = await readdir(join(folder, killed.name))
+      const files = await readdir(killed.dataDirectory)
       return kept.every((file) => files.includes(file))
     })
     await apply(pod('late-1'))
     const late = await tokenOf('late-1')
     await cluster.stopApiServer()
     await killed.process.kill()
-    killed.process = start(killed.name)
+    killed.startAgain()
     await killed.process.waitForLine(/xds serving/)
     expect(await connect(killed, token)).toBe('served')
     expect(await connect(killed, splice(late, token))).toBe(grpcStatus.UNAUTHENTICATED)
@@ -282,10 +251,10 @@ describe('a reporter', () => {
     const killed = await reporter()
     const { term } = plane.model.row('east')
     await killed.process.kill()
-    const [other] = replicas.filter((replica) => replica !== killed) as [Replica]
+    const [other] = replicas.filter((replica) => replica !== killed) as [AgentReplica]
     expect(await reporter([other])).toBe(other)
     expect(plane.model.row('east')).toMatchObject({ reporter: other.name, term: term + 1 })
-    killed.process = start(killed.name)
+    killed.startAgain()
     await killed.process.waitForLine(/xds serving/)
     expect(await reporter()).toBe(other)
   })
@@ -294,7 +263,9 @@ describe('a reporter', () => {
     const stopped = await reporter()
     const { term } = plane.model.row('east')
     await stopped.process.stop(20_000)
-    const [other] = replicas.filter((replica) => replica !== stopped) as [Replica]
+    // A Lease that was left to run out still has its name, for 15 seconds.
+    expect(await holder()).not.toBe(stopped.name)
+    const [other] = replicas.filter((replica) => replica !== stopped) as [AgentReplica]
     expect(await reporter([other])).toBe(other)
     expect(plane.model.row('east').term).toBe(term + 1)
   })

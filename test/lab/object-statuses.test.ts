@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -6,12 +6,12 @@ import { stringify } from 'yaml'
 import { z } from 'zod'
 import { buildAgentAccess } from '#cli/kubernetes/manifests/agent-access.ts'
 import { agentName, systemNamespace } from '#mesh/kubernetes/conventions.ts'
-import { Child, eventually } from '#test/harness/child.ts'
-import { freePort, World } from '#test/harness/world.ts'
+import { eventually } from '#test/harness/child.ts'
+import { World } from '#test/harness/world.ts'
+import { AgentReplica } from './agent-replica.ts'
 import type { LabCluster } from './harness/cluster.ts'
 import { Lab } from './harness/lab.ts'
 import { repository } from './harness/paths.ts'
-import { writeAgentKubeconfig } from './write-agent-kubeconfig.ts'
 
 vi.setConfig({ testTimeout: 600_000 })
 
@@ -20,28 +20,20 @@ let folder: string
 let world: World
 let lab: Lab
 let cluster: LabCluster
-let agent: Child
+let agent: AgentReplica
 
 const kubectl = async (...args: string[]): Promise<string> => (await cluster.kubectl(args)).stdout
-
-const startAgent = (): Child =>
-  new Child({
-    name: 'agent',
-    command: process.execPath,
-    args: [join(repository, 'agent/main.ts'), 'run', '--config', join(folder, 'agent.yaml')],
-  })
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'atoll-statuses-'))
   world = await World.create(folder)
-  ;[lab] = await Promise.all([Lab.up({ name: 'statuses', clusters: 1 }), world.startPlane()])
+  lab = await Lab.up({ name: 'statuses', clusters: 1 })
+  await world.startPlane()
   cluster = lab.cluster('east')
   vi.stubEnv('KUBECONFIG', lab.kubeconfig)
-  const setupToken = await readFile(join(world.planeData, 'setup-token'), 'utf8')
-  await world.atoll(['login', '--url', world.url, '--setup-token-stdin', '--org', 'acme'], { input: setupToken })
-  await world.atoll(['mesh', 'create', 'demo'])
+  await world.signIn()
   const joining = ['cluster', 'join', 'east', '--network', 'net-east', '--kind', 'kubernetes']
-  await writeFile(join(folder, 'join-token'), (await world.atoll(joining)).stdout)
+  const joinToken = (await world.atoll(joining)).stdout
   await kubectl('apply', '--server-side', '-f', `${repository}/deploy/helm/atoll/crds`)
   await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s')
   const namespaces = [systemNamespace, 'shop'].map((name) => ({
@@ -50,27 +42,12 @@ beforeAll(async () => {
     metadata: { name },
   }))
   await cluster.apply([...namespaces, ...buildAgentAccess(), service].map((object) => stringify(object)).join('---\n'))
-  await writeAgentKubeconfig(cluster, join(folder, 'agent.kubeconfig'))
-  const [xdsPort, httpPort] = [await freePort(), await freePort()]
-  await writeFile(
-    join(folder, 'agent.yaml'),
-    stringify({
-      plane: world.url,
-      registry: 'kubernetes',
-      kubeconfig: 'agent.kubeconfig',
-      replica: 'agent-1',
-      dataDirectory: 'agent',
-      joinTokenFile: 'join-token',
-      xdsAddress: `127.0.0.1:${xdsPort}`,
-      httpAddress: `127.0.0.1:${httpPort}`,
-    }),
-  )
-  agent = startAgent()
+  agent = await AgentReplica.start(folder, 'agent-1', { cluster, planeUrl: world.url, joinToken })
 }, 900_000)
 
 afterAll(async () => {
   vi.unstubAllEnvs()
-  await agent?.kill()
+  await agent?.process.kill()
   await world?.stop()
   await lab?.down()
   await rm(folder, { recursive: true, force: true })
@@ -227,8 +204,8 @@ test('a hundred objects come together, and an agent that starts again writes not
   await cluster.apply(virtualService('later', good))
   await conditions('later', 'Conflicted=True SameClaim')
   const before = await versions()
-  await agent.kill()
-  agent = startAgent()
+  await agent.process.kill()
+  agent.startAgain()
   await cluster.apply(virtualService('latest', good))
   await conditions('latest', 'Conflicted=True SameClaim')
   const after = (await versions()).split('\n').filter((line) => !line.startsWith('latest '))
@@ -247,7 +224,7 @@ test('the agent may write statuses, and nothing else of these objects', async ()
 })
 
 test('an uninstall takes our conditions away, and leaves those of others', async () => {
-  await agent.kill()
+  await agent.process.kill()
   await world.atoll(['cluster', 'uninstall', 'east', '--context', cluster.name, '--yes'])
   expect((await find('routes')).status.conditions).toEqual([{ type: 'Reconciled', status: 'True', reason: 'Theirs' }])
   expect((await find('burst-0')).status.conditions).toEqual([])
