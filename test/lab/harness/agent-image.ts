@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { spawn } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { run } from '#test/harness/child.ts'
 import { labCache, repository } from './paths.ts'
 
 /** The files that deploy/agent.Dockerfile puts into the image, as they lie in it. */
@@ -79,15 +79,8 @@ const listFiles = async (path: string): Promise<string[]> => {
     .toSorted()
 }
 
-const runBuild = (folder: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const build = spawn(process.execPath, [join(repository, 'scripts/build.mjs'), folder], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
-    let output = ''
-    build.stderr.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-8192)))
-    build.on('error', reject)
-    build.on('close', (code) =>
-      code === 0 ? resolve() : reject(new Error(`scripts/build.mjs ended with ${code}:\n${output}`)),
-    )
-  })
+const runBuild = async (folder: string): Promise<void> => {
+  const script = join(repository, 'scripts/build.mjs')
+  const { code, output } = await run({ name: 'build', command: process.execPath, args: [script, folder] })
+  if (code !== 0) throw new Error(`scripts/build.mjs ended with ${code}:\n${output}`)
+}

@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { run } from '#test/harness/child.ts'
 import { findEtcd } from '../../../scripts/lab-obstacle.mjs'
 import { isExecutable } from '../../../scripts/find-program.mjs'
 import { labCache, repository } from './paths.ts'
@@ -117,14 +117,7 @@ const hashSources = async (folder: string, flags: string): Promise<string> => {
   return hash.digest('hex')
 }
 
-const runGo = (args: readonly string[], cwd: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const go = spawn('go', args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
-    let output = ''
-    for (const stream of [go.stdout, go.stderr])
-      stream.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-8192)))
-    go.on('error', reject)
-    go.on('close', (code) =>
-      code === 0 ? resolve() : reject(new Error(`go ${args.join(' ')} ended with ${code}:\n${output}`)),
-    )
-  })
+const runGo = async (args: readonly string[], cwd: string): Promise<void> => {
+  const { code, output } = await run({ name: 'go', command: 'go', args, cwd })
+  if (code !== 0) throw new Error(`go ${args.join(' ')} ended with ${code}:\n${output}`)
+}
