@@ -54,6 +54,7 @@ export class CapturedPods {
     readonly probes?: ProbeRoutes
   } = {}): Promise<CapturedPods> {
     const network = await PodNetwork.create({ client: clientAddress, server: serverAddress })
+    let stage: Stage | undefined
     try {
       const root = await TestRoot.create(Date.now())
       const member = await createMember(root, east, network1)
@@ -66,7 +67,7 @@ workloads:
 config: ${config}
 proxies: [sidecar/default/client/caller, sidecar/default/server]
 `
-      const stage = await Stage.start(yaml, {
+      stage = await Stage.start(yaml, {
         root,
         member,
         members: [member],
@@ -74,11 +75,11 @@ proxies: [sidecar/default/client/caller, sidecar/default/server]
         place: ({ workload }) => network.place(workload),
         exposeAgent: (port) => network.exposeAgent(port),
       })
-      const pods = new CapturedPods(network, stage)
       const refused = await stage.untilDelivered()
       if (refused.length > 0) throw new Error(refused.join('\n'))
-      return pods
+      return new CapturedPods(network, stage)
     } catch (error) {
+      await stage?.stop()
       await network.remove()
       throw error
     }

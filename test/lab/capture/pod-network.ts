@@ -8,14 +8,15 @@ import { buildCaptureScript } from '#mesh/injection/capture-rules.ts'
 import { readCaptureSettings } from '#mesh/injection/capture-settings.ts'
 import { proxyUser } from '#mesh/kubernetes/conventions.ts'
 import type { ProxyPlace } from '#test/envoy/compile/stage.ts'
-import { Child, run } from '#test/harness/child.ts'
+import { Child } from '#test/harness/child.ts'
 import type { Echo } from '#test/harness/echo-app.ts'
+import { removeNamespaces } from '../harness/node.ts'
+import { claimNamespacePrefix, shell } from '../network-namespaces.ts'
 import type { Answer, Errand, LateApp } from './errand.ts'
 
 /** The address of everything that is no pod, and a second one. */
 export const outside = { address: '10.78.0.1', other: '198.51.100.1' }
 const agentPort = 15_010
-let made = 0
 
 /** A pod, or the world outside: a network namespace with an application that also is a client. */
 export class Pod {
@@ -101,32 +102,32 @@ export class Pod {
 /** Pods with captured traffic on one bridge, and a world outside that is their way to everywhere. Needs root. */
 export class PodNetwork {
   readonly outside: Pod
-  readonly #name: string
+  readonly #prefix: string
   readonly #directory: string
   readonly #pods = new Map<string, Pod>()
   #relay: Child | undefined
   #agentSocket: Server | undefined
 
-  private constructor(name: string, directory: string) {
-    this.#name = name
+  private constructor(prefix: string, directory: string) {
+    this.#prefix = prefix
     this.#directory = directory
-    this.outside = new Pod(name, 'outside', directory)
+    this.outside = new Pod(toOutside(prefix), 'outside', directory)
   }
 
   /** `addresses`: of the pods, by name. */
   static async create(addresses: Readonly<Record<string, string>>): Promise<PodNetwork> {
-    const name = `atoll-cap-${process.pid}-${++made}`
-    await shell(`
-      ip netns add ${name}
-      ip -n ${name} link set lo up
-      ip -n ${name} link add bridge0 type bridge
-      ip -n ${name} addr add ${outside.address}/24 dev bridge0
-      ip -n ${name} addr add ${outside.other}/32 dev bridge0
-      ip -n ${name} link set bridge0 up`)
-    const network = new PodNetwork(name, await mkdtemp(join(tmpdir(), 'atoll-capture-')))
-    for (const [pod, address] of Object.entries(addresses)) await network.#addPod(pod, address)
-    await Promise.all([network.outside, ...network.#pods.values()].map((pod) => pod.untilReady()))
-    return network
+    const prefix = await claimNamespacePrefix()
+    const directory = await mkdtemp(join(tmpdir(), 'atoll-capture-'))
+    try {
+      await addOutside(toOutside(prefix))
+      const network = new PodNetwork(prefix, directory)
+      for (const [pod, address] of Object.entries(addresses)) await network.#addPod(pod, address)
+      await Promise.all([network.outside, ...network.#pods.values()].map((pod) => pod.untilReady()))
+      return network
+    } catch (error) {
+      await remove(prefix, directory)
+      throw error
+    }
   }
 
   pod(name: string): Pod {
@@ -159,7 +160,13 @@ export class PodNetwork {
     this.#relay = new Child({
       name: 'relay',
       command: 'ip',
-      args: [...inside(this.#name), process.execPath, join(import.meta.dirname, 'relay.ts'), String(agentPort), path],
+      args: [
+        ...inside(this.outside.namespace),
+        process.execPath,
+        join(import.meta.dirname, 'relay.ts'),
+        String(agentPort),
+        path,
+      ],
     })
     await this.#relay.waitForLine(/^ready$/)
     return { host: outside.address, port: agentPort }
@@ -169,18 +176,18 @@ export class PodNetwork {
     await Promise.all([this.outside, ...this.#pods.values()].map((pod) => pod.stop()))
     await this.#relay?.stop()
     this.#agentSocket?.close()
-    for (const { namespace } of [...this.#pods.values(), this.outside]) await shell(`ip netns del ${namespace}`)
-    await rm(this.#directory, { recursive: true, force: true })
+    await remove(this.#prefix, this.#directory)
   }
 
   async #addPod(name: string, address: string): Promise<void> {
-    const namespace = `${this.#name}-${name}`
+    const namespace = `${this.#prefix}${name}`
+    const world = this.outside.namespace
     const port = `pod${this.#pods.size}`
     await shell(`
       ip netns add ${namespace}
       ip -n ${namespace} link set lo up
-      ip -n ${namespace} link add eth0 type veth peer name ${port} netns ${this.#name}
-      ip -n ${this.#name} link set ${port} master bridge0 up
+      ip -n ${namespace} link add eth0 type veth peer name ${port} netns ${world}
+      ip -n ${world} link set ${port} master bridge0 up
       ip -n ${namespace} addr add ${address}/24 dev eth0
       ip -n ${namespace} link set eth0 up
       ip -n ${namespace} route add default via ${outside.address}`)
@@ -190,16 +197,27 @@ export class PodNetwork {
   }
 }
 
+const toOutside = (prefix: string): string => `${prefix}outside`
+
+const addOutside = (namespace: string): Promise<void> =>
+  shell(`
+    ip netns add ${namespace}
+    ip -n ${namespace} link set lo up
+    ip -n ${namespace} link add bridge0 type bridge
+    ip -n ${namespace} addr add ${outside.address}/24 dev bridge0
+    ip -n ${namespace} addr add ${outside.other}/32 dev bridge0
+    ip -n ${namespace} link set bridge0 up`)
+
+/** Ends what still runs there. */
+const remove = async (prefix: string, directory: string): Promise<void> => {
+  await removeNamespaces(prefix)
+  await rm(directory, { recursive: true, force: true })
+}
+
 const inside = (namespace: string): string[] => ['netns', 'exec', namespace]
 
 const pipeBoth = (left: Socket, right: Socket): void => {
   left.pipe(right).pipe(left)
   left.on('error', () => right.destroy())
   right.on('error', () => left.destroy())
-}
-
-const shell = async (script: string, prefix: readonly string[] = []): Promise<void> => {
-  const [command, ...args] = [...prefix, 'sh', '-ec', script]
-  const { code, output } = await run({ name: 'shell', command, args })
-  if (code !== 0) throw new Error(`${script}\nended with ${code}:\n${output}`)
 }

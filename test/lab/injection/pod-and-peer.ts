@@ -1,48 +1,59 @@
 import { fileURLToPath } from 'node:url'
 import { Child, run } from '#test/harness/child.ts'
+import { removeNamespaces } from '../harness/node.ts'
+import { claimNamespacePrefix, shell } from '../network-namespaces.ts'
 
 export const podAddress = { ipv4: '10.77.0.2', ipv6: 'fd77::2' }
 export const peerAddress = { ipv4: '10.77.0.1', other: '10.88.0.1', ipv6: 'fd77::1', otherIpv6: 'fd88::1' }
 
 const echo = fileURLToPath(new URL('./connection-echo.mjs', import.meta.url))
-let made = 0
 
 /** Two network namespaces with a cable between them: a pod, whose way to everywhere leads to its peer. */
 export class PodAndPeer {
   readonly pod: string
   readonly peer: string
+  readonly #prefix: string
   readonly #listeners: Child[] = []
 
-  private constructor(name: string) {
-    this.pod = `${name}-pod`
-    this.peer = `${name}-peer`
+  private constructor(prefix: string) {
+    this.#prefix = prefix
+    this.pod = `${prefix}pod`
+    this.peer = `${prefix}peer`
   }
 
   /** `ipv6: false`: the pod has no such address. */
   static async create(options: { readonly ipv6: boolean }): Promise<PodAndPeer> {
-    made += 1
-    const pair = new PodAndPeer(`atoll-${process.pid}-${made}`)
-    const { pod, peer } = pair
+    const pair = new PodAndPeer(await claimNamespacePrefix())
+    try {
+      await pair.#connect(options.ipv6)
+      return pair
+    } catch (error) {
+      await pair.remove()
+      throw error
+    }
+  }
+
+  async #connect(withIpv6: boolean): Promise<void> {
+    const { pod, peer } = this
     await shell(`
       ip netns add ${pod}
       ip netns add ${peer}
       ip -n ${pod} link set lo up
       ip -n ${peer} link set lo up
       ip -n ${pod} link add eth0 type veth peer name eth0 netns ${peer}
-      ${options.ipv6 ? '' : `ip netns exec ${pod} sysctl -qw net.ipv6.conf.all.disable_ipv6=1`}
+      ${withIpv6 ? '' : `ip netns exec ${pod} sysctl -qw net.ipv6.conf.all.disable_ipv6=1`}
       ip -n ${pod} addr add ${podAddress.ipv4}/24 dev eth0
       ip -n ${peer} addr add ${peerAddress.ipv4}/24 dev eth0
       ip -n ${peer} addr add ${peerAddress.other}/32 dev eth0
       ip -n ${pod} link set eth0 up
       ip -n ${peer} link set eth0 up
       ip -n ${pod} route add default via ${peerAddress.ipv4}`)
-    if (options.ipv6)
+    if (withIpv6)
       await shell(`
         ip -n ${pod} addr add ${podAddress.ipv6}/64 dev eth0 nodad
         ip -n ${peer} addr add ${peerAddress.ipv6}/64 dev eth0 nodad
         ip -n ${peer} addr add ${peerAddress.otherIpv6}/128 dev eth0 nodad
         ip -n ${pod} -6 route add default via ${peerAddress.ipv6}`)
-    return pair
   }
 
   async listen(where: 'pod' | 'peer', ports: readonly number[]): Promise<void> {
@@ -77,7 +88,7 @@ export class PodAndPeer {
 
   /** As the init container does it. */
   capture(script: string): Promise<void> {
-    return this.execute(['sh', '-ec', script])
+    return shell(script, ['ip', 'netns', 'exec', this.pod])
   }
 
   /** Port of the listener that a connection came to, or the error's code. */
@@ -107,11 +118,6 @@ export class PodAndPeer {
 
   async remove(): Promise<void> {
     await Promise.all(this.#listeners.map((listener) => listener.stop()))
-    await shell(`ip netns del ${this.pod}; ip netns del ${this.peer}`)
+    await removeNamespaces(this.#prefix)
   }
-}
-
-const shell = async (script: string): Promise<void> => {
-  const { code, output } = await run({ name: 'shell', command: 'sh', args: ['-ec', script] })
-  if (code !== 0) throw new Error(`${script}\nended with ${code}:\n${output}`)
 }
