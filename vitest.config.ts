@@ -79,8 +79,6 @@ export default defineConfig({
           globalSetup: ['test/lab/build-programs.ts'],
           // Each file runs API servers of its own.
           fileParallelism: false,
-          // Thirty processes share two cores: a retry is shown, and is looked into, but is no failure.
-          retry: 1,
           testTimeout: 180_000,
           hookTimeout: 180_000,
         },

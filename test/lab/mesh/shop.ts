@@ -31,7 +31,6 @@ spec:
       containers:
       - name: app
         image: lab/app
-        env: [{name: APP, value: reviews-${version}}]
         ports: [{name: http, containerPort: 8080}]
         readinessProbe: {httpGet: {path: /, port: http}}
 `
