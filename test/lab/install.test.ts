@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -24,12 +24,11 @@ let cluster: LabCluster
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'atoll-install-'))
   world = await World.create(folder)
-  ;[lab] = await Promise.all([Lab.up({ name: 'install', clusters: 1 }), world.startPlane()])
+  lab = await Lab.up({ name: 'install', clusters: 1 })
+  await world.startPlane()
   ;[cluster] = lab.clusters as [LabCluster]
   vi.stubEnv('KUBECONFIG', lab.kubeconfig)
-  const setupToken = await readFile(join(world.planeData, 'setup-token'), 'utf8')
-  await world.atoll(['login', '--url', world.url, '--setup-token-stdin', '--org', 'acme'], { input: setupToken })
-  await world.atoll(['mesh', 'create', 'demo'])
+  await world.signIn()
 }, 900_000)
 afterAll(async () => {
   vi.unstubAllEnvs()

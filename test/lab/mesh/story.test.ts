@@ -13,7 +13,7 @@ import {
 import { eventually } from '#test/harness/child.ts'
 import type { LabCluster } from '../harness/cluster.ts'
 import { Lab } from '../harness/lab.ts'
-import { takeInventory } from '../take-inventory.ts'
+import { takeInventory } from '../inventory.ts'
 import { Client, failuresOf, type Answer } from './client.ts'
 import { runEmergencyLine } from './emergency-line.ts'
 import { LabMesh } from './lab-mesh.ts'
