@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { CliError } from '../cli-error.ts'
 import { toListPath, toObjectPath, toObjectText } from './kubernetes-object.ts'
@@ -37,6 +38,12 @@ export interface Access extends Omit<ResourceType, 'version'> {
 export interface ListScope {
   readonly namespace?: string
   readonly atMost?: number
+}
+
+/** Without the record of who wrote what: an apply that changes nothing may put that in another order, and the version goes up. */
+const toContent = ({ metadata, ...content }: FoundObject) => {
+  const { resourceVersion: _version, managedFields: _managers, ...named } = metadata
+  return { ...content, metadata: named }
 }
 
 export type ApplyOutcome = 'created' | 'changed' | 'unchanged'
@@ -109,8 +116,7 @@ export class KubernetesApi {
       toObjectText(object),
     )
     if (before === undefined) return 'created'
-    const { metadata } = foundObject.parse(content)
-    return metadata.resourceVersion === before.metadata.resourceVersion ? 'unchanged' : 'changed'
+    return isDeepStrictEqual(toContent(foundObject.parse(content)), toContent(before)) ? 'unchanged' : 'changed'
   }
 
   /** Merges into the status of an object as it was found: refused as `conflict` when it is another now. */

@@ -1,4 +1,11 @@
-import { agentStateSecret, injectorSecret, injectorWebhook, proxyConfigMap, reporterLease } from './conventions.ts'
+import {
+  agentStateSecret,
+  injectorGuard,
+  injectorSecret,
+  injectorWebhook,
+  proxyConfigMap,
+  reporterLease,
+} from './conventions.ts'
 
 /** What the agent may do in its cluster, and what for. The manifests and docs/kubernetes.md are made from this. */
 export interface AgentRule {
@@ -79,7 +86,7 @@ export const agentRules: readonly AgentRule[] = [
     resources: ['mutatingwebhookconfigurations'],
     resourceNames: [injectorWebhook],
     verbs: ['get', 'update'],
-    why: 'whom the API server believes that it is the injector',
+    why: `whom the API server believes that it is the injector. By itself this right would be one to change any object of the cluster, as a webhook is asked about what its rules name: the ValidatingAdmissionPolicy \`${injectorGuard}\` lets the agent change nothing of the webhooks but \`caBundle\``,
   },
   {
     scope: 'system',

@@ -79,8 +79,11 @@ export const agentStateKey = 'agent.json'
 /** Lease of the one replica that reports. */
 export const reporterLease = 'atoll-agent-reporter'
 
-/** The MutatingWebhookConfiguration, and the path of the webhook in the agent. The agent keeps its `caBundle`. */
+/** The MutatingWebhookConfiguration. The agent keeps its `caBundle`. */
 export const injectorWebhook = 'atoll-injector'
+/** The ValidatingAdmissionPolicy that lets the agent write no more of it than that. */
+export const injectorGuard = 'atoll-injector-guard'
+/** The path of the webhook in the agent. */
 export const injectorPath = '/inject'
 /** Secret with the authorities that API servers know the injector by. The agent makes it. */
 export const injectorSecret = 'atoll-injector'

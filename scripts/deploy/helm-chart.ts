@@ -6,7 +6,13 @@ import { agentResources, defaultReplicas, gatewayResources } from '#cli/kubernet
 import type { InstallSettings } from '#cli/kubernetes/manifests/install-settings.ts'
 import type { KubernetesObject } from '#cli/kubernetes/kubernetes-object.ts'
 import { toYaml } from '#cli/kubernetes/manifests/to-yaml.ts'
-import { agentName, defaultRevision, eastWestGatewayName, injectorWebhook } from '#mesh/kubernetes/conventions.ts'
+import {
+  agentName,
+  defaultRevision,
+  eastWestGatewayName,
+  injectorGuard,
+  injectorWebhook,
+} from '#mesh/kubernetes/conventions.ts'
 
 /** What stands for a value in the manifests, and the expression that takes its place. */
 const expressions: Readonly<Record<string, string>> = {
@@ -102,6 +108,7 @@ const templates: readonly Template[] = [
     ],
   },
   { name: 'agent-network', holds: isNamed(agentName) },
+  { name: 'injector-guard', holds: isNamed(injectorGuard) },
 ]
 
 const generated = '{{- /* Made by "npm run generate:deploy" from cli/kubernetes/manifests. */ -}}\n'

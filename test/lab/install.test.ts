@@ -224,6 +224,56 @@ describe('atoll cluster join --context', () => {
     ).toBe(caBundle)
   })
 
+  it('lets the agent write whom to believe of the webhooks, and nothing else', async () => {
+    interface Webhook {
+      readonly name: string
+      readonly clientConfig: { readonly service: object }
+      readonly [field: string]: unknown
+    }
+    const replaceAll = async (change: (webhooks: readonly Webhook[]) => readonly object[], ...who: string[]) => {
+      const text = await kubectl('get', 'mutatingwebhookconfiguration', injectorWebhook, '--output=json')
+      const found = JSON.parse(text) as { webhooks: Webhook[] }
+      const file = join(folder, 'webhook.json')
+      await writeFile(file, JSON.stringify({ ...found, webhooks: change(found.webhooks) }))
+      const { code, output } = await cluster.kubectl(['replace', `--filename=${file}`, ...who], { allowFailure: true })
+      return code === 0 ? 'replaced' : output
+    }
+    const replaceEach = (change: (webhook: Webhook) => object, ...who: string[]) =>
+      replaceAll((webhooks) => webhooks.map((webhook) => ({ ...webhook, ...change(webhook) })), ...who)
+    const refusal = 'the agent may change nothing but caBundle'
+
+    let timeoutSeconds = 10
+    await eventually('the API server heeds the guard', async () =>
+      (await replaceEach(() => ({ timeoutSeconds: (timeoutSeconds += 1) }), as)).includes(refusal),
+    )
+    const rules = [{ apiGroups: ['*'], apiVersions: ['*'], operations: ['*'], resources: ['*/*'], scope: '*' }]
+    const everywhere = { rules, namespaceSelector: {}, objectSelector: {} }
+    const changes: ((webhooks: readonly Webhook[]) => readonly object[])[] = [
+      (webhooks) => webhooks.map((webhook) => ({ ...webhook, rules })),
+      (webhooks) => webhooks.map((webhook) => ({ ...webhook, namespaceSelector: {} })),
+      (webhooks) => webhooks.map((webhook) => ({ ...webhook, objectSelector: {} })),
+      (webhooks) => webhooks.map((webhook) => ({ ...webhook, failurePolicy: 'Ignore' })),
+      (webhooks) => webhooks.map((webhook) => ({ ...webhook, clientConfig: { url: 'https://thief.test/' } })),
+      (webhooks) =>
+        webhooks.map((webhook) => ({ ...webhook, matchConditions: [{ name: 'never', expression: 'false' }] })),
+      (webhooks) => webhooks.slice(1),
+      (webhooks) => [...webhooks, { ...webhooks[0], ...everywhere, name: 'thief.injector.atoll.dev' }],
+      ([, ...webhooks]) => [...webhooks, { ...webhooks[0], ...everywhere, name: 'thief.injector.atoll.dev' }],
+    ]
+    for (const change of changes) expect(await replaceAll(change, as)).toContain(refusal)
+
+    const caBundle = await kubectl(
+      'get',
+      'mutatingwebhookconfiguration',
+      injectorWebhook,
+      '--output=jsonpath={.webhooks[0].clientConfig.caBundle}',
+    )
+    const believe = ({ clientConfig }: Webhook) => ({ clientConfig: { ...clientConfig, caBundle } })
+    expect(await replaceEach(believe, as)).toBe('replaced')
+    // An administrator may.
+    expect(await replaceEach(() => ({ timeoutSeconds: 9 }))).toBe('replaced')
+  })
+
   it('takes away what the settings have no more', async () => {
     const { output } = await joinEast('--gateway', 'none')
     expect(output).toContain(`Deployment ${systemNamespace}/${eastWestGatewayName} removed`)

@@ -4,13 +4,14 @@ import { buildAgentAccess } from './agent-access.ts'
 import { buildAgentDeployment } from './agent-deployment.ts'
 import { buildAgentNetwork } from './agent-network.ts'
 import { buildEastWestGateway } from './east-west-gateway.ts'
+import { buildInjectorGuard } from './injector-guard.ts'
 import { buildInjectorWebhook } from './injector-webhook.ts'
 import type { InstallSettings } from './install-settings.ts'
 import { toLabels } from './object-labels.ts'
 
 /**
- * All that Atoll consists of in a cluster but upstream's CRDs, in the order in which it is to be applied: the webhook last, when there
- * is something behind it.
+ * All that Atoll consists of in a cluster but upstream's CRDs, in the order in which it is to be applied: the webhook when there
+ * is something behind it, and what guards it, so that it goes after it as well.
  */
 export const buildManifests = (settings: InstallSettings): readonly KubernetesObject[] => [
   buildSystemNamespace(settings.cluster),
@@ -19,6 +20,7 @@ export const buildManifests = (settings: InstallSettings): readonly KubernetesOb
   ...buildAgentDeployment(settings),
   ...(settings.gateway === undefined ? [] : buildEastWestGateway(settings, settings.gateway)),
   buildInjectorWebhook(settings),
+  ...buildInjectorGuard(),
 ]
 
 const buildSystemNamespace = (cluster: string): KubernetesObject => ({
