@@ -1,6 +1,7 @@
 import type { ApplyResult, ChangeAction, ObjectChange } from '#api/schemas/configuration.ts'
 import type { CliContext } from '../cli-context.ts'
 import { requireComplete, toDeliveryText, waitForDelivery } from '../delivery/wait-for-delivery.ts'
+import { findObjectTroubles, toTroubleLine } from '../delivery/object-troubles.ts'
 import type { Colour, Paint } from '../output/colour.ts'
 import { createPaint } from '../output/colour.ts'
 import { toProblemLines } from '../output/problem-text.ts'
@@ -56,6 +57,8 @@ export const printApplyResult = async (
   // A person sees what was done while the rest is still on its way.
   if (context.options.output === 'table') await context.print({ value: result, names, table })
   const delivery = await waitForDelivery(context, mesh, result.revision, options.timeout)
-  await context.print({ value: { ...result, delivery }, names, table: () => toDeliveryText(delivery) })
+  const troubles = await findObjectTroubles(context, mesh, result.changes)
+  await context.print({ value: { ...result, delivery, troubles }, names, table: () => toDeliveryText(delivery) })
+  for (const trouble of troubles) context.note(`${paintNotes('yellow', 'warning')} ${toTroubleLine(trouble)}`)
   requireComplete(context, delivery, options.timeout)
 }
