@@ -42,8 +42,10 @@ export class PublishSchedule {
   }
 
   async #run(): Promise<void> {
-    const { now, run } = this.#parts
+    const { now, run, isWanted } = this.#parts
     this.#timer = undefined
+    // The mesh may have been deleted meanwhile.
+    if (!isWanted()) return
     this.#isRunning = true
     try {
       const madeRevision = await run()
