@@ -10,10 +10,19 @@ import { freePort, toPlaneProgram, World } from '#test/harness/world.ts'
 
 let folder: string
 let world: World
+/** Before anybody signs in: then the set-up token goes. */
+let fresh: { readonly modes: readonly number[]; readonly setupToken: string }
+const inData = (name: string): string => join(world.planeData, name)
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'atoll-plane-'))
   world = await World.create(folder)
   await world.startPlane()
+  fresh = {
+    modes: await Promise.all(
+      ['secrets.json', 'setup-token'].map(async (name) => (await stat(inData(name))).mode & 0o777),
+    ),
+    setupToken: (await readFile(inData('setup-token'), 'utf8')).trim(),
+  }
   await world.signIn()
   await applyReviews('5s')
 })
@@ -64,10 +73,9 @@ const plane = (): Child => {
 
 describe('atoll plane serve', () => {
   it('keeps its secrets to its owner, and forgets the set-up token once it is used', async () => {
-    for (const name of ['secrets.json', 'setup-token'])
-      expect((await stat(join(world.planeData, name))).mode & 0o777).toBe(0o600)
-    const setupToken = (await readFile(join(world.planeData, 'setup-token'), 'utf8')).trim()
-    expect(plane().log()).not.toContain(setupToken)
+    expect(fresh.modes).toEqual([0o600, 0o600])
+    expect(fresh.setupToken).toMatch(/^atoll_/)
+    expect(plane().log()).not.toContain(fresh.setupToken)
     await eventually('the set-up token is gone', async () => !(await readdir(world.planeData)).includes('setup-token'))
   })
 
