@@ -31,11 +31,35 @@ export const findKindByName = (name: string): KindDefinition | undefined => {
   return kinds.find((definition) => definition.kind.toLowerCase() === lower || definition.plural === lower)
 }
 
+/** Of Istio and of the Gateway API: people have them beside what Atoll takes. */
+const unsupportedKinds: ReadonlySet<string> = new Set([
+  'AuthorizationPolicy',
+  'EnvoyFilter',
+  'Gateway',
+  'PeerAuthentication',
+  'ProxyConfig',
+  'RequestAuthentication',
+  'Telemetry',
+  'TrafficExtension',
+  'WasmPlugin',
+  'WorkloadGroup',
+  'BackendTLSPolicy',
+  'GatewayClass',
+  'GRPCRoute',
+  'HTTPRoute',
+  'ListenerSet',
+  'ReferenceGrant',
+  'TCPRoute',
+  'TLSRoute',
+  'UDPRoute',
+])
+
 /** Why `findKind` finds nothing, for a person. */
 export const unknownKindMessage = (kind: string): string => {
   const sameName = kinds.find((definition) => definition.kind === kind)
   if (sameName)
     return `${kind} is taken as ${sameName.versions.map((version) => toApiVersion(sameName, version)).join(', ')}`
+  if (unsupportedKinds.has(kind)) return `${kind} is not supported yet: nothing would follow from it`
   const names = kinds.map((definition) => definition.kind)
   const meant = closestName(kind, names)
   return meant === undefined

@@ -79,6 +79,11 @@ describe('the envelope', () => {
       ['error unknown_kind kind: there is no such kind: did you mean DestinationRule?'],
     ],
     [
+      'a kind that Istio has, and Atoll has not',
+      { ...rule, apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy' },
+      ['error unknown_kind kind: AuthorizationPolicy is not supported yet: nothing would follow from it'],
+    ],
+    [
       'a kind in another group',
       { ...rule, apiVersion: 'v1' },
       [
