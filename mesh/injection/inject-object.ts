@@ -40,7 +40,7 @@ const list = z.object({ kind: z.string().regex(/List$/), items: z.array(z.unknow
 
 /**
  * An object of a Kubernetes manifest with the proxy in its pods, as the webhook would inject them in a namespace that is switched on;
- * lists item by item. Objects without pods are given back as they are.
+ * lists item by item. Objects without pods are given back as they are; what is no object is refused.
  */
 export const injectObject = (
   value: unknown,
@@ -50,8 +50,16 @@ export const injectObject = (
   if (list.safeParse(value).success && isObject(value)) return injectItems(value, settings, defaultNamespace)
   const object = named.safeParse(value)
   const at = object.success ? templates[`${object.data.apiVersion}/${object.data.kind}`] : undefined
-  if (!object.success || at === undefined) return ok({ value, warnings: [], injected: [], skipped: [] })
+  if (!object.success) return err([toNoObjectProblem(value)])
+  if (at === undefined) return ok({ value, warnings: [], injected: [], skipped: [] })
   return injectTemplate(value, object.data, at, settings, defaultNamespace)
+}
+
+const toNoObjectProblem = (value: unknown): InjectionProblem => {
+  const missing = ['apiVersion', 'kind'].find((field) => !isObject(value) || typeof value[field] !== 'string')
+  return missing === undefined
+    ? { path: ['metadata'], message: 'is not the metadata of a Kubernetes object' }
+    : { path: [missing], message: 'is missing: this is no Kubernetes object' }
 }
 
 const injectItems = (

@@ -132,6 +132,16 @@ spec:
     expect(stderr).toContain(where)
   })
 
+  it.each([
+    ['no apiVersion and no kind', '{"name": "atoll", "version": "0.2.0"}', 'apiVersion'],
+    ['no kind', 'apiVersion: v1\n', 'kind'],
+    ['a text', 'hello\n', 'apiVersion'],
+  ])('refuses what is no Kubernetes object: %s', async (_, text, field) => {
+    const { code, stdout, stderr } = await inject(text)
+    expect({ code, stdout }).toEqual({ code: 7, stdout: '' })
+    expect(stderr).toContain(`${field}: is missing: this is no Kubernetes object`)
+  })
+
   it('warns of what has no effect, and still does the rest', async () => {
     const { code, stdout, stderr } = await inject(
       workload('apps/v1', 'Deployment').replace('annotations: {}', 'annotations: {sidecar.istio.io/userVolume: "{}"}'),
