@@ -106,11 +106,11 @@ export class CliContext {
   }
 }
 
-/** A plane's URL without a trailing slash. Only TLS or this machine: tokens go over it. */
-export const toOrigin = (text: string): string => {
+/** A plane's URL without a trailing slash. Only TLS or this machine: tokens go over it. `option`: what it was said with, for the error. */
+export const toOrigin = (text: string, option?: string): string => {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !(url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(text)))) {
-    throw new CliError('usage', `${text} is not the URL of a plane`, {
+    throw new CliError('usage', `${option === undefined ? '' : `${option} `}${text} is not the URL of a plane`, {
       remedy: 'It reads https://…; plain http:// only for a plane on this machine.',
     })
   }

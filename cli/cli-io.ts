@@ -1,4 +1,5 @@
 import type { HttpFetch } from '#api/client.ts'
+import type { ProbePlane } from './fetch-plane.ts'
 import type { KubernetesTransport } from './kubernetes/kubernetes-transport.ts'
 
 /** Where text goes; `isTTY` decides about colours and live progress. */
@@ -18,6 +19,7 @@ export interface CliIo {
   /** Asks on the terminal; `hidden` shows nothing of what is typed. */
   prompt(question: string, options: { readonly hidden: boolean }): Promise<string>
   readonly fetch: HttpFetch
+  readonly probePlane: ProbePlane
   /** The Kubernetes cluster that a context of the person's kubeconfig names. */
   readonly connectKubernetes: (context: string) => Promise<KubernetesTransport>
   readonly now: () => number

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setGlobalProxyFromEnv } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { text } from 'node:stream/consumers'
-import { fetchPlane } from './fetch-plane.ts'
+import { fetchPlane, probePlane } from './fetch-plane.ts'
 import { connectKubernetes } from './kubernetes/kubernetes-transport.ts'
 import { promptOnTerminal } from './prompt-on-terminal.ts'
 import { exitCodes } from './exit-code.ts'
@@ -26,6 +26,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   readStdin: () => text(process.stdin),
   prompt: promptOnTerminal,
   fetch: fetchPlane,
+  probePlane,
   connectKubernetes,
   now: Date.now,
   sleep: (milliseconds) => sleep(milliseconds),

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { problemTypes, toProblemDetails } from '#api/problem-details.ts'
 import type { ApiProblemCode } from '#api/problem-details.ts'
@@ -26,6 +29,12 @@ const refused = (code: ApiProblemCode) => ({
 describe('exit codes', () => {
   it('are 0 for what was done', async () => {
     expect((await runFake(['whoami'], { answers: whoami })).code).toBe(0)
+  })
+
+  it('are 0 for the version, however it is asked for', async () => {
+    const asked = await runFake(['--version'])
+    expect(asked).toMatchObject({ code: 0, stdout: expect.stringMatching(/^atoll \d/) as string })
+    expect(await runFake(['version'])).toEqual(asked)
   })
 
   it.each([
@@ -99,6 +108,45 @@ describe('what is printed', () => {
     const hostile = { ...owner, token: { ...owner.token, name: 'me\u001B[2J\u202E' } }
     const { stdout } = await runFake(['whoami'], { answers: { 'GET /v1/whoami': { status: 200, body: hostile } } })
     expect(stdout).toContain(String.raw`me\u001b[2J\u202e`)
+  })
+})
+
+describe('a plane that can not be used', () => {
+  const untrusted = () => {
+    const advice =
+      'self-signed certificate; if the root CA is installed locally, try running Node.js with --use-system-ca'
+    throw new TypeError('fetch failed', {
+      cause: Object.assign(new Error(advice), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }),
+    })
+  }
+
+  it('has an authority that is not known here: how to make it known', async () => {
+    const { code, stderr } = await runFake(['whoami'], { answers: { 'GET /v1/whoami': untrusted } })
+    expect(code).toBe(8)
+    expect(stderr).toContain('self-signed certificate\n  → ')
+    expect(stderr).toContain('NODE_EXTRA_CA_CERTS=FILE')
+  })
+
+  it('does not take the token of a login: that it is wrong, not to log in again', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'atoll-login-'))
+    try {
+      const { code, stderr } = await runFake(['login', '--token-stdin'], {
+        stdin: 'atoll_token_1_x',
+        env: { XDG_CONFIG_HOME: folder },
+        answers: refused('unauthenticated'),
+      })
+      expect(code).toBe(4)
+      expect(stderr).toContain('it is wrong, expired or revoked')
+      expect(stderr).not.toContain('atoll login')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  it('has a URL that is none', async () => {
+    const { code, stderr } = await runFake(['login', '--url', 'not-a-url', '--token-stdin'])
+    expect(code).toBe(2)
+    expect(stderr).toContain('--url not-a-url is not the URL of a plane')
   })
 })
 

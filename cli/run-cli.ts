@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { AtollError } from '#api/atoll-error.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
 import type { GlobalOptions } from './cli-context.ts'
+import { isUntrusted, withoutNodeAdvice } from './certificate-trouble.ts'
 import { CliError } from './cli-error.ts'
 import type { CliIo } from './cli-io.ts'
 import { exitCodes, exitReasonOf } from './exit-code.ts'
@@ -17,7 +18,9 @@ import { formatView } from './output/view.ts'
 import { buildProgram } from './program.ts'
 
 /** Runs one command line (without "node" and the script); answers the exit code and never throws. */
-export const runCli = async (args: readonly string[], io: CliIo): Promise<number> => {
+export const runCli = async (given: readonly string[], io: CliIo): Promise<number> => {
+  // What people try first, of any command.
+  const args = given[0] === '--version' ? ['version', ...given.slice(1)] : given
   let program: Command | undefined
   try {
     program = await buildProgram(io, args)
@@ -45,6 +48,9 @@ const remedies: Partial<Record<AtollError['code'], string>> = {
   unreachable: 'Is the URL right, and is the plane running?',
 }
 
+const untrustedRemedy =
+  "If the plane has a private authority: NODE_EXTRA_CA_CERTS=FILE, with that authority's certificate in PEM."
+
 interface Description {
   readonly text: string
   readonly reason: ExitReason
@@ -60,7 +66,8 @@ const describeError = (error: unknown, paint: Paint): Description => {
   if (error instanceof AtollError) {
     const request = error.requestId === undefined || error.status !== 500 ? '' : ` (request ${error.requestId})`
     const { code, message, problems } = error
-    const text = toErrorText(`${label} (${code}): ${message}${request}`, problems, remedies[code], paint)
+    const remedy = isUntrusted(error) ? untrustedRemedy : remedies[code]
+    const text = toErrorText(`${label} (${code}): ${withoutNodeAdvice(message)}${request}`, problems, remedy, paint)
     return { text, reason: exitReasonOf[code], problems }
   }
   if (error instanceof z.ZodError) return { text: `${label}: ${z.prettifyError(error)}`, reason: 'usage', problems: [] }

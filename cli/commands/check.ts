@@ -1,11 +1,13 @@
 import type { Command } from 'commander'
 import { defaultRevision } from '#mesh/kubernetes/conventions.ts'
+import { toOrigin } from '../cli-context.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { addExamples } from '../examples.ts'
 import { checkCluster, isFailure, toFindingLines } from '../kubernetes/checks/check-cluster.ts'
 import { readUpstreamDefinitions } from '../kubernetes/custom-resource-definitions.ts'
 import { KubernetesApi } from '../kubernetes/kubernetes-api.ts'
+import { planeCaDescription, planeCaFlags, readPlaneCa } from '../kubernetes/plane-ca-option.ts'
 import { findProgramFiles } from '../program-files.ts'
 
 interface CheckOptions {
@@ -13,6 +15,7 @@ interface CheckOptions {
   readonly cluster?: string
   readonly network?: string
   readonly plane?: string
+  readonly planeCa?: string
   readonly revision: string
 }
 
@@ -22,6 +25,7 @@ export const defineCheck = (command: Command, context: CliContext): void => {
     .option('--cluster <name>', 'the name that it is to join under')
     .option('--network <name>', 'the network that it is to be on: compares its pods with those of the clusters there')
     .option('--plane <url>', "the plane's URL as pods reach it; default: the one you use")
+    .option(planeCaFlags, planeCaDescription)
     .option('--revision <name>', 'of the injector', defaultRevision)
     .action((options: CheckOptions) => check(context, options))
   addExamples(command, [
@@ -31,10 +35,12 @@ export const defineCheck = (command: Command, context: CliContext): void => {
 }
 
 const check = async (context: CliContext, options: CheckOptions): Promise<void> => {
-  const { context: kubernetesContext, cluster, network, revision, plane = context.connection().url } = options
+  const { context: kubernetesContext, cluster, network, revision } = options
+  const plane = options.plane === undefined ? context.connection().url : toOrigin(options.plane, '--plane')
+  const planeCa = options.planeCa === undefined ? undefined : readPlaneCa(options.planeCa)
   const api = new KubernetesApi(await context.io.connectKubernetes(kubernetesContext))
   const definitions = readUpstreamDefinitions(findProgramFiles().crds)
-  const findings = await checkCluster(context, api, { cluster, network, plane, revision, definitions })
+  const findings = await checkCluster(context, api, { cluster, network, plane, planeCa, revision, definitions })
   const failures = findings.filter(isFailure)
   await context.print({
     value: { context: kubernetesContext, fit: failures.length === 0, findings },

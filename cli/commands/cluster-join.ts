@@ -14,6 +14,7 @@ import { durationOption } from '../duration.ts'
 import { addExamples } from '../examples.ts'
 import { parseWholeNumber } from '../number-option.ts'
 import { collect } from '../output/list-view.ts'
+import { planeCaDescription, planeCaFlags } from '../kubernetes/plane-ca-option.ts'
 import type { KubernetesJoinOptions } from '../kubernetes/join-kubernetes.ts'
 import { printSecret } from '../print-secret.ts'
 import { findProgramFiles } from '../program-files.ts'
@@ -53,7 +54,7 @@ export const defineClusterJoin = (group: Command, context: CliContext): void => 
     )
     .option('--revision <name>', 'with --context: of the injector, for istio.io/rev; default: default')
     .option('--plane <url>', "with --context: the plane's URL as pods reach it; default: the one you use")
-    .option('--plane-ca <file>', "with --context: PEM of the authority of the plane's certificate, if it is private")
+    .option(planeCaFlags, `with --context: ${planeCaDescription}`)
     .addOption(new Option('--kind <kind>', 'what it is').choices(clusterKind.options).default('universal'))
     .addOption(durationOption('--ttl <duration>', 'how long the token can be used', '1h'))
     .option('--data <folder>', "write agent.yaml and the token there: the agent's data folder")
@@ -121,11 +122,19 @@ const join = async (context: CliContext, name: string, options: JoinOptions): Pr
   }
   for (const line of toGatewayAdvice({ name, network, hasGateway: options.gateway !== undefined }, clusters))
     context.note(line)
-  if (wait === true)
-    tasks.push(
-      waitForCluster(context, { mesh, cluster: name, timeoutSeconds: options.timeout, signal: agentStopped.signal }),
-    )
+  if (wait === true) tasks.push(waitAndTell(context, mesh, name, options.timeout, agentStopped.signal))
   await Promise.all(tasks)
+}
+
+const waitAndTell = async (
+  context: CliContext,
+  mesh: string,
+  cluster: string,
+  timeoutSeconds: number,
+  signal: AbortSignal,
+): Promise<void> => {
+  if (await waitForCluster(context, { mesh, cluster, timeoutSeconds, signal }))
+    context.note(`Cluster ${cluster} is in sync`)
 }
 
 /** None for a token that is confined to one cluster: it may make this one's join token, but not see the others. */

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { AtollError } from '#api/atoll-error.ts'
 import { getWhoami, setup } from '#api/routes/plane.ts'
 import { toOrigin } from '../cli-context.ts'
 import type { CliContext } from '../cli-context.ts'
@@ -36,7 +37,7 @@ const logIn = async (context: CliContext, options: LoginOptions): Promise<void> 
   const { name, profile } = context.profile()
   const given = context.options.url ?? context.io.env['ATOLL_URL'] ?? profile?.url
   if (given === undefined) throw new CliError('usage', 'Which plane?', { remedy: 'Say --url https://…' })
-  const url = toOrigin(given)
+  const url = toOrigin(given, context.options.url === undefined ? undefined : '--url')
   context.profiles.ensureWritable()
   const isSetup = options.setup === true || options.setupTokenStdin === true
   const { org, token, secret } = isSetup ? await setUp(context, url, options) : await checkToken(context, url, options)
@@ -67,5 +68,13 @@ const setUp = async (context: CliContext, url: string, options: LoginOptions) =>
 
 const checkToken = async (context: CliContext, url: string, options: LoginOptions) => {
   const secret = await readSecret(context, 'Token', options.tokenStdin === true)
-  return { ...(await context.clientOf(url, secret).call(getWhoami, {})), secret }
+  try {
+    return { ...(await context.clientOf(url, secret).call(getWhoami, {})), secret }
+  } catch (error) {
+    if (!(error instanceof AtollError) || error.code !== 'unauthenticated') throw error
+    throw new CliError('refused', `${url} does not take this token: it is wrong, expired or revoked`, {
+      remedy: 'Have another made: "atoll token create", by somebody who is signed in.',
+      cause: error,
+    })
+  }
 }

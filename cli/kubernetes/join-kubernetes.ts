@@ -1,22 +1,22 @@
-import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { AtollError } from '#api/atoll-error.ts'
 import { createJoinToken, getCluster } from '#api/routes/clusters.ts'
 import type { Cluster } from '#api/schemas/clusters.ts'
 import {
+  agentName,
   agentStateKey,
   agentStateSecret,
   defaultRevision,
   joinTokenSecret,
   systemNamespace,
 } from '#mesh/kubernetes/conventions.ts'
-import { attemptRead } from '../attempt-read.ts'
 import { toOrigin } from '../cli-context.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { waitForCluster } from '../cluster/wait-for-cluster.ts'
 import { createPaint } from '../output/colour.ts'
 import { findProgramFiles } from '../program-files.ts'
+import { findAgentComplaints } from './agent-complaints.ts'
 import { checkCluster, isFailure, toFindingLines } from './checks/check-cluster.ts'
 import { readUpstreamDefinitions } from './custom-resource-definitions.ts'
 import { toGatewaySettings } from './gateway-option.ts'
@@ -28,8 +28,9 @@ import { buildManifests } from './manifests/build-manifests.ts'
 import { defaultReplicas } from './manifests/install-settings.ts'
 import type { InstallSettings } from './manifests/install-settings.ts'
 import { printManifests } from './manifests/print-manifests.ts'
+import { readPlaneCa } from './plane-ca-option.ts'
 import { PodTroubleWatch } from './pod-trouble-watch.ts'
-import { waitForRollout } from './wait-for-rollout.ts'
+import { findAgentReadiness, waitForRollout } from './wait-for-rollout.ts'
 
 /** Options of "atoll cluster join" that are about a Kubernetes cluster, or about both kinds. */
 export interface KubernetesJoinOptions {
@@ -92,6 +93,7 @@ export const joinKubernetes = async (
   await waitUntilInSync(context, api, {
     mesh,
     cluster: name,
+    kubernetesContext: options.context,
     timeoutSeconds: options.timeout,
     hasJoined: joinToken === undefined,
   })
@@ -106,7 +108,7 @@ export const joinKubernetes = async (
 
 const toSummary = (name: string): string =>
   [
-    `Cluster ${name} is in the mesh. Next:`,
+    `Cluster ${name} is in the mesh and in sync. Next:`,
     '  kubectl label namespace NAMESPACE istio-injection=enabled     # its new pods get a proxy',
     '  kubectl rollout restart deployment --namespace NAMESPACE      # and so do those that are there',
     `  atoll cluster show ${name}`,
@@ -132,8 +134,8 @@ const toSettings = (
   return {
     cluster,
     network,
-    plane: plane === undefined ? context.connection().url : toOrigin(plane),
-    planeCa: planeCa === undefined ? undefined : attemptRead(planeCa, () => readFileSync(planeCa, 'utf8')),
+    plane: plane === undefined ? context.connection().url : toOrigin(plane, '--plane'),
+    planeCa: planeCa === undefined ? undefined : readPlaneCa(planeCa),
     image: image ?? `atoll/agent:${version}`,
     proxyImage: proxyImage ?? `atoll/proxy:${version}`,
     replicas: replicas ?? defaultReplicas,
@@ -184,24 +186,39 @@ const waitUntilInSync = async (
   wait: {
     readonly mesh: string
     readonly cluster: string
+    readonly kubernetesContext: string
     readonly timeoutSeconds: number
     readonly hasJoined: boolean
   },
 ): Promise<void> => {
   const troubles = new PodTroubleWatch(context, api)
   const explain = () => troubles.look()
+  const readiness = () => findAgentReadiness(api)
   try {
     const deadline = context.io.now() + wait.timeoutSeconds * 1000
     if (wait.hasJoined) await waitForRollout(context, api, wait.timeoutSeconds, explain)
     const timeoutSeconds = Math.max(0, (deadline - context.io.now()) / 1000)
-    await waitForCluster(context, { ...wait, timeoutSeconds, signal: new AbortController().signal, explain })
+    const { signal } = new AbortController()
+    await waitForCluster(context, { ...wait, timeoutSeconds, signal, readiness, explain })
   } catch (error) {
     if (!(error instanceof CliError) || error.reason !== 'notInSync') throw error
-    throw new CliError('notInSync', [error.message, ...(await troubles.lookAtAll())].join('; '), {
-      remedy: `See "kubectl --namespace ${systemNamespace} get pods,events". The same command goes on from here.`,
+    const complaints = await findAgentComplaints(api)
+    const said = complaints.map((text) => `the agent says: ${text}`)
+    throw new CliError('notInSync', [error.message, ...(await troubles.lookAtAll()), ...said].join('; '), {
+      remedy: toRemedy(wait.kubernetesContext, complaints),
       cause: error,
     })
   }
+}
+
+const toRemedy = (kubernetesContext: string, complaints: readonly string[]): string => {
+  const kubectl = `kubectl --context ${kubernetesContext} --namespace ${systemNamespace}`
+  const isUntrusted = complaints.some((text) => /can't be reached: .*certificate/.test(text))
+  return [
+    ...(isUntrusted ? ['Say with "--plane-ca FILE" who vouches for the plane\'s certificate.'] : []),
+    `See "${kubectl} get pods,events" and "${kubectl} logs deployment/${agentName}".`,
+    'The same command goes on from here.',
+  ].join(' ')
 }
 
 const printDryRun = async (

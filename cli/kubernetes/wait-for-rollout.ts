@@ -42,7 +42,7 @@ export const waitForRollout = async (
   const deadline = io.now() + timeoutSeconds * 1000
   const name = toObjectText(agentDeployment)
   for (let waitingFor = await ask(api); waitingFor !== undefined; waitingFor = await ask(api)) {
-    progress.show([`waiting for ${name}: ${waitingFor}`, ...(await explain())].join('; '))
+    progress.step(`waiting for ${name}: ${waitingFor}`, await explain())
     if (io.now() >= deadline) {
       progress.clear()
       throw new CliError('notInSync', `${name} is not rolled out after ${timeoutSeconds} s: ${waitingFor}`)
@@ -55,6 +55,16 @@ export const waitForRollout = async (
 const ask = async (api: Pick<KubernetesApi, 'find'>): Promise<string | undefined> => {
   const found = await api.find(agentDeployment)
   return found === undefined ? 'it is gone' : whatRolloutWaitsFor(found)
+}
+
+/** How far the agent of a cluster that joins is; undefined when it is not known. */
+export const findAgentReadiness = async (api: Pick<KubernetesApi, 'find'>): Promise<string | undefined> => {
+  try {
+    const { spec, status } = deployment.parse(await api.find(agentDeployment))
+    return `${status.availableReplicas} of ${spec.replicas} replicas of its agent are ready`
+  } catch {
+    return undefined
+  }
 }
 
 /** What a Deployment's rollout still waits for; undefined when it is done. As `kubectl rollout status` judges it. */

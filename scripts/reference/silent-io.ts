@@ -13,6 +13,7 @@ export const silentIo: CliIo = {
   readStdin: unused,
   prompt: unused,
   fetch: unused,
+  probePlane: unused,
   connectKubernetes: unused,
   now: unused,
   sleep: unused,

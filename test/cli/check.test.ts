@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { fakeKubernetes } from './fake-kubernetes.ts'
 import type { FakeCluster } from './fake-kubernetes.ts'
-import { runFake } from './fake-io.ts'
+import { planeUrl, runFake } from './fake-io.ts'
 import type { FakeWorld } from './fake-io.ts'
 
 const clusterOf = (name: string, network: string) => ({
@@ -33,8 +33,18 @@ const plane: FakeWorld['answers'] = {
   'GET /v1/meshes/shop/clusters': { status: 200, body: { items: [], nextCursor: null } },
 }
 
+const healthy = { status: 200, body: { status: 'ok', version: '0.2.0', setUp: true } }
+const probes = {
+  [`${planeUrl}/healthz`]: healthy,
+  'https://pods.test/healthz': healthy,
+  'https://shop.test/healthz': { status: 200, body: 'Welcome' },
+  'https://private.test/healthz': Object.assign(new Error('self-signed certificate'), {
+    code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
+  }),
+}
+
 const check = (cluster: FakeCluster, args: readonly string[] = [], answers = plane) =>
-  runFake(['check', '--context', 'east', ...args], { kubernetes: fakeKubernetes(cluster), answers })
+  runFake(['check', '--context', 'east', ...args], { kubernetes: fakeKubernetes(cluster), answers, probes })
 
 const page = (...items: object[]) => ({ metadata: {}, items })
 const named = (name: string, more: object = {}) => ({ metadata: { name, resourceVersion: '1', ...more } })
@@ -67,6 +77,9 @@ describe('atoll check', () => {
       6,
     ],
     ['plane_on_loopback', {}, ['--plane', 'http://127.0.0.1:8787'], 6],
+    ['plane_not_asked', {}, ['--plane', 'https://inside.test'], 0],
+    ['plane_unknown', {}, ['--plane', 'https://shop.test'], 0],
+    ['plane_untrusted', {}, ['--plane', 'https://private.test'], 0],
     ['crd_foreign', { objects: { [crdPath]: crd(['atoll', 'helm']) } }, [], 0],
     ['pod_range_unknown', { objects: { '/api/v1/nodes': page(named('n')) } }, ['--network', 'flat'], 0],
   ])('finds %s, alone, and says what to do', async (code, cluster, args, exitCode) => {
@@ -119,6 +132,23 @@ describe('atoll check', () => {
     const { stdout } = await check(nodes, ['--network', 'flat'], answers)
     expect(stdout).toContain('west on the same network flat has 10.1.0.9 (pod_range_overlap)')
     expect((await check(nodes, ['--network', 'own'], answers)).stdout).not.toContain('pod_range_overlap')
+  })
+
+  it('asks the very URL that it says is well', async () => {
+    expect((await check({}, ['--plane', 'https://pods.test/'])).stdout).toMatch(
+      /ok +plane: https:\/\/pods\.test answers/,
+    )
+  })
+
+  it.each([
+    ['--plane', 'not-a-url'],
+    ['--plane', 'http://plane.test'],
+    ['--plane-ca', 'package.json'],
+    ['--plane-ca', 'no-such-file'],
+  ])('refuses %s %s by its name', async (option, value) => {
+    const { code, stderr } = await check({}, [option, value])
+    expect(code).toBe(2)
+    expect(stderr).toContain(`${option} ${value} `)
   })
 
   it('says that the plane does not answer, and what is known without it', async () => {

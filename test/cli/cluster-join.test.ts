@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { toProblemDetails } from '#api/problem-details.ts'
-import { runFake } from './fake-io.ts'
+import { planeUrl, runFake } from './fake-io.ts'
+import { fakeKubernetes } from './fake-kubernetes.ts'
 import type { FakeAnswer } from './fake-io.ts'
 
 const token = {
@@ -13,6 +14,14 @@ const token = {
   usedAt: null,
   secret: 'atoll_join_t1_s',
 }
+const mesh = {
+  id: 'm1',
+  name: 'shop',
+  createdAt: '2026-11-21T12:00:00Z',
+  settings: { meshId: 'm1', meshName: 'shop', trustDomain: 'shop.test' },
+  revision: 0,
+  clusters: 0,
+}
 const join = (clusters: FakeAnswer) =>
   runFake(['cluster', 'join', 'east', '--network', 'net-east'], {
     answers: {
@@ -23,6 +32,55 @@ const join = (clusters: FakeAnswer) =>
 const refused = (code: 'forbidden' | 'not_found', status: number): FakeAnswer => ({
   status,
   body: toProblemDetails(code, { detail: 'no', requestId: 'r1' }),
+})
+
+/** An agent that the API server knows, of a cluster of which the plane has never heard. */
+const joinKubernetes = (log: string) => {
+  const named = (name: string) => ({ metadata: { name, namespace: 'atoll-system', resourceVersion: '1' } })
+  const system = '/api/v1/namespaces/atoll-system/pods'
+  const deployment = { ...named('atoll-agent'), spec: { replicas: 2 }, status: { availableReplicas: 1 } }
+  return runFake(['cluster', 'join', 'east', '--context', 'k-east', '--timeout', '3s'], {
+    probes: { [`${planeUrl}/healthz`]: { status: 200, body: { status: 'ok', version: '0.2.0', setUp: true } } },
+    answers: {
+      'GET /v1/meshes/shop': { status: 200, body: mesh },
+      'GET /v1/meshes/shop/clusters': { status: 200, body: { items: [], nextCursor: null } },
+      'GET /v1/meshes/shop/clusters/east': refused('not_found', 404),
+      'POST /v1/meshes/shop/join-tokens': { status: 201, body: { ...token, kind: 'kubernetes' } },
+    },
+    kubernetes: fakeKubernetes({
+      takesWrites: true,
+      objects: {
+        '/apis/apps/v1/namespaces/atoll-system/deployments/atoll-agent': deployment,
+        [system]: { metadata: {}, items: [named('agent-1')] },
+        [`${system}/agent-1/log`]: log,
+      },
+    }),
+  })
+}
+
+describe('atoll cluster join --context', () => {
+  const reason = "the plane https://plane.test can't be reached: self-signed certificate"
+  const log = JSON.stringify({ level: 'warn', reason, msg: 'could not join the mesh yet' })
+
+  it('says what it waits for, once', async () => {
+    const { stderr } = await joinKubernetes(log)
+    const waiting = 'waiting for cluster east: it has not joined yet, 1 of 2 replicas of its agent are ready\n'
+    expect(stderr.split(waiting)).toHaveLength(2)
+  })
+
+  it('tells what the agent complains of when the time is over', async () => {
+    const { code, stderr } = await joinKubernetes(log)
+    expect(code).toBe(3)
+    expect(stderr).toContain(`the agent says: could not join the mesh yet: ${reason}\n`)
+    expect(stderr).toContain('--plane-ca FILE')
+    expect(stderr).toContain('kubectl --context k-east --namespace atoll-system logs deployment/atoll-agent')
+  })
+
+  it('speaks of no certificate when it is about something else', async () => {
+    const { stderr } = await joinKubernetes(JSON.stringify({ level: 'error', msg: 'no disk' }))
+    expect(stderr).toContain('the agent says: no disk\n')
+    expect(stderr).not.toContain('--plane-ca')
+  })
 })
 
 describe('atoll cluster join', () => {

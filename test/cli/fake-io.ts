@@ -16,6 +16,8 @@ export interface FakeWorld {
   readonly terminal?: readonly string[]
   /** The API server behind every context. */
   readonly kubernetes?: KubernetesTransport
+  /** What answers at a URL to who has no token; everywhere else nothing does. */
+  readonly probes?: Readonly<Record<string, FakeAnswer | Error>>
   /** "GET /v1/whoami" → what the plane answers, always or (a list) one after the other, the last one for ever. */
   readonly answers?: Readonly<Record<string, Answer | readonly Answer[]>>
 }
@@ -82,6 +84,16 @@ export const runFake = async (args: readonly string[], world: FakeWorld = {}): P
       return Promise.resolve(typed.shift() ?? '')
     },
     fetch,
+    probePlane: (url) => {
+      const answer = world.probes?.[url] ?? new Error(`nobody answers ${url}`)
+      if (answer instanceof Error) return Promise.reject(answer)
+      const { status, body } = answer
+      return Promise.resolve({
+        status,
+        headers: { get: () => null },
+        text: () => Promise.resolve(JSON.stringify(body)),
+      })
+    },
     connectKubernetes: () =>
       world.kubernetes === undefined
         ? Promise.reject(new Error('there is no Kubernetes cluster'))

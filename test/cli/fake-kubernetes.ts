@@ -6,13 +6,16 @@ export interface FakeCluster {
   readonly objects?: Readonly<Record<string, object | string>>
   /** "create deployments" */
   readonly forbidden?: readonly string[]
+  /** Says yes to every write, and keeps nothing of it. */
+  readonly takesWrites?: true
 }
 
-/** An API server of what a test says is there; it takes no writes. */
+/** An API server of what a test says is there; it takes no writes unless it is told to. */
 export const fakeKubernetes = ({
   version = 'v1.36.3',
   objects = {},
   forbidden = [],
+  takesWrites,
 }: FakeCluster): KubernetesTransport => {
   const answer = ({ method, path, body }: KubernetesRequest) => {
     if (path === '/version') return toAnswer(200, { gitVersion: version })
@@ -21,6 +24,7 @@ export const fakeKubernetes = ({
       const { verb, resource } = spec.resourceAttributes
       return toAnswer(201, { status: { allowed: !forbidden.includes(`${verb} ${resource}`) } })
     }
+    if (method !== 'GET' && takesWrites) return toAnswer(200, { metadata: { name: 'x', resourceVersion: '1' } })
     if (method !== 'GET') throw new Error(`${method} ${path} changes something`)
     const content = objects[path.replace(/\?.*/, '')]
     return content === undefined ? toAnswer(404, '') : toAnswer(200, content)

@@ -16,6 +16,8 @@ export interface Candidate {
   readonly network: string | undefined
   /** The plane's URL as pods reach it. */
   readonly plane: string
+  /** PEM of the plane's authority, when it is a private one. */
+  readonly planeCa?: string | undefined
   readonly revision: string
   readonly definitions: readonly UpstreamDefinition[]
 }
@@ -24,10 +26,14 @@ export interface Candidate {
 export const checkCluster = async (
   context: CliContext,
   api: KubernetesApi,
-  { cluster, network, plane, revision, definitions }: Candidate,
+  { cluster, network, plane, planeCa, revision, definitions }: Candidate,
 ): Promise<readonly Finding[]> => {
   const objects = [...definitions.map(({ object }) => object), ...installedReferences]
-  const basics = await Promise.all([checkVersion(api), checkPermissions(api, objects), checkPlane(context, plane)])
+  const basics = await Promise.all([
+    checkVersion(api),
+    checkPermissions(api, objects),
+    checkPlane(context, { url: plane, authority: planeCa }),
+  ])
   const [, permissions, thePlane] = basics
   // Who may not write may often not read either, and nothing else can be known.
   if (isFailure(permissions)) return basics

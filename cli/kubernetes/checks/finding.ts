@@ -22,6 +22,9 @@ export const findingCodes = {
   pod_range_overlap: "Pods have addresses that another cluster's pods on the same network have.",
   pod_range_unknown: 'The nodes do not say which addresses their pods get.',
   plane_on_loopback: "The plane's URL leads to this machine: pods would look for it in themselves.",
-  plane_unreachable: 'The plane does not answer here.',
+  plane_unreachable: 'The plane that you use does not answer here, or has no such mesh.',
+  plane_not_asked: "The plane's URL for pods gets no answer from this machine; pods may reach it all the same.",
+  plane_unknown: "What answers at the plane's URL for pods is no plane.",
+  plane_untrusted: "Nobody whom pods will believe vouches for the plane's certificate.",
 } as const
 export type FindingCode = keyof typeof findingCodes
