@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { parseAllDocuments } from 'yaml'
 import { z } from 'zod'
 import { eventually } from '#test/harness/child.ts'
 import type { LabCluster } from '../harness/cluster.ts'
@@ -66,22 +67,28 @@ test('Bookinfo is installed as it is in a namespace with the label', async () =>
 test('its Deployments stay as they would be without a mesh', async () => {
   await inEachCluster(async (cluster) => {
     const made = await cluster.kubectl(['get', 'deployments', '-n', 'bookinfo', '-o', 'json'])
-    const create = ['create', '--dry-run=server', '-n', 'default', '-f', '-', '-o', 'json']
+    const create = ['create', '--dry-run=server', '-n', 'default', '-f', '-', '-o', 'yaml']
     const elsewhere = await cluster.kubectl(create, { input: yamlOf(cluster) })
-    const specs = toDeploymentSpecs(made.stdout)
+    const specs = toDeploymentSpecs(objectList.parse(JSON.parse(made.stdout)).items)
     expect(Object.keys(specs)).toEqual([...(places[cluster.name] ?? []), 'curl'].toSorted())
-    expect(specs).toEqual(toDeploymentSpecs(elsewhere.stdout))
+    expect(specs).toEqual(
+      toDeploymentSpecs(parseAllDocuments(elsewhere.stdout).map((document): unknown => document.toJS())),
+    )
   })
 })
 
-const objectList = z.object({
-  items: z.array(z.object({ kind: z.string(), metadata: z.object({ name: z.string() }), spec: z.unknown() })),
+const objectList = z.object({ items: z.array(z.unknown()) })
+const someObject = z.object({
+  kind: z.string(),
+  metadata: z.object({ name: z.string() }),
+  spec: z.unknown().optional(),
 })
-const toDeploymentSpecs = (list: string): Readonly<Record<string, unknown>> =>
+const toDeploymentSpecs = (objects: readonly unknown[]): Readonly<Record<string, unknown>> =>
   Object.fromEntries(
-    objectList
-      .parse(JSON.parse(list))
-      .items.filter(({ kind }) => kind === 'Deployment')
+    z
+      .array(someObject)
+      .parse(objects)
+      .filter(({ kind }) => kind === 'Deployment')
       .map(({ metadata: { name }, spec }) => [name, spec] as const)
       .toSorted(([left], [right]) => left.localeCompare(right)),
   )
