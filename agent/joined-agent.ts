@@ -87,7 +87,6 @@ export class JoinedAgent {
   readonly #statuses: ObjectStatuses
   /** Trust is verified before anything is compiled by it, one state after the other. */
   #trustInOrder: Promise<void> = Promise.resolve()
-  #domainSuffix: string
   #serving = false
 
   private constructor(
@@ -104,7 +103,6 @@ export class JoinedAgent {
     this.#replica = replica
     this.#journal = journal
     this.#identity = identity
-    this.#domainSuffix = settings.domainSuffix
     this.#view = new MeshViewStore({
       localCluster: cluster,
       localNetwork: network,
@@ -332,11 +330,7 @@ export class JoinedAgent {
   /** Proxies first, then the disk: when this returns, both have it. */
   #takeStep(step: StateStep): void {
     this.#flow.submit(this.#toChanges(step.items), step.revision)
-    const { domainSuffix } = settingsOf(this.#parts.record.membership, this.#replica.items)
-    if (domainSuffix !== this.#domainSuffix) {
-      this.#domainSuffix = domainSuffix
-      this.#registry.setDomainSuffix(domainSuffix)
-    }
+    this.#registry.setDomainSuffix(settingsOf(this.#parts.record.membership, this.#replica.items).domainSuffix)
     if (step.items.some(({ key }) => key === stateKeys.trust()))
       this.#takeTrust(trustOf(this.#parts.record.membership, this.#replica.items))
     if (step.items.some(({ key }) => isMachineTokenKey(key))) this.#ads.revalidate()

@@ -89,6 +89,7 @@ export class LocalRegistry {
   }
 
   setDomainSuffix(domainSuffix: string): void {
+    if (domainSuffix === this.#domainSuffix) return
     const rename = { from: this.#domainSuffix, to: domainSuffix }
     this.#domainSuffix = domainSuffix
     if (!this.#isSynced) this.removals.rename(rename)

@@ -3,7 +3,6 @@ import { judgeRemoval } from '#mesh/judge-removal.ts'
 import type { StripVerdict } from '#mesh/judge-removal.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { toServiceKey } from '#mesh/names.ts'
-import type { CatalogEntry } from '#mesh/service.ts'
 import { UPLINK_MAX_ENTRY_CHARS } from '#mesh/uplink.ts'
 import type { ReportPosition } from '#mesh/uplink.ts'
 import { writeAudit } from './audit.ts'
@@ -152,14 +151,11 @@ const findMistake = (cluster: ClusterRow, { upserts }: Report): string | undefin
  * others. An agent of this version leaves such hosts out and says so; one that does not goes on with the rest of its catalog.
  */
 const withoutForeign = (report: Report, domainSuffix: string): Report => {
-  const isForeign = ({ service }: CatalogEntry) => isForeignHost(service.hostname, service.namespace, domainSuffix)
-  const foreign = report.upserts.filter(isForeign)
-  if (foreign.length === 0) return report
-  return {
-    ...report,
-    upserts: report.upserts.filter((entry) => !isForeign(entry)),
-    removes: [...report.removes, ...foreign.map(({ service }) => service.key)],
-  }
+  const { foreign, own = [] } = Object.groupBy(report.upserts, ({ service }) =>
+    isForeignHost(service.hostname, service.namespace, domainSuffix) ? 'foreign' : 'own',
+  )
+  if (!foreign) return report
+  return { ...report, upserts: own, removes: [...report.removes, ...foreign.map(({ service }) => service.key)] }
 }
 
 const isNotNewer = (position: ReportPosition, reported: ReportPosition | null): boolean =>
