@@ -1,5 +1,6 @@
 import type { RouteConfig } from '@hono/zod-openapi'
 import { z } from 'zod'
+import { parseJson } from '#mesh/parse-json.ts'
 import { AtollError } from './atoll-error.ts'
 import { problemDetails, problemTypes } from './problem-details.ts'
 import type { ApiProblemCode } from './problem-details.ts'
@@ -256,14 +257,6 @@ const isApiProblemCode = (code: string): code is ApiProblemCode => Object.hasOwn
 
 const badAnswer = (status: number, reason: string): AtollError =>
   new AtollError('bad_answer', `The answer (HTTP ${status}) can't be understood: ${reason}`, { status })
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
 
 const retryAfterMs = (answer: HttpAnswer): number | undefined => {
   const seconds = Number(answer.headers.get('retry-after') ?? Number.NaN)

@@ -8,6 +8,7 @@ import type { Leaf } from '#agent/identity/issue-leaf.ts'
 import type { Log } from '#agent/log.ts'
 import type { InjectionSettings } from '#mesh/injection/injection-settings.ts'
 import { injectorPath } from '#mesh/kubernetes/conventions.ts'
+import { parseJson } from '#mesh/parse-json.ts'
 import { admissionReview, reviewPod, type ReviewOutcome } from './review-pod.ts'
 
 export interface InjectionServerOptions {
@@ -117,12 +118,4 @@ const readBody = async (request: IncomingMessage): Promise<string | undefined> =
     chunks.push(bytes)
   }
   return Buffer.concat(chunks).toString('utf8')
-}
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

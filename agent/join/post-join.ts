@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { AgentError } from '#agent/agent-error.ts'
 import type { PlaneConnection } from '#agent/plane-connection.ts'
 import { joinResponse, type JoinRequest, type JoinResponse } from '#mesh/join.ts'
+import { parseJson } from '#mesh/parse-json.ts'
 
 const timeoutMilliseconds = 30_000
 const maxAnswerBytes = 1024 * 1024
@@ -66,11 +67,3 @@ const post = (
     request.on('error', fail)
     request.end(body)
   })
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}

@@ -3,6 +3,7 @@ import { request as httpsRequest, type RequestOptions } from 'node:https'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { z } from 'zod'
 import { toErrorMessage } from '#mesh/error-message.ts'
+import { parseJson } from '#mesh/parse-json.ts'
 
 const timeoutMilliseconds = 10_000
 const maxAnswerBytes = 32 * 1024 * 1024
@@ -133,12 +134,4 @@ const readJson = async (response: IncomingMessage): Promise<unknown> => {
     chunks.push(bytes)
   }
   return parseJson(Buffer.concat(chunks).toString('utf8'))
-}
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { z } from 'zod'
 import { toErrorMessage } from '#mesh/error-message.ts'
+import { parseJson } from '#mesh/parse-json.ts'
 import { JournalFile } from './journal-file.ts'
 import type { SealingKey } from './sealing-key.ts'
 import { syncDirectory } from './write-atomically.ts'
@@ -96,13 +97,5 @@ export class SealedSnapshot<Item> {
       report(`${path} can't be written: ${toErrorMessage(error)}`)
     }
     file?.close()
-  }
-}
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseJson } from '#mesh/parse-json.ts'
 import { stateChange, type StateChange, type StateItem } from '#mesh/state.ts'
 import { position, type Position } from '#mesh/uplink.ts'
 
@@ -90,13 +91,5 @@ export class StateReader {
     }
     this.#pending = []
     this.#last = step
-  }
-}
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }

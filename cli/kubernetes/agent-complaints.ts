@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { agentName, systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import { parseJson } from '#mesh/parse-json.ts'
 import type { KubernetesApi } from './kubernetes-api.ts'
 
 const TAIL_LINES = 200
@@ -47,12 +48,4 @@ export const toLastComplaint = (log: string): string | undefined => {
   if (last === undefined) return undefined
   const { msg, reason = last.err?.message } = last
   return reason === undefined ? msg : `${msg}: ${reason}`
-}
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -3,6 +3,7 @@ import { request as httpsRequest } from 'node:https'
 import type { RequestOptions } from 'node:https'
 import { text } from 'node:stream/consumers'
 import { toErrorMessage } from '#mesh/error-message.ts'
+import { parseJson } from '#mesh/parse-json.ts'
 import { CliError } from '../cli-error.ts'
 
 const TIMEOUT_MS = 30_000
@@ -80,11 +81,3 @@ const exchange = (url: string, options: RequestOptions, payload: string | undefi
     request.on('error', reject)
     request.end(payload)
   })
-
-const parseJson = (answer: string): unknown => {
-  try {
-    return JSON.parse(answer)
-  } catch {
-    return undefined
-  }
-}

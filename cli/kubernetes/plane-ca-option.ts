@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { attemptRead } from '../attempt-read.ts'
 import { CliError } from '../cli-error.ts'
+import { findCertificates } from '../find-certificates.ts'
 
 export const planeCaFlags = '--plane-ca <file>'
 export const planeCaDescription = "PEM of the authority of the plane's certificate, if it is private"
@@ -10,7 +11,7 @@ export const planeCaDescription = "PEM of the authority of the plane's certifica
 export const readPlaneCa = (file: string): string => {
   const name = `--plane-ca ${file}`
   const text = attemptRead(name, () => readFileSync(file, 'utf8'))
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  const blocks = findCertificates(text)
   if (blocks.length === 0) throw unusable(`${name} has no certificate in PEM`)
   const certificates = blocks.map((pem) => attemptParse(name, pem))
   if (!certificates.some(isAuthority)) throw unusable(`${name} has the certificate of no authority`)

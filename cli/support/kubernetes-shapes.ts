@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { z } from 'zod'
+import { findCertificates } from '../find-certificates.ts'
 
 /** What a bundle holds of Kubernetes objects. A field that is not named here is not taken: no env, no annotation, no volume. */
 const metadata = z.object({
@@ -154,10 +155,8 @@ export const webhookShape = z.object({
 })
 
 const toEnds = (caBundle: string): readonly string[] => {
-  const pems = Buffer.from(caBundle, 'base64')
-    .toString()
-    .match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)
-  return (pems ?? []).map((pem) => {
+  const pems = findCertificates(Buffer.from(caBundle, 'base64').toString())
+  return pems.map((pem) => {
     try {
       return new X509Certificate(pem).validToDate.toISOString()
     } catch {

@@ -10,7 +10,7 @@ import type { App, AppEnv } from '../app-env.ts'
 import type { AgentAnswers, AgentQuery, MeshStore } from '../mesh/mesh-store.ts'
 import { openMesh } from '../open-mesh.ts'
 import { parseCursor, toCursor } from '../page.ts'
-import { parseJson } from '../parse-json.ts'
+import { parseJson } from '#mesh/parse-json.ts'
 import { found } from '../problems.ts'
 
 /** Clusters that are asked at the same time. */

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { getMesh } from '#api/routes/meshes.ts'
 import { health } from '#api/routes/plane.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
+import { parseJson } from '#mesh/parse-json.ts'
 import { isUntrusted, withoutNodeAdvice } from '../../certificate-trouble.ts'
 import type { CliContext } from '../../cli-context.ts'
 import { isLoopback } from '../../cli-context.ts'
@@ -77,13 +78,5 @@ const probe = async (context: CliContext, { url, authority }: PlaneOfPods, known
       message: `${url} can not be asked from here: ${reason}`,
       remedy: 'Be sure that pods reach it.',
     }
-  }
-}
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }
