@@ -1,4 +1,4 @@
-import { isWildcard } from './kinds/schema/host-names.ts'
+import { isWildcard } from './config/schema/host-names.ts'
 
 /** What `ownerOfHost` answers of a wildcard that covers names of several namespaces. */
 export const MANY_OWNERS = '*'

@@ -1,8 +1,8 @@
 import { toObjectKey } from './config-object.ts'
 import { readItems } from './documents/read-items.ts'
 import type { SubmittedItem } from './documents/read-items.ts'
-import { toObjectName } from './kinds/examine-object.ts'
-import { parsePathText } from './kinds/to-problems.ts'
+import { toObjectName } from './config/examine-object.ts'
+import { parsePathText } from './config/to-problems.ts'
 import type { DocumentOptions } from './parse-documents.ts'
 import type { Problem } from './problem.ts'
 

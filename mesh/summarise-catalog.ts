@@ -1,4 +1,4 @@
-import type { DestinationRuleSpec } from './kinds/destination-rule.ts'
+import type { DestinationRuleSpec } from './config/destination-rule.ts'
 import { compareText } from './merge/compare-text.ts'
 import type { NetworkName } from './names.ts'
 import type { CatalogEntry, CatalogSummary, Endpoint, EndpointGroup } from './service.ts'

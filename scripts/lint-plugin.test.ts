@@ -4,7 +4,7 @@ import { forbiddenImport } from './lint-plugin.mjs'
 describe('forbiddenImport', () => {
   it.each([
     ['mesh/view.ts', '#xds/type-url.ts'],
-    ['mesh/kinds/sidecar.ts', '../../agent/main.ts'],
+    ['mesh/config/sidecar.ts', '../../agent/main.ts'],
     ['mesh/view.ts', '#envoy/google/rpc/status_pb.ts'],
     ['xds/build-listener.ts', 'node:crypto'],
     ['xds/build-listener.ts', 'fs'],

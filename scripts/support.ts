@@ -1,6 +1,6 @@
 /** Writes docs/support.md from the kinds; with --check, fails when it is not what would be written. */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { kinds } from '#mesh/kinds/kind-table.ts'
+import { kinds } from '#mesh/config/kind-table.ts'
 import { renderSupport } from '#mesh/support/render-support.ts'
 
 const file = new URL('../docs/support.md', import.meta.url)

@@ -9,7 +9,7 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { kinds } from '#mesh/kinds/kind-table.ts'
+import { kinds } from '#mesh/config/kind-table.ts'
 
 const folder = join(import.meta.dirname, '../deploy/helm/atoll/crds')
 

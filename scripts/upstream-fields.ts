@@ -8,7 +8,7 @@
 import { readFileSync } from 'node:fs'
 import { parseAllDocuments } from 'yaml'
 import { z } from 'zod'
-import { findKindByName } from '#mesh/kinds/kind-table.ts'
+import { findKindByName } from '#mesh/config/kind-table.ts'
 
 interface OpenApiSchema {
   readonly type?: string | undefined

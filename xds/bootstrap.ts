@@ -25,7 +25,7 @@ import { UpstreamTlsContextSchema } from '#envoy/envoy/extensions/transport_sock
 import { HttpProtocolOptionsSchema } from '#envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts'
 import { DiscoveryResponseSchema } from '#envoy/envoy/service/discovery/v3/discovery_pb.ts'
 import { toAgentDnsName } from '#mesh/identity.ts'
-import { maxProgramSize } from '#mesh/kinds/schema/regular-expression.ts'
+import { maxProgramSize } from '#mesh/config/schema/regular-expression.ts'
 import type { ClusterName, TrustDomain } from '#mesh/names.ts'
 import { toAny } from './build/any.ts'
 import { buildAddress } from './build/address.ts'

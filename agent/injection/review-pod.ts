@@ -5,7 +5,7 @@ import { injectPod } from '#mesh/injection/inject-pod.ts'
 import type { InjectionSettings } from '#mesh/injection/injection-settings.ts'
 import { toJsonPatch } from '#mesh/injection/json-patch.ts'
 import { parsePod, type Pod } from '#mesh/injection/pod.ts'
-import { toPathText } from '#mesh/kinds/to-problems.ts'
+import { toPathText } from '#mesh/config/to-problems.ts'
 
 const apiVersion = 'admission.k8s.io/v1'
 const kind = 'AdmissionReview'

@@ -12,7 +12,7 @@ const shortNames: Readonly<Record<string, string>> = {
 /** The kind that a person means by "VirtualService", "virtualservices" or "vs". */
 export const toKind = async (text: string): Promise<string> => {
   // The schemas of all kinds come with their names: they are loaded when a kind is looked up.
-  const { findKindByName, kinds } = await import('#mesh/kinds/kind-table.ts')
+  const { findKindByName, kinds } = await import('#mesh/config/kind-table.ts')
   const definition = findKindByName(shortNames[text.toLowerCase()] ?? text)
   if (definition !== undefined) return definition.kind
   throw new CliError('usage', `There is no kind ${text}`, {

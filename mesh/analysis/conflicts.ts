@@ -1,6 +1,6 @@
 import type { ConfigObject, Configured } from '../config-object.ts'
-import type { DestinationRuleSpec } from '../kinds/destination-rule.ts'
-import { exportToOf } from '../kinds/service.ts'
+import type { DestinationRuleSpec } from '../config/destination-rule.ts'
+import { exportToOf } from '../config/service.ts'
 import { getOrAdd } from '../merge/get-or-add.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'

@@ -1,6 +1,6 @@
 import type { Configured } from '../config-object.ts'
 import { isForeignHost, MANY_OWNERS, ownerOfHost } from '../host-owner.ts'
-import type { ServiceEntrySpec } from '../kinds/service-entry.ts'
+import type { ServiceEntrySpec } from '../config/service-entry.ts'
 import type { Problem } from '../problem.ts'
 import { problemOf } from './analyzed-objects.ts'
 

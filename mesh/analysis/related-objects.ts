@@ -1,5 +1,5 @@
 import type { ConfigObject } from '../config-object.ts'
-import { isWildcard } from '../kinds/schema/host-names.ts'
+import { isWildcard } from '../config/schema/host-names.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { toProblems } from '../kinds/to-problems.ts'
-import type { FoundProblem } from '../kinds/to-problems.ts'
+import { toProblems } from '../config/to-problems.ts'
+import type { FoundProblem } from '../config/to-problems.ts'
 import { err, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 

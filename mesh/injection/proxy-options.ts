@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { readYaml } from '../documents/read-yaml.ts'
-import { positiveDuration, toMilliseconds } from '../kinds/schema/duration.ts'
+import { positiveDuration, toMilliseconds } from '../config/schema/duration.ts'
 import { err, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 import { annotationProblem, parseAnyText } from './annotation-reader.ts'

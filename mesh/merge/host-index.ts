@@ -1,5 +1,5 @@
 import type { ObjectMeta } from '../config-object.ts'
-import { isWildcard } from '../kinds/schema/host-names.ts'
+import { isWildcard } from '../config/schema/host-names.ts'
 import { byAge } from './by-age.ts'
 import { isEqualData } from './equal-data.ts'
 import { getOrAdd } from './get-or-add.ts'

@@ -1,5 +1,5 @@
 import type { ConfigObject, Configured, Origin } from '../config-object.ts'
-import type { KindDefinition } from '../kinds/kind-definition.ts'
+import type { KindDefinition } from '../config/kind-definition.ts'
 import type { ClusterName } from '../names.ts'
 import type { Problem } from '../problem.ts'
 import { type HostOrder, HostIndex } from './host-index.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { ConfigObject } from '../config-object.ts'
-import { sidecar } from '../kinds/sidecar.ts'
+import { sidecar } from '../config/sidecar.ts'
 import { clusterName } from '../names.ts'
 import { PrecedenceTable } from './precedence-table.ts'
 

@@ -1,6 +1,6 @@
 import type { ConfigObject, Configured, ObjectMeta, Origin } from '../config-object.ts'
-import type { KindDefinition } from '../kinds/kind-definition.ts'
-import { configuredAs } from '../kinds/parse-object.ts'
+import type { KindDefinition } from '../config/kind-definition.ts'
+import { configuredAs } from '../config/parse-object.ts'
 import type { ClusterName } from '../names.ts'
 import type { Problem } from '../problem.ts'
 import { publisherOf } from '../publishing/publish-annotations.ts'

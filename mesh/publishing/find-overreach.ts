@@ -1,6 +1,6 @@
 import type { ConfigObject } from '../config-object.ts'
 import { ownerOfHost } from '../host-owner.ts'
-import { isIpAddress, isWildcard } from '../kinds/schema/host-names.ts'
+import { isIpAddress, isWildcard } from '../config/schema/host-names.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { selectProtocol } from '../registry-records/select-protocol.ts'
 import type { MeshSettings } from '../settings.ts'

@@ -1,4 +1,4 @@
-import { isIpAddress, isUnixAddress } from '../kinds/schema/host-names.ts'
+import { isIpAddress, isUnixAddress } from '../config/schema/host-names.ts'
 import type { ClusterName } from '../names.ts'
 import type { Endpoint, Service } from '../service.ts'
 import { isCaptured, type Workload } from '../workload.ts'

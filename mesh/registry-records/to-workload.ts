@@ -1,5 +1,5 @@
 import type { Configured } from '../config-object.ts'
-import type { WorkloadEntrySpec } from '../kinds/workload-entry.ts'
+import type { WorkloadEntrySpec } from '../config/workload-entry.ts'
 import { type NetworkName, networkName } from '../names.ts'
 import type { Problem } from '../problem.ts'
 import { endpointHealth } from '../service.ts'

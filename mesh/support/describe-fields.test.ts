@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { kinds } from '#mesh/kinds/kind-table.ts'
+import { kinds } from '#mesh/config/kind-table.ts'
 import { describeFields } from '#mesh/support/describe-fields.ts'
 import type { FieldDescription } from '#mesh/support/describe-fields.ts'
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { KindDefinition } from '../kinds/kind-definition.ts'
-import { fieldNotes } from '../kinds/schema/message.ts'
-import type { FieldNote } from '../kinds/schema/message.ts'
+import type { KindDefinition } from '../config/kind-definition.ts'
+import { fieldNotes } from '../config/schema/message.ts'
+import type { FieldNote } from '../config/schema/message.ts'
 
 /** A field of a kind's spec, as its schema knows it. */
 export interface FieldDescription {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { kinds } from '#mesh/kinds/kind-table.ts'
+import { kinds } from '#mesh/config/kind-table.ts'
 import { renderSupport } from '#mesh/support/render-support.ts'
 
 it('docs/support.md is what node scripts/support.ts writes', () => {

@@ -1,11 +1,11 @@
-import { toApiVersion } from '../kinds/kind-definition.ts'
-import type { KindDefinition } from '../kinds/kind-definition.ts'
+import { toApiVersion } from '../config/kind-definition.ts'
+import type { KindDefinition } from '../config/kind-definition.ts'
 import { describeFields } from './describe-fields.ts'
 import type { FieldDescription } from './describe-fields.ts'
 
 const introduction = `# What of the configuration Atoll understands
 
-<!-- Written by \`node scripts/support.ts\` from the schemas in mesh/kinds: do not edit. -->
+<!-- Written by \`node scripts/support.ts\` from the schemas in mesh/config: do not edit. -->
 
 Every field that upstream has is here. Fields mean what Istio's and Kubernetes' references say. What is refused makes an apply
 fail with the code \`unsupported\` and the field's path; nothing is left out silently. \`[]\` is each entry of a list, \`{}\` each value of

@@ -1,4 +1,4 @@
-import { parseObject } from '#mesh/kinds/parse-object.ts'
+import { parseObject } from '#mesh/config/parse-object.ts'
 import type { Problem } from '#mesh/problem.ts'
 
 const toProblemsOfSpec =

@@ -10,7 +10,7 @@ import { MAX_CONFIGURATION_BODY_BYTES, MAX_OBJECTS_PER_APPLY } from '#api/schema
 import type { StoredObject } from '#api/schemas/configuration.ts'
 import type { ConfigObject } from '#mesh/config-object.ts'
 import { objectKeyOf, toObjectKey } from '#mesh/config-object.ts'
-import { findKindByName } from '#mesh/kinds/kind-table.ts'
+import { findKindByName } from '#mesh/config/kind-table.ts'
 import { parseDocuments } from '#mesh/parse-documents.ts'
 import { publisherOf } from '#mesh/publishing/publish-annotations.ts'
 import type { App, AppEnv } from '../app-env.ts'

@@ -1,7 +1,7 @@
 import type { RouteHandler } from '@hono/zod-openapi'
 import { createPublishGrant, listPublishGrants, revokePublishGrant } from '#api/routes/publish-grants.ts'
 import { AtollError } from '#api/atoll-error.ts'
-import { findKindByName, unknownKindMessage } from '#mesh/kinds/kind-table.ts'
+import { findKindByName, unknownKindMessage } from '#mesh/config/kind-table.ts'
 import { isPublishableKind } from '#mesh/publishing/published-object.ts'
 import type { App, AppEnv } from '../app-env.ts'
 import { openMesh, toInitiator } from '../open-mesh.ts'

@@ -1,5 +1,5 @@
 import { toObjectKey } from '#mesh/config-object.ts'
-import type { Destination } from '#mesh/kinds/schema/destination.ts'
+import type { Destination } from '#mesh/config/schema/destination.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
 import type { Service } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'

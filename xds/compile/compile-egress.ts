@@ -1,4 +1,4 @@
-import type { EgressListener as EgressSettings } from '#mesh/kinds/sidecar.ts'
+import type { EgressListener as EgressSettings } from '#mesh/config/sidecar.ts'
 import { selectProtocol } from '#mesh/registry-records/select-protocol.ts'
 import { isHttpProtocol, type Protocol } from '#mesh/service.ts'
 import type { MeshSettings } from '#mesh/settings.ts'

@@ -1,4 +1,4 @@
-import { isAuthorityHeader, type HeaderOperations } from '#mesh/kinds/schema/header-operations.ts'
+import { isAuthorityHeader, type HeaderOperations } from '#mesh/config/schema/header-operations.ts'
 import type { HeaderChanges } from '#xds/model/virtual-host.ts'
 
 type Operations = NonNullable<HeaderOperations['request']> | undefined

@@ -1,5 +1,5 @@
-import type { HttpMatch } from '#mesh/kinds/schema/http-route.ts'
-import type { StringMatch } from '#mesh/kinds/schema/string-match.ts'
+import type { HttpMatch } from '#mesh/config/schema/http-route.ts'
+import type { StringMatch } from '#mesh/config/schema/string-match.ts'
 import type { HeaderMatch, PathMatch, RouteMatch, ValueMatch } from '#xds/model/virtual-host.ts'
 import { isForSidecars } from './select-virtual-service.ts'
 

@@ -1,6 +1,6 @@
 import { base64Decode } from '@bufbuild/protobuf/wire'
-import { toMilliseconds } from '#mesh/kinds/schema/duration.ts'
-import type { HttpRoute } from '#mesh/kinds/schema/http-route.ts'
+import { toMilliseconds } from '#mesh/config/schema/duration.ts'
+import type { HttpRoute } from '#mesh/config/schema/http-route.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { Forward, Redirect, Respond, Retries, Route, RouteDestination } from '#xds/model/virtual-host.ts'
 import { compileDestination, type ReachedService } from './compile-destination.ts'

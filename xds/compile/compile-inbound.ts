@@ -1,4 +1,4 @@
-import type { IngressListener } from '#mesh/kinds/sidecar.ts'
+import type { IngressListener } from '#mesh/config/sidecar.ts'
 import { passedOnSource } from '#mesh/kubernetes/conventions.ts'
 import { selectProtocol } from '#mesh/registry-records/select-protocol.ts'
 import { isHttpProtocol } from '#mesh/service.ts'

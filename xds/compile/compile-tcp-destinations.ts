@@ -1,4 +1,4 @@
-import { toMilliseconds } from '#mesh/kinds/schema/duration.ts'
+import { toMilliseconds } from '#mesh/config/schema/duration.ts'
 import type { Service, ServicePort } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { compileDestination, type ReachedService } from './compile-destination.ts'

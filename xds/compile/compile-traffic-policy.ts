@@ -1,11 +1,11 @@
-import { toMilliseconds, type Duration } from '#mesh/kinds/schema/duration.ts'
-import type { ConnectionPool } from '#mesh/kinds/schema/connection-pool.ts'
+import { toMilliseconds, type Duration } from '#mesh/config/schema/duration.ts'
+import type { ConnectionPool } from '#mesh/config/schema/connection-pool.ts'
 import type {
   ClientTls,
   LoadBalancer as LoadBalancerSettings,
   OutlierDetection as OutlierDetectionSettings,
   TrafficPolicy,
-} from '#mesh/kinds/schema/traffic-policy.ts'
+} from '#mesh/config/schema/traffic-policy.ts'
 import type {
   LoadBalancer,
   OutlierDetection,

@@ -1,6 +1,6 @@
 import { toObjectKey, type Configured } from '#mesh/config-object.ts'
-import type { DestinationRuleSpec, Subset } from '#mesh/kinds/destination-rule.ts'
-import type { TrafficPolicy } from '#mesh/kinds/schema/traffic-policy.ts'
+import type { DestinationRuleSpec, Subset } from '#mesh/config/destination-rule.ts'
+import type { TrafficPolicy } from '#mesh/config/schema/traffic-policy.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
 import type { Service } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'

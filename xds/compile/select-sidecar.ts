@@ -1,5 +1,5 @@
 import { toObjectKey, type Configured } from '#mesh/config-object.ts'
-import type { SidecarSpec } from '#mesh/kinds/sidecar.ts'
+import type { SidecarSpec } from '#mesh/config/sidecar.ts'
 import type { MeshView } from '#mesh/view.ts'
 
 export type SidecarObject = Configured<SidecarSpec>

@@ -1,5 +1,5 @@
 import type { Configured } from '#mesh/config-object.ts'
-import type { VirtualServiceSpec } from '#mesh/kinds/virtual-service.ts'
+import type { VirtualServiceSpec } from '#mesh/config/virtual-service.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { matchesHost, toSpecificity } from './host-specificity.ts'

@@ -3,8 +3,8 @@ import type { Clock } from '#agent/clock.ts'
 import { KubernetesError, type KubernetesClient } from '#agent/kubernetes/kubernetes-client.ts'
 import type { Log } from '#agent/log.ts'
 import { toBackoffMilliseconds } from '#agent/uplink/backoff.ts'
-import { toApiVersion, type KindDefinition } from '#mesh/kinds/kind-definition.ts'
-import { kinds } from '#mesh/kinds/kind-table.ts'
+import { toApiVersion, type KindDefinition } from '#mesh/config/kind-definition.ts'
+import { kinds } from '#mesh/config/kind-table.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
 
 /** The version in which a server has the objects of a kind. */

@@ -1,6 +1,6 @@
 import type { ConfigObject } from '#mesh/config-object.ts'
-import { exportToFaults } from '#mesh/kinds/schema/export-to.ts'
-import { exportToOf } from '#mesh/kinds/service.ts'
+import { exportToFaults } from '#mesh/config/schema/export-to.ts'
+import { exportToOf } from '#mesh/config/service.ts'
 import { networkLabel } from '#mesh/kubernetes/conventions.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { MultiMap } from '#mesh/merge/multi-map.ts'

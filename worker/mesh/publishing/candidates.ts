@@ -1,6 +1,6 @@
 import { objectKeyOf } from '#mesh/config-object.ts'
 import type { ConfigObject } from '#mesh/config-object.ts'
-import { parseObject } from '#mesh/kinds/parse-object.ts'
+import { parseObject } from '#mesh/config/parse-object.ts'
 import type { Problem } from '#mesh/problem.ts'
 import { findUnpublishable } from '#mesh/publishing/published-object.ts'
 import { UPLINK_MAX_PUBLISHED, UPLINK_MAX_PUBLISHED_CHARS } from '#mesh/uplink.ts'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ObjectMeta } from '#mesh/config-object.ts'
-import { exportToAnnotation } from '#mesh/kinds/service.ts'
+import { exportToAnnotation } from '#mesh/config/service.ts'
 import { readWith } from './read-with.ts'
 
 /** What is used of a Service. */

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { ObjectReading } from '#agent/registry/kubernetes/resource-store.ts'
 import type { ConfigObject } from '#mesh/config-object.ts'
-import { toApiVersion, type KindDefinition } from '#mesh/kinds/kind-definition.ts'
-import { parseObject } from '#mesh/kinds/parse-object.ts'
+import { toApiVersion, type KindDefinition } from '#mesh/config/kind-definition.ts'
+import { parseObject } from '#mesh/config/parse-object.ts'
 
 const dated = z.object({ metadata: z.object({ creationTimestamp: z.string() }) })
 

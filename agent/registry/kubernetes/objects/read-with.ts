@@ -1,6 +1,6 @@
 import type { z } from 'zod'
-import { toProblems, type FoundProblem } from '#mesh/kinds/to-problems.ts'
-import { toProblem } from '#mesh/kinds/examine-object.ts'
+import { toProblems, type FoundProblem } from '#mesh/config/to-problems.ts'
+import { toProblem } from '#mesh/config/examine-object.ts'
 import type { ObjectReading } from '#agent/registry/kubernetes/resource-store.ts'
 
 /** A reader of objects by a schema that names only what is used of them. `findFaults`: what is wrong with one that counts all the same. */

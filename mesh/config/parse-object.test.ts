@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { kinds } from '#mesh/kinds/kind-table.ts'
-import { toApiVersion } from '#mesh/kinds/kind-definition.ts'
-import { configuredAs, parseObject } from '#mesh/kinds/parse-object.ts'
-import { destinationRule } from '#mesh/kinds/destination-rule.ts'
+import { kinds } from '#mesh/config/kind-table.ts'
+import { toApiVersion } from '#mesh/config/kind-definition.ts'
+import { configuredAs, parseObject } from '#mesh/config/parse-object.ts'
+import { destinationRule } from '#mesh/config/destination-rule.ts'
 
 const options = { defaultNamespace: 'default' }
 const rule = {

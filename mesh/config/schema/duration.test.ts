@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { durationOrZero, positiveDuration, toMilliseconds } from '#mesh/kinds/schema/duration.ts'
+import { durationOrZero, positiveDuration, toMilliseconds } from '#mesh/config/schema/duration.ts'
 
 it.each([
   ['250ms', 250],
