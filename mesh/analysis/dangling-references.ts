@@ -15,7 +15,7 @@ interface Reference {
 }
 
 const destinationsOf = (spec: VirtualServiceSpec): readonly Reference[] =>
-  (['http', 'tcp'] as const).flatMap((protocol) =>
+  (['http', 'tcp', 'tls'] as const).flatMap((protocol) =>
     (spec[protocol] ?? []).flatMap((rule, index) =>
       (rule.route ?? []).map(({ destination }, place) => ({
         destination,

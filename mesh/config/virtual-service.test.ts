@@ -55,7 +55,21 @@ it('accepts all that it says it supports', () => {
       { match: [{ uri: { exact: '/b' } }], directResponse: { status: 200, body: { bytes: 'aGk=' } } },
       { route },
     ],
-    tcp: [{ match: [{ port: 9000 }], route: [{ destination: { host: 'db' }, weight: 1 }] }],
+    tcp: [
+      {
+        match: [{ port: 9000, gateways: ['mesh'], destinationSubnets: ['10.0.0.0/8', '10.0.0.1', 'fd00::/8'] }],
+        route: [{ destination: { host: 'db' }, weight: 1 }],
+      },
+    ],
+    tls: [
+      {
+        match: [{ port: 443, sniHosts: ['reviews', 'a.example.org', '*.b.example.org'], sourceNamespace: 'shop' }],
+        route: [
+          { destination: { host: 'a' }, weight: 1 },
+          { destination: { host: 'b' }, weight: 9 },
+        ],
+      },
+    ],
   }
   expect(problems(everything)).toEqual([])
 })
@@ -86,10 +100,7 @@ describe('hosts', () => {
 
 describe('routes', () => {
   it('must be there', () => {
-    expect(problems({})).toEqual(['invalid spec: needs at least one http or tcp route'])
-    expect(problems({ tls: [{ match: [{ sniHosts: ['a'] }], route }] })).toEqual([
-      'unsupported spec.tls: TLS routes are not supported: route the port by tcp',
-    ])
+    expect(problems({})).toEqual(['invalid spec: needs at least one http, tcp or tls route'])
   })
   it.each<[string, object, string[]]>([
     ['no action', { route: undefined }, ['invalid spec.http[0]']],
@@ -197,11 +208,26 @@ describe('routes', () => {
   it('are reported where nothing after them is reached', () => {
     expect(paths({ http: [...http, ...http] })).toEqual(['warning spec.http[0]'])
   })
-  it('of TCP need a destination and know only ports', () => {
-    expect(paths({ tcp: [{ match: [{ port: 1, sourceSubnet: '10.0.0.0/8' }] }] })).toEqual([
+  it('of TCP need a destination, and blocks of addresses', () => {
+    expect(
+      paths({ tcp: [{ match: [{ port: 1, sourceSubnet: '10.0.0.0/8', destinationSubnets: ['10.0.0.0/33'] }] }] }),
+    ).toEqual([
+      'invalid spec.tcp[0].match[0].destinationSubnets[0]',
       'unsupported spec.tcp[0].match[0].sourceSubnet',
       'invalid spec.tcp[0].route',
     ])
+  })
+  it.each<[string, object, string[]]>([
+    ['no match', { match: [] }, ['invalid spec.tls[0].match']],
+    ['no host', { match: [{ sniHosts: [] }] }, ['invalid spec.tls[0].match[0].sniHosts']],
+    ['no destination', { match: [{ sniHosts: ['a.org'] }], route: [] }, ['invalid spec.tls[0].route']],
+    ['a host of elsewhere', { match: [{ sniHosts: ['b.org'] }] }, ['invalid spec.tls[0].match[0].sniHosts[0]']],
+    ['more than the hosts', { match: [{ sniHosts: ['*.org'] }] }, ['invalid spec.tls[0].match[0].sniHosts[0]']],
+    ['a host that is none', { match: [{ sniHosts: ['a.*.org'] }] }, ['invalid spec.tls[0].match[0].sniHosts[0]']],
+    ['an address', { match: [{ sniHosts: ['10.0.0.1'] }] }, ['warning spec.tls[0].match[0].sniHosts[0]']],
+    ['a part of the hosts', { match: [{ sniHosts: ['*.x.c.org', 'y.c.org'] }] }, []],
+  ])('of TLS, with %s', (_, fields, expected) => {
+    expect(paths({ hosts: ['a.org', '*.c.org'], tls: [{ route, ...fields }] })).toEqual(expected)
   })
 })
 

@@ -1,11 +1,13 @@
 import { z } from 'zod'
+import type { Configured } from '../config-object.ts'
 import { checkExportTo, istioNetworking } from './kind-definition.ts'
-import type { KindDefinition } from './kind-definition.ts'
+import type { KindDefinition, Report } from './kind-definition.ts'
 import { gatewayNames } from './schema/gateway-names.ts'
-import { hostFault, hostsOverlap } from './schema/host-names.ts'
+import { hostFault, hostsOverlap, isIpAddress } from './schema/host-names.ts'
 import { httpRoute } from './schema/http-route.ts'
-import { checked, message, unsupported } from './schema/message.ts'
+import { checked, message } from './schema/message.ts'
 import { tcpRoute } from './schema/tcp-route.ts'
+import { sniHostFault, tlsRoute } from './schema/tls-route.ts'
 
 /** Each is compared with all others. */
 const maxHosts = 1024
@@ -18,12 +20,13 @@ export const virtualServiceSpec = checked(
     gateways: gatewayNames,
     http: z.array(httpRoute).optional(),
     tcp: z.array(tcpRoute).optional(),
-    tls: unsupported('TLS routes are not supported: route the port by tcp'),
+    /** For ports of TLS and HTTPS, whose connections are passed on as they are. */
+    tls: z.array(tlsRoute).optional(),
     exportTo: z.array(z.string()).optional(),
   }),
   ({ value, sound, report }) => {
-    if (sound && (value.http?.length ?? 0) + (value.tcp?.length ?? 0) === 0)
-      report('needs at least one http or tcp route')
+    if (sound && (value.http?.length ?? 0) + (value.tcp?.length ?? 0) + (value.tls?.length ?? 0) === 0)
+      report('needs at least one http, tcp or tls route')
     if (value.hosts.length === 0)
       report('VirtualServices without hosts, to be delegated to, are not supported', ['hosts'], {
         problem: 'unsupported',
@@ -40,6 +43,20 @@ export const virtualServiceSpec = checked(
 )
 export type VirtualServiceSpec = z.output<typeof virtualServiceSpec>
 
+const checkSniHosts = ({ spec }: Configured<VirtualServiceSpec>, report: Report): void => {
+  for (const [route, { match }] of (spec.tls ?? []).entries()) {
+    for (const [place, { sniHosts }] of match.entries()) {
+      for (const [index, sniHost] of sniHosts.entries()) {
+        const path = ['spec', 'tls', route, 'match', place, 'sniHosts', index]
+        const fault = isIpAddress(sniHost) ? undefined : sniHostFault(sniHost, spec.hosts)
+        if (fault !== undefined) report(path, fault)
+        else if (isIpAddress(sniHost))
+          report(path, 'clients of TLS ask for names, hardly any for an address', { severity: 'warning' })
+      }
+    }
+  }
+}
+
 export const virtualService: KindDefinition<VirtualServiceSpec> = {
   ...istioNetworking,
   kind: 'VirtualService',
@@ -47,6 +64,7 @@ export const virtualService: KindDefinition<VirtualServiceSpec> = {
   schema: virtualServiceSpec,
   check(object, report) {
     checkExportTo(object, report)
+    checkSniHosts(object, report)
     for (const protocol of ['http', 'tcp'] as const) {
       const routes = object.spec[protocol] ?? []
       const catchAll = routes.findIndex(({ match }) => (match?.length ?? 0) === 0)

@@ -55,6 +55,12 @@ export const hostsOverlap = (left: string, right: string): boolean => {
   return left.endsWith(right.slice(1)) || right.endsWith(left.slice(1))
 }
 
+/** Whether every name that the one means is meant by the other, either of which may be a wildcard (Istio host.Name.SubsetOf). */
+export const isSubsetOfHost = (host: string, other: string): boolean => {
+  if (!isWildcard(other)) return host === other
+  return host.endsWith(other.slice(1)) && !(isWildcard(host) && host.length < other.length)
+}
+
 /** What is wrong with a host that may be a name, a wildcard or an IP address. */
 export const hostFault = (host: string): string | undefined => {
   if (isIpAddress(host)) return undefined
