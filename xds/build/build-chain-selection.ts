@@ -25,7 +25,7 @@ const plaintextHttp = ["'http/1.0'", "'http/1.1'", "'h2c'"]
  * nothing ends the search, so that each goes on by itself to what comes after it.
  */
 export const buildChainSelection = ({ byServerName, http, byAddress }: ChainSelection): Matcher | undefined => {
-  const address = buildByAddress(byAddress)
+  const address = byAddress.length > 0 ? buildByAddress(byAddress, undefined) : undefined
   const plain = buildByText(
     applicationProtocol,
     http === undefined ? [] : plaintextHttp.map((text) => [text, toChain(http)]),
@@ -71,11 +71,16 @@ const buildByText = (
   })
 }
 
-const buildByServerName = (names: ChainSelection['byServerName'], next: Matcher | undefined): Matcher | undefined => {
-  const exact = names.filter(({ host }) => !host.startsWith('*'))
-  const below = names
-    .filter(({ host }) => host.startsWith('*'))
-    .toSorted((left, right) => right.host.length - left.host.length)
+type ServerName = ChainSelection['byServerName'][number]
+
+const buildByServerName = (names: readonly ServerName[], next: Matcher | undefined): Matcher | undefined => {
+  const byHost = Map.groupBy(names, ({ host }) => host)
+  const toEntry = ([host, ofHost]: readonly [string, readonly ServerName[]]) =>
+    [host, buildOfServerName(ofHost, next)] as const
+  const exact = [...byHost].filter(([host]) => !host.startsWith('*'))
+  const below = [...byHost]
+    .filter(([host]) => host.startsWith('*'))
+    .toSorted(([left], [right]) => right.length - left.length)
   const suffixes =
     below.length === 0
       ? next
@@ -83,7 +88,7 @@ const buildByServerName = (names: ChainSelection['byServerName'], next: Matcher 
           matcherType: {
             case: 'matcherList',
             value: {
-              matchers: below.map(({ host, chain }) => ({
+              matchers: below.map(toEntry).map(([host, onMatch]) => ({
                 predicate: {
                   matchType: {
                     case: 'singlePredicate' as const,
@@ -96,42 +101,45 @@ const buildByServerName = (names: ChainSelection['byServerName'], next: Matcher 
                     },
                   },
                 },
-                onMatch: toChain(chain),
+                onMatch,
               })),
             },
           },
           ...orElse(next),
         })
-  return buildByText(
-    serverName,
-    exact.map(({ host, chain }) => [host, toChain(chain)]),
-    suffixes,
-  )
+  return buildByText(serverName, exact.map(toEntry), suffixes)
 }
 
-const buildByAddress = (byAddress: ChainSelection['byAddress']): Matcher | undefined =>
-  byAddress.length === 0
-    ? undefined
-    : create(MatcherSchema, {
-        matcherType: {
-          case: 'matcherTree',
+/** What becomes of connections that ask for one host. */
+const buildOfServerName = (names: readonly ServerName[], next: Matcher | undefined): OnMatch => {
+  const unconditional = names.find(({ addresses }) => !addresses)
+  const byAddress = names.flatMap(({ addresses, chain }) => (addresses ? [{ addresses, chain }] : []))
+  if (unconditional && byAddress.length === 0) return toChain(unconditional.chain)
+  return toMatcher(buildByAddress(byAddress, unconditional ? toChain(unconditional.chain) : next && toMatcher(next)))
+}
+
+const buildByAddress = (byAddress: ChainSelection['byAddress'], onNoMatch: OnMatch | undefined): Matcher =>
+  create(MatcherSchema, {
+    matcherType: {
+      case: 'matcherTree',
+      value: {
+        input: destinationIp,
+        treeType: {
+          case: 'customMatch',
           value: {
-            input: destinationIp,
-            treeType: {
-              case: 'customMatch',
-              value: {
-                name: 'addresses',
-                typedConfig: toAny(IPMatcherSchema, {
-                  rangeMatchers: byAddress.map(({ addresses, chain }) => ({
-                    ranges: addresses.map(toRange),
-                    onMatch: toChain(chain),
-                  })),
-                }),
-              },
-            },
+            name: 'addresses',
+            typedConfig: toAny(IPMatcherSchema, {
+              rangeMatchers: byAddress.map(({ addresses, chain }) => ({
+                ranges: addresses.map(toRange),
+                onMatch: toChain(chain),
+              })),
+            }),
           },
         },
-      })
+      },
+    },
+    ...(onNoMatch && { onNoMatch }),
+  })
 
 const toRange = (address: string) => {
   const [addressPrefix = '', length = '32'] = address.split('/')

@@ -4,7 +4,10 @@ import type { ServiceKey } from '#mesh/names.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { ChainSelection, FilterChain, Listener, TcpHandler } from '#xds/model/listener.ts'
 import { toHostsOn, type Egress } from './compile-egress.ts'
-import { compileServiceTcp, type ServiceOnPort } from './compile-service-tcp.ts'
+import { compileCapturedPaths } from './compile-captured-paths.ts'
+import { isTlsPort } from './compile-connection-paths.ts'
+import { compileServiceTcp, toPathsAt, type ServiceOnPort } from './compile-service-tcp.ts'
+import { compileTlsChains } from './compile-tls-chains.ts'
 import { isHeadless } from './compile-upstreams.ts'
 import { isTakenBy } from './host-filter.ts'
 import { isIpv4Address, isIpv4Range } from './ip-address.ts'
@@ -38,9 +41,6 @@ export const compileCapturedPort = (
       report(`Service/${target.service.key}`, `its address ${address} on port ${number} is that of ${owner}`)
       return false
     })
-  const toTcp = (target: ServiceOnPort): TcpHandler =>
-    compileServiceTcp(view, { ...target, statPort: number }, namespace, report)
-
   const targets = toTargets(view, egress, number, namespace)
   const hasRoutes = targets.some(({ port }) => port.protocol === 'auto' || isHttpProtocol(port.protocol))
   const chains: FilterChain[] = hasRoutes ? [compileHttpChain(number)] : []
@@ -49,6 +49,7 @@ export const compileCapturedPort = (
   const byAddress: ChainSelection['byAddress'][number][] = []
   const byServerName: ChainSelection['byServerName'][number][] = []
   let rest: ServiceOnPort | undefined
+  let unknown: TcpHandler | undefined = egress.allowsUnknown ? passOn : undefined
 
   for (const target of targets) {
     const { service, port } = target
@@ -60,28 +61,30 @@ export const compileCapturedPort = (
     const own = port.protocol === 'auto' ? [] : addresses.filter(isIpv4Address)
     ofTcp.push(...own.map((address) => ({ address, service: service.key })))
     const shared = addresses.filter((address) => !own.includes(address))
-    const chain = `tcp|${service.hostname}`
-    const isTls = port.protocol === 'https' || port.protocol === 'tls'
-    if (shared.length > 0) {
-      byAddress.push({ addresses: shared, chain })
-    } else if (service.addresses.length > 0 || isHeadless(service) || port.protocol === 'auto') {
-      continue
-    } else if (isTls && service.hostname !== '*') {
-      byServerName.push({ host: service.hostname, chain })
-    } else {
-      if (rest)
+    const hasAddress = service.addresses.length > 0 || isHeadless(service)
+    if (shared.length === 0 && (hasAddress || port.protocol === 'auto')) continue
+    if (!hasAddress && !isTlsPort(port)) {
+      if (rest) {
         report(
           `Service/${service.key}`,
           `without an address TCP on port ${number} can't tell it from ${rest.service.hostname}`,
         )
-      rest ??= target
-      continue
+        continue
+      }
+      rest = target
     }
-    chains.push({ name: chain, match: {}, handler: toTcp(target) })
+    const compiled = compileCapturedPaths(compileServiceTcp(view, { ...target, statPort: number }, namespace, report), {
+      hostname: service.hostname,
+      addresses: shared,
+      isTls: isTlsPort(port),
+    })
+    chains.push(...compiled.chains)
+    byAddress.push(...compiled.byAddress)
+    byServerName.push(...compiled.byServerName)
+    unknown = compiled.rest ?? unknown
   }
   if (ofHttp.length > 0) byAddress.unshift({ addresses: ofHttp, chain: httpChain })
 
-  const unknown = rest ? toTcp(rest) : egress.allowsUnknown ? passOn : undefined
   const isNeeded = chains.length > 0 || rest !== undefined
   return {
     listener: isNeeded
@@ -116,14 +119,17 @@ export const compileCapturedAddress = (
   report: Report,
 ): Listener => {
   const { number } = target.port
+  const paths = toPathsAt(compileServiceTcp(view, { ...target, statPort: number }, clientNamespace, report), address)
+  const { hostname } = target.service
   return {
     name: `${address}_${number}`,
     address,
     port: number,
     direction: 'outbound',
     role: 'inner',
-    inspectors: [],
-    chains: [{ match: {}, handler: compileServiceTcp(view, { ...target, statPort: number }, clientNamespace, report) }],
+    ...(paths.some(({ serverNames }) => serverNames.length > 0)
+      ? compileTlsChains(paths.map((path) => ({ ...path, hostname })))
+      : { inspectors: [], chains: paths.slice(0, 1).map(({ handler }) => ({ match: {}, handler })) }),
     trustEpoch: view.trust().epoch,
   }
 }

@@ -1,9 +1,10 @@
 import { isHttpProtocol } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
-import type { FilterChain, HttpHandler, Listener, TcpHandler } from '#xds/model/listener.ts'
+import type { HttpHandler, Listener, TcpHandler } from '#xds/model/listener.ts'
 import type { Egress, EgressPoint } from './compile-egress.ts'
-import { compileServiceTcp, type ServiceOnPort } from './compile-service-tcp.ts'
+import { compileServiceTcp, toPathsAt, type ServiceOnPort, type TcpPath } from './compile-service-tcp.ts'
 import { isTakenBy } from './host-filter.ts'
+import { compileTlsChains } from './compile-tls-chains.ts'
 import type { Report } from './report.ts'
 import { selectService } from './select-service.ts'
 
@@ -24,9 +25,9 @@ export const compileOutboundListeners = (
   report: Report,
 ): Listener[] =>
   egress.points.flatMap((point) => {
-    const chains = compileChains(view, point, client, report)
-    if (!chains) return []
     const address = point.bind ?? client.loopback
+    const chains = compileChains(view, { ...point, bind: address }, client, report)
+    if (!chains) return []
     return {
       name: `outbound_${address}_${point.port}`,
       address,
@@ -39,7 +40,7 @@ export const compileOutboundListeners = (
     }
   })
 
-type Chains = Pick<Listener, 'inspectors' | 'chains' | 'defaultChain'>
+type Chains = Pick<Listener, 'inspectors' | 'chains' | 'selection' | 'defaultChain'>
 
 const compileChains = (
   view: MeshView,
@@ -57,8 +58,13 @@ const compileChains = (
       return handler && { inspectors: [], chains: [{ match: {}, handler }] }
     }
     case 'tls': {
-      const chains = compileTls(view, point, client, report)
-      return chains.length > 0 ? { inspectors: [{ kind: 'tls' }], chains } : undefined
+      const paths = toTargets(view, point, client).flatMap((target) =>
+        compilePaths(view, target, point, client, report).map((path) => ({
+          ...path,
+          hostname: target.service.hostname,
+        })),
+      )
+      return paths.length > 0 ? compileTlsChains(paths) : undefined
     }
     case 'auto': {
       const http = compileHttp(point)
@@ -106,17 +112,21 @@ const compileTcp = (
       `egress port ${point.port} leads to ${target.service.hostname}: TCP can't tell it from ${names}`,
     )
   }
-  return compileServiceTcp(view, { ...target, statPort: point.port }, client.namespace, report)
+  return compilePaths(view, target, point, client, report)[0]?.handler
 }
 
-/** The client's TLS is passed on; its SNI says which service it means. */
-const compileTls = (view: MeshView, point: EgressPoint, client: OutboundClient, report: Report): FilterChain[] =>
-  toTargets(view, point, client)
-    .filter(({ service }) => service.hostname !== '*')
-    .map((target) => ({
-      match: { transport: 'tls', serverNames: [target.service.hostname] },
-      handler: compileServiceTcp(view, { ...target, statPort: point.port }, client.namespace, report),
-    }))
+/** The protocol of the egress point counts, not that of the service's port. */
+const compilePaths = (
+  view: MeshView,
+  { service, port }: ServiceOnPort,
+  point: EgressPoint,
+  { namespace }: OutboundClient,
+  report: Report,
+): TcpPath[] => {
+  const target = { service, port: { ...port, protocol: point.protocol }, statPort: point.port }
+  const address = point.bind?.startsWith('unix://') ? undefined : point.bind
+  return toPathsAt(compileServiceTcp(view, target, namespace, report), address)
+}
 
 /** The services behind an egress point that have its port (any port, for a Unix domain socket), sorted by key. */
 const toTargets = (view: MeshView, point: EgressPoint, { namespace }: OutboundClient): ServiceOnPort[] => {

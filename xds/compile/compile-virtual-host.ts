@@ -2,11 +2,12 @@ import { isHttpProtocol, type Service, type ServicePort } from '#mesh/service.ts
 import type { MeshView } from '#mesh/view.ts'
 import type { Route, VirtualHost } from '#xds/model/virtual-host.ts'
 import type { ReachedService } from './compile-destination.ts'
+import { compileConnectionPaths } from './compile-connection-paths.ts'
 import { anyRequest } from './compile-http-match.ts'
 import { compileHttpRoutes, defaultRetries } from './compile-http-routes.ts'
-import { compileTcpDestinations } from './compile-tcp-destinations.ts'
 import { isHeadless } from './compile-upstreams.ts'
 import { compileHashPolicy, toEffectivePolicy } from './compile-traffic-policy.ts'
+import { matchesHost, toSpecificity } from './host-specificity.ts'
 import type { Report } from './report.ts'
 import { isIpv4Address } from './ip-address.ts'
 import { toUpstreamName } from './resource-names.ts'
@@ -75,12 +76,28 @@ const compileHttp = (view: MeshView, { service, port, policy, routing }: Virtual
   }
 }
 
-/** What a CONNECT request opens is forwarded as TCP. */
+/**
+ * What a CONNECT request opens is forwarded as TCP, to where connections go that were made to no address. What TLS inside of it asks for can't
+ * be seen: it is taken to be the host that the request names.
+ */
 const compileTunnel = (view: MeshView, source: VirtualHostSource, report: Report): Routes => {
-  const { destinations, reached } = compileTcpDestinations(view, source, source.port, source.routing, report)
+  const { service, port, routing } = source
+  const [path] = compileConnectionPaths(view, source, port, routing, report)
+    .filter(({ subnets }) => subnets.length === 0)
+    .map((each) => ({ ...each, closeness: toCloseness(each.serverNames, service.hostname) }))
+    .filter(({ closeness }) => closeness > 0)
+    .toSorted((one, other) => other.closeness - one.closeness)
+  if (!path) return none
   const match = { ...anyRequest, path: { kind: 'connect' as const } }
+  const { destinations, reached } = path
   return { routes: [{ match, action: { kind: 'forward', destinations, timeoutMs: 0 } }], reached }
 }
+
+/** How closely the closest of these hosts names the host; 0 = none does. */
+const toCloseness = (serverNames: readonly string[], hostname: string): number =>
+  serverNames.length === 0
+    ? 1
+    : Math.max(0, ...serverNames.filter((name) => matchesHost(name, hostname)).map(toSpecificity))
 
 const defaultHttpPort = 80
 

@@ -34,8 +34,13 @@ export interface Inspector {
 
 /** Names of chains, in the order in which they are looked for. */
 export interface ChainSelection {
-  /** For TLS: host names, and "*.<domain>" for all below. */
-  readonly byServerName: readonly { readonly host: string; readonly chain: string }[]
+  /** For TLS: host names, and "*<suffix>" for all that end so; a longer one before a shorter one. The first of several for one host counts. */
+  readonly byServerName: readonly {
+    readonly host: string
+    /** Only for connections to these, as in `byAddress`; absent = to all. What it leaves goes on to `byAddress`. */
+    readonly addresses?: readonly string[]
+    readonly chain: string
+  }[]
   /** For HTTP in plaintext. */
   readonly http: string | undefined
   /** For connections to these addresses: IPv4, single or as CIDR blocks. The smallest block counts. */

@@ -1,6 +1,6 @@
 import type { ServiceKey } from '#mesh/names.ts'
 import type { Service } from '#mesh/service.ts'
-import { compileTcpDestinations } from '#xds/compile/compile-tcp-destinations.ts'
+import { compileConnectionPaths } from '#xds/compile/compile-connection-paths.ts'
 import { hasVirtualHost } from '#xds/compile/compile-virtual-host.ts'
 import type { Report } from '#xds/compile/report.ts'
 import { hasPort, toPortsKey, type CapturedPorts } from '#xds/compile/captured-ports.ts'
@@ -46,13 +46,11 @@ export const hostUnit = (client: Client, candidates: readonly HostCandidate[]): 
           }),
         ),
     )
-    const routing = virtualService?.spec.tcp && { virtualService, clientNamespace: client.namespace }
-    const reachedByTcp = routing
-      ? service.ports.flatMap(
-          (port) => compileTcpDestinations(view, { service, policy }, port, routing, toldElsewhere).reached,
-        )
-      : []
-    const upstreams = [{ service, policy }, ...reachedByTcp].map((reached) => upstreamsUnit(reached, client))
+    const routing = virtualService && { virtualService, clientNamespace: client.namespace }
+    const reachedByConnections = service.ports.flatMap((port) =>
+      compileConnectionPaths(view, { service, policy }, port, routing, toldElsewhere).flatMap(({ reached }) => reached),
+    )
+    const upstreams = [{ service, policy }, ...reachedByConnections].map((reached) => upstreamsUnit(reached, client))
     return { includes: [...upstreams, ...virtualHosts] }
   },
 })

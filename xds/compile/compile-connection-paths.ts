@@ -1,0 +1,122 @@
+import type { L4Destinations } from '#mesh/config/schema/l4-route.ts'
+import { toMilliseconds } from '#mesh/config/schema/duration.ts'
+import type { Service, ServicePort } from '#mesh/service.ts'
+import type { MeshView } from '#mesh/view.ts'
+import { compileDestination, type ReachedService } from './compile-destination.ts'
+import { isRelevantMatch, type RequestOrigin } from './compile-http-match.ts'
+import { toEffectivePolicy, type EffectivePolicy } from './compile-traffic-policy.ts'
+import type { Report } from './report.ts'
+import { toUpstreamName } from './resource-names.ts'
+import type { DestinationPolicy } from './select-destination-policy.ts'
+import type { VirtualService } from './select-virtual-service.ts'
+
+/** Which connections to a port of a service go a way. */
+export interface ConnectionMatch {
+  /** Those of TLS that ask for one of these hosts, names or wildcards; empty = all. */
+  readonly serverNames: readonly string[]
+  /** Those that were made to one of these addresses or CIDR blocks; empty = all. */
+  readonly subnets: readonly string[]
+}
+
+/** A way that connections to a port of a service go. */
+export interface ConnectionPath extends ConnectionMatch {
+  readonly destinations: readonly { readonly upstream: string; readonly weight: number }[]
+  readonly hashesSourceIp: boolean
+  readonly idleTimeoutMs: number | undefined
+  /** The services that it leads to, beside its own. */
+  readonly reached: readonly ReachedService[]
+}
+
+export interface ConnectionRouting {
+  readonly virtualService: VirtualService
+  readonly clientNamespace: string
+}
+
+/**
+ * Where connections to a service's port go: as the routes of the VirtualService say, by `tls` where the port's protocol is TLS and by `tcp`
+ * elsewhere. What no TCP route takes goes to the service; with TLS routes for a port, what none of them takes goes nowhere (as in Istio).
+ */
+export const compileConnectionPaths = (
+  view: MeshView,
+  source: { readonly service: Service; readonly policy: DestinationPolicy },
+  port: ServicePort,
+  routing: ConnectionRouting | undefined,
+  report: Report,
+): ConnectionPath[] => {
+  if (!routing) return [toOwnPath(source, port)]
+  const { virtualService, clientNamespace } = routing
+  const origin = { clientNamespace, port: port.number }
+  const routes = isTlsPort(port) ? selectTls(virtualService, origin) : selectTcp(virtualService, origin)
+  const paths = routes.map(({ match, to }) => ({ ...match, ...compileRoute(view, virtualService, to, origin, report) }))
+  const isComplete = isTlsPort(port) ? paths.length > 0 : paths.at(-1)?.subnets.length === 0
+  return isComplete ? paths : [...paths, toOwnPath(source, port)]
+}
+
+/** Whether its connections say which host they are for, and are passed on as they are. */
+export const isTlsPort = ({ protocol }: ServicePort): boolean => protocol === 'tls' || protocol === 'https'
+
+interface SelectedRoute {
+  readonly match: ConnectionMatch
+  readonly to: L4Destinations
+}
+
+const selectTls = ({ spec }: VirtualService, origin: RequestOrigin): SelectedRoute[] =>
+  (spec.tls ?? []).flatMap(({ match, route }) =>
+    match
+      .filter((each) => isRelevantMatch(each, origin))
+      .map(({ sniHosts, destinationSubnets = [] }) => ({
+        match: { serverNames: sniHosts.map((host) => host.toLowerCase()), subnets: destinationSubnets },
+        to: route,
+      })),
+  )
+
+/** Up to the first route that takes every connection. */
+const selectTcp = ({ spec }: VirtualService, origin: RequestOrigin): SelectedRoute[] => {
+  const selected: SelectedRoute[] = []
+  for (const { match, route } of spec.tcp ?? []) {
+    const matches = match?.filter((each) => isRelevantMatch(each, origin)) ?? []
+    if (match?.length && matches.length === 0) continue
+    const subnets = matches.map(({ destinationSubnets = [] }) => destinationSubnets)
+    const isForAll = subnets.length === 0 || subnets.some((each) => each.length === 0)
+    selected.push({ match: { serverNames: [], subnets: isForAll ? [] : subnets.flat() }, to: route })
+    if (isForAll) break
+  }
+  return selected
+}
+
+type Way = Omit<ConnectionPath, keyof ConnectionMatch>
+
+const compileRoute = (
+  view: MeshView,
+  virtualService: VirtualService,
+  to: L4Destinations,
+  origin: RequestOrigin,
+  report: Report,
+): Way => {
+  const used = to.length > 1 ? to.filter(({ weight }) => (weight ?? 0) > 0) : to
+  const compiled = used.map(({ destination }) => compileDestination(view, virtualService, destination, origin, report))
+  return {
+    destinations: compiled.map(({ upstream }, index) => ({ upstream, weight: used[index]?.weight || 1 })),
+    reached: compiled.flatMap(({ reached }) => reached ?? []),
+    ...compileConnections(compiled.map(({ effective }) => effective)),
+  }
+}
+
+const toOwnPath = (
+  { service, policy }: { readonly service: Service; readonly policy: DestinationPolicy },
+  { number }: ServicePort,
+): ConnectionPath => ({
+  serverNames: [],
+  subnets: [],
+  destinations: [{ upstream: toUpstreamName(number, '', service.hostname), weight: 1 }],
+  reached: [],
+  ...compileConnections([toEffectivePolicy(policy.trafficPolicy, undefined, number)]),
+})
+
+const compileConnections = (policies: readonly EffectivePolicy[]) => {
+  const idleTimeout = policies.map(({ connectionPool }) => connectionPool?.tcp?.idleTimeout).find(Boolean)
+  return {
+    hashesSourceIp: policies.some(({ loadBalancer }) => loadBalancer?.consistentHash?.useSourceIp === true),
+    idleTimeoutMs: idleTimeout && toMilliseconds(idleTimeout),
+  }
+}
