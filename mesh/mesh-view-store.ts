@@ -3,8 +3,10 @@ import { destinationRule, type DestinationRuleSpec } from './config/destination-
 import { serviceEntry, type ServiceEntrySpec } from './config/service-entry.ts'
 import { sidecar, type SidecarSpec } from './config/sidecar.ts'
 import { virtualService, type VirtualServiceSpec } from './config/virtual-service.ts'
+import { toFailoverLabels } from './failover-labels.ts'
 import { AnswerWatch } from './merge/answer-watch.ts'
 import { byAge } from './merge/by-age.ts'
+import { compareText } from './merge/compare-text.ts'
 import { HostedKind } from './merge/hosted-kind.ts'
 import { MultiMap } from './merge/multi-map.ts'
 import { type Holding, isOverride, PrecedenceTable } from './merge/precedence-table.ts'
@@ -59,6 +61,8 @@ export class MeshViewStore implements MeshView {
   readonly #services: ServiceTable
   readonly #virtualServices: HostedKind<VirtualServiceSpec>
   readonly #destinationRules: HostedKind<DestinationRuleSpec>
+  /** The keys of the DestinationRules that look at a label. */
+  readonly #failoverLabels = new MultiMap<string, string>()
   readonly #sidecars: PrecedenceTable<SidecarSpec>
   readonly #sidecarsByNamespace = new MultiMap<string, Configured<SidecarSpec>>()
   readonly #serviceEntries: PrecedenceTable<ServiceEntrySpec>
@@ -150,6 +154,10 @@ export class MeshViewStore implements MeshView {
 
   destinationRulesFor(hostname: string): readonly Configured<DestinationRuleSpec>[] {
     return this.#destinationRules.find(hostname)
+  }
+
+  failoverLabels(): readonly string[] {
+    return [...this.#failoverLabels.keys()].sort(compareText)
   }
 
   sidecars(namespace: string): readonly Configured<SidecarSpec>[] {
@@ -271,7 +279,7 @@ export class MeshViewStore implements MeshView {
         this.#virtualServices.set(origin, key, object)
         break
       case destinationRule.kind:
-        this.#destinationRules.set(origin, key, object)
+        this.#setDestinationRule(origin, key, object)
         break
       case sidecar.kind:
         this.#setSidecar(origin, key, object)
@@ -280,6 +288,18 @@ export class MeshViewStore implements MeshView {
         this.#setServiceEntry(origin, key, object)
         break
     }
+  }
+
+  #setDestinationRule(origin: Origin, key: string, object: ConfigObject | null): void {
+    this.#watch.note(viewKeys.failoverLabels, () => this.failoverLabels())
+    for (const label of this.#failoverLabelsOf(key)) this.#failoverLabels.delete(label, key)
+    this.#destinationRules.set(origin, key, object)
+    for (const label of this.#failoverLabelsOf(key)) this.#failoverLabels.add(label, key)
+  }
+
+  #failoverLabelsOf(key: string): readonly string[] {
+    const rule = this.#destinationRules.effective(key)
+    return rule ? toFailoverLabels(rule.spec) : []
   }
 
   #setSidecar(origin: Origin, key: string, object: ConfigObject | null): void {

@@ -1,6 +1,6 @@
 import { makeEndpoint, makeEntry, makeService, network1, network2 } from '#test/mesh/records.ts'
 import { describe, expect, test } from 'vitest'
-import { subsetLabelKeys, summariseCatalog } from './summarise-catalog.ts'
+import { summariseCatalog } from './summarise-catalog.ts'
 
 const service = makeService()
 const keys = new Set(['version'])
@@ -58,13 +58,4 @@ describe('summariseCatalog', () => {
       expect(summariseCatalog(makeEntry(makeService(varied), makeEndpoint('a')), keys, network1)).toBeNull()
     },
   )
-})
-
-test('subsetLabelKeys are the keys of all subsets', () => {
-  const rules = [
-    { host: 'reviews', subsets: [{ name: 'v1', labels: { version: 'v1' } }, { name: 'all' }] },
-    { host: 'reviews' },
-    { host: '*', subsets: [{ name: 'blue', labels: { colour: 'blue', version: 'v2' } }] },
-  ]
-  expect([...subsetLabelKeys(rules)].toSorted()).toEqual(['colour', 'version'])
 })

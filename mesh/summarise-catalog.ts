@@ -1,4 +1,3 @@
-import type { DestinationRuleSpec } from './config/destination-rule.ts'
 import { compareText } from './merge/compare-text.ts'
 import type { NetworkName } from './names.ts'
 import type { CatalogEntry, CatalogSummary, Endpoint, EndpointGroup } from './service.ts'
@@ -7,7 +6,7 @@ import { isShared } from './visibility.ts'
 /**
  * One service of one cluster as clusters on other networks need it: its healthy mutual-TLS endpoints on the cluster's network (what
  * its gateways can reach), those alike put into one group. `labelKeys` are the labels that somebody tells endpoints apart by
- * (`subsetLabelKeys`). Null when nothing remains, or when the service may not be known outside its cluster.
+ * (`toToldLabels`). Null when nothing remains, or when the service may not be known outside its cluster.
  */
 export const summariseCatalog = (
   entry: CatalogEntry,
@@ -29,10 +28,6 @@ export const summariseCatalog = (
     .map(([, endpoints]) => toGroup(endpoints, labelKeys))
   return { service: entry.service, groups }
 }
-
-/** The labels that the DestinationRules for a host tell its endpoints apart by. */
-export const subsetLabelKeys = (rules: Iterable<DestinationRuleSpec>): ReadonlySet<string> =>
-  new Set([...rules].flatMap((rule) => rule.subsets ?? []).flatMap((subset) => Object.keys(subset.labels ?? {})))
 
 const toGroup = (endpoints: readonly [Endpoint, ...Endpoint[]], labelKeys: ReadonlySet<string>): EndpointGroup => {
   const [first] = endpoints

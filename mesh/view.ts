@@ -61,6 +61,8 @@ export interface MeshView {
    * wildcard …, the oldest first among equals. Of all namespaces: which one counts depends on the client.
    */
   destinationRulesFor(hostname: string): readonly Configured<DestinationRuleSpec>[]
+  /** The labels of clients that failover priorities of DestinationRules look at, beside those of topology; sorted. */
+  failoverLabels(): readonly string[]
   /** Sidecar objects of one namespace, oldest first. */
   sidecars(namespace: string): readonly Configured<SidecarSpec>[]
   workload(workloadKey: string): Workload | undefined
@@ -88,6 +90,7 @@ export const viewKeys = {
   gateways: (cluster: ClusterName) => key(`gateways:${cluster}`),
   virtualServicesFor: (hostname: string) => key(`virtual-services:${hostname}`),
   destinationRulesFor: (hostname: string) => key(`destination-rules:${hostname}`),
+  failoverLabels: key('failover-labels'),
   sidecars: (namespace: string) => key(`sidecars:${namespace}`),
   workload: (workloadKey: string) => key(`workload:${workloadKey}`),
   workloadServices: (workloadKey: string) => key(`workload-services:${workloadKey}`),

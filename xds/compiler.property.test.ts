@@ -100,6 +100,8 @@ const anyPolicy = fc.constantFrom(
   { loadBalancer: { consistentHash: { httpHeaderName: 'x-user' } } },
   { outlierDetection: { consecutive5xxErrors: 1 } },
   { tls: { mode: 'ISTIO_MUTUAL' } },
+  { loadBalancer: { localityLbSetting: { failoverPriority: ['v', 'topology.istio.io/network'] } } },
+  { loadBalancer: { localityLbSetting: { distribute: [{ from: 'eu', to: { '*': 100 } }] } } },
 )
 const anyConfig: fc.Arbitrary<ConfigObject> = fc.oneof(
   fc

@@ -122,11 +122,6 @@ describe('the traffic policy', () => {
       { loadBalancer: { consistentHash: { httpCookie: {} } } },
       ['invalid loadBalancer.consistentHash.httpCookie.name'],
     ],
-    [
-      'does not steer by locality',
-      { loadBalancer: { localityLbSetting: { enabled: true } } },
-      ['unsupported loadBalancer.localityLbSetting'],
-    ],
     ['limits something', { connectionPool: {} }, ['invalid connectionPool']],
     [
       'has no negative limits',
@@ -186,6 +181,70 @@ describe('the traffic policy', () => {
     ['has no tunnels', { tunnel: { targetHost: 'a', targetPort: 1 } }, ['unsupported tunnel']],
   ])('%s', (_, policy, expected) => {
     expect(inPolicy(policy)).toEqual(expected)
+  })
+})
+
+describe('load balancing by locality', () => {
+  const share = (from: string, to: object) => ({ from, to })
+  it.each<[string, object, string[]]>([
+    ['may say nothing', {}, []],
+    ['may be switched off', { enabled: false }, []],
+    ['has shares', { distribute: [share('eu/a/*', { 'eu/a/*': 80, us: 20 }), share('eu/*', { '*': 100 })] }, []],
+    ['has shares of 100', { distribute: [share('eu', { eu: 80, us: 19 })] }, ['distribute[0].to']],
+    ['has shares', { distribute: [{ from: 'eu' }] }, ['distribute[0].to']],
+    ['has no empty shares', { distribute: [share('eu', { eu: 100, us: 0 })] }, ['distribute[0].to.us']],
+    [
+      'has whole shares',
+      { distribute: [share('eu', { eu: 99.5, us: 0.5 })] },
+      ['distribute[0].to.eu', 'distribute[0].to.us'],
+    ],
+    ['names the client', { distribute: [{ to: { eu: 100 } }] }, ['distribute[0].from']],
+    ['has no empty zone', { distribute: [share('eu//1', { eu: 100 })] }, ['distribute[0].from']],
+    ['has one wildcard', { distribute: [share('*/*', { eu: 100 })] }, ['distribute[0].from']],
+    ['has a wildcard at the end', { distribute: [share('eu', { '*/a': 100 })] }, ['distribute[0].to["*/a"]']],
+    [
+      'tells clients apart',
+      { distribute: [share('eu', { eu: 100 }), share('eu/a', { eu: 100 })] },
+      ['distribute[1].from'],
+    ],
+    [
+      'has nothing behind all',
+      { distribute: [share('*', { eu: 100 }), share('eu', { eu: 100 })] },
+      ['distribute[1].from'],
+    ],
+    [
+      'tells targets apart',
+      { distribute: [share('eu', { 'us/a': 50, 'us/a/1': 50 })] },
+      ['distribute[0].to["us/a/1"]'],
+    ],
+    [
+      'fails over',
+      { failover: [{ from: 'eu', to: 'us' }], failoverPriority: ['team', 'topology.istio.io/network'] },
+      [],
+    ],
+    ['fails over elsewhere', { failover: [{ from: 'eu', to: 'eu' }] }, ['failover[0]']],
+    ['fails over between regions', { failover: [{ from: 'eu/a', to: 'us*' }] }, ['failover[0].from', 'failover[0].to']],
+    [
+      'distributes or fails over',
+      { distribute: [share('eu', { eu: 100 })], failover: [{ from: 'eu', to: 'us' }] },
+      [''],
+    ],
+    [
+      'names regions in one way',
+      { failover: [{ from: 'eu', to: 'us' }], failoverPriority: ['team', 'topology.kubernetes.io/region'] },
+      ['failoverPriority[1]'],
+    ],
+  ])('%s: %j', (_, localityLbSetting, expected) => {
+    const prefix = 'invalid loadBalancer.localityLbSetting'
+    expect(inPolicy({ loadBalancer: { localityLbSetting } })).toEqual(
+      expected.map((path) => (path === '' ? prefix : `${prefix}.${path}`)),
+    )
+  })
+
+  it('can not follow the zones of the own service', () => {
+    expect(inPolicy({ loadBalancer: { zoneAwareLbSetting: {} } })).toEqual([
+      'unsupported loadBalancer.zoneAwareLbSetting',
+    ])
   })
 })
 

@@ -41,6 +41,11 @@ export class HostedKind<Spec> {
     return this.#objects.holdings()
   }
 
+  /** The object of this key that holds. */
+  effective(key: string): Configured<Spec> | undefined {
+    return this.#objects.effective(key)?.object
+  }
+
   set(origin: Origin, key: string, object: ConfigObject | null): void {
     this.#objects.set(origin, key, object)
     this.#index(key)

@@ -3,6 +3,7 @@ import type { WorkloadEntrySpec } from '../config/workload-entry.ts'
 import { type NetworkName, networkName } from '../names.ts'
 import type { Problem } from '../problem.ts'
 import { endpointHealth } from '../service.ts'
+import { toLocality } from '../topology.ts'
 import type { Workload } from '../workload.ts'
 import { TLS_MODE_LABEL } from './to-endpoint.ts'
 
@@ -12,15 +13,16 @@ export const HEALTH_ANNOTATION = 'atoll.dev/health'
 /** The record of a WorkloadEntry, or of an endpoint that a ServiceEntry holds. Labels: the metadata's win over the spec's, as in Istio. */
 export const toWorkload = ({ metadata, spec }: Configured<WorkloadEntrySpec>, localNetwork: NetworkName): Workload => {
   const health = endpointHealth.safeParse(metadata.annotations?.[HEALTH_ANNOTATION])
+  const labels = { ...spec.labels, ...metadata.labels }
   const network = networkName.safeParse(spec.network)
   return {
     namespace: metadata.namespace,
     name: metadata.name,
     address: spec.address,
-    labels: { ...spec.labels, ...metadata.labels },
+    labels,
     serviceAccount: spec.serviceAccount ?? '',
     network: network.success ? network.data : localNetwork,
-    locality: spec.locality ?? '',
+    locality: spec.locality ?? toLocality(labels, ''),
     ports: spec.ports ?? {},
     weight: spec.weight || 1,
     health: health.success ? health.data : 'healthy',

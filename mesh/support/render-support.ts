@@ -15,6 +15,9 @@ a map. Durations are written as in Go: \`250ms\`, \`1h30m\`.
 const differences = `## Where Atoll does something else than Istio
 
 - a ServiceEntry's \`workloadSelector\` without labels selects nothing (with a warning), not every workload
+- locality failover needs no \`outlierDetection\`: endpoints that are not healthy, dead gateways and clusters that have gone are not
+  in what a proxy gets, so \`failover\`, \`failoverPriority\` or \`enabled: true\` in a DestinationRule work alone; outlier detection
+  switches it on too, as in Istio. A gateway of another network is as near as most of what is behind it
 - a VirtualService's host that no Service or ServiceEntry has is not routed (with a warning); Istio's sidecars route it on port 80
 
 Atoll is stricter where Istio lets through what Envoy refuses or misreads:

@@ -1,22 +1,22 @@
 import { z } from 'zod'
 import type { ConfigObject } from '#mesh/config-object.ts'
+import { toToldLabels } from '#mesh/failover-labels.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
 import type { Service } from '#mesh/service.ts'
 import { readMeshRow } from './mesh-row.ts'
 
 /** The part of a stored DestinationRule that is read here; the object was checked against its whole schema when it was applied. */
+const balanced = {
+  loadBalancer: z
+    .object({ localityLbSetting: z.object({ failoverPriority: z.array(z.string()).optional() }).optional() })
+    .optional(),
+}
+const policy = z.object({ ...balanced, portLevelSettings: z.array(z.object(balanced)).optional() }).optional()
 const subsetRule = z.object({
   host: z.string(),
-  subsets: z.array(z.object({ labels: z.record(z.string(), z.string()).optional() })).optional(),
-  trafficPolicy: z
-    .object({
-      loadBalancer: z
-        .object({ localityLbSetting: z.object({ failoverPriority: z.array(z.string()).optional() }).optional() })
-        .optional(),
-    })
-    .optional(),
+  subsets: z.array(z.object({ labels: z.record(z.string(), z.string()).optional(), trafficPolicy: policy })).optional(),
+  trafficPolicy: policy,
 })
-type SubsetRule = z.infer<typeof subsetRule>
 
 const none: ReadonlySet<string> = new Set()
 
@@ -31,7 +31,7 @@ export class LabelKeys {
       const rule = subsetRule.parse(spec)
       const host = resolveHost(rule.host, metadata.namespace, domainSuffix)
       const [map, name] = host.startsWith('*') ? [this.#wildcards, host.slice(1)] : [this.#exact, host]
-      map.set(name, new Set([...(map.get(name) ?? none), ...toLabelKeys(rule)]))
+      map.set(name, new Set([...(map.get(name) ?? none), ...toToldLabels(rule)]))
     }
   }
 
@@ -41,14 +41,6 @@ export class LabelKeys {
     return wild.length === 0 ? exact : new Set([...exact, ...wild.flatMap(([, keys]) => [...keys])])
   }
 }
-
-const toLabelKeys = ({ subsets = [], trafficPolicy }: SubsetRule): string[] => [
-  ...subsets.flatMap(({ labels = {} }) => Object.keys(labels)),
-  // Istio LocalityLoadBalancerSetting.failoverPriority: "key" or "key=value".
-  ...(trafficPolicy?.loadBalancer?.localityLbSetting?.failoverPriority ?? []).map(
-    (entry) => entry.split('=', 1)[0] ?? '',
-  ),
-]
 
 const readLabelKeys = (sql: SqlStorage, domainSuffix: string): LabelKeys => {
   const rules = sql

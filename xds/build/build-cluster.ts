@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf'
 import { CircuitBreakersSchema, type CircuitBreakers } from '#envoy/envoy/config/cluster/v3/circuit_breaker_pb.ts'
 import {
+  Cluster_CommonLbConfig_LocalityWeightedLbConfigSchema,
   Cluster_CommonLbConfigSchema,
   Cluster_DiscoveryType as DiscoveryType,
   Cluster_DnsLookupFamily as DnsLookupFamily,
@@ -19,6 +20,7 @@ import type {
   OutlierDetection,
   Upstream,
   UpstreamLimits,
+  UpstreamPolicy,
   UpstreamTls,
 } from '#xds/model/upstream.ts'
 import { typeUrls } from '#xds/type-url.ts'
@@ -48,6 +50,7 @@ export const buildCluster = (upstream: Upstream): UnitResource => {
     ...buildDiscovery(upstream.discovery),
     ...buildTls(upstream.tls),
     ...(policy.outlierDetection && buildOutlierDetection(policy.outlierDetection)),
+    ...buildCommonLbConfig(policy),
     ...(policy.tcpKeepalive && {
       upstreamConnectionOptions: create(UpstreamConnectionOptionsSchema, {
         tcpKeepalive: {
@@ -202,10 +205,22 @@ const buildOutlierDetection = (detection: OutlierDetection): ClusterInit => ({
     ...(detection.baseEjectionTimeMs !== undefined && { baseEjectionTime: toDuration(detection.baseEjectionTimeMs) }),
     ...(detection.maxEjectionPercent !== undefined && { maxEjectionPercent: detection.maxEjectionPercent }),
   }),
-  commonLbConfig: create(Cluster_CommonLbConfigSchema, {
-    healthyPanicThreshold: { value: detection.minHealthPercent },
-  }),
 })
+
+const sharesByLocality = {
+  case: 'localityWeightedLbConfig',
+  value: create(Cluster_CommonLbConfig_LocalityWeightedLbConfigSchema, {}),
+} as const
+
+const buildCommonLbConfig = ({ panicPercent, sharesByLocality: shares }: UpstreamPolicy): ClusterInit =>
+  panicPercent === undefined
+    ? {}
+    : {
+        commonLbConfig: create(Cluster_CommonLbConfigSchema, {
+          healthyPanicThreshold: { value: panicPercent },
+          ...(shares && { localityConfigSpecifier: sharesByLocality }),
+        }),
+      }
 
 const toDetector = <Count extends string, Enforcing extends string>(
   count: number | undefined,

@@ -20,9 +20,10 @@ export const buildEndpoints = (assignment: LoadAssignment): UnitResource =>
 
 export const buildLoadAssignment = ({ upstream, localities }: LoadAssignment): LoadAssignmentInit => ({
   clusterName: upstream,
-  endpoints: localities.map(({ locality, priority, endpoints }) => ({
+  endpoints: localities.map(({ locality, priority, weight, endpoints }) => ({
     ...(locality !== '' && { locality: buildLocality(locality) }),
     priority,
+    ...(weight !== undefined && { loadBalancingWeight: weight }),
     lbEndpoints: endpoints.map(buildEndpoint),
   })),
 })

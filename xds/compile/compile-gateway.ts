@@ -51,7 +51,7 @@ export const compileGatewayUpstreams = (view: MeshView, service: Service): Compi
           policy,
           trustEpoch: 0,
         },
-        assignment: compileGatewayAssignment(view, name, { service, port, labels, clientLocality: undefined }),
+        assignment: compileGatewayAssignment(view, name, { service, port, labels }),
       } satisfies CompiledUpstream
     }),
   )

@@ -31,7 +31,7 @@ services:
   )[0]
   const port = service?.ports[0]
   if (!service || !port) throw new Error('the scene has a service')
-  const choice = { service, port, labels: {}, clientLocality: undefined }
+  const choice = { service, port, labels: {} }
   const { localities } = compileLoadAssignment(store, 'reviews', choice, () => {})
   return localities.flatMap((locality) => locality.endpoints.map((endpoint) => endpoint.address)).toSorted()
 }

@@ -1,13 +1,15 @@
 import { compareText } from '#mesh/merge/compare-text.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
-import type { Endpoint, EndpointGroup, GatewayAddress, Service, ServicePort } from '#mesh/service.ts'
+import type { Endpoint, GatewayAddress, Service, ServicePort } from '#mesh/service.ts'
+import { type Place } from '#mesh/topology.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { LoadAssignment, LocalityEndpoints, UpstreamEndpoint } from '#xds/model/load-assignment.ts'
-import { assignPriorities } from './assign-priorities.ts'
+import { matchesLocality, toDistance, type LocalityPreference } from './compile-locality.ts'
 import { toTransport } from './external-peers.ts'
 import { isIpv4Address } from './ip-address.ts'
 import { fitWeights, toCommonDenominator } from './fit-weights.ts'
 import type { Report } from './report.ts'
+import { shareOut } from './share-out.ts'
 
 /** Which endpoints of a service an upstream leads to. */
 export interface EndpointChoice {
@@ -15,12 +17,13 @@ export interface EndpointChoice {
   readonly port: ServicePort
   /** Of the subset; none = all endpoints. */
   readonly labels: Readonly<Record<string, string>>
-  /** Where the client is, if near endpoints are to be preferred. */
-  readonly clientLocality: string | undefined
+  readonly preference?: LocalityPreference | undefined
 }
 
 interface Candidate extends UpstreamEndpoint {
   readonly locality: string
+  /** From the client, where that counts; 0 is nearest. */
+  readonly distance: number
 }
 
 /** What the gateways of one other cluster lead to. */
@@ -28,8 +31,11 @@ interface RemoteOffer {
   readonly gateways: readonly GatewayAddress[]
   readonly areAlive: boolean
   /** Never empty. */
-  readonly groups: readonly EndpointGroup[]
+  readonly groups: readonly RemoteGroup[]
 }
+
+/** Endpoints behind a gateway that are alike to the client. */
+type RemoteGroup = Pick<Candidate, 'locality' | 'distance' | 'weight'>
 
 /**
  * The endpoints that this cluster's network reaches, and for each other network its gateways with the weight of what is
@@ -56,7 +62,7 @@ export const compileLoadAssignment = (
     report(`Service/${choice.service.key}`, `the endpoint ${candidate.address} is not an IP address: left out`)
     return false
   })
-  return { upstream, localities: groupByLocality(candidates, choice.clientLocality) }
+  return { upstream, localities: groupByLocality(candidates, choice.preference) }
 }
 
 /** The endpoints that an east-west gateway may pass connections to: this cluster's own, and only those that other clusters believe. */
@@ -84,12 +90,13 @@ const hasLabels = (labels: Readonly<Record<string, string>>, wanted: Readonly<Re
 const toDirect = (
   view: MeshView,
   endpoints: readonly Endpoint[],
-  { port, labels }: EndpointChoice,
+  { port, labels, preference }: EndpointChoice,
   denominator: number,
 ): Candidate[] => {
   const candidates: Candidate[] = []
   for (const endpoint of endpoints) {
     if (endpoint.health === 'unhealthy' || !hasLabels(endpoint.labels, labels)) continue
+    if (!hasShare(preference, endpoint.locality)) continue
     const number = endpoint.ports[port.name]
     const transport = toTransport(view, endpoint)
     if (number === undefined || transport === undefined) continue
@@ -97,6 +104,7 @@ const toDirect = (
       address: endpoint.address,
       port: number,
       locality: endpoint.locality,
+      distance: toDistanceOf(preference, endpoint),
       weight: endpoint.weight * denominator,
       isDraining: endpoint.health === 'draining',
       transport,
@@ -105,12 +113,25 @@ const toDirect = (
   return candidates
 }
 
-const toRemoteOffers = (view: MeshView, { service, port, labels }: EndpointChoice): RemoteOffer[] => {
+const toDistanceOf = (preference: LocalityPreference | undefined, place: Place): number =>
+  preference?.kind === 'failover' ? toDistance(preference, place) : 0
+
+const hasShare = (preference: LocalityPreference | undefined, locality: string): boolean =>
+  preference?.kind !== 'distribute' || preference.shares.some(([pattern]) => matchesLocality(locality, pattern))
+
+const toRemoteOffers = (view: MeshView, choice: EndpointChoice): RemoteOffer[] => {
+  const { service, port, labels, preference } = choice
   const offers: RemoteOffer[] = []
-  for (const remote of view.remoteGroups(service.key)) {
-    const groups = remote.groups.filter((group) => group.ports.includes(port.name) && hasLabels(group.labels, labels))
+  for (const { cluster, network, groups: all } of view.remoteGroups(service.key)) {
+    const groups = all
+      .filter((group) => group.ports.includes(port.name) && hasLabels(group.labels, labels))
+      .filter(({ locality }) => hasShare(preference, locality))
+      .map(({ locality, labels: ofGroup, weight }) => {
+        const distance = toDistanceOf(preference, { locality, network, cluster, labels: ofGroup })
+        return { locality, distance, weight }
+      })
     if (groups.length === 0) continue
-    const { addresses: gateways, areAlive } = view.gateways(remote.cluster)
+    const { addresses: gateways, areAlive } = view.gateways(cluster)
     if (gateways.length > 0) offers.push({ gateways, areAlive, groups })
   }
   return offers
@@ -122,46 +143,56 @@ const leaveUnreached = (offers: readonly RemoteOffer[], hasDirect: boolean): rea
 }
 
 /**
- * Envoy takes an address once per EnvoyCluster: what several groups have behind one gateway is added up, under the locality of the
- * heaviest.
+ * Envoy takes an address once per EnvoyCluster: what several groups have behind one gateway is added up, and it stands where most of
+ * that is.
  */
 const toGateways = (offers: readonly RemoteOffer[], denominator: number): Candidate[] => {
-  const byAddress = new Map<string, Candidate & { readonly heaviest: number }>()
+  const byAddress = new Map<string, GatewayAddress & { weight: number; readonly groups: RemoteGroup[] }>()
   for (const { gateways, groups } of offers) {
     const sum = groups.reduce((total, { weight }) => total + weight, 0)
-    const group = groups.reduce((most, other) => (other.weight > most.weight ? other : most))
     for (const { address, port } of gateways) {
-      const key = `${address}|${port}`
-      const known = byAddress.get(key)
-      const nearer =
-        known && known.heaviest >= group.weight ? known : { locality: group.locality, heaviest: group.weight }
-      byAddress.set(key, {
-        address,
-        port,
-        locality: nearer.locality,
-        heaviest: nearer.heaviest,
-        weight: (known?.weight ?? 0) + Math.max(1, Math.round((sum * denominator) / gateways.length)),
-        isDraining: false,
-        transport: 'mesh',
-      })
+      const gateway = getOrAdd(byAddress, `${address}|${port}`, () => ({ address, port, weight: 0, groups: [] }))
+      gateway.weight += Math.max(1, Math.round((sum * denominator) / gateways.length))
+      gateway.groups.push(...groups)
     }
   }
-  return [...byAddress.values()]
+  return [...byAddress.values()].map(({ groups, ...gateway }) => {
+    const { locality, distance } = toHeaviest(groups)
+    return { ...gateway, locality, distance, isDraining: false, transport: 'mesh' as const }
+  })
 }
 
-const groupByLocality = (candidates: readonly Candidate[], clientLocality: string | undefined): LocalityEndpoints[] => {
-  const weights = fitWeights(candidates.map(({ weight }) => weight))
-  const byLocality = new Map<string, UpstreamEndpoint[]>()
-  for (const [index, candidate] of candidates.entries()) {
-    const { address, port, isDraining, transport } = candidate
-    const endpoint = { address, port, weight: weights[index] ?? 1, isDraining, transport }
-    getOrAdd(byLocality, candidate.locality, (): UpstreamEndpoint[] => []).push(endpoint)
+/** The place with the most weight; of equal ones the nearest. */
+const toHeaviest = (groups: readonly RemoteGroup[]): RemoteGroup => {
+  const places = new Map<string, RemoteGroup>()
+  for (const group of groups) {
+    const place = `${group.distance}|${group.locality}`
+    places.set(place, { ...group, weight: group.weight + (places.get(place)?.weight ?? 0) })
   }
-  const localities = [...byLocality.keys()].sort(compareText)
-  const priorities = clientLocality === undefined ? undefined : assignPriorities(localities, clientLocality)
-  return localities.map((locality, index) => ({
+  return [...places.values()].reduce((most, other) =>
+    other.weight > most.weight || (other.weight === most.weight && other.distance < most.distance) ? other : most,
+  )
+}
+
+/** Of one locality those at the same distance. */
+const groupByLocality = (
+  candidates: readonly Candidate[],
+  preference: LocalityPreference | undefined,
+): LocalityEndpoints[] => {
+  const weights = fitWeights(candidates.map(({ weight }) => weight))
+  const groups = new Map<string, Pick<Candidate, 'locality' | 'distance'> & { endpoints: UpstreamEndpoint[] }>()
+  for (const [index, { locality, distance, address, port, isDraining, transport }] of candidates.entries()) {
+    const endpoint = { address, port, weight: weights[index] ?? 1, isDraining, transport }
+    getOrAdd(groups, `${locality}|${distance}`, () => ({ locality, distance, endpoints: [] })).endpoints.push(endpoint)
+  }
+  const sorted = [...groups.values()].sort(
+    (left, right) => compareText(left.locality, right.locality) || left.distance - right.distance,
+  )
+  const distances = [...new Set(sorted.map(({ distance }) => distance))].sort((left, right) => left - right)
+  const localities = sorted.map(({ locality, distance, endpoints }) => ({
     locality,
-    priority: priorities?.[index] ?? 0,
-    endpoints: byLocality.get(locality) ?? [],
+    priority: distances.indexOf(distance),
+    endpoints,
   }))
+  return preference?.kind === 'distribute' ? shareOut(localities, preference.shares) : localities
 }

@@ -1,3 +1,4 @@
+import type { DestinationRuleSpec, Subset } from '#mesh/config/destination-rule.ts'
 import { toMilliseconds, type Duration } from '#mesh/config/schema/duration.ts'
 import type { ConnectionPool } from '#mesh/config/schema/connection-pool.ts'
 import type {
@@ -33,6 +34,15 @@ export const toEffectivePolicy = (
   port: number,
 ): EffectivePolicy => applyLevel(applyLevel({}, host, port), subset, port)
 
+/** All that may become effective for some port. */
+export const toPolicies = ({
+  trafficPolicy,
+  subsets,
+}: Pick<DestinationRuleSpec, 'trafficPolicy'> & { readonly subsets: readonly Subset[] }): EffectivePolicy[] =>
+  [trafficPolicy, ...subsets.map((subset) => subset.trafficPolicy)].flatMap((level) =>
+    level ? [level, ...(level.portLevelSettings ?? [])] : [],
+  )
+
 const applyLevel = (base: EffectivePolicy, level: TrafficPolicy | undefined, port: number): EffectivePolicy => {
   if (!level) return base
   const forPort = level.portLevelSettings?.find((settings) => settings.port.number === port)
@@ -58,7 +68,10 @@ export const compilePolicy = (policy: EffectivePolicy): UpstreamPolicy => {
     ...optional('idleTimeoutMs', toOptionalMs(http?.idleTimeout)),
     ...optional('maxConnectionDurationMs', toOptionalMs(tcp?.maxConnectionDuration)),
     ...(tcp?.tcpKeepalive && { tcpKeepalive: compileKeepalive(tcp.tcpKeepalive) }),
-    ...(policy.outlierDetection && { outlierDetection: compileOutlierDetection(policy.outlierDetection) }),
+    ...(policy.outlierDetection && {
+      outlierDetection: compileOutlierDetection(policy.outlierDetection),
+      panicPercent: policy.outlierDetection.minHealthPercent ?? 0,
+    }),
   }
 }
 
@@ -123,7 +136,6 @@ const compileKeepalive = ({ probes, time, interval }: KeepaliveSettings): TcpKee
 
 const compileOutlierDetection = (settings: OutlierDetectionSettings): OutlierDetection => ({
   splitsLocalOriginErrors: settings.splitExternalLocalOriginErrors ?? false,
-  minHealthPercent: settings.minHealthPercent ?? 0,
   ...optional('consecutive5xx', settings.consecutive5xxErrors),
   ...optional('consecutiveGatewayErrors', settings.consecutiveGatewayErrors),
   ...optional('consecutiveLocalOriginFailures', settings.consecutiveLocalOriginFailures),

@@ -8,9 +8,18 @@ import type { ClusterName } from '#mesh/names.ts'
 import type { Protocol, Service, ServicePort } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { LoadAssignment } from '#xds/model/load-assignment.ts'
-import type { Discovery, ExternalPeers, Upstream, UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
+import type {
+  Discovery,
+  ExternalPeers,
+  Upstream,
+  UpstreamPolicy,
+  UpstreamProtocol,
+  UpstreamTls,
+} from '#xds/model/upstream.ts'
+import type { ReachedService } from './compile-destination.ts'
 import { compileLoadAssignment } from './compile-load-assignment.ts'
-import { compilePolicy, toEffectivePolicy, type EffectivePolicy } from './compile-traffic-policy.ts'
+import { compileLocality, toLocalityInterest, type LocalityPreference } from './compile-locality.ts'
+import { compilePolicy, toEffectivePolicy, toPolicies, type EffectivePolicy } from './compile-traffic-policy.ts'
 import { toExternalIds, toIstioAlpn, toTransport } from './external-peers.ts'
 import type { Report } from './report.ts'
 import { toServiceSni, toUpstreamName } from './resource-names.ts'
@@ -19,6 +28,8 @@ import type { DestinationPolicy } from './select-destination-policy.ts'
 /** What of a client upstreams may depend on. */
 export interface UpstreamClient {
   readonly locality: string
+  /** Those that failover priorities look at. */
+  readonly labels: Readonly<Record<string, string>>
   /** Whether its connections are captured, so that it is known where they were made to. */
   readonly isCaptured: boolean
 }
@@ -44,9 +55,10 @@ export const compileUpstreams = (
   view: MeshView,
   service: Service,
   policy: DestinationPolicy,
-  { locality, isCaptured }: UpstreamClient,
+  { locality, labels, isCaptured }: UpstreamClient,
   report: Report,
 ): CompiledUpstream[] => {
+  const place = { locality, labels, cluster: view.localCluster, network: view.localNetwork }
   const workloads = toWorkloadNames(view, service, report)
   const externalIds = toExternalIds(view, service)
   const isElsewhereToo = view.remoteGroups(service.key).length > 0
@@ -55,17 +67,9 @@ export const compileUpstreams = (
     [whole, ...policy.subsets].map((subset) => {
       const effective = toEffectivePolicy(policy.trafficPolicy, subset.trafficPolicy, port.number)
       const name = toUpstreamName(port.number, subset.name, service.hostname)
-      const assignment = compileLoadAssignment(
-        view,
-        name,
-        {
-          service,
-          port,
-          labels: subset.labels ?? {},
-          clientLocality: effective.outlierDetection && locality !== '' ? locality : undefined,
-        },
-        report,
-      )
+      const preference = compileLocality(effective, place)
+      const choice = { service, port, labels: subset.labels ?? {}, preference }
+      const assignment = compileLoadAssignment(view, name, choice, report)
       const isOriginal = isCaptured && keepsDestination(service)
       const discovery: Discovery = isOriginal
         ? { kind: 'original-destination' }
@@ -85,6 +89,7 @@ export const compileUpstreams = (
         policy: {
           ...(isElsewhereToo && protocol !== 'tcp' && { maxConnectionDurationMs: passedConnectionSeconds * 1000 }),
           ...compilePolicy(effective),
+          ...(preference && compileSpread(preference, effective, discovery)),
         },
         trustEpoch: tls.mode === 'mesh' || tls.mode === 'external' ? view.trust().epoch : 0,
       }
@@ -115,13 +120,29 @@ const toUnmarked = (view: MeshView, service: Service, tls: UpstreamTls, report: 
   return { sni, ...ofMesh }
 }
 
-/** Whether the priorities of some of the service's endpoints depend on where the client is. */
-export const usesLocality = ({ trafficPolicy, subsets }: DestinationPolicy): boolean =>
-  [trafficPolicy, ...subsets.map((subset) => subset.trafficPolicy)].some(
-    (policy) =>
-      policy?.outlierDetection !== undefined ||
-      policy?.portLevelSettings?.some(({ outlierDetection }) => outlierDetection !== undefined),
-  )
+/** The client without what makes no difference to this service's upstreams. */
+export const toUpstreamClient = ({ service, policy }: ReachedService, client: UpstreamClient): UpstreamClient => {
+  const interest = toLocalityInterest(toPolicies(policy))
+  const labels = Object.entries(client.labels).filter(([label]) => interest.labels.has(label))
+  return {
+    locality: interest.locality ? client.locality : '',
+    labels: Object.fromEntries(labels),
+    isCaptured: client.isCaptured && keepsDestination(service),
+  }
+}
+
+/** Without panic: what is left of near endpoints is not to be drowned by those that are ending. */
+const compileSpread = (
+  { kind }: LocalityPreference,
+  { outlierDetection }: EffectivePolicy,
+  discovery: Discovery,
+): Pick<UpstreamPolicy, 'panicPercent' | 'sharesByLocality'> => ({
+  panicPercent: outlierDetection?.minHealthPercent ?? 0,
+  ...(kind === 'distribute' && hasEndpoints(discovery) && { sharesByLocality: true }),
+})
+
+/** Envoy: where connections go is the load balancer's to choose. */
+const hasEndpoints = ({ kind }: Discovery): boolean => kind !== 'original-destination' && kind !== 'forward-proxy'
 
 const compileDiscovery = (service: Service, port: ServicePort, assignment: LoadAssignment): Discovery => {
   if (service.resolution === 'static') return { kind: 'eds' }

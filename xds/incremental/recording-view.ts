@@ -73,6 +73,10 @@ export class RecordingView implements MeshView {
     this.#reads.add(viewKeys.destinationRulesFor(hostname))
     return this.#view.destinationRulesFor(hostname)
   }
+  failoverLabels() {
+    this.#reads.add(viewKeys.failoverLabels)
+    return this.#view.failoverLabels()
+  }
   sidecars(namespace: string) {
     this.#reads.add(viewKeys.sidecars(namespace))
     return this.#view.sidecars(namespace)

@@ -9,6 +9,8 @@ export interface LocalityEndpoints {
   readonly locality: string
   /** 0 is the highest; priorities of an assignment have no gaps. */
   readonly priority: number
+  /** Its share of the traffic, where localities have shares. */
+  readonly weight?: number
   readonly endpoints: readonly UpstreamEndpoint[]
 }
 

@@ -84,6 +84,10 @@ export interface UpstreamPolicy {
   readonly maxConnectionDurationMs?: number
   readonly tcpKeepalive?: TcpKeepalive
   readonly outlierDetection?: OutlierDetection
+  /** Below this share of healthy hosts traffic goes to all of them. */
+  readonly panicPercent?: number
+  /** Whether its load assignment gives localities shares. */
+  readonly sharesByLocality?: true
 }
 
 export type LoadBalancer =
@@ -114,6 +118,4 @@ export interface OutlierDetection {
   readonly intervalMs?: number
   readonly baseEjectionTimeMs?: number
   readonly maxEjectionPercent?: number
-  /** Below this share of healthy hosts traffic goes to all of them. */
-  readonly minHealthPercent: number
 }

@@ -1,3 +1,4 @@
+import type { MeshView } from '#mesh/view.ts'
 import { isCaptured, toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import { buildCluster } from '#xds/build/build-cluster.ts'
 import { buildListener } from '#xds/build/build-listener.ts'
@@ -7,6 +8,7 @@ import { collectProblems } from '#xds/compile/report.ts'
 import { findSidecar, selectSidecar, toSidecarKey } from '#xds/compile/select-sidecar.ts'
 import type { Unit, UnitOutput } from '#xds/incremental/unit.ts'
 import { toProxyName, type Proxy } from '#xds/proxy.ts'
+import type { Client } from './client.ts'
 import { gatewayClassUnit } from './gateway-class-unit.ts'
 import { outboundUnit } from './outbound-unit.ts'
 import { sidecarClassUnit } from './sidecar-class-unit.ts'
@@ -25,6 +27,7 @@ export const proxyUnit = (proxy: Proxy): Unit => {
         {
           namespace: proxy.namespace,
           locality: workload?.locality ?? '',
+          labels: toFailoverLabels(view, workload),
           isCaptured: workload !== undefined && isCaptured(workload),
         },
         sidecarKey,
@@ -37,6 +40,14 @@ export const proxyUnit = (proxy: Proxy): Unit => {
     },
   }
 }
+
+const toFailoverLabels = (view: MeshView, workload: Workload | undefined): Client['labels'] =>
+  Object.fromEntries(
+    view.failoverLabels().flatMap((label) => {
+      const value = workload?.labels[label]
+      return value === undefined ? [] : [[label, value]]
+    }),
+  )
 
 const compileGateway = (workload: Workload | undefined, workloadKey: string): UnitOutput =>
   workload

@@ -3,24 +3,22 @@ import { buildCluster } from '#xds/build/build-cluster.ts'
 import { buildEndpoints } from '#xds/build/build-load-assignment.ts'
 import {
   compileUpstreams,
-  keepsDestination,
-  usesLocality,
+  toUpstreamClient,
   type CompiledUpstream,
   type UpstreamClient,
 } from '#xds/compile/compile-upstreams.ts'
 import type { ReachedService } from '#xds/compile/compile-destination.ts'
 import { collectProblems } from '#xds/compile/report.ts'
 import { findDestinationPolicy } from '#xds/compile/select-destination-policy.ts'
+import { toLabelsKey } from './client.ts'
 import type { Unit, UnitResource } from '#xds/incremental/unit.ts'
 
 /** A service's EnvoyClusters and their endpoints, for all clients to whom the same DestinationRules apply. */
-export const upstreamsUnit = ({ service, policy }: ReachedService, client: UpstreamClient): Unit => {
-  const locality = usesLocality(policy) ? client.locality : ''
-  return toUnit(service.key, policy.key, { locality, isCaptured: client.isCaptured && keepsDestination(service) })
-}
+export const upstreamsUnit = (reached: ReachedService, client: UpstreamClient): Unit =>
+  toUnit(reached.service.key, reached.policy.key, toUpstreamClient(reached, client))
 
 const toUnit = (serviceKey: ServiceKey, policyKey: string, client: UpstreamClient): Unit => ({
-  key: `upstreams|${serviceKey}|${policyKey}|${client.locality}${client.isCaptured ? '|captured' : ''}`,
+  key: `upstreams|${serviceKey}|${policyKey}|${client.locality}${toLabelsKey(client.labels)}${client.isCaptured ? '|captured' : ''}`,
   compile(view) {
     const service = view.service(serviceKey)
     if (!service) return {}

@@ -2,6 +2,7 @@ import type { ConfigObject } from '#mesh/config-object.ts'
 import { exportToFaults } from '#mesh/config/schema/export-to.ts'
 import { exportToOf } from '#mesh/config/service.ts'
 import { networkLabel } from '#mesh/kubernetes/conventions.ts'
+import { toLocality } from '#mesh/topology.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { MultiMap } from '#mesh/merge/multi-map.ts'
 import { setOrDelete } from '#mesh/merge/set-or-delete.ts'
@@ -156,7 +157,7 @@ export class KubernetesIndex {
         labels: pod.labels,
         serviceAccount: pod.serviceAccount,
         network: toNetwork(pod.labels[networkLabel]) ?? this.#place.network,
-        locality: this.#localityOf(pod.node),
+        locality: toLocality(pod.labels, this.#localityOf(pod.node)),
         ports: pod.ports,
         health: pod.health,
         origin: 'pod',

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { connectionPool } from './connection-pool.ts'
 import { durationOrZero, positiveDuration } from './duration.ts'
 import { findRepeated } from './find-repeated.ts'
+import { localityLbSetting } from './locality.ts'
 import { checked, choice, message, optionalText, setFields, unsupported } from './message.ts'
 import { portSelector } from './ports.ts'
 
@@ -53,7 +54,6 @@ const consistentHash = checked(
   },
 )
 
-const locality = "load balancing by locality can't be set"
 const warmup = 'warm-up of new endpoints is not supported'
 
 /** networking.istio.io LoadBalancerSettings. */
@@ -63,8 +63,10 @@ const loadBalancer = checked(
       PASSTHROUGH: 'destinations are always hosts with known endpoints',
     }).optional(),
     consistentHash: consistentHash.optional(),
-    localityLbSetting: unsupported(locality),
-    zoneAwareLbSetting: unsupported(locality),
+    localityLbSetting: localityLbSetting.optional(),
+    zoneAwareLbSetting: unsupported(
+      'it needs proxies that know the endpoints of their own service: use localityLbSetting',
+    ),
     warmup: unsupported(warmup),
     warmupDurationSecs: unsupported(warmup),
   }),

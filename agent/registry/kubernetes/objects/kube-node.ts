@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { topologyLabels } from '#mesh/topology.ts'
 import { readWith } from './read-with.ts'
 
 /** What is used of a Node. */
@@ -8,10 +9,7 @@ export interface KubeNode {
   readonly addresses: readonly { readonly type: string; readonly address: string }[]
 }
 
-/** Kubernetes' well-known labels, and Istio's for what Kubernetes has no name for (Istio: locality load balancing). */
-const regionLabel = 'topology.kubernetes.io/region'
-const zoneLabel = 'topology.kubernetes.io/zone'
-const subzoneLabel = 'topology.istio.io/subzone'
+const { region: regionLabel, zone: zoneLabel, subzone: subzoneLabel } = topologyLabels
 
 const nodeObject = z.object({
   metadata: z.object({
