@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 /**
  * A configuration object as people write it: Istio's API, Gateway API, MCS, Atoll's own kinds, in Kubernetes' envelope.
- * `spec` is unknown here; `mesh/kinds` parses it.
+ * `spec` is unknown here; `mesh/config` parses it.
  */
 export const objectMeta = z.object({
   name: z.string(),

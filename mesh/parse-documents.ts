@@ -4,6 +4,7 @@ import type { SubmittedItem, TextLimits } from './documents/read-items.ts'
 import { syntaxProblem } from './documents/submitted-document.ts'
 import { examineObject, toProblem } from './config/examine-object.ts'
 import type { Examined } from './config/examine-object.ts'
+import { isConfiguration } from './config/kind-table.ts'
 import type { ParsedObject } from './config/parse-object.ts'
 import type { FoundProblem } from './config/to-problems.ts'
 import type { Problem } from './problem.ts'
@@ -15,6 +16,8 @@ export interface DocumentOptions extends TextLimits {
   readonly defaultNamespace: string
   /** `name` may be left out: for looking at snippets (`atoll analyze`), not for applying. */
   readonly unnamed?: 'allowed'
+  /** What is done with objects that are no configuration of a mesh, such as Deployments; absent = they are of an unknown kind. */
+  readonly others?: 'skip'
 }
 
 export interface ParsedDocuments {
@@ -69,29 +72,50 @@ const toProblems = (findings: readonly Finding[], defaultNamespace: string): rea
   return findings.length > maxProblems ? [...problems, tooMany(findings.length)] : problems
 }
 
+export interface ExaminedDocuments {
+  /** Those that are right. */
+  readonly objects: readonly Omit<ParsedObject, 'warnings'>[]
+  readonly problems: readonly Problem[]
+  /** What is no configuration of a mesh, as it is written: Deployments, ConfigMaps … Empty unless `others` says to skip them. */
+  readonly others: readonly unknown[]
+}
+
 /**
  * Reads what a person submits: YAML with any number of documents, a JSON object, a JSON array, a `kind: List`. Never throws; all
- * problems of all objects are reported at once, each with its document and line. One error, and nothing of the text counts.
+ * problems of all objects are told at once, each with its document and line, the first 99.
  */
-export const parseDocuments = (text: string, options: DocumentOptions): Result<ParsedDocuments, readonly Problem[]> => {
+export const examineDocuments = (text: string, options: DocumentOptions): ExaminedDocuments => {
   const items = readItems(text, options)
   if (!items.ok) {
     const { error } = items
-    return err(error.length > maxProblems ? [...error.slice(0, maxProblems), tooMany(error.length)] : error)
+    const problems = error.length > maxProblems ? [...error.slice(0, maxProblems), tooMany(error.length)] : error
+    return { objects: [], problems, others: [] }
   }
-  const results = items.value.map((item, index) => ({
-    item,
-    examined: examineObject(item.value, {
-      defaultNamespace: options.defaultNamespace,
-      ...(options.unnamed && { defaultName: `unnamed-${index + 1}` }),
-    }),
-  }))
+  const isSkipped = ({ value }: SubmittedItem): boolean => options.others === 'skip' && !isConfiguration(value)
+  const results = items.value.flatMap((item, index) =>
+    isSkipped(item)
+      ? []
+      : {
+          item,
+          examined: examineObject(item.value, {
+            defaultNamespace: options.defaultNamespace,
+            ...(options.unnamed && { defaultName: `unnamed-${index + 1}` }),
+          }),
+        },
+  )
   const findings = [
     ...results.flatMap(({ item, examined }) => examined.problems.map((problem) => ({ item, problem }))),
     ...findDuplicates(results),
   ]
-  const problems = toProblems(findings, options.defaultNamespace)
-  return findings.some(({ problem }) => problem.severity === 'error')
-    ? err(problems)
-    : ok({ objects: results.flatMap(({ examined }) => examined.accepted ?? []), warnings: problems })
+  return {
+    objects: results.flatMap(({ examined }) => examined.accepted ?? []),
+    problems: toProblems(findings, options.defaultNamespace),
+    others: items.value.filter(isSkipped).map(({ value }) => value),
+  }
+}
+
+/** The same where one error is enough, and nothing of the text counts. */
+export const parseDocuments = (text: string, options: DocumentOptions): Result<ParsedDocuments, readonly Problem[]> => {
+  const { objects, problems } = examineDocuments(text, options)
+  return problems.some(({ severity }) => severity === 'error') ? err(problems) : ok({ objects, warnings: problems })
 }

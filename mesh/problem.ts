@@ -17,6 +17,21 @@ export const problemCode = z.enum([
 ])
 export type ProblemCode = z.infer<typeof problemCode>
 
+/** What a code is about. `reference`: whether an object is right depends on others being there. */
+export type ProblemClass = 'schema' | 'semantic' | 'reference' | 'style'
+export const problemClasses: Readonly<Record<ProblemCode, ProblemClass>> = {
+  syntax: 'schema',
+  too_large: 'schema',
+  unknown_kind: 'schema',
+  unknown_field: 'schema',
+  invalid: 'schema',
+  unsupported: 'schema',
+  dangling_reference: 'reference',
+  conflict: 'semantic',
+  duplicate: 'semantic',
+  forbidden: 'semantic',
+}
+
 export const problem = z.object({
   code: problemCode,
   severity: z.enum(['error', 'warning']),

@@ -1,67 +1,143 @@
 import type { Command } from 'commander'
+import { AtollError } from '#api/atoll-error.ts'
+import { listConfiguration } from '#api/routes/configuration.ts'
+import { listServices } from '#api/routes/services.ts'
+import { getMesh } from '#api/routes/meshes.ts'
+import type { ShownProblem } from '#api/schemas/shown-problem.ts'
 import { analyze } from '#mesh/analysis/analyze.ts'
+import type { KnownMesh } from '#mesh/analysis/known-mesh.ts'
+import { objectKeyOf, type ConfigObject } from '#mesh/config-object.ts'
+import { toObjectName } from '#mesh/config/examine-object.ts'
+import { toErrorMessage } from '#mesh/error-message.ts'
+import { problemClasses, type Problem } from '#mesh/problem.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
+import { addFiles, toPaths, type FileOptions } from '../configuration/file-arguments.ts'
 import { readConfiguration } from '../configuration/configuration-files.ts'
-import { parseConfiguration } from '../configuration/parse-configuration.ts'
+import { examineConfiguration } from '../configuration/examine-configuration.ts'
 import { placeProblems } from '../configuration/place-problems.ts'
 import { addExamples } from '../examples.ts'
-import { toProblemText } from '../output/problem-text.ts'
+import { collect } from '../output/list-view.ts'
+import { toProblemText, type PlacedProblem } from '../output/problem-text.ts'
 
-interface AnalyzeOptions {
-  readonly file: readonly string[]
+interface AnalyzeOptions extends FileOptions {
+  readonly withMesh?: true
   readonly namespace?: string
   readonly domainSuffix: string
 }
 
 export const defineAnalyze = (command: Command, context: CliContext): void => {
-  command
-    .requiredOption('-f, --file <path...>', 'files, folders (with their subfolders), or "-" for the standard input')
+  addFiles(command)
+    .option('--with-mesh', "judge the files as they would be among the mesh's objects and services")
     .option('-n, --namespace <name>', 'for objects that name none; default: "default"')
-    .option('--domain-suffix <name>', "end of the services' host names", 'cluster.local')
-    .action((options: AnalyzeOptions) => analyzeFiles(context, options))
+    .option('--domain-suffix <name>', "end of the services' host names, without a mesh", 'cluster.local')
+    .action((paths: readonly string[], options: AnalyzeOptions) => run(context, toPaths(paths, options), options))
+  command.addHelpText(
+    'after',
+    '\nWithout files it analyses the mesh. It exits with 1 when there is an error, with 0 when there is none, and with 2 when it could not run.',
+  )
   addExamples(command, [
-    ['atoll analyze -f mesh/', 'in a pipeline, before "atoll apply"'],
-    ['atoll analyze -f reviews.yaml -o json', 'the problems as JSON'],
+    ['atoll analyze mesh/', 'in a pipeline, before "atoll apply"'],
+    ['atoll analyze reviews.yaml -o json', '[{severity, code, class, object, path, text}]'],
+    ['atoll analyze reviews.yaml --with-mesh', 'with all that is in the mesh already'],
+    ['atoll analyze', 'the mesh as it is'],
   ])
 }
 
-const analyzeFiles = async (context: CliContext, { file, namespace, domainSuffix }: AnalyzeOptions): Promise<void> => {
-  const configuration = await readConfiguration(file, context.io)
-  const parsed = await parseConfiguration(configuration, namespace)
-  const objects = parsed.objects.map(({ object }) => object)
-  const unknown = new Set<string>()
-  const hasHost = (hostname: string) => {
-    unknown.add(hostname)
-    return undefined
-  }
-  const problems = await placeProblems(
-    [...parsed.warnings, ...analyze(objects, { domainSuffix, hasHost })],
-    configuration,
-    namespace,
-  )
-  const errors = problems.filter(({ severity }) => severity === 'error').length
+/** What is looked at. */
+interface Subject {
+  readonly objects: readonly ConfigObject[]
+  readonly problems: readonly Problem[]
+  readonly known: KnownMesh
+  /** Gives problems their places, where there are files. */
+  readonly place: (problems: readonly ShownProblem[]) => Promise<readonly PlacedProblem[]>
+}
+
+const run = async (context: CliContext, paths: readonly string[], options: AnalyzeOptions): Promise<void> => {
+  const { objects, problems, known, place } = await findSubject(context, paths, options).catch((error: unknown) => {
+    throw toCouldNotRun(error)
+  })
+  const all = await place([...problems, ...analyze(objects, known)])
+  const errors = all.filter(({ severity }) => severity === 'error').length
   const counts = [
     toCount(objects.length, 'object'),
     toCount(errors, 'error'),
-    toCount(problems.length - errors, 'warning'),
+    toCount(all.length - errors, 'warning'),
   ].join(', ')
   await context.print({
-    value: { objects: objects.length, problems },
-    names: problems.map(({ code }) => code),
-    table: (paint) => [...problems.map((problem) => toProblemText(problem, paint)), counts].join('\n'),
+    value: all.map(toMessage),
+    names: all.map(({ code }) => code),
+    table: (paint) => [...all.map((problem) => toProblemText(problem, paint)), counts].join('\n'),
   })
-  if (unknown.size > 0) context.note(toUncheckedText([...unknown]))
-  if (errors > 0) throw new CliError('invalid', 'The configuration has errors')
+  if (errors > 0) throw new CliError('failed', 'The configuration has errors')
 }
+
+/** The form that scripts read: docs/problems.md. */
+const toMessage = ({ severity, code, object, path, message, place }: PlacedProblem) => ({
+  severity,
+  code,
+  class: Object.hasOwn(problemClasses, code) ? problemClasses[code as Problem['code']] : 'semantic',
+  object: object ?? null,
+  path,
+  text: message,
+  ...(place !== undefined && { place }),
+})
+
+const findSubject = async (
+  context: CliContext,
+  paths: readonly string[],
+  options: AnalyzeOptions,
+): Promise<Subject> => {
+  if (paths.length === 0) return { ...(await readMesh(context)), problems: [], place: async (found) => found }
+  const { namespace, domainSuffix, withMesh } = options
+  const configuration = await readConfiguration(paths, context.io)
+  const { objects, problems, others } = examineConfiguration(configuration, namespace)
+  if (others.length > 0)
+    context.note(`Left out, for they are no configuration of a mesh: ${toShort(others.map(toManifestName))}`)
+  const written = objects.map(({ object }) => object)
+  const place = (found: readonly ShownProblem[]) => placeProblems(found, configuration, namespace)
+  if (withMesh !== true) {
+    const known: KnownMesh = { domainSuffix, hasHost: () => false, lookedIn: 'objects' }
+    return { objects: written, problems, known, place }
+  }
+  const mesh = await readMesh(context)
+  const keys = new Set(written.map(objectKeyOf))
+  const unwritten = mesh.objects.filter((object) => !keys.has(objectKeyOf(object)))
+  return { objects: [...unwritten, ...written], problems, known: mesh.known, place }
+}
+
+const readMesh = async (context: CliContext): Promise<Pick<Subject, 'objects' | 'known'>> => {
+  const params = { mesh: await context.mesh() }
+  const client = context.client()
+  const { settings } = await client.call(getMesh, { params })
+  const stored = await collect(client.list(listConfiguration, { params }))
+  const services = await collect(client.list(listServices, { params }))
+  const hosts = new Set(services.map(({ hostname }) => hostname))
+  return {
+    objects: stored.map(({ object }) => object),
+    known: { domainSuffix: settings.domainSuffix, hasHost: (hostname) => hosts.has(hostname) },
+  }
+}
+
+/** Whatever was in the way: scripts tell it from configuration that has errors. */
+const toCouldNotRun = (error: unknown): CliError => {
+  if (error instanceof CliError) return new CliError('usage', error.message, { ...toRemedy(error), cause: error })
+  const prefix = error instanceof AtollError ? `${error.code}: ` : ''
+  return new CliError('usage', `${prefix}${toErrorMessage(error)}`, { cause: error })
+}
+
+const toRemedy = ({ remedy }: CliError) => (remedy === undefined ? {} : { remedy })
 
 const toCount = (count: number, name: string): string => `${count} ${name}${count === 1 ? '' : 's'}`
 
-const MAX_HOSTS_SHOWN = 5
+const toManifestName = (value: unknown): string => {
+  const { kind, name } = toObjectName(value, '') ?? { kind: 'an object', name: '' }
+  return `${kind} ${name}`.trimEnd()
+}
 
-/** What the clusters offer is not known here. */
-const toUncheckedText = (hosts: readonly string[]): string => {
-  const shown = hosts.slice(0, MAX_HOSTS_SHOWN).join(', ')
-  const more = hosts.length > MAX_HOSTS_SHOWN ? ` and ${hosts.length - MAX_HOSTS_SHOWN} more` : ''
-  return `Not checked, for no file defines them, but a cluster may offer them: ${shown}${more}`
+const MAX_SHOWN = 5
+
+const toShort = (names: readonly string[]): string => {
+  const shown = names.slice(0, MAX_SHOWN).join(', ')
+  return names.length > MAX_SHOWN ? `${shown} and ${names.length - MAX_SHOWN} more` : shown
 }

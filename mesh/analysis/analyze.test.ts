@@ -86,17 +86,11 @@ describe('dangling references', () => {
       summary(serviceEntry('one', 'a.example.org'), service('unknown'), route('unknown', 'a.example.org')),
     ).toEqual([])
   })
-  it('says nothing of hosts when it is not known which there are', () => {
-    const parsed = parseYaml(virtualService('a', 'a', '{host: b, subset: v1}'), destinationRule('b', 'b', ['v2']))
-    const asked: string[] = []
-    const hasHost = (host: string) => {
-      asked.push(host.split('.')[0] ?? '')
-      return undefined
-    }
-    expect(analyze(parsed, { domainSuffix: 'cluster.local', hasHost }).map(({ path }) => path)).toEqual([
-      'spec.http[0].route[0].destination.subset',
-    ])
-    expect(asked).toEqual(['a', 'b'])
+  it('says where it has looked', () => {
+    const parsed = parseYaml(virtualService('a', 'a', '{host: b}'))
+    const nowhere = { domainSuffix: 'cluster.local', hasHost: () => false }
+    expect(analyze(parsed, nowhere)[0]?.message).toMatch(/^no cluster offers a\./)
+    expect(analyze(parsed, { ...nowhere, lookedIn: 'objects' })[0]?.message).toMatch(/^no Service or ServiceEntry here/)
   })
   it('asks for a host from the namespace of the object that names it', () => {
     const fullName = 'known.shop.svc.cluster.local'

@@ -72,6 +72,10 @@ const definedSubsets = ({ destinationRules }: AnalyzedObjects, domainSuffix: str
 export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMesh): readonly Problem[] => {
   const hosts = definedHosts(objects, known.domainSuffix)
   const subsets = definedSubsets(objects, known.domainSuffix)
+  const toAbsence = (host: string): string =>
+    known.lookedIn === 'objects'
+      ? `no Service or ServiceEntry here is ${host}: a cluster may offer it`
+      : `no cluster offers ${host} now, and no ServiceEntry names it`
 
   const problemsOf = (object: Configured<VirtualServiceSpec>, { destination, path }: Reference): readonly Problem[] => {
     const host = resolveHost(destination.host, object.metadata.namespace, known.domainSuffix)
@@ -82,9 +86,7 @@ export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMes
     const dangling = (severity: Problem['severity'], field: string, message: string): Problem =>
       problemOf(object, 'dangling_reference', severity, [...path, field], message)
     return [
-      ...(isKnown !== false
-        ? []
-        : [dangling('warning', 'host', `no cluster offers ${host} now, and no ServiceEntry names it`)]),
+      ...(isKnown ? [] : [dangling('warning', 'host', toAbsence(host))]),
       ...(hasSubset
         ? []
         : [
@@ -102,7 +104,7 @@ export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMes
     const destinations = new Set(destinationsOf(spec).map(({ destination }) => resolve(destination.host)))
     return spec.hosts.flatMap((name, index) => {
       const host = resolve(name)
-      if (isWildcard(host) || hosts.hasExact(host) || known.hasHost(host, namespace) !== false) return []
+      if (isWildcard(host) || hosts.hasExact(host) || known.hasHost(host, namespace)) return []
       // Of a destination it is told there.
       return destinations.has(host) && hosts.find(host).length === 0 ? [] : [{ host, index }]
     })
@@ -115,7 +117,7 @@ export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMes
         'dangling_reference',
         'warning',
         ['spec', 'hosts', index],
-        `no cluster offers ${host} now, and no ServiceEntry names it: nothing is routed for it`,
+        `${toAbsence(host)}: nothing is routed for it`,
       ),
     ),
     ...destinationsOf(object.spec).flatMap((reference) => problemsOf(object, reference)),

@@ -1,6 +1,8 @@
 /** What is known of the mesh beside the objects under analysis. */
 export interface KnownMesh {
   readonly domainSuffix: string
-  /** Whether some cluster offers this host name to clients in this namespace; undefined = it can't be known. */
-  hasHost(hostname: string, namespace: string): boolean | undefined
+  /** Whether some cluster offers this host name to clients in this namespace. */
+  hasHost(hostname: string, namespace: string): boolean
+  /** Where it was looked for: `clusters` and the configuration, or nowhere but in the objects under analysis. Absent = `clusters`. */
+  readonly lookedIn?: 'clusters' | 'objects'
 }

@@ -2,7 +2,7 @@ import type { ConfigObject, Configured } from '../config-object.ts'
 import type { Problem } from '../problem.ts'
 import { findHostileValue } from './hostile-values.ts'
 import type { KindDefinition } from './kind-definition.ts'
-import { findKind, unknownKindMessage } from './kind-table.ts'
+import { findKind, toUnknownKind } from './kind-table.ts'
 import { parseMetadata } from './parse-metadata.ts'
 import type { NameDefaults } from './parse-metadata.ts'
 import { closestName } from './schema/closest-name.ts'
@@ -120,12 +120,7 @@ export const examineObject = (value: unknown, defaults: NameDefaults): Examined 
   const kind = textOr(value.kind, '')
   const definition = findKind(apiVersion, kind)
   if (!definition) {
-    const unknown: FoundProblem = {
-      code: 'unknown_kind',
-      severity: 'error',
-      path: ['kind'],
-      message: unknownKindMessage(kind),
-    }
+    const unknown: FoundProblem = { ...toUnknownKind(kind), severity: 'error', path: ['kind'] }
     return { problems: apiVersion === '' || kind === '' ? envelope : [...envelope, unknown] }
   }
   const rawSpec = isFields(value.spec) ? value.spec : {}

@@ -54,15 +54,65 @@ const unsupportedKinds: ReadonlySet<string> = new Set([
   'UDPRoute',
 ])
 
-/** Why `findKind` finds nothing, for a person. */
-export const unknownKindMessage = (kind: string): string => {
+/** Why `findKind` finds nothing. */
+export const toUnknownKind = (
+  kind: string,
+): { readonly code: 'unknown_kind' | 'unsupported'; readonly message: string } =>
+  unsupportedKinds.has(kind) && !kinds.some((definition) => definition.kind === kind)
+    ? { code: 'unsupported', message: `${kind} is not supported yet: nothing would follow from it` }
+    : { code: 'unknown_kind', message: unknownKindMessage(kind) }
+
+const unknownKindMessage = (kind: string): string => {
   const sameName = kinds.find((definition) => definition.kind === kind)
   if (sameName)
     return `${kind} is taken as ${sameName.versions.map((version) => toApiVersion(sameName, version)).join(', ')}`
-  if (unsupportedKinds.has(kind)) return `${kind} is not supported yet: nothing would follow from it`
   const names = kinds.map((definition) => definition.kind)
   const meant = closestName(kind, names)
   return meant === undefined
     ? `there is no such kind: there are ${names.join(', ')}`
     : `there is no such kind: did you mean ${meant}?`
+}
+
+/** Of Istio, of the Gateway API, and of multicluster services. */
+const configurationGroups: ReadonlySet<string> = new Set([
+  ...kinds.map(({ group }) => group).filter((group) => group !== ''),
+  'security.istio.io',
+  'telemetry.istio.io',
+  'extensions.istio.io',
+  'gateway.networking.k8s.io',
+  'multicluster.x-k8s.io',
+])
+
+/** Of Kubernetes' core group, beside Service. */
+const kubernetesKinds: ReadonlySet<string> = new Set([
+  'Binding',
+  'ConfigMap',
+  'Endpoints',
+  'Event',
+  'LimitRange',
+  'Namespace',
+  'Node',
+  'PersistentVolume',
+  'PersistentVolumeClaim',
+  'Pod',
+  'PodTemplate',
+  'ReplicationController',
+  'ResourceQuota',
+  'Secret',
+  'ServiceAccount',
+])
+
+/**
+ * Whether something that was submitted is, or is meant to be, configuration of a mesh. What Kubernetes and others have beside it in
+ * people's files is not. A known kind of a misspelt group is.
+ */
+export const isConfiguration = (value: unknown): boolean => {
+  if (typeof value !== 'object' || value === null || !('apiVersion' in value) || !('kind' in value)) return true
+  const { apiVersion, kind } = value
+  if (typeof apiVersion !== 'string' || typeof kind !== 'string' || apiVersion === '') return true
+  const slash = apiVersion.indexOf('/')
+  if (slash === -1) return !kubernetesKinds.has(kind)
+  // "Service" is a kind of many.
+  const isOurs = kind !== 'Service' && kinds.some((definition) => definition.kind === kind)
+  return configurationGroups.has(apiVersion.slice(0, slash)) || isOurs
 }

@@ -81,7 +81,7 @@ describe('the envelope', () => {
     [
       'a kind that Istio has, and Atoll has not',
       { ...rule, apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy' },
-      ['error unknown_kind kind: AuthorizationPolicy is not supported yet: nothing would follow from it'],
+      ['error unsupported kind: AuthorizationPolicy is not supported yet: nothing would follow from it'],
     ],
     [
       'a kind in another group',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { podTemplatePaths } from '../kubernetes/pod-template-paths.ts'
 import { err, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 import type { InjectionProblem } from './annotation-reader.ts'
@@ -17,18 +18,6 @@ export interface InjectedObject {
 }
 
 type Path = readonly string[]
-
-/** Where a kind has its pods' template. */
-const templates: Readonly<Record<string, Path>> = {
-  'v1/Pod': [],
-  'v1/ReplicationController': ['spec', 'template'],
-  'apps/v1/Deployment': ['spec', 'template'],
-  'apps/v1/StatefulSet': ['spec', 'template'],
-  'apps/v1/DaemonSet': ['spec', 'template'],
-  'apps/v1/ReplicaSet': ['spec', 'template'],
-  'batch/v1/Job': ['spec', 'template'],
-  'batch/v1/CronJob': ['spec', 'jobTemplate', 'spec', 'template'],
-}
 
 const named = z.object({
   apiVersion: z.string(),
@@ -49,7 +38,7 @@ export const injectObject = (
 ): Result<InjectedObject, readonly InjectionProblem[]> => {
   if (list.safeParse(value).success && isObject(value)) return injectItems(value, settings, defaultNamespace)
   const object = named.safeParse(value)
-  const at = object.success ? templates[`${object.data.apiVersion}/${object.data.kind}`] : undefined
+  const at = object.success ? podTemplatePaths[`${object.data.apiVersion}/${object.data.kind}`] : undefined
   if (!object.success) return err([toNoObjectProblem(value)])
   if (at === undefined) return ok({ value, warnings: [], injected: [], skipped: [] })
   return injectTemplate(value, object.data, at, settings, defaultNamespace)

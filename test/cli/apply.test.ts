@@ -119,33 +119,15 @@ describe('atoll apply', () => {
   it('shows the first of many problems, and all of them on request', async () => {
     const many = join(folder, 'many.yaml')
     writeFileSync(many, Array.from({ length: 40 }, () => '}\n').join('---\n'))
-    const { code, stdout, stderr } = await runFake(['analyze', '-f', many])
+    const compile = ['xds', '-f', many, '--proxy', 'sidecar/default/web']
+    const { code, stdout, stderr } = await runFake(compile)
     expect({ code, stdout }).toEqual({ code: 7, stdout: '' })
     expect(stderr.split('\n')).toHaveLength(13)
     expect(stderr).toMatch(/\n {2}and \d+ more; -o json shows all\n$/)
-    const full = await runFake(['analyze', '-f', many, '-o', 'json'])
+    const full = await runFake([...compile, '-o', 'json'])
     const { problems } = JSON.parse(full.stdout) as { readonly problems: readonly { readonly place: string }[] }
     expect(problems.length).toBeGreaterThanOrEqual(40)
     expect(problems.at(-1)?.place).toBe(`${many}:79`)
-  })
-
-  it('is checked by "atoll analyze" as far as files can tell', async () => {
-    const alone = join(folder, 'alone.yaml')
-    writeFileSync(
-      alone,
-      `apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: reviews}
-spec:
-  hosts: [reviews]
-  http: [{route: [{destination: {host: ratings}}]}]
-`,
-    )
-    const { code, stdout, stderr } = await runFake(['analyze', '-f', alone])
-    expect({ code, stdout }).toEqual({ code: 0, stdout: '1 object, 0 errors, 0 warnings\n' })
-    expect(stderr).toBe(
-      'Not checked, for no file defines them, but a cluster may offer them: reviews.default.svc.cluster.local, ratings.default.svc.cluster.local\n',
-    )
   })
 
   it('shows warnings beside the result', async () => {

@@ -1,7 +1,7 @@
 import type { RouteHandler } from '@hono/zod-openapi'
 import { createPublishGrant, listPublishGrants, revokePublishGrant } from '#api/routes/publish-grants.ts'
 import { AtollError } from '#api/atoll-error.ts'
-import { findKindByName, unknownKindMessage } from '#mesh/config/kind-table.ts'
+import { findKindByName, toUnknownKind } from '#mesh/config/kind-table.ts'
 import { isPublishableKind } from '#mesh/publishing/published-object.ts'
 import type { App, AppEnv } from '../app-env.ts'
 import { openMesh, toInitiator } from '../open-mesh.ts'
@@ -32,7 +32,7 @@ const makeGrant: RouteHandler<typeof createPublishGrant, AppEnv> = async (c) => 
 /** A kind as keys have it, from what people type. */
 const toPublishableKind = (name: string): string => {
   const kind = findKindByName(name)?.kind
-  if (kind === undefined) throw new AtollError('invalid_request', `kind: ${unknownKindMessage(name)}`)
+  if (kind === undefined) throw new AtollError('invalid_request', `kind: ${toUnknownKind(name)}`)
   if (!isPublishableKind(kind))
     throw new AtollError('invalid_request', `a ${kind} says what its own cluster holds: it can't be published`)
   return kind

@@ -1,0 +1,45 @@
+import type { Command } from 'commander'
+import { meshSettings } from '#mesh/settings.ts'
+import type { CliContext } from '../cli-context.ts'
+import { CliError } from '../cli-error.ts'
+import { readConfiguration } from '../configuration/configuration-files.ts'
+import { examineConfiguration } from '../configuration/examine-configuration.ts'
+import { placeProblems } from '../configuration/place-problems.ts'
+import type { OfflineResult } from './offline-compile.ts'
+import { parseProxySpec, proxySpecHelp, type ProxySpec } from './proxy-spec.ts'
+
+export interface CompileOptions {
+  readonly proxy?: ProxySpec
+  readonly trustDomain: string
+  readonly domainSuffix: string
+  readonly namespace?: string
+}
+
+/** What files are compiled for, and as part of which mesh. */
+export const addCompileOptions = (command: Command): Command =>
+  command
+    .option('--proxy <spec>', proxySpecHelp, parseProxySpec)
+    .option('--trust-domain <name>', "the mesh's SPIFFE trust domain", 'offline.example')
+    .option('--domain-suffix <name>', "end of the services' host names", 'cluster.local')
+    .option('-n, --namespace <name>', 'for objects that name none; default: "default"')
+
+/** Compiles files for a proxy. Throws CliError `invalid` when one of their objects is wrong. */
+export const compileFiles = async (
+  context: CliContext,
+  paths: readonly string[],
+  { proxy, trustDomain, domainSuffix, namespace }: CompileOptions,
+): Promise<OfflineResult> => {
+  // Commander would ask for an option of a group in its subcommands too.
+  if (!proxy) throw new CliError('usage', 'For which proxy?', { remedy: `--proxy ${proxySpecHelp}` })
+  const configuration = await readConfiguration(paths, context.io)
+  const { objects, problems, others } = examineConfiguration(configuration, namespace)
+  if (problems.some(({ severity }) => severity === 'error')) {
+    throw new CliError('invalid', 'The configuration has errors', {
+      problems: await placeProblems(problems, configuration, namespace),
+    })
+  }
+  const settings = meshSettings.parse({ meshId: 'offline', meshName: 'offline', trustDomain, domainSuffix })
+  const { compileOffline } = await import('./offline-compile.ts')
+  const files = { objects: objects.map(({ object }) => object), manifests: others, namespace: namespace ?? 'default' }
+  return compileOffline(files, proxy, settings)
+}

@@ -1,0 +1,102 @@
+import { objectKeyOf, type ConfigObject } from '#mesh/config-object.ts'
+import { service } from '#mesh/config/service.ts'
+import { MeshViewStore } from '#mesh/mesh-view-store.ts'
+import { clusterName, networkName } from '#mesh/names.ts'
+import type { Problem } from '#mesh/problem.ts'
+import { emptyReading, RegistryIndex } from '#mesh/registry-records/registry-index.ts'
+import type { MeshSettings } from '#mesh/settings.ts'
+import type { ViewChange } from '#mesh/view.ts'
+import { toWorkloadKey, type Workload } from '#mesh/workload.ts'
+import { toManifestWorkloads, toPodAddress, toServiceAddress } from './manifest-workloads.ts'
+import type { ProxySpec } from './proxy-spec.ts'
+
+const cluster = clusterName.parse('offline')
+const network = networkName.parse('offline')
+
+/** What files hold. */
+export interface OfflineFiles {
+  readonly objects: readonly ConfigObject[]
+  /** Kubernetes manifests that are no configuration: their pods count. */
+  readonly manifests: readonly unknown[]
+  /** Of manifests that name none. */
+  readonly namespace: string
+}
+
+export interface OfflineView {
+  readonly view: MeshViewStore
+  readonly problems: readonly Problem[]
+}
+
+/**
+ * A cluster that holds all that files say: Services, ServiceEntries, WorkloadEntries and the pods of manifests are what runs there, the
+ * rest is configuration; and the described proxy's workload, where no file has it. Addresses that only a cluster could give are made up.
+ */
+export const createOfflineView = (
+  { objects, manifests, namespace }: OfflineFiles,
+  spec: ProxySpec,
+  settings: MeshSettings,
+): OfflineView => {
+  const keyed = withServiceAddresses(objects).map((value) => ({ key: objectKeyOf(value), value }))
+  const registry = new RegistryIndex({ cluster, network, domainSuffix: settings.domainSuffix })
+  const pods = toManifestWorkloads(manifests, { namespace, network })
+  registry.apply(keyed)
+  registry.apply(pods.map(toReadingChange))
+  const known = registry.workloads().get(toWorkloadKey(spec.proxy.namespace, spec.proxy.workload))
+  registry.apply([toReadingChange(describe(spec, known, pods.length))])
+  const changes: ViewChange[] = [
+    ...[...registry.catalog()].map(([key, value]): ViewChange => ({ kind: 'catalog', cluster, service: key, value })),
+    ...[...registry.workloads()].map(([key, value]): ViewChange => ({ kind: 'workload', key, value })),
+    ...keyed.map(({ key, value }): ViewChange => ({ kind: 'config', origin: 'cluster', key, value })),
+  ]
+  const view = new MeshViewStore({
+    localCluster: cluster,
+    localNetwork: network,
+    settings,
+    trust: { roots: [], intermediates: [], epoch: 0 },
+  })
+  view.apply(changes)
+  return { view, problems: [...registry.problems(), ...view.problems()] }
+}
+
+/** As an API server gives them to Services that ask for none. */
+const withServiceAddresses = (objects: readonly ConfigObject[]): readonly ConfigObject[] => {
+  let count = 0
+  return objects.map((object) => {
+    const { clusterIP, type } = object.spec
+    if (object.kind !== service.kind || clusterIP !== undefined || type === 'ExternalName') return object
+    return { ...object, spec: { ...object.spec, clusterIP: toServiceAddress(count++) } }
+  })
+}
+
+const toReadingChange = (workload: Workload) => ({
+  key: `workload ${toWorkloadKey(workload.namespace, workload.name)}`,
+  reading: { ...emptyReading, workload },
+})
+
+/** The workload of the proxy: what the files say of it, else a pod; what the description says counts first. */
+const describe = (
+  { proxy, labels, address, locality, network: givenNetwork, capture }: ProxySpec,
+  known: Workload | undefined,
+  index: number,
+): Workload => {
+  const { capture: knownCapture, ...base }: Workload = known ?? {
+    namespace: proxy.namespace,
+    name: proxy.workload,
+    address: toPodAddress(index),
+    labels: {},
+    serviceAccount: proxy.serviceAccount,
+    network,
+    locality: '',
+    origin: 'pod',
+    capture: 'transparent',
+  }
+  const wanted = proxy.role === 'sidecar' ? (capture ?? knownCapture) : undefined
+  return {
+    ...base,
+    ...(wanted === 'transparent' && { capture: wanted }),
+    ...(labels && { labels }),
+    ...(address !== undefined && { address }),
+    ...(locality !== undefined && { locality }),
+    ...(givenNetwork !== undefined && { network: networkName.parse(givenNetwork) }),
+  }
+}

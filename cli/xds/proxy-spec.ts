@@ -1,0 +1,51 @@
+import type { Proxy } from '#xds/proxy.ts'
+import { CliError } from '../cli-error.ts'
+
+/** One proxy as a person describes it. */
+export interface ProxySpec {
+  readonly proxy: Proxy
+  /** What was said of its workload; absent = nothing, and the files or defaults decide. */
+  readonly labels?: Readonly<Record<string, string>>
+  readonly address?: string
+  readonly locality?: string
+  readonly network?: string
+  /** "none": its listeners are explicit, as on a machine. */
+  readonly capture?: 'none' | 'transparent'
+}
+
+export const proxySpecHelp =
+  'ROLE/NAMESPACE/WORKLOAD, then as wanted ,labels.KEY=VALUE ,serviceAccount=NAME ,address=IP ,locality=REGION/ZONE/SUBZONE ,network=NAME ,capture=none; ROLE is sidecar or east-west-gateway'
+
+const roles: Readonly<Record<Proxy['role'], true>> = { sidecar: true, 'east-west-gateway': true }
+const isRole = (text: string | undefined): text is Proxy['role'] => text !== undefined && Object.hasOwn(roles, text)
+const fields = ['address', 'locality', 'network', 'capture', 'serviceAccount'] as const
+
+/** Reads "sidecar/default/frontend,labels.app=frontend,locality=eu/a". Throws CliError `usage`. */
+export const parseProxySpec = (text: string): ProxySpec => {
+  const [name = '', ...parts] = text.split(',')
+  const [role, namespace, workload, ...rest] = name.split('/')
+  if (!isRole(role) || !namespace || !workload || rest.length > 0) throw toFault(text, 'is not the name of a proxy')
+  const labels: Record<string, string> = {}
+  const given: Partial<Record<(typeof fields)[number], string>> = {}
+  for (const part of parts) {
+    const equals = part.indexOf('=')
+    const key = part.slice(0, Math.max(equals, 0))
+    const value = part.slice(equals + 1)
+    const field = fields.find((each) => each === key)
+    if (key.startsWith('labels.')) labels[key.slice('labels.'.length)] = value
+    else if (field) given[field] = value
+    else throw toFault(text, `has "${part}", which says nothing of a proxy`)
+  }
+  const { serviceAccount = 'default', capture, ...others } = given
+  if (capture !== undefined && capture !== 'none' && capture !== 'transparent')
+    throw toFault(text, 'has another capture than none or transparent')
+  return {
+    proxy: { role, namespace, workload, serviceAccount },
+    ...(Object.keys(labels).length > 0 && { labels }),
+    ...(capture && { capture }),
+    ...others,
+  }
+}
+
+const toFault = (text: string, fault: string): CliError =>
+  new CliError('usage', `${text} ${fault}`, { remedy: `It reads ${proxySpecHelp}.` })

@@ -1,0 +1,61 @@
+import { z } from 'zod'
+import { toTable } from '../output/table.ts'
+import type { ProxyConfiguration } from './proxy-configuration.ts'
+
+const socket = z.object({ socket_address: z.object({ address: z.string(), port_value: z.int().default(0) }) })
+const listener = z.object({
+  name: z.string(),
+  address: z.union([socket, z.object({ pipe: z.object({ path: z.string() }) })]),
+  filter_chains: z.array(z.unknown()).default([]),
+  default_filter_chain: z.unknown().optional(),
+})
+const routes = z.object({
+  name: z.string(),
+  virtual_hosts: z
+    .array(z.object({ name: z.string(), domains: z.array(z.string()), routes: z.array(z.unknown()).default([]) }))
+    .default([]),
+})
+const cluster = z.object({
+  name: z.string(),
+  type: z.string().default('STATIC'),
+  cluster_type: z.object({ name: z.string() }).optional(),
+})
+const assignment = z.object({
+  cluster_name: z.string(),
+  endpoints: z
+    .array(z.object({ priority: z.int().default(0), lb_endpoints: z.array(z.unknown()).default([]) }))
+    .default([]),
+})
+
+/** What a proxy is given, a line for each thing; all of it is in JSON. */
+export const toProxyTable = (configuration: ProxyConfiguration): string =>
+  [
+    toSection('LISTENER', ['ADDRESS', 'CHAINS'], configuration.listeners, (value) => {
+      const { name, address, filter_chains, default_filter_chain } = listener.parse(value)
+      const place =
+        'pipe' in address ? address.pipe.path : `${address.socket_address.address}:${address.socket_address.port_value}`
+      return [[name, place, String(filter_chains.length + (default_filter_chain === undefined ? 0 : 1))]]
+    }),
+    toSection('ROUTES', ['VIRTUAL HOST', 'ROUTES', 'DOMAINS'], configuration.routes, (value) => {
+      const { name, virtual_hosts } = routes.parse(value)
+      return virtual_hosts.map((host) => [name, host.name, String(host.routes.length), host.domains.join(' ')])
+    }),
+    toSection('CLUSTER', ['TYPE'], configuration.clusters, (value) => {
+      const { name, type, cluster_type } = cluster.parse(value)
+      return [[name, cluster_type?.name ?? type]]
+    }),
+    toSection('ENDPOINTS OF', ['COUNT BY PRIORITY'], configuration.endpoints, (value) => {
+      const { cluster_name, endpoints } = assignment.parse(value)
+      const counts = new Map<number, number>()
+      for (const { priority, lb_endpoints } of endpoints)
+        counts.set(priority, (counts.get(priority) ?? 0) + lb_endpoints.length)
+      return [[cluster_name, [...counts].map(([priority, count]) => `${priority}: ${count}`).join(', ') || '0']]
+    }),
+  ].join('\n\n')
+
+const toSection = (
+  heading: string,
+  others: readonly string[],
+  items: readonly unknown[],
+  toRows: (item: unknown) => readonly (readonly string[])[],
+): string => toTable([heading, ...others], items.flatMap(toRows))

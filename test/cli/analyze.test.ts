@@ -1,0 +1,155 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { meshSettings } from '#mesh/settings.ts'
+import { runFake } from './fake-io.ts'
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'atoll-analyze-'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const write = (name: string, ...documents: string[]): string => {
+  const file = join(folder, name)
+  writeFileSync(file, documents.join('\n---\n'))
+  return file
+}
+
+const virtualService = (host: string, spec = '') => `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: ${host}}
+spec: {hosts: [${host}], http: [{route: [{destination: {host: ${host}}}]}]${spec}}`
+const service = (name: string) => `apiVersion: v1
+kind: Service
+metadata: {name: ${name}}
+spec: {selector: {app: ${name}}, ports: [{port: 80, name: http}]}`
+const deployment = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec: {template: {spec: {containers: []}}}`
+
+const ok = (body: unknown) => ({ status: 200, body })
+
+/** Runs `atoll analyze … -o json`. */
+const analyze = async (...args: string[]) => {
+  const run = await runFake(['analyze', ...args, '-o', 'json'])
+  return { ...run, messages: run.stdout === '' ? undefined : (JSON.parse(run.stdout) as unknown) }
+}
+
+describe('atoll analyze -o json', () => {
+  it('is an empty list, and 0, where nothing is wrong', async () => {
+    const { code, messages } = await analyze(write('good.yaml', service('web'), virtualService('web')))
+    expect({ code, messages }).toEqual({ code: 0, messages: [] })
+  })
+  it('tells severity, code, class, object, path and text, and exits with 0 after warnings', async () => {
+    const file = write('absent.yaml', virtualService('web'))
+    const { code, messages } = await analyze(file)
+    expect({ code, messages }).toEqual({
+      code: 0,
+      messages: [
+        {
+          severity: 'warning',
+          code: 'dangling_reference',
+          class: 'reference',
+          object: { kind: 'VirtualService', namespace: 'default', name: 'web' },
+          path: 'spec.http[0].route[0].destination.host',
+          text: 'no Service or ServiceEntry here is web.default.svc.cluster.local: a cluster may offer it',
+          place: `${file}:4`,
+        },
+      ],
+    })
+  })
+  it('exits with 1 after an error, and looks at all other objects', async () => {
+    const { code, messages } = await analyze(
+      write('bad.yaml', virtualService('web', ', nonsense: 1'), virtualService('other'), deployment),
+    )
+    expect(code).toBe(1)
+    expect(messages).toMatchObject([
+      { severity: 'error', code: 'unknown_field', class: 'schema', path: 'spec.nonsense' },
+      { severity: 'warning', class: 'reference', object: { name: 'other' } },
+    ])
+  })
+  it('takes what can not be read as an error of the text', async () => {
+    const { code, messages } = await analyze(write('syntax.yaml', 'a: ]'))
+    expect(code).toBe(1)
+    expect(messages).toMatchObject([{ severity: 'error', code: 'syntax', class: 'schema', object: null, path: '' }])
+  })
+  it('takes an object without a name, and one from -f', async () => {
+    const file = write('unnamed.yaml', service('web'), virtualService('web').replace('metadata: {name: web}', ''))
+    expect(await analyze('-f', file)).toMatchObject({ code: 0, messages: [] })
+  })
+  it.each([
+    ['a file that is not there', ['/nowhere.yaml']],
+    ['an option that it has not', ['--nonsense']],
+    ['no files, and no plane', []],
+  ])('exits with 2 when it can not run: %s', async (_, args) => {
+    expect(await analyze(...args)).toMatchObject({ code: 2, stdout: '' })
+  })
+  it('says what it leaves out', async () => {
+    const { code, stdout, stderr } = await runFake(['analyze', write('manifests.yaml', deployment, service('web'))])
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '1 object, 0 errors, 0 warnings\n' })
+    expect(stderr).toBe('Left out, for they are no configuration of a mesh: Deployment web\n')
+  })
+})
+
+describe('atoll analyze of a mesh', () => {
+  const settings = meshSettings.parse({ meshId: 'm', meshName: 'prod', trustDomain: 'prod.test' })
+  const stored = (name: string, spec: unknown) => ({
+    key: `VirtualService/default/${name}`,
+    object: {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'VirtualService',
+      metadata: { name, namespace: 'default' },
+      spec,
+    },
+    revision: 1,
+    createdAt: '2026-01-01T00:00:00Z',
+    updatedAt: '2026-01-01T00:00:00Z',
+  })
+  const offered = (name: string) => ({
+    key: `default/${name}.default.svc.cluster.local`,
+    namespace: 'default',
+    hostname: `${name}.default.svc.cluster.local`,
+    ports: [],
+    location: 'mesh-internal',
+    clusters: [],
+  })
+  const world = {
+    env: { ATOLL_URL: 'https://plane.test', ATOLL_TOKEN: 'secret', ATOLL_MESH: 'prod' },
+    answers: {
+      'GET /v1/meshes/prod': ok({
+        id: 'm',
+        name: 'prod',
+        settings,
+        revision: 1,
+        clusters: 1,
+        createdAt: '2026-01-01T00:00:00Z',
+      }),
+      'GET /v1/meshes/prod/configuration': ok({
+        nextCursor: null,
+        items: [stored('web', { hosts: ['web'], http: [{ route: [{ destination: { host: 'gone' } }] }] })],
+      }),
+      'GET /v1/meshes/prod/services': ok({ items: [offered('web')], nextCursor: null }),
+    },
+  }
+
+  it('judges what is there by what the clusters offer', async () => {
+    const { code, stdout, stderr } = await runFake(['analyze', '-o', 'json'], world)
+    expect(stderr).toBe('')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject([
+      { object: { name: 'web' }, text: expect.stringMatching(/^no cluster offers gone\./) as unknown },
+    ])
+  })
+  it('judges files among what is there', async () => {
+    const file = write('rival.yaml', virtualService('web').replace('{name: web}', '{name: rival}'))
+    const { stdout } = await runFake(['analyze', file, '--with-mesh', '-o', 'json'], world)
+    expect(JSON.parse(stdout)).toMatchObject([
+      { code: 'dangling_reference', object: { name: 'web' } },
+      { code: 'conflict', class: 'semantic', object: { name: 'web' } },
+      { code: 'conflict', class: 'semantic', object: { name: 'rival' } },
+    ])
+  })
+})

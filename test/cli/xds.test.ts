@@ -1,0 +1,102 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { runFake } from './fake-io.ts'
+
+let folder: string
+let file: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'atoll-xds-'))
+  file = join(folder, 'mesh.yaml')
+  writeFileSync(
+    file,
+    `apiVersion: v1
+kind: Service
+metadata: {name: reviews}
+spec: {selector: {app: reviews}, ports: [{name: http, port: 9080}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: reviews-v1}
+spec:
+  template:
+    metadata: {labels: {app: reviews, version: v1}}
+    spec: {serviceAccountName: reviews, containers: [{name: app, image: reviews}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews}
+spec: {hosts: [reviews], http: [{route: [{destination: {host: reviews}}], timeout: 7s}]}
+`,
+  )
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+interface Shown {
+  readonly listeners: readonly { readonly name: string }[]
+  readonly routes: readonly { readonly name: string; readonly virtual_hosts: readonly unknown[] }[]
+  readonly clusters: readonly { readonly name: string }[]
+  readonly endpoints: readonly unknown[]
+  readonly problems: readonly string[]
+}
+
+const xds = async (proxy: string): Promise<Shown> => {
+  const { code, stdout, stderr } = await runFake(['xds', file, '--proxy', proxy, '-o', 'json'])
+  if (code !== 0) throw new Error(stderr)
+  return JSON.parse(stdout) as Shown
+}
+const namesOf = (items: readonly { readonly name: string }[]) => items.map(({ name }) => name)
+
+it('compiles files for a pod of a manifest: listeners, whole route configurations, clusters, endpoints', async () => {
+  const { listeners, routes, clusters, endpoints, problems } = await xds('sidecar/default/reviews-v1')
+  expect(problems).toEqual([])
+  expect(namesOf(listeners)).toEqual(['0.0.0.0_9080', 'health', 'virtualInbound', 'virtualOutbound'])
+  expect(namesOf(clusters)).toContain('inbound|9080||')
+  const [ours] = routes.find(({ name }) => name === '9080')?.virtual_hosts ?? []
+  expect(ours).toMatchObject({
+    domains: expect.arrayContaining(['reviews', 'reviews.default.svc.cluster.local', '10.96.0.1']) as unknown,
+    routes: [{ route: { cluster: 'outbound|9080||reviews.default.svc.cluster.local', timeout: '7s' } }],
+  })
+  expect(JSON.stringify(routes)).not.toContain('vhds')
+  expect(endpoints).toMatchObject([
+    {
+      cluster_name: 'outbound|9080||reviews.default.svc.cluster.local',
+      endpoints: [
+        { lb_endpoints: [{ endpoint: { address: { socket_address: { address: '10.244.0.1', port_value: 9080 } } } }] },
+      ],
+    },
+  ])
+})
+it('describes a proxy that no file has: what its labels say counts', async () => {
+  expect(namesOf((await xds('sidecar/default/other')).clusters)).not.toContain('inbound|9080||')
+  const { listeners, clusters } = await xds('sidecar/default/other,labels.app=reviews,address=10.0.0.9,capture=none')
+  expect(namesOf(clusters)).toContain('inbound|9080||')
+  expect(namesOf(listeners)).toContain('inbound_10.0.0.9_9080')
+})
+it('shows a line for each thing to a person', async () => {
+  const { stdout } = await runFake(['xds', file, '--proxy', 'sidecar/default/reviews-v1'])
+  expect(stdout).toMatch(/^LISTENER +ADDRESS +CHAINS\n0\.0\.0\.0_9080 +0\.0\.0\.0:9080 /)
+  expect(stdout).toMatch(/\noutbound\|9080\|\|reviews\.default\.svc\.cluster\.local +0: 1\n/)
+})
+it.each([
+  [['--proxy', 'sidecar/default'], 'sidecar/default is not the name of a proxy'],
+  [['--proxy', 'router/default/a'], 'router/default/a is not the name of a proxy'],
+  [['--proxy', 'sidecar/default/a,app=b'], 'sidecar/default/a,app=b has "app=b", which says nothing of a proxy'],
+  [['--proxy', 'sidecar/default/a,capture=some'], 'has another capture than none or transparent'],
+  [[], 'For which proxy?'],
+])('refuses %s', async (args, message) => {
+  const { code, stderr } = await runFake(['xds', file, ...args])
+  expect(code).toBe(2)
+  expect(stderr).toContain(message)
+})
+it('compiles nothing of files with errors', async () => {
+  const bad = join(folder, 'bad.yaml')
+  writeFileSync(
+    bad,
+    'apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec: {hosts: [a]}\n',
+  )
+  const { code, stdout, stderr } = await runFake(['xds', bad, '--proxy', 'sidecar/default/a'])
+  expect({ code, stdout }).toEqual({ code: 7, stdout: '' })
+  expect(stderr).toContain('VirtualService default/a')
+})
