@@ -4,7 +4,10 @@ import type { AtollErrorCode } from '#api/atoll-error.ts'
 export const exitCodes = {
   ok: { code: 0, meaning: 'Done.' },
   failed: { code: 1, meaning: 'It failed: an error in the plane, or on this machine; `analyze` has found errors.' },
-  usage: { code: 2, meaning: 'The command line is wrong, or a file that it names cannot be read; `analyze` could not run.' },
+  usage: {
+    code: 2,
+    meaning: 'The command line is wrong, or a file that it names cannot be read; `analyze` could not run.',
+  },
   notInSync: {
     code: 3,
     meaning: 'The time was over before everything was in sync; or `--exit-code` found a difference.',

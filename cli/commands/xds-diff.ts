@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { addExamples } from '../examples.ts'
-import { addCompileOptions, compileFiles, type CompileOptions } from '../xds/compile-files.ts'
+import { compileFiles, type CompileOptions } from '../xds/compile-files.ts'
 import type { OfflineResource } from '../xds/offline-compile.ts'
 
 interface DiffOptions extends CompileOptions {
@@ -18,7 +18,8 @@ export const defineXdsDiff = (group: Command, context: CliContext): void => {
     .requiredOption('--before <path...>', 'files and folders as they are')
     .requiredOption('--after <path...>', 'files and folders as they would be')
     .option('--exit-code', 'exit with 3 when there is a difference')
-  addCompileOptions(command).action((options: DiffOptions) => diff(context, options))
+    // Commander gives options that the group has to the group, wherever they stand.
+    .action((_: unknown, self: Command) => diff(context, self.optsWithGlobals<DiffOptions>()))
   addExamples(command, [
     ['atoll xds diff --before main/ --after branch/ --proxy sidecar/default/frontend', 'what a change means to Envoy'],
   ])

@@ -25,11 +25,7 @@ export const toProxyConfiguration = ({ resources }: OfflineResult): ProxyConfigu
 }
 
 /** A virtual host is named "<route configuration>/<name>". Envoy looks for the domain that fits best: their order means nothing. */
-const joinVirtualHosts = (
-  name: string,
-  configuration: Json,
-  virtualHosts: readonly OfflineResource[],
-): Json => {
+const joinVirtualHosts = (name: string, configuration: Json, virtualHosts: readonly OfflineResource[]): Json => {
   const { vhds: _delivery, virtual_hosts: inline, ...rest } = configuration
   const own = virtualHosts.filter((each) => each.name.startsWith(`${name}/`)).map(({ json }) => json)
   return { ...rest, virtual_hosts: [...own, ...(Array.isArray(inline) ? inline : [])] }

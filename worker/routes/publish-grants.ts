@@ -32,7 +32,7 @@ const makeGrant: RouteHandler<typeof createPublishGrant, AppEnv> = async (c) => 
 /** A kind as keys have it, from what people type. */
 const toPublishableKind = (name: string): string => {
   const kind = findKindByName(name)?.kind
-  if (kind === undefined) throw new AtollError('invalid_request', `kind: ${toUnknownKind(name)}`)
+  if (kind === undefined) throw new AtollError('invalid_request', `kind: ${toUnknownKind(name).message}`)
   if (!isPublishableKind(kind))
     throw new AtollError('invalid_request', `a ${kind} says what its own cluster holds: it can't be published`)
   return kind
