@@ -30,6 +30,11 @@ export const service = z
     ports: z.array(servicePort).readonly(),
     /** Istio ServiceEntry.Resolution; a `Service` is `static` (its endpoints are known). */
     resolution: z.enum(['static', 'dns', 'dns-round-robin', 'none']),
+    /**
+     * With resolution `none`: clients are brought to the host that they name, which their proxy resolves, wherever they connect to (Istio's
+     * DYNAMIC_DNS). Absent = to where they connect, if that is known.
+     */
+    isNamedByClient: z.literal(true).optional(),
     location: z.enum(['mesh-internal', 'mesh-external']),
     /** Namespaces that may call it: names, "." for its own, "*" for all, "~" for none. Istio: exportTo. Never empty. */
     exportTo: z.array(z.string()).readonly(),

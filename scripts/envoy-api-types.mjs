@@ -38,6 +38,7 @@ export const envoyApiTypes = [
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
   'envoy.extensions.filters.network.rbac.v3.RBAC',
   'envoy.extensions.filters.network.sni_cluster.v3.SniCluster',
+  'envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig',
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
   'envoy.extensions.http.injected_credentials.generic.v3.Generic',
   'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest',

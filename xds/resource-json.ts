@@ -14,6 +14,7 @@ import { file_envoy_extensions_filters_listener_original_dst_v3_original_dst } f
 import { file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector } from '#envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts'
 import { file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager } from '#envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
 import { file_envoy_extensions_filters_network_sni_cluster_v3_sni_cluster } from '#envoy/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.ts'
+import { file_envoy_extensions_filters_network_sni_dynamic_forward_proxy_v3_sni_dynamic_forward_proxy } from '#envoy/envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3/sni_dynamic_forward_proxy_pb.ts'
 import { file_envoy_extensions_filters_network_tcp_proxy_v3_tcp_proxy } from '#envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts'
 import { file_envoy_extensions_matching_common_inputs_network_v3_network_inputs } from '#envoy/envoy/extensions/matching/common_inputs/network/v3/network_inputs_pb.ts'
 import { file_envoy_extensions_retry_host_previous_hosts_v3_previous_hosts } from '#envoy/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts'
@@ -36,6 +37,7 @@ const extensions = createRegistry(
   file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector,
   file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager,
   file_envoy_extensions_filters_network_sni_cluster_v3_sni_cluster,
+  file_envoy_extensions_filters_network_sni_dynamic_forward_proxy_v3_sni_dynamic_forward_proxy,
   file_envoy_extensions_filters_network_tcp_proxy_v3_tcp_proxy,
   file_envoy_extensions_matching_common_inputs_network_v3_network_inputs,
   file_envoy_extensions_retry_host_previous_hosts_v3_previous_hosts,

@@ -94,9 +94,25 @@ it.each<[string, object, string[]]>([
   ['a selector that is not looked at', { workloadSelector: { labels: { a: 'b' } } }, ['warning spec.workloadSelector']],
   ['a selector of all', { resolution: 'STATIC', workloadSelector: {} }, ['warning spec.workloadSelector']],
   [
-    'hosts resolved as requests come',
-    { resolution: 'DYNAMIC_DNS', hosts: ['*.a.org'] },
-    ['unsupported spec.resolution'],
+    'a wildcard to resolve for workloads',
+    { resolution: 'DNS', hosts: ['*.a.org'], workloadSelector: { labels: { a: 'b' } } },
+    ['invalid spec.hosts[0]'],
+  ],
+  ['hosts that clients name', { resolution: 'DYNAMIC_DNS', hosts: ['*.a.org', '*b.org'] }, []],
+  [
+    'a host that all clients name',
+    { resolution: 'DYNAMIC_DNS', hosts: ['*.a.org', 'b.org'] },
+    ['invalid spec.hosts[1]'],
+  ],
+  [
+    'hosts that clients name, and where they are',
+    { resolution: 'DYNAMIC_DNS', hosts: ['*.a.org'], addresses: ['10.0.0.1'], endpoints: [{ address: '10.0.0.1' }] },
+    ['invalid spec.addresses', 'invalid spec.endpoints'],
+  ],
+  [
+    'hosts that clients name in a way that nobody reads',
+    { resolution: 'DYNAMIC_DNS', hosts: ['*.a.org'], ports: [http, { number: 443, name: 'https', protocol: 'HTTPS' }] },
+    ['invalid spec.ports[1].protocol'],
   ],
 ])('%s', (_, spec, expected) => {
   expect(paths(spec)).toEqual(expected)

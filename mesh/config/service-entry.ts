@@ -44,9 +44,7 @@ const fields = message({
   addresses: z.array(ipAddressOrCidr).max(256).optional(),
   ports,
   location: choice(['MESH_EXTERNAL', 'MESH_INTERNAL']).default('MESH_EXTERNAL'),
-  resolution: choice(['NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN'], {
-    DYNAMIC_DNS: 'resolving the host of each request is not supported: name the hosts and use DNS',
-  }).default('NONE'),
+  resolution: choice(['NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN', 'DYNAMIC_DNS']).default('NONE'),
   endpoints: z.array(workloadEntrySpec).max(4096).optional(),
   workloadSelector: workloadSelector.optional(),
   exportTo: z.array(z.string()).optional(),
@@ -82,8 +80,23 @@ const checkResolution = (spec: ServiceEntrySpec, report: FieldReport): void => {
   if (byDns && spec.addresses?.some((address) => address.includes('/')))
     report('CIDR blocks need resolution NONE or STATIC', ['addresses'])
   const wildcard = spec.hosts.findIndex(isWildcard)
-  if (byDns && endpointCount === 0 && spec.workloadSelector === undefined && wildcard !== -1) {
-    report('a wildcard can not be resolved: name endpoints', ['hosts', wildcard])
+  if (byDns && endpointCount === 0 && wildcard !== -1) {
+    report('a wildcard can not be resolved: name endpoints, or use resolution DYNAMIC_DNS', ['hosts', wildcard])
+  }
+}
+
+const namedByClients: readonly string[] = ['http', 'http2', 'grpc', 'tls']
+
+/** The host that a client names is all that there is to go by. */
+const checkDynamicDns = (spec: ServiceEntrySpec, report: FieldReport): void => {
+  if (spec.resolution !== 'DYNAMIC_DNS') return
+  for (const [index, host] of spec.hosts.entries())
+    if (!isWildcard(host)) report('must be a wildcard with resolution DYNAMIC_DNS', ['hosts', index])
+  for (const field of ['addresses', 'endpoints'] as const)
+    if (spec[field]?.length) report('are not possible with resolution DYNAMIC_DNS', [field])
+  for (const [index, { protocol }] of spec.ports.entries()) {
+    if (!namedByClients.includes(protocol?.toLowerCase() ?? ''))
+      report('must be HTTP, HTTP2, GRPC or TLS with resolution DYNAMIC_DNS', ['ports', index, 'protocol'])
   }
 }
 
@@ -91,6 +104,7 @@ const checkResolution = (spec: ServiceEntrySpec, report: FieldReport): void => {
 export const serviceEntrySpec = checked(fields, ({ value, report }) => {
   checkEndpoints(value, report)
   checkResolution(value, report)
+  checkDynamicDns(value, report)
   if (value.workloadSelector && value.endpoints) report('takes only one of endpoints, workloadSelector')
   // Nothing in a plain TCP stream tells which of the hosts is meant.
   const streamPort = value.ports.findIndex((port) => isStreamProtocol(port.protocol))
@@ -107,7 +121,7 @@ export const serviceEntry: KindDefinition<ServiceEntrySpec> = {
   check(object, report) {
     checkExportTo(object, report, { none: true })
     for (const [index, host] of object.spec.hosts.entries()) {
-      if (isPartialWildcard(host))
+      if (isPartialWildcard(host) && object.spec.resolution !== 'DYNAMIC_DNS')
         report(['spec', 'hosts', index], 'a wildcard stands for a whole label: "*.example.org"', {
           severity: 'warning',
         })
@@ -116,7 +130,9 @@ export const serviceEntry: KindDefinition<ServiceEntrySpec> = {
     if (selector && object.spec.resolution === 'NONE') {
       report(['spec', 'workloadSelector'], 'has no effect with resolution NONE', { severity: 'warning' })
     } else if (selector && Object.keys(selector.labels ?? {}).length === 0) {
-      report(['spec', 'workloadSelector'], 'selects nothing: it has no labels', { severity: 'warning' })
+      report(['spec', 'workloadSelector'], 'selects every workload of the namespace: it has no labels', {
+        severity: 'warning',
+      })
     }
   },
 }

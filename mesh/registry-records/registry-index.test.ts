@@ -226,6 +226,15 @@ describe('a ServiceEntry', () => {
     expect(found?.endpoints.map(({ id }) => id)).toEqual(expected)
   })
 
+  test('with resolution DYNAMIC_DNS goes where clients name', () => {
+    const index = makeIndex()
+    index.apply([put(entry({ resolution: 'DYNAMIC_DNS', hosts: ['*.example.org'] }))])
+    expect(index.catalog().get(toServiceKey('default', '*.example.org'))).toMatchObject({
+      service: { resolution: 'none', isNamedByClient: true },
+      endpoints: [],
+    })
+  })
+
   test('has no host that is another namespace’s by name, and is told so', () => {
     const index = makeIndex()
     const hosts = ['payments.pay.svc.cluster.local', 'api.example.org', '*.svc.cluster.local']

@@ -64,6 +64,7 @@ export const toServiceEntryOffers = (
     addresses: spec.addresses ?? [],
     ports: spec.ports.map(({ name, number, protocol }) => toPort(name, number, protocol)),
     resolution: resolutions[spec.resolution],
+    ...(spec.resolution === 'DYNAMIC_DNS' && { isNamedByClient: true }),
     location: spec.location === 'MESH_INTERNAL' ? 'mesh-internal' : 'mesh-external',
     exportTo: spec.exportTo?.length ? spec.exportTo : ['*'],
     source: 'service-entry',
@@ -86,6 +87,7 @@ const resolutions: Readonly<Record<ServiceEntrySpec['resolution'], Service['reso
   STATIC: 'static',
   DNS: 'dns',
   DNS_ROUND_ROBIN: 'dns-round-robin',
+  DYNAMIC_DNS: 'none',
 }
 
 const toPort = (name: string, number: number, explicit: string | undefined): ServicePort => ({

@@ -14,10 +14,10 @@ a map. Durations are written as in Go: \`250ms\`, \`1h30m\`.
 
 const differences = `## Where Atoll does something else than Istio
 
-- a ServiceEntry's \`workloadSelector\` without labels selects nothing (with a warning), not every workload
 - locality failover needs no \`outlierDetection\`: endpoints that are not healthy, dead gateways and clusters that have gone are not
   in what a proxy gets, so \`failover\`, \`failoverPriority\` or \`enabled: true\` in a DestinationRule work alone; outlier detection
   switches it on too, as in Istio. A gateway of another network is as near as most of what is behind it
+- no virtual addresses are made up for ServiceEntries: without \`addresses\` TCP is told apart by its port alone
 - a VirtualService's host that no Service or ServiceEntry has is not routed (with a warning); Istio's sidecars route it on port 80
 
 Atoll is stricter where Istio lets through what Envoy refuses or misreads:
@@ -25,7 +25,7 @@ Atoll is stricter where Istio lets through what Envoy refuses or misreads:
 - names of headers to set, add or remove must be names (RFC 9110), and their values at most 16,384 characters
 - \`redirect.redirectCode\` is one of those that Envoy has; \`redirect\` takes one of \`port\`, \`derivePort\`
 - \`consistentHash\` needs a key, and \`useSourceIp\` can't be false
-- \`portLevelSettings\` names a port once; a wildcard under \`resolution: DNS\` needs endpoints or a \`workloadSelector\`
+- \`portLevelSettings\` names a port once
 - a subset that no DestinationRule of its host has is an error (\`dangling_reference\`), not a route to nowhere
 - all names have at least one character and the syntax that Kubernetes demands; objects must have one
 - a regular expression has at most 1,024 characters, as in Istio, and compiles to at most 32,768 instructions, Istio's limit to Envoy

@@ -7,6 +7,7 @@ import type { FilterChain, SniHandler, TcpHandler } from '#xds/model/listener.ts
 import { toAny } from './any.ts'
 import { buildHttpConnectionManager } from './build-http-connection-manager.ts'
 import { toDuration } from './duration.ts'
+import { toSniForwardProxy } from './forward-proxy.ts'
 import type { MessageFields } from './message-fields.ts'
 
 export const buildNetworkFilters = (handler: FilterChain['handler']): Filter[] => {
@@ -14,7 +15,12 @@ export const buildNetworkFilters = (handler: FilterChain['handler']): Filter[] =
     case 'http':
       return [filter('envoy.filters.network.http_connection_manager', buildHttpConnectionManager(handler))]
     case 'tcp':
-      return [filter('envoy.filters.network.tcp_proxy', buildTcpProxy(handler))]
+      return [
+        ...(handler.forwardsTo
+          ? [filter('envoy.filters.network.sni_dynamic_forward_proxy', toSniForwardProxy(handler.forwardsTo.port))]
+          : []),
+        filter('envoy.filters.network.tcp_proxy', buildTcpProxy(handler)),
+      ]
     case 'sni':
       return [
         filter('envoy.filters.network.sni_cluster', toAny(SniClusterSchema, {})),

@@ -3,6 +3,7 @@ import { Cluster_DnsLookupFamily as DnsLookupFamily } from '#envoy/envoy/config/
 import { ClusterConfigSchema } from '#envoy/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.ts'
 import { DnsCacheConfigSchema } from '#envoy/envoy/extensions/common/dynamic_forward_proxy/v3/dns_cache_pb.ts'
 import { FilterConfigSchema } from '#envoy/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.ts'
+import { FilterConfigSchema as SniFilterConfigSchema } from '#envoy/envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3/sni_dynamic_forward_proxy_pb.ts'
 import { toAny } from './any.ts'
 
 /** One cache for the filter, which resolves a request's host, and the EnvoyClusters, which connect to it. */
@@ -17,6 +18,10 @@ export const forwardProxyClusterType = {
     clusterImplementationSpecifier: { case: 'dnsCacheConfig', value: dnsCacheConfig },
   }),
 }
+
+/** Resolves the host that TLS asks for. */
+export const toSniForwardProxy = (port: number) =>
+  toAny(SniFilterConfigSchema, { dnsCacheConfig, portSpecifier: { case: 'portValue', value: port } })
 
 export const forwardProxyFilter = {
   name: 'envoy.filters.http.dynamic_forward_proxy',

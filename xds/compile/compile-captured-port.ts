@@ -8,7 +8,7 @@ import { compileCapturedPaths } from './compile-captured-paths.ts'
 import { isTlsPort } from './compile-connection-paths.ts'
 import { compileServiceTcp, toPathsAt, type ServiceOnPort } from './compile-service-tcp.ts'
 import { compileTlsChains } from './compile-tls-chains.ts'
-import { isHeadless } from './compile-upstreams.ts'
+import { followsNames, isHeadless } from './compile-upstreams.ts'
 import { isTakenBy } from './host-filter.ts'
 import { isIpv4Address, isIpv4Range } from './ip-address.ts'
 import type { Report } from './report.ts'
@@ -43,7 +43,7 @@ export const compileCapturedPort = (
     })
   const targets = toTargets(view, egress, number, namespace)
   const hasRoutes = targets.some(({ port }) => port.protocol === 'auto' || isHttpProtocol(port.protocol))
-  const chains: FilterChain[] = hasRoutes ? [compileHttpChain(number)] : []
+  const chains: FilterChain[] = hasRoutes ? [compileHttpChain(number, targets)] : []
   const ofHttp: string[] = []
   const ofTcp: { address: string; service: ServiceKey }[] = []
   const byAddress: ChainSelection['byAddress'][number][] = []
@@ -73,11 +73,14 @@ export const compileCapturedPort = (
       }
       rest = target
     }
-    const compiled = compileCapturedPaths(compileServiceTcp(view, { ...target, statPort: number }, namespace, report), {
-      hostname: service.hostname,
-      addresses: shared,
-      isTls: isTlsPort(port),
-    })
+    const compiled = compileCapturedPaths(
+      compileServiceTcp(view, { ...target, statPort: number }, { namespace, isCaptured: true }, report),
+      {
+        hostname: service.hostname,
+        addresses: shared,
+        isTls: isTlsPort(port),
+      },
+    )
     chains.push(...compiled.chains)
     byAddress.push(...compiled.byAddress)
     byServerName.push(...compiled.byServerName)
@@ -115,11 +118,14 @@ export const compileCapturedAddress = (
   view: MeshView,
   address: string,
   target: ServiceOnPort,
-  clientNamespace: string,
+  namespace: string,
   report: Report,
 ): Listener => {
   const { number } = target.port
-  const paths = toPathsAt(compileServiceTcp(view, { ...target, statPort: number }, clientNamespace, report), address)
+  const paths = toPathsAt(
+    compileServiceTcp(view, { ...target, statPort: number }, { namespace, isCaptured: true }, report),
+    address,
+  )
   const { hostname } = target.service
   return {
     name: `${address}_${number}`,
@@ -136,7 +142,7 @@ export const compileCapturedAddress = (
 
 const httpChain = 'http'
 
-const compileHttpChain = (number: number): FilterChain => ({
+const compileHttpChain = (number: number, targets: readonly ServiceOnPort[]): FilterChain => ({
   name: httpChain,
   match: {},
   handler: {
@@ -144,7 +150,7 @@ const compileHttpChain = (number: number): FilterChain => ({
     statPrefix: `outbound_${number}`,
     routes: { kind: 'rds', name: toCapturedScope(number).name },
     clientCertificate: 'strip',
-    isForwardProxy: false,
+    isForwardProxy: targets.some(({ service }) => followsNames(service, { isCaptured: true })),
     upgrades: ['websocket'],
   },
 })

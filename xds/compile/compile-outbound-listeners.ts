@@ -2,15 +2,20 @@ import { isHttpProtocol } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { HttpHandler, Listener, TcpHandler } from '#xds/model/listener.ts'
 import type { Egress, EgressPoint } from './compile-egress.ts'
-import { compileServiceTcp, toPathsAt, type ServiceOnPort, type TcpPath } from './compile-service-tcp.ts'
+import {
+  compileServiceTcp,
+  toPathsAt,
+  type ServiceOnPort,
+  type TcpClient,
+  type TcpPath,
+} from './compile-service-tcp.ts'
 import { isTakenBy } from './host-filter.ts'
 import { compileTlsChains } from './compile-tls-chains.ts'
 import type { Report } from './report.ts'
 import { selectService } from './select-service.ts'
 
 /** For whom listeners are, and where. */
-export interface OutboundClient {
-  readonly namespace: string
+export interface OutboundClient extends TcpClient {
   /** Where egress points without an address of their own listen. */
   readonly loopback: string
   /** The Sidecar object, for what is wrong with it. */
@@ -80,13 +85,13 @@ const compileChains = (
   }
 }
 
-const compileHttp = ({ scope, isCaptured }: EgressPoint): HttpHandler | undefined =>
+const compileHttp = ({ scope }: EgressPoint): HttpHandler | undefined =>
   scope && {
     kind: 'http',
     statPrefix: `outbound_${scope.name}`,
     routes: { kind: 'rds', name: scope.name },
     clientCertificate: 'strip',
-    isForwardProxy: !isCaptured,
+    isForwardProxy: true,
     upgrades: scope.port === undefined ? ['websocket', 'CONNECT'] : ['websocket'],
   }
 
@@ -120,12 +125,12 @@ const compilePaths = (
   view: MeshView,
   { service, port }: ServiceOnPort,
   point: EgressPoint,
-  { namespace }: OutboundClient,
+  client: OutboundClient,
   report: Report,
 ): TcpPath[] => {
   const target = { service, port: { ...port, protocol: point.protocol }, statPort: point.port }
   const address = point.bind?.startsWith('unix://') ? undefined : point.bind
-  return toPathsAt(compileServiceTcp(view, target, namespace, report), address)
+  return toPathsAt(compileServiceTcp(view, target, client, report), address)
 }
 
 /** The services behind an egress point that have its port (any port, for a Unix domain socket), sorted by key. */

@@ -1,7 +1,13 @@
 import type { Service, ServicePort } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { TcpHandler } from '#xds/model/listener.ts'
-import { compileConnectionPaths, type ConnectionMatch } from './compile-connection-paths.ts'
+import {
+  compileConnectionPaths,
+  isTlsPort,
+  type ConnectionMatch,
+  type ConnectionPath,
+} from './compile-connection-paths.ts'
+import { followsNames } from './compile-upstreams.ts'
 import { isWithin } from './ip-address.ts'
 import type { Report } from './report.ts'
 import { selectDestinationPolicy } from './select-destination-policy.ts'
@@ -10,6 +16,13 @@ import { selectVirtualService } from './select-virtual-service.ts'
 export interface ServiceOnPort {
   readonly service: Service
   readonly port: ServicePort
+}
+
+/** Whose connections they are. */
+export interface TcpClient {
+  readonly namespace: string
+  /** Whether they are captured. */
+  readonly isCaptured: boolean
 }
 
 /** A way that connections to a service's port go, and what passes them on. */
@@ -22,9 +35,10 @@ export const compileServiceTcp = (
   view: MeshView,
   /** `statPort`: the port that statistics are told under. */
   { service, port, statPort }: ServiceOnPort & { readonly statPort: number },
-  clientNamespace: string,
+  client: TcpClient,
   report: Report,
 ): TcpPath[] => {
+  const clientNamespace = client.namespace
   const virtualService = selectVirtualService(view, service.hostname, clientNamespace)
   const paths = compileConnectionPaths(
     view,
@@ -33,18 +47,30 @@ export const compileServiceTcp = (
     virtualService && { virtualService, clientNamespace },
     report,
   )
-  return paths.map(({ serverNames, subnets, destinations, hashesSourceIp, idleTimeoutMs }) => ({
-    serverNames,
-    subnets,
-    handler: {
-      kind: 'tcp',
-      statPrefix: `outbound_${statPort}_${service.hostname}`,
-      destinations,
-      hashesSourceIp,
-      ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
-    },
-  }))
+  const followsName = ({ reached }: ConnectionPath) =>
+    isTlsPort(port) &&
+    (reached.length > 0 ? reached.map((each) => each.service) : [service]).some((each) => followsNames(each, client))
+  return paths.map((path) =>
+    toTcpPath(path, `outbound_${statPort}_${service.hostname}`, followsName(path) ? port.number : undefined),
+  )
 }
+
+const toTcpPath = (
+  { serverNames, subnets, destinations, hashesSourceIp, idleTimeoutMs }: ConnectionPath,
+  statPrefix: string,
+  forwardPort: number | undefined,
+): TcpPath => ({
+  serverNames,
+  subnets,
+  handler: {
+    kind: 'tcp',
+    statPrefix,
+    destinations,
+    hashesSourceIp,
+    ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
+    ...(forwardPort !== undefined && { forwardsTo: { port: forwardPort } }),
+  },
+})
 
 /**
  * The ways of connections that were made to this address; undefined = it says nothing (a Unix domain socket): all ways then. Where none but

@@ -44,7 +44,12 @@ export interface CompiledUpstream {
  * Whether captured connections to a service go where they were made to: a headless Service's clients choose the endpoint themselves, and
  * nobody knows those of a ServiceEntry with resolution NONE.
  */
-export const keepsDestination = (service: Service): boolean => service.resolution === 'none' || isHeadless(service)
+export const keepsDestination = (service: Service): boolean =>
+  (service.resolution === 'none' && !service.isNamedByClient) || isHeadless(service)
+
+/** Whether the proxy resolves the host that each client names. */
+export const followsNames = (service: Service, client: { readonly isCaptured: boolean }): boolean =>
+  service.resolution === 'none' && !(client.isCaptured && keepsDestination(service))
 
 /** A Service without a virtual address: its name resolves to its endpoints. */
 export const isHeadless = ({ source, addresses, resolution }: Service): boolean =>

@@ -93,6 +93,8 @@ export interface TcpHandler {
   readonly destinations: readonly { readonly upstream: string; readonly weight: number }[]
   readonly hashesSourceIp: boolean
   readonly idleTimeoutMs?: number
+  /** It leads to forward-proxy upstreams: to the host that TLS asks for, on this port. */
+  readonly forwardsTo?: { readonly port: number }
 }
 
 /** The upstream is named by the SNI; TLS is passed through. */

@@ -18,7 +18,12 @@ export const outboundUnit = ({ namespace, isCaptured, loopback }: OutboundPlace,
   compile(view) {
     const { problems, report } = collectProblems()
     const egress = compileEgress(view.settings(), findSidecar(view, sidecarKey), isCaptured)
-    const listeners = compileOutboundListeners(view, egress, { namespace, loopback, object: sidecarKey }, report)
+    const listeners = compileOutboundListeners(
+      view,
+      egress,
+      { namespace, isCaptured, loopback, object: sidecarKey },
+      report,
+    )
     return { resources: listeners.map(buildListener), problems }
   },
 })
