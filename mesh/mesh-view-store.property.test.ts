@@ -167,6 +167,16 @@ const virtualService = configChange(
   fc.record({
     hosts: fc.uniqueArray(namedHost, { minLength: 1, maxLength: 2 }),
     http: fc.constant([{ route: [{ destination: { host: 'a' } }] }]),
+    gateways: fc.constantFrom([], ['mesh'], ['x', 'ns1/x'], ['mesh', 'ns2/y'], ['ns1/z']),
+  }),
+)
+const gateway = configChange(
+  'Gateway',
+  fc.record({
+    selector: labels,
+    servers: fc
+      .constantFrom(80, 'none')
+      .map((number) => [{ port: { number, name: 'a', protocol: 'HTTP' }, hosts: ['*'] }]),
   }),
 )
 const destinationRule = configChange('DestinationRule', fc.record({ host: namedHost }))
@@ -221,6 +231,7 @@ const change: fc.Arbitrary<ViewChange> = fc.oneof(
   { arbitrary: clusterChange, weight: 3 },
   { arbitrary: serviceEntry, weight: 4 },
   { arbitrary: virtualService, weight: 3 },
+  { arbitrary: gateway, weight: 2 },
   { arbitrary: destinationRule, weight: 3 },
   { arbitrary: sidecar, weight: 1 },
   { arbitrary: workloadChange, weight: 3 },
@@ -266,6 +277,17 @@ const readAll = (view: MeshViewStore): ReadonlyMap<ViewKey, unknown> =>
       [viewKeys.destinationRulesFor(hostname), view.destinationRulesFor(hostname)],
     ]),
     ...clusters.map((name): [ViewKey, unknown] => [viewKeys.gateways(name), view.gateways(name)]),
+    [viewKeys.gatewaySelectors, view.gatewaySelectors()],
+    ...namespaces.flatMap((namespace): [ViewKey, unknown][] => [
+      ...[...objectNames, 'z'].flatMap((name): [ViewKey, unknown][] => [
+        [viewKeys.gatewayObject(`${namespace}/${name}`), view.gatewayObject(`${namespace}/${name}`)],
+        [viewKeys.virtualServicesOf(`${namespace}/${name}`), view.virtualServicesOf(`${namespace}/${name}`)],
+      ]),
+      ...objectNames.map((name): [ViewKey, unknown] => {
+        const key = toObjectKey('VirtualService', namespace, name)
+        return [viewKeys.virtualService(key), view.virtualService(key)]
+      }),
+    ]),
     ...namespaces.map((namespace): [ViewKey, unknown] => [viewKeys.sidecars(namespace), view.sidecars(namespace)]),
     ...workloadKeys.flatMap((key): [ViewKey, unknown][] => [
       [viewKeys.workload(key), view.workload(key)],

@@ -1,5 +1,6 @@
 import type { ConfigObject, Configured, Origin } from './config-object.ts'
 import { destinationRule, type DestinationRuleSpec } from './config/destination-rule.ts'
+import { gateway, type GatewaySpec } from './config/gateway.ts'
 import { serviceEntry, type ServiceEntrySpec } from './config/service-entry.ts'
 import { sidecar, type SidecarSpec } from './config/sidecar.ts'
 import { virtualService, type VirtualServiceSpec } from './config/virtual-service.ts'
@@ -7,6 +8,7 @@ import { toFailoverLabels } from './failover-labels.ts'
 import { AnswerWatch } from './merge/answer-watch.ts'
 import { byAge } from './merge/by-age.ts'
 import { compareText } from './merge/compare-text.ts'
+import { GatewayTable } from './merge/gateway-table.ts'
 import { HostedKind } from './merge/hosted-kind.ts'
 import { MultiMap } from './merge/multi-map.ts'
 import { type Holding, isOverride, PrecedenceTable } from './merge/precedence-table.ts'
@@ -21,6 +23,7 @@ import type { MeshSettings } from './settings.ts'
 import type { ClusterState } from './state.ts'
 import type { TrustState } from './trust.ts'
 import {
+  type GatewaySelector,
   type MeshView,
   type ReachableGateways,
   type RemoteGroups,
@@ -41,6 +44,7 @@ interface Start {
 export interface HeldConfiguration {
   readonly virtualServices: readonly Holding<VirtualServiceSpec>[]
   readonly destinationRules: readonly Holding<DestinationRuleSpec>[]
+  readonly gateways: readonly Holding<GatewaySpec>[]
   readonly serviceEntries: readonly Holding<ServiceEntrySpec>[]
   readonly sidecars: readonly Holding<SidecarSpec>[]
 }
@@ -69,6 +73,7 @@ export class MeshViewStore implements MeshView {
   /** What the mesh's own ServiceEntries offer here. */
   readonly #meshCatalog: CatalogIndex
   readonly #watch = new AnswerWatch()
+  readonly #gatewayObjects: GatewayTable
 
   constructor({ localCluster, localNetwork, settings, trust }: Start) {
     this.localCluster = localCluster
@@ -96,6 +101,7 @@ export class MeshViewStore implements MeshView {
       toHosts: (spec) => [spec.host],
       domainSuffix,
     })
+    this.#gatewayObjects = new GatewayTable(localCluster, this.#watch)
     this.#sidecars = new PrecedenceTable(sidecar, localCluster)
     this.#serviceEntries = new PrecedenceTable(serviceEntry, localCluster)
     this.#meshCatalog = new CatalogIndex(localCluster)
@@ -160,6 +166,22 @@ export class MeshViewStore implements MeshView {
     return [...this.#failoverLabels.keys()].sort(compareText)
   }
 
+  virtualService(key: string): Configured<VirtualServiceSpec> | undefined {
+    return this.#virtualServices.effective(key)
+  }
+
+  gatewaySelectors(): readonly GatewaySelector[] {
+    return this.#gatewayObjects.selectors()
+  }
+
+  gatewayObject(name: string): Configured<GatewaySpec> | undefined {
+    return this.#gatewayObjects.object(name)
+  }
+
+  virtualServicesOf(name: string): readonly Configured<VirtualServiceSpec>[] {
+    return this.#gatewayObjects.bound(name)
+  }
+
   sidecars(namespace: string): readonly Configured<SidecarSpec>[] {
     return [...this.#sidecarsByNamespace.get(namespace)].sort(byAge)
   }
@@ -177,6 +199,7 @@ export class MeshViewStore implements MeshView {
     return [
       ...this.#virtualServices.problems(),
       ...this.#destinationRules.problems(),
+      ...this.#gatewayObjects.objects.problems(),
       ...this.#sidecars.problems(),
       ...this.#serviceEntries.problems(),
       ...this.#meshCatalog.problems(),
@@ -189,6 +212,7 @@ export class MeshViewStore implements MeshView {
     return {
       virtualServices: this.#virtualServices.holdings(),
       destinationRules: this.#destinationRules.holdings(),
+      gateways: this.#gatewayObjects.objects.holdings(),
       serviceEntries: this.#serviceEntries.holdings(),
       sidecars: this.#sidecars.holdings(),
     }
@@ -276,7 +300,10 @@ export class MeshViewStore implements MeshView {
   #setConfig(origin: Origin, key: string, object: ConfigObject | null): void {
     switch (key.slice(0, key.indexOf('/'))) {
       case virtualService.kind:
-        this.#virtualServices.set(origin, key, object)
+        this.#setVirtualService(origin, key, object)
+        break
+      case gateway.kind:
+        this.#gatewayObjects.set(origin, key, object)
         break
       case destinationRule.kind:
         this.#setDestinationRule(origin, key, object)
@@ -300,6 +327,13 @@ export class MeshViewStore implements MeshView {
   #failoverLabelsOf(key: string): readonly string[] {
     const rule = this.#destinationRules.effective(key)
     return rule ? toFailoverLabels(rule.spec) : []
+  }
+
+  #setVirtualService(origin: Origin, key: string, object: ConfigObject | null): void {
+    const before = this.virtualService(key)
+    this.#watch.note(viewKeys.virtualService(key), () => this.virtualService(key))
+    this.#virtualServices.set(origin, key, object)
+    this.#gatewayObjects.rebind(before, this.virtualService(key))
   }
 
   #setSidecar(origin: Origin, key: string, object: ConfigObject | null): void {

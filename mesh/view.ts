@@ -1,5 +1,6 @@
 import type { ConfigObject, Configured } from './config-object.ts'
 import type { DestinationRuleSpec } from './config/destination-rule.ts'
+import type { GatewaySpec } from './config/gateway.ts'
 import type { SidecarSpec } from './config/sidecar.ts'
 import type { VirtualServiceSpec } from './config/virtual-service.ts'
 import type { ClusterName, NetworkName, ServiceKey } from './names.ts'
@@ -21,6 +22,13 @@ export interface ReachableGateways {
   readonly addresses: readonly GatewayAddress[]
   /** Whether any is alive: else they are the last resort. */
   readonly areAlive: boolean
+}
+
+/** Whose proxies a Gateway object is for: those with all of these labels, in any namespace. */
+export interface GatewaySelector {
+  /** "<namespace>/<name>" */
+  readonly gateway: string
+  readonly selector: Readonly<Record<string, string>>
 }
 
 /**
@@ -63,6 +71,14 @@ export interface MeshView {
   destinationRulesFor(hostname: string): readonly Configured<DestinationRuleSpec>[]
   /** The labels of clients that failover priorities of DestinationRules look at, beside those of topology; sorted. */
   failoverLabels(): readonly string[]
+  /** The VirtualService of this key. */
+  virtualService(key: string): Configured<VirtualServiceSpec> | undefined
+  /** All Gateway objects, the oldest first: changes when one comes or goes or selects others, not when its servers change. */
+  gatewaySelectors(): readonly GatewaySelector[]
+  /** A Gateway object, "<namespace>/<name>". */
+  gatewayObject(name: string): Configured<GatewaySpec> | undefined
+  /** The VirtualServices that are bound to a Gateway object, which need not be there, oldest first. */
+  virtualServicesOf(gateway: string): readonly Configured<VirtualServiceSpec>[]
   /** Sidecar objects of one namespace, oldest first. */
   sidecars(namespace: string): readonly Configured<SidecarSpec>[]
   workload(workloadKey: string): Workload | undefined
@@ -91,6 +107,10 @@ export const viewKeys = {
   virtualServicesFor: (hostname: string) => key(`virtual-services:${hostname}`),
   destinationRulesFor: (hostname: string) => key(`destination-rules:${hostname}`),
   failoverLabels: key('failover-labels'),
+  virtualService: (objectKey: string) => key(`virtual-service:${objectKey}`),
+  gatewaySelectors: key('gateway-selectors'),
+  gatewayObject: (name: string) => key(`gateway-object:${name}`),
+  virtualServicesOf: (gateway: string) => key(`virtual-services-of:${gateway}`),
   sidecars: (namespace: string) => key(`sidecars:${namespace}`),
   workload: (workloadKey: string) => key(`workload:${workloadKey}`),
   workloadServices: (workloadKey: string) => key(`workload-services:${workloadKey}`),

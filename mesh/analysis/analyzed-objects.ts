@@ -1,6 +1,8 @@
 import type { ConfigObject, Configured } from '../config-object.ts'
 import { destinationRule } from '../config/destination-rule.ts'
 import type { DestinationRuleSpec } from '../config/destination-rule.ts'
+import { gateway } from '../config/gateway.ts'
+import type { GatewaySpec } from '../config/gateway.ts'
 import type { KindDefinition } from '../config/kind-definition.ts'
 import { findKind } from '../config/kind-table.ts'
 import { configuredAs } from '../config/parse-object.ts'
@@ -19,6 +21,7 @@ import type { Problem, ProblemCode } from '../problem.ts'
 export interface AnalyzedObjects {
   readonly virtualServices: readonly Configured<VirtualServiceSpec>[]
   readonly destinationRules: readonly Configured<DestinationRuleSpec>[]
+  readonly gateways: readonly Configured<GatewaySpec>[]
   readonly serviceEntries: readonly Configured<ServiceEntrySpec>[]
   readonly services: readonly Configured<ServiceSpec>[]
   readonly sidecars: readonly Configured<SidecarSpec>[]
@@ -34,6 +37,7 @@ export const toAnalyzedObjects = (objects: readonly ConfigObject[]): AnalyzedObj
   return {
     virtualServices: ofKind(virtualService),
     destinationRules: ofKind(destinationRule),
+    gateways: ofKind(gateway),
     serviceEntries: ofKind(serviceEntry),
     services: ofKind(service),
     sidecars: ofKind(sidecar),

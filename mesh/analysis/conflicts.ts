@@ -1,6 +1,7 @@
 import type { ConfigObject, Configured } from '../config-object.ts'
 import type { DestinationRuleSpec } from '../config/destination-rule.ts'
 import { exportToOf } from '../config/service.ts'
+import { isForSidecars } from '../config/schema/gateway-names.ts'
 import { getOrAdd } from '../merge/get-or-add.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
@@ -76,14 +77,16 @@ const contested = (groups: readonly (readonly Claim[])[], explain: string): read
   )
 
 const virtualServiceClaims = ({ virtualServices }: AnalyzedObjects, domainSuffix: string): readonly Claim[] =>
-  virtualServices.flatMap((object) =>
-    object.spec.hosts.map((host, index) => ({
-      object,
-      host: resolveHost(host, object.metadata.namespace, domainSuffix),
-      path: ['spec', 'hosts', index],
-      exportTo: resolved(object.spec.exportTo, object),
-    })),
-  )
+  virtualServices
+    .filter(({ spec }) => isForSidecars(spec.gateways))
+    .flatMap((object) =>
+      object.spec.hosts.map((host, index) => ({
+        object,
+        host: resolveHost(host, object.metadata.namespace, domainSuffix),
+        path: ['spec', 'hosts', index],
+        exportTo: resolved(object.spec.exportTo, object),
+      })),
+    )
 
 const destinationRuleClaims = (
   { destinationRules }: AnalyzedObjects,

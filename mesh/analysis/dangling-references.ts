@@ -1,5 +1,6 @@
 import type { Configured } from '../config-object.ts'
 import type { Destination } from '../config/schema/destination.ts'
+import { isForSidecars } from '../config/schema/gateway-names.ts'
 import { hostsOverlap, isWildcard } from '../config/schema/host-names.ts'
 import type { VirtualServiceSpec } from '../config/virtual-service.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
@@ -100,6 +101,7 @@ export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMes
   }
   /** A sidecar has virtual hosts for services. What a wildcard is for is left open: a service of any name may come. */
   const findAbsentHosts = ({ metadata: { namespace }, spec }: Configured<VirtualServiceSpec>) => {
+    if (!isForSidecars(spec.gateways)) return []
     const resolve = (name: string) => resolveHost(name, namespace, known.domainSuffix)
     const destinations = new Set(destinationsOf(spec).map(({ destination }) => resolve(destination.host)))
     return spec.hosts.flatMap((name, index) => {

@@ -1,6 +1,7 @@
 import { destinationRule } from './destination-rule.ts'
 import { toApiVersion } from './kind-definition.ts'
 import type { KindDefinition } from './kind-definition.ts'
+import { gateway } from './gateway.ts'
 import { closestName } from './schema/closest-name.ts'
 import { serviceEntry } from './service-entry.ts'
 import { service } from './service.ts'
@@ -12,6 +13,7 @@ import { workloadEntry } from './workload-entry.ts'
 export const kinds: readonly KindDefinition[] = [
   virtualService,
   destinationRule,
+  gateway,
   serviceEntry,
   workloadEntry,
   sidecar,
@@ -35,7 +37,6 @@ export const findKindByName = (name: string): KindDefinition | undefined => {
 const unsupportedKinds: ReadonlySet<string> = new Set([
   'AuthorizationPolicy',
   'EnvoyFilter',
-  'Gateway',
   'PeerAuthentication',
   'ProxyConfig',
   'RequestAuthentication',

@@ -92,9 +92,18 @@ describe('hosts', () => {
   ])('%j', (hosts, expected) => {
     expect(paths({ hosts, http })).toEqual(expected)
   })
-  it('are another matter for gateways, which are refused', () => {
-    expect(paths({ hosts: ['*'], gateways: ['shop/front'], http })).toEqual(['unsupported spec.gateways[0]'])
-    expect(paths({ gateways: ['sh@p/front'], http })).toEqual(['invalid spec.gateways[0]'])
+  it('may be what mesh mTLS asks for, where gateways pass TLS on', () => {
+    const sni = 'outbound_.80_._.reviews.shop.svc.cluster.local'
+    const tls = [{ match: [{ sniHosts: [sni] }], route }]
+    expect(paths({ hosts: [sni], gateways: ['front'], tls })).toEqual([])
+    expect(paths({ hosts: [sni], http })).toEqual(['invalid spec.hosts[0]'])
+  })
+  it('may be "*" for gateways alone', () => {
+    expect(paths({ hosts: ['*'], gateways: ['shop/front', 'back', 'old.shop.svc.cluster.local'], http })).toEqual([])
+    expect(paths({ hosts: ['*'], gateways: ['shop/front', 'mesh'], http })).toEqual(['invalid spec.hosts[0]'])
+    expect(paths({ gateways: ['sh@p/front', 'a_b', '/a'], http })).toEqual(
+      [0, 1, 2].map((index) => `invalid spec.gateways[${index}]`),
+    )
   })
 })
 
@@ -249,7 +258,7 @@ describe('matches', () => {
     ['a namespace that is none', { sourceNamespace: 'a.b' }, ['invalid sourceNamespace']],
     ['labels of the caller', { sourceLabels: { a: 'b' } }, ['unsupported sourceLabels']],
     ['a port that is none', { port: 65_536 }, ['invalid port']],
-    ['a gateway', { gateways: ['mesh', 'front'] }, ['unsupported gateways[1]']],
+    ['a gateway', { gateways: ['mesh', 'front', 'a_b'] }, ['invalid gateways[2]']],
   ])('%s', (_, match, expected) => {
     expect(inMatch(match)).toEqual(expected)
   })

@@ -2,8 +2,8 @@ import { z } from 'zod'
 import type { Configured } from '../config-object.ts'
 import { checkExportTo, istioNetworking } from './kind-definition.ts'
 import type { KindDefinition, Report } from './kind-definition.ts'
-import { gatewayNames } from './schema/gateway-names.ts'
-import { hostFault, hostsOverlap, isIpAddress } from './schema/host-names.ts'
+import { gatewayNames, isForSidecars } from './schema/gateway-names.ts'
+import { hostFault, hostsOverlap, isIpAddress, sniFault } from './schema/host-names.ts'
 import { httpRoute } from './schema/http-route.ts'
 import { checked, message } from './schema/message.ts'
 import { tcpRoute } from './schema/tcp-route.ts'
@@ -15,7 +15,7 @@ const maxHosts = 1024
 /** Istio reference: networking/virtual-service. */
 export const virtualServiceSpec = checked(
   message({
-    /** Whose requests are routed: host names, wildcards but "*", short names of services in the object's namespace, IP addresses. */
+    /** Whose requests are routed: host names, wildcards ("*" for gateways alone), short names of services in the object's namespace, IP addresses. */
     hosts: z.array(z.string()).max(maxHosts, { abort: true }).default([]),
     gateways: gatewayNames,
     http: z.array(httpRoute).optional(),
@@ -31,10 +31,10 @@ export const virtualServiceSpec = checked(
       report('VirtualServices without hosts, to be delegated to, are not supported', ['hosts'], {
         problem: 'unsupported',
       })
-    // Those for gateways alone may name other hosts; they are refused anyway.
-    if (value.gateways !== undefined && value.gateways.length > 0 && !value.gateways.includes('mesh')) return
+    const forSidecars = isForSidecars(value.gateways)
     for (const [index, host] of value.hosts.entries()) {
-      const fault = host === '*' ? '"*" is not possible for sidecars' : hostFault(host)
+      const hostFaultOf = !forSidecars && value.tls?.length ? sniFault : hostFault
+      const fault = forSidecars && host === '*' ? '"*" is for gateways alone' : hostFaultOf(host)
       const earlier = value.hosts.slice(0, index).find((other) => hostsOverlap(other, host))
       if (fault !== undefined) report(fault, ['hosts', index])
       else if (earlier !== undefined) report(`overlaps with "${earlier}"`, ['hosts', index])

@@ -85,6 +85,7 @@ const toRank = ({ condition }: ObjectTrouble): number => byWeight.indexOf(condit
 const toObjectsInForce = (held: HeldConfiguration) => ({
   virtualServices: inForce(held.virtualServices),
   destinationRules: inForce(held.destinationRules),
+  gateways: inForce(held.gateways),
   serviceEntries: inForce(held.serviceEntries),
   sidecars: inForce(held.sidecars),
   services: [],

@@ -1,7 +1,7 @@
+import { isForSidecars } from '#mesh/config/schema/gateway-names.ts'
 import type { HttpMatch } from '#mesh/config/schema/http-route.ts'
 import type { StringMatch } from '#mesh/config/schema/string-match.ts'
 import type { HeaderMatch, PathMatch, RouteMatch, ValueMatch } from '#xds/model/virtual-host.ts'
-import { isForSidecars } from './select-virtual-service.ts'
 
 /** From where requests come to a route. */
 export interface RequestOrigin {

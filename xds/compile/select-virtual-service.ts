@@ -1,4 +1,5 @@
 import type { Configured } from '#mesh/config-object.ts'
+import { isForSidecars } from '#mesh/config/schema/gateway-names.ts'
 import type { VirtualServiceSpec } from '#mesh/config/virtual-service.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
 import type { MeshView } from '#mesh/view.ts'
@@ -33,7 +34,3 @@ export const selectVirtualService = (
   }
   return closest
 }
-
-/** Without gateways a route is for the sidecars, which the reserved name "mesh" means. */
-export const isForSidecars = (gateways: readonly string[] | undefined): boolean =>
-  gateways === undefined || gateways.length === 0 || gateways.includes('mesh')

@@ -77,6 +77,23 @@ export class RecordingView implements MeshView {
     this.#reads.add(viewKeys.failoverLabels)
     return this.#view.failoverLabels()
   }
+
+  virtualService(key: string) {
+    this.#reads.add(viewKeys.virtualService(key))
+    return this.#view.virtualService(key)
+  }
+  gatewaySelectors() {
+    this.#reads.add(viewKeys.gatewaySelectors)
+    return this.#view.gatewaySelectors()
+  }
+  gatewayObject(name: string) {
+    this.#reads.add(viewKeys.gatewayObject(name))
+    return this.#view.gatewayObject(name)
+  }
+  virtualServicesOf(gateway: string) {
+    this.#reads.add(viewKeys.virtualServicesOf(gateway))
+    return this.#view.virtualServicesOf(gateway)
+  }
   sidecars(namespace: string) {
     this.#reads.add(viewKeys.sidecars(namespace))
     return this.#view.sidecars(namespace)

@@ -68,6 +68,12 @@ export const hostFault = (host: string): string | undefined => {
   return fault === undefined ? undefined : `is not a host name: ${fault}`
 }
 
+/** What mesh mTLS asks for between networks; none of its first three labels is one of DNS. */
+const meshSni = /^outbound_\.\d+_\.[-a-zA-Z0-9]*_\./
+
+/** As `hostFault`, with the names allowed that mesh mTLS asks for ("outbound_.<port>_.<subset>_.<host>"). */
+export const sniFault = (host: string): string | undefined => hostFault(host.replace(meshSni, ''))
+
 /** A name or a wildcard. */
 export const hostPattern = checked(z.string(), ({ value, report }) => {
   const fault = wildcardDomainFault(value)

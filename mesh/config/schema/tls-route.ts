@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { l4Destinations, l4MatchFields } from './l4-route.ts'
-import { hostFault, isSubsetOfHost } from './host-names.ts'
+import { isSubsetOfHost, sniFault } from './host-names.ts'
 import { message } from './message.ts'
 
 /** networking.istio.io TLSMatchAttributes. */
@@ -19,7 +19,7 @@ export type TlsRoute = z.output<typeof tlsRoute>
 
 /** What is wrong with a host that TLS is routed by, in a VirtualService of these hosts. */
 export const sniHostFault = (sniHost: string, hosts: readonly string[]): string | undefined =>
-  hostFault(sniHost) ??
+  sniFault(sniHost) ??
   (hosts.some((host) => isSubsetOfHost(sniHost, host))
     ? undefined
     : `is not within the hosts of the VirtualService: ${hosts.join(', ')}`)
