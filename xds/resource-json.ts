@@ -6,7 +6,9 @@ import { ListenerSchema } from '#envoy/envoy/config/listener/v3/listener_pb.ts'
 import { VirtualHostSchema } from '#envoy/envoy/config/route/v3/route_components_pb.ts'
 import { RouteConfigurationSchema } from '#envoy/envoy/config/route/v3/route_pb.ts'
 import { file_envoy_extensions_clusters_dynamic_forward_proxy_v3_cluster } from '#envoy/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.ts'
+import { file_envoy_extensions_filters_http_cors_v3_cors } from '#envoy/envoy/extensions/filters/http/cors/v3/cors_pb.ts'
 import { file_envoy_extensions_filters_http_dynamic_forward_proxy_v3_dynamic_forward_proxy } from '#envoy/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.ts'
+import { file_envoy_extensions_filters_http_fault_v3_fault } from '#envoy/envoy/extensions/filters/http/fault/v3/fault_pb.ts'
 import { file_envoy_extensions_filters_http_health_check_v3_health_check } from '#envoy/envoy/extensions/filters/http/health_check/v3/health_check_pb.ts'
 import { file_envoy_extensions_filters_http_router_v3_router } from '#envoy/envoy/extensions/filters/http/router/v3/router_pb.ts'
 import { file_envoy_extensions_filters_listener_http_inspector_v3_http_inspector } from '#envoy/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts'
@@ -18,6 +20,7 @@ import { file_envoy_extensions_filters_network_sni_dynamic_forward_proxy_v3_sni_
 import { file_envoy_extensions_filters_network_tcp_proxy_v3_tcp_proxy } from '#envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts'
 import { file_envoy_extensions_matching_common_inputs_network_v3_network_inputs } from '#envoy/envoy/extensions/matching/common_inputs/network/v3/network_inputs_pb.ts'
 import { file_envoy_extensions_retry_host_previous_hosts_v3_previous_hosts } from '#envoy/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts'
+import { file_envoy_extensions_retry_priority_previous_priorities_v3_previous_priorities_config } from '#envoy/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.ts'
 import { file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer } from '#envoy/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts'
 import { file_envoy_extensions_transport_sockets_tls_v3_tls } from '#envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
 import { file_envoy_extensions_upstreams_http_v3_http_protocol_options } from '#envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts'
@@ -29,7 +32,9 @@ import { typeUrls, type TypeUrl } from './type-url.ts'
 const extensions = createRegistry(
   StringValueSchema,
   file_envoy_extensions_clusters_dynamic_forward_proxy_v3_cluster,
+  file_envoy_extensions_filters_http_cors_v3_cors,
   file_envoy_extensions_filters_http_dynamic_forward_proxy_v3_dynamic_forward_proxy,
+  file_envoy_extensions_filters_http_fault_v3_fault,
   file_envoy_extensions_filters_http_health_check_v3_health_check,
   file_envoy_extensions_filters_http_router_v3_router,
   file_envoy_extensions_filters_listener_http_inspector_v3_http_inspector,
@@ -41,6 +46,7 @@ const extensions = createRegistry(
   file_envoy_extensions_filters_network_tcp_proxy_v3_tcp_proxy,
   file_envoy_extensions_matching_common_inputs_network_v3_network_inputs,
   file_envoy_extensions_retry_host_previous_hosts_v3_previous_hosts,
+  file_envoy_extensions_retry_priority_previous_priorities_v3_previous_priorities_config,
   file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer,
   file_envoy_extensions_transport_sockets_tls_v3_tls,
   file_envoy_extensions_upstreams_http_v3_http_protocol_options,

@@ -75,7 +75,7 @@ it('accepts all that it says it supports', () => {
 })
 
 it('treats null and the empty forms of refused fields as unset', () => {
-  expect(problems({ http: [{ route, fault: null, mirrors: [] }], tls: null, gateways: null })).toEqual([])
+  expect(problems({ http: [{ route, delegate: null, mirrors: [] }], tls: null, gateways: null })).toEqual([])
 })
 
 describe('hosts', () => {
@@ -202,13 +202,6 @@ describe('routes', () => {
       { route: [{ destination: { host: 'a', subset: 'v 1' } }] },
       ['invalid route[0].destination.subset'],
     ],
-    ['a fault', { fault: { delay: {} } }, ['unsupported fault']],
-    [
-      'mirroring',
-      { mirror: { host: 'a' }, mirrorPercentage: { value: 0 } },
-      ['unsupported mirror', 'unsupported mirrorPercentage'],
-    ],
-    ['CORS', { corsPolicy: {} }, ['unsupported corsPolicy']],
     ['a delegate alone', { route: undefined, delegate: { name: 'a' } }, ['unsupported delegate']],
     ['a field of another place', { weight: 1 }, ['unknown_field weight']],
   ])('%s', (_, fields, expected) => {

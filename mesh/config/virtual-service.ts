@@ -4,7 +4,7 @@ import { checkExportTo, istioNetworking } from './kind-definition.ts'
 import type { KindDefinition, Report } from './kind-definition.ts'
 import { gatewayNames, isForSidecars } from './schema/gateway-names.ts'
 import { hostFault, hostsOverlap, isIpAddress, sniFault } from './schema/host-names.ts'
-import { httpRoute } from './schema/http-route.ts'
+import { httpRoute, type HttpRoute } from './schema/http-route.ts'
 import { checked, message } from './schema/message.ts'
 import { tcpRoute } from './schema/tcp-route.ts'
 import { sniHostFault, tlsRoute } from './schema/tls-route.ts'
@@ -65,6 +65,7 @@ export const virtualService: KindDefinition<VirtualServiceSpec> = {
   check(object, report) {
     checkExportTo(object, report)
     checkSniHosts(object, report)
+    for (const [index, route] of (object.spec.http ?? []).entries()) warnOfRoute(route, ['spec', 'http', index], report)
     for (const protocol of ['http', 'tcp'] as const) {
       const routes = object.spec[protocol] ?? []
       const catchAll = routes.findIndex(({ match }) => (match?.length ?? 0) === 0)
@@ -75,4 +76,16 @@ export const virtualService: KindDefinition<VirtualServiceSpec> = {
       }
     }
   },
+}
+
+const warnOfRoute = (route: HttpRoute, path: readonly PropertyKey[], report: Report): void => {
+  const warn = (field: readonly PropertyKey[], message: string) =>
+    report([...path, ...field], message, { severity: 'warning' })
+  for (const field of ['mirrorPercent', 'mirror_percent'] as const)
+    if (route[field] !== undefined) warn([field], 'is deprecated: use mirrorPercentage')
+  const { delay, abort } = route.fault ?? {}
+  if (delay?.percent !== undefined) warn(['fault', 'delay', 'percent'], 'is deprecated: use percentage')
+  if (delay && delay.fixedDelay === undefined) warn(['fault', 'delay'], 'delays nothing without a fixedDelay')
+  if (abort && abort.httpStatus === undefined && abort.grpcStatus === undefined)
+    warn(['fault', 'abort'], 'aborts nothing without an httpStatus or grpcStatus')
 }

@@ -24,7 +24,11 @@ const refusedPaths = (fields: readonly FieldDescription[]): readonly string[] =>
   fields.flatMap(({ path, note, fields: inner }) => (note.refused === undefined ? refusedPaths(inner) : [path]))
 
 /** A choice for Atoll, a string for upstream, whose validation has the same values. */
-const plainStrings: readonly string[] = ['http[].redirect.scheme']
+const plainStrings: readonly string[] = [
+  'http[].redirect.scheme',
+  'http[].fault.abort.grpcStatus',
+  'http[].corsPolicy.allowMethods[]',
+]
 
 it.each(upstream)(
   "$kind has upstream's fields, each supported or refused, and no others",

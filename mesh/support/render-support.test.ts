@@ -10,7 +10,9 @@ it('docs/support.md is what node scripts/support.ts writes', () => {
 it('says of a field whether it is supported, refused or without effect', () => {
   const rendered = renderSupport(kinds)
   expect(rendered).toContain('| `http[].timeout` | yes |')
-  expect(rendered).toContain('| `http[].fault` | refused: fault injection is not supported |')
+  expect(rendered).toContain(
+    '| `http[].fault.abort.http2Error` | refused: is not supported upstream either: use httpStatus |',
+  )
   expect(rendered).toContain('| `subsets[].trafficPolicy` | as `trafficPolicy` |')
   expect(rendered).toContain('| `ipFamilies` | taken, without effect |')
   expect(rendered).toContain('| `type` | `ClusterIP`, `NodePort`, `LoadBalancer`; refused: `ExternalName` (')

@@ -11,11 +11,10 @@ export const buildHeaderChanges = (request: HeaderChanges | undefined, response:
   ...(response && { responseHeadersToAdd: buildAdditions(response), responseHeadersToRemove: [...response.remove] }),
 })
 
-const buildAdditions = ({ set, add }: HeaderChanges) => [
-  ...set.map(([key, value]) =>
-    create(HeaderValueOptionSchema, { header: { key, value }, appendAction: AppendAction.OVERWRITE_IF_EXISTS_OR_ADD }),
-  ),
-  ...add.map(([key, value]) =>
-    create(HeaderValueOptionSchema, { header: { key, value }, appendAction: AppendAction.APPEND_IF_EXISTS_OR_ADD }),
-  ),
-]
+const buildAdditions = ({ put }: HeaderChanges) =>
+  put.map(({ name, value, isAdded }) =>
+    create(HeaderValueOptionSchema, {
+      header: { key: name, value },
+      appendAction: isAdded ? AppendAction.APPEND_IF_EXISTS_OR_ADD : AppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
+    }),
+  )

@@ -11,6 +11,7 @@ import {
 import type { HealthPath, HttpHandler } from '#xds/model/listener.ts'
 import { toAny } from './any.ts'
 import { buildInlineRouteConfiguration } from './build-route-configuration.ts'
+import { routeFilters } from './build-route-filters.ts'
 import { adsSource } from './config-source.ts'
 import { toDuration } from './duration.ts'
 import { forwardProxyFilter } from './forward-proxy.ts'
@@ -48,6 +49,7 @@ export const buildHttpConnectionManager = (handler: HttpHandler): Any =>
     ...buildClientCertificateDetails(handler.clientCertificate),
     httpFilters: [
       ...(handler.healthPaths ?? []).map(buildHealthPath),
+      ...(handler.routes.kind === 'rds' ? routeFilters : []),
       ...(handler.isForwardProxy ? [forwardProxy] : []),
       router,
     ],

@@ -3,16 +3,26 @@ import {
   RedirectAction_RedirectResponseCode as RedirectCode,
   RedirectActionSchema,
   RouteAction_HashPolicySchema,
+  RouteAction_RequestMirrorPolicySchema,
   RouteActionSchema,
   WeightedCluster_ClusterWeightSchema,
   type RedirectAction,
   type RouteAction as EnvoyRouteAction,
   type RouteAction_HashPolicy,
 } from '#envoy/envoy/config/route/v3/route_components_pb.ts'
-import type { Forward, HashPolicy, Redirect, Respond, RouteAction, RouteDestination } from '#xds/model/virtual-host.ts'
+import type {
+  Forward,
+  HashPolicy,
+  Mirror,
+  Redirect,
+  Respond,
+  RouteAction,
+  RouteDestination,
+} from '#xds/model/virtual-host.ts'
 import { buildHeaderChanges } from './build-header-changes.ts'
 import { buildRetryPolicy } from './build-retry-policy.ts'
 import { toDuration } from './duration.ts'
+import { toFractionalPercent } from './fractional-percent.ts'
 import type { MessageFields } from './message-fields.ts'
 
 /** A route that takes CONNECT requests ends the tunnel: what is inside goes to the upstream as it is. */
@@ -39,23 +49,33 @@ const buildForward = (forward: Forward, endsTunnel: boolean): EnvoyRouteAction =
     timeout: toDuration(forward.timeoutMs),
     ...(forward.retries && { retryPolicy: buildRetryPolicy(forward.retries) }),
     ...(forward.hashPolicy && { hashPolicy: [buildHashPolicy(forward.hashPolicy)] }),
+    ...(forward.mirrors && { requestMirrorPolicies: forward.mirrors.map(buildMirror) }),
     ...(endsTunnel && { upgradeConfigs: connectUpgrade }),
   })
 
 const buildDestinations = (destinations: readonly RouteDestination[]): MessageFields<typeof RouteActionSchema> => {
   const [only, ...others] = destinations
-  if (only && others.length === 0 && !only.requestHeaders && !only.responseHeaders) {
-    return { clusterSpecifier: { case: 'cluster', value: only.upstream } }
-  }
-  const clusters = destinations.map(({ upstream, weight, requestHeaders, responseHeaders }) =>
+  const isBare = only && !only.requestHeaders && !only.responseHeaders && only.authority === undefined
+  if (isBare && others.length === 0) return { clusterSpecifier: { case: 'cluster', value: only.upstream } }
+  const clusters = destinations.map(({ upstream, weight, authority, requestHeaders, responseHeaders }) =>
     create(WeightedCluster_ClusterWeightSchema, {
       name: upstream,
       weight,
+      ...(authority !== undefined && { hostRewriteSpecifier: { case: 'hostRewriteLiteral', value: authority } }),
       ...buildHeaderChanges(requestHeaders, responseHeaders),
     }),
   )
   return { clusterSpecifier: { case: 'weightedClusters', value: { clusters } } }
 }
+
+/** Istio: copies keep the host that was asked for, and the trace's decision is not theirs. */
+const buildMirror = ({ upstream, share }: Mirror) =>
+  create(RouteAction_RequestMirrorPolicySchema, {
+    cluster: upstream,
+    runtimeFraction: { defaultValue: toFractionalPercent(share) },
+    traceSampled: false,
+    disableShadowHostSuffixAppend: true,
+  })
 
 const buildPathRewrite = (rewrite: Forward['pathRewrite']): MessageFields<typeof RouteActionSchema> => {
   if (!rewrite) return {}

@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import { RouteConfigurationSchema, type RouteConfiguration } from '#envoy/envoy/config/route/v3/route_pb.ts'
+import { maxBodyBytes } from '#mesh/config/schema/http-route.ts'
 import type { UnitResource } from '#xds/incremental/unit.ts'
 import type { VirtualHost } from '#xds/model/virtual-host.ts'
 import { typeUrls } from '#xds/type-url.ts'
@@ -15,6 +16,7 @@ export const buildRouteConfigurationResource = (name: string, inline: readonly V
   encode(typeUrls.route, RouteConfigurationSchema, name, {
     name,
     virtualHosts: inline.map(buildVirtualHost),
+    maxDirectResponseBodySizeBytes: maxBodyBytes,
     vhds: { configSource: adsSource },
   })
 

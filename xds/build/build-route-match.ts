@@ -57,7 +57,7 @@ const buildQueryParameterMatch = (name: string, value: ValueMatch): QueryParamet
         : { case: 'stringMatch', value: buildTextMatch(value) },
   })
 
-const buildTextMatch = ({ kind, text }: TextMatch): StringMatcher =>
+export const buildTextMatch = ({ kind, text }: TextMatch): StringMatcher =>
   create(StringMatcherSchema, {
     matchPattern: kind === 'regex' ? { case: 'safeRegex', value: { regex: text } } : { case: kind, value: text },
   })

@@ -11,6 +11,7 @@ import { typeUrls } from '#xds/type-url.ts'
 import { buildHeaderChanges } from './build-header-changes.ts'
 import { buildRetryPolicy } from './build-retry-policy.ts'
 import { buildRouteAction } from './build-route-action.ts'
+import { buildRouteFilters } from './build-route-filters.ts'
 import { buildRouteMatch } from './build-route-match.ts'
 import { encode } from './encode.ts'
 import { undeliveredHeader } from './undelivered-header.ts'
@@ -29,10 +30,15 @@ export const buildVirtualHost = ({ name, domains, routes, retries }: VirtualHost
     ...(retries && { retryPolicy: buildRetryPolicy(retries), includeRequestAttemptCount: true }),
   })
 
-const buildRoute = ({ name, match, action, requestHeaders, responseHeaders }: Route): EnvoyRoute =>
-  create(RouteSchema, {
+const buildRoute = (route: Route): EnvoyRoute => {
+  const { name, match, action, requestHeaders, responseHeaders, statPrefix } = route
+  const typedPerFilterConfig = buildRouteFilters(route)
+  return create(RouteSchema, {
     ...(name !== undefined && { name }),
     match: buildRouteMatch(match),
     action: buildRouteAction(action, match.path.kind === 'connect'),
     ...buildHeaderChanges(requestHeaders, responseHeaders),
+    ...(statPrefix !== undefined && { statPrefix }),
+    ...(typedPerFilterConfig && { typedPerFilterConfig }),
   })
+}

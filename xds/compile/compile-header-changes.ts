@@ -1,14 +1,13 @@
 import { isAuthorityHeader, type HeaderOperations } from '#mesh/config/schema/header-operations.ts'
-import type { HeaderChanges } from '#xds/model/virtual-host.ts'
+import type { HeaderChanges, HeaderPut } from '#xds/model/virtual-host.ts'
 
 type Operations = NonNullable<HeaderOperations['request']> | undefined
 
-/** All but the authority, which a route sets by itself (`toAuthority`); undefined when nothing changes. */
-export const compileHeaderChanges = (operations: Operations): HeaderChanges | undefined => {
-  const set = toEntries(operations?.set)
-  const add = toEntries(operations?.add)
-  const remove = operations?.remove ?? []
-  return set.length + add.length + remove.length === 0 ? undefined : { set, add, remove }
+/** All but the authority, which a route sets by itself (`toAuthority`); undefined when nothing changes. Later ones come after earlier ones. */
+export const compileHeaderChanges = (...operations: readonly Operations[]): HeaderChanges | undefined => {
+  const put = operations.flatMap((each) => [...toPuts(each?.set, false), ...toPuts(each?.add, true)])
+  const remove = operations.flatMap((each) => each?.remove ?? [])
+  return put.length + remove.length === 0 ? undefined : { put, remove }
 }
 
 /** The authority that a request's headers are set to. */
@@ -17,5 +16,5 @@ export const toAuthority = (operations: Operations): string | undefined =>
     isAuthorityHeader(name),
   )?.[1]
 
-const toEntries = (headers: Readonly<Record<string, string>> | undefined) =>
-  Object.entries(headers ?? {}).filter(([name]) => !isAuthorityHeader(name))
+const toPuts = (headers: Readonly<Record<string, string>> | undefined, isAdded: boolean): HeaderPut[] =>
+  Object.entries(headers ?? {}).flatMap(([name, value]) => (isAuthorityHeader(name) ? [] : [{ name, value, isAdded }]))

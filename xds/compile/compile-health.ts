@@ -89,7 +89,7 @@ const compileHttp = (address: string, path: string, { port, path: asked, scheme 
         pathRewrite: { kind: 'prefix', prefix: asked },
         timeoutMs: 0,
       },
-      responseHeaders: { set: [], add: [], remove: ['location'] },
+      responseHeaders: { put: [], remove: ['location'] },
     },
   }
 }

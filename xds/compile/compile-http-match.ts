@@ -1,7 +1,7 @@
 import { isForSidecars } from '#mesh/config/schema/gateway-names.ts'
-import type { HttpMatch } from '#mesh/config/schema/http-route.ts'
+import type { HttpMatch } from '#mesh/config/schema/http-match.ts'
 import type { StringMatch } from '#mesh/config/schema/string-match.ts'
-import type { HeaderMatch, PathMatch, RouteMatch, ValueMatch } from '#xds/model/virtual-host.ts'
+import type { HeaderMatch, PathMatch, RouteMatch, TextMatch, ValueMatch } from '#xds/model/virtual-host.ts'
 
 /** From where requests come to a route. */
 export interface RequestOrigin {
@@ -10,8 +10,10 @@ export interface RequestOrigin {
   readonly port: number
 }
 
+const anyPath: PathMatch = { kind: 'prefix', text: '/', ignoresCase: false }
+
 export const anyRequest: RouteMatch = {
-  path: { kind: 'prefix', text: '/', ignoresCase: false },
+  path: anyPath,
   headers: [],
   queryParameters: [],
 }
@@ -43,22 +45,23 @@ export const compileHttpMatch = (match: HttpMatch): RouteMatch => ({
   })),
 })
 
+/** Istio reference: HTTPMatchRequest.ignoreUriCase: "only in the case of exact and prefix". */
 const compilePath = ({ uri, ignoreUriCase }: HttpMatch): PathMatch => {
-  const value = compileValue(uri ?? {})
-  if (value.kind === 'present' || value.text === '') return { kind: 'prefix', text: '/', ignoresCase: false }
-  // Envoy's regular expressions have their own switch for case.
-  if (value.kind === 'regex')
-    return { kind: 'regex', text: ignoreUriCase ? `(?i)${value.text}` : value.text, ignoresCase: false }
-  return { ...value, ignoresCase: ignoreUriCase ?? false }
+  const text = compileText(uri ?? {})
+  if (!text || (text.kind === 'prefix' && text.text === '')) return anyPath
+  return { ...text, ignoresCase: (ignoreUriCase ?? false) && text.kind !== 'regex' }
 }
 
 const compileHeaders = (headers: Readonly<Record<string, StringMatch>>): HeaderMatch[] =>
   Object.entries(headers).map(([name, value]) => ({ name, value: compileValue(value), isInverted: false }))
 
 /** A match without a form, and `regex: "*"`, asks for presence alone. */
-const compileValue = ({ exact, prefix, regex }: StringMatch): ValueMatch => {
+const compileValue = (match: StringMatch): ValueMatch =>
+  (match.regex === '*' ? undefined : compileText(match)) ?? { kind: 'present' }
+
+/** undefined = it has no form. */
+export const compileText = ({ exact, prefix, regex }: StringMatch): TextMatch | undefined => {
   if (exact !== undefined) return { kind: 'exact', text: exact }
   if (prefix !== undefined) return { kind: 'prefix', text: prefix }
-  if (regex !== undefined && regex !== '*') return { kind: 'regex', text: regex }
-  return { kind: 'present' }
+  return regex === undefined ? undefined : { kind: 'regex', text: regex }
 }

@@ -1,8 +1,10 @@
 import { base64Decode } from '@bufbuild/protobuf/wire'
 import { toMilliseconds } from '#mesh/config/schema/duration.ts'
-import type { HttpRoute } from '#mesh/config/schema/http-route.ts'
+import type { Destination } from '#mesh/config/schema/destination.ts'
+import type { HttpMatch } from '#mesh/config/schema/http-match.ts'
+import type { HttpRoute, HttpRouteDestination } from '#mesh/config/schema/http-route.ts'
 import type { MeshView } from '#mesh/view.ts'
-import type { Forward, Redirect, Respond, Retries, Route, RouteDestination } from '#xds/model/virtual-host.ts'
+import type { Forward, Redirect, Respond, Route, RouteDestination } from '#xds/model/virtual-host.ts'
 import { compileDestination, type ReachedService } from './compile-destination.ts'
 import { compileHeaderChanges, toAuthority } from './compile-header-changes.ts'
 import {
@@ -12,20 +14,11 @@ import {
   matchesAnyRequest,
   type RequestOrigin,
 } from './compile-http-match.ts'
+import { compileRetries, defaultHashedRetries } from './compile-retries.ts'
+import { compileCors, compileFault, toShare } from './compile-route-filters.ts'
 import { compileHashPolicy } from './compile-traffic-policy.ts'
 import type { Report } from './report.ts'
 import type { VirtualService } from './select-virtual-service.ts'
-
-/**
- * Istio reference: HTTPRetry.attempts, retryOn ("defaults to …"). An application that has just ended is a connection failure as well, though
- * the proxy beside it still answers.
- */
-export const defaultRetries: Retries = {
-  attempts: 2,
-  on: ['connect-failure', 'refused-stream', 'unavailable', 'cancelled'],
-  onStatusCodes: [],
-  onUndelivered: true,
-}
 
 export interface CompiledRoutes {
   readonly routes: readonly Route[]
@@ -44,26 +37,59 @@ export const compileHttpRoutes = (
   const reached: ReachedService[] = []
   for (const route of virtualService.spec.http ?? []) {
     const matches = route.match?.length
-      ? route.match.filter((match) => isRelevantMatch(match, origin)).map(compileHttpMatch)
-      : [anyRequest]
+      ? route.match.filter((match) => isRelevantMatch(match, origin)).map(compileMatchedRoute)
+      : [{ match: anyRequest }]
     if (matches.length === 0) continue
-    const action = compileAction(view, virtualService, route, origin, report)
-    reached.push(...action.reached)
-    const requestHeaders = compileHeaderChanges(route.headers?.request)
-    const responseHeaders = compileHeaderChanges(route.headers?.response)
-    for (const match of matches) {
-      routes.push({
-        match,
-        action: action.action,
-        ...(route.name !== undefined && { name: route.name }),
-        ...(requestHeaders && { requestHeaders }),
-        ...(responseHeaders && { responseHeaders }),
-      })
-      if (matchesAnyRequest(match)) return { routes, reached }
+    const compiled = compileRoute(view, virtualService, route, origin, report)
+    reached.push(...compiled.reached)
+    for (const { name, ...matched } of matches) {
+      const fullName = name === undefined ? route.name : `${route.name ?? ''}.${name}`
+      routes.push({ ...matched, ...compiled.route, ...(fullName !== undefined && { name: fullName }) })
+      if (matchesAnyRequest(matched.match)) return { routes, reached }
     }
   }
   return { routes, reached }
 }
+
+/** What routes differ in that come of one route's matches. */
+const compileMatchedRoute = (match: HttpMatch): Pick<Route, 'match' | 'name' | 'statPrefix'> => ({
+  match: compileHttpMatch(match),
+  ...(match.name !== undefined && { name: match.name }),
+  ...(match.statPrefix !== undefined && { statPrefix: match.statPrefix }),
+})
+
+interface CompiledRoute {
+  readonly route: Omit<Route, 'match'>
+  readonly reached: readonly ReachedService[]
+}
+
+const compileRoute = (
+  view: MeshView,
+  virtualService: VirtualService,
+  route: HttpRoute,
+  origin: RequestOrigin,
+  report: Report,
+): CompiledRoute => {
+  const { action, reached } = compileAction(view, virtualService, route, origin, report)
+  const onlyHeaders = onlyDestination(route)?.headers
+  const requestHeaders = compileHeaderChanges(route.headers?.request, onlyHeaders?.request)
+  const responseHeaders = compileHeaderChanges(route.headers?.response, onlyHeaders?.response)
+  const fault = route.fault && compileFault(route.fault)
+  return {
+    route: {
+      action,
+      ...(requestHeaders && { requestHeaders }),
+      ...(responseHeaders && { responseHeaders }),
+      ...(fault && { fault }),
+      ...(route.corsPolicy && { cors: compileCors(route.corsPolicy) }),
+    },
+    reached,
+  }
+}
+
+/** The headers of an only destination are the route's, and come after them; those of several come before. Istio does the same. */
+const onlyDestination = ({ route, redirect, directResponse }: HttpRoute): HttpRouteDestination | undefined =>
+  route?.length === 1 && !redirect && !directResponse ? route[0] : undefined
 
 const compileAction = (
   view: MeshView,
@@ -75,36 +101,54 @@ const compileAction = (
   if (route.redirect) return { action: compileRedirect(route.redirect, origin.port), reached: [] }
   if (route.directResponse) return { action: compileRespond(route.directResponse), reached: [] }
 
-  const all = route.route ?? []
+  const toDestination = (destination: Destination) =>
+    compileDestination(view, virtualService, destination, origin, report)
+  const only = onlyDestination(route)
   // Envoy wants a weight of at least 1 of each that it is to know.
-  const used = all.length > 1 ? all.filter(({ weight }) => (weight ?? 0) > 0) : all
-  const destinations = used.map((each) => ({
-    ...compileDestination(view, virtualService, each.destination, origin, report),
-    settings: each,
-  }))
+  const used = only ? [only] : (route.route ?? []).filter(({ weight }) => (weight ?? 0) > 0)
+  const destinations = used.map((settings) => ({ ...toDestination(settings.destination), settings }))
+  const mirrors = toMirrors(route).map(({ destination, share }) => ({ ...toDestination(destination), share }))
   const hashPolicy = destinations.map(({ effective }) => compileHashPolicy(effective.loadBalancer)).find(Boolean)
-  const authority = route.rewrite?.authority ?? toAuthority(route.headers?.request)
+  const isHashed = only !== undefined && hashPolicy !== undefined
+  const retries = route.retries ? compileRetries(route.retries, isHashed) : isHashed && defaultHashedRetries
+  const authority =
+    route.rewrite?.authority ?? toAuthority(route.headers?.request) ?? toAuthority(only?.headers?.request)
   return {
     action: {
       kind: 'forward',
-      destinations: destinations.map(({ upstream, settings }): RouteDestination => {
-        const requestHeaders = compileHeaderChanges(settings.headers?.request)
-        const responseHeaders = compileHeaderChanges(settings.headers?.response)
-        return {
-          upstream,
-          weight: used.length > 1 ? (settings.weight ?? 0) : 1,
-          ...(requestHeaders && { requestHeaders }),
-          ...(responseHeaders && { responseHeaders }),
-        }
-      }),
+      destinations: destinations.map(({ upstream, settings }) =>
+        only ? { upstream, weight: 1 } : compileWeighted(upstream, settings),
+      ),
       timeoutMs: route.timeout ? toMilliseconds(route.timeout) : 0,
       ...compilePathRewrite(route.rewrite),
       ...(authority !== undefined && { authority }),
-      ...(route.retries && { retries: compileRetries(route.retries) }),
+      ...(retries && { retries }),
       ...(hashPolicy && { hashPolicy }),
+      ...(mirrors.length > 0 && { mirrors: mirrors.map(({ upstream, share }) => ({ upstream, share })) }),
     },
-    reached: destinations.flatMap(({ reached }) => reached ?? []),
+    reached: [...destinations, ...mirrors].flatMap(({ reached }) => reached ?? []),
   }
+}
+
+const compileWeighted = (upstream: string, { weight = 0, headers }: HttpRouteDestination): RouteDestination => {
+  const authority = toAuthority(headers?.request)
+  const requestHeaders = compileHeaderChanges(headers?.request)
+  const responseHeaders = compileHeaderChanges(headers?.response)
+  return {
+    upstream,
+    weight,
+    ...(authority !== undefined && { authority }),
+    ...(requestHeaders && { requestHeaders }),
+    ...(responseHeaders && { responseHeaders }),
+  }
+}
+
+/** Who gets copies: without a percentage of all requests. */
+const toMirrors = ({ mirror, mirrors = [], mirrorPercentage, ...old }: HttpRoute) => {
+  const percent = mirrorPercentage ?? { value: old.mirrorPercent ?? old.mirror_percent ?? 100 }
+  return [...(mirror ? [{ destination: mirror, percentage: percent }] : []), ...mirrors]
+    .map(({ destination, percentage = { value: 100 } }) => ({ destination, share: toShare(percentage) }))
+    .filter(({ share }) => share > 0)
 }
 
 const compilePathRewrite = (rewrite: HttpRoute['rewrite']): Pick<Forward, 'pathRewrite'> => {
@@ -115,27 +159,15 @@ const compilePathRewrite = (rewrite: HttpRoute['rewrite']): Pick<Forward, 'pathR
   return rewrite?.uri === undefined ? {} : { pathRewrite: { kind: 'prefix', prefix: rewrite.uri } }
 }
 
-const compileRetries = ({ attempts = 0, perTryTimeout, retryOn }: NonNullable<HttpRoute['retries']>): Retries => {
-  const conditions = retryOn?.split(',') ?? defaultRetries.on
-  const codes = conditions.filter((condition) => /^\d/.test(condition) && condition !== '5xx')
-  const named = conditions.filter((condition) => !codes.includes(condition))
-  return {
-    attempts,
-    on: codes.length > 0 && !named.includes('retriable-status-codes') ? [...named, 'retriable-status-codes'] : named,
-    onStatusCodes: codes.map(Number),
-    onUndelivered: conditions.includes('connect-failure'),
-    ...(perTryTimeout && { perTryTimeoutMs: toMilliseconds(perTryTimeout) }),
-  }
-}
-
 const compileRedirect = (redirect: NonNullable<HttpRoute['redirect']>, requestPort: number): Redirect => {
   const port = redirect.port ?? (redirect.derivePort === 'FROM_REQUEST_PORT' ? requestPort : undefined)
+  const goesWithoutSaying = port === (redirect.scheme === 'https' ? 443 : 80)
   return {
     kind: 'redirect',
     code: redirect.redirectCode ?? 301,
     ...(redirect.scheme !== undefined && { scheme: redirect.scheme }),
     ...(redirect.authority !== undefined && { authority: redirect.authority }),
-    ...(port !== undefined && { port }),
+    ...(port !== undefined && !goesWithoutSaying && { port }),
     ...(redirect.uri !== undefined && { path: { kind: 'whole', text: redirect.uri } }),
     ...(redirect.prefixRewrite !== undefined && { path: { kind: 'prefix', text: redirect.prefixRewrite } }),
   }

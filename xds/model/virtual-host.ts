@@ -14,6 +14,28 @@ export interface Route {
   readonly action: RouteAction
   readonly requestHeaders?: HeaderChanges
   readonly responseHeaders?: HeaderChanges
+  /** Absent = none of its own. */
+  readonly statPrefix?: string
+  readonly fault?: Fault
+  readonly cors?: Cors
+}
+
+/** What some requests suffer on purpose. Shares are out of a million. */
+export interface Fault {
+  readonly delay?: { readonly durationMs: number; readonly share: number }
+  readonly abort?: { readonly kind: 'http' | 'grpc'; readonly status: number; readonly share: number }
+}
+
+/** Which requests from other origins browsers let through. Absent lists say nothing. */
+export interface Cors {
+  readonly origins: readonly TextMatch[]
+  readonly methods?: string
+  readonly headers?: string
+  readonly exposedHeaders?: string
+  readonly maxAgeSeconds?: number
+  readonly allowsCredentials?: boolean
+  /** Whether preflight requests from other origins go on to the destination. */
+  readonly forwardsUnmatched: boolean
 }
 
 export interface RouteMatch {
@@ -48,11 +70,21 @@ export interface Forward {
   readonly timeoutMs: number
   readonly retries?: Retries
   readonly hashPolicy?: HashPolicy
+  /** Who gets a copy of the requests; answers are thrown away. */
+  readonly mirrors?: readonly Mirror[]
+}
+
+export interface Mirror {
+  readonly upstream: string
+  /** Of the requests, out of a million. */
+  readonly share: number
 }
 
 export interface RouteDestination {
   readonly upstream: string
   readonly weight: number
+  /** Unless the route sets it. */
+  readonly authority?: string
   readonly requestHeaders?: HeaderChanges
   readonly responseHeaders?: HeaderChanges
 }
@@ -73,10 +105,17 @@ export interface Respond {
   readonly body?: Uint8Array | string
 }
 
+/** First headers are removed, then the others are put, in their order. */
 export interface HeaderChanges {
-  readonly set: readonly (readonly [name: string, value: string])[]
-  readonly add: readonly (readonly [name: string, value: string])[]
+  readonly put: readonly HeaderPut[]
   readonly remove: readonly string[]
+}
+
+export interface HeaderPut {
+  readonly name: string
+  readonly value: string
+  /** Whether it comes beside what the header holds already. */
+  readonly isAdded: boolean
 }
 
 export interface Retries {
@@ -88,6 +127,12 @@ export interface Retries {
   readonly onStatusCodes: readonly number[]
   /** Also when the proxy that was asked says that its application has seen nothing of the request. */
   readonly onUndelivered: boolean
+  /** Whether a host that was tried already is avoided. */
+  readonly onOtherHosts: boolean
+  /** Whether a priority (other localities) is left behind after two tries. */
+  readonly onOtherPriorities?: boolean
+  /** The least time before the first; absent = Envoy's default, 25ms. */
+  readonly backoffMs?: number
 }
 
 /** By what a consistent hash tells clients apart. */

@@ -9,10 +9,11 @@ export const isAuthorityHeader = (name: string): boolean => isHostHeader(name) |
 const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 // oxlint-disable-next-line no-control-regex -- these are the characters that a header value may not hold
 const headerValue = /^[^\u0000-\u0008\u000A-\u001F\u007F]*$/
-const pseudoHeaders: readonly string[] = [':method', ':scheme', ':authority', ':path']
+const pseudoHeaders: readonly string[] = [':method', ':scheme', ':authority', ':path', ':status']
 
-/** A header that a match may look at: what requests have, including HTTP/2's pseudo headers. */
-export const isMatchableHeader = (name: string): boolean => headerName.test(name) || pseudoHeaders.includes(name)
+export const isHeaderName = (name: string): boolean => headerName.test(name)
+/** A header that a match may look at: HTTP/2's pseudo headers too, even that of responses. */
+export const isMatchableHeader = (name: string): boolean => isHeaderName(name) || pseudoHeaders.includes(name)
 
 /** Envoy's substitutions read %NAME%, %NAME(argument)%; a literal "%" is written "%%". */
 const substitution = /%%|%[A-Z][A-Z0-9_]*(?:\([^()]*\))?(?::\d+)?%/g
@@ -33,7 +34,7 @@ const nameFault = (name: string, authority: 'allowed' | 'refused'): string | und
   if (isAuthorityHeader(name))
     return authority === 'allowed' ? undefined : 'the host header can be set in requests only'
   if (name.startsWith(':')) return 'pseudo headers can not be changed'
-  return headerName.test(name) ? undefined : 'is not a header name'
+  return isHeaderName(name) ? undefined : 'is not a header name'
 }
 
 const headerValues = (authority: 'allowed' | 'refused') =>

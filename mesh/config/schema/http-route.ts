@@ -1,44 +1,15 @@
 import { z } from 'zod'
 import { checkWeights, destination, weight } from './destination.ts'
 import { positiveDuration } from './duration.ts'
-import { gatewayNames } from './gateway-names.ts'
-import { headerOperations, isAuthorityHeader, isMatchableHeader } from './header-operations.ts'
-import { isDnsLabel } from './host-names.ts'
-import { checked, choice, fieldNotes, message, optionalText, setFields, unsupported, withoutEffect } from './message.ts'
+import { corsPolicy } from './cors-policy.ts'
+import { headerOperations, isAuthorityHeader } from './header-operations.ts'
+import { httpFault, httpStatus } from './http-fault.ts'
+import { httpMatch } from './http-match.ts'
+import { httpRetries } from './http-retries.ts'
+import { checked, choice, fieldNotes, message, optionalText, setFields, unsupported } from './message.ts'
+import { percentage } from './percentage.ts'
 import { optionalPortNumber } from './ports.ts'
 import { regularExpression } from './regular-expression.ts'
-import { absentHeaderMatch, stringMatch, uriMatch } from './string-match.ts'
-
-const headerMatches = <Match extends z.ZodType>(match: Match) =>
-  checked(z.record(z.string(), match), ({ value, report }) => {
-    for (const name of Object.keys(value)) {
-      if (name.startsWith('@')) report('routing by JWT claims is not supported', [name], { problem: 'unsupported' })
-      else if (!isMatchableHeader(name)) report('is not a header name', [name])
-    }
-  }).optional()
-
-/** networking.istio.io HTTPMatchRequest: all that is set must match. */
-const httpMatch = message({
-  name: withoutEffect(z.string()),
-  uri: uriMatch.optional(),
-  scheme: stringMatch.optional(),
-  method: stringMatch.optional(),
-  authority: stringMatch.optional(),
-  headers: headerMatches(stringMatch),
-  withoutHeaders: headerMatches(absentHeaderMatch),
-  queryParams: z.record(z.string(), stringMatch).optional(),
-  ignoreUriCase: z.boolean().optional(),
-  port: optionalPortNumber,
-  sourceNamespace: optionalText(
-    checked(z.string(), ({ value, report }) => {
-      if (!isDnsLabel(value)) report('is not a namespace')
-    }),
-  ),
-  gateways: gatewayNames,
-  sourceLabels: unsupported("routes that depend on the caller's labels are not supported: use sourceNamespace"),
-  statPrefix: unsupported('statistics per match are not supported'),
-})
-export type HttpMatch = z.output<typeof httpMatch>
 
 const httpRouteDestination = message({ destination, weight, headers: headerOperations.optional() })
 export type HttpRouteDestination = z.output<typeof httpRouteDestination>
@@ -63,7 +34,7 @@ const redirect = checked(
     redirectCode: redirectCode.optional(),
   }),
   ({ value, report }) => {
-    if (setFields(value, ['uri', 'prefixRewrite', 'authority', 'port', 'scheme']).length === 0) {
+    if (setFields(value, ['uri', 'prefixRewrite', 'authority', 'port', 'derivePort', 'scheme']).length === 0) {
       report('needs a uri, prefixRewrite, authority, scheme or port')
     }
     if (value.uri !== undefined && value.prefixRewrite !== undefined) report('takes only one of uri, prefixRewrite')
@@ -71,18 +42,30 @@ const redirect = checked(
   },
 )
 
-const maxBodyBytes = 1_000_000
+/** Istio's limit, which route configurations are built with. */
+export const maxBodyBytes = 1_048_576
 const base64 = /^(?:[A-Za-z0-9+/_-]{4})*(?:[A-Za-z0-9+/_-]{2,3}={0,2})?$/
 
+const toUtf8Length = (text: string): number => {
+  let length = 0
+  for (const character of text) {
+    const codePoint = character.codePointAt(0) ?? 0
+    length += codePoint < 0x80 ? 1 : codePoint < 0x800 ? 2 : codePoint < 0x1_0000 ? 3 : 4
+  }
+  return length
+}
+
 const directResponse = message({
-  status: z.int().min(200).max(599),
+  status: httpStatus,
   body: checked(
     message({
-      string: z.string().max(maxBodyBytes).optional(),
+      string: z.string().optional(),
       /** Base64. */
-      bytes: z.string().max(maxBodyBytes).regex(base64, 'must be base64').optional(),
+      bytes: z.string().regex(base64, 'must be base64').optional(),
     }),
     ({ value, report }) => {
+      const size = Math.max(toUtf8Length(value.string ?? ''), Math.floor((value.bytes ?? '').length * 0.75))
+      if (size > maxBodyBytes) report(`must be at most ${maxBodyBytes} bytes`)
       if (setFields(value, ['string', 'bytes']).length > 1) report('takes only one of string, bytes')
     },
   ).optional(),
@@ -101,52 +84,15 @@ const rewrite = checked(
   },
 )
 
-/** What Envoy's x-envoy-retry-on and x-envoy-retry-grpc-on take; a status code stands for itself. */
-const retryConditions: readonly string[] = [
-  '5xx',
-  'gateway-error',
-  'reset',
-  'reset-before-request',
-  'connect-failure',
-  'retriable-4xx',
-  'refused-stream',
-  'retriable-status-codes',
-  'retriable-headers',
-  'envoy-ratelimited',
-  'http3-post-connect-failure',
-  'cancelled',
-  'deadline-exceeded',
-  'internal',
-  'resource-exhausted',
-  'unavailable',
-]
+/** networking.istio.io HTTPMirrorPolicy. */
+const httpMirror = message({
+  destination,
+  /** Absent = all requests. */
+  percentage: percentage.optional(),
+})
 
-const retries = checked(
-  message({
-    /** 0 switches retries off. */
-    attempts: z.int().min(0).max(0x7fff_ffff).optional(),
-    perTryTimeout: positiveDuration.optional(),
-    retryOn: optionalText(
-      checked(z.string(), ({ value, report }) => {
-        for (const condition of value.split(',')) {
-          if (!retryConditions.includes(condition) && !/^[1-5]\d\d$/.test(condition)) {
-            report(`"${condition}" is neither a status code nor one of ${retryConditions.join(', ')}`)
-          }
-        }
-      }),
-    ),
-    backoff: unsupported("the time between tries can't be set"),
-    retryIgnorePreviousHosts: unsupported("the host of a retry can't be steered"),
-    retryRemoteLocalities: unsupported("the locality of a retry can't be steered"),
-  }),
-  ({ value, report }) => {
-    if ((value.attempts ?? 0) === 0 && setFields(value, ['perTryTimeout', 'retryOn']).length > 0) {
-      report('has conditions but no attempts: set attempts, or leave the rest out')
-    }
-  },
-)
-
-const mirroring = unsupported('mirroring is not supported')
+/** The old form of mirrorPercentage, which goes before it. */
+const mirrorPercent = z.int().min(0).max(100).optional()
 
 /** networking.istio.io HTTPRoute: the first whose match fits is taken. */
 export const httpRoute = checked(
@@ -158,16 +104,17 @@ export const httpRoute = checked(
     directResponse: directResponse.optional(),
     rewrite: rewrite.optional(),
     timeout: positiveDuration.optional(),
-    retries: retries.optional(),
+    retries: httpRetries.optional(),
     headers: headerOperations.optional(),
     delegate: unsupported('delegation to other VirtualServices is not supported'),
-    fault: unsupported('fault injection is not supported'),
-    corsPolicy: unsupported('CORS is not supported'),
-    mirror: mirroring,
-    mirrors: mirroring,
-    mirrorPercentage: mirroring,
-    mirrorPercent: mirroring,
-    mirror_percent: mirroring,
+    fault: httpFault.optional(),
+    corsPolicy: corsPolicy.optional(),
+    mirror: destination.optional(),
+    mirrors: z.array(httpMirror).optional(),
+    /** Of `mirror`; absent = all requests. */
+    mirrorPercentage: percentage.optional(),
+    mirrorPercent,
+    mirror_percent: mirrorPercent,
   }),
   ({ value, sound, report }) => {
     const actions = [
@@ -177,6 +124,10 @@ export const httpRoute = checked(
     if (sound && actions.length === 0) report('needs a route, redirect or directResponse')
     if (actions.length > 1) report(`takes only one of ${actions.join(', ')}`)
     if (value.rewrite && (value.redirect || value.directResponse)) report('only a route can be rewritten', ['rewrite'])
+    if (value.fault && (value.redirect || value.directResponse)) report('only a route can fail', ['fault'])
+    if (value.mirror && (value.mirrors?.length ?? 0) > 0) report('takes only one of mirror, mirrors')
+    if (value.mirrorPercent !== undefined && value.mirror_percent !== undefined)
+      report('is mirrorPercent in its old spelling: give it once', ['mirror_percent'])
     checkWeights(value.route ?? [], (fault) => report(fault, ['route']))
 
     const setsAuthority = [

@@ -1,0 +1,38 @@
+import { z } from 'zod'
+import { gatewayNames } from './gateway-names.ts'
+import { isMatchableHeader } from './header-operations.ts'
+import { isDnsLabel } from './host-names.ts'
+import { checked, message, optionalText, unsupported } from './message.ts'
+import { optionalPortNumber } from './ports.ts'
+import { absentHeaderMatch, stringMatch, uriMatch } from './string-match.ts'
+
+const headerMatches = <Match extends z.ZodType>(match: Match) =>
+  checked(z.record(z.string(), match), ({ value, report }) => {
+    for (const name of Object.keys(value)) {
+      if (name.startsWith('@')) report('routing by JWT claims is not supported', [name], { problem: 'unsupported' })
+      else if (!isMatchableHeader(name)) report('is not a header name', [name])
+    }
+  }).optional()
+
+/** networking.istio.io HTTPMatchRequest: all that is set must match. */
+export const httpMatch = message({
+  name: optionalText(z.string()),
+  uri: uriMatch.optional(),
+  scheme: stringMatch.optional(),
+  method: stringMatch.optional(),
+  authority: stringMatch.optional(),
+  headers: headerMatches(stringMatch),
+  withoutHeaders: headerMatches(absentHeaderMatch),
+  queryParams: z.record(z.string(), stringMatch).optional(),
+  ignoreUriCase: z.boolean().optional(),
+  port: optionalPortNumber,
+  sourceNamespace: optionalText(
+    checked(z.string(), ({ value, report }) => {
+      if (!isDnsLabel(value)) report('is not a namespace')
+    }),
+  ),
+  gateways: gatewayNames,
+  sourceLabels: unsupported("routes that depend on the caller's labels are not supported: use sourceNamespace"),
+  statPrefix: optionalText(z.string()),
+})
+export type HttpMatch = z.output<typeof httpMatch>
