@@ -3,11 +3,13 @@ import { toApiVersion } from './kind-definition.ts'
 import type { KindDefinition } from './kind-definition.ts'
 import { gateway } from './gateway.ts'
 import { closestName } from './schema/closest-name.ts'
+import { proxyConfig } from './proxy-config.ts'
 import { serviceEntry } from './service-entry.ts'
 import { service } from './service.ts'
 import { sidecar } from './sidecar.ts'
 import { virtualService } from './virtual-service.ts'
 import { workloadEntry } from './workload-entry.ts'
+import { workloadGroup } from './workload-group.ts'
 
 /** Every kind of configuration that Atoll takes, in the order of docs/support.md. */
 export const kinds: readonly KindDefinition[] = [
@@ -16,7 +18,9 @@ export const kinds: readonly KindDefinition[] = [
   gateway,
   serviceEntry,
   workloadEntry,
+  workloadGroup,
   sidecar,
+  proxyConfig,
   service,
 ]
 
@@ -38,12 +42,10 @@ const unsupportedKinds: ReadonlySet<string> = new Set([
   'AuthorizationPolicy',
   'EnvoyFilter',
   'PeerAuthentication',
-  'ProxyConfig',
   'RequestAuthentication',
   'Telemetry',
   'TrafficExtension',
   'WasmPlugin',
-  'WorkloadGroup',
   'BackendTLSPolicy',
   'GatewayClass',
   'GRPCRoute',

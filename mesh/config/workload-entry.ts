@@ -19,39 +19,38 @@ const network = checked(z.string(), ({ value, report }) => {
     report("Atoll's networks are named by DNS labels in lower case", [], { problem: 'unsupported' })
 })
 
+export const workloadEntryFields = message({
+  /** An IP address, a host name or "unix:///path". */
+  address: z.string().max(256).default(''),
+  /** Port name → number, where it differs from the service's. */
+  ports: checked(z.record(z.string(), portNumber), ({ value, report }) => {
+    for (const name of Object.keys(value))
+      if (!portName.safeParse(name).success) report('is not the name of a port', [name])
+  }).optional(),
+  labels: labels.optional(),
+  network: optionalText(network),
+  /** "region/zone/subzone", trailing parts may be missing. */
+  locality: optionalText(z.string().max(2048)),
+  /** Share of the traffic among the endpoints; 0 is unset. */
+  weight: z.int().min(0).max(0xffff_ffff).optional(),
+  serviceAccount: optionalText(z.string().max(253)),
+})
+
 /** Istio reference: networking/workload-entry; also the endpoints of a ServiceEntry. */
-export const workloadEntrySpec = checked(
-  message({
-    /** An IP address, a host name or "unix:///path". */
-    address: z.string().max(256).default(''),
-    /** Port name → number, where it differs from the service's. */
-    ports: checked(z.record(z.string(), portNumber), ({ value, report }) => {
-      for (const name of Object.keys(value))
-        if (!portName.safeParse(name).success) report('is not the name of a port', [name])
-    }).optional(),
-    labels: labels.optional(),
-    network: optionalText(network),
-    /** "region/zone/subzone", trailing parts may be missing. */
-    locality: optionalText(z.string().max(2048)),
-    /** Share of the traffic among the endpoints; 0 is unset. */
-    weight: z.int().min(0).max(0xffff_ffff).optional(),
-    serviceAccount: optionalText(z.string().max(253)),
-  }),
-  ({ value, report }) => {
-    if (value.address === '') {
-      if (value.network === undefined) report('is required', ['address'])
-      else
-        report("endpoints without an address, behind a network's gateway, are not supported", ['address'], {
-          problem: 'unsupported',
-        })
-      return
-    }
-    const fault = addressFault(value.address)
-    if (fault !== undefined) report(fault, ['address'])
-    if (isUnixAddress(value.address) && Object.keys(value.ports ?? {}).length > 0)
-      report('a Unix domain socket has no ports', ['ports'])
-  },
-)
+export const workloadEntrySpec = checked(workloadEntryFields, ({ value, report }) => {
+  if (value.address === '') {
+    if (value.network === undefined) report('is required', ['address'])
+    else
+      report("endpoints without an address, behind a network's gateway, are not supported", ['address'], {
+        problem: 'unsupported',
+      })
+    return
+  }
+  const fault = addressFault(value.address)
+  if (fault !== undefined) report(fault, ['address'])
+  if (isUnixAddress(value.address) && Object.keys(value.ports ?? {}).length > 0)
+    report('a Unix domain socket has no ports', ['ports'])
+})
 export type WorkloadEntrySpec = z.output<typeof workloadEntrySpec>
 
 export const workloadEntry: KindDefinition<WorkloadEntrySpec> = {

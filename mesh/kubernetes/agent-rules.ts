@@ -20,7 +20,16 @@ export interface AgentRule {
 }
 
 const read = ['list', 'watch'] as const
-const configurationKinds = ['virtualservices', 'destinationrules', 'serviceentries', 'workloadentries', 'sidecars']
+const configurationKinds = [
+  'virtualservices',
+  'destinationrules',
+  'gateways',
+  'serviceentries',
+  'workloadentries',
+  'workloadgroups',
+  'sidecars',
+  'proxyconfigs',
+]
 
 export const agentRules: readonly AgentRule[] = [
   {

@@ -28,6 +28,7 @@ const plainStrings: readonly string[] = [
   'http[].redirect.scheme',
   'http[].fault.abort.grpcStatus',
   'http[].corsPolicy.allowMethods[]',
+  'probe.httpGet.scheme',
 ]
 
 it.each(upstream)(

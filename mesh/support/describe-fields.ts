@@ -31,7 +31,8 @@ const unwrap = (schema: z.core.$ZodType, suffix = '', outer: FieldNote = {}): Un
   return { schema, suffix, note }
 }
 
-const describeMessage = (schema: z.core.$ZodType, prefix: string): readonly FieldDescription[] =>
+/** `outer`: of the message, where it holds for all that is in it. */
+const describeMessage = (schema: z.core.$ZodType, prefix: string, outer: FieldNote = {}): readonly FieldDescription[] =>
   schema instanceof z.ZodObject
     ? Object.entries<z.core.$ZodType>(schema.def.shape).map(([name, field]) => {
         const inner = unwrap(field)
@@ -39,8 +40,8 @@ const describeMessage = (schema: z.core.$ZodType, prefix: string): readonly Fiel
         const isMessage = inner.schema instanceof z.ZodObject
         return {
           path,
-          note: inner.note,
-          fields: describeMessage(inner.schema, `${path}.`),
+          note: { ...outer, ...inner.note },
+          fields: describeMessage(inner.schema, `${path}.`, inner.note.withoutEffect ? { withoutEffect: true } : outer),
           message: isMessage ? inner.schema : undefined,
         }
       })

@@ -19,12 +19,15 @@ export const labels = checked(z.record(z.string(), z.string()), ({ value, report
   }
 })
 
+const selectedLabels = checked(z.record(z.string(), z.string()), ({ value, report }) => {
+  for (const [key, text] of Object.entries(value)) {
+    if (key === '') report('a selector needs the name of a label', [key])
+    if (key.includes('*') || text.includes('*')) report('wildcards are not possible in selectors', [key])
+  }
+}).optional()
+
 /** networking.istio.io WorkloadSelector. */
-export const workloadSelector = message({
-  labels: checked(z.record(z.string(), z.string()), ({ value, report }) => {
-    for (const [key, text] of Object.entries(value)) {
-      if (key === '') report('a selector needs the name of a label', [key])
-      if (key.includes('*') || text.includes('*')) report('wildcards are not possible in selectors', [key])
-    }
-  }).optional(),
-})
+export const workloadSelector = message({ labels: selectedLabels })
+
+/** type.istio.io WorkloadSelector. */
+export const matchLabelsSelector = message({ matchLabels: selectedLabels })
