@@ -1,4 +1,5 @@
 import type { ConfigObject, Configured, Origin } from './config-object.ts'
+import { readMeshConfig, type MeshConfig } from './config/mesh-config.ts'
 import { destinationRule, type DestinationRuleSpec } from './config/destination-rule.ts'
 import { gateway, type GatewaySpec } from './config/gateway.ts'
 import { serviceEntry, type ServiceEntrySpec } from './config/service-entry.ts'
@@ -57,6 +58,7 @@ export class MeshViewStore implements MeshView {
   readonly localCluster: ClusterName
   readonly localNetwork: NetworkName
   #settings: MeshSettings
+  #meshConfig: MeshConfig
   #trust: TrustState
   readonly #clusters = new Map<ClusterName, ClusterState>()
   /** Gateways that this agent's probes found dead, by cluster. */
@@ -79,6 +81,7 @@ export class MeshViewStore implements MeshView {
     this.localCluster = localCluster
     this.localNetwork = localNetwork
     this.#settings = settings
+    this.#meshConfig = readMeshConfig(settings.meshConfig)
     this.#trust = trust
     const { domainSuffix } = settings
     this.#services = new ServiceTable({
@@ -109,6 +112,10 @@ export class MeshViewStore implements MeshView {
 
   settings(): MeshSettings {
     return this.#settings
+  }
+
+  meshConfig(): MeshConfig {
+    return this.#meshConfig
   }
 
   trust(): TrustState {
@@ -230,6 +237,7 @@ export class MeshViewStore implements MeshView {
         this.#watch.note(viewKeys.settings, () => this.#settings)
         this.#setDomainSuffix(change.value.domainSuffix)
         this.#settings = change.value
+        this.#meshConfig = readMeshConfig(change.value.meshConfig)
         this.#virtualServices.setDomainSuffix(change.value.domainSuffix)
         this.#destinationRules.setDomainSuffix(change.value.domainSuffix)
         break

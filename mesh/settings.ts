@@ -1,22 +1,50 @@
 import { z } from 'zod'
+import { readMeshConfig, type WrittenMeshConfig } from './config/mesh-config.ts'
 import { meshName, trustDomain } from './names.ts'
 
+const fields = {
+  meshId: z.string(),
+  meshName,
+  trustDomain,
+  /** Suffix of `Service` host names: `<name>.<namespace>.svc.<suffix>`. */
+  domainSuffix: z.string().default('cluster.local'),
+  /** Whether sidecars also take plaintext (Istio PeerAuthentication's mesh-wide mode). */
+  inboundMtls: z.enum(['strict', 'permissive']).default('strict'),
+  /** Istio's MeshConfig as people write it; `readMeshConfig` reads it. What it leaves out has Istio's defaults. */
+  meshConfig: z.record(z.string(), z.unknown()).default({}),
+}
+
+/** Where version 0.1 has what is in `meshConfig` now: its agents get it there, and its planes' settings are read from there. */
+const olderFields = z.object({
+  outboundPolicy: z.enum(['allow-any', 'registry-only']).optional(),
+  proxyHttpPort: z.int().optional(),
+  rootNamespace: z.string().optional(),
+})
+type OlderFields = z.infer<typeof olderFields>
+
+const toMeshConfig = ({ outboundPolicy, proxyHttpPort, rootNamespace }: OlderFields): WrittenMeshConfig => ({
+  ...(outboundPolicy === 'registry-only' && { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } }),
+  ...(proxyHttpPort !== undefined && { proxyHttpPort }),
+  ...(rootNamespace !== undefined && { rootNamespace }),
+})
+
+const withMeshConfig = (value: unknown): unknown => {
+  const older = olderFields.safeParse(value)
+  if (!older.success || typeof value !== 'object' || value === null || 'meshConfig' in value) return value
+  return { ...value, meshConfig: toMeshConfig(older.data) }
+}
+
 /** What holds for a whole mesh. Changed by PATCH on the mesh; travels to every agent. */
-export const meshSettings = z
-  .object({
-    meshId: z.string(),
-    meshName,
-    trustDomain,
-    /** Suffix of `Service` host names: `<name>.<namespace>.svc.<suffix>`. */
-    domainSuffix: z.string().default('cluster.local'),
-    /** What a proxy does with destinations that the mesh does not know (Istio MeshConfig.outboundTrafficPolicy). */
-    outboundPolicy: z.enum(['allow-any', 'registry-only']).default('allow-any'),
-    /** Whether sidecars also take plaintext (Istio PeerAuthentication's mesh-wide mode). */
-    inboundMtls: z.enum(['strict', 'permissive']).default('strict'),
-    /** Port of the sidecar's HTTP proxy (Istio MeshConfig.proxyHttpPort); 0 = off. */
-    proxyHttpPort: z.int().min(0).max(65535).default(15007),
-    /** Namespace whose Sidecar, DestinationRule … objects hold for all namespaces (Istio MeshConfig.rootNamespace). */
-    rootNamespace: z.string().default('atoll-system'),
-  })
-  .readonly()
+export const settingsFields = z.object(fields)
+export const meshSettings = z.preprocess(withMeshConfig, settingsFields.readonly())
 export type MeshSettings = z.infer<typeof meshSettings>
+
+/** The settings as agents of version 0.1 understand them too. */
+export const withOlderFields = (settings: MeshSettings): MeshSettings & OlderFields => {
+  const { outboundTrafficPolicy, proxyHttpPort, rootNamespace } = readMeshConfig(settings.meshConfig)
+  const outboundPolicy = outboundTrafficPolicy.mode === 'ALLOW_ANY' ? 'allow-any' : 'registry-only'
+  return { ...settings, outboundPolicy, proxyHttpPort, rootNamespace }
+}
+
+/** What the plane has stored, by this version or by the one before. */
+export const readStoredSettings = (json: string): MeshSettings => withMeshConfig(JSON.parse(json)) as MeshSettings

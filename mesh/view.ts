@@ -1,4 +1,5 @@
 import type { ConfigObject, Configured } from './config-object.ts'
+import type { MeshConfig } from './config/mesh-config.ts'
 import type { DestinationRuleSpec } from './config/destination-rule.ts'
 import type { GatewaySpec } from './config/gateway.ts'
 import type { SidecarSpec } from './config/sidecar.ts'
@@ -40,6 +41,8 @@ export interface MeshView {
   readonly localCluster: ClusterName
   readonly localNetwork: NetworkName
   settings(): MeshSettings
+  /** The settings' `meshConfig` with its defaults; the key is that of `settings`. */
+  meshConfig(): MeshConfig
   trust(): TrustState
   /** All services, sorted by key: changes when one comes or goes, not when one changes. */
   serviceKeys(): readonly ServiceKey[]

@@ -224,9 +224,11 @@ const anyChange: fc.Arbitrary<ViewChange> = fc.oneof(
   },
   fc
     .record({
-      outboundPolicy: fc.constantFrom('allow-any' as const, 'registry-only' as const),
       inboundMtls: fc.constantFrom('strict' as const, 'permissive' as const),
-      proxyHttpPort: fc.constantFrom(0, 15007),
+      meshConfig: fc.record({
+        proxyHttpPort: fc.constantFrom(0, 15007),
+        outboundTrafficPolicy: fc.record({ mode: fc.constantFrom('ALLOW_ANY', 'REGISTRY_ONLY') }),
+      }),
     })
     .map((changed): ViewChange => ({ kind: 'settings', value: { ...settings, ...changed } })),
   fc.integer({ min: 0, max: 2 }).map((epoch): ViewChange => ({ kind: 'trust', value: { ...trust, epoch } })),

@@ -34,7 +34,10 @@ const createFlow = () => {
   return { flow: new ChangeFlow(view, compiler, sink, pino({ level: 'silent' })), happened, faults }
 }
 
-const change = (proxyHttpPort: number): ViewChange => ({ kind: 'settings', value: { ...settings, proxyHttpPort } })
+const change = (proxyHttpPort: number): ViewChange => ({
+  kind: 'settings',
+  value: { ...settings, meshConfig: { proxyHttpPort } },
+})
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
 

@@ -1,18 +1,21 @@
 import { z } from 'zod'
 import { meshName, trustDomain } from '#mesh/names.ts'
-import { meshSettings } from '#mesh/settings.ts'
+import { settingsFields } from '#mesh/settings.ts'
 import { openEnum } from '../open-enum.ts'
 import { timestamp } from './common.ts'
 
-const { domainSuffix, outboundPolicy, inboundMtls, proxyHttpPort, rootNamespace } = meshSettings.unwrap().shape
+const { domainSuffix, inboundMtls, meshConfig } = settingsFields.shape
 
 /** Without the defaults of `meshSettings`: what is absent stays as it is. */
 const changes = {
   domainSuffix: domainSuffix.unwrap().optional(),
-  outboundPolicy: outboundPolicy.unwrap().optional(),
   inboundMtls: inboundMtls.unwrap().optional(),
-  proxyHttpPort: proxyHttpPort.unwrap().optional(),
-  rootNamespace: rootNamespace.unwrap().optional(),
+  meshConfig: meshConfig
+    .unwrap()
+    .optional()
+    .describe(
+      "Fields of Istio's MeshConfig, which replace those that are there; null takes one back to its default. docs/support.md lists them.",
+    ),
 }
 
 export const updateMeshBody = z.strictObject(changes)
@@ -27,12 +30,8 @@ export const createMeshBody = z.strictObject({
 })
 export type CreateMeshBody = z.infer<typeof createMeshBody>
 
-const shownSettings = meshSettings
-  .unwrap()
-  .extend({
-    outboundPolicy: openEnum(outboundPolicy.unwrap().options).default(outboundPolicy.def.defaultValue),
-    inboundMtls: openEnum(inboundMtls.unwrap().options).default(inboundMtls.def.defaultValue),
-  })
+const shownSettings = settingsFields
+  .extend({ inboundMtls: openEnum(inboundMtls.unwrap().options).default(inboundMtls.def.defaultValue) })
   .readonly()
 
 export const mesh = z

@@ -2,9 +2,11 @@ import { Option } from 'commander'
 import type { Command } from 'commander'
 import { createMesh, deleteMesh, getMesh, listMeshes, updateMesh } from '#api/routes/meshes.ts'
 import type { Mesh, UpdateMeshBody } from '#api/schemas/meshes.ts'
-import { meshSettings } from '#mesh/settings.ts'
+import { readMeshConfig } from '#mesh/config/mesh-config.ts'
+import { settingsFields } from '#mesh/settings.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
+import { readMeshConfigFile } from '../configuration/mesh-config-file.ts'
 import { confirmByName } from '../confirm.ts'
 import { addExamples } from '../examples.ts'
 import { parseWholeNumber } from '../number-option.ts'
@@ -12,18 +14,26 @@ import { collect, toListView } from '../output/list-view.ts'
 import { toFields } from '../output/table.ts'
 import type { View } from '../output/view.ts'
 
-const settings = meshSettings.unwrap().shape
+interface SettingsOptions {
+  readonly meshConfig?: string
+  readonly outboundPolicy?: 'allow-any' | 'registry-only'
+  readonly inboundMtls?: UpdateMeshBody['inboundMtls']
+  readonly proxyHttpPort?: number
+  readonly domainSuffix?: string
+  readonly rootNamespace?: string
+}
 
 const addSettings = (command: Command): Command =>
   command
+    .option('--mesh-config <file>', "Istio's MeshConfig: a file of its own, the ConfigMap istio or an IstioOperator")
     .addOption(
       new Option('--outbound-policy <policy>', 'what proxies do with destinations that the mesh does not know').choices(
-        settings.outboundPolicy.unwrap().options,
+        ['allow-any', 'registry-only'],
       ),
     )
     .addOption(
       new Option('--inbound-mtls <mode>', 'whether sidecars also take plaintext').choices(
-        settings.inboundMtls.unwrap().options,
+        settingsFields.shape.inboundMtls.unwrap().options,
       ),
     )
     .option('--proxy-http-port <port>', "port of the sidecars' HTTP proxy; 0 = none", parseWholeNumber)
@@ -38,9 +48,7 @@ export const defineMesh = (group: Command, context: CliContext): void => {
         .description('Make a mesh, with its root of trust, and use it from now on.')
         .argument('<name>')
         .option('--trust-domain <name>', 'SPIFFE trust domain, for good'),
-    ).action((name: string, options: UpdateMeshBody & { readonly trustDomain?: string }) =>
-      create(context, name, options),
-    ),
+    ).action((name: string, options: CreateOptions) => create(context, name, options)),
     [['atoll mesh create prod --trust-domain prod.acme.example', 'identities read spiffe://prod.acme.example/…']],
   )
   addExamples(
@@ -69,8 +77,11 @@ export const defineMesh = (group: Command, context: CliContext): void => {
   addExamples(
     addSettings(
       group.command('set').description('Change settings of a mesh.').argument('[name]', 'the mesh in use, when absent'),
-    ).action((name: string | undefined, options: UpdateMeshBody) => set(context, name, options)),
-    [['atoll mesh set prod --outbound-policy registry-only', 'unknown destinations are refused']],
+    ).action((name: string | undefined, options: SettingsOptions) => set(context, name, options)),
+    [
+      ['atoll mesh set prod --outbound-policy registry-only', 'unknown destinations are refused'],
+      ['kubectl get configmap istio -n istio-system -o yaml | atoll mesh set prod --mesh-config -', "Istio's settings"],
+    ],
   )
   addExamples(
     group
@@ -83,12 +94,12 @@ export const defineMesh = (group: Command, context: CliContext): void => {
   )
 }
 
-const create = async (
-  context: CliContext,
-  name: string,
-  options: UpdateMeshBody & { readonly trustDomain?: string },
-): Promise<void> => {
-  const mesh = await context.client().call(createMesh, { json: { name, ...options } })
+type CreateOptions = SettingsOptions & { readonly trustDomain?: string }
+
+const create = async (context: CliContext, name: string, { trustDomain, ...options }: CreateOptions): Promise<void> => {
+  const mesh = await context.client().call(createMesh, {
+    json: { name, ...(trustDomain !== undefined && { trustDomain }), ...(await toChanges(context, options)) },
+  })
   remember(context, name)
   await context.print({
     ...toMeshView(mesh),
@@ -133,17 +144,33 @@ const use = async (context: CliContext, name: string): Promise<void> => {
   await context.print({ ...toMeshView(mesh), table: () => `Commands are for mesh ${name} now` })
 }
 
-const set = async (context: CliContext, name: string | undefined, options: UpdateMeshBody): Promise<void> => {
+const set = async (context: CliContext, name: string | undefined, options: SettingsOptions): Promise<void> => {
   if (Object.keys(options).length === 0)
     throw new CliError('usage', 'There is nothing to set', { remedy: 'See --help.' })
   const mesh = name ?? (await context.mesh())
-  await context.print(toMeshView(await context.client().call(updateMesh, { params: { mesh }, json: options })))
+  await context.print(
+    toMeshView(await context.client().call(updateMesh, { params: { mesh }, json: await toChanges(context, options) })),
+  )
 }
 
 const remove = async (context: CliContext, name: string, options: { readonly yes?: true }): Promise<void> => {
   await confirmByName(context, name, `Mesh ${name}, its configuration and its root of trust will be gone`, options)
   await context.client().call(deleteMesh, { params: { mesh: name } })
   await context.print({ value: { name, deleted: true }, names: [name], table: () => `Mesh ${name} is gone` })
+}
+
+/** Options stand before what the file says of the same. */
+const toChanges = async (
+  { io }: CliContext,
+  { meshConfig: file, outboundPolicy, proxyHttpPort, rootNamespace, ...others }: SettingsOptions,
+): Promise<UpdateMeshBody> => {
+  const meshConfig = {
+    ...(file !== undefined && (await readMeshConfigFile(file, io))),
+    ...(outboundPolicy && { outboundTrafficPolicy: { mode: outboundPolicy.toUpperCase().replace('-', '_') } }),
+    ...(proxyHttpPort !== undefined && { proxyHttpPort }),
+    ...(rootNamespace !== undefined && { rootNamespace }),
+  }
+  return { ...others, ...(Object.keys(meshConfig).length > 0 && { meshConfig }) }
 }
 
 const toMeshView = (mesh: Mesh): View => ({
@@ -156,11 +183,12 @@ const toMeshView = (mesh: Mesh): View => ({
       ['Trust domain', mesh.settings.trustDomain],
       ['Clusters', String(mesh.clusters)],
       ['Revision', String(mesh.revision)],
-      ['Outbound policy', mesh.settings.outboundPolicy],
+      ['Outbound policy', readMeshConfig(mesh.settings.meshConfig).outboundTrafficPolicy.mode],
       ['Inbound mTLS', mesh.settings.inboundMtls],
-      ['HTTP proxy port', String(mesh.settings.proxyHttpPort)],
+      ['HTTP proxy port', String(readMeshConfig(mesh.settings.meshConfig).proxyHttpPort)],
       ['Domain suffix', mesh.settings.domainSuffix],
-      ['Root namespace', mesh.settings.rootNamespace],
+      ['Root namespace', readMeshConfig(mesh.settings.meshConfig).rootNamespace],
+      ['MeshConfig', Object.keys(mesh.settings.meshConfig).join(', ') || 'all defaults'],
       ['Created', mesh.createdAt],
     ]),
 })

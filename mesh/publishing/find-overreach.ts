@@ -3,7 +3,6 @@ import { ownerOfHost } from '../host-owner.ts'
 import { isIpAddress, isWildcard } from '../config/schema/host-names.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { selectProtocol } from '../registry-records/select-protocol.ts'
-import type { MeshSettings } from '../settings.ts'
 
 /** Something of an object that a grant for its namespace does not cover. */
 export interface Overreach {
@@ -11,7 +10,9 @@ export interface Overreach {
   readonly message: string
 }
 
-export interface Reach extends Pick<MeshSettings, 'domainSuffix' | 'rootNamespace'> {
+export interface Reach {
+  readonly domainSuffix: string
+  readonly rootNamespace: string
   /** Whether another namespace has a service of this host, which names no namespace itself. */
   readonly isHeldElsewhere: (host: string, namespace: string) => boolean
 }

@@ -22,7 +22,7 @@ interface Unwrapped {
 /** Takes off what is around a message or a scalar: optional, default, checks, lists, maps. */
 const unwrap = (schema: z.core.$ZodType, suffix = '', outer: FieldNote = {}): Unwrapped => {
   const note = { ...outer, ...fieldNotes.get(schema) }
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
     return unwrap(schema.def.innerType, suffix, note)
   if (schema instanceof z.ZodPipe)
     return unwrap(schema.in instanceof z.ZodTransform ? schema.out : schema.in, suffix, note)
@@ -47,6 +47,10 @@ const describeMessage = (schema: z.core.$ZodType, prefix: string, outer: FieldNo
       })
     : []
 
-/** Every field of a kind's spec, in the order of its schema. */
+/** Every field of a message, in the order of its schema. */
+export const describeSchema = (schema: z.ZodType): readonly FieldDescription[] =>
+  describeMessage(unwrap(schema).schema, '')
+
+/** Every field of a kind's spec. */
 export const describeFields = (definition: KindDefinition): readonly FieldDescription[] =>
-  describeMessage(unwrap(definition.schema).schema, '')
+  describeSchema(definition.schema)

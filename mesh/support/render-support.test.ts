@@ -1,14 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { kinds } from '#mesh/config/kind-table.ts'
+import { meshConfigSchema } from '#mesh/config/mesh-config.ts'
 import { renderSupport } from '#mesh/support/render-support.ts'
 
 it('docs/support.md is what node scripts/support.ts writes', () => {
-  expect(readFileSync(new URL('../../docs/support.md', import.meta.url), 'utf8')).toBe(renderSupport(kinds))
+  expect(readFileSync(new URL('../../docs/support.md', import.meta.url), 'utf8')).toBe(
+    renderSupport(kinds, meshConfigSchema),
+  )
 })
 
 it('says of a field whether it is supported, refused or without effect', () => {
-  const rendered = renderSupport(kinds)
+  const rendered = renderSupport(kinds, meshConfigSchema)
   expect(rendered).toContain('| `http[].timeout` | yes |')
   expect(rendered).toContain(
     '| `http[].fault.abort.http2Error` | refused: is not supported upstream either: use httpStatus |',

@@ -1,6 +1,7 @@
+import type { z } from 'zod'
 import { toApiVersion } from '../config/kind-definition.ts'
 import type { KindDefinition } from '../config/kind-definition.ts'
-import { describeFields } from './describe-fields.ts'
+import { describeFields, describeSchema } from './describe-fields.ts'
 import type { FieldDescription } from './describe-fields.ts'
 
 const introduction = `# What of the configuration Atoll understands
@@ -63,6 +64,11 @@ const renderKind = (definition: KindDefinition): string => {
   return `## ${definition.kind}\n\n${list(apiVersions)}\n\n| field of \`spec\` | supported |\n|---|---|\n${rows.join('\n')}\n`
 }
 
-/** docs/support.md: every kind, every field. */
-export const renderSupport = (kinds: readonly KindDefinition[]): string =>
-  [introduction, ...kinds.map(renderKind), differences].join('\n')
+const renderMeshConfig = (schema: z.ZodType): string => {
+  const rows = toRows(describeSchema(schema), new Map())
+  return `## MeshConfig\n\nThe mesh's settings, \`atoll mesh set --mesh-config FILE\`.\n\n| field | supported |\n|---|---|\n${rows.join('\n')}\n`
+}
+
+/** docs/support.md: every kind, every field, and a mesh's settings. */
+export const renderSupport = (kinds: readonly KindDefinition[], meshConfig: z.ZodType): string =>
+  [introduction, ...kinds.map(renderKind), renderMeshConfig(meshConfig), differences].join('\n')

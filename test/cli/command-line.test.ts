@@ -68,7 +68,11 @@ describe('meshes', () => {
     expect(await world.atollJson(['mesh', 'show'])).toMatchObject({
       name: 'demo',
       revision: 0,
-      settings: { trustDomain: 'demo.example', outboundPolicy: 'registry-only', inboundMtls: 'strict' },
+      settings: {
+        trustDomain: 'demo.example',
+        meshConfig: { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } },
+        inboundMtls: 'strict',
+      },
     })
     expect((await failing('mesh', 'create', 'demo')).code).toBe(6)
     expect((await failing('mesh', 'show', 'nope')).code).toBe(5)

@@ -27,10 +27,8 @@ export const settings: MeshSettings = {
   meshName: meshName.parse('demo'),
   trustDomain: trustDomain.parse('demo.test'),
   domainSuffix: 'cluster.local',
-  outboundPolicy: 'allow-any',
   inboundMtls: 'strict',
-  proxyHttpPort: 15007,
-  rootNamespace: 'atoll-system',
+  meshConfig: {},
 }
 
 export const trust: TrustState = { roots: [], intermediates: [], epoch: 0 }

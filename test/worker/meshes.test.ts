@@ -12,13 +12,23 @@ describe('meshes', () => {
     const again = await send('POST', '/v1/meshes', { token, body: { name: mesh.name } })
     expect([again.status, again.body.code]).toEqual([409, 'already_exists'])
 
-    const changed = await mesh.send<Mesh>('PATCH', '', { body: { outboundPolicy: 'registry-only' } })
+    const changed = await mesh.send<Mesh>('PATCH', '', {
+      body: { meshConfig: { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } } },
+    })
     expect(changed.body.settings).toMatchObject({
       trustDomain: 'mesh.example',
       inboundMtls: 'permissive',
-      outboundPolicy: 'registry-only',
+      meshConfig: { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } },
     })
     expect((await mesh.send('PATCH', '', { body: { trustDomain: 'other.example' } })).body.code).toBe('invalid_request')
+
+    const refused = await mesh.send('PATCH', '', { body: { meshConfig: { connectTimeout: 'soon', proxyHttpPort: 1 } } })
+    expect([refused.status, refused.body.code]).toEqual([422, 'invalid_configuration'])
+    expect(refused.body.problems).toMatchObject([{ object: { kind: 'MeshConfig' }, path: 'connectTimeout' }])
+    const merged = await mesh.send<Mesh>('PATCH', '', {
+      body: { meshConfig: { outboundTrafficPolicy: null, rootNamespace: 'root' } },
+    })
+    expect(merged.body.settings.meshConfig).toEqual({ rootNamespace: 'root' })
 
     expect((await mesh.send('DELETE', '')).status).toBe(204)
     expect((await mesh.send('GET', '')).status).toBe(404)

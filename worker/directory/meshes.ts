@@ -1,6 +1,7 @@
 import { and, count, eq, exists, gt } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import type { Mesh } from '#api/schemas/meshes.ts'
+import { readStoredSettings } from '#mesh/settings.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import { toAuditWrites } from './org-audit.ts'
 import type { OrgEvent } from './org-audit.ts'
@@ -14,7 +15,7 @@ type MeshRow = typeof meshes.$inferSelect
 const toMesh = ({ id, name, settings, revision, clusters, createdAt }: MeshRow): Mesh => ({
   id,
   name: name as Mesh['name'],
-  settings: JSON.parse(settings) as MeshSettings,
+  settings: readStoredSettings(settings),
   revision,
   clusters,
   createdAt: new Date(createdAt).toISOString(),

@@ -1,3 +1,4 @@
+import { readStoredSettings } from '#mesh/settings.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import { firstRow } from './context.ts'
 import { NOT_CREATED } from './mesh-store.ts'
@@ -30,7 +31,7 @@ export const findMeshRow = (sql: SqlStorage): MeshRow | undefined => {
        FROM mesh`,
     ),
   )
-  return row && { ...row, settings: JSON.parse(row.settings) as MeshSettings }
+  return row && { ...row, settings: readStoredSettings(row.settings) }
 }
 
 /** @throws Error `NOT_CREATED`: the routes look a mesh up in the directory first, which may be ahead of it or behind. */

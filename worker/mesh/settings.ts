@@ -1,5 +1,6 @@
 import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
-import { meshSettings } from '#mesh/settings.ts'
+import { withChangedFields } from '#mesh/config/mesh-config.ts'
+import { meshSettings, withOlderFields } from '#mesh/settings.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import { stateKeys } from '#mesh/state.ts'
 import { writeAudit } from './audit.ts'
@@ -12,14 +13,16 @@ import { writeState } from './state-log.ts'
 /** Stores the settings of the mesh and tells its agents. */
 export const writeSettings = (sql: SqlStorage, settings: MeshSettings): void => {
   sql.exec('UPDATE mesh SET settings = ?', JSON.stringify(settings))
-  const item = { kind: 'settings', value: settings } as const
+  const item = { kind: 'settings', value: withOlderFields(settings) } as const
   writeState(sql, [{ key: stateKeys.settings(), item, audience: { to: 'all' } }])
 }
 
 export const updateSettings = (context: MeshContext, changes: UpdateMeshBody, initiator: Initiator): void => {
-  const settings = meshSettings.parse({ ...readMeshRow(context.sql).settings, ...changes })
+  const before = readMeshRow(context.sql).settings
+  const meshConfig = withChangedFields(before.meshConfig, changes.meshConfig)
+  const settings = meshSettings.parse({ ...before, ...changes, meshConfig })
   writeSettings(context.sql, settings)
   announce(context, 'mesh')
-  const changed = Object.keys(changes).join(' ')
+  const changed = [...Object.keys(changes), ...Object.keys(changes.meshConfig ?? {})].join(' ')
   writeAudit(context, initiator, { action: 'mesh.update', target: settings.meshName, detail: { changed } })
 }

@@ -3,7 +3,9 @@ import { AtollError } from '#api/atoll-error.ts'
 import { createMesh, deleteMesh, getMesh, listMeshes, updateMesh } from '#api/routes/meshes.ts'
 import type { Mesh } from '#api/schemas/meshes.ts'
 import { trustDomain } from '#mesh/names.ts'
-import { meshSettings } from '#mesh/settings.ts'
+import { examineMeshConfig } from '#mesh/config/examine-mesh-config.ts'
+import { withChangedFields } from '#mesh/config/mesh-config.ts'
+import { meshSettings, type MeshSettings } from '#mesh/settings.ts'
 import type { App, AppEnv } from '../app-env.ts'
 import * as directory from '../directory/meshes.ts'
 import { openMeshStore } from '../mesh/mesh-store.ts'
@@ -35,6 +37,13 @@ const listOrgMeshes: RouteHandler<typeof listMeshes, AppEnv> = async (c) => {
   )
 }
 
+/** Throws when Istio's settings for a mesh are not what they may be. */
+const refuseFaulty = ({ meshConfig, meshName: name, trustDomain: domain }: MeshSettings): void => {
+  const problems = examineMeshConfig(meshConfig, { name, trustDomain: domain })
+  if (problems.length > 0)
+    throw new AtollError('invalid_configuration', 'the settings have errors; nothing was changed', { problems })
+}
+
 /** The name is entered in the directory first: who has it owns it. A creation that was cut off after that is taken up again. */
 const makeMesh: RouteHandler<typeof createMesh, AppEnv> = async (c) => {
   const orgId = openOrg(c, 'write')
@@ -49,6 +58,7 @@ const makeMesh: RouteHandler<typeof createMesh, AppEnv> = async (c) => {
     meshName: name,
     trustDomain: domain ?? trustDomain.parse(`${name}.atoll.internal`),
   })
+  refuseFaulty(settings)
   const entered = found(
     await directory.enterMesh(c.env.DB, orgId, { id: meshId, settings, createdAtMs: Date.now() }),
     'mesh',
@@ -65,7 +75,10 @@ const showMesh: RouteHandler<typeof getMesh, AppEnv> = async (c) => {
 
 const changeMesh: RouteHandler<typeof updateMesh, AppEnv> = async (c) => {
   const mesh = await openMesh(c, c.req.valid('param').mesh, 'write')
-  return c.json(toMesh(mesh.id, await mesh.store.updateSettings(c.req.valid('json'), toInitiator(c))), 200)
+  const changes = c.req.valid('json')
+  const { settings } = await mesh.store.facts()
+  refuseFaulty({ ...settings, meshConfig: withChangedFields(settings.meshConfig, changes.meshConfig) })
+  return c.json(toMesh(mesh.id, await mesh.store.updateSettings(changes, toInitiator(c))), 200)
 }
 
 const removeMesh: RouteHandler<typeof deleteMesh, AppEnv> = async (c) => {

@@ -1,4 +1,4 @@
-import type { MeshSettings } from '#mesh/settings.ts'
+import type { MeshConfig } from '#mesh/config/mesh-config.ts'
 import type { Upstream } from '#xds/model/upstream.ts'
 import type { VirtualHost } from '#xds/model/virtual-host.ts'
 import type { Egress, EgressPoint } from './compile-egress.ts'
@@ -10,11 +10,11 @@ import { passthroughUpstream } from './resource-names.ts'
  * them, as the mesh's outbound policy says; all else answers 502 (Istio's BlackHoleCluster). A proxy is never asked to call a port that
  * it listens on itself: it would for ever.
  */
-export const compileCatchAll = (point: EgressPoint, settings: MeshSettings, egress: Egress): VirtualHost[] => {
+export const compileCatchAll = (point: EgressPoint, { proxyHttpPort }: MeshConfig, egress: Egress): VirtualHost[] => {
   if (point.isCaptured) return compileCapturedCatchAll(egress)
   // Where traffic is captured, unknown hosts need no proxy: PassthroughCluster then is the original destination.
   if (point.scope?.port !== undefined || !egress.allowsUnknown || egress.captured) return [blockAll]
-  const ownPorts = [...new Set([settings.proxyHttpPort, point.port])].filter((port) => port > 0)
+  const ownPorts = [...new Set([proxyHttpPort, point.port])].filter((port) => port > 0)
   return [
     { ...blockAll, name: 'own-port', domains: ownPorts.map((port) => `*:${port}`) },
     {

@@ -1,7 +1,7 @@
 import type { EgressListener as EgressSettings } from '#mesh/config/sidecar.ts'
 import { selectProtocol } from '#mesh/registry-records/select-protocol.ts'
 import { isHttpProtocol, type Protocol } from '#mesh/service.ts'
-import type { MeshSettings } from '#mesh/settings.ts'
+import type { MeshConfig } from '#mesh/config/mesh-config.ts'
 import { everyHost, isTakenBy, parseHostFilter, type HostFilter } from './host-filter.ts'
 import { httpProxyRoutes } from './resource-names.ts'
 import type { RouteScope } from './route-scope.ts'
@@ -40,17 +40,17 @@ export interface Egress {
 
 /** Where the applications of a class of sidecars reach the mesh: what the mesh's settings and its Sidecar object say. */
 export const compileEgress = (
-  settings: MeshSettings,
+  { outboundTrafficPolicy, proxyHttpPort }: MeshConfig,
   sidecar: SidecarObject | undefined,
   isCaptured: boolean,
 ): Egress => {
   const listeners = sidecar?.spec.egress ?? []
   const namespace = sidecar?.metadata.namespace ?? ''
-  const mode = sidecar?.spec.outboundTrafficPolicy?.mode
-  const allowsUnknown = mode ? mode === 'ALLOW_ANY' : settings.outboundPolicy === 'allow-any'
+  const mode = sidecar?.spec.outboundTrafficPolicy?.mode ?? outboundTrafficPolicy.mode
+  const allowsUnknown = mode === 'ALLOW_ANY'
   return isCaptured
     ? { ...compileCaptured(listeners, namespace), allowsUnknown }
-    : { points: compilePoints(listeners, namespace, settings.proxyHttpPort), captured: undefined, allowsUnknown }
+    : { points: compilePoints(listeners, namespace, proxyHttpPort), captured: undefined, allowsUnknown }
 }
 
 /**

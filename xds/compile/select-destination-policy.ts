@@ -31,7 +31,8 @@ export const selectDestinationPolicy = (
 ): DestinationPolicy => {
   const rules = view.destinationRulesFor(service.hostname)
   if (rules.length === 0) return noPolicy
-  const { rootNamespace, domainSuffix } = view.settings()
+  const { domainSuffix } = view.settings()
+  const { rootNamespace } = view.meshConfig()
   const visible = rules.filter(({ metadata, spec }) => isExportedTo(spec.exportTo, metadata.namespace, clientNamespace))
   for (const namespace of new Set([clientNamespace, service.namespace, rootNamespace])) {
     const closest = toClosest(visible, namespace, domainSuffix)
@@ -54,7 +55,7 @@ export const findDestinationPolicy = (view: MeshView, service: Service, key: str
 export const mergeAllSubsets = (view: MeshView, service: Service): DestinationPolicy => {
   const rules = view.destinationRulesFor(service.hostname)
   if (rules.length === 0) return noPolicy
-  const ranking = [service.namespace, view.settings().rootNamespace]
+  const ranking = [service.namespace, view.meshConfig().rootNamespace]
   const toRank = ({ metadata }: DestinationRule) => {
     const rank = ranking.indexOf(metadata.namespace)
     return rank === -1 ? ranking.length : rank

@@ -17,7 +17,7 @@ export const selectSidecar = (
   return (
     own.find((sidecar) => hasSelector(sidecar) && isSelected(sidecar, labels)) ??
     own.find((sidecar) => !hasSelector(sidecar)) ??
-    view.sidecars(view.settings().rootNamespace).find((sidecar) => !hasSelector(sidecar))
+    view.sidecars(view.meshConfig().rootNamespace).find((sidecar) => !hasSelector(sidecar))
   )
 }
 

@@ -25,6 +25,10 @@ export class RecordingView implements MeshView {
     this.#reads.add(viewKeys.settings)
     return this.#view.settings()
   }
+  meshConfig() {
+    this.#reads.add(viewKeys.settings)
+    return this.#view.meshConfig()
+  }
   trust() {
     this.#reads.add(viewKeys.trust)
     return this.#view.trust()

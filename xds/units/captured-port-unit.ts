@@ -14,7 +14,7 @@ export const capturedPortUnit = (number: number, namespace: string, sidecarKey: 
   key: `captured-port|${number}|${namespace}|${sidecarKey}`,
   compile(view) {
     const { problems, report } = collectProblems()
-    const egress = compileEgress(view.settings(), findSidecar(view, sidecarKey), true)
+    const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), true)
     const { listener, hasRoutes, byAddress } = compileCapturedPort(view, egress, { number, namespace }, report)
     const routes = compileCapturedCatchAll(egress)
     return {

@@ -17,7 +17,7 @@ export const outboundUnit = ({ namespace, isCaptured, loopback }: OutboundPlace,
   key: `outbound|${namespace}|${sidecarKey}|${loopback}${isCaptured ? '|captured' : ''}`,
   compile(view) {
     const { problems, report } = collectProblems()
-    const egress = compileEgress(view.settings(), findSidecar(view, sidecarKey), isCaptured)
+    const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), isCaptured)
     const listeners = compileOutboundListeners(
       view,
       egress,

@@ -22,10 +22,10 @@ import { outboundUnit } from './outbound-unit.ts'
 export const sidecarClassUnit = (client: Client, sidecarKey: string): Unit => ({
   key: `sidecars|${toClientKey(client)}|${sidecarKey}`,
   compile(view) {
-    const settings = view.settings()
-    const egress = compileEgress(settings, findSidecar(view, sidecarKey), client.isCaptured)
+    const meshConfig = view.meshConfig()
+    const egress = compileEgress(meshConfig, findSidecar(view, sidecarKey), client.isCaptured)
     const routes = egress.points.flatMap((point) => {
-      const catchAll = compileCatchAll(point, settings, egress)
+      const catchAll = compileCatchAll(point, meshConfig, egress)
       return point.scope ? buildRouteConfigurationResource(point.scope.name, catchAll) : []
     })
     const passthrough = egress.allowsUnknown ? [buildCluster(toPassthrough(client.isCaptured))] : []

@@ -5,17 +5,20 @@ import { checked, choice, message, setFields, unsupported } from './message.ts'
 /** 0 is unset: Envoy's default applies. */
 const limit = z.int().min(0).max(0x7fff_ffff).optional()
 
+/** networking.istio.io ConnectionPoolSettings.TCPSettings.TcpKeepalive. */
+export const tcpKeepalive = message({
+  probes: z.int().min(0).max(0xffff_ffff).optional(),
+  time: positiveDuration.optional(),
+  interval: positiveDuration.optional(),
+})
+
 /** networking.istio.io ConnectionPoolSettings. */
 export const connectionPool = checked(
   message({
     tcp: message({
       maxConnections: limit,
       connectTimeout: positiveDuration.optional(),
-      tcpKeepalive: message({
-        probes: z.int().min(0).max(0xffff_ffff).optional(),
-        time: positiveDuration.optional(),
-        interval: positiveDuration.optional(),
-      }).optional(),
+      tcpKeepalive: tcpKeepalive.optional(),
       maxConnectionDuration: positiveDuration.optional(),
       /** 0s switches it off. */
       idleTimeout: durationOrZero.optional(),

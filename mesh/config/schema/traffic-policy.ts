@@ -80,7 +80,7 @@ const percent = z.int().min(0).max(100).optional()
 const errorCount = z.int().min(0).max(0xffff_ffff).optional()
 
 /** networking.istio.io OutlierDetection. A count of 0 switches that detector off. */
-const outlierDetection = checked(
+export const outlierDetection = checked(
   message({
     consecutiveGatewayErrors: errorCount,
     consecutive5xxErrors: errorCount,

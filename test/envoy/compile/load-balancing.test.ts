@@ -58,7 +58,7 @@ describe('by locality, without outlier detection', () => {
     await theatre.start(
       `
 about: ''
-settings: {proxyHttpPort: 0}
+settings: {meshConfig: {proxyHttpPort: 0}}
 clusters: {west: {network: network-2}}
 services: [${hosts.map(
         (host) => `{host: ${host}, ports: [http:80], endpoints: {

@@ -14,7 +14,7 @@ const gatewayPort = 15443
 /** `reviews` of cluster west: an endpoint with a sidecar, one without, and the gateway. */
 const westernScene = (port: number, plainPort: number) => `
 about: ''
-settings: {proxyHttpPort: 0}
+settings: {meshConfig: {proxyHttpPort: 0}}
 clusters:
   west: {network: network-2}
 services:

@@ -76,7 +76,7 @@ test('a ServiceEntry of another namespace takes none of the names of a service',
 
 test('each name of a service is understood, and no other', async () => {
   const app = await theatre.startApp('reviews')
-  await theatre.start(scene(app.port, { settings: 'outboundPolicy: registry-only' }))
+  await theatre.start(scene(app.port, { settings: 'meshConfig: {outboundTrafficPolicy: {mode: REGISTRY_ONLY}}' }))
   for (const name of [
     'reviews',
     'reviews:80',

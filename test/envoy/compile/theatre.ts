@@ -1,19 +1,20 @@
 import { once } from 'node:events'
 import { request, type IncomingMessage } from 'node:http'
 import { connect, type Server, type Socket } from 'node:net'
+import { defaultMeshConfig } from '#mesh/config/mesh-config.ts'
 import type { Endpoint } from '#mesh/service.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { east, TestRoot, west } from '#test/agent/test-pki.ts'
 import { EchoApp, type Echo } from '#test/harness/echo-app.ts'
 import { requestThroughProxy, type ProxyReply } from '#test/harness/proxy-request.ts'
-import { network1, network2, settings } from '#test/mesh/records.ts'
+import { network1, network2 } from '#test/mesh/records.ts'
 import { createMember, Stage, type Member, type StageOptions } from './stage.ts'
 
 /** Loopback addresses that no other test uses. Applications are on 127.0.0.1, their sidecars on these. */
 export const clientAddress = '127.0.78.1'
 export const serverAddress = '127.0.78.2'
 export const gatewayAddress = '127.0.78.3'
-export const proxyPort = settings.proxyHttpPort
+export const proxyPort = defaultMeshConfig.proxyHttpPort
 
 /** What tests with stages need, and what has to be closed after each. */
 export class Theatre {

@@ -156,7 +156,7 @@ describe('permissive, known destinations only', () => {
 `
   beforeAll(async () => {
     pods = await CapturedPods.start({
-      settings: { inboundMtls: 'permissive', outboundPolicy: 'registry-only' },
+      settings: { inboundMtls: 'permissive', meshConfig: { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } } },
       config,
     })
   })

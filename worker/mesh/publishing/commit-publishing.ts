@@ -1,3 +1,4 @@
+import { readMeshConfig } from '#mesh/config/mesh-config.ts'
 import { compareText } from '#mesh/merge/compare-text.ts'
 import type { Publication } from '#mesh/uplink.ts'
 import { planeInitiator } from '../audit.ts'
@@ -27,7 +28,7 @@ export const readWishes = (sql: SqlStorage): Wishes => ({
   wanted: readWanted(sql),
   wishes: listWishes(sql),
   scopeOf: readGrantScopes(sql),
-  rootNamespace: readMeshRow(sql).settings.rootNamespace,
+  rootNamespace: readMeshConfig(readMeshRow(sql).settings.meshConfig).rootNamespace,
   isMember: (cluster) => findMember(sql, cluster) !== undefined,
 })
 

@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { describeSchema } from '#mesh/support/describe-fields.ts'
+import { meshSettings, withOlderFields } from '#mesh/settings.ts'
+import { examineMeshConfig } from './examine-mesh-config.ts'
+import { defaultMeshConfig, meshConfigSchema, readMeshConfig, withChangedFields } from './mesh-config.ts'
+
+const examine = (written: Record<string, unknown>) =>
+  examineMeshConfig(written, { name: 'prod', trustDomain: 'prod.test' }).map(
+    ({ code, path, message }) => `${code} ${path}: ${message}`,
+  )
+
+describe('MeshConfig', () => {
+  it("has Istio's defaults", () => {
+    expect(defaultMeshConfig).toMatchObject({
+      outboundTrafficPolicy: { mode: 'ALLOW_ANY' },
+      connectTimeout: '10s',
+      accessLogEncoding: 'TEXT',
+      pathNormalization: { normalization: 'DEFAULT' },
+      h2UpgradePolicy: 'DO_NOT_UPGRADE',
+      meshMTLS: { minProtocolVersion: 'TLS_AUTO' },
+    })
+  })
+  it.each([
+    [{}],
+    [{ outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' }, rootNamespace: 'istio-system', proxyListenPort: 15001 }],
+    [{ accessLogFile: '/dev/stdout', accessLogEncoding: 'JSON', accessLogFormat: '{"a": "%PROTOCOL%"}' }],
+    [{ localityLbSetting: { failover: [{ from: 'eu', to: 'us' }] }, defaultHttpRetryPolicy: { attempts: 0 } }],
+    [{ extensionProviders: [{ name: 'otel', opentelemetry: { service: 'otel', port: 4317 } }] }],
+    [{ trustDomain: 'prod.test', trustDomainAliases: ['old.test'], enableAutoMtls: true }],
+    [{ defaultServiceExportTo: ['.'], defaultVirtualServiceExportTo: ['*'], defaultDestinationRuleExportTo: ['.'] }],
+    [{ serviceSettings: [{ settings: { clusterLocal: true }, hosts: ['*.shop.svc.cluster.local'] }] }],
+  ])('takes %j', (written) => {
+    expect(examine(written)).toEqual([])
+  })
+  it.each([
+    [{ outboundPolicy: 'x' }, 'unknown_field outboundPolicy: is not a field'],
+    [
+      { outboundTrafficPolicy: { mode: 'ALLOW' } },
+      'invalid outboundTrafficPolicy.mode: must be one of ALLOW_ANY, REGISTRY_ONLY',
+    ],
+    [{ accessLogFile: 'stdout' }, 'invalid accessLogFile: must be the path of a file, such as /dev/stdout'],
+    [{ enableAutoMtls: false }, 'unsupported enableAutoMtls: mesh mTLS is what proxies speak to each other'],
+    [{ proxyListenPort: 15002 }, 'unsupported proxyListenPort: is always 15001'],
+    [{ extensionProviders: [{ name: 'a' }] }, /^invalid extensionProviders\[0\]: needs exactly one of/],
+    [
+      {
+        extensionProviders: [
+          { name: 'a', prometheus: {} },
+          { name: 'a', prometheus: {} },
+        ],
+      },
+      'invalid extensionProviders[1].name: "a" is there already',
+    ],
+    [{ defaultServiceExportTo: ['*', 'a'] }, 'invalid defaultServiceExportTo[0]: "*" stands alone'],
+    [
+      { trustDomain: 'other.test' },
+      'unsupported trustDomain: the mesh has prod.test for good: leave it out, or make another mesh',
+    ],
+  ])('refuses %j', (written, expected) => {
+    expect(examine(written)).toEqual([
+      typeof expected === 'string' ? expected : (expect.stringMatching(expected) as unknown),
+    ])
+  })
+  it("has upstream's fields, and no others", () => {
+    const upstream = readFileSync(new URL('../support/testdata/istio-mesh-config.txt', import.meta.url), 'utf8')
+    const ours = describeSchema(meshConfigSchema).map(({ path }) => path.replace(/[[{].*/, ''))
+    expect(ours.toSorted()).toEqual(
+      upstream
+        .split('\n')
+        .filter((line) => line !== '' && !line.startsWith('#'))
+        .toSorted(),
+    )
+  })
+  it('leaves at its default what it does not understand of what was accepted', () => {
+    expect(readMeshConfig({ proxyHttpPort: 1, notYet: 1, accessLogEncoding: 'CBOR' })).toEqual({
+      ...defaultMeshConfig,
+      proxyHttpPort: 1,
+    })
+  })
+  it('is changed field by field', () => {
+    const before = { proxyHttpPort: 1, accessLogFile: '/a', meshMTLS: { minProtocolVersion: 'TLSV1_3' } }
+    expect(withChangedFields(before, { accessLogFile: null, meshMTLS: {} })).toEqual({ proxyHttpPort: 1, meshMTLS: {} })
+    expect(withChangedFields(before, undefined)).toEqual(before)
+  })
+})
+
+describe('the settings of version 0.1', () => {
+  const base = { meshId: 'm', meshName: 'prod', trustDomain: 'prod.test', domainSuffix: 'd', inboundMtls: 'strict' }
+  it('are read', () => {
+    const older = { ...base, outboundPolicy: 'registry-only', proxyHttpPort: 0, rootNamespace: 'root' }
+    expect(meshSettings.parse(older)).toEqual({
+      ...base,
+      meshConfig: { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' }, proxyHttpPort: 0, rootNamespace: 'root' },
+    })
+  })
+  it('are told beside the new ones, which count', () => {
+    const settings = meshSettings.parse({ ...base, meshConfig: { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } } })
+    const told = withOlderFields(settings)
+    expect(told).toMatchObject({ outboundPolicy: 'registry-only', proxyHttpPort: 15007, rootNamespace: 'atoll-system' })
+    expect(meshSettings.parse(told)).toEqual(settings)
+  })
+})

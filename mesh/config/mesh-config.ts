@@ -1,0 +1,205 @@
+import { z } from 'zod'
+import { connectionPool, tcpKeepalive } from './schema/connection-pool.ts'
+import { durationOrZero, positiveDuration } from './schema/duration.ts'
+import { exportToFaults } from './schema/export-to.ts'
+import { hostFault } from './schema/host-names.ts'
+import { httpRetries } from './schema/http-retries.ts'
+import { localityLbSetting } from './schema/locality.ts'
+import {
+  checked,
+  choice,
+  fieldNotes,
+  message,
+  optionalText,
+  setFields,
+  unsupported,
+  withoutEffect,
+} from './schema/message.ts'
+import { outlierDetection } from './schema/traffic-policy.ts'
+
+const exportTo = checked(z.array(z.string()), ({ value, report }) => {
+  for (const { index, message: fault } of exportToFaults(value, '', { none: true })) report(fault, [index])
+})
+  .optional()
+  .register(fieldNotes, { limit: '`.`, `*`, `~`, namespaces' })
+
+const port = (fixed: number) =>
+  checked(z.int(), ({ value, report }) => {
+    if (value !== 0 && value !== fixed) report(`is always ${fixed}`, [], { problem: 'unsupported' })
+  })
+    .optional()
+    .register(fieldNotes, { limit: `only ${fixed}` })
+
+const tlsSettings = message({
+  minProtocolVersion: choice(['TLS_AUTO', 'TLSV1_2', 'TLSV1_3']).default('TLS_AUTO'),
+  ecdhCurves: z.array(z.string().min(1)).optional(),
+  /** Of TLS 1.2 alone: BoringSSL chooses those of 1.3. */
+  cipherSuites: z.array(z.string().min(1)).optional(),
+})
+export type TlsDefaults = z.output<typeof tlsSettings>
+
+const serviceSettings = message({
+  settings: message({ clusterLocal: z.boolean().optional() }).optional(),
+  hosts: z.array(
+    checked(z.string(), ({ value, report }) => {
+      const fault = value === '*' ? undefined : hostFault(value)
+      if (fault !== undefined) report(fault)
+    }),
+  ),
+})
+
+const providerKinds = [
+  'envoyExtAuthzHttp',
+  'envoyExtAuthzGrpc',
+  'zipkin',
+  'lightstep',
+  'datadog',
+  'stackdriver',
+  'opencensus',
+  'skywalking',
+  'opentelemetry',
+  'prometheus',
+  'envoyFileAccessLog',
+  'envoyHttpAls',
+  'envoyTcpAls',
+  'envoyOtelAls',
+  'sds',
+] as const
+
+/** Until Telemetry and AuthorizationPolicy name them, nothing follows from them. */
+const extensionProviders = checked(
+  z.array(
+    checked(
+      message({
+        name: z.string().min(1, 'is required'),
+        ...(Object.fromEntries(providerKinds.map((kind) => [kind, z.unknown().optional()])) as Record<
+          (typeof providerKinds)[number],
+          z.ZodOptional<z.ZodUnknown>
+        >),
+      }),
+      ({ value, report }) => {
+        const kinds = setFields(value, providerKinds)
+        if (kinds.length !== 1) report(`needs exactly one of ${providerKinds.join(', ')}`)
+      },
+    ),
+  ),
+  ({ value, report }) => {
+    const names = value.map(({ name }) => name)
+    for (const [index, name] of names.entries())
+      if (names.indexOf(name) !== index) report(`"${name}" is there already`, [index, 'name'])
+  },
+)
+
+const ofIngress = unsupported('Kubernetes Ingress is not read: write a Gateway and a VirtualService')
+const ofTelemetry = 'comes with the Telemetry API'
+
+/**
+ * What holds for a whole mesh, in Istio's words and with its defaults (Istio reference: MeshConfig).
+ */
+export const meshConfigSchema = message({
+  outboundTrafficPolicy: message({
+    mode: choice(['ALLOW_ANY', 'REGISTRY_ONLY'], {
+      ALLOW_ANY_DYNAMIC_DNS: 'unknown hosts go where they were going: use ALLOW_ANY',
+    }).default('ALLOW_ANY'),
+    tls: unsupported('unknown destinations are reached as the application speaks'),
+  }).prefault({}),
+  inboundTrafficPolicy: message({ mode: choice(['PASSTHROUGH', 'LOCALHOST']).default('PASSTHROUGH') }).prefault({}),
+  rootNamespace: z.string().min(1).default('atoll-system'),
+  proxyHttpPort: z.int().min(0).max(65535).default(15007),
+  proxyListenPort: port(15001),
+  proxyInboundListenPort: port(15006),
+  connectTimeout: positiveDuration.prefault('10s'),
+  tcpKeepalive: tcpKeepalive.optional(),
+  protocolDetectionTimeout: durationOrZero.prefault('5s'),
+  h2UpgradePolicy: choice(['DO_NOT_UPGRADE', 'UPGRADE']).default('DO_NOT_UPGRADE'),
+  defaultHttpRetryPolicy: httpRetries.optional(),
+  defaultTrafficPolicy: message({
+    connectionPool: connectionPool.optional(),
+    outlierDetection: outlierDetection.optional(),
+  }).optional(),
+  localityLbSetting: localityLbSetting.optional(),
+  zoneAwareLbSetting: unsupported(
+    'it needs proxies that know the endpoints of their own service: use localityLbSetting',
+  ),
+  defaultServiceExportTo: exportTo,
+  defaultVirtualServiceExportTo: exportTo,
+  defaultDestinationRuleExportTo: exportTo,
+  serviceSettings: z.array(serviceSettings).default([]),
+  serviceScopeConfigs: unsupported('it is for ambient mode'),
+  serviceEntryVisibility: unsupported('exportTo says who sees a ServiceEntry'),
+  pathNormalization: message({
+    normalization: choice(['DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES']).default('DEFAULT'),
+  }).prefault({}),
+  meshMTLS: tlsSettings.prefault({}),
+  tlsDefaults: tlsSettings.prefault({}),
+  accessLogFile: optionalText(
+    checked(z.string(), ({ value, report }) => {
+      if (!value.startsWith('/')) report('must be the path of a file, such as /dev/stdout')
+    }),
+  ),
+  accessLogFormat: optionalText(z.string()),
+  accessLogEncoding: choice(['TEXT', 'JSON']).default('TEXT'),
+  enableEnvoyAccessLogService: unsupported(ofTelemetry),
+  disableEnvoyListenerLog: z.boolean().default(false),
+  enableTracing: withoutEffect(z.boolean()),
+  extensionProviders: withoutEffect(extensionProviders),
+  defaultProviders: withoutEffect(
+    message({
+      tracing: z.array(z.string()).optional(),
+      metrics: z.array(z.string()).optional(),
+      accessLogging: z.array(z.string()).optional(),
+    }),
+  ),
+  enablePrometheusMerge: withoutEffect(z.boolean()),
+  inboundClusterStatName: unsupported('statistics have the names that dashboards know'),
+  outboundClusterStatName: unsupported('statistics have the names that dashboards know'),
+  enableAutoMtls: checked(z.boolean(), ({ value, report }) => {
+    if (!value) report('mesh mTLS is what proxies speak to each other', [], { problem: 'unsupported' })
+  })
+    .optional()
+    .register(fieldNotes, { limit: 'only `true`' }),
+  verifyCertificateAtClient: withoutEffect(z.boolean()),
+  /** Whether it is the mesh's own is for who knows that to check. */
+  trustDomain: optionalText(z.string()).register(fieldNotes, { limit: "only the mesh's own, which it has for good" }),
+  trustDomainAliases: withoutEffect(z.array(z.string().min(1))),
+  ca: unsupported("the mesh's root signs"),
+  caCertificates: unsupported('external issuers are trusted by "atoll trust issuer add"'),
+  certificates: unsupported('the mesh issues what its proxies need'),
+  dnsRefreshRate: positiveDuration.optional(),
+  discoverySelectors: unsupported('all namespaces are seen: use exportTo and Sidecar objects'),
+  configSources: unsupported('configuration comes from the plane and from the cluster'),
+  hboneIdleTimeout: unsupported('it is for ambient mode'),
+  ingressClass: ofIngress,
+  ingressService: ofIngress,
+  ingressSelector: ofIngress,
+  ingressControllerMode: ofIngress,
+  defaultConfig: unsupported('annotations of pods and ProxyConfig objects say how proxies run'),
+})
+
+/** A mesh's settings with all defaults. */
+export type MeshConfig = z.output<typeof meshConfigSchema>
+
+/** What is written in upstream's form, field by field. */
+export type WrittenMeshConfig = Readonly<Record<string, unknown>>
+
+/** A JSON merge patch (RFC 7396) of the fields: each as a whole, null takes one away. */
+export const withChangedFields = (
+  written: WrittenMeshConfig,
+  changes: WrittenMeshConfig | undefined,
+): WrittenMeshConfig =>
+  Object.fromEntries(Object.entries({ ...written, ...changes }).filter(([, value]) => value !== null))
+
+export const defaultMeshConfig: MeshConfig = meshConfigSchema.parse({})
+
+/**
+ * The settings of a mesh that were accepted before. What this version does not understand, of a newer plane's, is left at its default,
+ * field by field.
+ */
+export const readMeshConfig = (written: WrittenMeshConfig): MeshConfig => {
+  const whole = meshConfigSchema.safeParse(written)
+  if (whole.success) return whole.data
+  const understood = Object.entries(written).filter(
+    ([name, value]) => meshConfigSchema.safeParse({ [name]: value }).success,
+  )
+  return meshConfigSchema.parse(Object.fromEntries(understood))
+}
