@@ -165,8 +165,17 @@ const namedHost = fc.constantFrom(...namedHosts)
 const virtualService = configChange(
   'VirtualService',
   fc.record({
-    hosts: fc.uniqueArray(namedHost, { minLength: 1, maxLength: 2 }),
-    http: fc.constant([{ route: [{ destination: { host: 'a' } }] }]),
+    hosts: fc.uniqueArray(namedHost, { maxLength: 2 }),
+    http: fc.uniqueArray(
+      fc.constantFrom<object>(
+        { route: [{ destination: { host: 'a' } }] },
+        { match: [{ sourceLabels: { app: 'a' } }], route: [{ destination: { host: 'a' } }] },
+        { match: [{ sourceLabels: { app: 'b' }, sourceNamespace: 'ns1' }], route: [{ destination: { host: 'a' } }] },
+        { delegate: { name: 'x' } },
+        { delegate: { name: 'y', namespace: 'ns1' }, match: [{ uri: { prefix: '/' } }] },
+      ),
+      { minLength: 1, maxLength: 3 },
+    ),
     gateways: fc.constantFrom([], ['mesh'], ['x', 'ns1/x'], ['mesh', 'ns2/y'], ['ns1/z']),
   }),
 )
@@ -278,6 +287,7 @@ const readAll = (view: MeshViewStore): ReadonlyMap<ViewKey, unknown> =>
     ]),
     ...clusters.map((name): [ViewKey, unknown] => [viewKeys.gateways(name), view.gateways(name)]),
     [viewKeys.gatewaySelectors, view.gatewaySelectors()],
+    [viewKeys.clientSelectors, view.clientSelectors()],
     ...namespaces.flatMap((namespace): [ViewKey, unknown][] => [
       ...[...objectNames, 'z'].flatMap((name): [ViewKey, unknown][] => [
         [viewKeys.gatewayObject(`${namespace}/${name}`), view.gatewayObject(`${namespace}/${name}`)],

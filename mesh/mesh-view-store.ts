@@ -1,4 +1,5 @@
 import type { ConfigObject, Configured, Origin } from './config-object.ts'
+import { type ClientSelector, toSourceSelectors } from './client-selectors.ts'
 import { readMeshConfig, type MeshConfig } from './config/mesh-config.ts'
 import { destinationRule, type DestinationRuleSpec } from './config/destination-rule.ts'
 import { gateway, type GatewaySpec } from './config/gateway.ts'
@@ -11,8 +12,10 @@ import { byAge } from './merge/by-age.ts'
 import { compareText } from './merge/compare-text.ts'
 import { GatewayTable } from './merge/gateway-table.ts'
 import { HostedKind } from './merge/hosted-kind.ts'
+import { delegateKeys, mergeDelegates } from './merge/merge-delegates.ts'
 import { MultiMap } from './merge/multi-map.ts'
 import { type Holding, isOverride, PrecedenceTable } from './merge/precedence-table.ts'
+import { SelectorsInUse } from './merge/selectors-in-use.ts'
 import { ServiceTable, type WorkloadService } from './merge/service-table.ts'
 import { setOrDelete } from './merge/set-or-delete.ts'
 import type { ClusterName, NetworkName, ServiceKey } from './names.ts'
@@ -68,6 +71,7 @@ export class MeshViewStore implements MeshView {
   readonly #virtualServices: HostedKind<VirtualServiceSpec>
   readonly #destinationRules: HostedKind<DestinationRuleSpec>
   /** The keys of the DestinationRules that look at a label. */
+  readonly #clientSelectors = new SelectorsInUse()
   readonly #failoverLabels = new MultiMap<string, string>()
   readonly #sidecars: PrecedenceTable<SidecarSpec>
   readonly #sidecarsByNamespace = new MultiMap<string, Configured<SidecarSpec>>()
@@ -96,6 +100,7 @@ export class MeshViewStore implements MeshView {
       order: 'age',
       toHosts: (spec) => spec.hosts,
       domainSuffix,
+      completion: { toNeeded: delegateKeys, complete: mergeDelegates },
     })
     this.#destinationRules = new HostedKind({
       definition: destinationRule,
@@ -177,6 +182,10 @@ export class MeshViewStore implements MeshView {
     return this.#virtualServices.effective(key)
   }
 
+  clientSelectors(): readonly ClientSelector[] {
+    return this.#clientSelectors.all()
+  }
+
   gatewaySelectors(): readonly GatewaySelector[] {
     return this.#gatewayObjects.selectors()
   }
@@ -238,7 +247,6 @@ export class MeshViewStore implements MeshView {
         this.#setDomainSuffix(change.value.domainSuffix)
         this.#settings = change.value
         this.#meshConfig = readMeshConfig(change.value.meshConfig)
-        this.#virtualServices.setDomainSuffix(change.value.domainSuffix)
         this.#destinationRules.setDomainSuffix(change.value.domainSuffix)
         break
       case 'trust':
@@ -289,6 +297,7 @@ export class MeshViewStore implements MeshView {
   /** Other hosts are namespaces' by name now. */
   #setDomainSuffix(domainSuffix: string): void {
     if (domainSuffix === this.#settings.domainSuffix) return
+    this.#changeVirtualServices(this.#virtualServices.keys(), () => this.#virtualServices.setDomainSuffix(domainSuffix))
     this.#services.setDomainSuffix(domainSuffix)
     for (const key of this.#serviceEntries.keys()) this.#offerServiceEntry(key, domainSuffix)
   }
@@ -338,10 +347,26 @@ export class MeshViewStore implements MeshView {
   }
 
   #setVirtualService(origin: Origin, key: string, object: ConfigObject | null): void {
-    const before = this.virtualService(key)
-    this.#watch.note(viewKeys.virtualService(key), () => this.virtualService(key))
-    this.#virtualServices.set(origin, key, object)
-    this.#gatewayObjects.rebind(before, this.virtualService(key))
+    this.#changeVirtualServices(this.#virtualServices.dependents(key), () =>
+      this.#virtualServices.set(origin, key, object),
+    )
+  }
+
+  /** Makes a change that may alter these VirtualServices, and takes note of what follows from it. */
+  #changeVirtualServices(keys: readonly string[], change: () => void): void {
+    this.#watch.note(viewKeys.clientSelectors, () => this.clientSelectors())
+    for (const key of keys) this.#watch.note(viewKeys.virtualService(key), () => this.virtualService(key))
+    const before = keys.map((key) => ({ key, object: this.virtualService(key) }))
+    change()
+    for (const { key, object } of before) {
+      const after = this.virtualService(key)
+      this.#gatewayObjects.rebind(object, after)
+      this.#clientSelectors.replace(
+        key,
+        object ? toSourceSelectors(object.spec) : [],
+        after ? toSourceSelectors(after.spec) : [],
+      )
+    }
   }
 
   #setSidecar(origin: Origin, key: string, object: ConfigObject | null): void {

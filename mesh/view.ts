@@ -1,3 +1,4 @@
+import type { ClientSelector } from './client-selectors.ts'
 import type { ConfigObject, Configured } from './config-object.ts'
 import type { MeshConfig } from './config/mesh-config.ts'
 import type { DestinationRuleSpec } from './config/destination-rule.ts'
@@ -63,7 +64,7 @@ export interface MeshView {
   /** The gateways of a cluster on another network. */
   gateways(cluster: ClusterName): ReachableGateways
   /**
-   * The VirtualServices that name this host (exactly or by wildcard), oldest first. Empty for a host that neither a service has
+   * The VirtualServices that name this host (exactly or by wildcard), oldest first, with the routes of those that they delegate to. Empty for a host that neither a service has
    * nor a VirtualService names literally: such names are endless, and no change could say which of them it touches.
    */
   virtualServicesFor(hostname: string): readonly Configured<VirtualServiceSpec>[]
@@ -74,7 +75,9 @@ export interface MeshView {
   destinationRulesFor(hostname: string): readonly Configured<DestinationRuleSpec>[]
   /** The labels of clients that failover priorities of DestinationRules look at, beside those of topology; sorted. */
   failoverLabels(): readonly string[]
-  /** The VirtualService of this key. */
+  /** The selectors by which rules tell clients apart (sourceLabels of VirtualServices), each once. */
+  clientSelectors(): readonly ClientSelector[]
+  /** The VirtualService of this key, with the routes of those that it delegates to. */
   virtualService(key: string): Configured<VirtualServiceSpec> | undefined
   /** All Gateway objects, the oldest first: changes when one comes or goes or selects others, not when its servers change. */
   gatewaySelectors(): readonly GatewaySelector[]
@@ -111,6 +114,7 @@ export const viewKeys = {
   destinationRulesFor: (hostname: string) => key(`destination-rules:${hostname}`),
   failoverLabels: key('failover-labels'),
   virtualService: (objectKey: string) => key(`virtual-service:${objectKey}`),
+  clientSelectors: key('client-selectors'),
   gatewaySelectors: key('gateway-selectors'),
   gatewayObject: (name: string) => key(`gateway-object:${name}`),
   virtualServicesOf: (gateway: string) => key(`virtual-services-of:${gateway}`),

@@ -110,13 +110,17 @@ const anyConfig: fc.Arbitrary<ConfigObject> = fc.oneof(
       namespace: anyNamespace,
       host: anyHost,
       routes: fc.array(anyRoute, { minLength: 1, maxLength: 1 }),
+      sourceLabels: anyLabels,
       isTcp: fc.constantFrom(false, false, true),
     })
-    .map(({ name, namespace, host, routes, isTcp }) =>
+    .map(({ name, namespace, host, routes, sourceLabels, isTcp }) =>
       makeObject(
         'VirtualService',
         name,
-        { hosts: [host], [isTcp ? 'tcp' : 'http']: [{ route: routes }] },
+        {
+          hosts: [host],
+          ...(isTcp ? { tcp: [{ route: routes }] } : { http: [{ match: [{ sourceLabels }], route: routes }] }),
+        },
         { namespace },
       ),
     ),

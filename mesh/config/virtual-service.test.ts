@@ -31,6 +31,8 @@ it('accepts all that it says it supports', () => {
             ignoreUriCase: true,
             port: 80,
             sourceNamespace: 'shop',
+            sourceLabels: { app: 'a' },
+            statPrefix: 'first',
             gateways: ['mesh'],
           },
         ],
@@ -80,7 +82,7 @@ it('treats null and the empty forms of refused fields as unset', () => {
 
 describe('hosts', () => {
   it.each([
-    [[], ['unsupported spec.hosts']],
+    [[], []],
     [['*'], ['invalid spec.hosts[0]']],
     [['a b'], ['invalid spec.hosts[0]']],
     [['a.*.org'], ['invalid spec.hosts[0]']],
@@ -202,7 +204,6 @@ describe('routes', () => {
       { route: [{ destination: { host: 'a', subset: 'v 1' } }] },
       ['invalid route[0].destination.subset'],
     ],
-    ['a delegate alone', { route: undefined, delegate: { name: 'a' } }, ['unsupported delegate']],
     ['a field of another place', { weight: 1 }, ['unknown_field weight']],
   ])('%s', (_, fields, expected) => {
     expect(inRoute(fields)).toEqual(expected)
@@ -249,7 +250,8 @@ describe('matches', () => {
       ['unsupported headers["@request.auth.claims.a"]'],
     ],
     ['a namespace that is none', { sourceNamespace: 'a.b' }, ['invalid sourceNamespace']],
-    ['labels of the caller', { sourceLabels: { a: 'b' } }, ['unsupported sourceLabels']],
+    ['a label that is none', { sourceLabels: { 'a b': 'c' } }, ['invalid sourceLabels["a b"]']],
+    ['a value of a label that is none', { sourceLabels: { a: 'b c' } }, ['invalid sourceLabels.a']],
     ['a port that is none', { port: 65_536 }, ['invalid port']],
     ['a gateway', { gateways: ['mesh', 'front', 'a_b'] }, ['invalid gateways[2]']],
   ])('%s', (_, match, expected) => {
@@ -282,4 +284,25 @@ it.each([
   [['*'], []],
 ])('exportTo %j', (exportTo, expected) => {
   expect(paths({ http, exportTo })).toEqual(expected)
+})
+
+describe('delegation', () => {
+  const delegate = { name: 'a', namespace: 'b' }
+  it.each<[string, object, string[]]>([
+    ['by name alone', { http: [{ delegate: { name: 'a' } }] }, []],
+    [
+      'with what the delegates inherit',
+      { http: [{ delegate, rewrite: { uri: '/' }, timeout: '1s', fault: { abort: { httpStatus: 503 } } }] },
+      [],
+    ],
+    ['beside a fixed answer', { http: [{ delegate, directResponse: { status: 200 } }] }, []],
+    ['beside a route', { http: [{ delegate, route }] }, ['invalid spec.http[0].route']],
+    ['beside a redirect', { http: [{ delegate, redirect: { uri: '/' } }] }, ['invalid spec.http[0].redirect']],
+    ['to a delegate', { hosts: [], http }, []],
+    ['by a delegate', { hosts: [], http: [{ delegate }] }, ['invalid spec.http[0].delegate']],
+    ['to a delegate for gateways', { hosts: [], gateways: ['mesh'], http }, ['invalid spec.gateways']],
+    ['to a delegate for TCP', { hosts: [], tcp: [{ route }] }, ['invalid spec.tcp']],
+    ['to a delegate for TLS', { hosts: [], tls: [{ match: [{ sniHosts: ['a.b'] }], route }] }, ['invalid spec.tls']],
+    ['to a delegate without routes', { hosts: [] }, ['invalid spec']],
+  ])('%s', (_, spec, expected) => expect(paths(spec)).toEqual(expected))
 })

@@ -12,36 +12,46 @@ import { sniHostFault, tlsRoute } from './schema/tls-route.ts'
 /** Each is compared with all others. */
 const maxHosts = 1024
 
+const virtualServiceMessage = message({
+  /** Whose requests are routed (none: it is delegated to): host names, wildcards ("*" for gateways alone), short names of services in the object's namespace, IP addresses. */
+  hosts: z.array(z.string()).max(maxHosts, { abort: true }).default([]),
+  gateways: gatewayNames,
+  http: z.array(httpRoute).optional(),
+  tcp: z.array(tcpRoute).optional(),
+  /** For ports of TLS and HTTPS, whose connections are passed on as they are. */
+  tls: z.array(tlsRoute).optional(),
+  exportTo: z.array(z.string()).optional(),
+})
+
 /** Istio reference: networking/virtual-service. */
-export const virtualServiceSpec = checked(
-  message({
-    /** Whose requests are routed: host names, wildcards ("*" for gateways alone), short names of services in the object's namespace, IP addresses. */
-    hosts: z.array(z.string()).max(maxHosts, { abort: true }).default([]),
-    gateways: gatewayNames,
-    http: z.array(httpRoute).optional(),
-    tcp: z.array(tcpRoute).optional(),
-    /** For ports of TLS and HTTPS, whose connections are passed on as they are. */
-    tls: z.array(tlsRoute).optional(),
-    exportTo: z.array(z.string()).optional(),
-  }),
-  ({ value, sound, report }) => {
-    if (sound && (value.http?.length ?? 0) + (value.tcp?.length ?? 0) + (value.tls?.length ?? 0) === 0)
-      report('needs at least one http, tcp or tls route')
-    if (value.hosts.length === 0)
-      report('VirtualServices without hosts, to be delegated to, are not supported', ['hosts'], {
-        problem: 'unsupported',
-      })
-    const forSidecars = isForSidecars(value.gateways)
-    for (const [index, host] of value.hosts.entries()) {
-      const hostFaultOf = !forSidecars && value.tls?.length ? sniFault : hostFault
-      const fault = forSidecars && host === '*' ? '"*" is for gateways alone' : hostFaultOf(host)
-      const earlier = value.hosts.slice(0, index).find((other) => hostsOverlap(other, host))
-      if (fault !== undefined) report(fault, ['hosts', index])
-      else if (earlier !== undefined) report(`overlaps with "${earlier}"`, ['hosts', index])
-    }
-  },
-)
+export const virtualServiceSpec = checked(virtualServiceMessage, ({ value, sound, report }) => {
+  if (sound && (value.http?.length ?? 0) + (value.tcp?.length ?? 0) + (value.tls?.length ?? 0) === 0)
+    report('needs at least one http, tcp or tls route')
+  if (value.hosts.length === 0) checkDelegate(value, report)
+  const forSidecars = isForSidecars(value.gateways)
+  for (const [index, host] of value.hosts.entries()) {
+    const hostFaultOf = !forSidecars && value.tls?.length ? sniFault : hostFault
+    const fault = forSidecars && host === '*' ? '"*" is for gateways alone' : hostFaultOf(host)
+    const earlier = value.hosts.slice(0, index).find((other) => hostsOverlap(other, host))
+    if (fault !== undefined) report(fault, ['hosts', index])
+    else if (earlier !== undefined) report(`overlaps with "${earlier}"`, ['hosts', index])
+  }
+})
 export type VirtualServiceSpec = z.output<typeof virtualServiceSpec>
+
+/** Without hosts it is there to be delegated to. */
+const checkDelegate = (
+  { gateways, http, tcp, tls }: z.output<typeof virtualServiceMessage>,
+  report: (message: string, path: readonly PropertyKey[]) => void,
+): void => {
+  const refuse = (field: string) => report('is for VirtualServices with hosts alone', [field])
+  if (gateways?.length) refuse('gateways')
+  if (tcp?.length) refuse('tcp')
+  if (tls?.length) refuse('tls')
+  for (const [index, { delegate }] of (http ?? []).entries())
+    if (delegate)
+      report('can only be in a VirtualService with hosts: delegates delegate no further', ['http', index, 'delegate'])
+}
 
 const checkSniHosts = ({ spec }: Configured<VirtualServiceSpec>, report: Report): void => {
   for (const [route, { match }] of (spec.tls ?? []).entries()) {

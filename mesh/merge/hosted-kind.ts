@@ -3,8 +3,10 @@ import type { KindDefinition } from '../config/kind-definition.ts'
 import type { ClusterName } from '../names.ts'
 import type { Problem } from '../problem.ts'
 import { type HostOrder, HostIndex } from './host-index.ts'
+import { MultiMap } from './multi-map.ts'
 import { type Holding, PrecedenceTable } from './precedence-table.ts'
 import { resolveHost } from './resolve-host.ts'
+import { setOrDelete } from './set-or-delete.ts'
 
 interface Options<Spec> {
   readonly definition: KindDefinition<Spec>
@@ -13,6 +15,18 @@ interface Options<Spec> {
   /** As written. */
   readonly toHosts: (spec: Spec) => readonly string[]
   readonly domainSuffix: string
+  readonly completion?: Completion<Spec>
+}
+
+/** How objects of a kind take over something from others of it. */
+export interface Completion<Spec> {
+  /** The keys of those others, which need not be there. */
+  readonly toNeeded: (object: Configured<Spec>) => readonly string[]
+  readonly complete: (
+    object: Configured<Spec>,
+    find: (key: string) => Configured<Spec> | undefined,
+    domainSuffix: string,
+  ) => Configured<Spec>
 }
 
 /** The objects of one kind that say something of hosts, by host. */
@@ -20,9 +34,15 @@ export class HostedKind<Spec> {
   readonly #objects: PrecedenceTable<Spec>
   readonly #byHost: HostIndex<Configured<Spec>>
   readonly #toHosts: (spec: Spec) => readonly string[]
+  readonly #completion: Completion<Spec> | undefined
+  /** Those that hold, completed. */
+  readonly #completed = new Map<string, Configured<Spec>>()
+  readonly #needed = new Map<string, readonly string[]>()
+  readonly #needing = new MultiMap<string, string>()
   #domainSuffix: string
 
-  constructor({ definition, localCluster, order, toHosts, domainSuffix }: Options<Spec>) {
+  constructor({ definition, localCluster, order, toHosts, domainSuffix, completion }: Options<Spec>) {
+    this.#completion = completion
     this.#objects = new PrecedenceTable(definition, localCluster)
     this.#byHost = new HostIndex(order)
     this.#toHosts = toHosts
@@ -41,14 +61,23 @@ export class HostedKind<Spec> {
     return this.#objects.holdings()
   }
 
-  /** The object of this key that holds. */
+  /** The object of this key that holds, with what it takes over from others. */
   effective(key: string): Configured<Spec> | undefined {
-    return this.#objects.effective(key)?.object
+    return this.#completed.get(key)
+  }
+
+  keys(): readonly string[] {
+    return [...this.#objects.keys()]
+  }
+
+  /** The keys of the objects that change when the one of this key does. */
+  dependents(key: string): readonly string[] {
+    return [...new Set([key, ...this.#needing.get(key)])]
   }
 
   set(origin: Origin, key: string, object: ConfigObject | null): void {
     this.#objects.set(origin, key, object)
-    this.#index(key)
+    for (const dependent of this.dependents(key)) this.#index(dependent)
   }
 
   /** Short host names mean other hosts now. */
@@ -68,15 +97,26 @@ export class HostedKind<Spec> {
   }
 
   #index(key: string): void {
-    const effective = this.#objects.effective(key)
-    if (!effective) {
+    const object = this.#complete(key)
+    setOrDelete(this.#completed, key, object)
+    if (!object) {
       this.#byHost.set(key, null)
       return
     }
-    const { object } = effective
     const hosts = this.#toHosts(object.spec).map((host) =>
       resolveHost(host, object.metadata.namespace, this.#domainSuffix),
     )
     this.#byHost.set(key, { object, hosts })
+  }
+
+  #complete(key: string): Configured<Spec> | null {
+    const object = this.#objects.effective(key)?.object ?? null
+    if (!this.#completion) return object
+    for (const needed of this.#needed.get(key) ?? []) this.#needing.delete(needed, key)
+    const needs = object ? this.#completion.toNeeded(object) : []
+    for (const needed of needs) this.#needing.add(needed, key)
+    setOrDelete(this.#needed, key, needs.length > 0 ? needs : null)
+    const find = (other: string) => this.#objects.effective(other)?.object
+    return object && this.#completion.complete(object, find, this.#domainSuffix)
   }
 }

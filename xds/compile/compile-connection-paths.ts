@@ -27,9 +27,8 @@ export interface ConnectionPath extends ConnectionMatch {
   readonly reached: readonly ReachedService[]
 }
 
-export interface ConnectionRouting {
+export interface ConnectionRouting extends Omit<RequestOrigin, 'port'> {
   readonly virtualService: VirtualService
-  readonly clientNamespace: string
 }
 
 /**
@@ -44,8 +43,8 @@ export const compileConnectionPaths = (
   report: Report,
 ): ConnectionPath[] => {
   if (!routing) return [toOwnPath(source, port)]
-  const { virtualService, clientNamespace } = routing
-  const origin = { clientNamespace, port: port.number }
+  const { virtualService, ...client } = routing
+  const origin = { ...client, port: port.number }
   const routes = isTlsPort(port) ? selectTls(virtualService, origin) : selectTcp(virtualService, origin)
   const paths = routes.map(({ match, to }) => ({ ...match, ...compileRoute(view, virtualService, to, origin, report) }))
   const isComplete = isTlsPort(port) ? paths.length > 0 : paths.at(-1)?.subnets.length === 0

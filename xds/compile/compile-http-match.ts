@@ -1,3 +1,4 @@
+import { toClientSelectorKey, toSourceSelector, type ClientSelectorKey } from '#mesh/client-selectors.ts'
 import { isForSidecars } from '#mesh/config/schema/gateway-names.ts'
 import type { HttpMatch } from '#mesh/config/schema/http-match.ts'
 import type { StringMatch } from '#mesh/config/schema/string-match.ts'
@@ -6,6 +7,8 @@ import type { HeaderMatch, PathMatch, RouteMatch, TextMatch, ValueMatch } from '
 /** From where requests come to a route. */
 export interface RequestOrigin {
   readonly clientNamespace: string
+  /** Those that select the client. */
+  readonly selectors: ReadonlySet<ClientSelectorKey>
   /** Of the service that the client named. */
   readonly port: number
 }
@@ -22,7 +25,13 @@ export const anyRequest: RouteMatch = {
 export const isRelevantMatch = (match: HttpMatch, origin: RequestOrigin): boolean =>
   isForSidecars(match.gateways) &&
   (match.port === undefined || match.port === origin.port) &&
-  (match.sourceNamespace === undefined || match.sourceNamespace === origin.clientNamespace)
+  (match.sourceNamespace === undefined || match.sourceNamespace === origin.clientNamespace) &&
+  isSelected(match, origin)
+
+const isSelected = (match: HttpMatch, { selectors }: RequestOrigin): boolean => {
+  const selector = toSourceSelector(match)
+  return !selector || selectors.has(toClientSelectorKey(selector))
+}
 
 /** Whether every request matches, so that no later route is reached. */
 export const matchesAnyRequest = ({ path, headers, queryParameters }: RouteMatch): boolean =>

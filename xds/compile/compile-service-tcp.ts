@@ -44,7 +44,7 @@ export const compileServiceTcp = (
     view,
     { service, policy: selectDestinationPolicy(view, service, clientNamespace) },
     port,
-    virtualService && { virtualService, clientNamespace },
+    virtualService && { virtualService, clientNamespace, selectors: none },
     report,
   )
   const followsName = ({ reached }: ConnectionPath) =>
@@ -89,3 +89,6 @@ const toBlockLength = (subnets: readonly string[], address: string | undefined):
       .filter((block) => address !== undefined && isWithin(address, block))
       .map((block) => Number(block.split('/')[1] ?? 32)),
   )
+
+/** Routes of connections look at no labels. */
+const none: ReadonlySet<never> = new Set<never>()

@@ -2,7 +2,7 @@ import { isHttpProtocol, type Service, type ServicePort } from '#mesh/service.ts
 import type { MeshView } from '#mesh/view.ts'
 import type { Route, VirtualHost } from '#xds/model/virtual-host.ts'
 import type { ReachedService } from './compile-destination.ts'
-import { compileConnectionPaths } from './compile-connection-paths.ts'
+import { compileConnectionPaths, type ConnectionRouting } from './compile-connection-paths.ts'
 import { anyRequest } from './compile-http-match.ts'
 import { compileHttpRoutes } from './compile-http-routes.ts'
 import { defaultRetries } from './compile-retries.ts'
@@ -15,7 +15,6 @@ import { toUpstreamName } from './resource-names.ts'
 import type { RouteScope } from './route-scope.ts'
 import type { DestinationPolicy } from './select-destination-policy.ts'
 import { isTakenShortName } from './select-service.ts'
-import type { VirtualService } from './select-virtual-service.ts'
 
 /** One port of a service in one route configuration, and what decides on its routes. */
 export interface VirtualHostSource {
@@ -25,7 +24,7 @@ export interface VirtualHostSource {
   readonly policy: DestinationPolicy
   /** Whether its name alone means this service to the clients. */
   readonly isOwnNamespace: boolean
-  readonly routing: { readonly virtualService: VirtualService; readonly clientNamespace: string } | undefined
+  readonly routing: ConnectionRouting | undefined
 }
 
 export interface CompiledVirtualHost {
@@ -62,10 +61,9 @@ interface Routes {
 const none: Routes = { routes: [], reached: [] }
 
 const compileHttp = (view: MeshView, { service, port, policy, routing }: VirtualHostSource, report: Report): Routes => {
-  if (routing?.virtualService.spec.http?.length) {
-    const origin = { clientNamespace: routing.clientNamespace, port: port.number }
-    return compileHttpRoutes(view, routing.virtualService, origin, report)
-  }
+  const ruled = routing && compileHttpRoutes(view, routing.virtualService, { ...routing, port: port.number }, report)
+  // Istio: one that has no route for this client is none to it.
+  if (ruled && ruled.routes.length > 0) return ruled
   const { loadBalancer } = toEffectivePolicy(policy.trafficPolicy, undefined, port.number)
   const hashPolicy = compileHashPolicy(loadBalancer)
   const destinations = [{ upstream: toUpstreamName(port.number, '', service.hostname), weight: 1 }]

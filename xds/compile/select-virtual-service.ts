@@ -4,7 +4,7 @@ import type { VirtualServiceSpec } from '#mesh/config/virtual-service.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { matchesHost, toSpecificity } from './host-specificity.ts'
-import { isExportedTo } from './is-exported-to.ts'
+import { isExportedTo } from '#mesh/merge/is-exported-to.ts'
 
 export type VirtualService = Configured<VirtualServiceSpec>
 

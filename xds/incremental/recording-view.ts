@@ -86,6 +86,10 @@ export class RecordingView implements MeshView {
     this.#reads.add(viewKeys.virtualService(key))
     return this.#view.virtualService(key)
   }
+  clientSelectors() {
+    this.#reads.add(viewKeys.clientSelectors)
+    return this.#view.clientSelectors()
+  }
   gatewaySelectors() {
     this.#reads.add(viewKeys.gatewaySelectors)
     return this.#view.gatewaySelectors()

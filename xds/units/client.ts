@@ -1,3 +1,7 @@
+import type { ClientSelectorKey } from '#mesh/client-selectors.ts'
+import type { ConnectionRouting } from '#xds/compile/compile-connection-paths.ts'
+import type { VirtualService } from '#xds/compile/select-virtual-service.ts'
+
 /** What tells classes of sidecars apart, beside their Sidecar object. */
 export interface Client {
   readonly namespace: string
@@ -5,15 +9,24 @@ export interface Client {
   readonly locality: string
   /** Those that failover priorities look at. */
   readonly labels: Readonly<Record<string, string>>
+  /** Those of the selectors in use that select them, sorted. */
+  readonly selectors: readonly ClientSelectorKey[]
   /** Whether their traffic is captured. */
   readonly isCaptured: boolean
 }
 
-export const toClientKey = ({ namespace, locality, labels, isCaptured }: Client): string =>
-  `${namespace}|${locality}${toLabelsKey(labels)}${isCaptured ? '|captured' : ''}`
+export const toClientKey = ({ namespace, locality, labels, selectors, isCaptured }: Client): string =>
+  `${namespace}|${locality}${toLabelsKey(labels)}${selectors.map((each) => `|${each}`).join('')}${isCaptured ? '|captured' : ''}`
 
 /** "" when there are none. */
 export const toLabelsKey = (labels: Client['labels']): string => {
   const entries = Object.entries(labels)
   return entries.length === 0 ? '' : `|${JSON.stringify(entries.sort())}`
 }
+
+/** What a VirtualService is to such a client. */
+export const toRouting = (virtualService: VirtualService, { namespace, selectors }: Client): ConnectionRouting => ({
+  virtualService,
+  clientNamespace: namespace,
+  selectors: new Set(selectors),
+})

@@ -1,3 +1,4 @@
+import { toClientSelectorKey, toSourceSelectors } from '#mesh/client-selectors.ts'
 import type { ServiceKey } from '#mesh/names.ts'
 import type { Service } from '#mesh/service.ts'
 import { compileConnectionPaths } from '#xds/compile/compile-connection-paths.ts'
@@ -7,9 +8,9 @@ import { hasPort, toPortsKey, type CapturedPorts } from '#xds/compile/captured-p
 import { toCapturedScope, toScopeKey, type RouteScope } from '#xds/compile/route-scope.ts'
 import { selectDestinationPolicy } from '#xds/compile/select-destination-policy.ts'
 import { selectService } from '#xds/compile/select-service.ts'
-import { selectVirtualService } from '#xds/compile/select-virtual-service.ts'
+import { selectVirtualService, type VirtualService } from '#xds/compile/select-virtual-service.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
-import { toClientKey, type Client } from './client.ts'
+import { toClientKey, toRouting, type Client } from './client.ts'
 import { upstreamsUnit } from './upstreams-unit.ts'
 import { virtualHostUnit } from './virtual-host-unit.ts'
 
@@ -42,11 +43,11 @@ export const hostUnit = (client: Client, candidates: readonly HostCandidate[]): 
             port: port.number,
             policyKey: policy.key,
             isOwnNamespace: service.namespace === client.namespace,
-            client: virtualService && client,
+            client: virtualService && toConcerned(client, virtualService),
           }),
         ),
     )
-    const routing = virtualService && { virtualService, clientNamespace: client.namespace }
+    const routing = virtualService && toRouting(virtualService, client)
     const reachedByConnections = service.ports.flatMap((port) =>
       compileConnectionPaths(view, { service, policy }, port, routing, toldElsewhere).flatMap(({ reached }) => reached),
     )
@@ -54,6 +55,13 @@ export const hostUnit = (client: Client, candidates: readonly HostCandidate[]): 
     return { includes: [...upstreams, ...virtualHosts] }
   },
 })
+
+/** The client as far as the VirtualService tells clients apart: those of one namespace share what is the same for them. */
+const toConcerned = (client: Client, { spec }: VirtualService): Client => {
+  if (client.selectors.length === 0) return client
+  const used = new Set(toSourceSelectors(spec).map(toClientSelectorKey))
+  return { ...client, selectors: client.selectors.filter((key) => used.has(key)) }
+}
 
 /** The virtual host or listener that has the route tells what is wrong with it. */
 const toldElsewhere: Report = () => {}

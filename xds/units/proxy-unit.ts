@@ -1,3 +1,4 @@
+import { selectsClient, toClientSelectorKey } from '#mesh/client-selectors.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { isCaptured, toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import { buildCluster } from '#xds/build/build-cluster.ts'
@@ -28,6 +29,7 @@ export const proxyUnit = (proxy: Proxy): Unit => {
           namespace: proxy.namespace,
           locality: workload?.locality ?? '',
           labels: toFailoverLabels(view, workload),
+          selectors: toSelectors(view, proxy.namespace, workload),
           isCaptured: workload !== undefined && isCaptured(workload),
         },
         sidecarKey,
@@ -48,6 +50,12 @@ const toFailoverLabels = (view: MeshView, workload: Workload | undefined): Clien
       return value === undefined ? [] : [[label, value]]
     }),
   )
+
+const toSelectors = (view: MeshView, namespace: string, workload: Workload | undefined): Client['selectors'] =>
+  view
+    .clientSelectors()
+    .filter((selector) => selectsClient(selector, { namespace, labels: workload?.labels ?? {} }))
+    .map(toClientSelectorKey)
 
 const compileGateway = (workload: Workload | undefined, workloadKey: string): UnitOutput =>
   workload

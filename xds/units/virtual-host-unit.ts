@@ -6,7 +6,7 @@ import { toScopeKey, type RouteScope } from '#xds/compile/route-scope.ts'
 import { findDestinationPolicy } from '#xds/compile/select-destination-policy.ts'
 import { selectVirtualService } from '#xds/compile/select-virtual-service.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
-import { toClientKey, type Client } from './client.ts'
+import { toClientKey, toRouting, type Client } from './client.ts'
 import { upstreamsUnit } from './upstreams-unit.ts'
 
 export interface VirtualHostInputs {
@@ -39,7 +39,7 @@ export const virtualHostUnit = (inputs: VirtualHostInputs): Unit => {
           port,
           policy: findDestinationPolicy(view, service, policyKey),
           isOwnNamespace,
-          routing: virtualService && { virtualService, clientNamespace: client.namespace },
+          routing: virtualService && toRouting(virtualService, client),
         },
         report,
       )

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { gatewayNames } from './gateway-names.ts'
 import { isMatchableHeader } from './header-operations.ts'
 import { isDnsLabel } from './host-names.ts'
-import { checked, message, optionalText, unsupported } from './message.ts'
+import { labels } from './labels.ts'
+import { checked, message, optionalText } from './message.ts'
 import { optionalPortNumber } from './ports.ts'
 import { absentHeaderMatch, stringMatch, uriMatch } from './string-match.ts'
 
@@ -32,7 +33,8 @@ export const httpMatch = message({
     }),
   ),
   gateways: gatewayNames,
-  sourceLabels: unsupported("routes that depend on the caller's labels are not supported: use sourceNamespace"),
+  /** Those of the client; it may have others too. */
+  sourceLabels: labels.optional(),
   statPrefix: optionalText(z.string()),
 })
 export type HttpMatch = z.output<typeof httpMatch>

@@ -6,7 +6,7 @@ import { headerOperations, isAuthorityHeader } from './header-operations.ts'
 import { httpFault, httpStatus } from './http-fault.ts'
 import { httpMatch } from './http-match.ts'
 import { httpRetries } from './http-retries.ts'
-import { checked, choice, fieldNotes, message, optionalText, setFields, unsupported } from './message.ts'
+import { checked, choice, fieldNotes, message, optionalText, setFields } from './message.ts'
 import { percentage } from './percentage.ts'
 import { optionalPortNumber } from './ports.ts'
 import { regularExpression } from './regular-expression.ts'
@@ -94,6 +94,9 @@ const httpMirror = message({
 /** The old form of mirrorPercentage, which goes before it. */
 const mirrorPercent = z.int().min(0).max(100).optional()
 
+/** A VirtualService without hosts, whose routes come in the place of this one. Without a namespace: one of the object's own. */
+const delegate = message({ name: optionalText(z.string()), namespace: optionalText(z.string()) })
+
 /** networking.istio.io HTTPRoute: the first whose match fits is taken. */
 export const httpRoute = checked(
   message({
@@ -106,7 +109,7 @@ export const httpRoute = checked(
     timeout: positiveDuration.optional(),
     retries: httpRetries.optional(),
     headers: headerOperations.optional(),
-    delegate: unsupported('delegation to other VirtualServices is not supported'),
+    delegate: delegate.optional(),
     fault: httpFault.optional(),
     corsPolicy: corsPolicy.optional(),
     mirror: destination.optional(),
@@ -121,11 +124,17 @@ export const httpRoute = checked(
       ...((value.route?.length ?? 0) > 0 ? ['route'] : []),
       ...setFields(value, ['redirect', 'directResponse']),
     ]
-    if (sound && actions.length === 0) report('needs a route, redirect or directResponse')
-    if (actions.length > 1) report(`takes only one of ${actions.join(', ')}`)
-    if (value.rewrite && (value.redirect || value.directResponse)) report('only a route can be rewritten', ['rewrite'])
-    if (value.fault && (value.redirect || value.directResponse)) report('only a route can fail', ['fault'])
-    if (value.mirror && (value.mirrors?.length ?? 0) > 0) report('takes only one of mirror, mirrors')
+    if (value.delegate) {
+      const [own] = actions.filter((action) => action !== 'directResponse')
+      if (own !== undefined) report('leaves the rest to another VirtualService', [own])
+    } else {
+      if (sound && actions.length === 0) report('needs a route, redirect, directResponse or delegate')
+      if (actions.length > 1) report(`takes only one of ${actions.join(', ')}`)
+      if (value.rewrite && (value.redirect || value.directResponse))
+        report('only a route can be rewritten', ['rewrite'])
+      if (value.fault && (value.redirect || value.directResponse)) report('only a route can fail', ['fault'])
+      if (value.mirror && (value.mirrors?.length ?? 0) > 0) report('takes only one of mirror, mirrors')
+    }
     if (value.mirrorPercent !== undefined && value.mirror_percent !== undefined)
       report('is mirrorPercent in its old spelling: give it once', ['mirror_percent'])
     checkWeights(value.route ?? [], (fault) => report(fault, ['route']))

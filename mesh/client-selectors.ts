@@ -1,0 +1,39 @@
+import type { VirtualServiceSpec } from './config/virtual-service.ts'
+
+/** Clients for whom a rule holds: those that have all of these labels, in one namespace or in all. */
+export interface ClientSelector {
+  /** Absent = in all. */
+  readonly namespace?: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
+export type ClientSelectorKey = string & { readonly __brand: 'ClientSelectorKey' }
+
+/** Two selectors with the same key select the same clients. */
+export const toClientSelectorKey = ({ namespace = '', labels }: ClientSelector): ClientSelectorKey =>
+  JSON.stringify([
+    namespace,
+    ...Object.entries(labels).sort(([left], [right]) => (left < right ? -1 : 1)),
+  ]) as ClientSelectorKey
+
+export const selectsClient = (
+  selector: ClientSelector,
+  client: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> },
+): boolean =>
+  (selector.namespace ?? client.namespace) === client.namespace &&
+  Object.entries(selector.labels).every(([name, value]) => client.labels[name] === value)
+
+type SourceMatch = {
+  readonly sourceLabels?: Readonly<Record<string, string>> | undefined
+  readonly sourceNamespace?: string | undefined
+}
+
+/** Whom a match of a VirtualService is for, as far as labels say it; undefined = they say nothing. */
+export const toSourceSelector = ({ sourceLabels = {}, sourceNamespace }: SourceMatch): ClientSelector | undefined =>
+  Object.keys(sourceLabels).length === 0
+    ? undefined
+    : { labels: sourceLabels, ...(sourceNamespace !== undefined && { namespace: sourceNamespace }) }
+
+/** The selectors that the routes of a VirtualService depend on. One that others delegate to counts as a part of them. */
+export const toSourceSelectors = ({ hosts, http = [] }: VirtualServiceSpec): readonly ClientSelector[] =>
+  hosts.length === 0 ? [] : http.flatMap(({ match = [] }) => match.flatMap((each) => toSourceSelector(each) ?? []))
