@@ -21,6 +21,7 @@ import { file_envoy_extensions_filters_network_tcp_proxy_v3_tcp_proxy } from '#e
 import { file_envoy_extensions_matching_common_inputs_network_v3_network_inputs } from '#envoy/envoy/extensions/matching/common_inputs/network/v3/network_inputs_pb.ts'
 import { file_envoy_extensions_retry_host_previous_hosts_v3_previous_hosts } from '#envoy/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts'
 import { file_envoy_extensions_retry_priority_previous_priorities_v3_previous_priorities_config } from '#envoy/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.ts'
+import { file_envoy_extensions_transport_sockets_proxy_protocol_v3_upstream_proxy_protocol } from '#envoy/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts'
 import { file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer } from '#envoy/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts'
 import { file_envoy_extensions_transport_sockets_tls_v3_tls } from '#envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
 import { file_envoy_extensions_upstreams_http_v3_http_protocol_options } from '#envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts'
@@ -47,6 +48,7 @@ const extensions = createRegistry(
   file_envoy_extensions_matching_common_inputs_network_v3_network_inputs,
   file_envoy_extensions_retry_host_previous_hosts_v3_previous_hosts,
   file_envoy_extensions_retry_priority_previous_priorities_v3_previous_priorities_config,
+  file_envoy_extensions_transport_sockets_proxy_protocol_v3_upstream_proxy_protocol,
   file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer,
   file_envoy_extensions_transport_sockets_tls_v3_tls,
   file_envoy_extensions_upstreams_http_v3_http_protocol_options,

@@ -8,7 +8,16 @@ const inPolicy = (trafficPolicy: object) =>
 it('accepts all that it says it supports', () => {
   const policy = {
     loadBalancer: {
-      consistentHash: { httpCookie: { name: 'user', path: '/', ttl: '0s' }, maglev: { tableSize: 65_537 } },
+      consistentHash: {
+        httpCookie: {
+          name: 'user',
+          path: '/',
+          ttl: '0s',
+          attributes: [{ name: 'SameSite', value: 'Strict' }, { name: 'Secure' }],
+        },
+        maglev: { tableSize: 65_537 },
+        minimumRingSize: 0,
+      },
     },
     connectionPool: {
       tcp: {
@@ -25,6 +34,9 @@ it('accepts all that it says it supports', () => {
         maxRetries: 4,
         idleTimeout: '1m',
         h2UpgradePolicy: 'UPGRADE',
+        useClientProtocol: false,
+        maxConcurrentStreams: 5,
+        http2KeepAlive: { interval: '10s', timeout: '2s' },
       },
     },
     outlierDetection: {
@@ -36,6 +48,7 @@ it('accepts all that it says it supports', () => {
       baseEjectionTime: '15m',
       maxEjectionPercent: 100,
       minHealthPercent: 0,
+      outlierDetectionHttpErrorCodes: [429, 503],
     },
     tls: {
       mode: 'MUTUAL',
@@ -43,15 +56,24 @@ it('accepts all that it says it supports', () => {
       privateKey: '/k.pem',
       caCertificates: '/ca.pem',
       sni: 'a',
+      caCrl: '/crl.pem',
       subjectAltNames: ['b'],
     },
+  }
+  const whole = {
+    ...policy,
+    retryBudget: { percent: 12.5, minRetryConcurrency: 0, budgetInterval: '0s' },
+    tunnel: { protocol: 'POST', targetHost: 'target.example', targetPort: 443 },
   }
   const everything = {
     host: '*.example.org',
     exportTo: ['*'],
-    subsets: [{ name: 'v1', labels: { version: 'v1', 'a.org/b': '' }, trafficPolicy: policy }, { name: 'all' }],
+    subsets: [
+      { name: 'v1', labels: { version: 'v1', 'a.org/b': '' }, trafficPolicy: { proxyProtocol: {} } },
+      { name: 'all' },
+    ],
     trafficPolicy: {
-      ...policy,
+      ...whole,
       portLevelSettings: [
         { port: { number: 80 }, ...policy },
         { port: { number: 81 }, tls: {} },
@@ -96,7 +118,46 @@ describe('the traffic policy', () => {
       { loadBalancer: { consistentHash: { useSourceIp: true, httpHeaderName: 'a' } } },
       ['invalid loadBalancer.consistentHash'],
     ],
-    ['hashes something', { loadBalancer: { consistentHash: {} } }, ['invalid loadBalancer.consistentHash']],
+    ['may hash nothing', { loadBalancer: { consistentHash: {} } }, []],
+    ['may not hash the address', { loadBalancer: { consistentHash: { useSourceIp: false } } }, []],
+    ['may pass connections through', { loadBalancer: { simple: 'PASSTHROUGH' } }, []],
+    [
+      'has rings of one size',
+      { loadBalancer: { consistentHash: { useSourceIp: true, ringHash: {}, minimumRingSize: 1 } } },
+      ['invalid loadBalancer.consistentHash'],
+    ],
+    [
+      'warns of an old place',
+      { loadBalancer: { consistentHash: { useSourceIp: true, minimumRingSize: 1 } } },
+      ['warning loadBalancer.consistentHash.minimumRingSize'],
+    ],
+    [
+      'has each attribute of a cookie once',
+      { loadBalancer: { consistentHash: { httpCookie: { name: 'a', attributes: [{ name: 'b' }, { name: 'b' }] } } } },
+      ['invalid loadBalancer.consistentHash.httpCookie.attributes[1].name'],
+    ],
+    ['warms up', { loadBalancer: { warmup: { duration: '30s', minimumPercent: 0, aggression: 0.5 } } }, []],
+    ['warms up in the old way', { loadBalancer: { simple: 'ROUND_ROBIN', warmupDurationSecs: '30s' } }, []],
+    ['warms up for some time', { loadBalancer: { warmup: {} } }, ['invalid loadBalancer.warmup.duration']],
+    [
+      'warms up to its full share',
+      { loadBalancer: { warmup: { duration: '0s', minimumPercent: 101, aggression: 0 } } },
+      [
+        'invalid loadBalancer.warmup.duration',
+        'invalid loadBalancer.warmup.minimumPercent',
+        'invalid loadBalancer.warmup.aggression',
+      ],
+    ],
+    [
+      'warms up in one way',
+      { loadBalancer: { warmup: { duration: '1s' }, warmupDurationSecs: '1s' } },
+      ['invalid loadBalancer'],
+    ],
+    [
+      'warns of a warm-up that has no effect',
+      { loadBalancer: { simple: 'RANDOM', warmup: { duration: '1s' } } },
+      ['warning loadBalancer.warmup'],
+    ],
     [
       'hashes in one way',
       { loadBalancer: { consistentHash: { useSourceIp: true, ringHash: {}, maglev: { tableSize: 3 } } } },
@@ -138,12 +199,17 @@ describe('the traffic policy', () => {
       { connectionPool: { tcp: { connectTimeout: '0s' } } },
       ['invalid connectionPool.tcp.connectTimeout'],
     ],
+    ['may follow the client', { connectionPool: { http: { useClientProtocol: true } } }, []],
     [
-      'does not follow the client',
-      { connectionPool: { http: { useClientProtocol: true } } },
-      ['unsupported connectionPool.http.useClientProtocol'],
+      'follows the client or not',
+      { connectionPool: { http: { useClientProtocol: true, h2UpgradePolicy: 'UPGRADE' } } },
+      ['invalid connectionPool.http.useClientProtocol'],
     ],
-    ['may say that it does not', { connectionPool: { http: { useClientProtocol: false } } }, []],
+    [
+      'pings for some time',
+      { connectionPool: { http: { http2KeepAlive: { interval: '0s' } } } },
+      ['invalid connectionPool.http.http2KeepAlive.interval', 'invalid connectionPool.http.http2KeepAlive.timeout'],
+    ],
     [
       'counts local failures apart',
       { outlierDetection: { consecutiveLocalOriginFailures: 1 } },
@@ -155,30 +221,82 @@ describe('the traffic policy', () => {
       ['invalid outlierDetection.maxEjectionPercent'],
     ],
     [
-      'refuses what upstream gave up',
+      'warns of what upstream gave up',
       { outlierDetection: { consecutiveErrors: 1 } },
-      ['unsupported outlierDetection.consecutiveErrors'],
+      ['warning outlierDetection.consecutiveErrors'],
+    ],
+    [
+      'counts answers as errors',
+      { outlierDetection: { outlierDetectionHttpErrorCodes: [99, 600] } },
+      [
+        'invalid outlierDetection.outlierDetectionHttpErrorCodes[0]',
+        'invalid outlierDetection.outlierDetectionHttpErrorCodes[1]',
+      ],
     ],
     [
       'needs files for MUTUAL',
       { tls: { mode: 'MUTUAL' } },
       ['invalid tls.clientCertificate', 'invalid tls.privateKey'],
     ],
-    ['takes no credentials yet', { tls: { mode: 'MUTUAL', credentialName: 'a' } }, ['unsupported tls.credentialName']],
-    ['always verifies', { tls: { mode: 'SIMPLE', insecureSkipVerify: true } }, ['unsupported tls.insecureSkipVerify']],
+    ['takes credentials from Secrets', { tls: { mode: 'MUTUAL', credentialName: 'a', subjectAltNames: ['b'] } }, []],
     [
-      'knows a port once',
+      'takes credentials from Secrets alone',
+      { tls: { mode: 'SIMPLE', credentialName: 'configmap://a' } },
+      ['unsupported tls.credentialName'],
+    ],
+    [
+      'takes credentials from one place',
+      { tls: { mode: 'SIMPLE', credentialName: 'a', caCertificates: 'b', caCrl: 'c' } },
+      ['invalid tls.caCertificates', 'invalid tls.caCrl'],
+    ],
+    ['may verify nobody', { tls: { mode: 'SIMPLE', insecureSkipVerify: true, sni: 'a' } }, []],
+    [
+      'verifies nobody or somebody',
+      { tls: { mode: 'SIMPLE', insecureSkipVerify: true, caCertificates: 'a', subjectAltNames: ['b'] } },
+      ['invalid tls.caCertificates', 'invalid tls.subjectAltNames'],
+    ],
+    [
+      'may hold a Secret and verify nobody',
+      { tls: { mode: 'MUTUAL', insecureSkipVerify: true, credentialName: 'a' } },
+      [],
+    ],
+    [
+      'always verifies the mesh',
+      { tls: { mode: 'ISTIO_MUTUAL', insecureSkipVerify: true } },
+      ['warning tls.insecureSkipVerify'],
+    ],
+    [
+      'knows a port by what is first',
       {
         portLevelSettings: [
           { port: { number: 1 }, tls: {} },
           { port: { number: 1 }, tls: {} },
         ],
       },
-      ['invalid portLevelSettings[1].port.number'],
+      ['warning portLevelSettings[1]'],
     ],
     ['says something of a port', { portLevelSettings: [{ port: { number: 1 } }] }, ['invalid portLevelSettings[0]']],
     ['names the port', { portLevelSettings: [{ tls: {} }] }, ['invalid portLevelSettings[0].port']],
-    ['has no tunnels', { tunnel: { targetHost: 'a', targetPort: 1 } }, ['unsupported tunnel']],
+    ['says something by tunnel', { tunnel: { targetHost: 'a', targetPort: 1 } }, []],
+    ['says something by the PROXY protocol', { proxyProtocol: { version: 'V2' } }, []],
+    ['says something by a budget', { retryBudget: {} }, []],
+    [
+      'tunnels to a host',
+      { tunnel: { protocol: 'GET', targetHost: 'a b', targetPort: 0 } },
+      ['invalid tunnel.protocol', 'invalid tunnel.targetHost', 'invalid tunnel.targetPort'],
+    ],
+    ['tunnels to an address', { tunnel: { targetHost: '2001:db8::1', targetPort: 1 } }, []],
+    [
+      'tunnels without a header',
+      { tunnel: { targetHost: 'a', targetPort: 1 }, proxyProtocol: { version: 'V1' } },
+      ['invalid spec.trafficPolicy'],
+    ],
+    ['knows two versions', { proxyProtocol: { version: 'V3' } }, ['invalid proxyProtocol.version']],
+    [
+      'has budgets for the present',
+      { retryBudget: { budgetInterval: '1s' } },
+      ['unsupported retryBudget.budgetInterval'],
+    ],
   ])('%s', (_, policy, expected) => {
     expect(inPolicy(policy)).toEqual(expected)
   })

@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import { checkExportTo, istioNetworking } from './kind-definition.ts'
-import type { KindDefinition } from './kind-definition.ts'
+import type { KindDefinition, Report } from './kind-definition.ts'
 import { subsetName } from './schema/destination.ts'
 import { findRepeated } from './schema/find-repeated.ts'
 import { hostPattern } from './schema/host-names.ts'
 import { labels } from './schema/labels.ts'
 import { checked, message, unsupported } from './schema/message.ts'
-import { trafficPolicy } from './schema/traffic-policy.ts'
+import { trafficPolicy, type TrafficPolicy } from './schema/traffic-policy.ts'
 
 const subset = message({
   name: subsetName,
@@ -29,10 +29,49 @@ export const destinationRuleSpec = message({
 })
 export type DestinationRuleSpec = z.output<typeof destinationRuleSpec>
 
+type Path = readonly PropertyKey[]
+type Level = Pick<TrafficPolicy, 'loadBalancer' | 'outlierDetection' | 'tls'>
+
+/** What Istio takes, and nothing follows from. */
+const warnOfLevel = ({ loadBalancer, outlierDetection, tls }: Level, path: Path, report: Report): void => {
+  const warn = (place: Path, message: string) => report([...path, ...place], message, { severity: 'warning' })
+  if (outlierDetection?.consecutiveErrors)
+    warn(
+      ['outlierDetection', 'consecutiveErrors'],
+      'has no effect: use consecutiveGatewayErrors or consecutive5xxErrors',
+    )
+  if (loadBalancer?.consistentHash?.minimumRingSize)
+    warn(['loadBalancer', 'consistentHash', 'minimumRingSize'], 'is deprecated: use ringHash')
+  const ramps = ['LEAST_REQUEST', 'LEAST_CONN', 'ROUND_ROBIN', 'UNSPECIFIED', undefined]
+  if (loadBalancer && (loadBalancer.consistentHash || !ramps.includes(loadBalancer.simple))) {
+    const field = loadBalancer.warmup ? 'warmup' : 'warmupDurationSecs'
+    if (loadBalancer[field]) warn(['loadBalancer', field], 'has an effect with ROUND_ROBIN and LEAST_REQUEST only')
+  }
+  if (tls?.mode === 'ISTIO_MUTUAL' && tls.insecureSkipVerify)
+    warn(['tls', 'insecureSkipVerify'], 'has no effect: proxies of the mesh are verified always')
+}
+
+const warnOfPolicy = (policy: TrafficPolicy | undefined, path: Path, report: Report): void => {
+  if (!policy) return
+  const { portLevelSettings = [] } = policy
+  warnOfLevel(policy, path, report)
+  for (const [index, settings] of portLevelSettings.entries())
+    warnOfLevel(settings, [...path, 'portLevelSettings', index], report)
+  for (const index of findRepeated(portLevelSettings.map(({ port }) => port.number)))
+    report([...path, 'portLevelSettings', index], 'has no effect: there are settings for its port before', {
+      severity: 'warning',
+    })
+}
+
 export const destinationRule: KindDefinition<DestinationRuleSpec> = {
   ...istioNetworking,
   kind: 'DestinationRule',
   plural: 'destinationrules',
   schema: destinationRuleSpec,
-  check: checkExportTo,
+  check(object, report) {
+    checkExportTo(object, report)
+    warnOfPolicy(object.spec.trafficPolicy, ['spec', 'trafficPolicy'], report)
+    for (const [index, each] of (object.spec.subsets ?? []).entries())
+      warnOfPolicy(each.trafficPolicy, ['spec', 'subsets', index, 'trafficPolicy'], report)
+  },
 }

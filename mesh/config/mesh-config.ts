@@ -15,7 +15,7 @@ import {
   unsupported,
   withoutEffect,
 } from './schema/message.ts'
-import { outlierDetection } from './schema/traffic-policy.ts'
+import { outlierDetection } from './schema/outlier-detection.ts'
 
 const exportTo = checked(z.array(z.string()), ({ value, report }) => {
   for (const { index, message: fault } of exportToFaults(value, '', { none: true })) report(fault, [index])

@@ -19,14 +19,18 @@ const differences = `## Where Atoll does something else than Istio
   in what a proxy gets, so \`failover\`, \`failoverPriority\` or \`enabled: true\` in a DestinationRule work alone; outlier detection
   switches it on too, as in Istio. A gateway of another network is as near as most of what is behind it
 - no virtual addresses are made up for ServiceEntries: without \`addresses\` TCP is told apart by its port alone
+- \`simple: PASSTHROUGH\` holds for captured connections; those through a sidecar's HTTP proxy port have no destination of their own
+  and are balanced by least request (with a problem in the proxy's report)
+- \`tls.mode: ISTIO_MUTUAL\` takes \`subjectAltNames\` that are SPIFFE IDs, and always verifies
+- a DestinationRule's \`credentialName\` makes a sidecar believe no server, where Istio's would send plaintext
+- a \`tunnel\` is inherited by subsets
 - a VirtualService's host that no Service or ServiceEntry has is not routed (with a warning); Istio's sidecars route it on port 80
 
 Atoll is stricter where Istio lets through what Envoy refuses or misreads:
 
 - names of headers to set, add or remove must be names (RFC 9110), and their values at most 16,384 characters
 - \`redirect.redirectCode\` is one of those that Envoy has; \`redirect\` takes one of \`port\`, \`derivePort\`
-- \`consistentHash\` needs a key, and \`useSourceIp\` can't be false
-- \`portLevelSettings\` names a port once
+- \`consistentHash\` names a header, parameter or cookie with at least one character, and rings of at most 8,388,608 entries
 - a subset that no DestinationRule of its host has is an error (\`dangling_reference\`), not a route to nowhere
 - all names have at least one character and the syntax that Kubernetes demands; objects must have one
 - a regular expression has at most 1,024 characters, as in Istio, and compiles to at most 32,768 instructions, Istio's limit to Envoy

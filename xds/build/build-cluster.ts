@@ -8,10 +8,12 @@ import {
   Cluster_EdsClusterConfigSchema,
   Cluster_LbPolicy as LbPolicy,
   Cluster_TransportSocketMatchSchema,
+  type Cluster_TransportSocketMatch,
   ClusterSchema,
   UpstreamConnectionOptionsSchema,
 } from '#envoy/envoy/config/cluster/v3/cluster_pb.ts'
 import { OutlierDetectionSchema } from '#envoy/envoy/config/cluster/v3/outlier_detection_pb.ts'
+import type { TransportSocket } from '#envoy/envoy/config/core/v3/base_pb.ts'
 import type { UnitResource } from '#xds/incremental/unit.ts'
 import type {
   Discovery,
@@ -21,7 +23,8 @@ import type {
   Upstream,
   UpstreamLimits,
   UpstreamPolicy,
-  UpstreamTls,
+  UpstreamProtocol,
+  Warmup,
 } from '#xds/model/upstream.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import { buildLoadAssignment } from './build-load-assignment.ts'
@@ -33,7 +36,7 @@ import { forwardProxyClusterType } from './forward-proxy.ts'
 import { buildHttpProtocolOptions } from './http-protocol-options.ts'
 import type { MessageFields } from './message-fields.ts'
 import { buildEpochMetadata, transportMarks } from './metadata.ts'
-import { buildUpstreamTls, rawBufferSocket } from './transport-socket.ts'
+import { buildProxyProtocolSocket, buildUpstreamTls, rawBufferSocket } from './transport-socket.ts'
 
 type ClusterInit = MessageFields<typeof ClusterSchema>
 
@@ -48,7 +51,7 @@ export const buildCluster = (upstream: Upstream): UnitResource => {
     typedExtensionProtocolOptions: buildHttpProtocolOptions(upstream),
     ...buildLoadBalancer(policy.loadBalancer),
     ...buildDiscovery(upstream.discovery),
-    ...buildTls(upstream.tls),
+    ...withProxyProtocol(buildTls(upstream), upstream.proxyProtocol),
     ...(policy.outlierDetection && buildOutlierDetection(policy.outlierDetection)),
     ...buildCommonLbConfig(policy),
     ...(policy.tcpKeepalive && {
@@ -113,11 +116,21 @@ const buildDiscovery = (discovery: Discovery): ClusterInit => {
 const buildLoadBalancer = (loadBalancer: LoadBalancer): ClusterInit => {
   switch (loadBalancer.kind) {
     case 'round-robin':
-      return { lbPolicy: LbPolicy.ROUND_ROBIN }
+      return {
+        lbPolicy: LbPolicy.ROUND_ROBIN,
+        ...(loadBalancer.warmup && {
+          lbConfig: { case: 'roundRobinLbConfig', value: { slowStartConfig: buildWarmup(loadBalancer.warmup) } },
+        }),
+      }
     case 'random':
       return { lbPolicy: LbPolicy.RANDOM }
     case 'least-request':
-      return { lbPolicy: LbPolicy.LEAST_REQUEST }
+      return {
+        lbPolicy: LbPolicy.LEAST_REQUEST,
+        ...(loadBalancer.warmup && {
+          lbConfig: { case: 'leastRequestLbConfig', value: { slowStartConfig: buildWarmup(loadBalancer.warmup) } },
+        }),
+      }
     case 'ring-hash': {
       const { minimumRingSize } = loadBalancer
       if (minimumRingSize === undefined) return { lbPolicy: LbPolicy.RING_HASH }
@@ -137,6 +150,13 @@ const buildLoadBalancer = (loadBalancer: LoadBalancer): ClusterInit => {
   }
 }
 
+const buildWarmup = ({ windowMs, minimumPercent, aggression }: Warmup) => ({
+  slowStartWindow: toDuration(windowMs),
+  minWeightPercent: { value: minimumPercent },
+  // Envoy takes no such number without a key that may override it.
+  aggression: { defaultValue: aggression, runtimeKey: 'upstream.warmup_aggression' },
+})
+
 const noLimits = create(CircuitBreakersSchema, {
   thresholds: [
     { maxConnections: unlimited, maxPendingRequests: unlimited, maxRequests: unlimited, maxRetries: unlimited },
@@ -153,6 +173,12 @@ const buildCircuitBreakers = (limits: UpstreamLimits): CircuitBreakers =>
             maxPendingRequests: limits.maxPendingRequests ?? unlimited,
             maxRequests: limits.maxRequests ?? unlimited,
             maxRetries: limits.maxRetries ?? unlimited,
+            ...(limits.retryBudget && {
+              retryBudget: {
+                budgetPercent: { value: limits.retryBudget.percent },
+                minRetryConcurrency: limits.retryBudget.minConcurrency,
+              },
+            }),
           },
         ],
       })
@@ -163,23 +189,42 @@ const plaintextMatch = create(Cluster_TransportSocketMatchSchema, {
   transportSocket: rawBufferSocket,
 })
 
+interface TransportSockets {
+  readonly transportSocket?: TransportSocket
+  readonly transportSocketMatches?: Cluster_TransportSocketMatch[]
+}
+
 /** What no match takes goes over the EnvoyCluster's own transport socket: an endpoint without a mark gets mTLS or nothing. */
-const buildTls = (tls: UpstreamTls): ClusterInit => {
+const buildTls = ({ tls, protocol }: Upstream): TransportSockets => {
   if (tls.mode === 'none') return {}
-  const transportSocket = buildUpstreamTls(tls)
+  const transportSocket = buildUpstreamTls(tls, protocol)
   if (tls.mode !== 'mesh') return { transportSocket }
   const transportSocketMatches = [
     ...(tls.plaintext === 'marked' ? [plaintextMatch] : []),
-    ...(tls.external ? [buildExternalMatch(tls.sni, tls.external)] : []),
+    ...(tls.external ? [buildExternalMatch(tls.sni, tls.external, protocol)] : []),
   ]
   return { transportSocket, transportSocketMatches }
 }
 
-const buildExternalMatch = (sni: string, peers: ExternalPeers) =>
+/** The header goes before all that any of the sockets sends. */
+const withProxyProtocol = (sockets: TransportSockets, version: Upstream['proxyProtocol']): TransportSockets =>
+  version === undefined
+    ? sockets
+    : {
+        transportSocket: buildProxyProtocolSocket(sockets.transportSocket ?? rawBufferSocket, version),
+        ...(sockets.transportSocketMatches && {
+          transportSocketMatches: sockets.transportSocketMatches.map((match) => ({
+            ...match,
+            transportSocket: buildProxyProtocolSocket(match.transportSocket ?? rawBufferSocket, version),
+          })),
+        }),
+      }
+
+const buildExternalMatch = (sni: string, peers: ExternalPeers, protocol: UpstreamProtocol) =>
   create(Cluster_TransportSocketMatchSchema, {
     name: 'external',
     match: transportMarks.external,
-    transportSocket: buildUpstreamTls({ mode: 'external', sni, ...peers }),
+    transportSocket: buildUpstreamTls({ mode: 'external', sni, ...peers }, protocol),
   })
 
 /** Envoy detects outliers by success rate unless told not to; Istio's API has no such thing. */

@@ -32,12 +32,21 @@ export const buildNetworkFilters = (handler: FilterChain['handler']): Filter[] =
 const filter = (name: string, typedConfig: Any): Filter =>
   create(FilterSchema, { name, configType: { case: 'typedConfig', value: typedConfig } })
 
-const buildTcpProxy = ({ statPrefix, destinations, hashesSourceIp, idleTimeoutMs }: TcpHandler): Any =>
+const buildTcpProxy = ({
+  statPrefix,
+  destinations,
+  hashesSourceIp,
+  idleTimeoutMs,
+  maxDurationMs,
+  tunnel,
+}: TcpHandler): Any =>
   toAny(TcpProxySchema, {
     statPrefix,
     ...buildDestinations(destinations),
     ...(hashesSourceIp && { hashPolicy: [{ policySpecifier: { case: 'sourceIp', value: {} } }] }),
     ...(idleTimeoutMs !== undefined && { idleTimeout: toDuration(idleTimeoutMs) }),
+    ...(maxDurationMs !== undefined && { maxDownstreamConnectionDuration: toDuration(maxDurationMs) }),
+    ...(tunnel && { tunnelingConfig: { hostname: tunnel.target, usePost: tunnel.method === 'POST' } }),
   })
 
 const buildDestinations = (destinations: TcpHandler['destinations']): MessageFields<typeof TcpProxySchema> => {

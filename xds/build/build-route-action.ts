@@ -106,6 +106,7 @@ const buildHashPolicy = (policy: HashPolicy): RouteAction_HashPolicy => {
             name: policy.name,
             ...(policy.path !== undefined && { path: policy.path }),
             ...(policy.ttlMs !== undefined && { ttl: toDuration(policy.ttlMs) }),
+            ...(policy.attributes && { attributes: [...policy.attributes] }),
           },
         },
       })

@@ -1,6 +1,8 @@
 import { create } from '@bufbuild/protobuf'
 import type { Any } from '@bufbuild/protobuf/wkt'
 import { TransportSocketSchema, type TransportSocket } from '#envoy/envoy/config/core/v3/base_pb.ts'
+import { ProxyProtocolConfig_Version as ProxyProtocolVersion } from '#envoy/envoy/config/core/v3/proxy_protocol_pb.ts'
+import { ProxyProtocolUpstreamTransportSchema } from '#envoy/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts'
 import { RawBufferSchema } from '#envoy/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts'
 import {
   SubjectAltNameMatcher_SanType as SanType,
@@ -15,7 +17,7 @@ import {
   UpstreamTlsContextSchema,
 } from '#envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
 import type { FilterChain } from '#xds/model/listener.ts'
-import type { UpstreamTls } from '#xds/model/upstream.ts'
+import type { UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
 import { secretNames, systemTrustSecret } from '#xds/proxy.ts'
 import { toAny } from './any.ts'
 import { adsSource } from './config-source.ts'
@@ -33,6 +35,19 @@ export const rawBufferSocket = create(TransportSocketSchema, {
   name: 'envoy.transport_sockets.raw_buffer',
   configType: { case: 'typedConfig', value: toAny(RawBufferSchema, {}) },
 })
+
+/** Tells the server by the PROXY protocol who the connection is from. */
+export const buildProxyProtocolSocket = (inner: TransportSocket, version: 'V1' | 'V2'): TransportSocket =>
+  create(TransportSocketSchema, {
+    name: 'envoy.transport_sockets.upstream_proxy_protocol',
+    configType: {
+      case: 'typedConfig',
+      value: toAny(ProxyProtocolUpstreamTransportSchema, {
+        config: { version: ProxyProtocolVersion[version] },
+        transportSocket: inner,
+      }),
+    },
+  })
 
 const secret = (name: string): SdsSecretConfig => create(SdsSecretConfigSchema, { name, sdsConfig: adsSource })
 
@@ -59,17 +74,19 @@ export const buildDownstreamMtls = ({ alpn, peers }: NonNullable<FilterChain['mt
   )
 
 /** TLS towards an upstream. No workload known = nobody is believed. */
-export const buildUpstreamTls = (tls: Exclude<UpstreamTls, { mode: 'none' }>): TransportSocket =>
-  tlsSocket(buildTlsContext(tls))
+export const buildUpstreamTls = (
+  tls: Exclude<UpstreamTls, { mode: 'none' }>,
+  protocol: UpstreamProtocol,
+): TransportSocket => tlsSocket(buildTlsContext(tls, protocol))
 
-const buildTlsContext = (tls: Exclude<UpstreamTls, { mode: 'none' }>): Any => {
+const buildTlsContext = (tls: Exclude<UpstreamTls, { mode: 'none' }>, protocol: UpstreamProtocol): Any => {
   switch (tls.mode) {
     case 'mesh':
       return buildMeshTls({ sni: tls.sni, names: tls.workloads, trust: secretNames.trust, alpn: [] })
     case 'external':
       return buildMeshTls({ sni: tls.sni, names: tls.spiffeIds, trust: secretNames.externalTrust, alpn: tls.alpn })
     case 'originate':
-      return buildOriginatedTls(tls)
+      return buildOriginatedTls(tls, protocol)
     case 'unverified':
       return toAny(UpstreamTlsContextSchema, { commonTlsContext: { tlsParams: clientTlsParams } })
   }
@@ -103,30 +120,36 @@ const buildMeshTls = ({ sni, names, trust, alpn }: MeshTls): Any =>
     },
   })
 
-const buildOriginatedTls = (tls: Extract<UpstreamTls, { mode: 'originate' }>): Any => {
-  const matchTypedSubjectAltNames = toSanMatchers(tls.subjectAltNames)
-  return toAny(UpstreamTlsContextSchema, {
-    ...(tls.sni !== undefined && { sni: tls.sni, autoSniSanValidation: tls.subjectAltNames.length === 0 }),
+type OriginatedTls = Extract<UpstreamTls, { mode: 'originate' }>
+
+const buildOriginatedTls = ({ sni, verification, certificate }: OriginatedTls, protocol: UpstreamProtocol): Any =>
+  toAny(UpstreamTlsContextSchema, {
+    ...(sni !== undefined && {
+      sni,
+      autoSniSanValidation: verification !== 'none' && verification.subjectAltNames.length === 0,
+    }),
     commonTlsContext: {
       tlsParams: clientTlsParams,
-      ...(tls.certificate && {
-        tlsCertificates: [
-          { certificateChain: toFile(tls.certificate.chainFile), privateKey: toFile(tls.certificate.keyFile) },
-        ],
+      ...(protocol === 'http2' && { alpnProtocols: ['h2'] }),
+      ...(certificate && {
+        tlsCertificates: [{ certificateChain: toFile(certificate.chainFile), privateKey: toFile(certificate.keyFile) }],
       }),
-      // Envoy 1.40 takes `system_root_certs` and then verifies nothing.
-      validationContextType:
-        tls.caFile === undefined
-          ? {
-              case: 'combinedValidationContext',
-              value: {
-                defaultValidationContext: { matchTypedSubjectAltNames },
-                validationContextSdsSecretConfig: secret(systemTrustSecret),
-              },
-            }
-          : { case: 'validationContext', value: { trustedCa: toFile(tls.caFile), matchTypedSubjectAltNames } },
+      ...(verification !== 'none' && { validationContextType: buildVerification(verification) }),
     },
   })
+
+const buildVerification = ({ caFile, crlFile, subjectAltNames }: Exclude<OriginatedTls['verification'], 'none'>) => {
+  const context = {
+    matchTypedSubjectAltNames: toSanMatchers(subjectAltNames),
+    ...(crlFile !== undefined && { crl: toFile(crlFile) }),
+  }
+  if (caFile !== undefined)
+    return { case: 'validationContext' as const, value: { ...context, trustedCa: toFile(caFile) } }
+  // Envoy 1.40 takes `system_root_certs` and then verifies nothing.
+  return {
+    case: 'combinedValidationContext' as const,
+    value: { defaultValidationContext: context, validationContextSdsSecretConfig: secret(systemTrustSecret) },
+  }
 }
 
 const toFile = (filename: string) => ({ specifier: { case: 'filename' as const, value: filename } })

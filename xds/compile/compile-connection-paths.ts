@@ -1,7 +1,9 @@
 import type { L4Destinations } from '#mesh/config/schema/l4-route.ts'
 import { toMilliseconds } from '#mesh/config/schema/duration.ts'
+import type { Tunnel } from '#mesh/config/schema/traffic-policy.ts'
 import type { Service, ServicePort } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
+import type { TcpHandler } from '#xds/model/listener.ts'
 import { compileDestination, type ReachedService } from './compile-destination.ts'
 import { isRelevantMatch, type RequestOrigin } from './compile-http-match.ts'
 import { toEffectivePolicy, type EffectivePolicy } from './compile-traffic-policy.ts'
@@ -23,6 +25,8 @@ export interface ConnectionPath extends ConnectionMatch {
   readonly destinations: readonly { readonly upstream: string; readonly weight: number }[]
   readonly hashesSourceIp: boolean
   readonly idleTimeoutMs: number | undefined
+  readonly maxDurationMs: number | undefined
+  readonly tunnel: TcpHandler['tunnel']
   /** The services that it leads to, beside its own. */
   readonly reached: readonly ReachedService[]
 }
@@ -114,8 +118,18 @@ const toOwnPath = (
 
 const compileConnections = (policies: readonly EffectivePolicy[]) => {
   const idleTimeout = policies.map(({ connectionPool }) => connectionPool?.tcp?.idleTimeout).find(Boolean)
+  const maxDuration = policies.map(({ connectionPool }) => connectionPool?.tcp?.maxConnectionDuration).find(Boolean)
+  const tunnel = policies.map((policy) => policy.tunnel).find(Boolean)
   return {
     hashesSourceIp: policies.some(({ loadBalancer }) => loadBalancer?.consistentHash?.useSourceIp === true),
     idleTimeoutMs: idleTimeout && toMilliseconds(idleTimeout),
+    maxDurationMs: maxDuration && toMilliseconds(maxDuration),
+    tunnel: tunnel && compileTunnel(tunnel),
   }
 }
+
+/** Istio reference: TrafficPolicy.TunnelSettings. */
+const compileTunnel = ({ protocol = 'CONNECT', targetHost, targetPort }: Tunnel): TcpHandler['tunnel'] => ({
+  target: `${targetHost.includes(':') ? `[${targetHost}]` : targetHost}:${targetPort}`,
+  method: protocol,
+})

@@ -56,7 +56,7 @@ export const compileServiceTcp = (
 }
 
 const toTcpPath = (
-  { serverNames, subnets, destinations, hashesSourceIp, idleTimeoutMs }: ConnectionPath,
+  { serverNames, subnets, destinations, hashesSourceIp, idleTimeoutMs, maxDurationMs, tunnel }: ConnectionPath,
   statPrefix: string,
   forwardPort: number | undefined,
 ): TcpPath => ({
@@ -68,6 +68,8 @@ const toTcpPath = (
     destinations,
     hashesSourceIp,
     ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
+    ...(maxDurationMs !== undefined && { maxDurationMs }),
+    ...(tunnel && { tunnel }),
     ...(forwardPort !== undefined && { forwardsTo: { port: forwardPort } }),
   },
 })

@@ -1,18 +1,17 @@
 import type { DestinationRuleSpec, Subset } from '#mesh/config/destination-rule.ts'
 import { toMilliseconds, type Duration } from '#mesh/config/schema/duration.ts'
 import type { ConnectionPool } from '#mesh/config/schema/connection-pool.ts'
-import type {
-  ClientTls,
-  LoadBalancer as LoadBalancerSettings,
-  OutlierDetection as OutlierDetectionSettings,
-  TrafficPolicy,
-} from '#mesh/config/schema/traffic-policy.ts'
+import type { ClientTls } from '#mesh/config/schema/client-tls.ts'
+import type { LoadBalancer as LoadBalancerSettings } from '#mesh/config/schema/load-balancer.ts'
+import type { OutlierDetection as OutlierDetectionSettings } from '#mesh/config/schema/outlier-detection.ts'
+import type { RetryBudget, TrafficPolicy } from '#mesh/config/schema/traffic-policy.ts'
 import type {
   LoadBalancer,
   OutlierDetection,
   TcpKeepalive,
   UpstreamLimits,
   UpstreamPolicy,
+  Warmup,
 } from '#xds/model/upstream.ts'
 import type { HashPolicy } from '#xds/model/virtual-host.ts'
 
@@ -22,17 +21,43 @@ export interface EffectivePolicy {
   readonly connectionPool?: ConnectionPool | undefined
   readonly outlierDetection?: OutlierDetectionSettings | undefined
   readonly tls?: ClientTls | undefined
+  readonly tunnel?: TrafficPolicy['tunnel']
+  readonly proxyProtocol?: TrafficPolicy['proxyProtocol']
+  readonly retryBudget?: TrafficPolicy['retryBudget']
 }
 
 /**
- * A subset's policy replaces the host's field by field; a level's settings for a port replace all that the level and those before it say
- * (Istio reference: TrafficPolicy.portLevelSettings: "fields omitted … revert to defaults").
+ * A subset's policy replaces the host's field by field. Settings for a port replace all that they could say, at their level and those
+ * before (Istio reference: TrafficPolicy.portLevelSettings: "fields omitted … revert to defaults"). A tunnel is for all ports.
  */
 export const toEffectivePolicy = (
   host: TrafficPolicy | undefined,
   subset: TrafficPolicy | undefined,
   port: number,
-): EffectivePolicy => applyLevel(applyLevel({}, host, port), subset, port)
+): EffectivePolicy => {
+  const ofHost = toLevel(host, port)
+  const ofSubset = toLevel(subset, port)
+  const both = { ...ofHost.connection, ...dropUnset(ofSubset.connection) }
+  const tunnel = subset?.tunnel ?? host?.tunnel
+  return {
+    ...both,
+    ...(ofSubset.isForPort ? ofSubset.policy : { ...ofHost.policy, ...dropUnset(ofSubset.policy) }),
+    tunnel,
+  }
+}
+
+const toLevel = (level: TrafficPolicy | undefined, port: number) => {
+  const forPort = level?.portLevelSettings?.find((settings) => settings.port.number === port)
+  const { loadBalancer, connectionPool, outlierDetection, tls } = forPort ?? level ?? {}
+  return {
+    isForPort: forPort !== undefined,
+    policy: { loadBalancer, connectionPool, outlierDetection, tls },
+    connection: forPort ? {} : { proxyProtocol: level?.proxyProtocol, retryBudget: level?.retryBudget },
+  }
+}
+
+const dropUnset = <T extends object>(fields: T): Partial<T> =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>
 
 /** All that may become effective for some port. */
 export const toPolicies = ({
@@ -43,18 +68,6 @@ export const toPolicies = ({
     level ? [level, ...(level.portLevelSettings ?? [])] : [],
   )
 
-const applyLevel = (base: EffectivePolicy, level: TrafficPolicy | undefined, port: number): EffectivePolicy => {
-  if (!level) return base
-  const forPort = level.portLevelSettings?.find((settings) => settings.port.number === port)
-  if (forPort) return forPort
-  return {
-    loadBalancer: level.loadBalancer ?? base.loadBalancer,
-    connectionPool: level.connectionPool ?? base.connectionPool,
-    outlierDetection: level.outlierDetection ?? base.outlierDetection,
-    tls: level.tls ?? base.tls,
-  }
-}
-
 /** Istio MeshConfig.connectTimeout. */
 const defaultConnectTimeoutMs = 10_000
 
@@ -63,10 +76,17 @@ export const compilePolicy = (policy: EffectivePolicy): UpstreamPolicy => {
   return {
     loadBalancer: compileLoadBalancer(policy.loadBalancer),
     connectTimeoutMs: tcp?.connectTimeout ? toMilliseconds(tcp.connectTimeout) : defaultConnectTimeoutMs,
-    limits: compileLimits(policy.connectionPool),
+    limits: compileLimits(policy.connectionPool, policy.retryBudget),
     ...optional('maxRequestsPerConnection', orUnset(http?.maxRequestsPerConnection)),
-    ...optional('idleTimeoutMs', toOptionalMs(http?.idleTimeout)),
+    ...optional('idleTimeoutMs', toOptionalMs(http?.idleTimeout ?? tcp?.idleTimeout)),
     ...optional('maxConnectionDurationMs', toOptionalMs(tcp?.maxConnectionDuration)),
+    ...optional('maxConcurrentStreams', orUnset(http?.maxConcurrentStreams)),
+    ...(http?.http2KeepAlive && {
+      pings: {
+        intervalMs: toMilliseconds(http.http2KeepAlive.interval),
+        timeoutMs: toMilliseconds(http.http2KeepAlive.timeout),
+      },
+    }),
     ...(tcp?.tcpKeepalive && { tcpKeepalive: compileKeepalive(tcp.tcpKeepalive) }),
     ...(policy.outlierDetection && {
       outlierDetection: compileOutlierDetection(policy.outlierDetection),
@@ -95,15 +115,24 @@ const compileLoadBalancer = (settings: LoadBalancerSettings | undefined): LoadBa
   }
   switch (settings?.simple) {
     case 'ROUND_ROBIN':
-      return { kind: 'round-robin' }
+      return { kind: 'round-robin', ...compileWarmup(settings) }
     case 'RANDOM':
       return { kind: 'random' }
     case 'LEAST_REQUEST':
     case 'LEAST_CONN':
     case 'UNSPECIFIED':
+    case 'PASSTHROUGH':
     case undefined:
-      return { kind: 'least-request' }
+      return { kind: 'least-request', ...compileWarmup(settings) }
   }
+}
+
+/** Istio reference: WarmupConfiguration. */
+const compileWarmup = (settings: LoadBalancerSettings | undefined): { readonly warmup?: Warmup } => {
+  const duration = settings?.warmup?.duration ?? settings?.warmupDurationSecs
+  if (duration === undefined) return {}
+  const { minimumPercent = 10, aggression = 1 } = settings?.warmup ?? {}
+  return { warmup: { windowMs: toMilliseconds(duration), minimumPercent, aggression } }
 }
 
 /** By what clients are told apart, when the load balancer is a consistent hash. */
@@ -113,17 +142,28 @@ export const compileHashPolicy = (settings: LoadBalancerSettings | undefined): H
   if (hash.httpHeaderName !== undefined) return { kind: 'header', name: hash.httpHeaderName }
   if (hash.httpQueryParameterName !== undefined) return { kind: 'query-parameter', name: hash.httpQueryParameterName }
   if (hash.httpCookie) {
-    const { name, path, ttl } = hash.httpCookie
-    return { kind: 'cookie', name, ...optional('path', path), ...optional('ttlMs', toOptionalMs(ttl)) }
+    const { name, path, ttl, attributes = [] } = hash.httpCookie
+    return {
+      kind: 'cookie',
+      name,
+      ...optional('path', path),
+      ...optional('ttlMs', toOptionalMs(ttl)),
+      ...(attributes.length > 0 && {
+        attributes: attributes.map((attribute) => ({ name: attribute.name, value: attribute.value ?? '' })),
+      }),
+    }
   }
-  return { kind: 'source-ip' }
+  return hash.useSourceIp ? { kind: 'source-ip' } : undefined
 }
 
-const compileLimits = (pool: ConnectionPool | undefined): UpstreamLimits => ({
+const compileLimits = (pool: ConnectionPool | undefined, budget: RetryBudget | undefined): UpstreamLimits => ({
   ...optional('maxConnections', orUnset(pool?.tcp?.maxConnections)),
   ...optional('maxPendingRequests', orUnset(pool?.http?.http1MaxPendingRequests)),
   ...optional('maxRequests', orUnset(pool?.http?.http2MaxRequests)),
   ...optional('maxRetries', orUnset(pool?.http?.maxRetries)),
+  ...(budget && {
+    retryBudget: { percent: budget.percent ?? 20, minConcurrency: orUnset(budget.minRetryConcurrency) ?? 3 },
+  }),
 })
 
 type KeepaliveSettings = NonNullable<NonNullable<ConnectionPool['tcp']>['tcpKeepalive']>
@@ -138,7 +178,8 @@ const compileOutlierDetection = (settings: OutlierDetectionSettings): OutlierDet
   splitsLocalOriginErrors: settings.splitExternalLocalOriginErrors ?? false,
   ...optional('consecutive5xx', settings.consecutive5xxErrors),
   ...optional('consecutiveGatewayErrors', settings.consecutiveGatewayErrors),
-  ...optional('consecutiveLocalOriginFailures', settings.consecutiveLocalOriginFailures),
+  ...optional('consecutiveLocalOriginFailures', orUnset(settings.consecutiveLocalOriginFailures)),
+  ...(settings.outlierDetectionHttpErrorCodes?.length && { errorCodes: settings.outlierDetectionHttpErrorCodes }),
   ...optional('intervalMs', toOptionalMs(settings.interval)),
   ...optional('baseEjectionTimeMs', toOptionalMs(settings.baseEjectionTime)),
   ...optional('maxEjectionPercent', orUnset(settings.maxEjectionPercent)),

@@ -1,28 +1,17 @@
-import { parseSpiffeId, toWorkloadDnsName } from '#mesh/identity.ts'
 import { passedConnectionSeconds } from '#mesh/passed-connection.ts'
-import type { ClientTls } from '#mesh/config/schema/traffic-policy.ts'
 import { isWildcard } from '#mesh/config/schema/host-names.ts'
-import { compareText } from '#mesh/merge/compare-text.ts'
-import { getOrAdd } from '#mesh/merge/get-or-add.ts'
-import type { ClusterName } from '#mesh/names.ts'
 import type { Protocol, Service, ServicePort } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { LoadAssignment } from '#xds/model/load-assignment.ts'
-import type {
-  Discovery,
-  ExternalPeers,
-  Upstream,
-  UpstreamPolicy,
-  UpstreamProtocol,
-  UpstreamTls,
-} from '#xds/model/upstream.ts'
+import type { Discovery, Upstream, UpstreamPolicy, UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
 import type { ReachedService } from './compile-destination.ts'
 import { compileLoadAssignment } from './compile-load-assignment.ts'
 import { compileLocality, toLocalityInterest, type LocalityPreference } from './compile-locality.ts'
 import { compilePolicy, toEffectivePolicy, toPolicies, type EffectivePolicy } from './compile-traffic-policy.ts'
-import { toExternalIds, toIstioAlpn, toTransport } from './external-peers.ts'
+import { toTransport } from './external-peers.ts'
+import { compileUpstreamTls } from './compile-upstream-tls.ts'
 import type { Report } from './report.ts'
-import { toServiceSni, toUpstreamName } from './resource-names.ts'
+import { toUpstreamName } from './resource-names.ts'
 import type { DestinationPolicy } from './select-destination-policy.ts'
 
 /** What of a client upstreams may depend on. */
@@ -51,6 +40,9 @@ export const keepsDestination = (service: Service): boolean =>
 export const followsNames = (service: Service, client: { readonly isCaptured: boolean }): boolean =>
   service.resolution === 'none' && !(client.isCaptured && keepsDestination(service))
 
+/** Istio reference: LoadBalancerSettings.SimpleLB PASSTHROUGH. */
+const passesThrough = ({ loadBalancer }: EffectivePolicy): boolean => loadBalancer?.simple === 'PASSTHROUGH'
+
 /** A Service without a virtual address: its name resolves to its endpoints. */
 export const isHeadless = ({ source, addresses, resolution }: Service): boolean =>
   source === 'service' && resolution === 'static' && addresses.length === 0
@@ -64,8 +56,6 @@ export const compileUpstreams = (
   report: Report,
 ): CompiledUpstream[] => {
   const place = { locality, labels, cluster: view.localCluster, network: view.localNetwork }
-  const workloads = toWorkloadNames(view, service, report)
-  const externalIds = toExternalIds(view, service)
   const isElsewhereToo = view.remoteGroups(service.key).length > 0
   const whole = { name: '', labels: {}, trafficPolicy: undefined }
   return service.ports.flatMap((port) =>
@@ -75,22 +65,24 @@ export const compileUpstreams = (
       const preference = compileLocality(effective, place)
       const choice = { service, port, labels: subset.labels ?? {}, preference }
       const assignment = compileLoadAssignment(view, name, choice, report)
-      const isOriginal = isCaptured && keepsDestination(service)
+      const isOriginal = isCaptured && (keepsDestination(service) || passesThrough(effective))
       const discovery: Discovery = isOriginal
         ? { kind: 'original-destination' }
         : compileDiscovery(service, port, assignment)
+      if (passesThrough(effective) && !isOriginal)
+        report(`Service/${service.key}`, 'PASSTHROUGH needs captured connections: others are balanced by least request')
       const protocol = toUpstreamProtocol(port.protocol, effective)
-      const external = externalIds.length > 0 ? { spiffeIds: externalIds, alpn: toIstioAlpn(protocol) } : undefined
       const ofMarked =
-        isOriginal && !effective.tls && isHeadless(service) && !speaksMeshTls(view, service, report)
+        isOriginal && !effective.tls && service.resolution !== 'none' && !speaksMeshTls(view, service, report)
           ? { mode: 'none' as const }
-          : compileTls(service, port, subset.name, effective.tls, { workloads, external })
+          : compileUpstreamTls(view, { service, port, subset: subset.name }, effective.tls, protocol, report)
       const tls = isOriginal ? toUnmarked(view, service, ofMarked, report) : ofMarked
       const upstream: Upstream = {
         name,
         discovery,
         protocol,
         tls,
+        ...(effective.proxyProtocol && { proxyProtocol: effective.proxyProtocol.version }),
         policy: {
           ...(isElsewhereToo && protocol !== 'tcp' && { maxConnectionDurationMs: passedConnectionSeconds * 1000 }),
           ...compilePolicy(effective),
@@ -132,7 +124,7 @@ export const toUpstreamClient = ({ service, policy }: ReachedService, client: Up
   return {
     locality: interest.locality ? client.locality : '',
     labels: Object.fromEntries(labels),
-    isCaptured: client.isCaptured && keepsDestination(service),
+    isCaptured: client.isCaptured && (keepsDestination(service) || toPolicies(policy).some(passesThrough)),
   }
 }
 
@@ -173,85 +165,20 @@ const toOwnHost = ({ hostname }: Service, port: ServicePort, assignment: LoadAss
 }
 
 const toUpstreamProtocol = (protocol: Protocol, { connectionPool }: EffectivePolicy): UpstreamProtocol => {
+  const { useClientProtocol = false, h2UpgradePolicy } = connectionPool?.http ?? {}
+  const isUpgraded = h2UpgradePolicy === 'UPGRADE'
   switch (protocol) {
     case 'http':
-      return connectionPool?.http?.h2UpgradePolicy === 'UPGRADE' ? 'http2' : 'http1'
+      return useClientProtocol ? 'downstream' : isUpgraded ? 'http2' : 'http1'
     case 'http2':
     case 'grpc':
     case 'grpc-web':
-      return 'http2'
+      return useClientProtocol ? 'downstream' : 'http2'
     case 'auto':
-      return 'downstream'
+      return isUpgraded ? 'http2' : 'downstream'
     case 'https':
     case 'tls':
     case 'tcp':
       return 'tcp'
   }
-}
-
-const compileTls = (
-  service: Service,
-  port: ServicePort,
-  subset: string,
-  settings: ClientTls | undefined,
-  { workloads, external }: { readonly workloads: readonly string[]; readonly external: ExternalPeers | undefined },
-): UpstreamTls => {
-  switch (settings?.mode) {
-    case 'DISABLE':
-      return { mode: 'none' }
-    case 'SIMPLE':
-    case 'MUTUAL':
-      return {
-        mode: 'originate',
-        sni: settings.sni ?? (isWildcard(service.hostname) ? undefined : service.hostname),
-        caFile: settings.caCertificates,
-        certificate:
-          settings.mode === 'MUTUAL' && settings.clientCertificate !== undefined && settings.privateKey !== undefined
-            ? { chainFile: settings.clientCertificate, keyFile: settings.privateKey }
-            : undefined,
-        subjectAltNames: settings.subjectAltNames ?? service.subjectAltNames,
-      }
-    case 'ISTIO_MUTUAL':
-    case undefined: {
-      if (!settings && service.location === 'mesh-external') return { mode: 'none' }
-      const sni = toServiceSni(port.number, subset, service.hostname)
-      return { mode: 'mesh', sni, workloads, plaintext: settings ? 'never' : 'marked', ...(external && { external }) }
-    }
-  }
-}
-
-/**
- * The DNS names that prove to be one of the service's endpoints: each service account in each cluster that it runs in
- * (docs/decisions/0003). Health does not count, so that an endpoint which comes and goes changes EDS alone.
- */
-const toWorkloadNames = (view: MeshView, service: Service, report: Report): readonly string[] => {
-  const { trustDomain } = view.settings()
-  const accounts = new Map<ClusterName, Set<string>>()
-  const accountsOf = (cluster: ClusterName) => getOrAdd(accounts, cluster, () => new Set<string>())
-  for (const { cluster, tls, issuer, serviceAccount } of view.endpoints(service.key)) {
-    if (tls === 'mutual' && issuer === undefined) accountsOf(cluster).add(serviceAccount ?? '')
-  }
-  for (const { cluster, groups } of view.remoteGroups(service.key)) {
-    for (const { serviceAccounts } of groups) for (const account of serviceAccounts) accountsOf(cluster).add(account)
-  }
-
-  const names = new Set<string>()
-  for (const [cluster, ofCluster] of accounts) {
-    for (const serviceAccount of ofCluster) {
-      if (serviceAccount === '') continue
-      names.add(toWorkloadDnsName({ namespace: service.namespace, serviceAccount }, cluster, trustDomain))
-    }
-  }
-  for (const name of service.subjectAltNames) {
-    const identity = parseSpiffeId(name)
-    if (identity?.trustDomain !== trustDomain) continue
-    for (const cluster of accounts.keys()) names.add(toWorkloadDnsName(identity, cluster, trustDomain))
-  }
-  if (names.size === 0 && accounts.size > 0) {
-    report(
-      `Service/${service.key}`,
-      'no service account of its mutual TLS endpoints is known: nobody is believed to be one',
-    )
-  }
-  return [...names].sort(compareText)
 }

@@ -87,6 +87,10 @@ const compileTunnel = (view: MeshView, source: VirtualHostSource, report: Report
     .filter(({ closeness }) => closeness > 0)
     .toSorted((one, other) => other.closeness - one.closeness)
   if (!path) return none
+  if (path.tunnel) {
+    report(`Service/${service.key}`, 'is behind a tunnel: the HTTP proxy port can not open one in it')
+    return none
+  }
   const match = { ...anyRequest, path: { kind: 'connect' as const } }
   const { destinations, reached } = path
   return { routes: [{ match, action: { kind: 'forward', destinations, timeoutMs: 0 } }], reached }

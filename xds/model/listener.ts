@@ -95,6 +95,9 @@ export interface TcpHandler {
   readonly idleTimeoutMs?: number
   /** It leads to forward-proxy upstreams: to the host that TLS asks for, on this port. */
   readonly forwardsTo?: { readonly port: number }
+  readonly maxDurationMs?: number
+  /** The destination is asked to pass the connection on to this "host:port"; absent = it is the end. */
+  readonly tunnel?: { readonly target: string; readonly method: 'CONNECT' | 'POST' }
 }
 
 /** The upstream is named by the SNI; TLS is passed through. */

@@ -6,6 +6,8 @@ export interface Upstream {
   readonly discovery: Discovery
   readonly protocol: UpstreamProtocol
   readonly tls: UpstreamTls
+  /** Absent = the server is not told who the connection is from. */
+  readonly proxyProtocol?: 'V1' | 'V2'
   readonly policy: UpstreamPolicy
   /** Absent = endpoints count as healthy until they are found to be outliers. */
   readonly healthCheck?: HealthCheck
@@ -50,9 +52,14 @@ export type UpstreamTls =
       readonly mode: 'originate'
       /** Absent: the host that the request names (HTTP only). Without alternative names the certificate has to be for it. */
       readonly sni: string | undefined
-      readonly caFile: string | undefined
+      readonly verification:
+        | {
+            readonly caFile: string | undefined
+            readonly crlFile: string | undefined
+            readonly subjectAltNames: readonly string[]
+          }
+        | 'none'
       readonly certificate: { readonly chainFile: string; readonly keyFile: string } | undefined
-      readonly subjectAltNames: readonly string[]
     }
 
 /** Servers that are believed by an external issuer's word (docs/decisions/0013). */
@@ -82,6 +89,9 @@ export interface UpstreamPolicy {
   /** 0 = no limit. */
   readonly idleTimeoutMs?: number
   readonly maxConnectionDurationMs?: number
+  /** Of HTTP/2, on one connection. */
+  readonly maxConcurrentStreams?: number
+  readonly pings?: { readonly intervalMs: number; readonly timeoutMs: number }
   readonly tcpKeepalive?: TcpKeepalive
   readonly outlierDetection?: OutlierDetection
   /** Below this share of healthy hosts traffic goes to all of them. */
@@ -91,9 +101,19 @@ export interface UpstreamPolicy {
 }
 
 export type LoadBalancer =
-  | { readonly kind: 'least-request' | 'round-robin' | 'random' }
+  | { readonly kind: 'least-request' | 'round-robin'; readonly warmup?: Warmup }
+  | { readonly kind: 'random' }
   | { readonly kind: 'ring-hash'; readonly minimumRingSize?: number }
   | { readonly kind: 'maglev'; readonly tableSize?: number }
+
+/** How the share of a new endpoint grows. */
+export interface Warmup {
+  readonly windowMs: number
+  /** Of its full share, at the start. */
+  readonly minimumPercent: number
+  /** 1 = evenly; the higher, the faster at the start. */
+  readonly aggression: number
+}
 
 /** Circuit breakers; absent = unlimited. */
 export interface UpstreamLimits {
@@ -101,6 +121,8 @@ export interface UpstreamLimits {
   readonly maxPendingRequests?: number
   readonly maxRequests?: number
   readonly maxRetries?: number
+  /** Of present requests; then `maxRetries` does not count. */
+  readonly retryBudget?: { readonly percent: number; readonly minConcurrency: number }
 }
 
 export interface TcpKeepalive {
@@ -115,6 +137,8 @@ export interface OutlierDetection {
   readonly consecutiveGatewayErrors?: number
   readonly consecutiveLocalOriginFailures?: number
   readonly splitsLocalOriginErrors: boolean
+  /** The answers that count as errors; absent = 5xx. */
+  readonly errorCodes?: readonly number[]
   readonly intervalMs?: number
   readonly baseEjectionTimeMs?: number
   readonly maxEjectionPercent?: number

@@ -145,4 +145,6 @@ export type HashPolicy =
       readonly path?: string
       /** 0 = for the session; absent: no cookie is made for who has none. */
       readonly ttlMs?: number
+      /** Of a cookie that is made. */
+      readonly attributes?: readonly { readonly name: string; readonly value: string }[]
     }

@@ -18,10 +18,10 @@ export interface Client {
 export const toClientKey = ({ namespace, locality, labels, selectors, isCaptured }: Client): string =>
   `${namespace}|${locality}${toLabelsKey(labels)}${selectors.map((each) => `|${each}`).join('')}${isCaptured ? '|captured' : ''}`
 
-/** "" when there are none. */
+/** "" when there are none. They are in the order of `failoverLabels`. */
 export const toLabelsKey = (labels: Client['labels']): string => {
   const entries = Object.entries(labels)
-  return entries.length === 0 ? '' : `|${JSON.stringify(entries.sort())}`
+  return entries.length === 0 ? '' : `|${JSON.stringify(entries)}`
 }
 
 /** What a VirtualService is to such a client. */

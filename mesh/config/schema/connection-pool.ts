@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { durationOrZero, positiveDuration } from './duration.ts'
-import { checked, choice, message, setFields, unsupported } from './message.ts'
+import { checked, choice, message, setFields } from './message.ts'
 
 /** 0 is unset: Envoy's default applies. */
 const limit = z.int().min(0).max(0x7fff_ffff).optional()
@@ -30,13 +30,17 @@ export const connectionPool = checked(
       maxRetries: limit,
       idleTimeout: positiveDuration.optional(),
       h2UpgradePolicy: choice(['DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE']).optional(),
-      useClientProtocol: unsupported("the protocol towards the server follows the port's, not the client's"),
-      maxConcurrentStreams: unsupported('a limit on streams per connection is not supported'),
-      http2KeepAlive: unsupported('HTTP/2 keep-alive is not supported: use tcpKeepalive'),
+      useClientProtocol: z.boolean().optional(),
+      /** On one connection of HTTP/2. */
+      maxConcurrentStreams: limit,
+      /** Pings over HTTP/2. */
+      http2KeepAlive: message({ interval: positiveDuration, timeout: positiveDuration }).optional(),
     }).optional(),
   }),
   ({ value, sound, report }) => {
     if (sound && setFields(value, ['tcp', 'http']).length === 0) report('needs tcp or http')
+    if (value.http?.useClientProtocol && value.http.h2UpgradePolicy === 'UPGRADE')
+      report('can not be true where h2UpgradePolicy is UPGRADE', ['http', 'useClientProtocol'])
   },
 )
 export type ConnectionPool = z.output<typeof connectionPool>

@@ -99,7 +99,10 @@ export const cluster = (name: string, server?: string): ResourceUpdate =>
       clusterDiscoveryType: { case: 'type', value: DiscoveryType.EDS },
       edsClusterConfig: { edsConfig: adsSource },
       ...(server !== undefined && {
-        transportSocket: buildUpstreamTls({ mode: 'mesh', sni: 'test', workloads: [server], plaintext: 'never' }),
+        transportSocket: buildUpstreamTls(
+          { mode: 'mesh', sni: 'test', workloads: [server], plaintext: 'never' },
+          'tcp',
+        ),
       }),
     }),
   )

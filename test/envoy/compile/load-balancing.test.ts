@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { requestThroughProxy } from '#test/harness/proxy-request.ts'
 import type { Echo } from '#test/harness/echo-app.ts'
-import { clientAddress, gatewayAddress, proxyPort, serverAddress, Theatre } from './theatre.ts'
+import { clientAddress, gatewayAddress, get, getEcho, proxyPort, serverAddress, Theatre } from './theatre.ts'
 import type { Stage } from './stage.ts'
 
 const foreignClientAddress = '127.0.78.5'
@@ -30,8 +30,17 @@ const count = async (
 const toApps = async (host: string, from = clientAddress): Promise<string[]> =>
   Object.keys(await count(host, { from, requests: 6 })).toSorted()
 
-const rule = (host: string, trafficPolicy: string) =>
-  `{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: ${host}, namespace: default}, spec: {host: ${host}, trafficPolicy: ${trafficPolicy}}}`
+const toList = (hosts: readonly string[], toText: (host: string) => string): string => hosts.map(toText).join(', ')
+
+/** A DestinationRule for each host. */
+const toRules = (policies: Readonly<Record<string, string>>): string =>
+  toList(
+    Object.keys(policies),
+    (
+      host,
+    ) => `{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: ${host}, namespace: default},
+  spec: {host: ${host}, trafficPolicy: ${policies[host]}}}`,
+  )
 
 const locality = (setting: string) => `{loadBalancer: {simple: ROUND_ROBIN, localityLbSetting: ${setting}}}`
 
@@ -60,7 +69,8 @@ describe('by locality, without outlier detection', () => {
 about: ''
 settings: {meshConfig: {proxyHttpPort: 0}}
 clusters: {west: {network: network-2}}
-services: [${hosts.map(
+services: [${toList(
+        hosts,
         (host) => `{host: ${host}, ports: [http:80], endpoints: {
   server-1: {cluster: west, network: network-2, address: ${serverAddress}, ports: {http: ${far}}}}}`,
       )}]
@@ -76,7 +86,8 @@ proxies: [sidecar/default/server-1, east-west-gateway/default/gateway-1]
 about: ''
 clusters:
   west: {network: network-2, gateways: [{address: ${gatewayAddress}, port: ${gatewayPort}}]}
-services: [${hosts.map(
+services: [${toList(
+      hosts,
       (host) => `{host: ${host}, ports: [http:80],
   endpoints: {
     near: {${here}, ports: {http: ${near}}, locality: eu/a, labels: {team: gold}},
@@ -88,7 +99,7 @@ services: [${hosts.map(
 workloads:
   client-1: {address: ${clientAddress}, locality: eu/a, labels: {team: blue}}
   client-2: {address: ${foreignClientAddress}, locality: us/b, labels: {team: red}}
-config: [${Object.entries(policies).map(([host, policy]) => rule(host, policy))}]
+config: [${toRules(policies)}]
 proxies: [sidecar/default/client-1, sidecar/default/client-2]
 `)
   })
@@ -160,5 +171,98 @@ proxies: [sidecar/default/client-1, sidecar/default/client-2]
     expect(await toApps('of-team')).toEqual(['asia', 'near', 'us', 'zone'])
     await stage.change({ kind: 'gateway-health', cluster, address, alive: true })
     expect(await toApps('of-team')).toEqual(['network-2'])
+  })
+})
+
+describe('by algorithm', () => {
+  const hash = (fields: string) => `{loadBalancer: {consistentHash: ${fields}}}`
+  const policies: Readonly<Record<string, string>> = {
+    'round-robin': '{loadBalancer: {simple: ROUND_ROBIN}}',
+    'least-request': '{loadBalancer: {simple: LEAST_REQUEST}}',
+    random: '{loadBalancer: {simple: RANDOM}}',
+    'warm-robin': '{loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 1s, minimumPercent: 5, aggression: 0.5}}}',
+    'warm-least': '{loadBalancer: {warmupDurationSecs: 1s}}',
+    header: hash('{httpHeaderName: x-user}'),
+    ring: hash('{httpHeaderName: x-user, ringHash: {minimumRingSize: 64}}'),
+    maglev: hash('{httpHeaderName: x-user, maglev: {tableSize: 251}}'),
+    query: hash('{httpQueryParameterName: user}'),
+    source: hash('{useSourceIp: true}'),
+    'no-source': hash('{useSourceIp: false}'),
+    'no-key': hash('{}'),
+    cookie: hash('{httpCookie: {name: user}}'),
+    'session-cookie': hash('{httpCookie: {name: user, ttl: 0s}}'),
+    'lasting-cookie': hash(
+      '{httpCookie: {name: user, path: /shop, ttl: 60s, attributes: [{name: SameSite, value: Strict}]}}',
+    ),
+  }
+  const users = Array.from({ length: 12 }, (_, index) => `user-${index}`)
+
+  beforeAll(async () => {
+    await theatre.clear()
+    const apps = await Promise.all(['a', 'b'].map((name) => theatre.startApp(name)))
+    const endpoints = apps
+      .map(({ app, port }) => `${app}: {address: 127.0.0.1, tls: none, ports: {http: ${port}}}`)
+      .join(', ')
+    await theatre.start(`
+about: ''
+services: [${toList(Object.keys(policies), (host) => `{host: ${host}, ports: [http:80], endpoints: {${endpoints}}}`)}]
+workloads: {client-1: {address: ${clientAddress}}}
+config: [${toRules(policies)}]
+proxies: [sidecar/default/client-1]
+`)
+  })
+
+  test('round robin gives both the same', async () => {
+    expect(await count('round-robin')).toEqual({ a: 10, b: 10 })
+  })
+
+  test.each(['least-request', 'random', 'warm-robin', 'warm-least', 'no-source', 'no-key'])(
+    '%s uses both',
+    async (host) => {
+      expect(Object.keys(await count(host, { requests: 40 })).toSorted()).toEqual(['a', 'b'])
+    },
+  )
+
+  test.each(['header', 'ring', 'maglev'])('%s keeps a value of the header to one, and values to both', async (host) => {
+    const found = new Set<string>()
+    for (const user of users) {
+      const [first, ...others] = await Promise.all(
+        [1, 2, 3].map(async () => (await getEcho(`http://${host}/`, { 'x-user': user })).app),
+      )
+      expect(others).toEqual([first, first])
+      found.add(first ?? '')
+    }
+    expect([...found].toSorted()).toEqual(['a', 'b'])
+  })
+
+  test('query keeps a value of the parameter to one, and values to both', async () => {
+    const found = new Set<string>()
+    for (const user of users) {
+      const first = (await getEcho(`http://query/?user=${user}`)).app
+      expect((await getEcho(`http://query/x?other=y&user=${user}`)).app).toBe(first)
+      found.add(first)
+    }
+    expect([...found].toSorted()).toEqual(['a', 'b'])
+  })
+
+  test('source keeps a client to one', async () => {
+    expect(Object.values(await count('source'))).toEqual([20])
+  })
+
+  test.each([
+    ['cookie', /^none$/],
+    ['session-cookie', /^user="?[0-9a-f]+"?; HttpOnly$/],
+    ['lasting-cookie', /^user="?[0-9a-f]+"?; Max-Age=60; Path=\/shop; SameSite=Strict; HttpOnly$/],
+  ])('%s keeps its value to one, and makes one that is %s', async (host, made) => {
+    const { headers } = await get(`http://${host}/`)
+    const [cookie] = headers['set-cookie'] ?? []
+    expect(cookie ?? 'none').toMatch(made)
+    const found = new Set<string>()
+    for (const user of users) {
+      const first = (await getEcho(`http://${host}/`, { cookie: `user=${user}` })).app
+      expect((await getEcho(`http://${host}/`, { cookie: `user=${user}` })).app).toBe(first)
+      found.add(first)
+    }
+    expect([...found].toSorted()).toEqual(['a', 'b'])
   })
 })

@@ -1,0 +1,117 @@
+import type { ClientTls } from '#mesh/config/schema/client-tls.ts'
+import { isWildcard } from '#mesh/config/schema/host-names.ts'
+import { parseSpiffeId, toWorkloadDnsName } from '#mesh/identity.ts'
+import { compareText } from '#mesh/merge/compare-text.ts'
+import { getOrAdd } from '#mesh/merge/get-or-add.ts'
+import type { ClusterName } from '#mesh/names.ts'
+import type { Service, ServicePort } from '#mesh/service.ts'
+import type { MeshView } from '#mesh/view.ts'
+import type { UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
+import { toExternalIds, toIstioAlpn } from './external-peers.ts'
+import type { Report } from './report.ts'
+import { toServiceSni } from './resource-names.ts'
+
+/** Istio reference: ClientTLSSettings; without settings it is mesh mTLS with all endpoints that speak it. */
+export const compileUpstreamTls = (
+  view: MeshView,
+  { service, port, subset }: { readonly service: Service; readonly port: ServicePort; readonly subset: string },
+  settings: ClientTls | undefined,
+  protocol: UpstreamProtocol,
+  report: Report,
+): UpstreamTls => {
+  switch (settings?.mode) {
+    case 'DISABLE':
+      return { mode: 'none' }
+    case 'SIMPLE':
+    case 'MUTUAL':
+      if (settings.credentialName === undefined) return toOriginated(service, settings)
+      report(
+        `Service/${service.key}`,
+        'credentialName is for gateways, and sidecars are given no Secrets: it is not reached',
+      )
+      return toNobody(service.hostname)
+    case 'ISTIO_MUTUAL':
+    case undefined: {
+      if (!settings && service.location === 'mesh-external') return { mode: 'none' }
+      return toMesh(view, { service, port, subset }, settings, protocol, report)
+    }
+  }
+}
+
+const toOriginated = (service: Service, settings: ClientTls): UpstreamTls => ({
+  mode: 'originate',
+  sni: settings.sni ?? (isWildcard(service.hostname) ? undefined : service.hostname),
+  verification: settings.insecureSkipVerify
+    ? 'none'
+    : {
+        caFile: settings.caCertificates,
+        crlFile: settings.caCrl,
+        subjectAltNames: settings.subjectAltNames ?? service.subjectAltNames,
+      },
+  certificate:
+    settings.mode === 'MUTUAL' && settings.clientCertificate !== undefined && settings.privateKey !== undefined
+      ? { chainFile: settings.clientCertificate, keyFile: settings.privateKey }
+      : undefined,
+})
+
+/** No server is believed. */
+const toNobody = (sni: string): UpstreamTls => ({ mode: 'mesh', sni, workloads: [], plaintext: 'never' })
+
+const toMesh = (
+  view: MeshView,
+  { service, port, subset }: { readonly service: Service; readonly port: ServicePort; readonly subset: string },
+  settings: ClientTls | undefined,
+  protocol: UpstreamProtocol,
+  report: Report,
+): UpstreamTls => {
+  const only = settings?.subjectAltNames
+  const spiffeIds = toExternalIds(view, service).filter((id) => only?.includes(id) ?? true)
+  return {
+    mode: 'mesh',
+    sni: settings?.sni ?? toServiceSni(port.number, subset, service.hostname),
+    workloads: toWorkloadNames(view, service, only, report),
+    plaintext: settings ? 'never' : 'marked',
+    ...(spiffeIds.length > 0 && { external: { spiffeIds, alpn: toIstioAlpn(protocol) } }),
+  }
+}
+
+/**
+ * The DNS names that prove to be one of the service's endpoints: each service account in each cluster that it runs in
+ * (docs/decisions/0003); those that the rule names instead, where it names some. Health does not count, so that an endpoint which comes and goes changes EDS alone.
+ */
+const toWorkloadNames = (
+  view: MeshView,
+  service: Service,
+  only: ClientTls['subjectAltNames'],
+  report: Report,
+): readonly string[] => {
+  const { trustDomain } = view.settings()
+  const accounts = new Map<ClusterName, Set<string>>()
+  const accountsOf = (cluster: ClusterName) => getOrAdd(accounts, cluster, () => new Set<string>())
+  for (const { cluster, tls, issuer, serviceAccount } of view.endpoints(service.key)) {
+    if (tls === 'mutual' && issuer === undefined) accountsOf(cluster).add(serviceAccount ?? '')
+  }
+  for (const { cluster, groups } of view.remoteGroups(service.key)) {
+    for (const { serviceAccounts } of groups) for (const account of serviceAccounts) accountsOf(cluster).add(account)
+  }
+
+  const names = new Set<string>()
+  for (const [cluster, ofCluster] of only ? [] : accounts) {
+    for (const serviceAccount of ofCluster) {
+      if (serviceAccount === '') continue
+      names.add(toWorkloadDnsName({ namespace: service.namespace, serviceAccount }, cluster, trustDomain))
+    }
+  }
+  for (const name of only ?? service.subjectAltNames) {
+    const identity = parseSpiffeId(name)
+    if (identity?.trustDomain !== trustDomain) continue
+    for (const cluster of accounts.keys()) names.add(toWorkloadDnsName(identity, cluster, trustDomain))
+  }
+  if (names.size === 0 && accounts.size > 0) {
+    report(
+      `Service/${service.key}`,
+      'no service account of its mutual TLS endpoints is known: nobody is believed to be one',
+    )
+  }
+  return [...names].sort(compareText)
+}
