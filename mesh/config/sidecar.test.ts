@@ -27,7 +27,7 @@ it('accepts all that it says it supports', () => {
 
 it('says something', () => {
   expect(paths({})).toEqual(['invalid spec'])
-  expect(paths({ inboundConnectionPool: { tcp: {} } })).toEqual(['unsupported spec.inboundConnectionPool'])
+  expect(paths({ inboundConnectionPool: { tcp: { maxConnections: 1 } } })).toEqual([])
 })
 
 it('warns when it is for all workloads, perhaps by mistake', () => {
@@ -44,7 +44,14 @@ describe('ingress', () => {
     ['to no port', { port, defaultEndpoint: '127.0.0.1' }, ['invalid defaultEndpoint']],
     ['to port 0', { port, defaultEndpoint: '127.0.0.1:0' }, ['invalid defaultEndpoint']],
     ['to a socket that is none', { port, defaultEndpoint: 'unix://a' }, ['invalid defaultEndpoint']],
-    ['with captured traffic', { port, captureMode: 'IPTABLES' }, ['unsupported captureMode']],
+    ['with captured traffic', { port, captureMode: 'IPTABLES' }, []],
+    ['with a pool', { port, connectionPool: { http: { http1MaxPendingRequests: 1 } } }, []],
+    ['with an empty pool', { port, connectionPool: {} }, ['invalid connectionPool']],
+    [
+      'with a pool of HTTP for TCP',
+      { port: { number: 1, protocol: 'TCP' }, connectionPool: { http: { maxRetries: 1 } } },
+      ['warning connectionPool.http'],
+    ],
     ['with certificates of its own', { port, tls: { mode: 'SIMPLE' } }, ['unsupported tls']],
   ])('%s', (_, listener, expected) => {
     expect(paths({ ingress: [listener] }).map((path) => path.replace('spec.ingress[0].', ''))).toEqual(expected)
@@ -67,6 +74,11 @@ describe('egress', () => {
     ['without a number and a socket', { hosts, port: { protocol: 'HTTP' } }, ['invalid port.number']],
     ['with a protocol that is none', { hosts, port: { number: 1, protocol: 'http1' } }, ['invalid port.protocol']],
     ['with a port that is none', { hosts, port: { number: 70_000 } }, ['invalid port.number']],
+    [
+      'with a captured socket',
+      { hosts, port: { protocol: 'TCP' }, bind: 'unix:///a', captureMode: 'IPTABLES' },
+      ['invalid captureMode'],
+    ],
   ])('%s', (_, listener, expected) => {
     expect(paths({ egress: [listener] }).map((path) => path.replace('spec.egress[0].', ''))).toEqual(expected)
   })
@@ -82,9 +94,20 @@ describe('egress', () => {
   })
 })
 
-it('may not know egress proxies, nor modes of another place', () => {
-  expect(paths({ outboundTrafficPolicy: { mode: 'ALLOW_ANY', egressProxy: { host: 'a.org' } } })).toEqual([
-    'unsupported spec.outboundTrafficPolicy.egressProxy',
-  ])
+it.each<[string, object, string[]]>([
+  ['an egress proxy', { mode: 'ALLOW_ANY', egressProxy: { host: 'a.org', subset: 'v1', port: { number: 80 } } }, []],
+  ['one without a port', { mode: 'ALLOW_ANY', egressProxy: { host: 'a.org' } }, ['invalid egressProxy.port']],
+  ['one without use', { egressProxy: { host: 'a.org', port: { number: 80 } } }, ['invalid egressProxy']],
+  [
+    'one that is no host',
+    { mode: 'ALLOW_ANY', egressProxy: { host: '*.a.org', port: { number: 80 } } },
+    ['invalid egressProxy.host'],
+  ],
+])('may name %s', (_, policy, expected) => {
+  const prefix = 'spec.outboundTrafficPolicy.'
+  expect(paths({ outboundTrafficPolicy: policy }).map((path) => path.replace(prefix, ''))).toEqual(expected)
+})
+
+it('does not know modes of another place', () => {
   expect(paths({ outboundTrafficPolicy: { mode: 3 } })).toEqual(['invalid spec.outboundTrafficPolicy.mode'])
 })

@@ -1,8 +1,11 @@
 import { z } from 'zod'
 import { istioNetworking } from './kind-definition.ts'
 import type { KindDefinition } from './kind-definition.ts'
+import { connectionPool } from './schema/connection-pool.ts'
+import { destination } from './schema/destination.ts'
 import { findRepeated } from './schema/find-repeated.ts'
 import {
+  fqdnFault,
   ipAddressFault,
   isDnsLabel,
   isPartialWildcard,
@@ -24,11 +27,8 @@ const sidecarPort = message({
 })
 export type SidecarPort = z.output<typeof sidecarPort>
 
-const captureMode = choice(['DEFAULT', 'NONE'], {
-  IPTABLES: 'traffic capture is not supported: leave it out for DEFAULT, or use NONE',
-}).optional()
-
-const unsupportedPool = unsupported('limits on incoming connections are not supported')
+/** IPTABLES is DEFAULT: a workload's traffic is captured or not, whatever its Sidecar says. */
+const captureMode = choice(['DEFAULT', 'IPTABLES', 'NONE']).optional()
 
 const localHosts: readonly string[] = ['', '127.0.0.1', '0.0.0.0', '[::1]', '[::]']
 
@@ -55,8 +55,11 @@ const ingressListener = checked(
     captureMode,
     /** Where the application listens; absent: the same port on loopback. */
     defaultEndpoint: optionalText(defaultEndpoint),
-    connectionPool: unsupportedPool,
-    tls: unsupported('sidecars serve mesh mTLS only'),
+    /** Towards the application; absent = as inboundConnectionPool says. */
+    connectionPool: connectionPool.optional(),
+    tls: unsupported(
+      "sidecars serve mesh mTLS only: Istio's ignore it too, unless ENABLE_TLS_ON_SIDECAR_INGRESS is set",
+    ),
   }),
   ({ value, report }) => {
     if (value.port.number === undefined) report('is required', ['port', 'number'])
@@ -69,7 +72,7 @@ export type IngressListener = z.output<typeof ingressListener>
 const egressHostFault = (text: string): string | undefined => {
   const slash = text.indexOf('/')
   if (slash < 1 || slash === text.length - 1) return 'reads <namespace>/<host>, such as ./*, */*, prod/*.example.org'
-  // A leading "~" takes the hosts out again; "~" alone is no namespace.
+  // A leading "~" takes the hosts out again.
   const namespace = text.slice(0, slash).replace(/^~/, '')
   const host = text.slice(slash + 1)
   if (namespace !== '' && namespace !== '*' && namespace !== '.' && !isDnsLabel(namespace))
@@ -91,7 +94,7 @@ const egressListener = checked(
     port: sidecarPort.optional(),
     bind: optionalText(z.string()),
     captureMode,
-    /** "<namespace>/<host>"; "." = this namespace, "*" = every one, "~" = none, "~<namespace>" takes hosts out again. */
+    /** "<namespace>/<host>"; "." = this namespace, "*" = every one; "~<namespace>" takes hosts out again, "~" alone those of every one. */
     hosts: z.array(egressHost).min(1, 'needs a host'),
   }),
   ({ value, report }) => {
@@ -108,6 +111,7 @@ const egressListener = checked(
     } else {
       const fault = unixAddressFault(bind)
       if (fault !== undefined) report(fault, ['bind'])
+      if (value.captureMode === 'IPTABLES') report('must be DEFAULT or NONE with a Unix domain socket', ['captureMode'])
     }
   },
 )
@@ -146,17 +150,29 @@ export const sidecarSpec = checked(
     }).optional(),
     outboundTrafficPolicy: message({
       mode: choice(['REGISTRY_ONLY', 'ALLOW_ANY']).default('REGISTRY_ONLY'),
-      egressProxy: unsupported('an egress proxy is not supported'),
+      /** Where what the mesh does not know is sent. */
+      egressProxy: destination.optional(),
     }).optional(),
-    inboundConnectionPool: unsupportedPool,
+    /** Of all ports; absent = as DestinationRules of the services that the workload serves say. */
+    inboundConnectionPool: connectionPool.optional(),
   }),
   ({ value, sound, report }) => {
     const listeners = (value.ingress?.length ?? 0) + (value.egress?.length ?? 0)
-    if (sound && listeners === 0 && value.outboundTrafficPolicy === undefined)
-      report('needs ingress, egress or outboundTrafficPolicy')
+    if (sound && listeners === 0 && !value.outboundTrafficPolicy && !value.inboundConnectionPool)
+      report('needs ingress, egress, outboundTrafficPolicy or inboundConnectionPool')
+    const { mode, egressProxy } = value.outboundTrafficPolicy ?? {}
+    if (!egressProxy) return
+    const path = ['outboundTrafficPolicy', 'egressProxy']
+    if (mode !== 'ALLOW_ANY') report('needs mode ALLOW_ANY', path)
+    const fault = fqdnFault(egressProxy.host)
+    if (fault !== undefined) report(`is not a host name: ${fault}`, [...path, 'host'])
+    if (!egressProxy.port) report('is required', [...path, 'port'])
   },
 )
 export type SidecarSpec = z.output<typeof sidecarSpec>
+
+const httpNames: readonly string[] = ['http', 'http_proxy', 'http2', 'grpc', 'grpc-web']
+const isHttpName = (protocol: string | undefined): boolean => httpNames.includes(protocol?.toLowerCase() ?? '')
 
 export const sidecar: KindDefinition<SidecarSpec> = {
   ...istioNetworking,
@@ -167,6 +183,12 @@ export const sidecar: KindDefinition<SidecarSpec> = {
     const selector = object.spec.workloadSelector
     if (selector && Object.keys(selector.labels ?? {}).length === 0) {
       report(['spec', 'workloadSelector'], 'selects every workload of the namespace', { severity: 'warning' })
+    }
+    for (const [index, { port, connectionPool: pool }] of (object.spec.ingress ?? []).entries()) {
+      if (pool?.http && !isHttpName(port.protocol))
+        report(['spec', 'ingress', index, 'connectionPool', 'http'], 'has no effect: the port is not HTTP', {
+          severity: 'warning',
+        })
     }
     for (const [index, { hosts }] of (object.spec.egress ?? []).entries()) {
       for (const place of findRepeated(hosts))

@@ -12,7 +12,6 @@ import { followsNames, isHeadless } from './compile-upstreams.ts'
 import { isTakenBy } from './host-filter.ts'
 import { isIpv4Address, isIpv4Range } from './ip-address.ts'
 import type { Report } from './report.ts'
-import { passthroughUpstream } from './resource-names.ts'
 import { toCapturedScope } from './route-scope.ts'
 import { selectService } from './select-service.ts'
 import { sniffTimeoutMs } from './sniff-timeout.ts'
@@ -49,7 +48,7 @@ export const compileCapturedPort = (
   const byAddress: ChainSelection['byAddress'][number][] = []
   const byServerName: ChainSelection['byServerName'][number][] = []
   let rest: ServiceOnPort | undefined
-  let unknown: TcpHandler | undefined = egress.allowsUnknown ? passOn : undefined
+  let unknown: TcpHandler | undefined = egress.unknown === undefined ? undefined : toPassOn(egress.unknown)
 
   for (const target of targets) {
     const { service, port } = target
@@ -155,12 +154,12 @@ const compileHttpChain = (number: number, targets: readonly ServiceOnPort[]): Fi
   },
 })
 
-const passOn: TcpHandler = {
+const toPassOn = (upstream: string): TcpHandler => ({
   kind: 'tcp',
-  statPrefix: passthroughUpstream,
-  destinations: [{ upstream: passthroughUpstream, weight: 1 }],
+  statPrefix: upstream,
+  destinations: [{ upstream, weight: 1 }],
   hashesSourceIp: false,
-}
+})
 
 /** The services that connections to this port may mean: `Service`s first, whose addresses nobody takes from them, then by key. */
 const toTargets = (view: MeshView, { captured }: Egress, number: number, namespace: string): ServiceOnPort[] => {

@@ -13,34 +13,30 @@ import { passthroughUpstream } from './resource-names.ts'
 export const compileCatchAll = (point: EgressPoint, { proxyHttpPort }: MeshConfig, egress: Egress): VirtualHost[] => {
   if (point.isCaptured) return compileCapturedCatchAll(egress)
   // Where traffic is captured, unknown hosts need no proxy: PassthroughCluster then is the original destination.
-  if (point.scope?.port !== undefined || !egress.allowsUnknown || egress.captured) return [blockAll]
+  if (point.scope?.port !== undefined || egress.unknown === undefined || egress.captured) return [blockAll]
   const ownPorts = [...new Set([proxyHttpPort, point.port])].filter((port) => port > 0)
+  const allowAny = toAllowAny(egress.unknown)
+  const connect = allowAny.routes.map((route) => ({
+    ...route,
+    match: { ...anyRequest, path: { kind: 'connect' as const } },
+  }))
   return [
     { ...blockAll, name: 'own-port', domains: ownPorts.map((port) => `*:${port}`) },
-    {
-      ...allowAny,
-      routes: [{ match: { ...anyRequest, path: { kind: 'connect' } }, action: forwardUnknown }, ...allowAny.routes],
-    },
+    { ...allowAny, routes: [...connect, ...allowAny.routes] },
   ]
 }
 
 /** Captured requests for hosts that the mesh does not know go where they were going, or get 502. */
-export const compileCapturedCatchAll = ({ allowsUnknown }: Egress): VirtualHost[] => [
-  allowsUnknown ? allowAny : blockAll,
+export const compileCapturedCatchAll = ({ unknown }: Egress): VirtualHost[] => [
+  unknown === undefined ? blockAll : toAllowAny(unknown),
 ]
 
-const forwardUnknown = {
-  kind: 'forward' as const,
-  destinations: [{ upstream: passthroughUpstream, weight: 1 }],
-  timeoutMs: 0,
-}
-
-const allowAny: VirtualHost = {
+const toAllowAny = (upstream: string): VirtualHost => ({
   name: 'allow-any',
   domains: ['*'],
-  routes: [{ match: anyRequest, action: forwardUnknown }],
+  routes: [{ match: anyRequest, action: { kind: 'forward', destinations: [{ upstream, weight: 1 }], timeoutMs: 0 } }],
   retries: undefined,
-}
+})
 
 const blockAll: VirtualHost = {
   name: 'block-all',

@@ -1,9 +1,10 @@
+import type { Destination } from '#mesh/config/schema/destination.ts'
 import type { EgressListener as EgressSettings } from '#mesh/config/sidecar.ts'
 import { selectProtocol } from '#mesh/registry-records/select-protocol.ts'
 import { isHttpProtocol, type Protocol } from '#mesh/service.ts'
 import type { MeshConfig } from '#mesh/config/mesh-config.ts'
 import { everyHost, isTakenBy, parseHostFilter, type HostFilter } from './host-filter.ts'
-import { httpProxyRoutes } from './resource-names.ts'
+import { httpProxyRoutes, passthroughUpstream, toUpstreamName } from './resource-names.ts'
 import type { RouteScope } from './route-scope.ts'
 import type { SidecarObject } from './select-sidecar.ts'
 
@@ -34,8 +35,8 @@ export interface Egress {
   readonly points: readonly EgressPoint[]
   /** Undefined where traffic is not captured. */
   readonly captured: CapturedEgress | undefined
-  /** Whether destinations are reached that the mesh does not know: through the HTTP proxy port, or where traffic is captured. */
-  readonly allowsUnknown: boolean
+  /** The upstream for destinations that the mesh does not know: of the HTTP proxy port, or where traffic is captured. Undefined = none. */
+  readonly unknown: string | undefined
 }
 
 /** Where the applications of a class of sidecars reach the mesh: what the mesh's settings and its Sidecar object say. */
@@ -46,12 +47,19 @@ export const compileEgress = (
 ): Egress => {
   const listeners = sidecar?.spec.egress ?? []
   const namespace = sidecar?.metadata.namespace ?? ''
-  const mode = sidecar?.spec.outboundTrafficPolicy?.mode ?? outboundTrafficPolicy.mode
-  const allowsUnknown = mode === 'ALLOW_ANY'
+  const own = sidecar?.spec.outboundTrafficPolicy
+  const { mode } = own ?? outboundTrafficPolicy
+  const unknown = mode === 'ALLOW_ANY' ? toUnknownUpstream(own?.egressProxy) : undefined
   return isCaptured
-    ? { ...compileCaptured(listeners, namespace), allowsUnknown }
-    : { points: compilePoints(listeners, namespace, proxyHttpPort), captured: undefined, allowsUnknown }
+    ? { ...compileCaptured(listeners, namespace), unknown }
+    : { points: compilePoints(listeners, namespace, proxyHttpPort), captured: undefined, unknown }
 }
+
+/** An egress proxy is a service among the hosts of the Sidecar, which has its upstream. */
+const toUnknownUpstream = (egressProxy: Destination | undefined): string =>
+  egressProxy?.port
+    ? toUpstreamName(egressProxy.port.number, egressProxy.subset ?? '', egressProxy.host.toLowerCase())
+    : passthroughUpstream
 
 /**
  * The HTTP proxy port of the mesh's settings, and a Sidecar's listeners. The proxy port is for the hosts of the listener without a port

@@ -1,10 +1,11 @@
 import { outboundCapturePort } from '#mesh/kubernetes/conventions.ts'
 import type { FilterChain, Listener, TcpHandler } from '#xds/model/listener.ts'
 import type { Upstream } from '#xds/model/upstream.ts'
-import { blackHoleUpstream, passthroughUpstream } from './resource-names.ts'
+import type { Egress } from './compile-egress.ts'
+import { blackHoleUpstream } from './resource-names.ts'
 
 /** Where all captured outgoing connections come; Istio's name. What no other listener is for goes on, as the outbound policy says. */
-export const compileGate = (allowsUnknown: boolean): Listener => ({
+export const compileGate = ({ unknown }: Pick<Egress, 'unknown'>): Listener => ({
   name: 'virtualOutbound',
   address: '0.0.0.0',
   port: outboundCapturePort,
@@ -12,7 +13,7 @@ export const compileGate = (allowsUnknown: boolean): Listener => ({
   role: 'gate',
   inspectors: [],
   chains: [refuse(outboundCapturePort)],
-  defaultChain: { match: {}, handler: toTcp(allowsUnknown ? passthroughUpstream : blackHoleUpstream) },
+  defaultChain: { match: {}, handler: toTcp(unknown ?? blackHoleUpstream) },
   trustEpoch: 0,
 })
 

@@ -11,6 +11,8 @@ export interface InboundTraffic {
   readonly protocol: Protocol
   /** The services that are served there. */
   readonly hostnames: readonly string[]
+  /** Of TCP connections. */
+  readonly idleTimeoutMs?: number
 }
 
 /** Who may come in. */
@@ -99,9 +101,10 @@ const compileHttpHandler = ({ port }: InboundTraffic, clientCertificate: 'set' |
   }
 }
 
-const compileTcpHandler = ({ port }: InboundTraffic): TcpHandler => ({
+const compileTcpHandler = ({ port, idleTimeoutMs }: InboundTraffic): TcpHandler => ({
   kind: 'tcp',
   statPrefix: `inbound_${port}`,
   destinations: [{ upstream: toInboundUpstreamName(port), weight: 1 }],
   hashesSourceIp: false,
+  ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
 })

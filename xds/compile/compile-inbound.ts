@@ -1,17 +1,21 @@
+import type { ConnectionPool } from '#mesh/config/schema/connection-pool.ts'
+import { toMilliseconds } from '#mesh/config/schema/duration.ts'
 import type { IngressListener } from '#mesh/config/sidecar.ts'
 import { passedOnSource } from '#mesh/kubernetes/conventions.ts'
 import { selectProtocol } from '#mesh/registry-records/select-protocol.ts'
-import { isHttpProtocol } from '#mesh/service.ts'
+import { isHttpProtocol, type Service } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { isCaptured, toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import type { Listener } from '#xds/model/listener.ts'
 import type { Upstream } from '#xds/model/upstream.ts'
 import { compileCapturedInbound, inboundPassthrough } from './compile-captured-inbound.ts'
 import { compileInboundChains, toSniffed, type InboundRules, type InboundTraffic } from './compile-inbound-chains.ts'
+import { compilePolicy, toEffectivePolicy } from './compile-traffic-policy.ts'
 import { takesExternalPeers } from './external-peers.ts'
 import { compileHealth } from './compile-health.ts'
 import type { Report } from './report.ts'
 import { toInboundUpstreamName } from './resource-names.ts'
+import { selectDestinationPolicy } from './select-destination-policy.ts'
 import { toSidecarKey, type SidecarObject } from './select-sidecar.ts'
 import { toStaticDiscovery } from './static-discovery.ts'
 
@@ -21,6 +25,8 @@ interface InboundPort extends InboundTraffic {
   readonly address: string | undefined
   /** Where the application listens; undefined = where the connections were made to. */
   readonly target: { readonly address: string; readonly port: number } | undefined
+  /** How connections to the application behave. */
+  readonly pool: ConnectionPool | undefined
 }
 
 export interface CompiledInbound {
@@ -36,7 +42,9 @@ export const compileInbound = (
   report: Report,
 ): CompiledInbound => {
   const ingress = sidecar?.spec.ingress ?? []
-  const wanted = ingress.length > 0 ? fromIngress(view, workload, ingress) : fromServices(view, workload, report)
+  const pool = sidecar?.spec.inboundConnectionPool
+  const wanted =
+    ingress.length > 0 ? fromIngress(view, workload, ingress, pool) : fromServices(view, workload, pool, report)
   const ports = wanted.filter((inbound) => {
     if (inbound.address !== inbound.target?.address || inbound.port !== inbound.target?.port) return true
     const object = sidecar ? toSidecarKey(sidecar) : `WorkloadEntry/${toWorkloadKey(workload.namespace, workload.name)}`
@@ -60,11 +68,16 @@ export const compileInbound = (
 
 const loopback = '127.0.0.1'
 
-const fromServices = (view: MeshView, workload: Workload, report: Report): InboundPort[] => {
+const fromServices = (
+  view: MeshView,
+  workload: Workload,
+  pool: ConnectionPool | undefined,
+  report: Report,
+): InboundPort[] => {
   const byNumber = new Map<number, InboundPort>()
   for (const { service: key, ports } of view.workloadServices(toWorkloadKey(workload.namespace, workload.name))) {
     const service = view.service(key)
-    for (const { name, protocol } of service?.ports ?? []) {
+    for (const { name, protocol, number: servicePort } of service?.ports ?? []) {
       const number = ports[name]
       if (!service || number === undefined) continue
       const known = byNumber.get(number)
@@ -81,6 +94,7 @@ const fromServices = (view: MeshView, workload: Workload, report: Report): Inbou
         port: number,
         protocol: known?.protocol ?? protocol,
         hostnames: [...(known?.hostnames ?? []), service.hostname],
+        ...toPoolFields(pool ?? known?.pool ?? toServicePool(view, service, servicePort)),
       })
     }
   }
@@ -88,11 +102,18 @@ const fromServices = (view: MeshView, workload: Workload, report: Report): Inbou
 }
 
 /** Istio reference: Sidecar.ingress: "inbound ports are configured if and only if the workload instance is associated with a service". */
-const fromIngress = (view: MeshView, workload: Workload, ingress: readonly IngressListener[]): InboundPort[] => {
+const fromIngress = (
+  view: MeshView,
+  workload: Workload,
+  ingress: readonly IngressListener[],
+  pool: ConnectionPool | undefined,
+): InboundPort[] => {
   const services = view.workloadServices(toWorkloadKey(workload.namespace, workload.name))
   if (services.length === 0) return []
-  const hostnames = services.flatMap(({ service }) => view.service(service)?.hostname ?? [])
-  return ingress.flatMap(({ port, bind, defaultEndpoint, captureMode }) => {
+  const served = services.flatMap(({ service }) => view.service(service) ?? [])
+  const hostnames = served.map(({ hostname }) => hostname)
+  const [first] = served
+  return ingress.flatMap(({ port, bind, defaultEndpoint, captureMode, connectionPool }) => {
     if (port.number === undefined) return []
     const comesCaptured = isCaptured(workload) && captureMode !== 'NONE'
     return {
@@ -102,8 +123,20 @@ const fromIngress = (view: MeshView, workload: Workload, ingress: readonly Ingre
       target:
         comesCaptured && defaultEndpoint === undefined ? undefined : toTarget(defaultEndpoint, port.number, workload),
       hostnames,
+      ...toPoolFields(connectionPool ?? pool ?? (first && toServicePool(view, first, port.number))),
     }
   })
+}
+
+const toPoolFields = (pool: ConnectionPool | undefined): Pick<InboundPort, 'pool' | 'idleTimeoutMs'> => {
+  const idleTimeout = pool?.tcp?.idleTimeout
+  return { pool, ...(idleTimeout && { idleTimeoutMs: toMilliseconds(idleTimeout) }) }
+}
+
+/** Istio reference: Sidecar.inboundConnectionPool: a service's DestinationRule holds for its servers' sidecars too. */
+const toServicePool = (view: MeshView, service: Service, port: number): ConnectionPool | undefined => {
+  const { trafficPolicy } = selectDestinationPolicy(view, service, service.namespace)
+  return toEffectivePolicy(trafficPolicy, undefined, port).connectionPool
 }
 
 /** Istio reference: IstioIngressListener.defaultEndpoint: loopback means loopback, "0.0.0.0" the workload's own address. */
@@ -120,7 +153,7 @@ const toTarget = (
   return { address, port: Number(endpoint.slice(colon + 1)) }
 }
 
-const compileUpstream = ({ address, port, protocol, target }: InboundPort, ownAddress: string): Upstream => {
+const compileUpstream = ({ address, port, protocol, target, pool }: InboundPort, ownAddress: string): Upstream => {
   const name = toInboundUpstreamName(port)
   // Else it would be captured, having come from the proxy to its own pod.
   const isToCapture = address === undefined && (target === undefined || target.address === ownAddress)
@@ -131,7 +164,7 @@ const compileUpstream = ({ address, port, protocol, target }: InboundPort, ownAd
     protocol:
       protocol === 'auto' ? 'downstream' : protocol === 'http' ? 'http1' : isHttpProtocol(protocol) ? 'http2' : 'tcp',
     tls: { mode: 'none' },
-    policy: { loadBalancer: { kind: 'round-robin' }, connectTimeoutMs: 10_000, limits: {} },
+    policy: { ...compilePolicy({ connectionPool: pool }), loadBalancer: { kind: 'round-robin' } },
     trustEpoch: 0,
   }
 }

@@ -14,15 +14,14 @@ export interface HostFilter {
 
 export const everyHost: HostFilter = { included: [{ namespace: '*', host: '*' }], excluded: [] }
 
-/** Reads IstioEgressListener.hosts: "<namespace>/<host>"; "." = the Sidecar's own, "*" = all, "~" = none, "~<namespace>" takes out. */
+/** Reads IstioEgressListener.hosts: "<namespace>/<host>"; "." = the Sidecar's own, "*" = all; "~<namespace>" takes out, "~" those of all. */
 export const parseHostFilter = (hosts: readonly string[], ownNamespace: string): HostFilter => {
   const included: Pattern[] = []
   const excluded: Pattern[] = []
   for (const text of hosts) {
     const slash = text.indexOf('/')
     const isExcluded = text.startsWith('~')
-    const namespace = text.slice(isExcluded ? 1 : 0, slash)
-    if (namespace === '') continue
+    const namespace = text.slice(isExcluded ? 1 : 0, slash) || '*'
     const pattern = { namespace: namespace === '.' ? ownNamespace : namespace, host: text.slice(slash + 1) }
     if (isExcluded) excluded.push(pattern)
     else included.push(pattern)

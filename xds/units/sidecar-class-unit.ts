@@ -7,6 +7,7 @@ import { toCapturedPorts } from '#xds/compile/captured-ports.ts'
 import { compileCatchAll, toPassthrough } from '#xds/compile/compile-catch-all.ts'
 import { compileEgress, toPointsFor, type Egress } from '#xds/compile/compile-egress.ts'
 import { blackHole, compileGate } from '#xds/compile/compile-gate.ts'
+import { passthroughUpstream } from '#xds/compile/resource-names.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
 import type { Unit, UnitOutput } from '#xds/incremental/unit.ts'
 import { capturedPortUnit } from './captured-port-unit.ts'
@@ -28,7 +29,7 @@ export const sidecarClassUnit = (client: Client, sidecarKey: string): Unit => ({
       const catchAll = compileCatchAll(point, meshConfig, egress)
       return point.scope ? buildRouteConfigurationResource(point.scope.name, catchAll) : []
     })
-    const passthrough = egress.allowsUnknown ? [buildCluster(toPassthrough(client.isCaptured))] : []
+    const passthrough = egress.unknown === passthroughUpstream ? [buildCluster(toPassthrough(client.isCaptured))] : []
     const captured = client.isCaptured ? compileCaptured(view, egress, client.namespace, sidecarKey) : {}
     return {
       resources: [...passthrough, ...routes, ...(captured.resources ?? [])],
@@ -55,7 +56,7 @@ const toHostUnits = (view: MeshView, egress: Egress, client: Client): Unit[] => 
 const loopback = '127.0.0.1'
 
 const compileCaptured = (view: MeshView, egress: Egress, namespace: string, sidecarKey: string): UnitOutput => ({
-  resources: [buildCluster(blackHole), buildListener(compileGate(egress.allowsUnknown))],
+  resources: [buildCluster(blackHole), buildListener(compileGate(egress))],
   includes: [
     outboundUnit({ namespace, isCaptured: true, loopback }, sidecarKey),
     ...view.servicePorts().map((port) => capturedPortUnit(port, namespace, sidecarKey)),
