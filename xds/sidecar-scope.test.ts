@@ -33,7 +33,7 @@ proxies: [sidecar/default/client-1]
   const clusters = namesOf(typeUrls.cluster).filter((name) => name.startsWith('outbound|'))
   expect(namesOf(typeUrls.endpoint).toSorted()).toEqual(clusters.toSorted())
   expect(namesOf(typeUrls.virtualHost)).toHaveLength(clusters.length)
-  return clusters.map((name) => name.split('|')[3]?.split('.')[0]).toSorted()
+  return clusters.map((name) => name.split('|')[3]?.split('.')[0] ?? '').toSorted()
 }
 
 test.each<[string, string[], string[]]>([

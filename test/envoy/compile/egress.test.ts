@@ -26,7 +26,7 @@ const toScene = () => {
   const at = (address: string) => `endpoints: [{address: ${address}, ports: {http: ${http}}}]`
   return `
 about: ''
-settings: {outboundPolicy: registry-only}
+settings: {meshConfig: {outboundTrafficPolicy: {mode: REGISTRY_ONLY}}}
 services: []
 workloads:
   client-1: {address: ${clientAddress}}
