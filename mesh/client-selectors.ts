@@ -35,5 +35,14 @@ export const toSourceSelector = ({ sourceLabels = {}, sourceNamespace }: SourceM
     : { labels: sourceLabels, ...(sourceNamespace !== undefined && { namespace: sourceNamespace }) }
 
 /** The selectors that the routes of a VirtualService depend on. One that others delegate to counts as a part of them. */
-export const toSourceSelectors = ({ hosts, http = [] }: VirtualServiceSpec): readonly ClientSelector[] =>
-  hosts.length === 0 ? [] : http.flatMap(({ match = [] }) => match.flatMap((each) => toSourceSelector(each) ?? []))
+export const toSourceSelectors = ({
+  hosts,
+  http = [],
+  tls = [],
+  tcp = [],
+}: VirtualServiceSpec): readonly ClientSelector[] =>
+  hosts.length === 0
+    ? []
+    : [...http, ...tls, ...tcp].flatMap(({ match = [] }) =>
+        match.flatMap((each: SourceMatch) => toSourceSelector(each) ?? []),
+      )

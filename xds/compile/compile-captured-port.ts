@@ -6,7 +6,7 @@ import type { ChainSelection, FilterChain, Listener, TcpHandler } from '#xds/mod
 import { toHostsOn, type Egress } from './compile-egress.ts'
 import { compileCapturedPaths } from './compile-captured-paths.ts'
 import { isTlsPort } from './compile-connection-paths.ts'
-import { compileServiceTcp, toPathsAt, type ServiceOnPort } from './compile-service-tcp.ts'
+import { compileServiceTcp, toPathsAt, type ServiceOnPort, type TcpClient } from './compile-service-tcp.ts'
 import { compileTlsChains } from './compile-tls-chains.ts'
 import { followsNames, isHeadless } from './compile-upstreams.ts'
 import { isTakenBy } from './host-filter.ts'
@@ -29,7 +29,7 @@ export interface CapturedPort {
 export const compileCapturedPort = (
   view: MeshView,
   egress: Egress,
-  { number, namespace }: { readonly number: number; readonly namespace: string },
+  { number, client }: { readonly number: number; readonly client: TcpClient },
   report: Report,
 ): CapturedPort => {
   const claimed = new Map<string, string>()
@@ -40,7 +40,7 @@ export const compileCapturedPort = (
       report(`Service/${target.service.key}`, `its address ${address} on port ${number} is that of ${owner}`)
       return false
     })
-  const targets = toTargets(view, egress, number, namespace)
+  const targets = toTargets(view, egress, number, client.namespace)
   const hasRoutes = targets.some(({ port }) => port.protocol === 'auto' || isHttpProtocol(port.protocol))
   const chains: FilterChain[] = hasRoutes ? [compileHttpChain(number, targets)] : []
   const ofHttp: string[] = []
@@ -72,14 +72,11 @@ export const compileCapturedPort = (
       }
       rest = target
     }
-    const compiled = compileCapturedPaths(
-      compileServiceTcp(view, { ...target, statPort: number }, { namespace, isCaptured: true }, report),
-      {
-        hostname: service.hostname,
-        addresses: shared,
-        isTls: isTlsPort(port),
-      },
-    )
+    const compiled = compileCapturedPaths(compileServiceTcp(view, { ...target, statPort: number }, client, report), {
+      hostname: service.hostname,
+      addresses: shared,
+      isTls: isTlsPort(port),
+    })
     chains.push(...compiled.chains)
     byAddress.push(...compiled.byAddress)
     byServerName.push(...compiled.byServerName)
@@ -117,14 +114,11 @@ export const compileCapturedAddress = (
   view: MeshView,
   address: string,
   target: ServiceOnPort,
-  namespace: string,
+  client: TcpClient,
   report: Report,
 ): Listener => {
   const { number } = target.port
-  const paths = toPathsAt(
-    compileServiceTcp(view, { ...target, statPort: number }, { namespace, isCaptured: true }, report),
-    address,
-  )
+  const paths = toPathsAt(compileServiceTcp(view, { ...target, statPort: number }, client, report), address)
   const { hostname } = target.service
   return {
     name: `${address}_${number}`,

@@ -1,3 +1,4 @@
+import type { ClientSelectorKey } from '#mesh/client-selectors.ts'
 import type { Service, ServicePort } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { TcpHandler } from '#xds/model/listener.ts'
@@ -21,6 +22,8 @@ export interface ServiceOnPort {
 /** Whose connections they are. */
 export interface TcpClient {
   readonly namespace: string
+  /** Of the selectors in use those that select them, sorted. */
+  readonly selectors: readonly ClientSelectorKey[]
   /** Whether they are captured. */
   readonly isCaptured: boolean
 }
@@ -44,7 +47,7 @@ export const compileServiceTcp = (
     view,
     { service, policy: selectDestinationPolicy(view, service, clientNamespace) },
     port,
-    virtualService && { virtualService, clientNamespace, selectors: none },
+    virtualService && { virtualService, clientNamespace, selectors: new Set(client.selectors) },
     report,
   )
   const followsName = ({ reached }: ConnectionPath) =>
@@ -91,6 +94,3 @@ const toBlockLength = (subnets: readonly string[], address: string | undefined):
       .filter((block) => address !== undefined && isWithin(address, block))
       .map((block) => Number(block.split('/')[1] ?? 32)),
   )
-
-/** Routes of connections look at no labels. */
-const none: ReadonlySet<never> = new Set<never>()

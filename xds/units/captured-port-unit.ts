@@ -4,38 +4,40 @@ import { buildRouteConfigurationResource } from '#xds/build/build-route-configur
 import { compileCapturedAddress, compileCapturedPort } from '#xds/compile/compile-captured-port.ts'
 import { compileCapturedCatchAll } from '#xds/compile/compile-catch-all.ts'
 import { compileEgress } from '#xds/compile/compile-egress.ts'
+import type { TcpClient } from '#xds/compile/compile-service-tcp.ts'
 import { collectProblems } from '#xds/compile/report.ts'
 import { toCapturedScope } from '#xds/compile/route-scope.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
+import { toConnectionKey } from './client.ts'
 
 /** What takes the captured connections of a class to one port. Depends on the services that have this port, and on no other. */
-export const capturedPortUnit = (number: number, namespace: string, sidecarKey: string): Unit => ({
-  key: `captured-port|${number}|${namespace}|${sidecarKey}`,
+export const capturedPortUnit = (number: number, client: TcpClient, sidecarKey: string): Unit => ({
+  key: `captured-port|${number}|${toConnectionKey(client)}|${sidecarKey}`,
   compile(view) {
     const { problems, report } = collectProblems()
     const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), true)
-    const { listener, hasRoutes, byAddress } = compileCapturedPort(view, egress, { number, namespace }, report)
+    const { listener, hasRoutes, byAddress } = compileCapturedPort(view, egress, { number, client }, report)
     const routes = compileCapturedCatchAll(egress)
     return {
       resources: [
         ...(listener ? [buildListener(listener)] : []),
         ...(hasRoutes ? [buildRouteConfigurationResource(toCapturedScope(number).name, routes)] : []),
       ],
-      includes: byAddress.map(({ address, service }) => capturedAddressUnit(address, number, service, namespace)),
+      includes: byAddress.map(({ address, service }) => capturedAddressUnit(address, number, service, client)),
       problems,
     }
   },
 })
 
-const capturedAddressUnit = (address: string, number: number, serviceKey: ServiceKey, namespace: string): Unit => ({
-  key: `captured-address|${address}|${number}|${serviceKey}|${namespace}`,
+const capturedAddressUnit = (address: string, number: number, serviceKey: ServiceKey, client: TcpClient): Unit => ({
+  key: `captured-address|${address}|${number}|${serviceKey}|${toConnectionKey(client)}`,
   compile(view) {
     const service = view.service(serviceKey)
     const port = service?.ports.find((each) => each.number === number)
     if (!service || !port) return {}
     const { problems, report } = collectProblems()
-    const listener = compileCapturedAddress(view, address, { service, port }, namespace, report)
+    const listener = compileCapturedAddress(view, address, { service, port }, client, report)
     return { resources: [buildListener(listener)], problems }
   },
 })

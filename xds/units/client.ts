@@ -1,5 +1,6 @@
 import type { ClientSelectorKey } from '#mesh/client-selectors.ts'
 import type { ConnectionRouting } from '#xds/compile/compile-connection-paths.ts'
+import type { TcpClient } from '#xds/compile/compile-service-tcp.ts'
 import type { VirtualService } from '#xds/compile/select-virtual-service.ts'
 
 /** What tells classes of sidecars apart, beside their Sidecar object. */
@@ -17,6 +18,9 @@ export interface Client {
 
 export const toClientKey = ({ namespace, locality, labels, selectors, isCaptured }: Client): string =>
   `${namespace}|${locality}${toLabelsKey(labels)}${selectors.map((each) => `|${each}`).join('')}${isCaptured ? '|captured' : ''}`
+
+/** What tells clients apart for whose connections listeners are. */
+export const toConnectionKey = ({ namespace, selectors }: TcpClient): string => [namespace, ...selectors].join('|')
 
 /** "" when there are none. They are in the order of `failoverLabels`. */
 export const toLabelsKey = (labels: Client['labels']): string => {

@@ -1,29 +1,24 @@
 import { buildListener } from '#xds/build/build-listener.ts'
 import { compileEgress } from '#xds/compile/compile-egress.ts'
 import { compileOutboundListeners } from '#xds/compile/compile-outbound-listeners.ts'
+import type { TcpClient } from '#xds/compile/compile-service-tcp.ts'
 import { collectProblems } from '#xds/compile/report.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
+import { toConnectionKey } from './client.ts'
 
-export interface OutboundPlace {
-  readonly namespace: string
-  readonly isCaptured: boolean
+export interface OutboundPlace extends TcpClient {
   /** Where egress points without an address of their own listen. */
   readonly loopback: string
 }
 
 /** The listeners of a class's egress points. */
-export const outboundUnit = ({ namespace, isCaptured, loopback }: OutboundPlace, sidecarKey: string): Unit => ({
-  key: `outbound|${namespace}|${sidecarKey}|${loopback}${isCaptured ? '|captured' : ''}`,
+export const outboundUnit = (place: OutboundPlace, sidecarKey: string): Unit => ({
+  key: `outbound|${toConnectionKey(place)}|${sidecarKey}|${place.loopback}${place.isCaptured ? '|captured' : ''}`,
   compile(view) {
     const { problems, report } = collectProblems()
-    const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), isCaptured)
-    const listeners = compileOutboundListeners(
-      view,
-      egress,
-      { namespace, isCaptured, loopback, object: sidecarKey },
-      report,
-    )
+    const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), place.isCaptured)
+    const listeners = compileOutboundListeners(view, egress, { ...place, object: sidecarKey }, report)
     return { resources: listeners.map(buildListener), problems }
   },
 })

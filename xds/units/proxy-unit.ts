@@ -24,20 +24,18 @@ export const proxyUnit = (proxy: Proxy): Unit => {
       if (proxy.role === 'east-west-gateway') return compileGateway(workload, workloadKey)
       const sidecar = selectSidecar(view, proxy.namespace, workload?.labels ?? {})
       const sidecarKey = sidecar ? toSidecarKey(sidecar) : ''
-      const sharedRoot = sidecarClassUnit(
-        {
-          namespace: proxy.namespace,
-          locality: workload?.locality ?? '',
-          labels: toFailoverLabels(view, workload),
-          selectors: toSelectors(view, proxy.namespace, workload),
-          isCaptured: workload !== undefined && isCaptured(workload),
-        },
-        sidecarKey,
-      )
+      const client: Client = {
+        namespace: proxy.namespace,
+        locality: workload?.locality ?? '',
+        labels: toFailoverLabels(view, workload),
+        selectors: toSelectors(view, proxy.namespace, workload),
+        isCaptured: workload !== undefined && isCaptured(workload),
+      }
+      const sharedRoot = sidecarClassUnit(client, sidecarKey)
       if (!workload) return { sharedRoot, problems: [toUnknown(workloadKey)] }
       const inbound = inboundUnit(workloadKey, sidecarKey)
       if (isCaptured(workload)) return { sharedRoot, includes: [inbound] }
-      const place = { namespace: proxy.namespace, isCaptured: false, loopback: toLoopback(workload) }
+      const place = { ...client, loopback: toLoopback(workload) }
       return { sharedRoot, includes: [inbound, outboundUnit(place, sidecarKey)] }
     },
   }

@@ -30,7 +30,7 @@ export const sidecarClassUnit = (client: Client, sidecarKey: string): Unit => ({
       return point.scope ? buildRouteConfigurationResource(point.scope.name, catchAll) : []
     })
     const passthrough = egress.unknown === passthroughUpstream ? [buildCluster(toPassthrough(client.isCaptured))] : []
-    const captured = client.isCaptured ? compileCaptured(view, egress, client.namespace, sidecarKey) : {}
+    const captured = client.isCaptured ? compileCaptured(view, egress, client, sidecarKey) : {}
     return {
       resources: [...passthrough, ...routes, ...(captured.resources ?? [])],
       includes: [...toHostUnits(view, egress, client), ...(captured.includes ?? [])],
@@ -55,10 +55,10 @@ const toHostUnits = (view: MeshView, egress: Egress, client: Client): Unit[] => 
 
 const loopback = '127.0.0.1'
 
-const compileCaptured = (view: MeshView, egress: Egress, namespace: string, sidecarKey: string): UnitOutput => ({
+const compileCaptured = (view: MeshView, egress: Egress, client: Client, sidecarKey: string): UnitOutput => ({
   resources: [buildCluster(blackHole), buildListener(compileGate(egress))],
   includes: [
-    outboundUnit({ namespace, isCaptured: true, loopback }, sidecarKey),
-    ...view.servicePorts().map((port) => capturedPortUnit(port, namespace, sidecarKey)),
+    outboundUnit({ ...client, loopback }, sidecarKey),
+    ...view.servicePorts().map((port) => capturedPortUnit(port, client, sidecarKey)),
   ],
 })

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { checkWeights, destination, weight } from './destination.ts'
 import { gatewayNames } from './gateway-names.ts'
 import { ipAddressOrCidr } from './host-names.ts'
-import { checked, message, optionalText, unsupported } from './message.ts'
+import { labels } from './labels.ts'
+import { checked, message, optionalText } from './message.ts'
 import { optionalPortNumber } from './ports.ts'
 
 /** What the matches of TCP and of TLS routes have in common. */
@@ -13,7 +14,7 @@ export const l4MatchFields = {
   /** Where the client's connection was made to. */
   destinationSubnets: z.array(ipAddressOrCidr).optional(),
   sourceNamespace: optionalText(z.string()),
-  sourceLabels: unsupported("routes by the caller's labels are not supported: use sourceNamespace"),
+  sourceLabels: labels.optional(),
 }
 
 /** networking.istio.io RouteDestination. */

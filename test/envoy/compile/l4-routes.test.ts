@@ -29,7 +29,7 @@ ${toServices(ports)}
     ports: ['a:5432:tcp', 'b:5433:tcp', 'c:5434:tcp']
     endpoints: {a: {address: 127.0.0.1, ports: {a: ${ports.own}, b: ${ports.own}, c: ${ports.own}}, tls: none}}
 workloads:
-  client-1: {address: ${clientAddress}}
+  client-1: {address: ${clientAddress}, labels: {app: client}}
 config:
   - apiVersion: networking.istio.io/v1
     kind: VirtualService
@@ -40,8 +40,9 @@ config:
         - match:
             - {sniHosts: [away.shop.example], port: 9443}
             - {sniHosts: [away.shop.example], sourceNamespace: elsewhere}
+            - {sniHosts: [away.shop.example], sourceLabels: {app: other}}
             - {sniHosts: [away.shop.example], destinationSubnets: [10.0.0.0/8]}
-            - {sniHosts: [Blue.shop.example], port: 8443, sourceNamespace: default}
+            - {sniHosts: [Blue.shop.example], port: 8443, sourceNamespace: default, sourceLabels: {app: client}}
           route: [${to('blue')}]
         - {match: [{sniHosts: ['*.shop.example']}], route: [${to('green')}, ${to('blue', 0)}]}
         - {match: [{sniHosts: [blue.shop.example]}], route: [${to('green')}]}
@@ -52,7 +53,8 @@ config:
     spec:
       hosts: [db]
       tcp:
-        - {match: [{port: 5433}], route: [${to('one')}]}
+        - {match: [{port: 5432, sourceLabels: {app: other}}], route: [${to('one')}]}
+        - {match: [{port: 5433, sourceLabels: {app: client}}], route: [${to('one')}]}
         - {match: [{sourceNamespace: elsewhere}, {gateways: [mesh], port: 9}], route: [${to('one')}]}
         - {match: [{destinationSubnets: [127.0.79.0/24, '::1']}], route: [${to('one')}]}
         - {match: [{destinationSubnets: [127.0.0.0/8], port: 5434}], route: [${to('one')}]}
