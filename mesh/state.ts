@@ -41,7 +41,7 @@ export const machineToken = z
     id: z.string(),
     /** Lower-case hex SHA-256 of the secret part. */
     secretHash: z.string().regex(/^[0-9a-f]{64}$/),
-    role: z.enum(['sidecar', 'east-west-gateway']),
+    role: z.enum(['sidecar', 'east-west-gateway', 'gateway']),
     namespace: z.string(),
     serviceAccount: z.string(),
     /** The WorkloadEntry (sidecar) or gateway that the holder is. */

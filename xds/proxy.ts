@@ -1,6 +1,10 @@
+export const proxyRoles = ['sidecar', 'east-west-gateway', 'gateway'] as const
+export type ProxyRole = (typeof proxyRoles)[number]
+
 /** What a proxy is: from the token that it authenticated with and the workload behind it, never from its node metadata. */
 export interface Proxy {
-  readonly role: 'sidecar' | 'east-west-gateway'
+  /** `gateway`: what Gateway objects make of it, for clients from outside or to servers outside. */
+  readonly role: ProxyRole
   readonly namespace: string
   readonly serviceAccount: string
   /** Name of the workload (WorkloadEntry, pod) in its namespace. */
@@ -29,3 +33,10 @@ export const secretNames = {
  * every proxy has: it is large, and asked for only where a DestinationRule originates TLS.
  */
 export const systemTrustSecret = 'system-trust'
+
+const credentialPrefix = 'credential/'
+const authoritiesSuffix = '-cacert'
+
+/** The secret with what a Gateway's `credentialName` means: certificate and key, or the authorities that clients are verified by. */
+export const toCredentialSecret = (namespace: string, name: string, ofAuthorities: boolean): string =>
+  `${credentialPrefix}${namespace}/${name}${ofAuthorities ? authoritiesSuffix : ''}`

@@ -41,7 +41,11 @@ export const defineMachine = (group: Command, context: CliContext): void => {
       ],
       [
         'atoll machine token create --cluster east --role east-west-gateway --service-account gateway --workload gateway',
-        'for a gateway',
+        'for a gateway between networks',
+      ],
+      [
+        'atoll machine token create --cluster east --role gateway --service-account ingress --workload ingress-1 --out token',
+        'for a gateway that Gateway objects select',
       ],
     ],
   )

@@ -14,9 +14,9 @@ export interface ProxySpec {
 }
 
 export const proxySpecHelp =
-  'ROLE/NAMESPACE/WORKLOAD, then as wanted ,labels.KEY=VALUE ,serviceAccount=NAME ,address=IP ,locality=REGION/ZONE/SUBZONE ,network=NAME ,capture=none; ROLE is sidecar or east-west-gateway'
+  'ROLE/NAMESPACE/WORKLOAD, then as wanted ,labels.KEY=VALUE ,serviceAccount=NAME ,address=IP ,locality=REGION/ZONE/SUBZONE ,network=NAME ,capture=none; ROLE is sidecar, gateway or east-west-gateway'
 
-const roles: Readonly<Record<Proxy['role'], true>> = { sidecar: true, 'east-west-gateway': true }
+const roles: Readonly<Record<Proxy['role'], true>> = { sidecar: true, 'east-west-gateway': true, gateway: true }
 const isRole = (text: string | undefined): text is Proxy['role'] => text !== undefined && Object.hasOwn(roles, text)
 const fields = ['address', 'locality', 'network', 'capture', 'serviceAccount'] as const
 

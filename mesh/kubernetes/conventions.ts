@@ -55,6 +55,11 @@ export const eastWestGatewayPort = 15_443
 /** Annotation on a pod that was injected (Istio's name): JSON that tells with what. Its traffic is captured. */
 export const injectionStatusAnnotation = 'sidecar.istio.io/status'
 
+/** Annotation of pods (Istio's name): the templates that they are injected by, separated by commas. */
+export const injectionTemplatesAnnotation = 'inject.istio.io/templates'
+/** The template of pods that are a gateway: a proxy without an application. */
+export const gatewayTemplate = 'gateway'
+
 /** Label of namespaces and pods, as in Istio: "enabled" or "disabled". */
 export const injectionLabel = 'istio-injection'
 /** Label (and annotation) of pods, as in Istio: "true" or "false". */

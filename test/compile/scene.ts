@@ -6,7 +6,7 @@ import { clusterName, networkName, type ClusterName, type NetworkName } from '#m
 import { endpoint, endpointGroup, gatewayAddress, protocol, type ServicePort } from '#mesh/service.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import type { ViewChange } from '#mesh/view.ts'
-import type { Proxy } from '#xds/proxy.ts'
+import { proxyRoles, type Proxy } from '#xds/proxy.ts'
 import {
   east,
   makeClusterState,
@@ -101,7 +101,7 @@ export const readScene = (yaml: string, options: SceneOptions = {}): Scene => {
 
 const parseProxy = (text: string): Proxy => {
   const [role, namespace = '', workload = '', serviceAccount = 'default'] = text.split('/')
-  return { role: z.enum(['sidecar', 'east-west-gateway']).parse(role), namespace, workload, serviceAccount }
+  return { role: z.enum(proxyRoles).parse(role), namespace, workload, serviceAccount }
 }
 
 function* toChanges(scene: z.output<typeof sceneSchema>, local: ClusterName): Iterable<ViewChange> {

@@ -56,7 +56,8 @@ export const buildHttpConnectionManager = (handler: HttpHandler): Any =>
     ...(handler.tellsUndelivered && { localReplyConfig: undeliveredReplies }),
     upgradeConfigs: handler.upgrades.map((upgradeType) => ({ upgradeType })),
     normalizePath: true,
-    useRemoteAddress: false,
+    useRemoteAddress: handler.edge !== undefined,
+    ...(handler.edge?.trustedProxies && { xffNumTrustedHops: handler.edge.trustedProxies }),
     streamIdleTimeout: toDuration(0),
     serverHeaderTransformation: ServerHeaderTransformation.PASS_THROUGH,
   })
@@ -89,9 +90,13 @@ const buildRoutes = (routes: HttpHandler['routes']): MessageFields<typeof HttpCo
 const buildClientCertificateDetails = (
   details: HttpHandler['clientCertificate'],
 ): MessageFields<typeof HttpConnectionManagerSchema> =>
-  details === 'set'
-    ? {
+  details === 'strip'
+    ? { forwardClientCertDetails: ForwardClientCertDetails.SANITIZE }
+    : {
         forwardClientCertDetails: ForwardClientCertDetails.SANITIZE_SET,
-        setCurrentClientCertDetails: { uri: true, dns: true },
+        setCurrentClientCertDetails: {
+          uri: true,
+          dns: true,
+          ...(details === 'set-whole' && { subject: true, cert: true }),
+        },
       }
-    : { forwardClientCertDetails: ForwardClientCertDetails.SANITIZE }

@@ -25,6 +25,7 @@ import { toDuration } from './duration.ts'
 import { encode } from './encode.ts'
 import type { MessageFields } from './message-fields.ts'
 import { buildEpochMetadata } from './metadata.ts'
+import { buildServerTls } from './server-tls-socket.ts'
 import { buildDownstreamMtls } from './transport-socket.ts'
 
 const listenerFilter = (name: string, typedConfig: Any, filterDisabled?: ListenerFilterChainMatchPredicate) =>
@@ -79,7 +80,7 @@ const toPredicate = (
   rule: NonNullable<MessageFields<typeof ListenerFilterChainMatchPredicateSchema>['rule']>,
 ): ListenerFilterChainMatchPredicate => create(ListenerFilterChainMatchPredicateSchema, { rule })
 
-const buildFilterChain = ({ name, match, mtls, handler }: FilterChain): EnvoyFilterChain =>
+const buildFilterChain = ({ name, match, mtls, tls, handler }: FilterChain): EnvoyFilterChain =>
   create(FilterChainSchema, {
     ...(name !== undefined && { name }),
     ...(Object.keys(match).length > 0 && {
@@ -91,5 +92,6 @@ const buildFilterChain = ({ name, match, mtls, handler }: FilterChain): EnvoyFil
       }),
     }),
     ...(mtls && { transportSocket: buildDownstreamMtls(mtls) }),
+    ...(tls && { transportSocket: buildServerTls(tls) }),
     filters: buildNetworkFilters(handler),
   })

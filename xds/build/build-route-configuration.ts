@@ -12,9 +12,15 @@ import { encode } from './encode.ts'
  * A route configuration that RDS serves: its virtual hosts come by VHDS, each a resource named "<name>/<virtual host>". `inline`
  * are those that are always there.
  */
-export const buildRouteConfigurationResource = (name: string, inline: readonly VirtualHost[]): UnitResource =>
+export const buildRouteConfigurationResource = (
+  name: string,
+  inline: readonly VirtualHost[],
+  /** `ignoresPort`: a port that a request names with its host does not matter. */
+  { ignoresPort = false }: { readonly ignoresPort?: boolean } = {},
+): UnitResource =>
   encode(typeUrls.route, RouteConfigurationSchema, name, {
     name,
+    ...(ignoresPort && { ignorePortInHostMatching: true }),
     virtualHosts: inline.map(buildVirtualHost),
     maxDirectResponseBodySizeBytes: maxBodyBytes,
     vhds: { configSource: adsSource },

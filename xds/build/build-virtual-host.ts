@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf'
 import {
   RouteSchema,
+  VirtualHost_TlsRequirementType as TlsRequirement,
   VirtualHostSchema,
   type Route as EnvoyRoute,
   type VirtualHost as EnvoyVirtualHost,
@@ -20,11 +21,12 @@ import { undeliveredHeader } from './undelivered-header.ts'
 export const buildVirtualHostResource = (virtualHost: VirtualHost): UnitResource =>
   encode(typeUrls.virtualHost, VirtualHostSchema, virtualHost.name, buildVirtualHost(virtualHost))
 
-export const buildVirtualHost = ({ name, domains, routes, retries }: VirtualHost): EnvoyVirtualHost =>
+export const buildVirtualHost = ({ name, domains, routes, requiresTls, retries }: VirtualHost): EnvoyVirtualHost =>
   create(VirtualHostSchema, {
     name,
     domains: [...domains],
     routes: routes.map(buildRoute),
+    ...(requiresTls && { requireTls: TlsRequirement.ALL }),
     // Nobody but the proxy beside the application says it, in replies of its own: they get it after this.
     responseHeadersToRemove: [undeliveredHeader],
     ...(retries && { retryPolicy: buildRetryPolicy(retries), includeRequestAttemptCount: true }),

@@ -16,6 +16,7 @@ import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from '#envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
+import { isIpAddress } from '#mesh/config/schema/host-names.ts'
 import type { FilterChain } from '#xds/model/listener.ts'
 import type { UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
 import { secretNames, systemTrustSecret } from '#xds/proxy.ts'
@@ -25,7 +26,7 @@ import { adsSource } from './config-source.ts'
 /** RFC 6761: no certificate is ever issued for a name below it. */
 const impossibleName = 'nobody.invalid'
 
-const tlsSocket = (typedConfig: Any): TransportSocket =>
+export const tlsSocket = (typedConfig: Any): TransportSocket =>
   create(TransportSocketSchema, {
     name: 'envoy.transport_sockets.tls',
     configType: { case: 'typedConfig', value: typedConfig },
@@ -49,7 +50,7 @@ export const buildProxyProtocolSocket = (inner: TransportSocket, version: 'V1' |
     },
   })
 
-const secret = (name: string): SdsSecretConfig => create(SdsSecretConfigSchema, { name, sdsConfig: adsSource })
+export const secret = (name: string): SdsSecretConfig => create(SdsSecretConfigSchema, { name, sdsConfig: adsSource })
 
 const identity = [secret(secretNames.identity)]
 const tlsParams = { tlsMinimumProtocolVersion: TlsProtocol.TLSv1_2 }
@@ -57,7 +58,7 @@ const tlsParams = { tlsMinimumProtocolVersion: TlsProtocol.TLSv1_2 }
 const clientTlsParams = { ...tlsParams, tlsMaximumProtocolVersion: TlsProtocol.TLSv1_3 }
 
 /** mTLS as a sidecar serves it: the client has to prove that some cluster of the mesh, or an external issuer, vouches for it. */
-export const buildDownstreamMtls = ({ alpn, peers }: NonNullable<FilterChain['mtls']>): TransportSocket =>
+export const buildDownstreamMtls = ({ alpn, peers, names }: NonNullable<FilterChain['mtls']>): TransportSocket =>
   tlsSocket(
     toAny(DownstreamTlsContextSchema, {
       requireClientCertificate: true,
@@ -65,10 +66,12 @@ export const buildDownstreamMtls = ({ alpn, peers }: NonNullable<FilterChain['mt
         tlsParams,
         alpnProtocols: [...alpn],
         tlsCertificateSdsSecretConfigs: identity,
-        validationContextType: {
-          case: 'validationContextSdsSecretConfig',
-          value: secret(peers === 'mesh' ? secretNames.trustPeers : secretNames.externalPeers),
-        },
+        validationContextType: names
+          ? buildNamedPeers(names, secretNames.trust)
+          : {
+              case: 'validationContextSdsSecretConfig',
+              value: secret(peers === 'mesh' ? secretNames.trustPeers : secretNames.externalPeers),
+            },
       },
     }),
   )
@@ -92,6 +95,17 @@ const buildTlsContext = (tls: Exclude<UpstreamTls, { mode: 'none' }>, protocol: 
   }
 }
 
+/** Those with one of these names that the anchors of a secret vouch for. */
+const buildNamedPeers = (names: readonly string[], trust: string) => ({
+  case: 'combinedValidationContext' as const,
+  value: {
+    defaultValidationContext: {
+      matchTypedSubjectAltNames: toSanMatchers(names.length > 0 ? names : [impossibleName]),
+    },
+    validationContextSdsSecretConfig: secret(trust),
+  },
+})
+
 interface MeshTls {
   readonly sni: string
   /** Of the server: one of them is demanded. */
@@ -108,15 +122,7 @@ const buildMeshTls = ({ sni, names, trust, alpn }: MeshTls): Any =>
       tlsParams: clientTlsParams,
       alpnProtocols: [...alpn],
       tlsCertificateSdsSecretConfigs: identity,
-      validationContextType: {
-        case: 'combinedValidationContext',
-        value: {
-          defaultValidationContext: {
-            matchTypedSubjectAltNames: toSanMatchers(names.length > 0 ? names : [impossibleName]),
-          },
-          validationContextSdsSecretConfig: secret(trust),
-        },
-      },
+      validationContextType: buildNamedPeers(names, trust),
     },
   })
 
@@ -152,10 +158,16 @@ const buildVerification = ({ caFile, crlFile, subjectAltNames }: Exclude<Origina
   }
 }
 
-const toFile = (filename: string) => ({ specifier: { case: 'filename' as const, value: filename } })
+export const toFile = (filename: string) => ({ specifier: { case: 'filename' as const, value: filename } })
 
-const toSanMatchers = (names: readonly string[]) =>
+export const toSanMatchers = (names: readonly string[]) =>
   names.map((name) => ({
-    sanType: name.includes('://') ? SanType.URI : SanType.DNS,
+    sanType: toSanType(name),
     matcher: { matchPattern: { case: 'exact' as const, value: name } },
   }))
+
+const toSanType = (name: string): SanType => {
+  if (name.includes('://')) return SanType.URI
+  if (name.includes('@')) return SanType.EMAIL
+  return isIpAddress(name) ? SanType.IP_ADDRESS : SanType.DNS
+}

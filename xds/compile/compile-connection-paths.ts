@@ -58,12 +58,14 @@ export const compileConnectionPaths = (
 /** Whether its connections say which host they are for, and are passed on as they are. */
 export const isTlsPort = ({ protocol }: ServicePort): boolean => protocol === 'tls' || protocol === 'https'
 
-interface SelectedRoute {
+/** A route whose matches hold for connections of an origin. */
+export interface SelectedRoute {
   readonly match: ConnectionMatch
   readonly to: L4Destinations
 }
 
-const selectTls = ({ spec }: VirtualService, origin: RequestOrigin): SelectedRoute[] =>
+/** The TLS routes that connections of this origin can meet, one for each of their matches. */
+export const selectTls = ({ spec }: VirtualService, origin: RequestOrigin): SelectedRoute[] =>
   (spec.tls ?? []).flatMap(({ match, route }) =>
     match
       .filter((each) => isRelevantMatch(each, origin))
@@ -73,8 +75,8 @@ const selectTls = ({ spec }: VirtualService, origin: RequestOrigin): SelectedRou
       })),
   )
 
-/** Up to the first route that takes every connection. */
-const selectTcp = ({ spec }: VirtualService, origin: RequestOrigin): SelectedRoute[] => {
+/** The TCP routes that connections of this origin can meet, up to the first that takes every one. */
+export const selectTcp = ({ spec }: VirtualService, origin: RequestOrigin): SelectedRoute[] => {
   const selected: SelectedRoute[] = []
   for (const { match, route } of spec.tcp ?? []) {
     const matches = match?.filter((each) => isRelevantMatch(each, origin)) ?? []
@@ -87,9 +89,10 @@ const selectTcp = ({ spec }: VirtualService, origin: RequestOrigin): SelectedRou
   return selected
 }
 
-type Way = Omit<ConnectionPath, keyof ConnectionMatch>
+/** Where a route leads to. */
+export type Way = Omit<ConnectionPath, keyof ConnectionMatch>
 
-const compileRoute = (
+export const compileRoute = (
   view: MeshView,
   virtualService: VirtualService,
   to: L4Destinations,

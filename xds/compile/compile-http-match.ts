@@ -1,5 +1,5 @@
 import { toClientSelectorKey, toSourceSelector, type ClientSelectorKey } from '#mesh/client-selectors.ts'
-import { isForSidecars } from '#mesh/config/schema/gateway-names.ts'
+import { isForSidecars, resolveGatewayName } from '#mesh/config/schema/gateway-names.ts'
 import type { HttpMatch } from '#mesh/config/schema/http-match.ts'
 import type { StringMatch } from '#mesh/config/schema/string-match.ts'
 import type { HeaderMatch, PathMatch, RouteMatch, TextMatch, ValueMatch } from '#xds/model/virtual-host.ts'
@@ -9,8 +9,10 @@ export interface RequestOrigin {
   readonly clientNamespace: string
   /** Those that select the client. */
   readonly selectors: ReadonlySet<ClientSelectorKey>
-  /** Of the service that the client named. */
+  /** Of the service that the client named, or of the Gateway's server. */
   readonly port: number
+  /** The Gateway object that they come by, and the namespace in which routes name it; absent = they are a sidecar's. */
+  readonly gateway?: { readonly name: string; readonly routesNamespace: string }
 }
 
 const anyPath: PathMatch = { kind: 'prefix', text: '/', ignoresCase: false }
@@ -23,7 +25,7 @@ export const anyRequest: RouteMatch = {
 
 /** Whether a match can hold for requests of this origin. */
 export const isRelevantMatch = (match: HttpMatch, origin: RequestOrigin): boolean =>
-  isForSidecars(match.gateways) &&
+  isForOrigin(match.gateways, origin) &&
   (match.port === undefined || match.port === origin.port) &&
   (match.sourceNamespace === undefined || match.sourceNamespace === origin.clientNamespace) &&
   isSelected(match, origin)
@@ -32,6 +34,11 @@ const isSelected = (match: HttpMatch, { selectors }: RequestOrigin): boolean => 
   const selector = toSourceSelector(match)
   return !selector || selectors.has(toClientSelectorKey(selector))
 }
+
+const isForOrigin = (names: readonly string[] | undefined, { gateway }: RequestOrigin): boolean =>
+  gateway
+    ? !names?.length || names.some((name) => resolveGatewayName(name, gateway.routesNamespace) === gateway.name)
+    : isForSidecars(names)
 
 /** Whether every request matches, so that no later route is reached. */
 export const matchesAnyRequest = ({ path, headers, queryParameters }: RouteMatch): boolean =>

@@ -7,6 +7,7 @@ import {
   isTlsPort,
   type ConnectionMatch,
   type ConnectionPath,
+  type Way,
 } from './compile-connection-paths.ts'
 import { followsNames } from './compile-upstreams.ts'
 import { isWithin } from './ip-address.ts'
@@ -59,22 +60,30 @@ export const compileServiceTcp = (
 }
 
 const toTcpPath = (
-  { serverNames, subnets, destinations, hashesSourceIp, idleTimeoutMs, maxDurationMs, tunnel }: ConnectionPath,
+  { serverNames, subnets, ...way }: ConnectionPath,
   statPrefix: string,
   forwardPort: number | undefined,
 ): TcpPath => ({
   serverNames,
   subnets,
   handler: {
-    kind: 'tcp',
-    statPrefix,
-    destinations,
-    hashesSourceIp,
-    ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
-    ...(maxDurationMs !== undefined && { maxDurationMs }),
-    ...(tunnel && { tunnel }),
+    ...toTcpHandler(way, statPrefix),
     ...(forwardPort !== undefined && { forwardsTo: { port: forwardPort } }),
   },
+})
+
+/** What passes connections on that go this way. */
+export const toTcpHandler = (
+  { destinations, hashesSourceIp, idleTimeoutMs, maxDurationMs, tunnel }: Way,
+  statPrefix: string,
+): TcpHandler => ({
+  kind: 'tcp',
+  statPrefix,
+  destinations,
+  hashesSourceIp,
+  ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
+  ...(maxDurationMs !== undefined && { maxDurationMs }),
+  ...(tunnel && { tunnel }),
 })
 
 /**

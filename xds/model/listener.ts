@@ -51,8 +51,49 @@ export interface FilterChain {
   readonly name?: string
   readonly match: ChainMatch
   /** Mesh mTLS is terminated, a client certificate demanded: of some cluster of the mesh, or of an external issuer (docs/decisions/0013). */
-  readonly mtls?: { readonly alpn: readonly string[]; readonly peers: 'mesh' | 'external' }
+  readonly mtls?: {
+    readonly alpn: readonly string[]
+    readonly peers: 'mesh' | 'external'
+    /** The client has to have one of these DNS names; absent = that of any cluster of the mesh. */
+    readonly names?: readonly string[]
+  }
+  /** TLS is terminated with certificates that people gave. */
+  readonly tls?: ServerTls
   readonly handler: HttpHandler | TcpHandler | SniHandler
+}
+
+export interface ServerTls {
+  readonly certificates: readonly CertificateSource[]
+  /** What is asked of clients; absent = nothing. */
+  readonly clients?: ClientVerification
+  readonly alpn: readonly string[]
+  readonly minVersion: TlsVersion
+  /** Absent = Envoy's newest. */
+  readonly maxVersion?: TlsVersion
+  /** Empty = Envoy's. */
+  readonly cipherSuites: readonly string[]
+}
+
+export type TlsVersion = '1.0' | '1.1' | '1.2' | '1.3'
+
+/** A secret that is served by SDS, or files that the proxy sees. */
+export type CertificateSource =
+  | { readonly kind: 'secret'; readonly name: string }
+  | { readonly kind: 'file'; readonly chainFile: string; readonly keyFile: string }
+
+export interface ClientVerification {
+  readonly authorities:
+    | { readonly kind: 'secret'; readonly name: string }
+    | { readonly kind: 'file'; readonly caFile: string; readonly revocationFile?: string }
+  /** Without it who has no certificate is let in too. */
+  readonly isRequired: boolean
+  /** Whether a certificate that does not verify is let through. */
+  readonly acceptsUntrusted: boolean
+  /** One of them is demanded; empty = none. */
+  readonly subjectAltNames: readonly string[]
+  /** SHA-256: of the key in base64, of the certificate in hexadecimal. */
+  readonly spkiHashes: readonly string[]
+  readonly certificateHashes: readonly string[]
 }
 
 export interface ChainMatch {
@@ -68,8 +109,16 @@ export interface HttpHandler {
   readonly routes:
     | { readonly kind: 'rds'; readonly name: string }
     | { readonly kind: 'inline'; readonly name: string; readonly virtualHosts: readonly VirtualHost[] }
-  /** `set`: x-forwarded-client-cert says who the client proved to be. `strip`: what came with the request is taken off. */
-  readonly clientCertificate: 'set' | 'strip'
+  /**
+   * `set`: x-forwarded-client-cert says who the client proved to be; `set-whole`: and holds the certificate. `strip`: what came with
+   * the request is taken off.
+   */
+  readonly clientCertificate: 'set' | 'set-whole' | 'strip'
+  /** Clients are of the world outside: where a request comes from is what its connection says. Absent = of the mesh. */
+  readonly edge?: {
+    /** How many proxies before this one are believed what they say in x-forwarded-for. */
+    readonly trustedProxies: number
+  }
   /** Whether routes may lead to forward-proxy upstreams. */
   readonly isForwardProxy: boolean
   /** The client's proxy is told when a request never got as far as the application, so that it may ask another one. */

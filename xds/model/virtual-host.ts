@@ -4,6 +4,8 @@ export interface VirtualHost {
   readonly domains: readonly string[]
   /** The first that matches is taken; none = 404. */
   readonly routes: readonly Route[]
+  /** Requests in plaintext are redirected to https. */
+  readonly requiresTls?: boolean
   /** Of all routes that do not bring their own. */
   readonly retries: Retries | undefined
 }

@@ -10,7 +10,7 @@ export const gatewayClassUnit: Unit = {
 }
 
 /** SNI names a host, not a namespace: of several shared services with one host name the first counts. */
-const gatewayServiceUnit = (serviceKey: ServiceKey): Unit => ({
+export const gatewayServiceUnit = (serviceKey: ServiceKey): Unit => ({
   key: `gateway-upstreams|${serviceKey}`,
   compile(view) {
     const service = view.service(serviceKey)

@@ -4,13 +4,16 @@ import { isCaptured, toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import { buildCluster } from '#xds/build/build-cluster.ts'
 import { buildListener } from '#xds/build/build-listener.ts'
 import { compileGatewayListeners } from '#xds/compile/compile-gateway.ts'
+import { compileHealthListener } from '#xds/compile/compile-health.ts'
 import { compileInbound } from '#xds/compile/compile-inbound.ts'
 import { collectProblems } from '#xds/compile/report.ts'
+import { selectGateways, toListenPorts } from '#xds/compile/select-gateways.ts'
 import { findSidecar, selectSidecar, toSidecarKey } from '#xds/compile/select-sidecar.ts'
 import type { Unit, UnitOutput } from '#xds/incremental/unit.ts'
 import { toProxyName, type Proxy } from '#xds/proxy.ts'
 import type { Client } from './client.ts'
 import { gatewayClassUnit } from './gateway-class-unit.ts'
+import { gatewayProxyClassUnit } from './gateway-proxy-unit.ts'
 import { outboundUnit } from './outbound-unit.ts'
 import { sidecarClassUnit } from './sidecar-class-unit.ts'
 
@@ -22,6 +25,7 @@ export const proxyUnit = (proxy: Proxy): Unit => {
     compile(view) {
       const workload = view.workload(workloadKey)
       if (proxy.role === 'east-west-gateway') return compileGateway(workload, workloadKey)
+      if (proxy.role === 'gateway') return compileGatewayProxy(view, proxy, workload)
       const sidecar = selectSidecar(view, proxy.namespace, workload?.labels ?? {})
       const sidecarKey = sidecar ? toSidecarKey(sidecar) : ''
       const client: Client = {
@@ -59,6 +63,35 @@ const compileGateway = (workload: Workload | undefined, workloadKey: string): Un
   workload
     ? { sharedRoot: gatewayClassUnit, resources: compileGatewayListeners(workload).map(buildListener) }
     : { sharedRoot: gatewayClassUnit, problems: [toUnknown(workloadKey)] }
+
+/** A pod listens on all of its addresses; on a machine there may be others. */
+const compileGatewayProxy = (
+  view: MeshView,
+  { namespace, workload: name }: Proxy,
+  workload: Workload | undefined,
+): UnitOutput => {
+  const workloadKey = toWorkloadKey(namespace, name)
+  if (!workload) return { problems: [toUnknown(workloadKey)] }
+  const address = workload.origin === 'pod' ? '0.0.0.0' : workload.address
+  const client = {
+    namespace,
+    locality: workload.locality,
+    labels: toFailoverLabels(view, workload),
+    selectors: toSelectors(view, namespace, workload),
+    isCaptured: false,
+  }
+  const place = {
+    namespace,
+    selectors: client.selectors,
+    gateways: selectGateways(view, workload),
+    listenPorts: toListenPorts(view, workloadKey),
+    address,
+  }
+  return {
+    sharedRoot: gatewayProxyClassUnit(client, place),
+    resources: [buildListener(compileHealthListener(address, []))],
+  }
+}
 
 const toUnknown = (workloadKey: string) => ({
   object: `WorkloadEntry/${workloadKey}`,

@@ -17,6 +17,8 @@ export const knownPod = z
     injected: z.boolean(),
     /** It has a proxy of Atoll's whose container has passed its startup probe, and is not to end. */
     proxyStarted: z.boolean(),
+    /** Its proxy is a gateway, that of Gateway objects. Absent = it is not. */
+    isGateway: z.literal(true).optional(),
   })
   .readonly()
 export type KnownPod = z.infer<typeof knownPod>

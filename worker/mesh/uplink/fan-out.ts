@@ -23,6 +23,12 @@ const MAX_UNACKNOWLEDGED = 4
  */
 export const bulkLimits = { batchChars: 256 * 1024, onTheWayChars: 32 * 1024 * 1024 }
 
+/** An agent that does not know the role would refuse the whole batch. */
+function* withoutGatewayTokens(changes: Iterable<string>): Generator<string> {
+  for (const change of changes)
+    if (!change.startsWith('{"key":"machine-token/') || !change.includes('"role":"gateway"')) yield change
+}
+
 interface KnownInterest {
   readonly interest: Interest
   readonly since: number
@@ -114,7 +120,8 @@ export class FanOut {
     const { epoch, sequence, revision } = mesh
     const mode = since === 0 ? 'snapshot' : 'delta'
     let messages = 0
-    for (const text of toChangeMessages({ mode, position: { epoch, sequence }, revision }, changes)) {
+    const told = session.state.knowsGateways ? changes : withoutGatewayTokens(changes)
+    for (const text of toChangeMessages({ mode, position: { epoch, sequence }, revision }, told)) {
       sendText(session.socket, text)
       messages += 1
     }

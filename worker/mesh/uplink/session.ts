@@ -29,6 +29,8 @@ const open = z.object({
   publishes: z.boolean().optional(),
   /** Whether the agent can be asked which proxies are not connected to it. */
   tellsAbsent: z.boolean().optional(),
+  /** Whether the agent knows what a machine token of the role `gateway` is. */
+  knowsGateways: z.boolean().optional(),
   /** Place in the state log up to which everything was sent; 0 = nothing yet: a snapshot is due. */
   sent: z.int(),
   /** Positions of the batches that were sent and not acknowledged, oldest first. */

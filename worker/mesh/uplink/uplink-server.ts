@@ -202,6 +202,7 @@ export class UplinkServer {
       heardAt: now,
       reporting: false,
       publishes: hello.capabilities.includes('publish'),
+      knowsGateways: hello.capabilities.includes('gateway-proxies'),
       tellsAbsent: hello.capabilities.includes('absent-proxies'),
       sent: resumption.kind === 'resume' ? resumption.since : 0,
       unacknowledged: [],

@@ -3,7 +3,12 @@ import type { KnownPod } from '#agent/registry/kubernetes/pod-directory.ts'
 import { hasProxyOfAtoll } from '#mesh/injection/has-proxy-of-atoll.ts'
 import { parseProbeRoutes, probeRoutesAnnotation, type ProbeRoutes } from '#mesh/injection/probe-routes.ts'
 import type { FoundProblem } from '#mesh/config/to-problems.ts'
-import { injectionStatusAnnotation, proxyContainer } from '#mesh/kubernetes/conventions.ts'
+import {
+  gatewayTemplate,
+  injectionStatusAnnotation,
+  injectionTemplatesAnnotation,
+  proxyContainer,
+} from '#mesh/kubernetes/conventions.ts'
 import { endpointHealth } from '#mesh/service.ts'
 import { readWith } from './read-with.ts'
 
@@ -33,6 +38,7 @@ const podObject = z.object({
     annotations: z
       .object({
         [injectionStatusAnnotation]: z.string().optional(),
+        [injectionTemplatesAnnotation]: z.string().default(''),
         [probeRoutesAnnotation]: z.string().transform(parseProbeRoutes).optional(),
       })
       .prefault({}),
@@ -64,6 +70,9 @@ const hasStartedProxy = ({ metadata, status }: z.output<typeof podObject>): bool
     ({ name, started }) => name === proxyContainer && started === true,
   )
 
+const isGateway = ({ metadata }: z.output<typeof podObject>): boolean =>
+  metadata.annotations[injectionTemplatesAnnotation].split(',').some((name) => name.trim() === gatewayTemplate)
+
 const toPod = (pod: z.output<typeof podObject>): KubePod | null => {
   const { metadata, spec, status } = pod
   if (hasEnded(status.phase)) return null
@@ -81,6 +90,7 @@ const toPod = (pod: z.output<typeof podObject>): KubePod | null => {
     node: spec.nodeName,
     injected: hasProxy && metadata.annotations[injectionStatusAnnotation] !== undefined,
     proxyStarted: hasProxy && hasStartedProxy(pod),
+    ...(isGateway(pod) && { isGateway: true }),
     ports: Object.fromEntries(
       ports.flatMap(({ name, containerPort, protocol }) =>
         name !== undefined && protocol === 'TCP' ? [[name, containerPort] as const] : [],

@@ -1,0 +1,126 @@
+import { toObjectKey, type Configured } from '#mesh/config-object.ts'
+import { isHttpPort, isTlsPort, type GatewayServer, type GatewaySpec } from '#mesh/config/gateway.ts'
+import { isPassthrough } from '#mesh/config/schema/server-tls.ts'
+import type { MeshView } from '#mesh/view.ts'
+import type { Report } from './report.ts'
+
+/** A server of a Gateway object. Its port's name tells it apart from the object's others. */
+export interface ServerKey {
+  /** "<namespace>/<name>" */
+  readonly gateway: string
+  readonly portName: string
+}
+
+export interface MergedServer extends ServerKey {
+  readonly server: GatewayServer
+  readonly hosts: readonly ServerHost[]
+  /** Of its route configuration; undefined when what it takes is not HTTP, or passed on as TLS. Istio's name. */
+  readonly routes: string | undefined
+}
+
+/** A host of a server; the namespace is that of the VirtualServices that may be for it, undefined = any. */
+export interface ServerHost {
+  readonly namespace: string | undefined
+  readonly host: string
+}
+
+/** What listens on one address: servers of plaintext HTTP, one of plaintext TCP, or several of TLS that SNI tells apart. */
+export interface ServerGroup {
+  readonly bind: string | undefined
+  /** 0 with a Unix domain socket. */
+  readonly port: number
+  readonly kind: ServerKind
+  /** In the order of their Gateways' age. */
+  readonly servers: readonly MergedServer[]
+}
+
+type ServerKind = 'http' | 'tcp' | 'tls'
+
+/**
+ * The servers of several Gateway objects, oldest first, by where they listen. One that can not be told apart from an earlier one is left
+ * out. Istio: pilot/pkg/model/gateway.go, mergeGateways.
+ */
+export const mergeServers = (
+  view: MeshView,
+  gateways: readonly string[],
+  listenPorts: Readonly<Record<string, number>>,
+  report: Report,
+): ServerGroup[] => {
+  const groups = new Map<string, ServerGroup & { servers: MergedServer[] }>()
+  for (const name of gateways) {
+    const gateway = view.gatewayObject(name)
+    for (const server of gateway?.spec.servers ?? []) {
+      const merged = toMerged(name, server, listenPorts)
+      const port = toListenPort(server, listenPorts)
+      const address = `${server.bind ?? ''} ${port}`
+      const group = groups.get(address)
+      const kind = toKind(server)
+      if (!group) groups.set(address, { bind: server.bind, port, kind, servers: [merged] })
+      else {
+        const conflict = findConflict(group, kind, merged)
+        if (conflict === undefined) group.servers.push(merged)
+        else if (gateway) report(toGatewayKey(gateway), `server ${server.port.name} is left out: ${conflict}`)
+      }
+    }
+  }
+  return [...groups.values()]
+}
+
+/** The server of this key, when there still is one. */
+export const findServer = (view: MeshView, { gateway, portName }: ServerKey): GatewayServer | undefined =>
+  view.gatewayObject(gateway)?.spec.servers.find(({ port }) => port.name === portName)
+
+export const toServerHosts = (gateway: string, { hosts }: GatewayServer): ServerHost[] =>
+  hosts.map((text) => {
+    const slash = text.indexOf('/')
+    const namespace = slash === -1 ? '*' : text.slice(0, slash)
+    const own = gateway.slice(0, gateway.indexOf('/'))
+    return {
+      namespace: namespace === '*' ? undefined : namespace === '.' ? own : namespace,
+      host: text.slice(slash + 1).toLowerCase(),
+    }
+  })
+
+export const toGatewayKey = ({ metadata }: Configured<GatewaySpec>): string =>
+  toObjectKey('Gateway', metadata.namespace, metadata.name)
+
+const toMerged = (
+  gateway: string,
+  server: GatewayServer,
+  listenPorts: Readonly<Record<string, number>>,
+): MergedServer => ({
+  gateway,
+  portName: server.port.name,
+  server,
+  hosts: toServerHosts(gateway, server),
+  routes: toRoutesName(gateway, server, listenPorts),
+})
+
+const toListenPort = ({ port: { number = 0 } }: GatewayServer, listenPorts: Readonly<Record<string, number>>) =>
+  listenPorts[number] ?? number
+
+const toKind = ({ port }: GatewayServer): ServerKind => (isHttpPort(port) ? 'http' : isTlsPort(port) ? 'tls' : 'tcp')
+
+const toRoutesName = (
+  gateway: string,
+  server: GatewayServer,
+  listenPorts: Readonly<Record<string, number>>,
+): string | undefined => {
+  const { port, bind, tls } = server
+  const parts = bind === undefined ? [] : [bind.replaceAll('/', '_')]
+  if (isHttpPort(port)) return ['http', toListenPort(server, listenPorts), ...parts].join('.')
+  if (port.protocol.toLowerCase() !== 'https' || !tls || isPassthrough(tls)) return undefined
+  const [namespace, name] = gateway.split('/')
+  return ['https', port.number, port.name, name, namespace, ...parts].join('.')
+}
+
+const findConflict = (group: ServerGroup, kind: ServerKind, { hosts, server }: MergedServer): string | undefined => {
+  const [first] = group.servers
+  const where = `${first?.gateway} listens on port ${group.port}`
+  if (group.kind !== kind) return `${where} for ${first?.server.port.protocol}, not for ${server.port.protocol}`
+  if (kind === 'http') return undefined
+  if (kind === 'tcp') return `${where} already, and bytes don't tell for which of them they are`
+  const taken = new Map(group.servers.flatMap((each) => each.hosts.map(({ host }) => [host, each.gateway])))
+  const contested = hosts.find(({ host }) => taken.has(host))
+  return contested && `${taken.get(contested.host)} has ${contested.host} on port ${group.port} already`
+}

@@ -1,0 +1,59 @@
+import { isSubsetOfHost } from '#mesh/config/schema/host-names.ts'
+import { buildListener } from '#xds/build/build-listener.ts'
+import { buildRouteConfigurationResource } from '#xds/build/build-route-configuration.ts'
+import { buildVirtualHostResource } from '#xds/build/build-virtual-host.ts'
+import { compileGatewayObjects, type GatewayPlace } from '#xds/compile/compile-gateway-listeners.ts'
+import { compileGatewayVirtualHost } from '#xds/compile/compile-gateway-virtual-host.ts'
+import type { ServerKey } from '#xds/compile/merge-servers.ts'
+import { planGatewayHosts, type GatewayHost } from '#xds/compile/plan-gateway-hosts.ts'
+import { collectProblems } from '#xds/compile/report.ts'
+import type { Unit } from '#xds/incremental/unit.ts'
+import { toClientKey, type Client } from './client.ts'
+import { gatewayServiceUnit } from './gateway-class-unit.ts'
+import { upstreamsUnit } from './upstreams-unit.ts'
+
+/** What all gateways have in common that the same Gateway objects select: listeners, routes and what these lead to. */
+export const gatewayProxyClassUnit = (client: Client, place: GatewayPlace): Unit => ({
+  key: `gateways|${toClientKey(client)}|${place.address}|${place.gateways.join(',')}|${JSON.stringify(place.listenPorts)}`,
+  compile(view) {
+    const { problems, report } = collectProblems()
+    const { listeners, routes, reached, passedOn } = compileGatewayObjects(view, place, report)
+    const services =
+      passedOn.length === 0
+        ? []
+        : view
+            .serviceKeys()
+            .filter((key) => passedOn.some((host) => isSubsetOfHost(key.slice(key.indexOf('/') + 1), host)))
+    return {
+      resources: listeners.map(buildListener),
+      includes: [
+        ...[...routes].map(([name, servers]) => gatewayRoutesUnit(client, name, servers)),
+        ...reached.map((each) => upstreamsUnit(each, client)),
+        ...services.map(gatewayServiceUnit),
+      ],
+      problems,
+    }
+  },
+})
+
+/** A route configuration, for the hosts of these servers. */
+const gatewayRoutesUnit = (client: Client, name: string, servers: readonly ServerKey[]): Unit => ({
+  key: `gateway-routes|${toClientKey(client)}|${name}|${JSON.stringify(servers)}`,
+  compile: (view) => ({
+    resources: [buildRouteConfigurationResource(name, [], { ignoresPort: true })],
+    includes: planGatewayHosts(view, servers, client).map((host) => gatewayHostUnit(client, name, host)),
+  }),
+})
+
+const gatewayHostUnit = (client: Client, routesName: string, host: GatewayHost): Unit => ({
+  key: `gateway-host|${toClientKey(client)}|${routesName}|${JSON.stringify(host)}`,
+  compile(view) {
+    const { problems, report } = collectProblems()
+    const compiled = compileGatewayVirtualHost(view, routesName, host, client, report)
+    return {
+      resources: [buildVirtualHostResource(compiled.virtualHost)],
+      includes: compiled.reached.map((each) => upstreamsUnit(each, client)),
+      problems,
+    }
+  },
+})
