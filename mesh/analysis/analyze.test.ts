@@ -223,3 +223,41 @@ describe('conflicts', () => {
     ])
   })
 })
+
+describe('delegation', () => {
+  const root = (delegate: string, match = '{port: 80}') =>
+    object('VirtualService', 'root', `{hosts: [known], http: [{match: [${match}], delegate: ${delegate}}]}`)
+  const leaf = (spec = '') =>
+    object(
+      'VirtualService',
+      'leaf',
+      `{${spec} http: [{match: [{port: 80}], route: [{destination: {host: known.shop.svc.cluster.local}}]}]}`,
+      'client',
+    )
+  const place = 'VirtualService shop/root spec.http[0].delegate'
+  const dangling = [`warning dangling_reference ${place}`]
+  it.each<[string, string[], string[]]>([
+    ['to what is there', [root('{name: leaf, namespace: client}'), leaf()], []],
+    ['to what is not', [root('{name: leaf}'), leaf()], dangling],
+    ['to one with hosts', [root('{name: leaf, namespace: client}'), leaf('hosts: [a.known.org],')], dangling],
+    ['to one that is not exported', [root('{name: leaf, namespace: client}'), leaf("exportTo: ['.'],")], dangling],
+    [
+      'of what the other does not take',
+      [root('{name: leaf, namespace: client}', '{port: 81}'), leaf()],
+      [`warning conflict ${place}`],
+    ],
+  ])('%s', (_, documents, expected) =>
+    expect(summary(...documents).filter((line) => line.includes('root'))).toEqual(expected),
+  )
+})
+
+it('finds mirrors that lead nowhere', () => {
+  const mirrors =
+    '{hosts: [known], http: [{route: [{destination: {host: known}}], mirrors: [{destination: {host: absent}}]}, {route: [{destination: {host: known}}], mirror: {host: known, subset: v1}}]}'
+  expect(summary(object('VirtualService', 'a', mirrors))).toEqual(
+    expect.arrayContaining([
+      'warning dangling_reference VirtualService shop/a spec.http[0].mirrors[0].destination.host',
+      'error dangling_reference VirtualService shop/a spec.http[1].mirror.subset',
+    ]),
+  )
+})

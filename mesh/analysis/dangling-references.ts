@@ -15,15 +15,23 @@ interface Reference {
   readonly path: readonly PropertyKey[]
 }
 
-const destinationsOf = (spec: VirtualServiceSpec): readonly Reference[] =>
-  (['http', 'tcp', 'tls'] as const).flatMap((protocol) =>
+const destinationsOf = (spec: VirtualServiceSpec): readonly Reference[] => [
+  ...(['http', 'tcp', 'tls'] as const).flatMap((protocol) =>
     (spec[protocol] ?? []).flatMap((rule, index) =>
       (rule.route ?? []).map(({ destination }, place) => ({
         destination,
         path: ['spec', protocol, index, 'route', place, 'destination'],
       })),
     ),
-  )
+  ),
+  ...(spec.http ?? []).flatMap(({ mirror, mirrors = [] }, index) => [
+    ...(mirror ? [{ destination: mirror, path: ['spec', 'http', index, 'mirror'] }] : []),
+    ...mirrors.map(({ destination }, place) => ({
+      destination,
+      path: ['spec', 'http', index, 'mirrors', place, 'destination'],
+    })),
+  ]),
+]
 
 /** A host that may be a wildcard, and what is said of it. */
 class HostLookup<Value> {

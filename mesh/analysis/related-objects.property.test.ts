@@ -33,6 +33,14 @@ const arbitrarySpec: fc.Arbitrary<{ readonly kind: string; readonly spec: object
     },
   })),
   fc
+    .record({ host, exportTo, delegate: fc.constantFrom('reviews', 'other'), isRoot: fc.boolean() })
+    .map(({ host: name, exportTo: to, delegate, isRoot }) => ({
+      kind: 'VirtualService',
+      spec: isRoot
+        ? { hosts: [name], http: [{ match: [{ port: 80 }], delegate: { name: delegate, namespace: 'shop' } }] }
+        : { http: [{ match: [{ port: 81 }], route: [{ destination: { host: 'known' } }] }], exportTo: to },
+    })),
+  fc
     .record({ host: fc.constantFrom('a.example.org', '*.example.org', 'reviews.shop.svc.cluster.local'), exportTo })
     .map(({ host: name, exportTo: to }) => ({
       kind: 'ServiceEntry',

@@ -1,16 +1,19 @@
-import type { ConfigObject } from '../config-object.ts'
+import { z } from 'zod'
+import { toObjectKey, type ConfigObject } from '../config-object.ts'
 import { isWildcard } from '../config/schema/host-names.ts'
+import { virtualService } from '../config/virtual-service.ts'
+import { toDelegateKey } from '../merge/merge-delegates.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
 
 /**
- * Objects have to do with each other by the hosts that they name, and Sidecars by their namespace: no rule of the analysis looks at two
+ * Objects have to do with each other by the hosts that they name, VirtualServices by delegation, and Sidecars by their namespace: no rule of the analysis looks at two
  * objects that share neither. So a change is analysed with what it is related to and not with the whole mesh. Who adds a rule
  * of another kind adds its relation here; the property test beside this compares with the analysis of everything.
  */
 export interface RelatedObject {
   readonly object: ConfigObject
-  /** Full names; wildcards as they are. */
+  /** Full names; wildcards as they are. Of VirtualServices also their own keys and those that they delegate to. */
   readonly hosts: ReadonlySet<string>
 }
 
@@ -23,7 +26,25 @@ export const toRelatedObject = (object: ConfigObject, domainSuffix: string): Rel
   const hosts = named
     .map(toHost)
     .flatMap((host) => [host.toLowerCase(), resolveHost(host, metadata.namespace, domainSuffix)])
-  return { object, hosts: new Set(hosts) }
+  return { object, hosts: new Set([...hosts, ...delegationKeys(object)]) }
+}
+
+const delegation = z.object({
+  http: z
+    .array(
+      z.object({
+        delegate: z.object({ name: z.string(), namespace: z.string().optional() }).optional().catch(undefined),
+      }),
+    )
+    .catch([])
+    .optional(),
+})
+
+const delegationKeys = ({ kind, metadata, spec }: ConfigObject): readonly string[] => {
+  if (kind !== virtualService.kind) return []
+  const { http = [] } = delegation.parse(spec)
+  const delegates = http.flatMap(({ delegate }) => (delegate ? toDelegateKey(delegate, metadata.namespace) : []))
+  return [toObjectKey(kind, metadata.namespace, metadata.name), ...delegates]
 }
 
 const collectHosts = (value: unknown, into: string[]): void => {

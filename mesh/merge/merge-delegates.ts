@@ -1,4 +1,4 @@
-import { toObjectKey, type Configured } from '../config-object.ts'
+import { toObjectKey, type Configured, type ObjectKey } from '../config-object.ts'
 import type { Destination } from '../config/schema/destination.ts'
 import type { HttpRoute } from '../config/schema/http-route.ts'
 import { virtualService, type VirtualServiceSpec } from '../config/virtual-service.ts'
@@ -10,7 +10,7 @@ type VirtualService = Configured<VirtualServiceSpec>
 type Delegate = NonNullable<HttpRoute['delegate']>
 
 /** The key of the VirtualService that a route of a namespace's VirtualService delegates to. */
-export const toDelegateKey = ({ name = '', namespace }: Delegate, own: string): string =>
+export const toDelegateKey = ({ name = '', namespace }: Delegate, own: string): ObjectKey =>
   toObjectKey(virtualService.kind, namespace ?? own, name)
 
 /** The keys of the VirtualServices that one delegates to: one with hosts, for delegates delegate no further. */

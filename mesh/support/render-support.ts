@@ -29,6 +29,7 @@ const differences = `## Where Atoll does something else than Istio
 Atoll is stricter where Istio lets through what Envoy refuses or misreads:
 
 - names of headers to set, add or remove must be names (RFC 9110), and their values at most 16,384 characters
+- \`fault.abort.httpStatus\` and \`directResponse.status\` are at most 599, and \`fault.delay.percent\` from 0 to 100
 - \`redirect.redirectCode\` is one of those that Envoy has; \`redirect\` takes one of \`port\`, \`derivePort\`
 - \`consistentHash\` names a header, parameter or cookie with at least one character, and rings of at most 8,388,608 entries
 - a subset that no DestinationRule of its host has is an error (\`dangling_reference\`), not a route to nowhere
