@@ -19,7 +19,7 @@ interface Options<Spec> {
 }
 
 /** How objects of a kind take over something from others of it. */
-export interface Completion<Spec> {
+interface Completion<Spec> {
   /** The keys of those others, which need not be there. */
   readonly toNeeded: (object: Configured<Spec>) => readonly string[]
   readonly complete: (

@@ -68,7 +68,7 @@ const virtualService = (name: string, route: object, annotations = {}) =>
     spec: { hosts: ['reviews'], http: [route] },
   })
 const good = { timeout: '3s', route: [{ destination: { host: 'reviews' } }] }
-const delegating = { match: [{ uri: { prefix: '/old' } }], delegate: { name: 'elsewhere' } }
+const unsupported = { ...good, fault: { abort: { http2Error: 'REFUSED_STREAM' } } }
 
 const kubernetesCondition = z.looseObject({
   type: z.string(),
@@ -110,7 +110,7 @@ const well = [
 ]
 
 test('an object that is refused says where and why; mended, all is well with it', async () => {
-  await cluster.apply(virtualService('routes', delegating))
+  await cluster.apply(virtualService('routes', unsupported))
   expect(await conditions('routes', 'Accepted=False Unsupported')).toEqual([
     'Accepted=False Unsupported',
     'Effective=False NotAccepted',
@@ -118,7 +118,7 @@ test('an object that is refused says where and why; mended, all is well with it'
     'ResolvedRefs=Unknown NotEffective',
   ])
   expect((await find('routes')).status.conditions[0]?.message).toBe(
-    'spec.http[0].delegate delegation to other VirtualServices is not supported',
+    'spec.http[0].fault.abort.http2Error is not supported upstream either: use httpStatus',
   )
   await cluster.apply(virtualService('routes', good))
   expect(await conditions('routes', 'Accepted=True Accepted')).toEqual(well)
@@ -170,7 +170,7 @@ test("another writer's condition stays, also one that takes ours away", async ()
   const patch = JSON.stringify({ status: { conditions: [reconciled] } })
   await kubectl('patch', 'virtualservice', 'routes', '-n', 'shop', '--subresource=status', '--type=merge', '-p', patch)
   expect(await conditions('routes', 'Accepted=True Accepted')).toEqual(['Reconciled=True Theirs', ...well])
-  await cluster.apply(virtualService('routes', delegating))
+  await cluster.apply(virtualService('routes', unsupported))
   // What it said before goes on.
   expect(await conditions('routes', 'Accepted=False Unsupported')).toEqual([
     'Reconciled=True Theirs',

@@ -102,7 +102,7 @@ config:
           mirror: {host: copies}
           mirrorPercent: 100
           route: *route
-        - match: [{uri: {exact: /retry/code}}]
+        - match: [{uri: {exact: /retry/code}, statPrefix: retried}]
           retries: {attempts: 3, retryOn: '503', backoff: 1ms}
           route: *route
         - match: [{uri: {exact: /retry/mixed}}]
@@ -298,6 +298,12 @@ describe('retries', () => {
   ])('%s', async (_, path, answers, expected) => {
     const isGrpc = answers.includes('grpc')
     expect(await sendScripted(path, answers, isGrpc ? { 'content-type': 'application/grpc' } : {})).toEqual(expected)
+  })
+
+  test('count under the prefix of their match', async () => {
+    await sendScripted('/retry/code', '503,200')
+    const [counted = ''] = await stage.statistics(/\.route\.retried\.upstream_rq_retry_success/)
+    expect(Number(counted.split(': ')[1])).toBeGreaterThan(0)
   })
 
   test('end with the time for all of them', async () => {

@@ -1,6 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 
-export interface SeenRequest {
+interface SeenRequest {
   readonly path: string
   readonly method: string
   readonly headers: IncomingHttpHeaders
