@@ -19,8 +19,8 @@ beforeAll(async () => {
 afterEach(() => theatre.clear())
 afterAll(() => rm(certificates, { recursive: true, force: true }))
 
-/** A server of TLS 1.3 that shows a certificate for a name under the test's root. */
-const startServer = async (name: string): Promise<number> => {
+/** A server of TLS 1.3 that shows a certificate for a name under the test's root, and may want one of the client. */
+const startServer = async (name: string, clientRoot?: string): Promise<number> => {
   const issuer = await createIntermediate(theatre.root, east, { permitted: [{ dns: 'example' }] })
   const { chainPem, privateKeyPem } = await issueLeaf(
     issuer,
@@ -29,10 +29,18 @@ const startServer = async (name: string): Promise<number> => {
   )
   const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'
   return theatre.listen(
-    createServer({ cert: chainPem, key: privateKeyPem, minVersion: 'TLSv1.3' }, (socket) => {
-      socket.on('error', () => {})
-      socket.once('data', () => socket.end(answer))
-    }),
+    createServer(
+      {
+        cert: chainPem,
+        key: privateKeyPem,
+        minVersion: 'TLSv1.3',
+        ...(clientRoot !== undefined && { requestCert: true, ca: clientRoot }),
+      },
+      (socket) => {
+        socket.on('error', () => {})
+        socket.once('data', () => socket.end(answer))
+      },
+    ),
   )
 }
 
@@ -69,6 +77,8 @@ test.each([
     '{mode: SIMPLE, subjectAltNames: [other.example], caCertificates: $certificates/ca.pem}',
   ],
   [503, 'outside.example', 'only the CAs of the machine', '{mode: SIMPLE}'],
+  [200, 'other.example', 'nobody to verify', '{mode: SIMPLE, insecureSkipVerify: true}'],
+  [503, 'outside.example', 'a Secret, which sidecars have not', '{mode: SIMPLE, credentialName: outside}'],
 ])(
   'a request is answered %i by a server with a certificate for %s, where the rule has %s',
   async (status, name, _what, tls) => {
@@ -76,3 +86,22 @@ test.each([
     expect(await get('http://outside.example/')).toMatchObject({ status })
   },
 )
+
+test.each([
+  [
+    200,
+    'with',
+    '{mode: MUTUAL, clientCertificate: $certificates/cert.pem, privateKey: $certificates/key.pem, caCertificates: $certificates/ca.pem}',
+  ],
+  [503, 'without', '{mode: SIMPLE, caCertificates: $certificates/ca.pem}'],
+])('a server that wants a certificate of its client answers %i to one %s', async (status, _, tls) => {
+  const { chainPem, privateKeyPem } = await issueLeaf(
+    await createIntermediate(theatre.root, east, { permitted: [{ dns: 'example' }] }),
+    { dnsNames: ['client.example'], usages: [ExtendedKeyUsage.clientAuth] },
+    Date.now(),
+  )
+  await writeFile(join(certificates, 'cert.pem'), chainPem)
+  await writeFile(join(certificates, 'key.pem'), privateKeyPem)
+  await theatre.start(scene(await startServer('outside.example', theatre.root.pem), tls), { certificates })
+  expect(await get('http://outside.example/')).toMatchObject({ status })
+})
