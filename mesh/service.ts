@@ -18,6 +18,9 @@ export const servicePort = z
   .readonly()
 export type ServicePort = z.infer<typeof servicePort>
 
+export const trafficDistribution = z.enum(['PreferSameZone', 'PreferSameNode'])
+export type TrafficDistribution = z.infer<typeof trafficDistribution>
+
 const stringMap = z.record(z.string(), z.string()).readonly()
 
 export const service = z
@@ -39,6 +42,8 @@ export const service = z
     /** Namespaces that may call it: names, "." for its own, "*" for all, "~" for none. Istio: exportTo. Never empty. */
     exportTo: z.array(z.string()).readonly(),
     source: z.enum(['service', 'service-entry']),
+    /** Which endpoints clients prefer, where no rule says it. Kubernetes: Service.trafficDistribution. Absent = none. */
+    trafficDistribution: trafficDistribution.optional(),
     labels: stringMap,
     /** SANs that a ServiceEntry demands of its servers, beside those of its endpoints' service accounts. */
     subjectAltNames: z.array(z.string()).readonly(),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { TrafficDistribution } from '../service.ts'
 import type { KindDefinition } from './kind-definition.ts'
 import { exportToFaults } from './schema/export-to.ts'
 import { ipAddressFault } from './schema/host-names.ts'
@@ -59,11 +60,16 @@ export const serviceSpec = message({
   clusterIP: optionalText(virtualAddress),
   clusterIPs: z.array(virtualAddress).max(2).optional(),
   externalName: unsupported('aliases are not supported: write a ServiceEntry'),
-  sessionAffinity: choice(['None'], { ClientIP: 'write a DestinationRule with consistentHash.useSourceIp' }).optional(),
-  sessionAffinityConfig: unsupported('write a DestinationRule with consistentHash.useSourceIp'),
+  sessionAffinity: choice(['None', 'ClientIP'])
+    .optional()
+    .register(fieldNotes, { limit: 'without effect, as in Istio: a DestinationRule says it' }),
+  sessionAffinityConfig: withoutEffect(),
   internalTrafficPolicy: choice(['Cluster'], { Local: 'keeping traffic on its node is not supported' }).optional(),
-  trafficDistribution: unsupported("load balancing by locality can't be set"),
-  publishNotReadyAddresses: unsupported('traffic to endpoints that are not ready is not supported'),
+  trafficDistribution: optionalText(choice(['PreferClose', 'PreferSameZone', 'PreferSameNode'])).register(fieldNotes, {
+    limit: 'nodes are not told apart: `PreferSameNode` goes by subzone, zone and region',
+  }),
+  /** Kubernetes says of each endpoint itself whether it is ready, and a WorkloadEntry is. */
+  publishNotReadyAddresses: withoutEffect(z.boolean()),
   allocateLoadBalancerNodePorts: withoutEffect(),
   externalIPs: withoutEffect(),
   externalTrafficPolicy: withoutEffect(),
@@ -75,6 +81,22 @@ export const serviceSpec = message({
   loadBalancerSourceRanges: withoutEffect(),
 })
 export type ServiceSpec = z.output<typeof serviceSpec>
+
+/** Istio's annotation for clusters whose Services have no such field. */
+export const trafficDistributionAnnotation = 'networking.istio.io/traffic-distribution'
+
+const distributions: ReadonlyMap<string, TrafficDistribution> = new Map([
+  ['preferclose', 'PreferSameZone'],
+  ['prefersamezone', 'PreferSameZone'],
+  ['prefersamenode', 'PreferSameNode'],
+])
+
+/** Which endpoints clients of a service prefer; the field goes before the annotation, where case does not count. */
+export const trafficDistributionOf = (
+  field: string | undefined,
+  annotations: Readonly<Record<string, string>> | undefined,
+): TrafficDistribution | undefined =>
+  distributions.get((field ?? annotations?.[trafficDistributionAnnotation] ?? '').toLowerCase())
 
 /** The namespaces that may call a service, as its annotation says; all of them without one. */
 export const exportToOf = (annotations: Readonly<Record<string, string>> | undefined): readonly string[] =>
@@ -94,6 +116,14 @@ export const service: KindDefinition<ServiceSpec> = {
     })) {
       report(['metadata', 'annotations', exportToAnnotation], fault)
     }
+    if (spec.sessionAffinity === 'ClientIP')
+      report(
+        ['spec', 'sessionAffinity'],
+        'sidecars do not heed it: write a DestinationRule with consistentHash.useSourceIp',
+        {
+          severity: 'warning',
+        },
+      )
     for (const [index, port] of spec.ports.entries()) {
       if (!isProxied(port))
         report(['spec', 'ports', index], `only TCP is proxied: this ${port.protocol} port is left out`, {

@@ -1,6 +1,6 @@
 import type { Configured } from '../config-object.ts'
 import { isForeignHost } from '../host-owner.ts'
-import { exportToOf, isProxied, type ServiceSpec } from '../config/service.ts'
+import { exportToOf, isProxied, trafficDistributionOf, type ServiceSpec } from '../config/service.ts'
 import type { ServiceEntrySpec } from '../config/service-entry.ts'
 import { type NetworkName, toServiceHostname, toServiceKey } from '../names.ts'
 import type { Endpoint, Service, ServicePort } from '../service.ts'
@@ -20,6 +20,7 @@ export const toServiceOffer = (
   const hostname = toServiceHostname(metadata.name, namespace, domainSuffix)
   const labels = spec.selector ?? {}
   const ports = spec.ports.filter(isProxied)
+  const distribution = trafficDistributionOf(spec.trafficDistribution, metadata.annotations)
   const clusterIps = [spec.clusterIP ?? 'None', ...(spec.clusterIPs ?? [])].filter((address) => address !== 'None')
   return {
     kind: 'Service',
@@ -34,6 +35,7 @@ export const toServiceOffer = (
       location: 'mesh-internal',
       exportTo: exportToOf(metadata.annotations),
       source: 'service',
+      ...(distribution && { trafficDistribution: distribution }),
       labels: metadata.labels ?? {},
       subjectAltNames: [],
     },

@@ -1,6 +1,7 @@
 import type { LocalityLbSetting } from '#mesh/config/schema/locality.ts'
 import { networkLabel } from '#mesh/kubernetes/conventions.ts'
-import { toOwnLabels, toPlaceLabel, type Place } from '#mesh/topology.ts'
+import type { Service } from '#mesh/service.ts'
+import { topologyLabels, toOwnLabels, toPlaceLabel, type Place } from '#mesh/topology.ts'
 import type { EffectivePolicy } from './compile-traffic-policy.ts'
 
 /** Which endpoints a client prefers by where they are. */
@@ -34,6 +35,28 @@ export const compileLocality = (
   const isKnown = client.locality !== '' || labels.length > 0
   return isKnown && (isAsked || outlierDetection) ? { kind: 'failover', client, labels, regions } : undefined
 }
+
+/** The policy, and what the service itself says where the policy says nothing of localities. Kubernetes: Service.trafficDistribution. */
+export const withDistribution = <Policy extends Pick<EffectivePolicy, 'loadBalancer'>>(
+  policy: Policy,
+  { trafficDistribution }: Pick<Service, 'trafficDistribution'>,
+): Policy =>
+  trafficDistribution === undefined || policy.loadBalancer?.localityLbSetting
+    ? policy
+    : {
+        ...policy,
+        loadBalancer: {
+          ...policy.loadBalancer,
+          localityLbSetting: { enabled: true, failoverPriority: [...distributionLabels[trafficDistribution]] },
+        },
+      }
+
+/** As in Istio, but for the node, which nobody knows of. */
+const sameZone = [topologyLabels.network, topologyLabels.region, topologyLabels.zone] as const
+const distributionLabels = {
+  PreferSameZone: sameZone,
+  PreferSameNode: [...sameZone, topologyLabels.subzone],
+} as const
 
 /** What of a client such policies depend on: whether on its locality, and on which of its labels. */
 export const toLocalityInterest = (

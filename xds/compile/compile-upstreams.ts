@@ -6,7 +6,7 @@ import type { LoadAssignment } from '#xds/model/load-assignment.ts'
 import type { Discovery, Upstream, UpstreamPolicy, UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
 import type { ReachedService } from './compile-destination.ts'
 import { compileLoadAssignment } from './compile-load-assignment.ts'
-import { compileLocality, toLocalityInterest, type LocalityPreference } from './compile-locality.ts'
+import { compileLocality, toLocalityInterest, withDistribution, type LocalityPreference } from './compile-locality.ts'
 import { compilePolicy, toEffectivePolicy, toPolicies, type EffectivePolicy } from './compile-traffic-policy.ts'
 import { toTransport } from './external-peers.ts'
 import { compileUpstreamTls } from './compile-upstream-tls.ts'
@@ -62,7 +62,7 @@ export const compileUpstreams = (
     [whole, ...policy.subsets].map((subset) => {
       const effective = toEffectivePolicy(policy.trafficPolicy, subset.trafficPolicy, port.number)
       const name = toUpstreamName(port.number, subset.name, service.hostname)
-      const preference = compileLocality(effective, place)
+      const preference = compileLocality(withDistribution(effective, service), place)
       const choice = { service, port, labels: subset.labels ?? {}, preference }
       const assignment = compileLoadAssignment(view, name, choice, report)
       const isOriginal = isCaptured && (keepsDestination(service) || passesThrough(effective))
@@ -119,7 +119,8 @@ const toUnmarked = (view: MeshView, service: Service, tls: UpstreamTls, report: 
 
 /** The client without what makes no difference to this service's upstreams. */
 export const toUpstreamClient = ({ service, policy }: ReachedService, client: UpstreamClient): UpstreamClient => {
-  const interest = toLocalityInterest(toPolicies(policy))
+  const policies = [{}, ...toPolicies(policy)].map((each) => withDistribution(each, service))
+  const interest = toLocalityInterest(policies)
   const labels = Object.entries(client.labels).filter(([label]) => interest.labels.has(label))
   return {
     locality: interest.locality ? client.locality : '',

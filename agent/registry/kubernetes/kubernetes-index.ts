@@ -200,6 +200,7 @@ export class KubernetesIndex {
       ports: service.ports.map(({ nodePort: _nodePort, ...port }) => port),
       selector: { ...service.selector },
       clusterIPs: [...service.clusterIPs],
+      trafficDistribution: service.trafficDistribution,
     }
     const offer = toServiceOffer({ metadata, spec }, this.#place.domainSuffix)
     return { ...emptyReading, offers: [{ ...offer, told: this.#endpointsOf(key, service) }], problems }

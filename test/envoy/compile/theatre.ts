@@ -38,6 +38,11 @@ export class Theatre {
     for (const close of this.#closing.splice(0).reverse()) await close()
   }
 
+  /** Closes something else with the rest. */
+  onClear(close: () => unknown): void {
+    this.#closing.push(close)
+  }
+
   /** A stage whose Envoys have taken everything. */
   async start(
     yaml: string,

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ObjectMeta } from '#mesh/config-object.ts'
-import { exportToAnnotation } from '#mesh/config/service.ts'
+import { exportToAnnotation, trafficDistributionAnnotation } from '#mesh/config/service.ts'
 import { readWith } from './read-with.ts'
 
 /** What is used of a Service. */
@@ -16,6 +16,7 @@ export interface KubeService {
     readonly nodePort: number | undefined
   }[]
   readonly selector: Readonly<Record<string, string>>
+  readonly trafficDistribution: 'PreferClose' | 'PreferSameZone' | 'PreferSameNode' | undefined
   /** Empty for a headless Service. */
   readonly clusterIPs: readonly string[]
   /** Of its first address. */
@@ -26,13 +27,15 @@ export interface KubeService {
   readonly unheeded: readonly string[]
 }
 
+const annotations: readonly string[] = [exportToAnnotation, trafficDistributionAnnotation]
+
 const serviceObject = z.object({
   metadata: z.object({
     namespace: z.string(),
     name: z.string(),
     creationTimestamp: z.string().optional(),
     labels: z.record(z.string(), z.string()).default({}),
-    annotations: z.object({ [exportToAnnotation]: z.string().optional() }).default({}),
+    annotations: z.record(z.string(), z.string()).default({}),
   }),
   spec: z.object({
     type: z.string().default('ClusterIP'),
@@ -54,6 +57,7 @@ const serviceObject = z.object({
     ipFamilies: z.array(z.string()).default([]),
     sessionAffinity: z.string().default('None'),
     internalTrafficPolicy: z.string().default('Cluster'),
+    trafficDistribution: z.enum(['PreferClose', 'PreferSameZone', 'PreferSameNode']).optional().catch(undefined),
   }),
   status: z
     .object({
@@ -68,10 +72,14 @@ const serviceObject = z.object({
 
 /** Kubernetes reference: Service v1 core. */
 export const readService = readWith('Service', serviceObject, ({ metadata, spec, status }): KubeService => {
-  const { [exportToAnnotation]: exportTo } = metadata.annotations
   const clusterIPs = [...new Set([spec.clusterIP, ...spec.clusterIPs])]
   return {
-    metadata: { ...metadata, annotations: exportTo === undefined ? {} : { [exportToAnnotation]: exportTo } },
+    metadata: {
+      ...metadata,
+      annotations: Object.fromEntries(
+        Object.entries(metadata.annotations).filter(([name]) => annotations.includes(name)),
+      ),
+    },
     type: spec.type,
     ports: spec.ports.map(({ name, port, protocol, appProtocol, targetPort, nodePort }) => ({
       name,
@@ -82,6 +90,7 @@ export const readService = readWith('Service', serviceObject, ({ metadata, spec,
       nodePort,
     })),
     selector: spec.selector ?? {},
+    trafficDistribution: spec.trafficDistribution,
     clusterIPs: clusterIPs.filter((address) => address !== '' && address !== 'None'),
     family: spec.ipFamilies[0],
     ingress: (status.loadBalancer.ingress ?? []).flatMap(({ ip, hostname }) => ip || hostname || []),
