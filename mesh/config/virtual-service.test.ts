@@ -53,7 +53,7 @@ it('accepts all that it says it supports', () => {
         match: [{ uri: { prefix: '/old' } }],
         redirect: { uri: '/new', redirectCode: 302, derivePort: 'FROM_REQUEST_PORT' },
       },
-      { match: [{ uri: { prefix: '/old' } }], redirect: { prefixRewrite: '/new', scheme: 'https' } },
+      { match: [{ uri: { prefix: '/elder' } }], redirect: { prefixRewrite: '/new', scheme: 'https' } },
       { match: [{ uri: { exact: '/b' } }], directResponse: { status: 200, body: { bytes: 'aGk=' } } },
       { route },
     ],

@@ -8,6 +8,7 @@ import { httpRoute, type HttpRoute } from './schema/http-route.ts'
 import { checked, message } from './schema/message.ts'
 import { tcpRoute } from './schema/tcp-route.ts'
 import { sniHostFault, tlsRoute } from './schema/tls-route.ts'
+import { findUnreachableMatches } from './unreachable-matches.ts'
 
 /** Each is compared with all others. */
 const maxHosts = 1024
@@ -76,6 +77,10 @@ export const virtualService: KindDefinition<VirtualServiceSpec> = {
     checkExportTo(object, report)
     checkSniHosts(object, report)
     for (const [index, route] of (object.spec.http ?? []).entries()) warnOfRoute(route, ['spec', 'http', index], report)
+    for (const { route, match, taken } of findUnreachableMatches(object.spec.http ?? [])) {
+      const message = `is never reached: http[${taken.route}].match[${taken.match}] takes all of it before`
+      report(['spec', 'http', route, 'match', match], message, { severity: 'warning' })
+    }
     for (const protocol of ['http', 'tcp'] as const) {
       const routes = object.spec[protocol] ?? []
       const catchAll = routes.findIndex(({ match }) => (match?.length ?? 0) === 0)
