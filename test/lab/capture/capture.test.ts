@@ -15,8 +15,19 @@ const closed = ''
 let pods: CapturedPods
 
 describe('strict mTLS, any destination', () => {
+  const greeter = '{destination: {host: db, port: {number: 9001}}}'
+  const config = `
+  - apiVersion: networking.istio.io/v1
+    kind: VirtualService
+    metadata: {name: block, namespace: default}
+    spec: {hosts: [block], tcp: [{match: [{destinationSubnets: [10.97.1.0/24]}], route: [${greeter}]}]}
+  - apiVersion: networking.istio.io/v1
+    kind: ServiceEntry
+    metadata: {name: outside, namespace: default}
+    spec: {hosts: [outside.example], addresses: [${outside.address}], ports: [{number: ${puppetPorts.echo}, name: tcp, protocol: TCP}], resolution: NONE}
+`
   beforeAll(async () => {
-    pods = await CapturedPods.start()
+    pods = await CapturedPods.start({ config })
   })
   afterAll(() => pods.stop())
 
@@ -50,6 +61,19 @@ describe('strict mTLS, any destination', () => {
 
   test('TCP goes by the virtual address, also on a port that others have for HTTP', async () => {
     expect(await pods.client.ask(vip.db, 80, hello)).toBe(hello)
+  })
+
+  test('or by a block of addresses, of which routes may have a part', async () => {
+    expect(await pods.client.ask('10.97.2.1', 9002, hello)).toBe(hello)
+    expect(await pods.client.ask('10.97.1.1', 9002, '')).toBe('server speaks first')
+  })
+
+  test('with resolution NONE it goes where the client went', async () => {
+    expect(await pods.client.ask(outside.address, puppetPorts.echo, hello)).toBe(hello)
+    const [requests] = await pods.stage.statistics(
+      /^cluster\.outbound\|\d+\|\|outside\.example\.upstream_cx_total: [1-9]/,
+    )
+    expect(requests).toBeDefined()
   })
 
   test('a TCP server may speak first', async () => {

@@ -24,6 +24,10 @@ const services = `
     ports: ['tcp:80', 'greeter:9001:tcp']
     fields: {addresses: [${vip.db}]}
     endpoints: {server: {address: ${serverAddress}, ports: {tcp: 9000, greeter: 9001}}}
+  - host: block
+    ports: ['tcp:9002']
+    fields: {addresses: [10.97.0.0/16]}
+    endpoints: {server: {address: ${serverAddress}, ports: {tcp: 9000}}}
   - host: stateful
     ports: ['tcp:9000', 'http:8080']
     endpoints: {server: {address: ${serverAddress}, ports: {tcp: 9000, http: 8080}}}
