@@ -47,6 +47,8 @@ const agentSettings = z.strictObject({
   registry: z.enum(['directory', 'kubernetes']).default('directory'),
   /** The registry: a directory of YAML. */
   directory: z.string().min(1).optional(),
+  /** Where the Secrets are that Gateways name, as YAML: a directory that is the agent's alone. */
+  secrets: z.string().min(1).optional(),
   /** How the API server is reached; default: as a pod reaches its own. */
   kubeconfig: z.string().min(1).optional(),
   /** Tells the replicas of one cluster apart; default: the host's name, which in a pod is the pod's. */
@@ -86,7 +88,17 @@ const agentSettings = z.strictObject({
 
 const agentConfig = agentSettings.transform(
   (
-    { registry: kind, directory, kubeconfig, replica = hostname(), injection, xdsAddress, httpAddress, ...settings },
+    {
+      registry: kind,
+      directory,
+      secrets,
+      kubeconfig,
+      replica = hostname(),
+      injection,
+      xdsAddress,
+      httpAddress,
+      ...settings
+    },
     context,
   ) => {
     const wrong =
@@ -106,7 +118,7 @@ const agentConfig = agentSettings.transform(
       registry:
         directory === undefined
           ? { kind: 'kubernetes' as const, kubeconfig, replica, injection }
-          : { kind: 'directory' as const, directory },
+          : { kind: 'directory' as const, directory, secrets },
       xdsAddress: xdsAddress ?? { host, port: agentXdsPort },
       httpAddress: httpAddress ?? { host, port: agentHttpPort },
     }
@@ -116,6 +128,7 @@ export type AgentConfig = z.infer<typeof agentConfig>
 
 const pathFields = [
   'directory',
+  'secrets',
   'kubeconfig',
   'dataDirectory',
   'joinTokenFile',
@@ -130,6 +143,7 @@ const environmentNames: Readonly<Record<string, string>> = {
   plane: 'ATOLL_AGENT_PLANE',
   registry: 'ATOLL_AGENT_REGISTRY',
   directory: 'ATOLL_AGENT_DIRECTORY',
+  secrets: 'ATOLL_AGENT_SECRETS',
   kubeconfig: 'ATOLL_AGENT_KUBECONFIG',
   replica: 'ATOLL_AGENT_REPLICA',
   dataDirectory: 'ATOLL_AGENT_DATA',

@@ -25,6 +25,7 @@ import { tcpConnect } from './probes/tcp-connect.ts'
 import { ProblemLog } from './problem-log.ts'
 import { ChangeFlow } from './programming/change-flow.ts'
 import { prewarm } from './programming/prewarm.ts'
+import { GatewayCredentials } from './credentials/gateway-credentials.ts'
 import { ProxySets } from './programming/proxy-sets.ts'
 import { clusterOfKey, isMachineTokenKey, toViewChanges } from './programming/to-view-changes.ts'
 import { MachineTokenAuthenticator } from './proxy-auth/machine-token-authenticator.ts'
@@ -81,6 +82,7 @@ export class JoinedAgent {
   readonly #prober: GatewayProber
   readonly #platform: JoinedPlatform
   readonly #registry: LocalRegistry
+  readonly #credentials: GatewayCredentials
   readonly #uplink: Uplink
   readonly #publications = new PublicationReporter(randomUUID())
   readonly #problems: ProblemLog
@@ -122,8 +124,9 @@ export class JoinedAgent {
         this.#problems.changed()
       },
     })
+    this.#credentials = new GatewayCredentials(log)
     this.#ads = new AdsServer({
-      source: new ProxySets(this.#compiler, identity),
+      source: new ProxySets(this.#compiler, identity, this.#credentials),
       authenticator: this.#platform.authenticator,
       certificates: identity.serverCertificate,
       clock,
@@ -223,6 +226,11 @@ export class JoinedAgent {
     this.#flow.submit(this.#toChanges(stored), this.#replica.revision)
     this.#prober.start()
     this.#platform.start()
+    this.#platform.credentials?.start((changes) => {
+      this.#credentials.take(changes)
+      this.#ads.push()
+      this.#problems.changed()
+    })
     this.#platform.updateRoots(trustOf(record.membership, this.#replica.items).roots)
     const readable = this.#registry.start()
     if (config.gateways) this.#uplink.updateFacts({ gateways: config.gateways })
@@ -245,7 +253,7 @@ export class JoinedAgent {
     this.#problems.stop()
     this.#statuses.stop()
     this.#identity.stop()
-    await Promise.all([this.#registry.stop(), this.#platform.stop()])
+    await Promise.all([this.#registry.stop(), this.#platform.stop(), this.#platform.credentials?.stop()])
     await this.#ads.close(drainMilliseconds)
     await this.#journal.close()
   }
@@ -377,7 +385,13 @@ export class JoinedAgent {
   }
 
   #objectSources() {
-    return { platform: this.#platform, view: this.#view, flow: this.#flow, publications: this.#publications }
+    return {
+      platform: this.#platform,
+      credentials: this.#credentials,
+      view: this.#view,
+      flow: this.#flow,
+      publications: this.#publications,
+    }
   }
 
   /** Something else may be so of objects now. */

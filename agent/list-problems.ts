@@ -1,20 +1,23 @@
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
+import type { GatewayCredentials } from './credentials/gateway-credentials.ts'
 import type { JoinedPlatform } from './platform/cluster-platform.ts'
 import type { ChangeFlow } from './programming/change-flow.ts'
 import type { PublicationReporter } from './uplink/publication-reporter.ts'
 
 export interface ProblemSources {
   readonly platform: Pick<JoinedPlatform, 'registry' | 'problems'>
+  readonly credentials: Pick<GatewayCredentials, 'problems'>
   readonly view: Pick<MeshViewStore, 'problems'>
   readonly flow: Pick<ChangeFlow, 'problems'>
   readonly publications: Pick<PublicationReporter, 'problems' | 'stateOf'>
 }
 
 /** All that is wrong with what an agent was given, a line each, for people. */
-export function* listProblems({ platform, view, flow, publications }: ProblemSources): Iterable<string> {
+export function* listProblems({ platform, credentials, view, flow, publications }: ProblemSources): Iterable<string> {
   for (const { source, problem } of platform.registry.problems())
     yield `${source}: ${toObjectText(problem.object)}${problem.path} ${problem.message}`
   yield* platform.problems()
+  yield* credentials.problems()
   yield* publications.problems()
   for (const { object, path, message } of view.problems()) yield `${toObjectText(object)}${path} ${message}`
   for (const { object, message } of flow.problems) yield `${object}: ${message}`

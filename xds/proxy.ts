@@ -34,9 +34,6 @@ export const secretNames = {
  */
 export const systemTrustSecret = 'system-trust'
 
-const credentialPrefix = 'credential/'
-const authoritiesSuffix = '-cacert'
-
 /** The secret with what a Gateway's `credentialName` means: certificate and key, or the authorities that clients are verified by. */
 export const toCredentialSecret = (namespace: string, name: string, ofAuthorities: boolean): string =>
-  `${credentialPrefix}${namespace}/${name}${ofAuthorities ? authoritiesSuffix : ''}`
+  `${ofAuthorities ? 'authorities' : 'certificate'}/${namespace}/${name}`

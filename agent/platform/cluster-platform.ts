@@ -1,3 +1,4 @@
+import type { CredentialSource } from '#agent/credentials/credential-source.ts'
 import type { InjectorStatus } from '#agent/injection/injector.ts'
 import type { JoinedRecord } from '#agent/join/agent-record.ts'
 import type { RecordStore } from '#agent/join/record-store.ts'
@@ -28,6 +29,8 @@ export interface JoinedPlatform {
   readonly registry: Registry
   readonly authenticator: ProxyAuthenticator
   readonly election: ReporterElection
+  /** The certificates of gateways; absent = there are none. */
+  readonly credentials?: CredentialSource
   /** Not the registry, which is started by who listens to it. */
   start(): void
   stop(): Promise<void>

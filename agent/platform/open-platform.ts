@@ -17,7 +17,8 @@ export interface PlatformOptions {
 /** The platform that the configuration names. Throws AgentError `bad_config` when there is no way to it. */
 export const openPlatform = async (options: PlatformOptions): Promise<ClusterPlatform> => {
   const { registry, ...parts } = options
-  if (registry.kind === 'directory') return toUniversalPlatform({ ...parts, directory: registry.directory })
+  if (registry.kind === 'directory')
+    return toUniversalPlatform({ ...parts, directory: registry.directory, secrets: registry.secrets })
   // Its client is large: agents on machines do without.
   const { openKubernetesPlatform } = await import('#agent/kubernetes/kubernetes-platform.ts')
   return openKubernetesPlatform({ ...parts, ...registry })

@@ -1,5 +1,6 @@
 import type { ProxySource } from '#agent/ads/attachments.ts'
 import type { Attachment } from '#agent/ads/proxy-resources.ts'
+import type { GatewayCredentials } from '#agent/credentials/gateway-credentials.ts'
 import type { ClusterIdentity } from '#agent/identity/cluster-identity.ts'
 import type { Compiler } from '#xds/compiler.ts'
 import type { Proxy } from '#xds/proxy.ts'
@@ -8,14 +9,16 @@ import type { Proxy } from '#xds/proxy.ts'
 export class ProxySets implements ProxySource {
   readonly #compiler: Compiler
   readonly #identity: ClusterIdentity
+  readonly #credentials: GatewayCredentials
 
-  constructor(compiler: Compiler, identity: ClusterIdentity) {
+  constructor(compiler: Compiler, identity: ClusterIdentity, credentials: GatewayCredentials) {
     this.#compiler = compiler
     this.#identity = identity
+    this.#credentials = credentials
   }
 
   async attach(proxy: Proxy): Promise<Attachment> {
-    const secrets = await this.#identity.attach(proxy)
+    const secrets = [...(await this.#identity.attach(proxy)), ...this.#credentials.attach(proxy)]
     const compiled = this.#compiler.attach(proxy)
     // The compiler's list is a new one only when the proxy's class is: whoever looks often gets the same list.
     let last = compiled.sets

@@ -1,5 +1,5 @@
 import 'reflect-metadata'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import { connect as connectTls, createServer as createTlsServer, type Connection
 import { ExtendedKeyUsage } from '@peculiar/x509'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { issueLeaf, toWorkloadNames, type Leaf } from '#agent/identity/issue-leaf.ts'
+import { parseCredential, secretObject } from '#agent/credentials/parse-credential.ts'
 import { createIntermediate, domain, east, TestRoot, type TestIntermediate } from '#test/agent/test-pki.ts'
 import type { Echo } from '#test/harness/echo-app.ts'
 import { ask, Theatre } from './theatre.ts'
@@ -14,6 +15,8 @@ import { ask, Theatre } from './theatre.ts'
 const gateway = '127.0.78.62'
 const westernGateway = '127.0.78.63'
 const westernServer = '127.0.78.64'
+
+const credentialGateway = '127.0.78.65'
 
 let theatre: Theatre
 let certificates: string
@@ -249,4 +252,61 @@ test('a request is served by a cluster on another network, whose gateway passes 
   expect(seen).toMatchObject({
     text: expect.stringContaining('"caller":"spiffe://td.example/ns/default/sa/ingress"') as string,
   })
+})
+
+const toSecret = (values: Readonly<Record<string, string | undefined>>) =>
+  parseCredential(secretObject.parse({ kind: 'Secret', metadata: { name: 'any' }, stringData: values }))
+
+test('credentials of the gateway: a server whose Secret is missing answers nobody and keeps nobody else from it, and Secrets are followed', async () => {
+  const app = await theatre.startApp('credentials')
+  const stage = await theatre.start(
+    `
+about: ''
+services:
+  - {host: app, ports: [http:80], endpoints: {a: {address: 127.0.0.1, ports: {http: ${app.port}}, tls: none}}}
+workloads:
+  gateway-1: {address: ${credentialGateway}}
+config:
+  - apiVersion: networking.istio.io/v1
+    kind: Gateway
+    metadata: {name: front, namespace: default}
+    spec:
+      servers:
+${[
+  server('a', 'a.example', '{mode: SIMPLE, credentialName: first}', 'HTTPS', 18443),
+  server('b', 'b.example', '{mode: MUTUAL, credentialName: second}', 'HTTPS', 18443),
+  server('file', 'file.example', `{mode: SIMPLE, ${files('a.example')}}`, 'HTTPS', 18443),
+].join('')}
+${['a', 'b', 'file'].map((name) => http(name, `${name}.example`, 'app')).join('')}
+proxies: [gateway/default/gateway-1]
+`,
+    { certificates },
+  )
+  const at = (options: ConnectionOptions = {}) => ({ host: credentialGateway, ...options })
+  const [a, b, ca] = [
+    leaves.get('a.example'),
+    leaves.get('b.example'),
+    await readFile(join(certificates, 'ca.pem'), 'utf8'),
+  ]
+  expect(status(await get('file.example', at()))).toBe('200')
+  expect(status(await get('a.example', at()))).toBe('refused')
+
+  const first = toSecret({ 'tls.crt': a?.chainPem, 'tls.key': a?.privateKeyPem })
+  const second = toSecret({ cert: b?.chainPem, key: b?.privateKeyPem })
+  const authorities = toSecret({ cacert: ca })
+  const changes = [
+    ['default/first', first],
+    ['default/second', second],
+    ['default/second-cacert', authorities],
+  ] as const
+  expect(await stage.changeCredentials(new Map(changes))).toEqual([])
+  expect(await get('a.example', at())).toMatchObject({ shown: 'DNS:a.example' })
+  expect(status(await get('b.example', at()))).toBe('refused')
+  expect(status(await get('b.example', at(byName('client.example'))))).toBe('200')
+
+  await stage.changeCredentials(new Map([['default/first', second]]))
+  expect(await get('a.example', at())).toMatchObject({ shown: 'DNS:b.example' })
+  await stage.changeCredentials(new Map([['default/first', toSecret({ cert: a?.chainPem, key: b?.privateKeyPem })]]))
+  expect(stage.credentials.problems()).toEqual(['Secret/default/first: its key is not that of its certificate'])
+  expect(await get('a.example', at())).toMatchObject({ shown: 'DNS:b.example' })
 })

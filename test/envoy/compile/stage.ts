@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AdsServer } from '#agent/ads/ads-server.ts'
 import { systemClock } from '#agent/clock.ts'
+import type { CredentialChanges } from '#agent/credentials/credential-source.ts'
+import { GatewayCredentials } from '#agent/credentials/gateway-credentials.ts'
 import { ClusterIdentity } from '#agent/identity/cluster-identity.ts'
 import { createLog } from '#agent/log.ts'
 import { MachineTokenAuthenticator } from '#agent/proxy-auth/machine-token-authenticator.ts'
@@ -63,6 +65,7 @@ type AgentAddress = { readonly host: string; readonly port: number }
 /** One cluster with the compiler, an xDS server and the Envoys of a scene's proxies. */
 export class Stage {
   readonly scene: Scene
+  readonly credentials = new GatewayCredentials(createLog('silent'))
   readonly #root: TestRoot
   readonly #member: Member
   readonly #compiler: Compiler
@@ -82,7 +85,7 @@ export class Stage {
     this.#server = new AdsServer({
       source: {
         attach: async (proxy) => {
-          const secrets = await identity.attach(proxy)
+          const secrets = [...(await identity.attach(proxy)), ...this.credentials.attach(proxy)]
           return { sets: [...this.#compiler.attach(proxy).sets, ...secrets] }
         },
         detach: (proxy) => {
@@ -138,6 +141,13 @@ export class Stage {
     const revision = ++this.#revision
     this.#compiler.update(this.scene.store.apply(changes), revision)
     this.#server.compiled(revision)
+    return this.untilDelivered()
+  }
+
+  /** Changes what Gateways' credentials are, and waits until all proxies have it. */
+  async changeCredentials(changes: CredentialChanges): Promise<readonly string[]> {
+    this.credentials.take(changes)
+    this.#server.push()
     return this.untilDelivered()
   }
 
