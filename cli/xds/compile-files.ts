@@ -1,9 +1,11 @@
 import type { Command } from 'commander'
+import { examineMeshConfig } from '#mesh/config/examine-mesh-config.ts'
 import { meshSettings } from '#mesh/settings.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { readConfiguration } from '../configuration/configuration-files.ts'
 import { examineConfiguration } from '../configuration/examine-configuration.ts'
+import { readMeshConfigFile } from '../configuration/mesh-config-file.ts'
 import { placeProblems } from '../configuration/place-problems.ts'
 import type { OfflineResult } from './offline-compile.ts'
 import { parseProxySpec, proxySpecHelp, type ProxySpec } from './proxy-spec.ts'
@@ -12,6 +14,7 @@ export interface CompileOptions {
   readonly proxy?: ProxySpec
   readonly trustDomain: string
   readonly domainSuffix: string
+  readonly meshConfig?: string
   readonly namespace?: string
 }
 
@@ -21,13 +24,14 @@ export const addCompileOptions = (command: Command): Command =>
     .option('--proxy <spec>', proxySpecHelp, parseProxySpec)
     .option('--trust-domain <name>', "the mesh's SPIFFE trust domain", 'offline.example')
     .option('--domain-suffix <name>', "end of the services' host names", 'cluster.local')
+    .option('--mesh-config <file>', "the mesh's settings: Istio's MeshConfig")
     .option('-n, --namespace <name>', 'for objects that name none; default: "default"')
 
 /** Compiles files for a proxy. Throws CliError `invalid` when one of their objects is wrong. */
 export const compileFiles = async (
   context: CliContext,
   paths: readonly string[],
-  { proxy, trustDomain, domainSuffix, namespace }: CompileOptions,
+  { proxy, trustDomain, domainSuffix, meshConfig: file, namespace }: CompileOptions,
 ): Promise<OfflineResult> => {
   // Commander would ask for an option of a group in its subcommands too.
   if (!proxy) throw new CliError('usage', 'For which proxy?', { remedy: `--proxy ${proxySpecHelp}` })
@@ -38,7 +42,10 @@ export const compileFiles = async (
       problems: await placeProblems(problems, configuration, namespace),
     })
   }
-  const settings = meshSettings.parse({ meshId: 'offline', meshName: 'offline', trustDomain, domainSuffix })
+  const meshConfig = file === undefined ? {} : await readMeshConfigFile(file, context.io)
+  const faults = examineMeshConfig(meshConfig, { name: file ?? '', trustDomain })
+  if (faults.length > 0) throw new CliError('invalid', 'The settings have errors', { problems: faults })
+  const settings = meshSettings.parse({ meshId: 'offline', meshName: 'offline', trustDomain, domainSuffix, meshConfig })
   const { compileOffline } = await import('./offline-compile.ts')
   const files = { objects: objects.map(({ object }) => object), manifests: others, namespace: namespace ?? 'default' }
   return compileOffline(files, proxy, settings)

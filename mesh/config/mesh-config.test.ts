@@ -28,7 +28,7 @@ describe('MeshConfig', () => {
     [{ localityLbSetting: { failover: [{ from: 'eu', to: 'us' }] }, defaultHttpRetryPolicy: { attempts: 0 } }],
     [{ extensionProviders: [{ name: 'otel', opentelemetry: { service: 'otel', port: 4317 } }] }],
     [{ trustDomain: 'prod.test', trustDomainAliases: ['old.test'], enableAutoMtls: true }],
-    [{ defaultServiceExportTo: ['.'], defaultVirtualServiceExportTo: ['*'], defaultDestinationRuleExportTo: ['.'] }],
+    [{ defaultVirtualServiceExportTo: ['*'], defaultDestinationRuleExportTo: ['.'] }],
     [{ serviceSettings: [{ settings: { clusterLocal: true }, hosts: ['*.shop.svc.cluster.local'] }] }],
   ])('takes %j', (written) => {
     expect(examine(written)).toEqual([])
@@ -52,7 +52,12 @@ describe('MeshConfig', () => {
       },
       'invalid extensionProviders[1].name: "a" is there already',
     ],
-    [{ defaultServiceExportTo: ['*', 'a'] }, 'invalid defaultServiceExportTo[0]: "*" stands alone'],
+    [{ defaultVirtualServiceExportTo: ['*', 'a'] }, 'invalid defaultVirtualServiceExportTo[0]: "*" stands alone'],
+    [{ accessLogFormat: '%A' }, /^invalid accessLogFormat: has a "%"/],
+    [
+      { accessLogEncoding: 'JSON', accessLogFormat: '[1]' },
+      'invalid accessLogFormat: must be a JSON object, as accessLogEncoding says',
+    ],
     [
       { trustDomain: 'other.test' },
       'unsupported trustDomain: the mesh has prod.test for good: leave it out, or make another mesh',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseJson } from '../parse-json.ts'
 import { connectionPool, tcpKeepalive } from './schema/connection-pool.ts'
 import { durationOrZero, positiveDuration } from './schema/duration.ts'
 import { exportToFaults } from './schema/export-to.ts'
@@ -96,85 +97,101 @@ const ofTelemetry = 'comes with the Telemetry API'
 /**
  * What holds for a whole mesh, in Istio's words and with its defaults (Istio reference: MeshConfig).
  */
-export const meshConfigSchema = message({
-  outboundTrafficPolicy: message({
-    mode: choice(['ALLOW_ANY', 'REGISTRY_ONLY'], {
-      ALLOW_ANY_DYNAMIC_DNS: 'unknown hosts go where they were going: use ALLOW_ANY',
-    }).default('ALLOW_ANY'),
-    tls: unsupported('unknown destinations are reached as the application speaks'),
-  }).prefault({}),
-  inboundTrafficPolicy: message({ mode: choice(['PASSTHROUGH', 'LOCALHOST']).default('PASSTHROUGH') }).prefault({}),
-  rootNamespace: z.string().min(1).default('atoll-system'),
-  proxyHttpPort: z.int().min(0).max(65535).default(15007),
-  proxyListenPort: port(15001),
-  proxyInboundListenPort: port(15006),
-  connectTimeout: positiveDuration.prefault('10s'),
-  tcpKeepalive: tcpKeepalive.optional(),
-  protocolDetectionTimeout: durationOrZero.prefault('5s'),
-  h2UpgradePolicy: choice(['DO_NOT_UPGRADE', 'UPGRADE']).default('DO_NOT_UPGRADE'),
-  defaultHttpRetryPolicy: httpRetries.optional(),
-  defaultTrafficPolicy: message({
-    connectionPool: connectionPool.optional(),
-    outlierDetection: outlierDetection.optional(),
-  }).optional(),
-  localityLbSetting: localityLbSetting.optional(),
-  zoneAwareLbSetting: unsupported(
-    'it needs proxies that know the endpoints of their own service: use localityLbSetting',
-  ),
-  defaultServiceExportTo: exportTo,
-  defaultVirtualServiceExportTo: exportTo,
-  defaultDestinationRuleExportTo: exportTo,
-  serviceSettings: z.array(serviceSettings).default([]),
-  serviceScopeConfigs: unsupported('it is for ambient mode'),
-  serviceEntryVisibility: unsupported('exportTo says who sees a ServiceEntry'),
-  pathNormalization: message({
-    normalization: choice(['DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES']).default('DEFAULT'),
-  }).prefault({}),
-  meshMTLS: tlsSettings.prefault({}),
-  tlsDefaults: tlsSettings.prefault({}),
-  accessLogFile: optionalText(
-    checked(z.string(), ({ value, report }) => {
-      if (!value.startsWith('/')) report('must be the path of a file, such as /dev/stdout')
-    }),
-  ),
-  accessLogFormat: optionalText(z.string()),
-  accessLogEncoding: choice(['TEXT', 'JSON']).default('TEXT'),
-  enableEnvoyAccessLogService: unsupported(ofTelemetry),
-  disableEnvoyListenerLog: z.boolean().default(false),
-  enableTracing: withoutEffect(z.boolean()),
-  extensionProviders: withoutEffect(extensionProviders),
-  defaultProviders: withoutEffect(
-    message({
-      tracing: z.array(z.string()).optional(),
-      metrics: z.array(z.string()).optional(),
-      accessLogging: z.array(z.string()).optional(),
-    }),
-  ),
-  enablePrometheusMerge: withoutEffect(z.boolean()),
-  inboundClusterStatName: unsupported('statistics have the names that dashboards know'),
-  outboundClusterStatName: unsupported('statistics have the names that dashboards know'),
-  enableAutoMtls: checked(z.boolean(), ({ value, report }) => {
-    if (!value) report('mesh mTLS is what proxies speak to each other', [], { problem: 'unsupported' })
-  })
-    .optional()
-    .register(fieldNotes, { limit: 'only `true`' }),
-  verifyCertificateAtClient: withoutEffect(z.boolean()),
-  /** Whether it is the mesh's own is for who knows that to check. */
-  trustDomain: optionalText(z.string()).register(fieldNotes, { limit: "only the mesh's own, which it has for good" }),
-  trustDomainAliases: withoutEffect(z.array(z.string().min(1))),
-  ca: unsupported("the mesh's root signs"),
-  caCertificates: unsupported('external issuers are trusted by "atoll trust issuer add"'),
-  certificates: unsupported('the mesh issues what its proxies need'),
-  dnsRefreshRate: positiveDuration.optional(),
-  discoverySelectors: unsupported('all namespaces are seen: use exportTo and Sidecar objects'),
-  configSources: unsupported('configuration comes from the plane and from the cluster'),
-  hboneIdleTimeout: unsupported('it is for ambient mode'),
-  ingressClass: ofIngress,
-  ingressService: ofIngress,
-  ingressSelector: ofIngress,
-  ingressControllerMode: ofIngress,
-  defaultConfig: unsupported('annotations of pods and ProxyConfig objects say how proxies run'),
-})
+export const meshConfigSchema = checked(
+  message({
+    outboundTrafficPolicy: message({
+      mode: choice(['ALLOW_ANY', 'REGISTRY_ONLY'], {
+        ALLOW_ANY_DYNAMIC_DNS: 'unknown hosts go where they were going: use ALLOW_ANY',
+      }).default('ALLOW_ANY'),
+      tls: unsupported('unknown destinations are reached as the application speaks'),
+    }).prefault({}),
+    inboundTrafficPolicy: message({ mode: choice(['PASSTHROUGH', 'LOCALHOST']).default('PASSTHROUGH') }).prefault({}),
+    rootNamespace: z.string().min(1).default('atoll-system'),
+    proxyHttpPort: z.int().min(0).max(65535).default(15007),
+    proxyListenPort: port(15001),
+    proxyInboundListenPort: port(15006),
+    connectTimeout: positiveDuration.prefault('10s'),
+    tcpKeepalive: tcpKeepalive.optional(),
+    protocolDetectionTimeout: durationOrZero.prefault('5s'),
+    h2UpgradePolicy: choice(['DO_NOT_UPGRADE', 'UPGRADE']).default('DO_NOT_UPGRADE'),
+    defaultHttpRetryPolicy: httpRetries.optional(),
+    defaultTrafficPolicy: message({
+      connectionPool: connectionPool.optional(),
+      outlierDetection: outlierDetection.optional(),
+    }).optional(),
+    localityLbSetting: localityLbSetting.optional(),
+    zoneAwareLbSetting: unsupported(
+      'it needs proxies that know the endpoints of their own service: use localityLbSetting',
+    ),
+    defaultServiceExportTo: unsupported('say it of each: exportTo, or the annotation networking.istio.io/exportTo'),
+    defaultVirtualServiceExportTo: exportTo,
+    defaultDestinationRuleExportTo: exportTo,
+    serviceSettings: z.array(serviceSettings).default([]),
+    serviceScopeConfigs: unsupported('it is for ambient mode'),
+    serviceEntryVisibility: unsupported('exportTo says who sees a ServiceEntry'),
+    pathNormalization: message({
+      normalization: choice(['DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES']).default(
+        'DEFAULT',
+      ),
+    }).prefault({}),
+    meshMTLS: tlsSettings.prefault({}),
+    tlsDefaults: tlsSettings.prefault({}),
+    accessLogFile: optionalText(
+      checked(z.string(), ({ value, report }) => {
+        if (!value.startsWith('/')) report('must be the path of a file, such as /dev/stdout')
+      }),
+    ),
+    accessLogFormat: optionalText(
+      checked(z.string(), ({ value, report }) => {
+        const left = value.replaceAll(/%(?:[A-Z0-9_]+(?:\([^)]*\))?(?::\d+)?)?%/g, '')
+        if (left.includes('%')) report('has a "%" that belongs to no command operator such as %PROTOCOL%; "%%" is one')
+      }),
+    ),
+    accessLogEncoding: choice(['TEXT', 'JSON']).default('TEXT'),
+    enableEnvoyAccessLogService: unsupported(ofTelemetry),
+    disableEnvoyListenerLog: z.boolean().default(false),
+    enableTracing: withoutEffect(z.boolean()),
+    extensionProviders: withoutEffect(extensionProviders),
+    defaultProviders: withoutEffect(
+      message({
+        tracing: z.array(z.string()).optional(),
+        metrics: z.array(z.string()).optional(),
+        accessLogging: z.array(z.string()).optional(),
+      }),
+    ),
+    enablePrometheusMerge: withoutEffect(z.boolean()),
+    inboundClusterStatName: unsupported('statistics have the names that dashboards know'),
+    outboundClusterStatName: unsupported('statistics have the names that dashboards know'),
+    enableAutoMtls: checked(z.boolean(), ({ value, report }) => {
+      if (!value) report('mesh mTLS is what proxies speak to each other', [], { problem: 'unsupported' })
+    })
+      .optional()
+      .register(fieldNotes, { limit: 'only `true`' }),
+    verifyCertificateAtClient: withoutEffect(z.boolean()),
+    /** Whether it is the mesh's own is for who knows that to check. */
+    trustDomain: optionalText(z.string()).register(fieldNotes, { limit: "only the mesh's own, which it has for good" }),
+    trustDomainAliases: withoutEffect(z.array(z.string().min(1))),
+    ca: unsupported("the mesh's root signs"),
+    caCertificates: unsupported('external issuers are trusted by "atoll trust issuer add"'),
+    certificates: unsupported('the mesh issues what its proxies need'),
+    dnsRefreshRate: positiveDuration.optional(),
+    discoverySelectors: unsupported('all namespaces are seen: use exportTo and Sidecar objects'),
+    configSources: unsupported('configuration comes from the plane and from the cluster'),
+    hboneIdleTimeout: unsupported('it is for ambient mode'),
+    ingressClass: ofIngress,
+    ingressService: ofIngress,
+    ingressSelector: ofIngress,
+    ingressControllerMode: ofIngress,
+    defaultConfig: unsupported('annotations of pods and ProxyConfig objects say how proxies run'),
+  }),
+  ({ value, report }) => {
+    const { accessLogEncoding, accessLogFormat } = value
+    const parsed = accessLogFormat === undefined ? {} : parseJson(accessLogFormat)
+    const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
+    if (accessLogEncoding === 'JSON' && !isObject)
+      report('must be a JSON object, as accessLogEncoding says', ['accessLogFormat'])
+  },
+)
 
 /** A mesh's settings with all defaults. */
 export type MeshConfig = z.output<typeof meshConfigSchema>

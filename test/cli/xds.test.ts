@@ -68,6 +68,20 @@ it('compiles files for a pod of a manifest: listeners, whole route configuration
     },
   ])
 })
+it("compiles for a mesh with these settings, wherever Istio's are kept", async () => {
+  const settings = join(folder, 'istio.yaml')
+  const args = ['xds', file, '--proxy', 'sidecar/default/reviews-v1', '--mesh-config', settings, '-o', 'json']
+  const meshConfig = 'outboundTrafficPolicy: {mode: REGISTRY_ONLY}'
+  for (const text of [meshConfig, `spec: {meshConfig: {${meshConfig}}}`, `data: {mesh: '${meshConfig}'}`]) {
+    writeFileSync(settings, text)
+    const { stdout } = await runFake(args)
+    expect((JSON.parse(stdout) as Shown).clusters.map(({ name }) => name)).not.toContain('PassthroughCluster')
+  }
+  writeFileSync(settings, 'outboundTrafficPolicy: {mode: SOME}')
+  const { code, stderr } = await runFake(args)
+  expect(code).toBe(7)
+  expect(stderr).toContain('outboundTrafficPolicy.mode: must be one of ALLOW_ANY, REGISTRY_ONLY')
+})
 it('describes a proxy that no file has: what its labels say counts', async () => {
   expect(namesOf((await xds('sidecar/default/other')).clusters)).not.toContain('inbound|9080||')
   const { listeners, clusters } = await xds('sidecar/default/other,labels.app=reviews,address=10.0.0.9,capture=none')

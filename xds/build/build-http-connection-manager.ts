@@ -4,12 +4,15 @@ import { HealthCheckSchema } from '#envoy/envoy/extensions/filters/http/health_c
 import { RouterSchema } from '#envoy/envoy/extensions/filters/http/router/v3/router_pb.ts'
 import {
   HttpConnectionManager_ForwardClientCertDetails as ForwardClientCertDetails,
+  HttpConnectionManager_PathWithEscapedSlashesAction as PathWithEscapedSlashesAction,
   HttpConnectionManager_ServerHeaderTransformation as ServerHeaderTransformation,
   HttpConnectionManagerSchema,
   LocalReplyConfigSchema,
 } from '#envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
+import type { ListenerDefaults } from '#xds/model/listener-defaults.ts'
 import type { HealthPath, HttpHandler } from '#xds/model/listener.ts'
 import { toAny } from './any.ts'
+import { buildAccessLogs } from './build-access-log.ts'
 import { buildInlineRouteConfiguration } from './build-route-configuration.ts'
 import { routeFilters } from './build-route-filters.ts'
 import { adsSource } from './config-source.ts'
@@ -42,7 +45,7 @@ const undeliveredReplies = create(LocalReplyConfigSchema, {
  * IDs are made, the server's name is left as the application gave it, streams may idle for ever, x-envoy-* headers of untrusted
  * clients have no effect.
  */
-export const buildHttpConnectionManager = (handler: HttpHandler): Any =>
+export const buildHttpConnectionManager = (handler: HttpHandler, defaults: ListenerDefaults): Any =>
   toAny(HttpConnectionManagerSchema, {
     statPrefix: handler.statPrefix,
     ...buildRoutes(handler.routes),
@@ -55,12 +58,22 @@ export const buildHttpConnectionManager = (handler: HttpHandler): Any =>
     ],
     ...(handler.tellsUndelivered && { localReplyConfig: undeliveredReplies }),
     upgradeConfigs: handler.upgrades.map((upgradeType) => ({ upgradeType })),
-    normalizePath: true,
+    ...buildPaths(defaults.paths),
+    accessLog: buildAccessLogs(defaults.accessLog),
     useRemoteAddress: handler.edge !== undefined,
     ...(handler.edge?.trustedProxies && { xffNumTrustedHops: handler.edge.trustedProxies }),
     streamIdleTimeout: toDuration(0),
     serverHeaderTransformation: ServerHeaderTransformation.PASS_THROUGH,
   })
+
+/** Istio reference: ProxyPathNormalization. Envoy: HttpConnectionManager.merge_slashes, path_with_escaped_slashes_action. */
+const buildPaths = (paths: ListenerDefaults['paths']): MessageFields<typeof HttpConnectionManagerSchema> => ({
+  normalizePath: paths !== 'as-sent',
+  ...((paths === 'merged-slashes' || paths === 'decoded-slashes') && { mergeSlashes: true }),
+  ...(paths === 'decoded-slashes' && {
+    pathWithEscapedSlashesAction: PathWithEscapedSlashesAction.UNESCAPE_AND_FORWARD,
+  }),
+})
 
 /** It answers 503 from when Envoy's admin interface is told `/healthcheck/fail`, which a proxy that is to end is. */
 const buildHealthPath = ({ path, upstream }: HealthPath) => ({

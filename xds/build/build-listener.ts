@@ -16,9 +16,11 @@ import { OriginalDstSchema } from '#envoy/envoy/extensions/filters/listener/orig
 import { TlsInspectorSchema } from '#envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts'
 import type { UnitResource } from '#xds/incremental/unit.ts'
 import type { FilterChain, Inspector, Listener } from '#xds/model/listener.ts'
+import type { ListenerDefaults } from '#xds/model/listener-defaults.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import { buildAddress } from './address.ts'
 import { toAny } from './any.ts'
+import { buildListenerLogs } from './build-access-log.ts'
 import { buildChainSelection } from './build-chain-selection.ts'
 import { buildNetworkFilters } from './build-network-filters.ts'
 import { toDuration } from './duration.ts'
@@ -39,7 +41,7 @@ const originalDestination = listenerFilter('original_dst', toAny(OriginalDstSche
 const tlsInspector = toAny(TlsInspectorSchema, {})
 const httpInspector = toAny(HttpInspectorSchema, {})
 
-export const buildListener = (listener: Listener): UnitResource =>
+export const buildListener = (listener: Listener, defaults: ListenerDefaults): UnitResource =>
   encode(typeUrls.listener, ListenerSchema, listener.name, {
     name: listener.name,
     address: buildAddress(listener.address, listener.port),
@@ -55,8 +57,11 @@ export const buildListener = (listener: Listener): UnitResource =>
       continueOnListenerFiltersTimeout: true,
     }),
     ...(listener.selection && { filterChainMatcher: buildChainSelection(listener.selection) }),
-    filterChains: listener.chains.map(buildFilterChain),
-    ...(listener.defaultChain && { defaultFilterChain: buildFilterChain(listener.defaultChain) }),
+    filterChains: listener.chains.map((chain) => buildFilterChain(chain, toLogged(listener, defaults))),
+    ...(listener.defaultChain && {
+      defaultFilterChain: buildFilterChain(listener.defaultChain, toLogged(listener, defaults)),
+    }),
+    accessLog: buildListenerLogs(toLogged(listener, defaults).accessLog),
     ...buildEpochMetadata(listener.trustEpoch),
   })
 
@@ -80,7 +85,16 @@ const toPredicate = (
   rule: NonNullable<MessageFields<typeof ListenerFilterChainMatchPredicateSchema>['rule']>,
 ): ListenerFilterChainMatchPredicate => create(ListenerFilterChainMatchPredicateSchema, { rule })
 
-const buildFilterChain = ({ name, match, mtls, tls, handler }: FilterChain): EnvoyFilterChain =>
+/** Nobody wants to read of every probe. */
+const toLogged = ({ serves }: Listener, { accessLog, ...defaults }: ListenerDefaults): ListenerDefaults => ({
+  ...defaults,
+  ...(serves !== 'probes' && accessLog && { accessLog }),
+})
+
+const buildFilterChain = (
+  { name, match, mtls, tls, handler }: FilterChain,
+  defaults: ListenerDefaults,
+): EnvoyFilterChain =>
   create(FilterChainSchema, {
     ...(name !== undefined && { name }),
     ...(Object.keys(match).length > 0 && {
@@ -91,7 +105,7 @@ const buildFilterChain = ({ name, match, mtls, tls, handler }: FilterChain): Env
         serverNames: [...(match.serverNames ?? [])],
       }),
     }),
-    ...(mtls && { transportSocket: buildDownstreamMtls(mtls) }),
+    ...(mtls && { transportSocket: buildDownstreamMtls(mtls, defaults.meshTls) }),
     ...(tls && { transportSocket: buildServerTls(tls) }),
-    filters: buildNetworkFilters(handler),
+    filters: buildNetworkFilters(handler, defaults),
   })

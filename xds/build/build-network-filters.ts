@@ -3,28 +3,30 @@ import type { Any } from '@bufbuild/protobuf/wkt'
 import { FilterSchema, type Filter } from '#envoy/envoy/config/listener/v3/listener_components_pb.ts'
 import { SniClusterSchema } from '#envoy/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.ts'
 import { TcpProxySchema } from '#envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts'
+import type { ListenerDefaults } from '#xds/model/listener-defaults.ts'
 import type { FilterChain, SniHandler, TcpHandler } from '#xds/model/listener.ts'
 import { toAny } from './any.ts'
+import { buildAccessLogs } from './build-access-log.ts'
 import { buildHttpConnectionManager } from './build-http-connection-manager.ts'
 import { toDuration } from './duration.ts'
 import { toSniForwardProxy } from './forward-proxy.ts'
 import type { MessageFields } from './message-fields.ts'
 
-export const buildNetworkFilters = (handler: FilterChain['handler']): Filter[] => {
+export const buildNetworkFilters = (handler: FilterChain['handler'], defaults: ListenerDefaults): Filter[] => {
   switch (handler.kind) {
     case 'http':
-      return [filter('envoy.filters.network.http_connection_manager', buildHttpConnectionManager(handler))]
+      return [filter('envoy.filters.network.http_connection_manager', buildHttpConnectionManager(handler, defaults))]
     case 'tcp':
       return [
         ...(handler.forwardsTo
           ? [filter('envoy.filters.network.sni_dynamic_forward_proxy', toSniForwardProxy(handler.forwardsTo.port))]
           : []),
-        filter('envoy.filters.network.tcp_proxy', buildTcpProxy(handler)),
+        filter('envoy.filters.network.tcp_proxy', buildTcpProxy(handler, defaults)),
       ]
     case 'sni':
       return [
         filter('envoy.filters.network.sni_cluster', toAny(SniClusterSchema, {})),
-        filter('envoy.filters.network.tcp_proxy', buildSniProxy(handler)),
+        filter('envoy.filters.network.tcp_proxy', buildSniProxy(handler, defaults)),
       ]
   }
 }
@@ -32,16 +34,13 @@ export const buildNetworkFilters = (handler: FilterChain['handler']): Filter[] =
 const filter = (name: string, typedConfig: Any): Filter =>
   create(FilterSchema, { name, configType: { case: 'typedConfig', value: typedConfig } })
 
-const buildTcpProxy = ({
-  statPrefix,
-  destinations,
-  hashesSourceIp,
-  idleTimeoutMs,
-  maxDurationMs,
-  tunnel,
-}: TcpHandler): Any =>
+const buildTcpProxy = (
+  { statPrefix, destinations, hashesSourceIp, idleTimeoutMs, maxDurationMs, tunnel }: TcpHandler,
+  { accessLog }: ListenerDefaults,
+): Any =>
   toAny(TcpProxySchema, {
     statPrefix,
+    accessLog: buildAccessLogs(accessLog),
     ...buildDestinations(destinations),
     ...(hashesSourceIp && { hashPolicy: [{ policySpecifier: { case: 'sourceIp', value: {} } }] }),
     ...(idleTimeoutMs !== undefined && { idleTimeout: toDuration(idleTimeoutMs) }),
@@ -59,5 +58,9 @@ const buildDestinations = (destinations: TcpHandler['destinations']): MessageFie
 /** There is no such upstream: a connection without SNI is closed. */
 const noUpstream = 'no-sni'
 
-const buildSniProxy = ({ statPrefix }: SniHandler): Any =>
-  toAny(TcpProxySchema, { statPrefix, clusterSpecifier: { case: 'cluster', value: noUpstream } })
+const buildSniProxy = ({ statPrefix }: SniHandler, { accessLog }: ListenerDefaults): Any =>
+  toAny(TcpProxySchema, {
+    statPrefix,
+    accessLog: buildAccessLogs(accessLog),
+    clusterSpecifier: { case: 'cluster', value: noUpstream },
+  })

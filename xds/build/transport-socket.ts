@@ -18,6 +18,7 @@ import {
 } from '#envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
 import { isIpAddress } from '#mesh/config/schema/host-names.ts'
 import type { FilterChain } from '#xds/model/listener.ts'
+import type { TlsLimits } from '#xds/model/listener-defaults.ts'
 import type { UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
 import { secretNames, systemTrustSecret } from '#xds/proxy.ts'
 import { toAny } from './any.ts'
@@ -57,13 +58,23 @@ const tlsParams = { tlsMinimumProtocolVersion: TlsProtocol.TLSv1_2 }
 /** Envoy's own maximum is 1.3 for a server and 1.2 for a client. */
 const clientTlsParams = { ...tlsParams, tlsMaximumProtocolVersion: TlsProtocol.TLSv1_3 }
 
+const buildServerLimits = ({ atLeast, curves = [] }: TlsLimits) => ({
+  tlsMinimumProtocolVersion: atLeast === '1.3' ? TlsProtocol.TLSv1_3 : TlsProtocol.TLSv1_2,
+  // Envoy's own maximum, below which a minimum has to be.
+  ...(atLeast === '1.3' && { tlsMaximumProtocolVersion: TlsProtocol.TLSv1_3 }),
+  ecdhCurves: [...curves],
+})
+
 /** mTLS as a sidecar serves it: the client has to prove that some cluster of the mesh, or an external issuer, vouches for it. */
-export const buildDownstreamMtls = ({ alpn, peers, names }: NonNullable<FilterChain['mtls']>): TransportSocket =>
+export const buildDownstreamMtls = (
+  { alpn, peers, names }: NonNullable<FilterChain['mtls']>,
+  limits: TlsLimits,
+): TransportSocket =>
   tlsSocket(
     toAny(DownstreamTlsContextSchema, {
       requireClientCertificate: true,
       commonTlsContext: {
-        tlsParams,
+        tlsParams: buildServerLimits(limits),
         alpnProtocols: [...alpn],
         tlsCertificateSdsSecretConfigs: identity,
         validationContextType: names

@@ -4,7 +4,6 @@ import type { Upstream } from '#xds/model/upstream.ts'
 import { refuse } from './compile-gate.ts'
 import { compileInboundChains, toSniffed, type InboundRules, type InboundTraffic } from './compile-inbound-chains.ts'
 import { inboundPassthroughUpstream } from './resource-names.ts'
-import { sniffTimeoutMs } from './sniff-timeout.ts'
 
 /** Where all captured incoming connections come; Istio's name. */
 export const compileCapturedInbound = (
@@ -18,7 +17,7 @@ export const compileCapturedInbound = (
   direction: 'inbound',
   role: 'capture',
   inspectors: (['tls', 'http'] as const).flatMap((kind) => toInspector(kind, ports, rules)),
-  sniffTimeoutMs,
+  sniffTimeoutMs: rules.sniffTimeoutMs,
   chains: [
     ...[outboundCapturePort, inboundCapturePort].map(refuse),
     ...ports.flatMap((inbound) =>
@@ -28,7 +27,7 @@ export const compileCapturedInbound = (
       })),
     ),
   ],
-  defaultChain: compileUnnamed(rules),
+  ...(rules.takesUnnamed && { defaultChain: compileUnnamed(rules) }),
   trustEpoch,
 })
 

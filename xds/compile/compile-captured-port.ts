@@ -1,3 +1,4 @@
+import { toMilliseconds } from '#mesh/config/schema/duration.ts'
 import { isHttpProtocol } from '#mesh/service.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { ServiceKey } from '#mesh/names.ts'
@@ -14,7 +15,6 @@ import { isIpv4Address, isIpv4Range } from './ip-address.ts'
 import type { Report } from './report.ts'
 import { toCapturedScope } from './route-scope.ts'
 import { selectService } from './select-service.ts'
-import { sniffTimeoutMs } from './sniff-timeout.ts'
 
 export interface CapturedPort {
   /** For all addresses that have no listener of their own; undefined when nothing is known but those. */
@@ -97,7 +97,7 @@ export const compileCapturedPort = (
             ...(byServerName.length > 0 ? [{ kind: 'tls' as const }] : []),
             ...(hasRoutes ? [{ kind: 'http' as const }] : []),
           ],
-          sniffTimeoutMs,
+          sniffTimeoutMs: toMilliseconds(view.meshConfig().protocolDetectionTimeout),
           chains,
           selection: { byServerName, http: hasRoutes ? httpChain : undefined, byAddress },
           ...(unknown && { defaultChain: { match: {}, handler: unknown } }),

@@ -39,6 +39,7 @@ export const compileHealthListener = (address: string, probes: readonly Probe[])
     address,
     port: proxyHealthPort,
     direction: 'inbound',
+    serves: 'probes',
     inspectors: [],
     chains: [
       {

@@ -20,6 +20,10 @@ export interface InboundRules {
   readonly mode: MeshSettings['inboundMtls']
   /** Whether peers of external issuers are let in, at chains of their own (docs/decisions/0013). */
   readonly takesExternal: boolean
+  /** Whether captured connections to ports are let in that no service names. */
+  readonly takesUnnamed: boolean
+  /** How long a captured connection may say nothing, where what it speaks is found out; 0 = for ever. */
+  readonly sniffTimeoutMs: number
 }
 
 const httpAlpn = ['h2', 'http/1.1']
@@ -30,7 +34,10 @@ const plaintextHttp = ['http/1.0', 'http/1.1', 'h2c']
  * SNI that mesh clients send ("outbound_.<port>_.<subset>_.<host>"). Istio's clients are told apart by their ALPN. A sniffed port is HTTP when the client's ALPN, or its first bytes
  * in plaintext, say so.
  */
-export const compileInboundChains = (inbound: InboundTraffic, { mode, takesExternal }: InboundRules): FilterChain[] => {
+export const compileInboundChains = (
+  inbound: InboundTraffic,
+  { mode, takesExternal }: Pick<InboundRules, 'mode' | 'takesExternal'>,
+): FilterChain[] => {
   const { protocol } = inbound
   const isPermissive = mode === 'permissive'
   const isHttp = isHttpProtocol(protocol)

@@ -51,7 +51,13 @@ export const compileInbound = (
     report(object, `port ${inbound.port}: the application's own address is the sidecar's: left out`)
     return false
   })
-  const rules: InboundRules = { mode: view.settings().inboundMtls, takesExternal: takesExternalPeers(view) }
+  const { inboundTrafficPolicy, protocolDetectionTimeout } = view.meshConfig()
+  const rules: InboundRules = {
+    mode: view.settings().inboundMtls,
+    takesExternal: takesExternalPeers(view),
+    takesUnnamed: inboundTrafficPolicy.mode === 'PASSTHROUGH',
+    sniffTimeoutMs: toMilliseconds(protocolDetectionTimeout),
+  }
   const trustEpoch = view.trust().epoch
   const bound = ports.flatMap(({ address, ...inbound }) =>
     address === undefined ? [] : compileListener(address, inbound, rules, trustEpoch),
@@ -75,6 +81,7 @@ const fromServices = (
   report: Report,
 ): InboundPort[] => {
   const byNumber = new Map<number, InboundPort>()
+  const isLocal = view.meshConfig().inboundTrafficPolicy.mode === 'LOCALHOST'
   for (const { service: key, ports } of view.workloadServices(toWorkloadKey(workload.namespace, workload.name))) {
     const service = view.service(key)
     for (const { name, protocol, number: servicePort } of service?.ports ?? []) {
@@ -89,7 +96,7 @@ const fromServices = (
       }
       byNumber.set(number, {
         ...(isCaptured(workload)
-          ? { address: undefined, target: undefined }
+          ? { address: undefined, target: isLocal ? { address: loopback, port: number } : undefined }
           : { address: workload.address, target: { address: loopback, port: number } }),
         port: number,
         protocol: known?.protocol ?? protocol,

@@ -9,6 +9,7 @@ import { toTransport } from './external-peers.ts'
 import { isIpv4Address } from './ip-address.ts'
 import { fitWeights, toCommonDenominator } from './fit-weights.ts'
 import type { Report } from './report.ts'
+import { endpointsOf, remoteGroupsOf } from './service-endpoints.ts'
 import { shareOut } from './share-out.ts'
 
 /** Which endpoints of a service an upstream leads to. */
@@ -47,7 +48,7 @@ export const compileLoadAssignment = (
   choice: EndpointChoice,
   report: Report,
 ): LoadAssignment => {
-  const endpoints = view.endpoints(choice.service.key)
+  const endpoints = endpointsOf(view, choice.service)
   const hasDirect = toDirect(view, endpoints, choice, 1).some(({ isDraining }) => !isDraining)
   const offers = leaveUnreached(toRemoteOffers(view, choice), hasDirect)
   const denominator = toCommonDenominator(offers.map(({ gateways }) => gateways.length))
@@ -122,7 +123,7 @@ const hasShare = (preference: LocalityPreference | undefined, locality: string):
 const toRemoteOffers = (view: MeshView, choice: EndpointChoice): RemoteOffer[] => {
   const { service, port, labels, preference } = choice
   const offers: RemoteOffer[] = []
-  for (const { cluster, network, groups: all } of view.remoteGroups(service.key)) {
+  for (const { cluster, network, groups: all } of remoteGroupsOf(view, service)) {
     const groups = all
       .filter((group) => group.ports.includes(port.name) && hasLabels(group.labels, labels))
       .filter(({ locality }) => hasShare(preference, locality))

@@ -9,6 +9,7 @@ import type { MeshView } from '#mesh/view.ts'
 import type { UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
 import { toExternalIds, toIstioAlpn } from './external-peers.ts'
 import type { Report } from './report.ts'
+import { endpointsOf, remoteGroupsOf } from './service-endpoints.ts'
 import { toServiceSni } from './resource-names.ts'
 
 /** Istio reference: ClientTLSSettings; without settings it is mesh mTLS with all endpoints that speak it. */
@@ -88,10 +89,10 @@ const toWorkloadNames = (
   const { trustDomain } = view.settings()
   const accounts = new Map<ClusterName, Set<string>>()
   const accountsOf = (cluster: ClusterName) => getOrAdd(accounts, cluster, () => new Set<string>())
-  for (const { cluster, tls, issuer, serviceAccount } of view.endpoints(service.key)) {
+  for (const { cluster, tls, issuer, serviceAccount } of endpointsOf(view, service)) {
     if (tls === 'mutual' && issuer === undefined) accountsOf(cluster).add(serviceAccount ?? '')
   }
-  for (const { cluster, groups } of view.remoteGroups(service.key)) {
+  for (const { cluster, groups } of remoteGroupsOf(view, service)) {
     for (const { serviceAccounts } of groups) for (const account of serviceAccounts) accountsOf(cluster).add(account)
   }
 

@@ -11,6 +11,7 @@ import { compilePolicy, toEffectivePolicy, toPolicies, type EffectivePolicy } fr
 import { toTransport } from './external-peers.ts'
 import { compileUpstreamTls } from './compile-upstream-tls.ts'
 import type { Report } from './report.ts'
+import { endpointsOf, remoteGroupsOf } from './service-endpoints.ts'
 import { toUpstreamName } from './resource-names.ts'
 import type { DestinationPolicy } from './select-destination-policy.ts'
 
@@ -56,7 +57,7 @@ export const compileUpstreams = (
   report: Report,
 ): CompiledUpstream[] => {
   const place = { locality, labels, cluster: view.localCluster, network: view.localNetwork }
-  const isElsewhereToo = view.remoteGroups(service.key).length > 0
+  const isElsewhereToo = remoteGroupsOf(view, service).length > 0
   const whole = { name: '', labels: {}, trafficPolicy: undefined }
   return service.ports.flatMap((port) =>
     [whole, ...policy.subsets].map((subset) => {
@@ -97,7 +98,7 @@ export const compileUpstreams = (
 
 /** Envoy can't tell the endpoints of an original destination apart: all of them get mesh mTLS as soon as one takes it. */
 const speaksMeshTls = (view: MeshView, service: Service, report: Report): boolean => {
-  const endpoints = view.endpoints(service.key)
+  const endpoints = endpointsOf(view, service)
   const mutual = endpoints.filter(({ tls }) => tls === 'mutual').length
   if (mutual > 0 && mutual < endpoints.length)
     report(`Service/${service.key}`, 'is headless, and some of its endpoints have no sidecar: those are not reached')
@@ -108,8 +109,7 @@ const speaksMeshTls = (view: MeshView, service: Service, report: Report): boolea
 const toUnmarked = (view: MeshView, service: Service, tls: UpstreamTls, report: Report): UpstreamTls => {
   if (tls.mode !== 'mesh' || !tls.external) return tls
   const { sni, external, ...ofMesh } = tls
-  const isExternal = view
-    .endpoints(service.key)
+  const isExternal = endpointsOf(view, service)
     .filter((endpoint) => endpoint.tls === 'mutual')
     .every((endpoint) => toTransport(view, endpoint) === 'external')
   if (isExternal) return { mode: 'external', sni, ...external }

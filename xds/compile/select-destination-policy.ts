@@ -32,8 +32,10 @@ export const selectDestinationPolicy = (
   const rules = view.destinationRulesFor(service.hostname)
   if (rules.length === 0) return noPolicy
   const { domainSuffix } = view.settings()
-  const { rootNamespace } = view.meshConfig()
-  const visible = rules.filter(({ metadata, spec }) => isExportedTo(spec.exportTo, metadata.namespace, clientNamespace))
+  const { rootNamespace, defaultDestinationRuleExportTo: byDefault } = view.meshConfig()
+  const visible = rules.filter(({ metadata, spec }) =>
+    isExportedTo(spec.exportTo, metadata.namespace, clientNamespace, byDefault),
+  )
   for (const namespace of new Set([clientNamespace, service.namespace, rootNamespace])) {
     const closest = toClosest(visible, namespace, domainSuffix)
     if (closest.length > 0) return mergeRules(closest)

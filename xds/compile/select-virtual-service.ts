@@ -20,11 +20,13 @@ export const selectVirtualService = (
   const candidates = view.virtualServicesFor(hostname)
   if (candidates.length === 0) return undefined
   const { domainSuffix } = view.settings()
+  const { defaultVirtualServiceExportTo: byDefault } = view.meshConfig()
   let closest: VirtualService | undefined
   let specificity = 0
   for (const candidate of candidates) {
     const { metadata, spec } = candidate
-    if (!isForSidecars(spec.gateways) || !isExportedTo(spec.exportTo, metadata.namespace, clientNamespace)) continue
+    if (!isForSidecars(spec.gateways) || !isExportedTo(spec.exportTo, metadata.namespace, clientNamespace, byDefault))
+      continue
     for (const host of spec.hosts) {
       const ruleHost = resolveHost(host, metadata.namespace, domainSuffix)
       if (!matchesHost(ruleHost, hostname) || toSpecificity(ruleHost) <= specificity) continue

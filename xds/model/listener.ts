@@ -7,6 +7,8 @@ export interface Listener {
   /** 0 with a Unix domain socket. */
   readonly port: number
   readonly direction: 'inbound' | 'outbound'
+  /** Absent = applications' traffic. */
+  readonly serves?: 'probes'
   /**
    * How connections come to it that were made to other addresses. Absent: they do not; the listener has the address to itself.
    * `gate`: captured ones come to its socket and are handed to the inner listener of the address that they were made to, if there is one.

@@ -1,5 +1,4 @@
 import type { ServiceKey } from '#mesh/names.ts'
-import { buildListener } from '#xds/build/build-listener.ts'
 import { buildRouteConfigurationResource } from '#xds/build/build-route-configuration.ts'
 import { compileCapturedAddress, compileCapturedPort } from '#xds/compile/compile-captured-port.ts'
 import { compileCapturedCatchAll } from '#xds/compile/compile-catch-all.ts'
@@ -9,6 +8,7 @@ import { collectProblems } from '#xds/compile/report.ts'
 import { toCapturedScope } from '#xds/compile/route-scope.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
+import { buildListeners } from './build-listeners.ts'
 import { toConnectionKey } from './client.ts'
 
 /** What takes the captured connections of a class to one port. Depends on the services that have this port, and on no other. */
@@ -21,7 +21,7 @@ export const capturedPortUnit = (number: number, client: TcpClient, sidecarKey: 
     const routes = compileCapturedCatchAll(egress)
     return {
       resources: [
-        ...(listener ? [buildListener(listener)] : []),
+        ...buildListeners(view, listener ? [listener] : []),
         ...(hasRoutes ? [buildRouteConfigurationResource(toCapturedScope(number).name, routes)] : []),
       ],
       includes: byAddress.map(({ address, service }) => capturedAddressUnit(address, number, service, client)),
@@ -38,6 +38,6 @@ const capturedAddressUnit = (address: string, number: number, serviceKey: Servic
     if (!service || !port) return {}
     const { problems, report } = collectProblems()
     const listener = compileCapturedAddress(view, address, { service, port }, client, report)
-    return { resources: [buildListener(listener)], problems }
+    return { resources: buildListeners(view, [listener]), problems }
   },
 })

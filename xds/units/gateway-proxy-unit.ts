@@ -1,5 +1,4 @@
 import { isSubsetOfHost } from '#mesh/config/schema/host-names.ts'
-import { buildListener } from '#xds/build/build-listener.ts'
 import { buildRouteConfigurationResource } from '#xds/build/build-route-configuration.ts'
 import { buildVirtualHostResource } from '#xds/build/build-virtual-host.ts'
 import { compileGatewayObjects, type GatewayPlace } from '#xds/compile/compile-gateway-listeners.ts'
@@ -8,6 +7,7 @@ import type { ServerKey } from '#xds/compile/merge-servers.ts'
 import { planGatewayHosts, type GatewayHost } from '#xds/compile/plan-gateway-hosts.ts'
 import { collectProblems } from '#xds/compile/report.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
+import { buildListeners } from './build-listeners.ts'
 import { toClientKey, type Client } from './client.ts'
 import { gatewayServiceUnit } from './gateway-class-unit.ts'
 import { upstreamsUnit } from './upstreams-unit.ts'
@@ -25,7 +25,7 @@ export const gatewayProxyClassUnit = (client: Client, place: GatewayPlace): Unit
             .serviceKeys()
             .filter((key) => passedOn.some((host) => isSubsetOfHost(key.slice(key.indexOf('/') + 1), host)))
     return {
-      resources: listeners.map(buildListener),
+      resources: buildListeners(view, listeners),
       includes: [
         ...[...routes].map(([name, servers]) => gatewayRoutesUnit(client, name, servers)),
         ...reached.map((each) => upstreamsUnit(each, client)),

@@ -1,10 +1,10 @@
-import { buildListener } from '#xds/build/build-listener.ts'
 import { compileEgress } from '#xds/compile/compile-egress.ts'
 import { compileOutboundListeners } from '#xds/compile/compile-outbound-listeners.ts'
 import type { TcpClient } from '#xds/compile/compile-service-tcp.ts'
 import { collectProblems } from '#xds/compile/report.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
+import { buildListeners } from './build-listeners.ts'
 import { toConnectionKey } from './client.ts'
 
 export interface OutboundPlace extends TcpClient {
@@ -19,6 +19,6 @@ export const outboundUnit = (place: OutboundPlace, sidecarKey: string): Unit => 
     const { problems, report } = collectProblems()
     const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), place.isCaptured)
     const listeners = compileOutboundListeners(view, egress, { ...place, object: sidecarKey }, report)
-    return { resources: listeners.map(buildListener), problems }
+    return { resources: buildListeners(view, listeners), problems }
   },
 })

@@ -2,7 +2,6 @@ import { selectsClient, toClientSelectorKey } from '#mesh/client-selectors.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { isCaptured, toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import { buildCluster } from '#xds/build/build-cluster.ts'
-import { buildListener } from '#xds/build/build-listener.ts'
 import { compileGatewayListeners } from '#xds/compile/compile-gateway.ts'
 import { compileHealthListener } from '#xds/compile/compile-health.ts'
 import { compileInbound } from '#xds/compile/compile-inbound.ts'
@@ -11,6 +10,7 @@ import { selectGateways, toListenPorts } from '#xds/compile/select-gateways.ts'
 import { findSidecar, selectSidecar, toSidecarKey } from '#xds/compile/select-sidecar.ts'
 import type { Unit, UnitOutput } from '#xds/incremental/unit.ts'
 import { toProxyName, type Proxy } from '#xds/proxy.ts'
+import { buildListeners } from './build-listeners.ts'
 import type { Client } from './client.ts'
 import { gatewayClassUnit } from './gateway-class-unit.ts'
 import { gatewayProxyClassUnit } from './gateway-proxy-unit.ts'
@@ -24,7 +24,7 @@ export const proxyUnit = (proxy: Proxy): Unit => {
     key: `proxy|${toProxyName(proxy)}`,
     compile(view) {
       const workload = view.workload(workloadKey)
-      if (proxy.role === 'east-west-gateway') return compileGateway(workload, workloadKey)
+      if (proxy.role === 'east-west-gateway') return compileGateway(view, workload, workloadKey)
       if (proxy.role === 'gateway') return compileGatewayProxy(view, proxy, workload)
       const sidecar = selectSidecar(view, proxy.namespace, workload?.labels ?? {})
       const sidecarKey = sidecar ? toSidecarKey(sidecar) : ''
@@ -59,9 +59,9 @@ const toSelectors = (view: MeshView, namespace: string, workload: Workload | und
     .filter((selector) => selectsClient(selector, { namespace, labels: workload?.labels ?? {} }))
     .map(toClientSelectorKey)
 
-const compileGateway = (workload: Workload | undefined, workloadKey: string): UnitOutput =>
+const compileGateway = (view: MeshView, workload: Workload | undefined, workloadKey: string): UnitOutput =>
   workload
-    ? { sharedRoot: gatewayClassUnit, resources: compileGatewayListeners(workload).map(buildListener) }
+    ? { sharedRoot: gatewayClassUnit, resources: buildListeners(view, compileGatewayListeners(workload)) }
     : { sharedRoot: gatewayClassUnit, problems: [toUnknown(workloadKey)] }
 
 /** A pod listens on all of its addresses; on a machine there may be others. */
@@ -89,7 +89,7 @@ const compileGatewayProxy = (
   }
   return {
     sharedRoot: gatewayProxyClassUnit(client, place),
-    resources: [buildListener(compileHealthListener(address, []))],
+    resources: buildListeners(view, [compileHealthListener(address, [])]),
   }
 }
 
@@ -108,6 +108,9 @@ const inboundUnit = (workloadKey: string, sidecarKey: string): Unit => ({
     if (!workload) return {}
     const { problems, report } = collectProblems()
     const { listeners, upstreams } = compileInbound(view, workload, findSidecar(view, sidecarKey), report)
-    return { resources: [...upstreams.map(buildCluster), ...listeners.map(buildListener)], problems }
+    return {
+      resources: [...upstreams.map(buildCluster), ...buildListeners(view, listeners)],
+      problems,
+    }
   },
 })

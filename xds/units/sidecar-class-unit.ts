@@ -1,7 +1,6 @@
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { buildCluster } from '#xds/build/build-cluster.ts'
-import { buildListener } from '#xds/build/build-listener.ts'
 import { buildRouteConfigurationResource } from '#xds/build/build-route-configuration.ts'
 import { toCapturedPorts } from '#xds/compile/captured-ports.ts'
 import { compileCatchAll, toPassthrough } from '#xds/compile/compile-catch-all.ts'
@@ -10,6 +9,7 @@ import { blackHole, compileGate } from '#xds/compile/compile-gate.ts'
 import { passthroughUpstream } from '#xds/compile/resource-names.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
 import type { Unit, UnitOutput } from '#xds/incremental/unit.ts'
+import { buildListeners } from './build-listeners.ts'
 import { capturedPortUnit } from './captured-port-unit.ts'
 import { toClientKey, type Client } from './client.ts'
 import { hostUnit, type HostCandidate } from './host-unit.ts'
@@ -56,7 +56,7 @@ const toHostUnits = (view: MeshView, egress: Egress, client: Client): Unit[] => 
 const loopback = '127.0.0.1'
 
 const compileCaptured = (view: MeshView, egress: Egress, client: Client, sidecarKey: string): UnitOutput => ({
-  resources: [buildCluster(blackHole), buildListener(compileGate(egress))],
+  resources: [buildCluster(blackHole), ...buildListeners(view, [compileGate(egress)])],
   includes: [
     outboundUnit({ ...client, loopback }, sidecarKey),
     ...view.servicePorts().map((port) => capturedPortUnit(port, client, sidecarKey)),

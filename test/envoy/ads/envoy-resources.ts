@@ -33,7 +33,9 @@ export const listener = (
       metadata: { filterMetadata: { atoll: { epoch: options.epoch ?? 0 } } },
       filterChains: [
         {
-          ...(options.mtls ? { transportSocket: buildDownstreamMtls({ alpn: ['http/1.1'], peers: 'mesh' }) } : {}),
+          ...(options.mtls
+            ? { transportSocket: buildDownstreamMtls({ alpn: ['http/1.1'], peers: 'mesh' }, { atLeast: '1.2' }) }
+            : {}),
           filters: [
             {
               name: 'envoy.filters.network.http_connection_manager',

@@ -229,6 +229,8 @@ class StageEnvoy {
         '1',
         '--drain-time-s',
         String(drainSeconds),
+        '--file-flush-interval-msec',
+        '50',
       ],
       cwd: directory,
     })
