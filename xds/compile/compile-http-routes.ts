@@ -1,5 +1,6 @@
 import { base64Decode } from '@bufbuild/protobuf/wire'
 import { toMilliseconds } from '#mesh/config/schema/duration.ts'
+import { isTlsPort } from '#mesh/config/gateway.ts'
 import type { Destination } from '#mesh/config/schema/destination.ts'
 import type { HttpMatch } from '#mesh/config/schema/http-match.ts'
 import type { HttpRoute, HttpRouteDestination } from '#mesh/config/schema/http-route.ts'
@@ -98,7 +99,8 @@ const compileAction = (
   origin: RequestOrigin,
   report: Report,
 ): { readonly action: Route['action']; readonly reached: readonly ReachedService[] } => {
-  if (route.redirect) return { action: compileRedirect(route.redirect, origin.port), reached: [] }
+  if (route.redirect)
+    return { action: compileRedirect(route.redirect, origin.port, comesByTls(view, origin)), reached: [] }
   if (route.directResponse) return { action: compileRespond(route.directResponse), reached: [] }
 
   const toDestination = (destination: Destination) =>
@@ -159,9 +161,20 @@ const compilePathRewrite = (rewrite: HttpRoute['rewrite']): Pick<Forward, 'pathR
   return rewrite?.uri === undefined ? {} : { pathRewrite: { kind: 'prefix', prefix: rewrite.uri } }
 }
 
-const compileRedirect = (redirect: NonNullable<HttpRoute['redirect']>, requestPort: number): Redirect => {
+/** Whether requests were made with https: by a server of a Gateway. Sidecars take http alone. */
+const comesByTls = (view: MeshView, { gateway, port }: RequestOrigin): boolean => {
+  const servers = gateway && view.gatewayObject(gateway.name)?.spec.servers
+  return servers?.some((server) => server.port.number === port && isTlsPort(server.port)) ?? false
+}
+
+const compileRedirect = (
+  redirect: NonNullable<HttpRoute['redirect']>,
+  requestPort: number,
+  comesByHttps: boolean,
+): Redirect => {
   const port = redirect.port ?? (redirect.derivePort === 'FROM_REQUEST_PORT' ? requestPort : undefined)
-  const goesWithoutSaying = port === (redirect.scheme === 'https' ? 443 : 80)
+  const isHttps = redirect.scheme === undefined ? comesByHttps : redirect.scheme === 'https'
+  const goesWithoutSaying = port === (isHttps ? 443 : 80)
   return {
     kind: 'redirect',
     code: redirect.redirectCode ?? 301,
