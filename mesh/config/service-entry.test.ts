@@ -117,3 +117,11 @@ it.each<[string, object, string[]]>([
 ])('%s', (_, spec, expected) => {
   expect(paths(spec)).toEqual(expected)
 })
+
+it('has no hosts of the mesh that clients name where a waypoint is', () => {
+  const spec = { hosts: ['*.a.org'], ports: [http], resolution: 'DYNAMIC_DNS', location: 'MESH_INTERNAL' }
+  const withLabel = (waypoint: string) =>
+    pathsOfProblems('ServiceEntry', spec, { labels: { 'istio.io/use-waypoint': waypoint } })
+  expect(withLabel('a')).toEqual(['invalid spec.location'])
+  expect(withLabel('None')).toEqual([])
+})

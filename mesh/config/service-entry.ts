@@ -113,6 +113,9 @@ export const serviceEntrySpec = checked(fields, ({ value, report }) => {
   }
 })
 
+/** Of Istio's ambient mode. */
+const waypointLabel = 'istio.io/use-waypoint'
+
 export const serviceEntry: KindDefinition<ServiceEntrySpec> = {
   ...istioNetworking,
   kind: 'ServiceEntry',
@@ -126,6 +129,10 @@ export const serviceEntry: KindDefinition<ServiceEntrySpec> = {
           severity: 'warning',
         })
     }
+    const waypoint = object.metadata.labels?.[waypointLabel] ?? ''
+    const isWithWaypoint = waypoint !== '' && waypoint.toLowerCase() !== 'none'
+    if (isWithWaypoint && object.spec.resolution === 'DYNAMIC_DNS' && object.spec.location === 'MESH_INTERNAL')
+      report(['spec', 'location'], 'must be MESH_EXTERNAL with resolution DYNAMIC_DNS and a waypoint')
     const selector = object.spec.workloadSelector
     if (selector && object.spec.resolution === 'NONE') {
       report(['spec', 'workloadSelector'], 'has no effect with resolution NONE', { severity: 'warning' })

@@ -18,6 +18,7 @@ const differences = `## Where Atoll does something else than Istio
 - locality failover needs no \`outlierDetection\`: endpoints that are not healthy, dead gateways and clusters that have gone are not
   in what a proxy gets, so \`failover\`, \`failoverPriority\` or \`enabled: true\` in a DestinationRule work alone; outlier detection
   switches it on too, as in Istio. A gateway of another network is as near as most of what is behind it
+- of the VirtualServices that hold for a host the closest alone routes its TCP and TLS; Istio's sidecars go through all of them
 - no virtual addresses are made up for ServiceEntries: without \`addresses\` TCP is told apart by its port alone
 - \`simple: PASSTHROUGH\` holds for captured connections; those through a sidecar's HTTP proxy port have no destination of their own
   and are balanced by least request (with a problem in the proxy's report)
