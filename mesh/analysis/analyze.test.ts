@@ -261,3 +261,34 @@ it('finds mirrors that lead nowhere', () => {
     ]),
   )
 })
+
+describe('gateways', () => {
+  const gateway = (name: string, servers: string, selector = 'app: a') =>
+    object('Gateway', name, `{selector: {${selector}}, servers: [${servers}]}`)
+  const http = (hosts: string, number = 80, protocol = 'HTTP') =>
+    `{port: {number: ${number}, name: http, protocol: ${protocol}}, hosts: [${hosts}]}`
+  const bound = (gateways: string, hosts: string) =>
+    object('VirtualService', 'a', `{hosts: [${hosts}], gateways: [${gateways}], http: [{redirect: {uri: /}}]}`)
+
+  it('warns of a Gateway that is not there', () => {
+    expect(summary(gateway('front', http('"*"')), bound('front, shop/front, mesh', 'known'))).toEqual([])
+    expect(summary(gateway('front', http('"*"')), bound('other/front, front', 'known'))).toEqual([
+      'warning dangling_reference VirtualService shop/a spec.gateways[0]',
+    ])
+  })
+  it('warns of hosts that no server has', () => {
+    const front = gateway('front', http('a.org, "*.b.org", other/c.org, ./d.org'))
+    expect(summary(front, bound('front', 'a.org, x.b.org, c.org, d.org, e.org'))).toEqual([
+      'warning dangling_reference VirtualService shop/a spec.hosts[2]',
+      'warning dangling_reference VirtualService shop/a spec.hosts[4]',
+    ])
+  })
+  it('warns of servers that can not share a port', () => {
+    expect(summary(gateway('a', http('a.org')), gateway('b', http('b.org', 80, 'HTTP2')))).toEqual([])
+    expect(summary(gateway('a', http('a.org')), gateway('b', http('b.org', 80, 'TCP'), 'app: b'))).toEqual([])
+    expect(summary(gateway('a', http('a.org')), gateway('b', http('b.org', 80, 'TCP')))).toEqual([
+      'warning conflict Gateway shop/a spec.servers[0].port',
+      'warning conflict Gateway shop/b spec.servers[0].port',
+    ])
+  })
+})

@@ -4,6 +4,7 @@ import { toAnalyzedObjects, type AnalyzedObjects } from './analyzed-objects.ts'
 import { findConflicts } from './conflicts.ts'
 import { findDanglingReferences } from './dangling-references.ts'
 import { findDelegationProblems } from './delegation.ts'
+import { findGatewayProblems } from './gateway-bindings.ts'
 import { findForeignHosts } from './foreign-hosts.ts'
 import type { KnownMesh } from './known-mesh.ts'
 
@@ -18,6 +19,7 @@ export const analyze = (objects: readonly ConfigObject[], known: KnownMesh): rea
 export const analyzeParsed = (objects: AnalyzedObjects, known: KnownMesh): readonly Problem[] => [
   ...findDanglingReferences(objects, known),
   ...findConflicts(objects, known.domainSuffix),
+  ...findGatewayProblems(objects, known.domainSuffix),
   ...findDelegationProblems(objects, known.domainSuffix),
   ...objects.serviceEntries.flatMap((object) => findForeignHosts(object, known.domainSuffix, 'error')),
 ]

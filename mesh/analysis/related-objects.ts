@@ -7,7 +7,7 @@ import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
 
 /**
- * Objects have to do with each other by the hosts that they name, VirtualServices by delegation, and Sidecars by their namespace: no rule of the analysis looks at two
+ * Objects have to do with each other by the hosts that they name, VirtualServices by delegation and by the Gateways that they are bound to, and Sidecars by their namespace: no rule of the analysis looks at two
  * objects that share neither. So a change is analysed with what it is related to and not with the whole mesh. Who adds a rule
  * of another kind adds its relation here; the property test beside this compares with the analysis of everything.
  */
@@ -71,8 +71,14 @@ export const selectRelated = (
   const sidecarNamespaces = new Set(
     written.flatMap(({ object }) => (object.kind === 'Sidecar' ? object.metadata.namespace : [])),
   )
+  const kinds = new Set(written.map(({ object }) => object.kind))
+  /** VirtualServices are bound to Gateways by name, and these share ports. */
+  const isByGateway = ({ kind, spec }: ConfigObject): boolean =>
+    (kind === 'Gateway' && (kinds.has('Gateway') || kinds.has('VirtualService'))) ||
+    (kind === 'VirtualService' && kinds.has('Gateway') && Array.isArray(spec['gateways']))
   const isRelated = ({ object, hosts: named }: RelatedObject): boolean =>
     isForAll ||
+    isByGateway(object) ||
     [...named].some((host) => hosts.has(host) || isWildcard(host)) ||
     (object.kind === 'Sidecar' && sidecarNamespaces.has(object.metadata.namespace))
   return [...objects].filter(isRelated).map(({ object }) => object)

@@ -1,0 +1,103 @@
+import type { Configured } from '../config-object.ts'
+import { isHttpPort, isTlsPort, type GatewayServer, type GatewaySpec } from '../config/gateway.ts'
+import { meshGateway, resolveGatewayName } from '../config/schema/gateway-names.ts'
+import { isSubsetOfHost } from '../config/schema/host-names.ts'
+import type { VirtualServiceSpec } from '../config/virtual-service.ts'
+import { resolveHost } from '../merge/resolve-host.ts'
+import type { Problem } from '../problem.ts'
+import { problemOf } from './analyzed-objects.ts'
+import type { AnalyzedObjects } from './analyzed-objects.ts'
+
+type Gateway = Configured<GatewaySpec>
+
+/**
+ * VirtualServices that are bound to a Gateway which is not there, or has no server for their hosts; and servers of different protocols on
+ * one port of the same proxies. A Gateway may still come with a cluster: warnings.
+ */
+export const findGatewayProblems = (objects: AnalyzedObjects, domainSuffix: string): readonly Problem[] => {
+  const gateways = new Map(objects.gateways.map((gateway) => [nameOf(gateway), gateway]))
+  return [
+    ...objects.virtualServices.flatMap((object) => findBindingProblems(object, gateways, domainSuffix)),
+    ...findPortConflicts(objects.gateways),
+  ]
+}
+
+const nameOf = ({ metadata }: Gateway): string => `${metadata.namespace}/${metadata.name}`
+
+const findBindingProblems = (
+  object: Configured<VirtualServiceSpec>,
+  gateways: ReadonlyMap<string, Gateway>,
+  domainSuffix: string,
+): readonly Problem[] => {
+  const { namespace } = object.metadata
+  const names = (object.spec.gateways ?? []).map((name) => resolveGatewayName(name, namespace))
+  const absent = names.flatMap((name, index) =>
+    name === meshGateway || gateways.has(name)
+      ? []
+      : [
+          problemOf(
+            object,
+            'dangling_reference',
+            'warning',
+            ['spec', 'gateways', index],
+            `there is no Gateway ${name}`,
+          ),
+        ],
+  )
+  // Only where all of them are known is a host nobody's.
+  if (absent.length > 0 || names.length === 0 || names.includes(meshGateway)) return absent
+  const served = names.flatMap((name) => {
+    const gateway = gateways.get(name)
+    return gateway ? toHostsFor(gateway, namespace) : []
+  })
+  return object.spec.hosts.flatMap((text, index) => {
+    const host = resolveHost(text, namespace, domainSuffix)
+    const isServed = served.some((other) => isSubsetOfHost(host, other) || isSubsetOfHost(other, host))
+    const message = `no server of ${names.join(', ')} has ${host} for this namespace: nothing is routed for it`
+    return isServed ? [] : [problemOf(object, 'dangling_reference', 'warning', ['spec', 'hosts', index], message)]
+  })
+}
+
+/** The hosts of a Gateway's servers that VirtualServices of a namespace may be for. */
+const toHostsFor = (gateway: Gateway, namespace: string): string[] =>
+  gateway.spec.servers.flatMap(({ hosts }) =>
+    hosts.flatMap((text) => {
+      const slash = text.indexOf('/')
+      const wanted = slash === -1 ? '*' : text.slice(0, slash)
+      const isMeant = wanted === '*' || (wanted === '.' ? gateway.metadata.namespace : wanted) === namespace
+      return isMeant ? [text.slice(slash + 1).toLowerCase()] : []
+    }),
+  )
+
+interface Listening {
+  readonly gateway: Gateway
+  readonly server: GatewayServer
+  readonly index: number
+}
+
+const findPortConflicts = (gateways: readonly Gateway[]): readonly Problem[] => {
+  const all = gateways.flatMap((gateway) =>
+    gateway.spec.servers.map((server, index): Listening => ({ gateway, server, index })),
+  )
+  return [...Map.groupBy(all, toPlace).values()].flatMap((group) => {
+    const byKind = Map.groupBy(group, ({ server }) => toKind(server))
+    return group.flatMap((listening) => {
+      const other =
+        byKind.size > 1 ? group.find(({ server }) => toKind(server) !== toKind(listening.server)) : undefined
+      if (!other) return []
+      const message = `Gateway ${nameOf(other.gateway)} has ${other.server.port.protocol} on port ${other.server.port.number} of the same proxies: the oldest holds`
+      return [
+        problemOf(listening.gateway, 'conflict', 'warning', ['spec', 'servers', listening.index, 'port'], message),
+      ]
+    })
+  })
+}
+
+/** Where a server listens: two with the same selector are of the same proxies. */
+const toPlace = ({ gateway, server }: Listening): string => {
+  const selector = Object.entries(gateway.spec.selector ?? {}).sort(([left], [right]) => (left < right ? -1 : 1))
+  return JSON.stringify([selector, server.bind ?? '', server.port.number ?? 0])
+}
+
+/** Servers of one kind share a port; those of TCP can't. */
+const toKind = ({ port }: GatewayServer): string => (isHttpPort(port) ? 'http' : isTlsPort(port) ? 'tls' : 'tcp')
