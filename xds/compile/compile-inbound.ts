@@ -1,3 +1,4 @@
+import type { MeshConfig } from '#mesh/config/mesh-config.ts'
 import type { ConnectionPool } from '#mesh/config/schema/connection-pool.ts'
 import { toMilliseconds } from '#mesh/config/schema/duration.ts'
 import type { IngressListener } from '#mesh/config/sidecar.ts'
@@ -62,7 +63,7 @@ export const compileInbound = (
   const bound = ports.flatMap(({ address, ...inbound }) =>
     address === undefined ? [] : compileListener(address, inbound, rules, trustEpoch),
   )
-  const upstreams = ports.map((inbound) => compileUpstream(inbound, workload.address))
+  const upstreams = ports.map((inbound) => compileUpstream(inbound, workload.address, view.meshConfig()))
   if (!isCaptured(workload)) return { listeners: bound, upstreams }
   const captured = ports.filter(({ address }) => address === undefined)
   const health = compileHealth(workload)
@@ -160,7 +161,11 @@ const toTarget = (
   return { address, port: Number(endpoint.slice(colon + 1)) }
 }
 
-const compileUpstream = ({ address, port, protocol, target, pool }: InboundPort, ownAddress: string): Upstream => {
+const compileUpstream = (
+  { address, port, protocol, target, pool }: InboundPort,
+  ownAddress: string,
+  mesh: MeshConfig,
+): Upstream => {
   const name = toInboundUpstreamName(port)
   // Else it would be captured, having come from the proxy to its own pod.
   const isToCapture = address === undefined && (target === undefined || target.address === ownAddress)
@@ -171,7 +176,7 @@ const compileUpstream = ({ address, port, protocol, target, pool }: InboundPort,
     protocol:
       protocol === 'auto' ? 'downstream' : protocol === 'http' ? 'http1' : isHttpProtocol(protocol) ? 'http2' : 'tcp',
     tls: { mode: 'none' },
-    policy: { ...compilePolicy({ connectionPool: pool }), loadBalancer: { kind: 'round-robin' } },
+    policy: { ...compilePolicy({ connectionPool: pool }, mesh), loadBalancer: { kind: 'round-robin' } },
     trustEpoch: 0,
   }
 }

@@ -1,4 +1,6 @@
 import type { DestinationRuleSpec, Subset } from '#mesh/config/destination-rule.ts'
+import type { LocalityLbSetting } from '#mesh/config/schema/locality.ts'
+import type { MeshConfig } from '#mesh/config/mesh-config.ts'
 import { toMilliseconds, type Duration } from '#mesh/config/schema/duration.ts'
 import type { ConnectionPool } from '#mesh/config/schema/connection-pool.ts'
 import type { ClientTls } from '#mesh/config/schema/client-tls.ts'
@@ -68,14 +70,28 @@ export const toPolicies = ({
     level ? [level, ...(level.portLevelSettings ?? [])] : [],
   )
 
-/** Istio MeshConfig.connectTimeout. */
-const defaultConnectTimeoutMs = 10_000
+/** What a rule leaves out, block by block, is what the mesh says (Istio reference: MeshConfig). */
+export const withMeshDefaults = (
+  policy: EffectivePolicy,
+  { defaultTrafficPolicy, localityLbSetting }: MeshConfig,
+): EffectivePolicy => ({
+  ...policy,
+  connectionPool: policy.connectionPool ?? defaultTrafficPolicy?.connectionPool,
+  outlierDetection: policy.outlierDetection ?? defaultTrafficPolicy?.outlierDetection,
+  ...(localityLbSetting && {
+    loadBalancer: { localityLbSetting: withoutDefault(localityLbSetting), ...policy.loadBalancer },
+  }),
+})
 
-export const compilePolicy = (policy: EffectivePolicy): UpstreamPolicy => {
+/** That it is enabled is the mesh's default, and asks for nothing by itself. */
+const withoutDefault = ({ enabled, ...setting }: LocalityLbSetting): LocalityLbSetting =>
+  enabled === false ? { enabled } : setting
+
+export const compilePolicy = (policy: EffectivePolicy, mesh: MeshConfig): UpstreamPolicy => {
   const { tcp, http } = policy.connectionPool ?? {}
   return {
     loadBalancer: compileLoadBalancer(policy.loadBalancer),
-    connectTimeoutMs: tcp?.connectTimeout ? toMilliseconds(tcp.connectTimeout) : defaultConnectTimeoutMs,
+    connectTimeoutMs: toMilliseconds(tcp?.connectTimeout ?? mesh.connectTimeout),
     limits: compileLimits(policy.connectionPool, policy.retryBudget),
     ...optional('maxRequestsPerConnection', orUnset(http?.maxRequestsPerConnection)),
     ...optional('idleTimeoutMs', toOptionalMs(http?.idleTimeout ?? tcp?.idleTimeout)),
@@ -87,7 +103,9 @@ export const compilePolicy = (policy: EffectivePolicy): UpstreamPolicy => {
         timeoutMs: toMilliseconds(http.http2KeepAlive.timeout),
       },
     }),
-    ...(tcp?.tcpKeepalive && { tcpKeepalive: compileKeepalive(tcp.tcpKeepalive) }),
+    ...((tcp?.tcpKeepalive ?? mesh.tcpKeepalive) && {
+      tcpKeepalive: compileKeepalive({ ...mesh.tcpKeepalive, ...tcp?.tcpKeepalive }),
+    }),
     ...(policy.outlierDetection && {
       outlierDetection: compileOutlierDetection(policy.outlierDetection),
       panicPercent: policy.outlierDetection.minHealthPercent ?? 0,

@@ -4,10 +4,17 @@ import type { Protocol, Service, ServicePort } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { LoadAssignment } from '#xds/model/load-assignment.ts'
 import type { Discovery, Upstream, UpstreamPolicy, UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
+import type { MeshConfig } from '#mesh/config/mesh-config.ts'
 import type { ReachedService } from './compile-destination.ts'
 import { compileLoadAssignment } from './compile-load-assignment.ts'
 import { compileLocality, toLocalityInterest, withDistribution, type LocalityPreference } from './compile-locality.ts'
-import { compilePolicy, toEffectivePolicy, toPolicies, type EffectivePolicy } from './compile-traffic-policy.ts'
+import {
+  compilePolicy,
+  toEffectivePolicy,
+  toPolicies,
+  withMeshDefaults,
+  type EffectivePolicy,
+} from './compile-traffic-policy.ts'
 import { toTransport } from './external-peers.ts'
 import { compileUpstreamTls } from './compile-upstream-tls.ts'
 import type { Report } from './report.ts'
@@ -56,14 +63,16 @@ export const compileUpstreams = (
   { locality, labels, isCaptured }: UpstreamClient,
   report: Report,
 ): CompiledUpstream[] => {
+  const meshConfig = view.meshConfig()
   const place = { locality, labels, cluster: view.localCluster, network: view.localNetwork }
   const isElsewhereToo = remoteGroupsOf(view, service).length > 0
   const whole = { name: '', labels: {}, trafficPolicy: undefined }
   return service.ports.flatMap((port) =>
     [whole, ...policy.subsets].map((subset) => {
-      const effective = toEffectivePolicy(policy.trafficPolicy, subset.trafficPolicy, port.number)
+      const ofRule = toEffectivePolicy(policy.trafficPolicy, subset.trafficPolicy, port.number)
+      const effective = withMeshDefaults(withDistribution(ofRule, service), meshConfig)
       const name = toUpstreamName(port.number, subset.name, service.hostname)
-      const preference = compileLocality(withDistribution(effective, service), place)
+      const preference = compileLocality(effective, place)
       const choice = { service, port, labels: subset.labels ?? {}, preference }
       const assignment = compileLoadAssignment(view, name, choice, report)
       const isOriginal = isCaptured && (keepsDestination(service) || passesThrough(effective))
@@ -72,7 +81,7 @@ export const compileUpstreams = (
         : compileDiscovery(service, port, assignment)
       if (passesThrough(effective) && !isOriginal)
         report(`Service/${service.key}`, 'PASSTHROUGH needs captured connections: others are balanced by least request')
-      const protocol = toUpstreamProtocol(port.protocol, effective)
+      const protocol = toUpstreamProtocol(port.protocol, effective, meshConfig)
       const ofMarked =
         isOriginal && !effective.tls && service.resolution !== 'none' && !speaksMeshTls(view, service, report)
           ? { mode: 'none' as const }
@@ -86,7 +95,7 @@ export const compileUpstreams = (
         ...(effective.proxyProtocol && { proxyProtocol: effective.proxyProtocol.version }),
         policy: {
           ...(isElsewhereToo && protocol !== 'tcp' && { maxConnectionDurationMs: passedConnectionSeconds * 1000 }),
-          ...compilePolicy(effective),
+          ...compilePolicy(effective, meshConfig),
           ...(preference && compileSpread(preference, effective, discovery)),
         },
         trustEpoch: tls.mode === 'mesh' || tls.mode === 'external' ? view.trust().epoch : 0,
@@ -118,14 +127,21 @@ const toUnmarked = (view: MeshView, service: Service, tls: UpstreamTls, report: 
 }
 
 /** The client without what makes no difference to this service's upstreams. */
-export const toUpstreamClient = ({ service, policy }: ReachedService, client: UpstreamClient): UpstreamClient => {
-  const policies = [{}, ...toPolicies(policy)].map((each) => withDistribution(each, service))
+export const toUpstreamClient = (
+  view: MeshView,
+  { service, policy }: ReachedService,
+  client: UpstreamClient,
+): UpstreamClient => {
+  const meshConfig = view.meshConfig()
+  const policies = [{}, ...toPolicies(policy)].map((each) =>
+    withMeshDefaults(withDistribution(each, service), meshConfig),
+  )
   const interest = toLocalityInterest(policies)
   const labels = Object.entries(client.labels).filter(([label]) => interest.labels.has(label))
   return {
     locality: interest.locality ? client.locality : '',
     labels: Object.fromEntries(labels),
-    isCaptured: client.isCaptured && (keepsDestination(service) || toPolicies(policy).some(passesThrough)),
+    isCaptured: client.isCaptured && (keepsDestination(service) || policies.some(passesThrough)),
   }
 }
 
@@ -165,9 +181,16 @@ const toOwnHost = ({ hostname }: Service, port: ServicePort, assignment: LoadAss
   return { ...assignment, localities: [{ locality: '', priority: 0, endpoints: [endpoint] }] }
 }
 
-const toUpstreamProtocol = (protocol: Protocol, { connectionPool }: EffectivePolicy): UpstreamProtocol => {
-  const { useClientProtocol = false, h2UpgradePolicy } = connectionPool?.http ?? {}
-  const isUpgraded = h2UpgradePolicy === 'UPGRADE'
+const toUpstreamProtocol = (
+  protocol: Protocol,
+  { connectionPool }: EffectivePolicy,
+  mesh: MeshConfig,
+): UpstreamProtocol => {
+  const { useClientProtocol = false, h2UpgradePolicy = 'DEFAULT' } = connectionPool?.http ?? {}
+  // The mesh's word is for ports that are said to be HTTP.
+  const isUpgraded =
+    h2UpgradePolicy === 'UPGRADE' ||
+    (h2UpgradePolicy === 'DEFAULT' && protocol === 'http' && mesh.h2UpgradePolicy === 'UPGRADE')
   switch (protocol) {
     case 'http':
       return useClientProtocol ? 'downstream' : isUpgraded ? 'http2' : 'http1'

@@ -28,7 +28,7 @@ export const gatewayProxyClassUnit = (client: Client, place: GatewayPlace): Unit
       resources: buildListeners(view, listeners),
       includes: [
         ...[...routes].map(([name, servers]) => gatewayRoutesUnit(client, name, servers)),
-        ...reached.map((each) => upstreamsUnit(each, client)),
+        ...reached.map((each) => upstreamsUnit(view, each, client)),
         ...services.map(gatewayServiceUnit),
       ],
       problems,
@@ -52,7 +52,7 @@ const gatewayHostUnit = (client: Client, routesName: string, host: GatewayHost):
     const compiled = compileGatewayVirtualHost(view, routesName, host, client, report)
     return {
       resources: [buildVirtualHostResource(compiled.virtualHost)],
-      includes: compiled.reached.map((each) => upstreamsUnit(each, client)),
+      includes: compiled.reached.map((each) => upstreamsUnit(view, each, client)),
       problems,
     }
   },

@@ -51,7 +51,9 @@ export const hostUnit = (client: Client, candidates: readonly HostCandidate[]): 
     const reachedByConnections = service.ports.flatMap((port) =>
       compileConnectionPaths(view, { service, policy }, port, routing, toldElsewhere).flatMap(({ reached }) => reached),
     )
-    const upstreams = [{ service, policy }, ...reachedByConnections].map((reached) => upstreamsUnit(reached, client))
+    const upstreams = [{ service, policy }, ...reachedByConnections].map((reached) =>
+      upstreamsUnit(view, reached, client),
+    )
     return { includes: [...upstreams, ...virtualHosts] }
   },
 })

@@ -1,4 +1,5 @@
 import type { ServiceKey } from '#mesh/names.ts'
+import type { MeshView } from '#mesh/view.ts'
 import { buildCluster } from '#xds/build/build-cluster.ts'
 import { buildEndpoints } from '#xds/build/build-load-assignment.ts'
 import {
@@ -14,8 +15,8 @@ import { toLabelsKey } from './client.ts'
 import type { Unit, UnitResource } from '#xds/incremental/unit.ts'
 
 /** A service's EnvoyClusters and their endpoints, for all clients to whom the same DestinationRules apply. */
-export const upstreamsUnit = (reached: ReachedService, client: UpstreamClient): Unit =>
-  toUnit(reached.service.key, reached.policy.key, toUpstreamClient(reached, client))
+export const upstreamsUnit = (view: MeshView, reached: ReachedService, client: UpstreamClient): Unit =>
+  toUnit(reached.service.key, reached.policy.key, toUpstreamClient(view, reached, client))
 
 const toUnit = (serviceKey: ServiceKey, policyKey: string, client: UpstreamClient): Unit => ({
   key: `upstreams|${serviceKey}|${policyKey}|${client.locality}${toLabelsKey(client.labels)}${client.isCaptured ? '|captured' : ''}`,

@@ -45,7 +45,7 @@ export const virtualHostUnit = (inputs: VirtualHostInputs): Unit => {
       )
       return {
         resources: [buildVirtualHostResource(virtualHost)],
-        includes: client ? reached.map((each) => upstreamsUnit(each, client)) : [],
+        includes: client ? reached.map((each) => upstreamsUnit(view, each, client)) : [],
         problems,
       }
     },
