@@ -3,7 +3,7 @@ import type { Route, VirtualHost } from '#xds/model/virtual-host.ts'
 import type { ReachedService } from './compile-destination.ts'
 import { matchesAnyRequest } from './compile-http-match.ts'
 import { compileHttpRoutes } from './compile-http-routes.ts'
-import { defaultRetries } from './compile-retries.ts'
+import { compileDefaultRetries } from './compile-retries.ts'
 import { toGatewayOrigin, type GatewayClient, type GatewayHost } from './plan-gateway-hosts.ts'
 import type { Report } from './report.ts'
 
@@ -26,7 +26,7 @@ export const compileGatewayVirtualHost = (
       domains: [host],
       routes: toMerged(compiled.flatMap(({ routes }) => routes)),
       ...(requiresTls && { requiresTls }),
-      retries: defaultRetries,
+      retries: compileDefaultRetries(view.meshConfig(), false),
     },
     reached: compiled.flatMap(({ reached }) => reached),
   }

@@ -15,7 +15,7 @@ import {
   matchesAnyRequest,
   type RequestOrigin,
 } from './compile-http-match.ts'
-import { compileRetries, defaultHashedRetries } from './compile-retries.ts'
+import { compileDefaultRetries, compileRetries } from './compile-retries.ts'
 import { compileCors, compileFault, toShare } from './compile-route-filters.ts'
 import { compileHashPolicy } from './compile-traffic-policy.ts'
 import type { Report } from './report.ts'
@@ -112,7 +112,9 @@ const compileAction = (
   const mirrors = toMirrors(route).map(({ destination, share }) => ({ ...toDestination(destination), share }))
   const hashPolicy = destinations.map(({ effective }) => compileHashPolicy(effective.loadBalancer)).find(Boolean)
   const isHashed = only !== undefined && hashPolicy !== undefined
-  const retries = route.retries ? compileRetries(route.retries, isHashed) : isHashed && defaultHashedRetries
+  const retries = route.retries
+    ? compileRetries(route.retries, isHashed)
+    : isHashed && compileDefaultRetries(view.meshConfig(), true)
   const authority =
     route.rewrite?.authority ?? toAuthority(route.headers?.request) ?? toAuthority(only?.headers?.request)
   return {

@@ -5,7 +5,7 @@ import type { ReachedService } from './compile-destination.ts'
 import { compileConnectionPaths, type ConnectionRouting } from './compile-connection-paths.ts'
 import { anyRequest } from './compile-http-match.ts'
 import { compileHttpRoutes } from './compile-http-routes.ts'
-import { defaultRetries } from './compile-retries.ts'
+import { compileDefaultRetries } from './compile-retries.ts'
 import { isHeadless } from './compile-upstreams.ts'
 import { compileHashPolicy, toEffectivePolicy } from './compile-traffic-policy.ts'
 import { matchesHost, toSpecificity } from './host-specificity.ts'
@@ -48,7 +48,7 @@ export const compileVirtualHost = (view: MeshView, source: VirtualHostSource, re
       name: `${scope.name}/${service.hostname}:${port.number}`,
       domains: compileDomains(view, source),
       routes: [...tunnel.routes, ...http.routes],
-      retries: http === none ? undefined : defaultRetries,
+      retries: http === none ? undefined : compileDefaultRetries(view.meshConfig(), false),
     },
     reached: [...tunnel.reached, ...http.reached],
   }
