@@ -25,6 +25,9 @@ const differences = `## Where Atoll does something else than Istio
 - \`tls.mode: ISTIO_MUTUAL\` takes \`subjectAltNames\` that are SPIFFE IDs, and always verifies
 - a DestinationRule's \`credentialName\` makes a sidecar believe no server, where Istio's would send plaintext
 - a \`tunnel\` is inherited by subsets
+- a Gateway's \`ISTIO_MUTUAL\` takes \`subjectAltNames\` that are SPIFFE IDs of the mesh; on machines a server without \`bind\` listens on the
+  WorkloadEntry's address alone
+- a Gateway's server of TLS whose credential may not be had closes connections, and keeps its hosts from other servers
 - a VirtualService's host that no Service or ServiceEntry has is not routed (with a warning); Istio's sidecars route it on port 80
 
 Atoll is stricter where Istio lets through what Envoy refuses or misreads:
