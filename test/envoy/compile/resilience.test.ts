@@ -155,9 +155,8 @@ const statistic = async (host: string, name: string): Promise<number> => {
 }
 
 describe('outlier detection', () => {
-  /** How many applications still answer a host after the first has failed some times. */
-  const leftAfter = async (host: string, status: string, times: number): Promise<number> => {
-    for (let index = 0; index < times * 2; index++) await get(`http://${host}/${status}`)
+  /** How many applications answer a host. */
+  const countAnswering = async (host: string): Promise<number> => {
     const before = [first.requests, second.requests]
     for (let index = 0; index < 6; index++) await get(`http://${host}/200`)
     return [first.requests, second.requests].filter((now, index) => now > (before[index] ?? 0)).length
@@ -174,7 +173,14 @@ describe('outlier detection', () => {
     ['few', '500', 6, 2],
     ['undetected', '500', 6, 2],
   ])('by the rule "%s", after answers of %s, %i times, as many are left as %i', async (host, path, times, left) => {
-    expect(await leftAfter(host, path, times)).toBe(left)
+    for (let index = 0; index < times * 2; index++) await get(`http://${host}/${path}`)
+    const isEjected = left === 1 || host === 'panicking'
+    await eventually(
+      'it is settled',
+      async () => (await statistic(host, 'outlier_detection.ejections_active')) === (isEjected ? 1 : 0) && [true],
+    )
+    await eventually('as many are left', async () => (await countAnswering(host)) === left && [true])
+    expect(await countAnswering(host)).toBe(left)
   })
 
   test('failures that no answer came of are counted apart', async () => {
