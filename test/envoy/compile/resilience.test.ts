@@ -146,12 +146,12 @@ proxies: [sidecar/default/client-1]
 `)
 })
 
-/** The value of a statistic of a host's upstream. */
+/** The value of a statistic of a host's upstream; 0 when it has none of that name. */
 const statistic = async (host: string, name: string): Promise<number> => {
   const [line = ''] = await stage.statistics(
     new RegExp(`^cluster\\.outbound\\|\\d+\\|\\|${host}\\.default\\.svc\\.cluster\\.local[;.]+${name}:`),
   )
-  return Number(line.split(': ')[1])
+  return Number(line.split(': ')[1] ?? 0)
 }
 
 describe('outlier detection', () => {
