@@ -31,6 +31,8 @@ const proxies: readonly Proxy[] = [
   { role: 'sidecar', namespace: 'default', serviceAccount: 'default', workload: 'w-1' },
   { role: 'sidecar', namespace: 'default', serviceAccount: 'default', workload: 'w-2' },
   { role: 'sidecar', namespace: 'other', serviceAccount: 'default', workload: 'w-3' },
+  { role: 'gateway', namespace: 'default', serviceAccount: 'default', workload: 'w-1' },
+  { role: 'gateway', namespace: 'other', serviceAccount: 'default', workload: 'w-3' },
   { role: 'east-west-gateway', namespace: 'default', serviceAccount: 'default', workload: 'w-1' },
 ]
 
@@ -112,13 +114,15 @@ const anyConfig: fc.Arbitrary<ConfigObject> = fc.oneof(
       routes: fc.array(anyRoute, { minLength: 1, maxLength: 1 }),
       sourceLabels: anyLabels,
       isTcp: fc.constantFrom(false, false, true),
+      gateways: fc.constantFrom([], [], ['a'], ['mesh', 'default/a'], ['default/b', 'default/a']),
     })
-    .map(({ name, namespace, host, routes, sourceLabels, isTcp }) =>
+    .map(({ name, namespace, host, routes, sourceLabels, isTcp, gateways: bound }) =>
       makeObject(
         'VirtualService',
         name,
         {
           hosts: [host],
+          gateways: bound,
           ...(isTcp ? { tcp: [{ route: routes }] } : { http: [{ match: [{ sourceLabels }], route: routes }] }),
         },
         { namespace },
@@ -134,6 +138,29 @@ const anyConfig: fc.Arbitrary<ConfigObject> = fc.oneof(
     })
     .map(({ name, namespace, ...spec }) =>
       makeObject('DestinationRule', name, { ...spec, subsets: [{ name: 'v1', labels: { v: '1' } }] }, { namespace }),
+    ),
+  fc
+    .record({
+      name: anyName,
+      namespace: anyNamespace,
+      selector: anyLabels,
+      hosts: fc.constantFrom(['*'], ['*.example', './a.default.svc.cluster.local'], ['other/*']),
+      number: fc.constantFrom(80, 90),
+      server: fc.constantFrom(
+        { protocol: 'HTTP' },
+        { protocol: 'HTTP', tls: { httpsRedirect: true } },
+        { protocol: 'TCP' },
+        { protocol: 'HTTPS', tls: { mode: 'ISTIO_MUTUAL' } },
+        { protocol: 'TLS', tls: { mode: 'AUTO_PASSTHROUGH' } },
+      ),
+    })
+    .map(({ name, namespace, selector, hosts, number, server: { protocol, ...rest } }) =>
+      makeObject(
+        'Gateway',
+        name,
+        { selector, servers: [{ port: { number, name: 'x', protocol }, hosts, ...rest }] },
+        { namespace },
+      ),
     ),
   fc
     .record({

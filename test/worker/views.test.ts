@@ -346,6 +346,20 @@ describe('machine tokens', () => {
     expect([...west.state.keys()].filter((key) => key.startsWith('machine-token/'))).toEqual([])
   })
 
+  test('of gateways are not told to an agent that does not know the role, which is told all else', async () => {
+    const mesh = await createTestMesh()
+    const joined = await joinTestCluster(mesh, 'east', 'net-a')
+    const older = await TestAgent.connect(joined, { capabilities: [] })
+    const path = '/clusters/east/machine-tokens'
+    const gateway = (await mesh.send<MachineToken>('POST', path, { body: { ...body, role: 'gateway' } })).body
+    const sidecar = (await mesh.send<MachineToken>('POST', path, { body })).body
+    await older.until((state) => state.has(`machine-token/${sidecar.id}`))
+    expect(older.state.has(`machine-token/${gateway.id}`)).toBe(false)
+
+    const newer = await TestAgent.connect(joined, { replica: 'another' })
+    await newer.until((state) => state.has(`machine-token/${gateway.id}`))
+  })
+
   test('are of clusters that are in the mesh', async () => {
     const mesh = await createTestMesh()
     expect((await mesh.send('POST', '/clusters/nowhere/machine-tokens', { body })).status).toBe(404)
