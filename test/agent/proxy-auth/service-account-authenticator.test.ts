@@ -112,6 +112,11 @@ test('and a sidecar as any other elsewhere', async () => {
   expect((await granted(create().authenticator, issuer.issue())).proxy).toEqual(sidecar)
 })
 
+test('a pod that is injected as a gateway is one, in its namespace', async () => {
+  addPod({ isGateway: true })
+  expect((await granted(create().authenticator, issuer.issue())).proxy).toEqual({ ...sidecar, role: 'gateway' })
+})
+
 /** Everything that somebody could claim without being it, and what our log says of it: `signature` = depends on who is asked about that. */
 const falseClaims: readonly [string, () => string | undefined, string][] = [
   ['nothing at all', () => undefined, 'missing'],
