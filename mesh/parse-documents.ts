@@ -108,7 +108,11 @@ export const examineDocuments = (text: string, options: DocumentOptions): Examin
     ...findDuplicates(results),
   ]
   return {
-    objects: results.flatMap(({ examined }) => examined.accepted ?? []),
+    objects: [
+      ...new Map(
+        results.flatMap(({ examined: { accepted } }) => (accepted ? [[objectKeyOf(accepted.object), accepted]] : [])),
+      ).values(),
+    ],
     problems: toProblems(findings, options.defaultNamespace),
     others: items.value.filter(isSkipped).map(({ value }) => value),
   }

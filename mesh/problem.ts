@@ -10,10 +10,17 @@ export const problemCode = z.enum([
   'unknown_field',
   'invalid', // a value of the wrong type, out of range, or against the reference
   'unsupported', // upstream has it, Atoll does not (yet)
+  'deprecated', // still works, and upstream means to drop it
+  'ineffective', // allowed, and nothing or something else follows from it
+  'unreachable', // a route or match that an earlier one leaves nothing to
+  'ambiguous', // can be meant in several ways
   'dangling_reference', // names an object that does not exist
+  'selects_nothing', // a selector that no workload has the labels of
   'conflict', // two objects want the same thing
   'duplicate', // the same object twice in one apply
   'forbidden',
+  'port_name', // says nothing of its protocol
+  'unknown_annotation',
 ])
 export type ProblemCode = z.infer<typeof problemCode>
 
@@ -26,10 +33,17 @@ export const problemClasses: Readonly<Record<ProblemCode, ProblemClass>> = {
   unknown_field: 'schema',
   invalid: 'schema',
   unsupported: 'schema',
+  deprecated: 'schema',
+  ineffective: 'semantic',
+  unreachable: 'semantic',
+  ambiguous: 'semantic',
   dangling_reference: 'reference',
+  selects_nothing: 'reference',
   conflict: 'semantic',
   duplicate: 'semantic',
   forbidden: 'semantic',
+  port_name: 'style',
+  unknown_annotation: 'style',
 }
 
 export const problem = z.object({

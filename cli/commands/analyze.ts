@@ -5,11 +5,16 @@ import { listServices } from '#api/routes/services.ts'
 import { getMesh } from '#api/routes/meshes.ts'
 import type { ShownProblem } from '#api/schemas/shown-problem.ts'
 import { analyze } from '#mesh/analysis/analyze.ts'
-import type { KnownMesh } from '#mesh/analysis/known-mesh.ts'
+import type { KnownMesh, KnownWorkload } from '#mesh/analysis/known-mesh.ts'
+import { findStyleProblems } from '#mesh/analysis/style.ts'
 import { objectKeyOf, type ConfigObject } from '#mesh/config-object.ts'
 import { toObjectName } from '#mesh/config/examine-object.ts'
+import { configuredAs } from '#mesh/config/parse-object.ts'
+import { workloadEntry } from '#mesh/config/workload-entry.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
+import { networkName } from '#mesh/names.ts'
 import { problemClasses, type Problem } from '#mesh/problem.ts'
+import { toWorkload } from '#mesh/registry-records/to-workload.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { addFiles, toPaths, type FileOptions } from '../configuration/file-arguments.ts'
@@ -18,6 +23,7 @@ import { examineConfiguration } from '../configuration/examine-configuration.ts'
 import { placeProblems } from '../configuration/place-problems.ts'
 import { addExamples } from '../examples.ts'
 import { collect } from '../output/list-view.ts'
+import { toManifestWorkloads } from '../xds/manifest-workloads.ts'
 import { toProblemText, type PlacedProblem } from '../output/problem-text.ts'
 
 interface AnalyzeOptions extends FileOptions {
@@ -47,6 +53,8 @@ export const defineAnalyze = (command: Command, context: CliContext): void => {
 /** What is looked at. */
 interface Subject {
   readonly objects: readonly ConfigObject[]
+  /** Those of them that the person has written. */
+  readonly written: readonly ConfigObject[]
   readonly problems: readonly Problem[]
   readonly known: KnownMesh
   /** Gives problems their places, where there are files. */
@@ -54,10 +62,12 @@ interface Subject {
 }
 
 const run = async (context: CliContext, paths: readonly string[], options: AnalyzeOptions): Promise<void> => {
-  const { objects, problems, known, place } = await findSubject(context, paths, options).catch((error: unknown) => {
-    throw toCouldNotRun(error)
-  })
-  const all = await place([...problems, ...analyze(objects, known)])
+  const { objects, written, problems, known, place } = await findSubject(context, paths, options).catch(
+    (error: unknown) => {
+      throw toCouldNotRun(error)
+    },
+  )
+  const all = await place([...problems, ...analyze(objects, known), ...findStyleProblems(written)])
   const errors = all.filter(({ severity }) => severity === 'error').length
   const counts = [
     toCount(objects.length, 'object'),
@@ -88,7 +98,10 @@ const findSubject = async (
   paths: readonly string[],
   options: AnalyzeOptions,
 ): Promise<Subject> => {
-  if (paths.length === 0) return { ...(await readMesh(context)), problems: [], place: async (found) => found }
+  if (paths.length === 0) {
+    const mesh = await readMesh(context)
+    return { ...mesh, written: mesh.objects, problems: [], place: async (found) => found }
+  }
   const { namespace, domainSuffix, withMesh } = options
   const configuration = await readConfiguration(paths, context.io)
   const { objects, problems, others } = examineConfiguration(configuration, namespace)
@@ -97,14 +110,34 @@ const findSubject = async (
   const written = objects.map(({ object }) => object)
   const place = (found: readonly ShownProblem[]) => placeProblems(found, configuration, namespace)
   if (withMesh !== true) {
-    const known: KnownMesh = { domainSuffix, hasHost: () => false, lookedIn: 'objects' }
-    return { objects: written, problems, known, place }
+    const workloads = findWorkloads(written, others, namespace)
+    const known: KnownMesh = {
+      domainSuffix,
+      hasHost: () => false,
+      lookedIn: 'objects',
+      ...(workloads.length > 0 && { workloads }),
+    }
+    return { objects: written, written, problems, known, place }
   }
   const mesh = await readMesh(context)
   const keys = new Set(written.map(objectKeyOf))
   const unwritten = mesh.objects.filter((object) => !keys.has(objectKeyOf(object)))
-  return { objects: [...unwritten, ...written], problems, known: mesh.known, place }
+  return { objects: [...unwritten, ...written], written, problems, known: mesh.known, place }
 }
+
+/** Pods of manifests and WorkloadEntries; none = nothing is known of workloads. */
+const findWorkloads = (
+  objects: readonly ConfigObject[],
+  manifests: readonly unknown[],
+  namespace = 'default',
+): readonly KnownWorkload[] => [
+  ...toManifestWorkloads(manifests, { namespace, network: networkName.parse('offline') }),
+  ...objects.flatMap((object) => {
+    if (object.kind !== workloadEntry.kind) return []
+    const parsed = configuredAs(workloadEntry, object)
+    return parsed.ok ? toWorkload(parsed.value, networkName.parse('offline')) : []
+  }),
+]
 
 const readMesh = async (context: CliContext): Promise<Pick<Subject, 'objects' | 'known'>> => {
   const params = { mesh: await context.mesh() }

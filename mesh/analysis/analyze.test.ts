@@ -115,7 +115,11 @@ describe('dangling references', () => {
     const severities = (...documents: string[]) =>
       analyzeYaml(...documents).map(({ severity, path }) => `${severity} ${path.split('.').at(-1)}`)
     expect(severities(route)).toEqual(['warning host', 'warning subset'])
-    expect(severities(route, destinationRule('unknown', 'unknown', ['v2']))).toEqual(['warning host', 'error subset'])
+    expect(severities(route, destinationRule('unknown', 'unknown', ['v2']))).toEqual([
+      'warning host',
+      'error subset',
+      'warning host',
+    ])
   })
   it('finds subsets in rules for wildcards', () => {
     expect(

@@ -5,8 +5,10 @@ import { findConflicts } from './conflicts.ts'
 import { findDanglingReferences } from './dangling-references.ts'
 import { findDelegationProblems } from './delegation.ts'
 import { findGatewayProblems } from './gateway-bindings.ts'
+import { findPortProblems } from './destination-ports.ts'
 import { findForeignHosts } from './foreign-hosts.ts'
 import type { KnownMesh } from './known-mesh.ts'
+import { findWorkloadProblems } from './workload-checks.ts'
 
 /**
  * What is wrong between objects, each of which is right by itself: references that lead nowhere, and objects that want the
@@ -18,6 +20,8 @@ export const analyze = (objects: readonly ConfigObject[], known: KnownMesh): rea
 /** The same of objects whose specs are parsed already. */
 export const analyzeParsed = (objects: AnalyzedObjects, known: KnownMesh): readonly Problem[] => [
   ...findDanglingReferences(objects, known),
+  ...findPortProblems(objects, known.domainSuffix),
+  ...findWorkloadProblems(objects, known),
   ...findConflicts(objects, known.domainSuffix),
   ...findGatewayProblems(objects, known.domainSuffix),
   ...findDelegationProblems(objects, known.domainSuffix),

@@ -116,6 +116,31 @@ const serviceClaims = ({ services, serviceEntries }: AnalyzedObjects, domainSuff
   ),
 ]
 
+/** ServiceEntries that give one port of a host different protocols. */
+const disagreeingProtocols = ({ serviceEntries }: AnalyzedObjects): readonly Problem[] => {
+  const claims = serviceEntries.flatMap((object) =>
+    object.spec.hosts.flatMap((host) =>
+      object.spec.ports.map(({ number, protocol }, index) => ({
+        object,
+        place: `port ${number} of ${host.toLowerCase()}`,
+        protocol: protocol?.toUpperCase() ?? 'TCP',
+        index,
+      })),
+    ),
+  )
+  return [...Map.groupBy(claims, ({ place }) => place).values()].flatMap((group) => {
+    const byProtocol = Map.groupBy(group, ({ protocol }) => protocol)
+    if (byProtocol.size === 1) return []
+    const [first, second] = [...byProtocol.values()].map(([claim]) => claim)
+    return group.flatMap(({ object, place, protocol, index }) => {
+      const other = first?.protocol === protocol ? second : first
+      if (!other) return []
+      const message = `${nameOf(other.object)} says that ${place} is ${other.protocol}`
+      return [problemOf(object, 'conflict', 'warning', ['spec', 'ports', index, 'protocol'], message)]
+    })
+  })
+}
+
 /** Subsets of one name in several rules of one namespace for one host. */
 const repeatedSubsets = (groups: readonly (readonly Claim<Configured<DestinationRuleSpec>>[])[]): readonly Problem[] =>
   groups.flatMap((group) => {
@@ -147,6 +172,7 @@ export const findConflicts = (objects: AnalyzedObjects, domainSuffix: string): r
     ...contested(groupsOf(virtualServiceClaims(objects, domainSuffix), hostOf), 'the oldest holds'),
     ...contested(rules, 'put them into one'),
     ...repeatedSubsets(rules),
+    ...disagreeingProtocols(objects),
     ...contested(groupsOf(serviceClaims(objects, domainSuffix), hostOf), 'a client sees only one of them'),
     ...contested(groupsOf(sidecarClaims(objects), hostAndNamespaceOf), 'the oldest holds'),
   ]

@@ -1,5 +1,4 @@
 import type { Configured } from '../config-object.ts'
-import type { Destination } from '../config/schema/destination.ts'
 import { isForSidecars } from '../config/schema/gateway-names.ts'
 import { hostsOverlap, isWildcard } from '../config/schema/host-names.ts'
 import type { VirtualServiceSpec } from '../config/virtual-service.ts'
@@ -8,30 +7,8 @@ import { toServiceHostname } from '../names.ts'
 import type { Problem } from '../problem.ts'
 import { problemOf } from './analyzed-objects.ts'
 import type { AnalyzedObjects } from './analyzed-objects.ts'
+import { destinationsOf, type DestinationReference } from './destinations-of.ts'
 import type { KnownMesh } from './known-mesh.ts'
-
-interface Reference {
-  readonly destination: Destination
-  readonly path: readonly PropertyKey[]
-}
-
-const destinationsOf = (spec: VirtualServiceSpec): readonly Reference[] => [
-  ...(['http', 'tcp', 'tls'] as const).flatMap((protocol) =>
-    (spec[protocol] ?? []).flatMap((rule, index) =>
-      (rule.route ?? []).map(({ destination }, place) => ({
-        destination,
-        path: ['spec', protocol, index, 'route', place, 'destination'],
-      })),
-    ),
-  ),
-  ...(spec.http ?? []).flatMap(({ mirror, mirrors = [] }, index) => [
-    ...(mirror ? [{ destination: mirror, path: ['spec', 'http', index, 'mirror'] }] : []),
-    ...mirrors.map(({ destination }, place) => ({
-      destination,
-      path: ['spec', 'http', index, 'mirrors', place, 'destination'],
-    })),
-  ]),
-]
 
 /** A host that may be a wildcard, and what is said of it. */
 class HostLookup<Value> {
@@ -86,7 +63,10 @@ export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMes
       ? `no Service or ServiceEntry here is ${host}: a cluster may offer it`
       : `no cluster offers ${host} now, and no ServiceEntry names it`
 
-  const problemsOf = (object: Configured<VirtualServiceSpec>, { destination, path }: Reference): readonly Problem[] => {
+  const problemsOf = (
+    object: Configured<VirtualServiceSpec>,
+    { destination, path }: DestinationReference,
+  ): readonly Problem[] => {
     const host = resolveHost(destination.host, object.metadata.namespace, known.domainSuffix)
     const { subset } = destination
     const rules = subsets.find(host)
@@ -120,7 +100,13 @@ export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMes
     })
   }
 
-  return objects.virtualServices.flatMap((object) => [
+  const ofRules = objects.destinationRules.flatMap((object) => {
+    const { namespace } = object.metadata
+    const host = resolveHost(object.spec.host, namespace, known.domainSuffix)
+    if (isWildcard(host) || hosts.find(host).length > 0 || known.hasHost(host, namespace)) return []
+    return [problemOf(object, 'dangling_reference', 'warning', ['spec', 'host'], toAbsence(host))]
+  })
+  const ofRoutes = objects.virtualServices.flatMap((object) => [
     ...findAbsentHosts(object).map(({ host, index }) =>
       problemOf(
         object,
@@ -132,4 +118,5 @@ export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMes
     ),
     ...destinationsOf(object.spec).flatMap((reference) => problemsOf(object, reference)),
   ])
+  return [...ofRoutes, ...ofRules]
 }

@@ -5,4 +5,11 @@ export interface KnownMesh {
   hasHost(hostname: string, namespace: string): boolean
   /** Where it was looked for: `clusters` and the configuration, or nowhere but in the objects under analysis. Absent = `clusters`. */
   readonly lookedIn?: 'clusters' | 'objects'
+  /** The workloads that there are; absent = they are not known. */
+  readonly workloads?: readonly KnownWorkload[]
+}
+
+export interface KnownWorkload {
+  readonly namespace: string
+  readonly labels: Readonly<Record<string, string>>
 }

@@ -34,14 +34,15 @@ type Level = Pick<TrafficPolicy, 'loadBalancer' | 'outlierDetection' | 'tls'>
 
 /** What Istio takes, and nothing follows from. */
 const warnOfLevel = ({ loadBalancer, outlierDetection, tls }: Level, path: Path, report: Report): void => {
-  const warn = (place: Path, message: string) => report([...path, ...place], message, { severity: 'warning' })
+  const warn = (place: Path, message: string, code?: 'deprecated') =>
+    report([...path, ...place], message, { severity: 'warning', ...(code && { code }) })
   if (outlierDetection?.consecutiveErrors)
     warn(
       ['outlierDetection', 'consecutiveErrors'],
       'has no effect: use consecutiveGatewayErrors or consecutive5xxErrors',
     )
   if (loadBalancer?.consistentHash?.minimumRingSize)
-    warn(['loadBalancer', 'consistentHash', 'minimumRingSize'], 'is deprecated: use ringHash')
+    warn(['loadBalancer', 'consistentHash', 'minimumRingSize'], 'is deprecated: use ringHash', 'deprecated')
   const ramps = ['LEAST_REQUEST', 'LEAST_CONN', 'ROUND_ROBIN', 'UNSPECIFIED', undefined]
   if (loadBalancer && (loadBalancer.consistentHash || !ramps.includes(loadBalancer.simple))) {
     const field = loadBalancer.warmup ? 'warmup' : 'warmupDurationSecs'

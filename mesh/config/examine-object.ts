@@ -93,8 +93,10 @@ const semanticProblems = <Spec>(
   object: Configured<Spec>,
 ): readonly FoundProblem[] => {
   const problems: FoundProblem[] = []
-  definition.check?.(object, (path, message, { code = 'invalid', severity = 'error' } = {}) =>
-    problems.push({ code, severity, path, message }),
+  definition.check?.(
+    object,
+    (path, message, { severity = 'error', code = severity === 'error' ? 'invalid' : 'ineffective' } = {}) =>
+      problems.push({ code, severity, path, message }),
   )
   return problems
 }
@@ -120,7 +122,7 @@ export const examineObject = (value: unknown, defaults: NameDefaults): Examined 
   const kind = textOr(value.kind, '')
   const definition = findKind(apiVersion, kind)
   if (!definition) {
-    const unknown: FoundProblem = { ...toUnknownKind(kind), severity: 'error', path: ['kind'] }
+    const unknown: FoundProblem = { ...toUnknownKind(kind, apiVersion), severity: 'error', path: ['kind'] }
     return { problems: apiVersion === '' || kind === '' ? envelope : [...envelope, unknown] }
   }
   const rawSpec = isFields(value.spec) ? value.spec : {}

@@ -3,7 +3,7 @@ import type { Configured } from '../config-object.ts'
 import type { Problem, ProblemCode } from '../problem.ts'
 import { exportToFaults } from './schema/export-to.ts'
 
-/** Reports a problem of the object under check; `path` is from the object's root, such as ['spec', 'hosts', 0]. */
+/** Reports a problem of the object under check: of an error the code is `invalid`, of a warning `ineffective`, unless told otherwise; `path` is from the object's root, such as ['spec', 'hosts', 0]. */
 export type Report = (
   path: readonly PropertyKey[],
   message: string,

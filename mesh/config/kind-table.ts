@@ -60,8 +60,10 @@ const unsupportedKinds: ReadonlySet<string> = new Set([
 /** Why `findKind` finds nothing. */
 export const toUnknownKind = (
   kind: string,
+  apiVersion = '',
 ): { readonly code: 'unknown_kind' | 'unsupported'; readonly message: string } =>
-  unsupportedKinds.has(kind) && !kinds.some((definition) => definition.kind === kind)
+  apiVersion.startsWith('gateway.networking.k8s.io/') ||
+  (unsupportedKinds.has(kind) && !kinds.some((definition) => definition.kind === kind))
     ? { code: 'unsupported', message: `${kind} is not supported yet: nothing would follow from it` }
     : { code: 'unknown_kind', message: unknownKindMessage(kind) }
 

@@ -63,9 +63,9 @@ describe('MeshConfig', () => {
       'unsupported trustDomain: the mesh has prod.test for good: leave it out, or make another mesh',
     ],
   ])('refuses %j', (written, expected) => {
-    expect(examine(written)).toEqual([
-      typeof expected === 'string' ? expected : (expect.stringMatching(expected) as unknown),
-    ])
+    const [message, ...others] = examine(written)
+    expect(message).toMatch(expected)
+    expect(others).toEqual([])
   })
   it("has upstream's fields, and no others", () => {
     const upstream = readFileSync(new URL('../support/testdata/istio-mesh-config.txt', import.meta.url), 'utf8')

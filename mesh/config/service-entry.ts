@@ -133,6 +133,13 @@ export const serviceEntry: KindDefinition<ServiceEntrySpec> = {
     const isWithWaypoint = waypoint !== '' && waypoint.toLowerCase() !== 'none'
     if (isWithWaypoint && object.spec.resolution === 'DYNAMIC_DNS' && object.spec.location === 'MESH_INTERNAL')
       report(['spec', 'location'], 'must be MESH_EXTERNAL with resolution DYNAMIC_DNS and a waypoint')
+    const { addresses = [], ports, resolution } = object.spec
+    const stream = ports.findIndex(({ protocol }) => isStreamProtocol(protocol))
+    if (stream !== -1 && addresses.length === 0 && resolution !== 'NONE' && resolution !== 'DYNAMIC_DNS') {
+      const message =
+        'without addresses TCP is told from that of other hosts by its port alone, where traffic is captured'
+      report(['spec', 'ports', stream, 'protocol'], message, { severity: 'warning', code: 'ambiguous' })
+    }
     const selector = object.spec.workloadSelector
     if (selector && object.spec.resolution === 'NONE') {
       report(['spec', 'workloadSelector'], 'has no effect with resolution NONE', { severity: 'warning' })

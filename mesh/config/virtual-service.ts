@@ -79,7 +79,7 @@ export const virtualService: KindDefinition<VirtualServiceSpec> = {
     for (const [index, route] of (object.spec.http ?? []).entries()) warnOfRoute(route, ['spec', 'http', index], report)
     for (const { route, match, taken } of findUnreachableMatches(object.spec.http ?? [])) {
       const message = `is never reached: http[${taken.route}].match[${taken.match}] takes all of it before`
-      report(['spec', 'http', route, 'match', match], message, { severity: 'warning' })
+      report(['spec', 'http', route, 'match', match], message, { severity: 'warning', code: 'unreachable' })
     }
     for (const protocol of ['http', 'tcp'] as const) {
       const routes = object.spec[protocol] ?? []
@@ -87,6 +87,7 @@ export const virtualService: KindDefinition<VirtualServiceSpec> = {
       if (catchAll !== -1 && catchAll < routes.length - 1) {
         report(['spec', protocol, catchAll], 'matches everything: the routes after it are never reached', {
           severity: 'warning',
+          code: 'unreachable',
         })
       }
     }
@@ -94,12 +95,12 @@ export const virtualService: KindDefinition<VirtualServiceSpec> = {
 }
 
 const warnOfRoute = (route: HttpRoute, path: readonly PropertyKey[], report: Report): void => {
-  const warn = (field: readonly PropertyKey[], message: string) =>
-    report([...path, ...field], message, { severity: 'warning' })
+  const warn = (field: readonly PropertyKey[], message: string, code?: 'deprecated') =>
+    report([...path, ...field], message, { severity: 'warning', ...(code && { code }) })
   for (const field of ['mirrorPercent', 'mirror_percent'] as const)
-    if (route[field] !== undefined) warn([field], 'is deprecated: use mirrorPercentage')
+    if (route[field] !== undefined) warn([field], 'is deprecated: use mirrorPercentage', 'deprecated')
   const { delay, abort } = route.fault ?? {}
-  if (delay?.percent !== undefined) warn(['fault', 'delay', 'percent'], 'is deprecated: use percentage')
+  if (delay?.percent !== undefined) warn(['fault', 'delay', 'percent'], 'is deprecated: use percentage', 'deprecated')
   if (delay && delay.fixedDelay === undefined) warn(['fault', 'delay'], 'delays nothing without a fixedDelay')
   if (abort && abort.httpStatus === undefined && abort.grpcStatus === undefined)
     warn(['fault', 'abort'], 'aborts nothing without an httpStatus or grpcStatus')

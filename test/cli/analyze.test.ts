@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { problemClasses, problemCode } from '#mesh/problem.ts'
 import { meshSettings } from '#mesh/settings.ts'
 import { runFake } from './fake-io.ts'
 
@@ -28,7 +29,7 @@ spec: {selector: {app: ${name}}, ports: [{port: 80, name: http}]}`
 const deployment = `apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
-spec: {template: {spec: {containers: []}}}`
+spec: {template: {metadata: {labels: {app: web}}, spec: {containers: []}}}`
 
 const ok = (body: unknown) => ({ status: 200, body })
 
@@ -92,6 +93,17 @@ describe('atoll analyze -o json', () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: '1 object, 0 errors, 0 warnings\n' })
     expect(stderr).toBe('Left out, for they are no configuration of a mesh: Deployment web\n')
   })
+})
+
+/** What no file can show: it takes a large text, or a token. */
+const withoutExample = ['too_large', 'forbidden']
+const examples = problemCode.options.filter((code) => !withoutExample.includes(code))
+
+it.each(examples)('finds %s in the example of its page', async (code) => {
+  const page = readFileSync(new URL(`../../docs/problems/${code}.md`, import.meta.url), 'utf8')
+  const [, example = ''] = /^```yaml\n(.*?)^```$/ms.exec(page) ?? []
+  const { messages } = await analyze(write(`${code}.yaml`, example))
+  expect(messages).toContainEqual(expect.objectContaining({ code, class: problemClasses[code] }))
 })
 
 describe('atoll analyze of a mesh', () => {

@@ -1,0 +1,46 @@
+import type { ConfigObject } from '../config-object.ts'
+import { exportToAnnotation, isProxied, trafficDistributionAnnotation } from '../config/service.ts'
+import { closestName } from '../config/schema/closest-name.ts'
+import type { Problem } from '../problem.ts'
+import { selectProtocol } from '../registry-records/select-protocol.ts'
+import { problemOf, toAnalyzedObjects } from './analyzed-objects.ts'
+
+/**
+ * What is right and could be said better. Only for who asks for an analysis: a cluster has many such objects that are nobody's fault
+ * (Istio: "Port name is not under naming convention", "Unknown annotation").
+ */
+export const findStyleProblems = (objects: readonly ConfigObject[]): readonly Problem[] => [
+  ...findUnclearPorts(objects),
+  ...objects.flatMap(findUnknownAnnotations),
+]
+
+const findUnclearPorts = (objects: readonly ConfigObject[]): readonly Problem[] =>
+  toAnalyzedObjects(objects).services.flatMap((service) =>
+    service.spec.ports.flatMap((port, index) => {
+      const { name = '', appProtocol, port: number } = port
+      if (!isProxied(port) || selectProtocol({ explicit: appProtocol, name, number }) !== 'auto') return []
+      const message = `says nothing of its protocol, which is found out connection by connection: say it in appProtocol, or name the port "http-${name || 'web'}", "tcp-…"`
+      return [problemOf(service, 'port_name', 'warning', ['spec', 'ports', index, 'name'], message)]
+    }),
+  )
+
+/** Of Istio's, those that mean something on an object of configuration; on pods there are others. */
+const knownAnnotations: readonly string[] = [
+  exportToAnnotation,
+  trafficDistributionAnnotation,
+  'internal.istio.io/gateway-semantics',
+  'networking.istio.io/address-type',
+  'networking.istio.io/service-type',
+  'istio.io/description',
+  'istio.io/rev',
+]
+
+const findUnknownAnnotations = (object: ConfigObject): readonly Problem[] =>
+  Object.keys(object.metadata.annotations ?? {})
+    .filter((name) => /^([a-z-]+\.)*istio\.io\//.test(name) && !knownAnnotations.includes(name))
+    .map((name) => {
+      const meant = closestName(name, knownAnnotations)
+      const message =
+        meant === undefined ? `means nothing on a ${object.kind}` : `is not an annotation: did you mean "${meant}"?`
+      return problemOf(object, 'unknown_annotation', 'warning', ['metadata', 'annotations', name], message)
+    })

@@ -1,0 +1,86 @@
+import { expect, it } from 'vitest'
+import { parse } from 'yaml'
+import type { ConfigObject } from '../config-object.ts'
+import { analyze } from './analyze.ts'
+import type { KnownWorkload } from './known-mesh.ts'
+
+const object = (kind: string, name: string, spec: string, namespace = 'shop'): ConfigObject => ({
+  apiVersion: kind === 'Service' ? 'v1' : 'networking.istio.io/v1',
+  kind,
+  metadata: { name, namespace },
+  spec: parse(spec) as Record<string, unknown>,
+})
+const web: KnownWorkload = { namespace: 'shop', labels: { app: 'web', version: 'v1' } }
+const summary = (workloads: readonly KnownWorkload[] | undefined, ...objects: ConfigObject[]) =>
+  analyze(objects, { domainSuffix: 'cluster.local', hasHost: () => true, ...(workloads && { workloads }) }).map(
+    ({ code, object: of, path }) => `${code} ${of?.kind} ${of?.name} ${path}`,
+  )
+const service = (name: string, ports: string, selector = '{app: web}') =>
+  object('Service', name, `{selector: ${selector}, ports: ${ports}}`)
+const http = '[{name: http, port: 80}]'
+
+it('finds selectors and subsets that no workload has the labels of', () => {
+  const objects = [
+    service('web', http),
+    service('gone', http, '{app: gone}'),
+    object('Sidecar', 'a', '{workloadSelector: {labels: {app: gone}}, egress: [{hosts: ["./*"]}]}'),
+    object('Sidecar', 'b', '{workloadSelector: {labels: {app: web}}, egress: [{hosts: ["./*"]}]}', 'other'),
+    object(
+      'Gateway',
+      'g',
+      '{selector: {istio: none}, servers: [{port: {number: 80, name: a, protocol: HTTP}, hosts: [a.org]}]}',
+    ),
+    object(
+      'DestinationRule',
+      'web',
+      '{host: web, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]}',
+    ),
+  ]
+  expect(summary([web], ...objects)).toEqual([
+    'selects_nothing Sidecar a spec.workloadSelector',
+    'selects_nothing Sidecar b spec.workloadSelector',
+    'selects_nothing Service gone spec.selector',
+    'selects_nothing Gateway g spec.selector',
+    'selects_nothing DestinationRule web spec.subsets[1].labels',
+  ])
+  expect(summary(undefined, ...objects)).toEqual([])
+})
+it('finds Services that say different protocols of one port of a workload', () => {
+  const plain = service('plain', '[{name: tcp, port: 81, targetPort: 80}]')
+  expect(summary([web], service('web', http), plain)).toEqual([
+    'ambiguous Service web spec.ports[0]',
+    'ambiguous Service plain spec.ports[0]',
+  ])
+  expect(summary([web], service('web', http), service('other', '[{name: http-a, port: 81, targetPort: 80}]'))).toEqual(
+    [],
+  )
+  const elsewhere = service('elsewhere', '[{name: tcp, port: 80}]', '{app: db}')
+  const db = { namespace: 'shop', labels: { app: 'db' } }
+  expect(summary([web, db], service('web', http), elsewhere)).toEqual([])
+})
+it('finds destinations whose port is not there, or one of several', () => {
+  const route = (destination: string, host = 'front') =>
+    object('VirtualService', 'v', `{hosts: [${host}], http: [{route: [{destination: ${destination}}]}]}`)
+  const two = service('web', '[{name: http, port: 80}, {name: http-b, port: 81}]')
+  const path = 'VirtualService v spec.http[0].route[0].destination.port'
+  expect(summary(undefined, two, route('{host: web}'))).toEqual([`ambiguous ${path}`])
+  expect(summary(undefined, two, route('{host: web}', 'web'))).toEqual([])
+  expect(summary(undefined, two, route('{host: web, port: {number: 81}}'))).toEqual([])
+  expect(summary(undefined, two, route('{host: web, port: {number: 82}}'))).toEqual([
+    `dangling_reference ${path}.number`,
+  ])
+})
+it('finds ServiceEntries that give one port of a host different protocols', () => {
+  const entry = (name: string, protocol: string) =>
+    object(
+      'ServiceEntry',
+      name,
+      `{hosts: [a.org], resolution: DNS, exportTo: [.], ports: [{number: 80, name: p, protocol: ${protocol}}]}`,
+      name,
+    )
+  expect(summary(undefined, entry('one', 'HTTP'), entry('two', 'GRPC'))).toEqual([
+    'conflict ServiceEntry one spec.ports[0].protocol',
+    'conflict ServiceEntry two spec.ports[0].protocol',
+  ])
+  expect(summary(undefined, entry('one', 'HTTP'), entry('two', 'http'))).toEqual([])
+})

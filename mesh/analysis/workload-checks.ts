@@ -1,0 +1,126 @@
+import type { ConfigObject } from '../config-object.ts'
+import { isProxied } from '../config/service.ts'
+import type { Problem } from '../problem.ts'
+import { selectProtocol } from '../registry-records/select-protocol.ts'
+import { resolveHost } from '../merge/resolve-host.ts'
+import { toServiceHostname } from '../names.ts'
+import { nameOf, problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
+import type { KnownMesh, KnownWorkload } from './known-mesh.ts'
+
+type Labels = Readonly<Record<string, string>>
+
+/**
+ * What selects no workload, and Services that disagree about a port of a workload that they share. Says nothing where the workloads are
+ * not known.
+ */
+export const findWorkloadProblems = (objects: AnalyzedObjects, known: KnownMesh): readonly Problem[] => {
+  const { workloads } = known
+  if (!workloads) return []
+  return [
+    ...findIdleSelectors(objects, workloads),
+    ...findIdleSubsets(objects, workloads, known.domainSuffix),
+    ...findDisagreements(objects, workloads),
+  ]
+}
+
+interface Selecting {
+  readonly object: Omit<ConfigObject, 'spec'>
+  readonly labels: Labels
+  readonly path: readonly string[]
+  /** Absent = of all namespaces. */
+  readonly namespace?: string
+}
+
+const findIdleSelectors = (objects: AnalyzedObjects, workloads: readonly KnownWorkload[]): readonly Problem[] => {
+  const ofNamespace = (object: Selecting['object'], labels: Labels | undefined, field: string): Selecting[] =>
+    Object.keys(labels ?? {}).length === 0
+      ? []
+      : [{ object, labels: labels ?? {}, path: ['spec', field], namespace: object.metadata.namespace }]
+  const selecting = [
+    ...objects.sidecars.flatMap((each) => ofNamespace(each, each.spec.workloadSelector?.labels, 'workloadSelector')),
+    ...objects.services.flatMap((each) => ofNamespace(each, each.spec.selector, 'selector')),
+    ...objects.serviceEntries.flatMap((each) =>
+      ofNamespace(each, each.spec.workloadSelector?.labels, 'workloadSelector'),
+    ),
+    ...objects.gateways.map((each): Selecting => ({
+      object: each,
+      labels: each.spec.selector ?? {},
+      path: ['spec', 'selector'],
+    })),
+  ]
+  return selecting
+    .filter(({ labels, namespace }) => !workloads.some((workload) => isSelected(workload, labels, namespace)))
+    .map(({ object, labels, path, namespace }) => {
+      const where = namespace === undefined ? '' : ` of namespace ${namespace}`
+      return problemOf(object, 'selects_nothing', 'warning', path, `no workload${where} has ${toText(labels)}`)
+    })
+}
+
+const findIdleSubsets = (
+  objects: AnalyzedObjects,
+  workloads: readonly KnownWorkload[],
+  domainSuffix: string,
+): readonly Problem[] => {
+  const byHost = new Map(
+    objects.services.map((each) => [
+      toServiceHostname(each.metadata.name, each.metadata.namespace, domainSuffix),
+      each,
+    ]),
+  )
+  return objects.destinationRules.flatMap((rule) => {
+    const host = resolveHost(rule.spec.host, rule.metadata.namespace, domainSuffix)
+    const service = byHost.get(host)
+    const selector = service?.spec.selector
+    if (!service || !selector || Object.keys(selector).length === 0) return []
+    const served = workloads.filter((each) => isSelected(each, selector, service.metadata.namespace))
+    if (served.length === 0) return []
+    return (rule.spec.subsets ?? []).flatMap(({ name, labels = {} }, index) =>
+      served.some((each) => isSelected(each, labels))
+        ? []
+        : problemOf(
+            rule,
+            'selects_nothing',
+            'warning',
+            ['spec', 'subsets', index, 'labels'],
+            `no workload of ${host} has ${toText(labels)}: who is sent to subset ${name} gets 503`,
+          ),
+    )
+  })
+}
+
+/** Envoy hears one protocol on a port; Istio: a port of a workload is the same port of all of its services. */
+const findDisagreements = (objects: AnalyzedObjects, workloads: readonly KnownWorkload[]): readonly Problem[] => {
+  const claims = objects.services.flatMap((service) =>
+    service.spec.ports.flatMap((port, index) => {
+      const target = port.targetPort ?? port.port
+      const protocol = selectProtocol({ explicit: port.appProtocol, name: port.name ?? '', number: port.port })
+      return isProxied(port) ? [{ service, port, index, target, protocol }] : []
+    }),
+  )
+  const byTarget = Map.groupBy(claims, ({ service, target }) => `${service.metadata.namespace}/${target}`)
+  return [...byTarget.values()].flatMap((group) =>
+    group.flatMap((claim) => {
+      const rival = group.find(
+        (other) =>
+          other.service !== claim.service &&
+          other.protocol !== claim.protocol &&
+          workloads.some(
+            (each) =>
+              isSelected(each, claim.service.spec.selector ?? {}, claim.service.metadata.namespace) &&
+              isSelected(each, other.service.spec.selector ?? {}, other.service.metadata.namespace),
+          ),
+      )
+      if (!rival) return []
+      const message = `is ${claim.protocol} at port ${claim.target} of workloads where ${nameOf(rival.service)} says ${rival.protocol}: a proxy hears one of them`
+      return [problemOf(claim.service, 'ambiguous', 'warning', ['spec', 'ports', claim.index], message)]
+    }),
+  )
+}
+
+const isSelected = (workload: KnownWorkload, labels: Labels, namespace = workload.namespace): boolean =>
+  workload.namespace === namespace && Object.entries(labels).every(([name, value]) => workload.labels[name] === value)
+
+const toText = (labels: Labels): string =>
+  Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(', ') || 'any label'
