@@ -2,6 +2,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { randomInt } from 'node:crypto'
 import { createServer, type AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
+import type { MachineToken } from '#mesh/state.ts'
 import { Child, run } from './child.ts'
 import { sourcePrograms, type Programs } from './programs.ts'
 import type { ServerCertificate } from './server-certificate.ts'
@@ -219,7 +220,7 @@ export class World {
   async addProxy(
     cluster: WorldCluster,
     proxy: {
-      readonly role: 'sidecar' | 'east-west-gateway'
+      readonly role: MachineToken['role']
       readonly serviceAccount: string
       readonly workload: string
       /** Last part of its address. */
