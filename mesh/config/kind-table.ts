@@ -37,8 +37,8 @@ export const findKindByName = (name: string): KindDefinition | undefined => {
   return kinds.find((definition) => definition.kind.toLowerCase() === lower || definition.plural === lower)
 }
 
-/** Of Istio and of the Gateway API: people have them beside what Atoll takes. */
-const unsupportedKinds: ReadonlySet<string> = new Set([
+/** Kinds of Istio's that Atoll has not. */
+export const unsupportedKinds: readonly string[] = [
   'AuthorizationPolicy',
   'EnvoyFilter',
   'PeerAuthentication',
@@ -46,6 +46,10 @@ const unsupportedKinds: ReadonlySet<string> = new Set([
   'Telemetry',
   'TrafficExtension',
   'WasmPlugin',
+]
+
+/** Of the Gateway API, whatever the group that somebody wrote. */
+const gatewayApiKinds: readonly string[] = [
   'BackendTLSPolicy',
   'GatewayClass',
   'GRPCRoute',
@@ -55,15 +59,14 @@ const unsupportedKinds: ReadonlySet<string> = new Set([
   'TCPRoute',
   'TLSRoute',
   'UDPRoute',
-])
+]
 
 /** Why `findKind` finds nothing. */
 export const toUnknownKind = (
   kind: string,
   apiVersion = '',
 ): { readonly code: 'unknown_kind' | 'unsupported'; readonly message: string } =>
-  apiVersion.startsWith('gateway.networking.k8s.io/') ||
-  (unsupportedKinds.has(kind) && !kinds.some((definition) => definition.kind === kind))
+  apiVersion.startsWith('gateway.networking.k8s.io/') || [...unsupportedKinds, ...gatewayApiKinds].includes(kind)
     ? { code: 'unsupported', message: `${kind} is not supported yet: nothing would follow from it` }
     : { code: 'unknown_kind', message: unknownKindMessage(kind) }
 

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { toApiVersion } from '../config/kind-definition.ts'
+import { unsupportedKinds } from '../config/kind-table.ts'
 import type { KindDefinition } from '../config/kind-definition.ts'
 import { describeFields, describeSchema } from './describe-fields.ts'
 import type { FieldDescription } from './describe-fields.ts'
@@ -78,6 +79,37 @@ const renderMeshConfig = (schema: z.ZodType): string => {
   return `## MeshConfig\n\nThe mesh's settings, \`atoll mesh set --mesh-config FILE\`.\n\n| field | supported |\n|---|---|\n${rows.join('\n')}\n`
 }
 
+/** The fields that hold a value: what is refused as a whole is one. */
+const toLeaves = (fields: readonly FieldDescription[]): readonly FieldDescription[] =>
+  fields.flatMap((field) =>
+    field.fields.length === 0 || field.note.refused !== undefined ? [field] : toLeaves(field.fields),
+  )
+
+const toTotals = (name: string, fields: readonly FieldDescription[]): string => {
+  const leaves = toLeaves(fields)
+  const refused = leaves.filter(({ note }) => note.refused !== undefined).length
+  const idle = leaves.filter(({ note }) => note.refused === undefined && note.withoutEffect).length
+  const [supported, all] = [leaves.length - refused - idle, leaves.length]
+  return `| [${name}](#${name.toLowerCase()}) | ${all} | ${supported} | ${idle} | ${refused} |`
+}
+
+const renderTotals = (kinds: readonly KindDefinition[], meshConfig: z.ZodType): string =>
+  [
+    '| kind | fields | supported | taken, without effect | refused |',
+    '|---|---|---|---|---|',
+    ...kinds.map((definition) => toTotals(definition.kind, describeFields(definition))),
+    toTotals('MeshConfig', describeSchema(meshConfig)),
+    '',
+    `Not supported yet, and refused as a whole: ${list(unsupportedKinds)}, and the kinds of \`gateway.networking.k8s.io\`.`,
+    '',
+  ].join('\n')
+
 /** docs/support.md: every kind, every field, and a mesh's settings. */
 export const renderSupport = (kinds: readonly KindDefinition[], meshConfig: z.ZodType): string =>
-  [introduction, ...kinds.map(renderKind), renderMeshConfig(meshConfig), differences].join('\n')
+  [
+    introduction,
+    renderTotals(kinds, meshConfig),
+    ...kinds.map(renderKind),
+    renderMeshConfig(meshConfig),
+    differences,
+  ].join('\n')

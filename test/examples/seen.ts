@@ -1,3 +1,4 @@
+import { compareText } from '#mesh/merge/compare-text.ts'
 import type { Echo } from '#test/harness/echo-app.ts'
 import type { ApiGateway } from './api-gateway.ts'
 
@@ -17,7 +18,8 @@ export const see = async (api: ApiGateway, path: string, count = 30): Promise<Se
     const { status, body } = await api.call(path)
     if (status === 200) echoes.push(JSON.parse(body) as Echo)
   }
-  const distinct = <Value>(values: readonly Value[]) => [...new Set(values)].toSorted()
+  const distinct = <Value>(values: readonly Value[]) =>
+    [...new Set(values)].sort((left, right) => compareText(String(left), String(right)))
   return {
     apps: distinct(echoes.map(({ app }) => app)),
     callers: distinct(echoes.map(({ caller }) => caller)),
