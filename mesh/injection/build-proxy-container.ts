@@ -60,7 +60,7 @@ export const buildProxyContainer = (options: ProxyOptions): Container => {
     readinessProbe: { ...ready, ...readiness },
     lifecycle: {
       ...(holdsApplication && !isNative && { postStart: toHook(waitUntilReady) }),
-      preStop: toHook(isNative ? drain : `${drain}; ${toWait(options)}`),
+      preStop: toHook(isNative ? toDrain(options) : `${toDrain(options)}; ${toWait(options)}`),
     },
     securityContext: {
       allowPrivilegeEscalation: false,
@@ -115,7 +115,8 @@ const request = (method: string, port: number, path: string): string =>
  * Peers are told to go, and may still come until they know: the pod stays in other clusters' endpoints for a moment. A native sidecar
  * gets its SIGTERM when the application has ended; an ordinary container waits by itself.
  */
-const drain = request('POST', proxyAdminPort, '/drain_listeners?graceful&inboundonly&skip_exit')
+const toDrain = ({ isGateway }: ProxyOptions): string =>
+  request('POST', proxyAdminPort, `/drain_listeners?graceful&${isGateway ? '' : 'inboundonly&'}skip_exit`)
 
 /** The kubelet starts the next container when this has ended. */
 const waitUntilReady = `until (${request('GET', proxyHealthPort, '/healthz/ready')}) 2>/dev/null | head -n 1 | grep -q ' 200 '; do sleep 0.2; done`
@@ -123,8 +124,10 @@ const waitUntilReady = `until (${request('GET', proxyHealthPort, '/healthz/ready
 /** The way to a gateway leads over load balancers that have to hear first that it is to be spared. */
 const farewellSeconds = 5
 
-const toWait = ({ drainSeconds, entryPort }: ProxyOptions): string => {
-  if (entryPort === undefined) return `sleep ${drainSeconds}`
-  const count = request('GET', proxyAdminPort, `/stats?filter=_${entryPort}.downstream_cx_active`)
-  return `sleep ${farewellSeconds}; until (${count}) 2>/dev/null | grep -q 'active: 0' || [ $SECONDS -ge ${drainSeconds} ]; do sleep 1; done`
+const toWait = ({ drainSeconds, isGateway }: ProxyOptions): string => {
+  if (!isGateway) return `sleep ${drainSeconds}`
+  const count = request('GET', proxyAdminPort, '/stats?filter=listener.*downstream_cx_active')
+  const connected = `(${count}) 2>/dev/null | grep -v -e admin -e _${proxyHealthPort} | grep -q 'active: [1-9]'`
+  const farewell = Math.min(farewellSeconds, drainSeconds)
+  return `sleep ${farewell}; while [ $SECONDS -lt ${drainSeconds} ] && ${connected}; do sleep 1; done`
 }

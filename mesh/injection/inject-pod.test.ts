@@ -184,7 +184,7 @@ describe('annotations of the proxy', () => {
     ['sidecar.istio.io/nativeSidecar', 'maybe', '"maybe" is neither "true" nor "false"'],
     ['sidecar.istio.io/interceptionMode', 'TPROXY', '"TPROXY" is not supported: only REDIRECT'],
     ['sidecar.istio.io/logLevel', 'loud', expect.stringContaining('"loud" is not supported')],
-    ['inject.istio.io/templates', 'gateway', '"gateway" is not supported: only sidecar'],
+    ['inject.istio.io/templates', 'grpc-agent', '"grpc-agent" is not supported: only sidecar, gateway'],
     ['proxy.istio.io/config', '{', expect.stringContaining('is not YAML')],
     ['proxy.istio.io/config', 'concurrency: -1', expect.stringContaining('concurrency')],
   ])('%s: %s keeps the pod from being injected', (name, text, message) => {

@@ -14,10 +14,12 @@ import type { InjectionProblem } from './annotation-reader.ts'
 import { buildCaptureContainer } from './build-capture-container.ts'
 import { buildProxyContainer, proxyVolumes } from './build-proxy-container.ts'
 import { readCaptureSettings } from './capture-settings.ts'
+import type { CaptureSettings } from './capture-settings.ts'
 import { isInjected } from './decide-injection.ts'
+import { findGatewayContainer, injectGateway } from './inject-gateway.ts'
 import type { InjectionSettings } from './injection-settings.ts'
 import type { InjectionStatus } from './injection-status.ts'
-import { allContainers } from './pod.ts'
+import { allContainers, defaultContainerAnnotation } from './pod.ts'
 import type { Container, Pod } from './pod.ts'
 import { probeRoutesAnnotation } from './probe-routes.ts'
 import { readProxyOptions } from './proxy-options.ts'
@@ -31,7 +33,6 @@ export interface InjectedPod {
   readonly warnings: readonly InjectionProblem[]
 }
 
-const defaultContainerAnnotation = 'kubectl.kubernetes.io/default-container'
 /** Kubernetes' default of terminationGracePeriodSeconds, and what is kept of it for an Envoy to end. */
 const defaultGraceSeconds = 30
 const endSeconds = 5
@@ -43,11 +44,32 @@ const endSeconds = 5
 export const injectPod = (pod: Pod, settings: InjectionSettings): Result<InjectedPod, readonly InjectionProblem[]> => {
   if (isInjected(pod)) return ok({ pod, warnings: [] })
   const reader = new AnnotationReader(pod.metadata?.annotations ?? {})
-  const capture = readCaptureSettings(reader)
-  const { options, warnings } = readProxyOptions(reader, settings)
-  const problems = [...reader.problems, ...findNameClashes(pod)]
+  const { options, warnings } = readProxyOptions(reader, settings, findGatewayContainer(pod)?.resources?.limits?.cpu)
+  const capture = options.isGateway ? undefined : readCaptureSettings(reader)
+  const problems = [...reader.problems, ...findNameClashes(pod, options)]
   if (problems.length > 0) return err(problems)
+  const unread = [
+    ...warnings,
+    ...reader
+      .unread()
+      .filter(isOfIstio)
+      .map((name) => annotationProblem(name, 'has no effect')),
+  ]
+  return ok(
+    capture
+      ? injectSidecar(pod, { options, capture, revision: settings.revision, warnings: unread })
+      : { pod: withGrace(injectGateway(pod, options, settings.revision), options), warnings: unread },
+  )
+}
 
+interface SidecarInjection {
+  readonly options: ProxyOptions
+  readonly capture: CaptureSettings
+  readonly revision: string
+  readonly warnings: readonly InjectionProblem[]
+}
+
+const injectSidecar = (pod: Pod, { options, capture, revision, warnings }: SidecarInjection): InjectedPod => {
   const init = (pod.spec.initContainers ?? []).map((container, index) =>
     toMeshContainer(container, ['spec', 'initContainers', index], options),
   )
@@ -57,42 +79,35 @@ export const injectPod = (pod: Pod, settings: InjectionSettings): Result<Injecte
   const captures = buildCaptureContainer(options, capture)
   const proxy = buildProxyContainer(options)
   const rewritten = [...init, ...application]
-  const graceSeconds = toGraceSeconds(pod, options)
-  return ok({
-    pod: {
-      ...pod,
-      metadata: toMetadata(pod, rewritten, options, settings.revision),
-      spec: {
-        ...pod.spec,
-        // An ordinary proxy starts after the init containers: what they send is captured last, or it would go nowhere.
-        initContainers: options.isNative
-          ? [captures, proxy, ...init.map(({ container }) => container)]
-          : [...init.map(({ container }) => container), captures],
-        containers: [...(options.isNative ? [] : [proxy]), ...application.map(({ container }) => container)],
-        volumes: [...(pod.spec.volumes ?? []), ...proxyVolumes],
-        ...(graceSeconds !== undefined && { terminationGracePeriodSeconds: graceSeconds }),
-      },
+  const injected: Pod = {
+    ...pod,
+    metadata: toMetadata(pod, rewritten, options, revision),
+    spec: {
+      ...pod.spec,
+      // An ordinary proxy starts after the init containers: what they send is captured last, or it would go nowhere.
+      initContainers: options.isNative
+        ? [captures, proxy, ...init.map(({ container }) => container)]
+        : [...init.map(({ container }) => container), captures],
+      containers: [...(options.isNative ? [] : [proxy]), ...application.map(({ container }) => container)],
+      volumes: [...(pod.spec.volumes ?? []), ...proxyVolumes],
     },
-    warnings: [
-      ...warnings,
-      ...rewritten.flatMap((container) => container.warnings),
-      ...reader
-        .unread()
-        .filter(isOfIstio)
-        .map((name) => annotationProblem(name, 'has no effect')),
-      ...findProxyUsers(pod),
-    ],
-  })
+  }
+  return {
+    pod: withGrace(injected, options),
+    warnings: [...warnings, ...rewritten.flatMap((container) => container.warnings), ...findProxyUsers(pod)],
+  }
 }
 
-const findNameClashes = ({ spec }: Pod): readonly InjectionProblem[] => {
+const findNameClashes = ({ spec }: Pod, { isGateway }: ProxyOptions): readonly InjectionProblem[] => {
   const toProblem = (list: string, index: number, name: string): InjectionProblem => ({
     path: ['spec', list, index, 'name'],
     message: `"${name}" is the injector's: give it another name, or switch injection off for this pod`,
   })
   const containers = (list: 'containers' | 'initContainers') =>
     (spec[list] ?? []).flatMap(({ name }, index) =>
-      name === proxyContainer || name === captureContainer ? [toProblem(list, index, name)] : [],
+      (name === proxyContainer && !(isGateway && list === 'containers')) || name === captureContainer
+        ? [toProblem(list, index, name)]
+        : [],
     )
   const volumes = (spec.volumes ?? []).flatMap(({ name }, index) =>
     proxyVolumes.some((volume) => volume.name === name) ? [toProblem('volumes', index, name)] : [],
@@ -134,10 +149,10 @@ const toMetadata = (
   }
 }
 
-/** undefined = the pod's own is enough. */
-const toGraceSeconds = ({ spec }: Pod, { isNative, drainSeconds }: ProxyOptions): number | undefined => {
+const withGrace = (pod: Pod, { isNative, drainSeconds }: ProxyOptions): Pod => {
   const needed = drainSeconds + endSeconds
-  return isNative || (spec.terminationGracePeriodSeconds ?? defaultGraceSeconds) >= needed ? undefined : needed
+  if (isNative || (pod.spec.terminationGracePeriodSeconds ?? defaultGraceSeconds) >= needed) return pod
+  return { ...pod, spec: { ...pod.spec, terminationGracePeriodSeconds: needed } }
 }
 
 const understood: readonly string[] = [injectLabel, injectionStatusAnnotation, revisionLabel, probeRoutesAnnotation]

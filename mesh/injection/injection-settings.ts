@@ -1,14 +1,8 @@
 import { defaultRevision } from '../kubernetes/conventions.ts'
 
 /** Kubernetes quantities, such as "100m" and "128Mi". */
-export interface ResourceQuantities {
-  readonly cpu?: string
-  readonly memory?: string
-}
-export interface Resources {
-  readonly requests?: ResourceQuantities
-  readonly limits?: ResourceQuantities
-}
+export type ResourceQuantities = { readonly cpu?: string; readonly memory?: string }
+export type Resources = { readonly requests?: ResourceQuantities; readonly limits?: ResourceQuantities }
 
 /** What an installation injects where a pod's annotations say nothing else. */
 export interface InjectionSettings {

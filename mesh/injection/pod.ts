@@ -26,7 +26,12 @@ const probe = z.looseObject({
 })
 export type Probe = z.infer<typeof probe>
 
-const securityContext = z.looseObject({ runAsUser: z.int().nullish() })
+const securityContext = z.looseObject({
+  runAsUser: z.int().nullish(),
+  /** Of a pod. */
+  sysctls: z.array(z.looseObject({ name: z.string() })).nullish(),
+})
+const quantity = z.union([z.string(), z.number()])
 
 const container = z.looseObject({
   name: z.string(),
@@ -36,6 +41,10 @@ const container = z.looseObject({
   startupProbe: probe.nullish(),
   lifecycle: z.looseObject({ preStop: probe.nullish(), postStart: probe.nullish() }).nullish(),
   securityContext: securityContext.nullish(),
+  resources: z
+    .object({ limits: z.object({ cpu: quantity.optional() }).loose().readonly().nullish() })
+    .loose()
+    .nullish(),
 })
 export type Container = z.infer<typeof container>
 
@@ -68,6 +77,9 @@ export const parsePod = (value: unknown): Result<Pod, readonly FoundProblem[]> =
   const { error } = pod.safeParse(value, { reportInput: true })
   return err(error ? toProblems(error, []) : [])
 }
+
+/** The container that kubectl means when none is named. */
+export const defaultContainerAnnotation = 'kubectl.kubernetes.io/default-container'
 
 export const allContainers = ({ spec }: Pod): readonly Container[] => [
   ...(spec.initContainers ?? []),

@@ -6,6 +6,7 @@ import type { Result } from '../result.ts'
 import { annotationProblem, parseAnyText } from './annotation-reader.ts'
 import type { AnnotationReader, InjectionProblem, ParseText } from './annotation-reader.ts'
 import type { InjectionSettings, Resources } from './injection-settings.ts'
+import { gatewayTemplate, injectionTemplatesAnnotation } from '../kubernetes/conventions.ts'
 import { parseQuantity, toCpuCount } from './parse-quantity.ts'
 
 export interface ReadinessTiming {
@@ -25,10 +26,10 @@ export interface ProxyOptions {
   readonly concurrency: number | undefined
   readonly logLevel: string
   readonly componentLogLevel: string | undefined
-  /** How long an ordinary container goes on beside an application that ends. */
+  /** How long an ordinary container goes on when its pod is to end. */
   readonly drainSeconds: number
-  /** A gateway's: it ends before that when nobody is connected to this port any more. */
-  readonly entryPort?: number
+  /** It has no application beside it, and ends before that when nobody is connected any more. */
+  readonly isGateway: boolean
   readonly readiness: ReadinessTiming
 }
 
@@ -37,16 +38,20 @@ const proxyConfigAnnotation = 'proxy.istio.io/config'
 /** Istio's default of terminationDrainDuration. */
 const defaultDrainSeconds = 5
 
-/** Istio reference: Resource Annotations, `sidecar.istio.io/…`, and ProxyConfig. */
+/**
+ * Istio reference: Resource Annotations, `sidecar.istio.io/…`, and ProxyConfig. `ownCpuLimit` is that of a gateway's container, which is the
+ * user's own.
+ */
 export const readProxyOptions = (
   reader: AnnotationReader,
   settings: InjectionSettings,
+  ownCpuLimit?: string | number | null,
 ): { readonly options: ProxyOptions; readonly warnings: readonly InjectionProblem[] } => {
   const image = reader.read('sidecar.istio.io/proxyImage', parseAnyText)
   const config = reader.read(proxyConfigAnnotation, parseProxyConfig)
   const resources = readResources(reader) ?? settings.resources
-  reader.read('sidecar.istio.io/interceptionMode', oneOf(['REDIRECT']))
-  reader.read('inject.istio.io/templates', oneOf(['sidecar']))
+  const isGateway = reader.read(injectionTemplatesAnnotation, oneOf(['sidecar', gatewayTemplate])) === gatewayTemplate
+  if (!isGateway) reader.read('sidecar.istio.io/interceptionMode', oneOf(['REDIRECT']))
   const warnings = [
     ...(config?.ignored ?? []).map((field) => annotationProblem(proxyConfigAnnotation, `${field} has no effect`)),
     // As in Istio: a name without a registry chooses among the installation's own images, of which there is one.
@@ -62,11 +67,13 @@ export const readProxyOptions = (
   return {
     options: {
       image: image?.includes('/') === true ? image : settings.proxyImage,
-      isNative: reader.read('sidecar.istio.io/nativeSidecar', parseBoolean) ?? settings.nativeSidecars,
-      holdsApplication: config?.holdApplicationUntilProxyStarts ?? settings.holdApplicationUntilProxyStarts,
-      rewritesProbes: reader.read('sidecar.istio.io/rewriteAppHTTPProbers', parseBoolean) ?? true,
+      isGateway,
+      ...(isGateway ? gatewayHabits : readSidecarHabits(reader, settings, config)),
       resources,
-      concurrency: toConcurrency(config?.concurrency, resources),
+      concurrency: toConcurrency(
+        config?.concurrency,
+        isGateway && ownCpuLimit ? String(ownCpuLimit) : resources.limits?.cpu,
+      ),
       logLevel: reader.read('sidecar.istio.io/logLevel', oneOf(logLevels)) ?? 'warning',
       componentLogLevel: reader.read('sidecar.istio.io/componentLogLevel', parseComponentLevels),
       drainSeconds: config?.drainSeconds ?? defaultDrainSeconds,
@@ -75,6 +82,21 @@ export const readProxyOptions = (
     warnings,
   }
 }
+
+type Habits = Pick<ProxyOptions, 'isNative' | 'holdsApplication' | 'rewritesProbes'>
+
+/** There is no application beside it. */
+const gatewayHabits: Habits = { isNative: false, holdsApplication: false, rewritesProbes: false }
+
+const readSidecarHabits = (
+  reader: AnnotationReader,
+  settings: InjectionSettings,
+  config: ProxyConfig | undefined,
+): Habits => ({
+  isNative: reader.read('sidecar.istio.io/nativeSidecar', parseBoolean) ?? settings.nativeSidecars,
+  holdsApplication: config?.holdApplicationUntilProxyStarts ?? settings.holdApplicationUntilProxyStarts,
+  rewritesProbes: reader.read('sidecar.istio.io/rewriteAppHTTPProbers', parseBoolean) ?? true,
+})
 
 const logLevels = ['trace', 'debug', 'info', 'warning', 'error', 'critical', 'off'] as const
 
@@ -119,9 +141,9 @@ const readResources = (reader: AnnotationReader): Resources | undefined => {
 }
 
 /** Istio reference: ProxyConfig.concurrency: 0 = all CPUs; unset = by the CPU limit. */
-const toConcurrency = (configured: number | undefined, { limits }: Resources): number | undefined => {
+const toConcurrency = (configured: number | undefined, cpuLimit: string | undefined): number | undefined => {
   if (configured !== undefined) return configured === 0 ? undefined : configured
-  return limits?.cpu === undefined ? undefined : Math.max(1, Math.ceil(toCpuCount(limits.cpu)))
+  return cpuLimit === undefined ? undefined : Math.max(1, Math.ceil(toCpuCount(cpuLimit)))
 }
 
 interface ProxyConfig {

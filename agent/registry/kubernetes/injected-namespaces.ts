@@ -11,6 +11,6 @@ export const toInjectedNamespaces = (
   const injected = new Set<string>()
   for (const [name, { injectionLabels }] of namespaces)
     if (chooseNamespace(injectionLabels, revision) === 'all') injected.add(name)
-  for (const pod of pods) if (pod.injected) injected.add(pod.namespace)
+  for (const pod of pods) if (pod.injected || pod.isGateway) injected.add(pod.namespace)
   return injected
 }

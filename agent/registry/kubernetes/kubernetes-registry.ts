@@ -75,7 +75,8 @@ export class KubernetesRegistry implements Registry {
   readonly #pods = this.#createStore(readPod, (key, pod, before) => {
     this.#index.notePod(key, pod, before)
     if (pod?.proxyStarted !== before?.proxyStarted) this.#options.onProxiesChange?.()
-    if (pod?.injected && !before?.injected) this.#options.onInjectionChange?.()
+    if ((pod?.injected && !before?.injected) || (pod?.isGateway && !before?.isGateway))
+      this.#options.onInjectionChange?.()
     if (this.pods.complete) this.#keepPods()
   })
   readonly #nodes = this.#createStore(readNode, (name) => this.#index.noteNode(name))

@@ -17,7 +17,7 @@ export const knownPod = z
     injected: z.boolean(),
     /** It has a proxy of Atoll's whose container has passed its startup probe, and is not to end. */
     proxyStarted: z.boolean(),
-    /** Its proxy is a gateway, that of Gateway objects. Absent = it is not. */
+    /** It has a proxy of Atoll's that is a gateway, that of Gateway objects. Absent = it is not. */
     isGateway: z.literal(true).optional(),
   })
   .readonly()

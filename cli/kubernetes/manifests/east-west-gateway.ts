@@ -93,7 +93,7 @@ const toPodSpec = (image: string) => ({
         logLevel: 'warning',
         componentLogLevel: undefined,
         drainSeconds: DRAIN_SECONDS,
-        entryPort: eastWestGatewayPort,
+        isGateway: true,
         readiness: { initialDelaySeconds: 0, periodSeconds: 2, failureThreshold: 3 },
       }),
       ports: [

@@ -14,10 +14,10 @@ const hook = z.object({ exec: z.object({ command: z.array(z.string()) }) }).tran
 const hooks = z.object({ lifecycle: z.object({ preStop: hook, postStart: hook.optional() }) })
 
 /** What the kubelet runs in an injected proxy's container. */
-const hooksOf = (nativeSidecars: boolean) => {
+const hooksOf = (nativeSidecars: boolean, annotations: Readonly<Record<string, string>> = {}) => {
   const injected = injectPod(
     {
-      metadata: { annotations: { 'proxy.istio.io/config': 'terminationDrainDuration: 1s' } },
+      metadata: { annotations: { 'proxy.istio.io/config': 'terminationDrainDuration: 1s', ...annotations } },
       spec: { containers: [{ name: 'app' }] },
     },
     { ...defaultInjectionSettings, proxyImage: 'x/y', nativeSidecars, holdApplicationUntilProxyStarts: true },
@@ -32,6 +32,13 @@ it.each([true, false])('asks Envoy to drain before it ends (native sidecar: %s)'
   const admin = await pair.serveHttp(15_000, [200])
   await pair.execute(hooksOf(nativeSidecars).preStop)
   expect(admin.stdout().split('\n')).toEqual(['listening', 'POST /drain_listeners?graceful&inboundonly&skip_exit'])
+})
+
+it('asks the Envoy of a gateway to drain all of its listeners', async () => {
+  pair = await PodAndPeer.create({ ipv6: false })
+  const admin = await pair.serveHttp(15_000, [200, 200])
+  await pair.execute(hooksOf(false, { 'inject.istio.io/templates': 'gateway' }).preStop)
+  expect(admin.stdout().split('\n')[1]).toBe('POST /drain_listeners?graceful&skip_exit')
 })
 
 it('holds the application until the proxy is ready', async () => {

@@ -80,6 +80,7 @@ const toPod = (pod: z.output<typeof podObject>): KubePod | null => {
   const ports = [...spec.initContainers, ...spec.containers].flatMap((each) => each.ports)
   const routes = metadata.annotations[probeRoutesAnnotation]
   const hasProxy = hasProxyOfAtoll(spec.volumes)
+  const isGatewayPod = hasProxy && isGateway(pod)
   return {
     namespace: metadata.namespace,
     name: metadata.name,
@@ -88,9 +89,9 @@ const toPod = (pod: z.output<typeof podObject>): KubePod | null => {
     labels: metadata.labels,
     ip: status.podIP,
     node: spec.nodeName,
-    injected: hasProxy && metadata.annotations[injectionStatusAnnotation] !== undefined,
+    injected: hasProxy && !isGatewayPod && metadata.annotations[injectionStatusAnnotation] !== undefined,
     proxyStarted: hasProxy && hasStartedProxy(pod),
-    ...(isGateway(pod) && { isGateway: true }),
+    ...(isGatewayPod && { isGateway: true }),
     ports: Object.fromEntries(
       ports.flatMap(({ name, containerPort, protocol }) =>
         name !== undefined && protocol === 'TCP' ? [[name, containerPort] as const] : [],

@@ -37,6 +37,8 @@ export const injectedAnnotations = { 'sidecar.istio.io/status': '{"volumes":["at
 export const proxied = { volumes: [{ name: 'atoll-proxy', configMap: { name: 'atoll-proxy' } }] }
 /** What the injector does to a pod. */
 export const injected = { metadata: { annotations: injectedAnnotations }, spec: proxied }
+/** A pod that is a gateway. */
+export const gateway = { metadata: { annotations: { 'inject.istio.io/templates': 'gateway' } }, spec: proxied }
 
 /** A ready pod of `app`, named so with a number, on node-1. */
 export const kubePod = (app: string, number: number, { metadata, spec, status }: Varied = {}): FakeObject => ({

@@ -9,6 +9,7 @@ import { untilHolds } from '../../until-holds.ts'
 import { VirtualClock } from '../../virtual-clock.ts'
 import { FakeApiServer } from './fake-api-server.ts'
 import {
+  gateway,
   injected,
   injectedAnnotations,
   kubeNamespace,
@@ -283,6 +284,26 @@ describe('what an API server has', () => {
     server.put(paths.namespaces, kubeNamespace('labelled', { unrelated: 'label' }))
     await untilHolds(() => expect(injectedIn()).toEqual(['plain', 'shop']))
     expect(changes).toBe(before + 2)
+    // A gateway that nobody has injected is one all the same.
+    server.put(paths.pods, kubePod('ingress', 1, { ...gateway, metadata: { ...gateway.metadata, namespace: 'off' } }))
+    await untilHolds(() => expect(injectedIn()).toEqual(['off', 'plain', 'shop']))
+    expect(changes).toBe(before + 3)
+  })
+
+  test('knows gateways, which capture nothing and do not speak mutual TLS', async () => {
+    const server = shop()
+    const annotations = { ...gateway.metadata.annotations, ...injectedAnnotations }
+    server.put(
+      paths.pods,
+      kubePod('reviews', 1, { ...gateway, metadata: { annotations } }),
+      // Of Istio, or without a proxy of any kind
+      kubePod('reviews', 2, { metadata: { annotations } }),
+    )
+    const { registry, entry, synced } = createRegistry(server)
+    await synced()
+    expect(registry.pods.find('shop', 'reviews-1')).toMatchObject({ isGateway: true, injected: false })
+    expect(registry.pods.find('shop', 'reviews-2')?.isGateway).toBeUndefined()
+    expect(entry('reviews')?.endpoints.map(({ tls }) => tls)).toEqual(['none', 'none'])
   })
 
   test('is known by pod after a restart, before an API server is there', async () => {
