@@ -45,7 +45,9 @@ export const defineClusterJoin = (group: Command, context: CliContext): void => 
     .option('--dry-run', 'with --context: print the manifests and change nothing')
     .option('--image <name>', "with --context: the agent's image; default: atoll/agent with this command's version")
     .option('--proxy-image <name>', "with --context: the proxies' image; default: atoll/proxy, the same version")
-    .option('--replicas <number>', 'with --context: of the agent and of the gateway; default: 2', parseWholeNumber)
+    .option('--replicas <number>', 'with --context: of the agent and of each gateway; default: 2', parseWholeNumber)
+    .option('--ingress-gateway', 'with --context: install a gateway that Gateways select by "istio: ingressgateway"')
+    .option('--egress-gateway', 'with --context: install a gateway that Gateways select by "istio: egressgateway"')
     .addOption(
       new Option(
         '--failure-policy <policy>',
@@ -156,7 +158,19 @@ const refuseUselessOptions = (options: JoinOptions): void => {
   const { directory, xdsAddress, httpAddress, gateway, force, run } = options
   const ofUniversal = [options.data, directory, xdsAddress, httpAddress, force, run]
   const { dryRun, image, proxyImage, replicas, failurePolicy, revision, plane, planeCa } = options
-  const ofKubernetes = [dryRun, image, proxyImage, replicas, failurePolicy, revision, plane, planeCa]
+  const { ingressGateway, egressGateway } = options
+  const ofKubernetes = [
+    dryRun,
+    image,
+    proxyImage,
+    replicas,
+    failurePolicy,
+    revision,
+    plane,
+    planeCa,
+    ingressGateway,
+    egressGateway,
+  ]
   const isSaid = (option: unknown) => option !== undefined
   if (options.context !== undefined && ofUniversal.some(isSaid)) {
     throw new CliError('usage', 'A Kubernetes cluster (--context) takes no option that goes with --data')

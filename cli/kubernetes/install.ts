@@ -22,7 +22,8 @@ export const install = async (
   const manifests: readonly KubernetesObject[] = [...own.map(({ object }) => object), ...buildManifests(settings)]
   for (const object of manifests) report(object, await api.apply(object))
   const applied = new Set(manifests.map(toObjectPath))
-  for (const reference of installedReferences) {
+  // Of a gateway that goes, the namespace stays: people's certificates are in it.
+  for (const reference of installedReferences.filter(({ kind }) => kind !== 'Namespace')) {
     if (!applied.has(toObjectPath(reference)) && (await api.remove(reference))) report(reference, 'removed')
   }
 }

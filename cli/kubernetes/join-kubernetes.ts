@@ -39,6 +39,8 @@ export interface KubernetesJoinOptions {
   readonly ttl: number
   readonly timeout: number
   readonly gateway?: readonly string[]
+  readonly ingressGateway?: true
+  readonly egressGateway?: true
   readonly dryRun?: true
   readonly image?: string
   readonly proxyImage?: string
@@ -131,6 +133,7 @@ const toSettings = (
 ): InstallSettings => {
   const { version } = findProgramFiles()
   const { network, plane, planeCa, image, proxyImage, replicas, gateway, failurePolicy, revision } = options
+  const { ingressGateway, egressGateway } = options
   return {
     cluster,
     network,
@@ -140,6 +143,8 @@ const toSettings = (
     proxyImage: proxyImage ?? `atoll/proxy:${version}`,
     replicas: replicas ?? defaultReplicas,
     gateway: toGatewaySettings(gateway),
+    ingressGateway,
+    egressGateway,
     failurePolicy: failurePolicy === 'ignore' ? 'Ignore' : 'Fail',
     revision: revision ?? defaultRevision,
   }

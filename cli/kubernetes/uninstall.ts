@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { hasProxyOfAtoll } from '#mesh/injection/has-proxy-of-atoll.ts'
-import { agentObjectLabels, proxyConfigMap, systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import { agentObjectLabels, proxyConfigMap } from '#mesh/kubernetes/conventions.ts'
 import { CliError } from '../cli-error.ts'
 import { isOurs } from './custom-resource-definitions.ts'
 import type { UpstreamDefinition } from './custom-resource-definitions.ts'
@@ -33,25 +33,49 @@ export const uninstall = async (
   const namespace = clusterWide.filter(({ kind }) => kind === 'Namespace')
   const rights = clusterWide.filter(({ kind }) => kind.startsWith('ClusterRole'))
   const webhooks = clusterWide.filter((reference) => !namespace.includes(reference) && !rights.includes(reference))
+  const deployments = installedReferences.filter(({ kind }) => kind === 'Deployment')
 
-  for (const reference of [...webhooks, ...namespace]) await removeAndReport(reference)
+  for (const reference of [...webhooks, ...deployments]) await removeAndReport(reference)
+  // Kubernetes looks again at a namespace with pods after half the time that these may take at most, however soon they are gone.
+  for (const { metadata } of namespace) await waitUntilNoPods(api, metadata.name, time)
+  for (const reference of namespace) await removeAndReport(reference)
   await waitUntilGone(api, namespace, time)
   // When no agent is left that could write them again.
   for (const reference of await findProxyConfigs(api)) await removeAndReport(reference)
   for (const reference of rights.toReversed()) await removeAndReport(reference)
 }
 
+const waitUntilNoPods = (api: KubernetesApi, namespace: string, time: Time): Promise<void> => {
+  const ours = { labelSelector: 'app.kubernetes.io/part-of=atoll' }
+  const pods = { group: '', version: 'v1', resource: 'pods' }
+  return waitUntil(async () => (await api.list(pods, ours, { namespace })).length === 0, time, {
+    what: `A pod in ${namespace}`,
+    look: `kubectl get pods --namespace ${namespace}`,
+  })
+}
+
 const waitUntilGone = async (api: KubernetesApi, references: readonly ObjectReference[], time: Time): Promise<void> => {
-  const deadline = time.now() + time.timeoutSeconds * 1000
   for (const reference of references) {
-    while ((await api.find(reference)) !== undefined) {
-      if (time.now() >= deadline) {
-        throw new CliError('notInSync', `${toObjectText(reference)} is still there after ${time.timeoutSeconds} s`, {
-          remedy: `See what keeps it: kubectl get ${reference.kind.toLowerCase()} ${reference.metadata.name} -o yaml. Then run this again.`,
-        })
-      }
-      await time.sleep(POLL_MS)
+    await waitUntil(async () => (await api.find(reference)) === undefined, time, {
+      what: toObjectText(reference),
+      look: `kubectl get ${reference.kind.toLowerCase()} ${reference.metadata.name} -o yaml`,
+    })
+  }
+}
+
+const waitUntil = async (
+  isGone: () => Promise<boolean>,
+  { now, sleep, timeoutSeconds }: Time,
+  { what, look }: { readonly what: string; readonly look: string },
+): Promise<void> => {
+  const deadline = now() + timeoutSeconds * 1000
+  while (!(await isGone())) {
+    if (now() >= deadline) {
+      throw new CliError('notInSync', `${what} is still there after ${timeoutSeconds} s`, {
+        remedy: `See what keeps it: ${look}. Then run this again.`,
+      })
     }
+    await sleep(POLL_MS)
   }
 }
 
@@ -105,13 +129,12 @@ const podWithVolumes = z.object({
 
 /** Namespaces with pods that have a proxy of Atoll's, the installation's own left out: those pods keep it until they are restarted. */
 export const findNamespacesWithProxies = async (api: KubernetesApi): Promise<readonly string[]> => {
-  const running = {
-    fieldSelector: `metadata.namespace!=${systemNamespace},status.phase!=Succeeded,status.phase!=Failed`,
-  }
+  const running = { fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' }
+  const ours = installedReferences.flatMap(({ kind, metadata }) => (kind === 'Namespace' ? [metadata.name] : []))
   const pods = await api.list({ group: '', version: 'v1', resource: 'pods' }, running)
   const namespaces = pods.flatMap((pod) => {
     const { metadata, spec } = podWithVolumes.parse(pod)
-    return hasProxyOfAtoll(spec.volumes) ? [metadata.namespace] : []
+    return hasProxyOfAtoll(spec.volumes) && !ours.includes(metadata.namespace) ? [metadata.namespace] : []
   })
   return [...new Set(namespaces)].toSorted()
 }

@@ -9,8 +9,8 @@ import {
 
 /** What the agent may do in its cluster, and what for. The manifests and docs/kubernetes.md are made from this. */
 export interface AgentRule {
-  /** "cluster": a ClusterRole; "system": a Role in `systemNamespace`. */
-  readonly scope: 'cluster' | 'system'
+  /** "cluster": a ClusterRole; "system": a Role in `systemNamespace`; "gateway": a Role in the namespace of each gateway that is installed. */
+  readonly scope: 'cluster' | 'system' | 'gateway'
   readonly apiGroups: readonly string[]
   readonly resources: readonly string[]
   /** Only the objects of these names. Absent = all. */
@@ -134,5 +134,12 @@ export const agentRules: readonly AgentRule[] = [
     resources: ['leases'],
     verbs: ['create'],
     why: 'the same',
+  },
+  {
+    scope: 'gateway',
+    apiGroups: [''],
+    resources: ['secrets'],
+    verbs: read,
+    why: 'the certificates that Gateways name by `credentialName`; of a gateway of your own the agent reads them where a Role of yours lets it',
   },
 ]

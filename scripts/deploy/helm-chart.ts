@@ -5,6 +5,7 @@ import { buildManifests } from '#cli/kubernetes/manifests/build-manifests.ts'
 import { agentResources, defaultReplicas, gatewayResources } from '#cli/kubernetes/manifests/install-settings.ts'
 import type { InstallSettings } from '#cli/kubernetes/manifests/install-settings.ts'
 import type { KubernetesObject } from '#cli/kubernetes/kubernetes-object.ts'
+import { egressGateway, ingressGateway } from '#mesh/kubernetes/installed-gateways.ts'
 import { toYaml } from '#cli/kubernetes/manifests/to-yaml.ts'
 import {
   agentName,
@@ -40,6 +41,8 @@ const settings: InstallSettings = {
   proxyImage: marker('PROXYIMAGE'),
   replicas: REPLICAS,
   gateway: { service: 'LoadBalancer', addresses: [marker('GATEWAYADDRESS')] },
+  ingressGateway: true,
+  egressGateway: true,
   failurePolicy: 'Fail',
   revision: marker('REVISION'),
 }
@@ -78,6 +81,10 @@ interface Template {
 }
 
 const isNamed = (name: string) => (object: KubernetesObject) => object.metadata.name === name
+const isOfNamespace =
+  (name: string) =>
+  ({ kind, metadata }: KubernetesObject) =>
+    metadata.namespace === name || (kind === 'Namespace' && metadata.name === name)
 const isKind =
   (...kinds: readonly string[]) =>
   ({ kind }: KubernetesObject) =>
@@ -85,6 +92,18 @@ const isKind =
 
 /** Each object goes to the first template that holds it. */
 const templates: readonly Template[] = [
+  {
+    name: 'ingress-gateway',
+    holds: isOfNamespace(ingressGateway.namespace),
+    edits: [replicaEdit, resourceEdit('gateway'), { find: /type: LoadBalancer/, replace: 'type: HELM_GATEWAYSERVICE' }],
+    condition: '.Values.ingressGateway',
+  },
+  {
+    name: 'egress-gateway',
+    holds: isOfNamespace(egressGateway.namespace),
+    edits: [replicaEdit, resourceEdit('gateway')],
+    condition: '.Values.egressGateway',
+  },
   { name: 'namespace', holds: isKind('Namespace') },
   {
     name: 'east-west-gateway',
@@ -156,10 +175,13 @@ joinToken: ""
 # Default: atoll/agent and atoll/proxy with the chart's version.
 image: ""
 proxyImage: ""
-# Of the agent and of the gateway.
+# Of the agent and of each gateway.
 replicas: ${defaultReplicas}
 # Of the east-west gateway's Service: loadbalancer, nodeport, or none for no gateway.
 gateway: loadbalancer
+# Gateways for Istio's Gateway objects with the selector istio: ingressgateway, or istio: egressgateway.
+ingressGateway: false
+egressGateway: false
 # host:port of the gateways as other networks reach them, where the cluster can't tell.
 gatewayAddresses: []
 # What happens to new pods while no agent answers: Fail keeps them from starting, Ignore lets them start without a proxy.

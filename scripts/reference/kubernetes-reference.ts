@@ -2,9 +2,12 @@ import { findingCodes } from '#cli/kubernetes/checks/finding.ts'
 import { agentRules } from '#mesh/kubernetes/agent-rules.ts'
 import type { AgentRule } from '#mesh/kubernetes/agent-rules.ts'
 import { systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import { egressGateway, ingressGateway } from '#mesh/kubernetes/installed-gateways.ts'
+
+const gatewayNamespaces = [ingressGateway, egressGateway].map(({ namespace }) => `\`${namespace}\``).join(', ')
 
 const toRow = ({ scope, apiGroups, resources, resourceNames, verbs, why }: AgentRule): string => {
-  const where = scope === 'cluster' ? 'everywhere' : `\`${systemNamespace}\``
+  const where = { cluster: 'everywhere', system: `\`${systemNamespace}\``, gateway: gatewayNamespaces }[scope]
   const groups = apiGroups.map((group) => (group === '' ? 'core' : group)).join(', ')
   const what = [resources.join(', '), ...(resourceNames === undefined ? [] : [`only ${resourceNames.join(', ')}`])]
   return `| ${where} | ${groups} | ${what.join('; ')} | ${verbs.join(', ')} | ${why} |`
@@ -23,7 +26,7 @@ export const toKubernetesReference = (): string =>
     '|---|---|---|---|---|',
     ...agentRules.map(toRow),
     '',
-    'The east-west gateway has an account of its own that may do nothing.',
+    'Each gateway has an account of its own that may do nothing.',
     '',
     '## What `atoll check` finds',
     '',

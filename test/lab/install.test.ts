@@ -10,6 +10,7 @@ import {
   proxyConfigMap,
   systemNamespace,
 } from '#mesh/kubernetes/conventions.ts'
+import { ingressGateway } from '#mesh/kubernetes/installed-gateways.ts'
 import { eventually, run } from '#test/harness/child.ts'
 import { World } from '#test/harness/world.ts'
 import type { LabCluster } from './harness/cluster.ts'
@@ -57,7 +58,7 @@ describe('atoll check', () => {
         { check: 'permissions', status: 'ok' },
         // Nobody has this name.
         { check: 'plane', status: 'warning', code: 'plane_not_asked' },
-        { check: 'crds', status: 'ok', message: expect.stringContaining('5 of 5 will be installed') },
+        { check: 'crds', status: 'ok', message: expect.stringContaining('8 of 8 will be installed') },
         { check: 'injector', status: 'ok' },
         { check: 'installed', status: 'ok' },
         { check: 'network', status: 'ok' },
@@ -95,8 +96,9 @@ describe('atoll cluster join --context', () => {
   let before: string[]
   it('installs, and says what it waits for', async () => {
     before = await takeInventory(cluster)
-    const { code, output } = await joinEast()
+    const { code, output } = await joinEast('--ingress-gateway')
     expect(output).toContain(`Deployment ${systemNamespace}/${agentName} created`)
+    expect(output).toContain(`Deployment ${ingressGateway.namespace}/${ingressGateway.name} created`)
     expect(output).toContain('it has not joined yet')
     expect(code).toBe(3)
   })
@@ -161,16 +163,18 @@ describe('atoll cluster join --context', () => {
   const toKubectlResource = (resource: string, group: string, name: string | undefined): string =>
     `${resource.split('/')[0]}${group === '' ? '' : `.${group}`}${name === undefined ? '' : `/${name}`}`
 
+  const places = {
+    cluster: '--all-namespaces',
+    system: `--namespace=${systemNamespace}`,
+    gateway: `--namespace=${ingressGateway.namespace}`,
+  }
   const rights = agentRules.flatMap(({ scope, apiGroups, resources, resourceNames, verbs }) =>
     apiGroups.flatMap((group) =>
       resources.flatMap((resource) =>
         verbs.map((verb) => ({
           verb,
           resource: toKubectlResource(resource, group, resourceNames?.[0]),
-          where: [
-            scope === 'cluster' ? '--all-namespaces' : `--namespace=${systemNamespace}`,
-            ...(resource.includes('/') ? [`--subresource=${resource.split('/')[1]}`] : []),
-          ],
+          where: [places[scope], ...(resource.includes('/') ? [`--subresource=${resource.split('/')[1]}`] : [])],
         })),
       ),
     ),
@@ -198,7 +202,7 @@ describe('atoll cluster join --context', () => {
   })
 
   it('changes nothing the second time but the token that nobody has used', async () => {
-    const { output } = await joinEast()
+    const { output } = await joinEast('--ingress-gateway')
     expect(output.match(/^\w+ \S+ (created|changed|removed)$/gm)).toEqual([
       `Secret ${systemNamespace}/atoll-join-token changed`,
     ])
@@ -214,7 +218,7 @@ describe('atoll cluster join --context', () => {
     const caBundle = config.trim()
     const patch = JSON.stringify([{ op: 'add', path: '/webhooks/0/clientConfig/caBundle', value: caBundle }])
     await kubectl('patch', 'mutatingwebhookconfiguration', injectorWebhook, '--type=json', `--patch=${patch}`)
-    expect((await joinEast()).output).not.toContain('MutatingWebhookConfiguration')
+    expect((await joinEast('--ingress-gateway')).output).not.toContain('MutatingWebhookConfiguration')
     expect(
       await kubectl(
         'get',
@@ -278,6 +282,9 @@ describe('atoll cluster join --context', () => {
   it('takes away what the settings have no more', async () => {
     const { output } = await joinEast('--gateway', 'none')
     expect(output).toContain(`Deployment ${systemNamespace}/${eastWestGatewayName} removed`)
+    expect(output).toContain(`Deployment ${ingressGateway.namespace}/${ingressGateway.name} removed`)
+    // There may be somebody's certificates in it.
+    expect(output).not.toContain('Namespace')
   })
 
   it('does not install a second cluster over the first', async () => {

@@ -7,7 +7,8 @@ import { toLabels } from './object-labels.ts'
 const rbac = 'rbac.authorization.k8s.io'
 const subjects = [{ kind: 'ServiceAccount', name: agentName, namespace: systemNamespace }]
 
-const toPolicyRules = (scope: AgentRule['scope']) =>
+/** What the agent may do in a scope. */
+export const toPolicyRules = (scope: AgentRule['scope']) =>
   agentRules
     .filter((rule) => rule.scope === scope)
     .map(({ apiGroups, resources, resourceNames, verbs }) => ({

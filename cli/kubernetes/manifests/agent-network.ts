@@ -44,9 +44,9 @@ export const buildAgentNetwork = (): readonly KubernetesObject[] => [
 ]
 
 /** One replica at a time may be taken away on purpose. */
-export const buildDisruptionBudget = (name: string): KubernetesObject => ({
+export const buildDisruptionBudget = (name: string, namespace = systemNamespace): KubernetesObject => ({
   apiVersion: 'policy/v1',
   kind: 'PodDisruptionBudget',
-  metadata: { name, namespace: systemNamespace, labels: toLabels(name) },
+  metadata: { name, namespace, labels: toLabels(name) },
   spec: { maxUnavailable: 1, selector: { matchLabels: toSelector(name) } },
 })

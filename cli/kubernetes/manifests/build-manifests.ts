@@ -4,10 +4,12 @@ import { buildAgentAccess } from './agent-access.ts'
 import { buildAgentDeployment } from './agent-deployment.ts'
 import { buildAgentNetwork } from './agent-network.ts'
 import { buildEastWestGateway } from './east-west-gateway.ts'
+import { egressGateway, ingressGateway } from '#mesh/kubernetes/installed-gateways.ts'
+import { buildGatewayProxy } from './gateway-proxy.ts'
 import { buildInjectorGuard } from './injector-guard.ts'
 import { buildInjectorWebhook } from './injector-webhook.ts'
 import type { InstallSettings } from './install-settings.ts'
-import { toLabels } from './object-labels.ts'
+import { restrictedNamespace } from './restricted-pod.ts'
 
 /**
  * All that Atoll consists of in a cluster but upstream's CRDs, in the order in which it is to be applied: the webhook when there
@@ -19,6 +21,10 @@ export const buildManifests = (settings: InstallSettings): readonly KubernetesOb
   ...buildAgentNetwork(),
   ...buildAgentDeployment(settings),
   ...(settings.gateway === undefined ? [] : buildEastWestGateway(settings, settings.gateway)),
+  ...(settings.ingressGateway
+    ? buildGatewayProxy(settings, ingressGateway, settings.gateway?.service ?? 'LoadBalancer')
+    : []),
+  ...(settings.egressGateway ? buildGatewayProxy(settings, egressGateway, 'ClusterIP') : []),
   buildInjectorWebhook(settings),
   ...buildInjectorGuard(),
 ]
@@ -28,11 +34,7 @@ const buildSystemNamespace = (cluster: string): KubernetesObject => ({
   kind: 'Namespace',
   metadata: {
     name: systemNamespace,
-    labels: {
-      ...toLabels(agentName),
-      'pod-security.kubernetes.io/enforce': 'restricted',
-      'pod-security.kubernetes.io/warn': 'restricted',
-    },
+    labels: restrictedNamespace(agentName),
     annotations: { [clusterAnnotation]: cluster },
   },
 })
@@ -46,6 +48,8 @@ export const installedReferences: readonly ObjectReference[] = buildManifests({
   proxyImage: '',
   replicas: 1,
   gateway: { service: 'LoadBalancer' },
+  ingressGateway: true,
+  egressGateway: true,
   failurePolicy: 'Fail',
   revision: defaultRevision,
 })

@@ -23,10 +23,13 @@ export interface InstallSettings {
   readonly joinToken?: string | undefined
   readonly image: string
   readonly proxyImage: string
-  /** Of the agent, and of the gateway. */
+  /** Of the agent, and of each gateway. */
   readonly replicas: number
   /** Absent: no gateway. */
   readonly gateway?: GatewaySettings | undefined
+  /** For what Gateway objects select by Istio's labels of these gateways. */
+  readonly ingressGateway?: boolean | undefined
+  readonly egressGateway?: boolean | undefined
   /** What happens to new pods while no agent answers: "Fail" keeps them from starting, "Ignore" lets them start without a proxy. */
   readonly failurePolicy: 'Fail' | 'Ignore'
   /** Of the injector: "default", or another where Istio's injects by default. */

@@ -1,3 +1,5 @@
+import { toLabels } from './object-labels.ts'
+
 /** What the "restricted" Pod Security Standard asks of a pod, and of each of its containers. */
 export const restrictedPod = (user: number) => ({
   runAsNonRoot: true,
@@ -12,6 +14,13 @@ export const restrictedContainer = {
   readOnlyRootFilesystem: true,
   capabilities: { drop: ['ALL'] },
 }
+
+/** Labels of a namespace that takes no other pods. */
+export const restrictedNamespace = (name: string) => ({
+  ...toLabels(name),
+  'pod-security.kubernetes.io/enforce': 'restricted',
+  'pod-security.kubernetes.io/warn': 'restricted',
+})
 
 /** Replicas on different nodes and in different zones, as far as there are any. */
 export const spreadOverNodes = (matchLabels: Readonly<Record<string, string>>) =>

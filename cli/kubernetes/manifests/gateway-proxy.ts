@@ -1,0 +1,103 @@
+import { buildProxyContainer, proxyVolumes } from '#mesh/injection/build-proxy-container.ts'
+import {
+  agentName,
+  gatewayTemplate,
+  injectLabel,
+  injectionTemplatesAnnotation,
+  proxyHealthPort,
+  proxyUser,
+  systemNamespace,
+} from '#mesh/kubernetes/conventions.ts'
+import type { InstalledGateway } from '#mesh/kubernetes/installed-gateways.ts'
+import type { KubernetesObject } from '../kubernetes-object.ts'
+import { buildDisruptionBudget } from './agent-network.ts'
+import { toPolicyRules } from './agent-access.ts'
+import { gatewayResources } from './install-settings.ts'
+import type { GatewaySettings, InstallSettings } from './install-settings.ts'
+import { restrictedNamespace, restrictedPod, rollWithoutGap, spreadOverNodes } from './restricted-pod.ts'
+import { toLabels } from './object-labels.ts'
+
+/** Load balancers hear first that it is to be spared; clients that hold on to a connection have so long to be answered. */
+const DRAIN_SECONDS = 45
+const secretsRole = 'atoll-agent-secrets'
+const rbac = 'rbac.authorization.k8s.io'
+
+/** Ports of the Service, and where the proxy listens for them, as Istio's: who is not root may listen there. */
+const ports = [
+  { name: 'status-port', protocol: 'TCP', port: proxyHealthPort, targetPort: proxyHealthPort },
+  { name: 'http2', protocol: 'TCP', port: 80, targetPort: 8080 },
+  { name: 'https', protocol: 'TCP', port: 443, targetPort: 8443 },
+]
+
+/**
+ * A gateway that Istio's Gateway objects find by the labels of Istio's own, in a namespace of its own: the agent may read the Secrets there,
+ * and no others.
+ */
+export const buildGatewayProxy = (
+  { proxyImage, replicas }: InstallSettings,
+  { name, namespace, istio }: InstalledGateway,
+  service: GatewaySettings['service'] | 'ClusterIP',
+): readonly KubernetesObject[] => {
+  const selector = { app: name, istio }
+  const labels = { ...toLabels(name), ...selector }
+  const metadata = { name, namespace, labels }
+  const agent = { name: secretsRole, namespace, labels: toLabels(agentName) }
+  return [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: restrictedNamespace(name) } },
+    { apiVersion: `${rbac}/v1`, kind: 'Role', metadata: agent, rules: toPolicyRules('gateway') },
+    {
+      apiVersion: `${rbac}/v1`,
+      kind: 'RoleBinding',
+      metadata: agent,
+      roleRef: { apiGroup: rbac, kind: 'Role', name: secretsRole },
+      subjects: [{ kind: 'ServiceAccount', name: agentName, namespace: systemNamespace }],
+    },
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata, automountServiceAccountToken: false },
+    { apiVersion: 'v1', kind: 'Service', metadata, spec: { type: service, selector, ports } },
+    {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata,
+      spec: {
+        replicas,
+        selector: { matchLabels: selector },
+        strategy: rollWithoutGap,
+        template: {
+          metadata: {
+            labels: { ...labels, [injectLabel]: 'false' },
+            annotations: { [injectionTemplatesAnnotation]: gatewayTemplate },
+          },
+          spec: toPodSpec(proxyImage, name),
+        },
+      },
+    },
+    buildDisruptionBudget(name, namespace),
+  ]
+}
+
+const toPodSpec = (image: string, name: string) => ({
+  serviceAccountName: name,
+  automountServiceAccountToken: false,
+  securityContext: restrictedPod(proxyUser),
+  topologySpreadConstraints: spreadOverNodes({ app: name }),
+  terminationGracePeriodSeconds: DRAIN_SECONDS + 20,
+  containers: [
+    {
+      ...buildProxyContainer({
+        image,
+        isNative: false,
+        isGateway: true,
+        holdsApplication: false,
+        rewritesProbes: false,
+        resources: gatewayResources,
+        concurrency: 2,
+        logLevel: 'warning',
+        componentLogLevel: undefined,
+        drainSeconds: DRAIN_SECONDS,
+        readiness: { initialDelaySeconds: 0, periodSeconds: 2, failureThreshold: 3 },
+      }),
+      ports: [{ name: 'http-health', containerPort: proxyHealthPort }],
+    },
+  ],
+  volumes: proxyVolumes,
+})
