@@ -25,7 +25,9 @@ import { tcpConnect } from './probes/tcp-connect.ts'
 import { ProblemLog } from './problem-log.ts'
 import { ChangeFlow } from './programming/change-flow.ts'
 import { prewarm } from './programming/prewarm.ts'
+import { findCredentialProblems } from './credentials/credential-problems.ts'
 import { GatewayCredentials } from './credentials/gateway-credentials.ts'
+import { findNamedCredentials, type NamedCredential } from './credentials/named-credentials.ts'
 import { ProxySets } from './programming/proxy-sets.ts'
 import { clusterOfKey, isMachineTokenKey, toViewChanges } from './programming/to-view-changes.ts'
 import { MachineTokenAuthenticator } from './proxy-auth/machine-token-authenticator.ts'
@@ -65,6 +67,8 @@ export interface JoinedAgentParts {
 }
 
 const drainMilliseconds = 5000
+/** Changes come in bursts, and a proxy's configuration before its certificates. */
+const settleMilliseconds = 50
 
 /**
  * An agent that is a cluster's: all its parts and the ways between them. It serves what it last knew as soon as its own registry is
@@ -90,6 +94,8 @@ export class JoinedAgent {
   /** Trust is verified before anything is compiled by it, one state after the other. */
   #trustInOrder: Promise<void> = Promise.resolve()
   #serving = false
+  #cancelNaming: (() => void) | undefined
+  #named: readonly NamedCredential[] = []
 
   private constructor(
     parts: JoinedAgentParts,
@@ -124,7 +130,7 @@ export class JoinedAgent {
         this.#problems.changed()
       },
     })
-    this.#credentials = new GatewayCredentials(log)
+    this.#credentials = new GatewayCredentials(log, () => this.#noteObjects())
     this.#ads = new AdsServer({
       source: new ProxySets(this.#compiler, identity, this.#credentials),
       authenticator: this.#platform.authenticator,
@@ -229,7 +235,7 @@ export class JoinedAgent {
     this.#platform.credentials?.start((changes) => {
       this.#credentials.take(changes)
       this.#ads.push()
-      this.#problems.changed()
+      this.#noteObjects()
     })
     this.#platform.updateRoots(trustOf(record.membership, this.#replica.items).roots)
     const readable = this.#registry.start()
@@ -252,6 +258,7 @@ export class JoinedAgent {
     this.#prober.stop()
     this.#problems.stop()
     this.#statuses.stop()
+    this.#cancelNaming?.()
     this.#identity.stop()
     await Promise.all([this.#registry.stop(), this.#platform.stop(), this.#platform.credentials?.stop()])
     await this.#ads.close(drainMilliseconds)
@@ -388,6 +395,7 @@ export class JoinedAgent {
     return {
       platform: this.#platform,
       credentials: this.#credentials,
+      credentialProblems: findCredentialProblems(this.#named, this.#credentials, this.#platform.credentials),
       view: this.#view,
       flow: this.#flow,
       publications: this.#publications,
@@ -398,6 +406,14 @@ export class JoinedAgent {
   #noteObjects(): void {
     this.#problems.changed()
     this.#statuses.changed()
+    this.#cancelNaming ??= this.#parts.clock.after(settleMilliseconds, () => this.#nameCredentials())
+  }
+
+  /** Which Secrets are of use now. */
+  #nameCredentials(): void {
+    this.#cancelNaming = undefined
+    this.#named = findNamedCredentials(this.#view, this.#credentials.gateways)
+    this.#platform.credentials?.want?.(new Set(this.#named.map(({ secret }) => secret)))
   }
 
   /** Before the registry and the mesh are known, much would seem to be missing. */

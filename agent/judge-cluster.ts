@@ -8,12 +8,13 @@ export const judgeCluster = ({
   platform,
   view,
   flow,
+  credentialProblems,
   publications,
 }: Omit<ProblemSources, 'view'> & { readonly view: MeshViewStore }): Judgement => {
   const judgement = judgeObjects({
     held: view.configuration(),
     ownProblems: platform.registry.problems().map(({ problem }) => problem),
-    leftOut: flow.problems,
+    leftOut: [...flow.problems, ...credentialProblems],
     known: {
       domainSuffix: view.settings().domainSuffix,
       hasHost: (hostname) => view.servicesByHostname(hostname).length > 0,

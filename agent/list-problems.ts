@@ -1,26 +1,36 @@
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import type { GatewayCredentials } from './credentials/gateway-credentials.ts'
 import type { JoinedPlatform } from './platform/cluster-platform.ts'
+import type { CompileProblem } from '#xds/incremental/unit.ts'
 import type { ChangeFlow } from './programming/change-flow.ts'
 import type { PublicationReporter } from './uplink/publication-reporter.ts'
 
 export interface ProblemSources {
   readonly platform: Pick<JoinedPlatform, 'registry' | 'problems'>
   readonly credentials: Pick<GatewayCredentials, 'problems'>
+  /** What is wrong with what Gateways name. */
+  readonly credentialProblems: readonly CompileProblem[]
   readonly view: Pick<MeshViewStore, 'problems'>
   readonly flow: Pick<ChangeFlow, 'problems'>
   readonly publications: Pick<PublicationReporter, 'problems' | 'stateOf'>
 }
 
 /** All that is wrong with what an agent was given, a line each, for people. */
-export function* listProblems({ platform, credentials, view, flow, publications }: ProblemSources): Iterable<string> {
+export function* listProblems({
+  platform,
+  credentials,
+  credentialProblems,
+  view,
+  flow,
+  publications,
+}: ProblemSources): Iterable<string> {
   for (const { source, problem } of platform.registry.problems())
     yield `${source}: ${toObjectText(problem.object)}${problem.path} ${problem.message}`
   yield* platform.problems()
   yield* credentials.problems()
   yield* publications.problems()
   for (const { object, path, message } of view.problems()) yield `${toObjectText(object)}${path} ${message}`
-  for (const { object, message } of flow.problems) yield `${object}: ${message}`
+  for (const { object, message } of [...flow.problems, ...credentialProblems]) yield `${object}: ${message}`
 }
 
 const toObjectText = (object: { kind: string; namespace: string; name: string } | undefined): string =>

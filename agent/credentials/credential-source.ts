@@ -8,4 +8,8 @@ export type CredentialChanges = ReadonlyMap<string, Result<Credential, string> |
 export interface CredentialSource {
   start(listener: (changes: CredentialChanges) => void): void
   stop(): Promise<void>
+  /** No others than these Secrets, "<namespace>/<name>", are of use. */
+  want?(secrets: ReadonlySet<string>): void
+  /** Why the Secrets of a namespace can't be read; undefined = they can. */
+  failureOf?(namespace: string): string | undefined
 }

@@ -3,7 +3,7 @@ import { SecretSchema } from '#envoy/envoy/extensions/transport_sockets/tls/v3/s
 import type { Log } from '#agent/log.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import { encode } from '#xds/build/encode.ts'
-import { toCredentialSecret, type Proxy } from '#xds/proxy.ts'
+import { toCredentialSecret, toProxyName, type Proxy } from '#xds/proxy.ts'
 import { ResourceSet, type ResourceUpdate } from '#xds/resource-set.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import type { CredentialChanges } from './credential-source.ts'
@@ -17,10 +17,14 @@ export class GatewayCredentials {
   readonly #sets = new Map<string, ResourceSet>()
   readonly #credentials = new Map<string, Credential>()
   readonly #faults = new Map<string, string>()
+  readonly #gateways = new Map<string, Proxy>()
   readonly #log: Log
+  readonly #onGateways: () => void
 
-  constructor(log: Log) {
+  /** `onGateways` is called when others are attached than before. */
+  constructor(log: Log, onGateways: () => void = () => {}) {
     this.#log = log
+    this.#onGateways = onGateways
   }
 
   /** Takes what Secrets say now. One that is of no use leaves what it said before. */
@@ -45,8 +49,30 @@ export class GatewayCredentials {
   }
 
   /** The secrets that a proxy may have beside its own identity. */
-  attach({ role, namespace }: Proxy): readonly ResourceSet[] {
-    return role === 'gateway' ? [this.#setOf(namespace)] : []
+  attach(proxy: Proxy): readonly ResourceSet[] {
+    if (proxy.role !== 'gateway') return []
+    this.#gateways.set(toProxyName(proxy), proxy)
+    this.#onGateways()
+    return [this.#setOf(proxy.namespace)]
+  }
+
+  detach(proxy: Proxy): void {
+    if (this.#gateways.delete(toProxyName(proxy))) this.#onGateways()
+  }
+
+  /** The proxies that are attached. */
+  get gateways(): Iterable<Proxy> {
+    return this.#gateways.values()
+  }
+
+  /** What is wrong with a Secret as a certificate, or as authorities; undefined = nothing. */
+  faultOf(secret: string, part: keyof Credential): string | undefined {
+    const fault = this.#faults.get(secret)
+    if (fault !== undefined) return `is of no use: ${fault}`
+    const own = this.#credentials.get(secret)
+    const beside = part === 'authorities' ? this.#credentials.get(`${secret}${authoritiesSuffix}`) : undefined
+    if (own?.[part] ?? beside?.[part]) return undefined
+    return own || beside ? `has no ${part}` : 'is not there'
   }
 
   /** One line each, for people; they say nothing of what the Secrets hold. */

@@ -38,6 +38,7 @@ import { loadKubeConfig } from './load-kube-config.ts'
 import { ObjectClient } from './object-client.ts'
 import { configMapKind, ProxyConfigMaps } from './proxy-config-maps.ts'
 import { leaseKind, ReporterLease } from './reporter-lease.ts'
+import { SecretCredentials } from './secret-credentials.ts'
 import { SecretRecordStore, secretKind } from './secret-record-store.ts'
 import { StatusWriter } from './status-writer.ts'
 import { fetchIssuer, findServiceAccountUid, reviewToken } from './token-issuer.ts'
@@ -74,6 +75,7 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
   readonly registry: KubernetesRegistry
   readonly authenticator: ProxyAuthenticator
   readonly election: ReporterLease
+  readonly credentials: SecretCredentials
   readonly #issuerKeys: IssuerKeys
   readonly #configMaps: ProxyConfigMaps
   readonly #statuses: StatusWriter
@@ -117,6 +119,7 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
         this.#injector?.electionChanged()
       },
     })
+    this.credentials = new SecretCredentials({ client, clock, random, log, onFailure: onProblems })
     this.#configMaps = new ProxyConfigMaps({
       configMaps: new ObjectClient(client, configMapKind),
       isReporter: () => this.election.isHeld,

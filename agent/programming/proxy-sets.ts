@@ -34,5 +34,6 @@ export class ProxySets implements ProxySource {
   detach(proxy: Proxy): void {
     this.#compiler.detach(proxy)
     this.#identity.detach(proxy)
+    this.#credentials.detach(proxy)
   }
 }

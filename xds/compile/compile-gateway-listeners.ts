@@ -100,8 +100,7 @@ const compileServer = (view: MeshView, merged: MergedServer, place: GatewayPlace
     }
   if (isTls && isPassthrough(tls)) return compilePassthrough(view, merged, place, report)
 
-  const scope = { gatewayNamespace: gateway.slice(0, gateway.indexOf('/')), proxyNamespace: place.namespace }
-  const termination = isTls ? compileGatewayTls(view, tls, scope, routes === undefined ? [] : httpAlpn) : {}
+  const termination = isTls ? compileGatewayTls(view, tls, place.namespace, routes === undefined ? [] : httpAlpn) : {}
   if (typeof termination === 'string') {
     report(`Gateway/${gateway}`, `server ${merged.portName} answers nobody: ${termination}`)
     return { chains: [{ match, handler: toNobody(merged) }], reached: [] }

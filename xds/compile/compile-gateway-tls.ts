@@ -1,15 +1,9 @@
+import { toCredentialKey } from '#mesh/config/schema/credential-name.ts'
 import { cipherSuites, type ServerTls as TlsSettings } from '#mesh/config/schema/server-tls.ts'
 import { parseSpiffeId, toWorkloadDnsName } from '#mesh/identity.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { CertificateSource, ClientVerification, FilterChain, ServerTls, TlsVersion } from '#xds/model/listener.ts'
 import { toCredentialSecret } from '#xds/proxy.ts'
-
-/** Whose secrets a server may name. */
-export interface CredentialScope {
-  /** Of the Gateway object. */
-  readonly gatewayNamespace: string
-  readonly proxyNamespace: string
-}
 
 type Termination = Pick<FilterChain, 'mtls' | 'tls'>
 
@@ -17,13 +11,13 @@ type Termination = Pick<FilterChain, 'mtls' | 'tls'>
 export const compileGatewayTls = (
   view: MeshView,
   settings: TlsSettings,
-  scope: CredentialScope,
+  proxyNamespace: string,
   alpn: readonly string[],
 ): Termination | string => {
   if (settings.mode === 'ISTIO_MUTUAL') return { mtls: { alpn, peers: 'mesh', ...toNames(view, settings) } }
-  const certificates = toCertificates(settings, scope)
+  const certificates = toCertificates(settings, proxyNamespace)
   if (typeof certificates === 'string') return certificates
-  const clients = settings.mode === 'SIMPLE' ? undefined : toClients(settings, scope)
+  const clients = settings.mode === 'SIMPLE' ? undefined : toClients(settings, proxyNamespace)
   if (typeof clients === 'string') return clients
   const maxVersion = toVersion(settings.maxProtocolVersion)
   const tls: ServerTls = {
@@ -56,14 +50,14 @@ const toNames = (view: MeshView, { subjectAltNames = [] }: TlsSettings): { names
   return { names }
 }
 
-const toCertificates = (settings: TlsSettings, scope: CredentialScope): CertificateSource[] | string => {
+const toCertificates = (settings: TlsSettings, proxyNamespace: string): CertificateSource[] | string => {
   const named = settings.credentialNames?.length
     ? settings.credentialNames
     : settings.credentialName === undefined
       ? []
       : [settings.credentialName]
   if (named.length > 0) {
-    const names = named.map((name) => toSecretName(name, scope))
+    const names = named.map((name) => toSecretName(name, proxyNamespace))
     const fault = names.find((name) => 'fault' in name)
     if (fault) return fault.fault
     return names.flatMap((name) => ('secret' in name ? { kind: 'secret' as const, name: name.secret } : []))
@@ -76,8 +70,8 @@ const toCertificates = (settings: TlsSettings, scope: CredentialScope): Certific
   )
 }
 
-const toClients = (settings: TlsSettings, scope: CredentialScope): ClientVerification | string => {
-  const authorities = toAuthorities(settings, scope)
+const toClients = (settings: TlsSettings, proxyNamespace: string): ClientVerification | string => {
+  const authorities = toAuthorities(settings, proxyNamespace)
   if (typeof authorities === 'string') return authorities
   return {
     authorities,
@@ -91,30 +85,25 @@ const toClients = (settings: TlsSettings, scope: CredentialScope): ClientVerific
 
 const toAuthorities = (
   { caCertCredentialName, credentialName, credentialNames, caCertificates, caCrl }: TlsSettings,
-  scope: CredentialScope,
+  proxyNamespace: string,
 ): ClientVerification['authorities'] | string => {
   const named = caCertCredentialName ?? credentialName ?? credentialNames?.[0]
   if (named !== undefined) {
-    const name = toSecretName(named, scope, true)
+    const name = toSecretName(named, proxyNamespace, true)
     return 'fault' in name ? name.fault : { kind: 'secret', name: name.secret }
   }
   if (caCertificates === undefined) return 'no authority of clients is named'
   return { kind: 'file', caFile: caCertificates, ...(caCrl !== undefined && { revocationFile: caCrl }) }
 }
 
-/** Istio: a proxy gets the secrets of its own namespace alone, and only for Gateways of that namespace. */
+/** Istio: a proxy gets the secrets of its own namespace alone, whatever the namespace of the Gateway that names them. */
 const toSecretName = (
   credential: string,
-  { gatewayNamespace, proxyNamespace }: CredentialScope,
+  proxyNamespace: string,
   ofAuthorities = false,
 ): { readonly secret: string } | { readonly fault: string } => {
-  const [name = '', namespace = proxyNamespace] = credential
-    .replace(/^kubernetes:\/\//, '')
-    .split('/')
-    .reverse()
-  return gatewayNamespace === proxyNamespace && namespace === proxyNamespace
+  const [namespace = '', name = ''] = toCredentialKey(credential, proxyNamespace).split('/')
+  return namespace === proxyNamespace
     ? { secret: toCredentialSecret(proxyNamespace, name, ofAuthorities) }
-    : {
-        fault: `its credential ${credential} is not for a proxy of namespace ${proxyNamespace}: Gateway, Secret and proxy have to be of one namespace`,
-      }
+    : { fault: `its credential ${credential} is not for a proxy of namespace ${proxyNamespace}` }
 }

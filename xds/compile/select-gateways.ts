@@ -2,7 +2,7 @@ import type { MeshView } from '#mesh/view.ts'
 import type { Workload } from '#mesh/workload.ts'
 
 /** The Gateway objects, "<namespace>/<name>", that are for a gateway's proxy, oldest first. Istio reference: Gateway.selector. */
-export const selectGateways = (view: MeshView, { labels }: Workload): string[] =>
+export const selectGateways = (view: Pick<MeshView, 'gatewaySelectors'>, { labels }: Workload): string[] =>
   view
     .gatewaySelectors()
     .filter(({ selector }) => Object.entries(selector).every(([key, value]) => labels[key] === value))

@@ -13,6 +13,8 @@ export interface ResourceWatchOptions {
   readonly name: string
   /** Of the collection: "/api/v1/pods". */
   readonly path: string
+  /** Of the objects that are meant; absent = all. */
+  readonly fieldSelector?: string
   readonly store: Pick<ResourceStore<object>, 'set' | 'delete' | 'retain'>
   readonly client: Pick<KubernetesClient, 'request' | 'stream'>
   readonly clock: Clock
@@ -119,10 +121,11 @@ export class ResourceWatch {
   }
 
   async #follow(): Promise<void> {
-    const { client, path, clock, random } = this.#options
+    const { client, path, fieldSelector, clock, random } = this.#options
     if (clock.now() - this.#heardAt >= silenceMilliseconds) this.#version = undefined
     this.#version ??= await this.#list()
     const query = new URLSearchParams({
+      ...(fieldSelector !== undefined && { fieldSelector }),
       watch: 'true',
       allowWatchBookmarks: 'true',
       resourceVersion: this.#version,
@@ -157,8 +160,12 @@ export class ResourceWatch {
   }
 
   async #requestPage(next: string): Promise<z.infer<typeof listPage>> {
-    const { client, path } = this.#options
-    const query = new URLSearchParams({ limit: String(pageSize), ...(next === '' ? {} : { continue: next }) })
+    const { client, path, fieldSelector } = this.#options
+    const query = new URLSearchParams({
+      ...(fieldSelector !== undefined && { fieldSelector }),
+      limit: String(pageSize),
+      ...(next === '' ? {} : { continue: next }),
+    })
     return listPage.parse(await client.request({ method: 'GET', path: `${path}?${query.toString()}` }))
   }
 

@@ -21,6 +21,8 @@ export class FakeApiServer {
   readonly requests: string[] = []
   /** Lists of these paths are not answered until they are taken out. */
   readonly held = new Set<string>()
+  /** Lists of these paths are refused. */
+  readonly forbidden = new Set<string>()
   /** Versions of networking.istio.io, with the plurals that each has. */
   served: Readonly<Record<string, readonly string[]>> = {}
   away = false
@@ -77,6 +79,7 @@ export class FakeApiServer {
     if (this.away) throw new KubernetesError('connection refused', undefined)
     if (url.pathname.startsWith(`/apis/${networking}`) && url.search === '') return this.#discover(url.pathname)
     this.requests.push(`LIST ${url.pathname}`)
+    if (this.forbidden.has(url.pathname)) throw new KubernetesError('forbidden', 403)
     while (this.held.has(url.pathname)) await new Promise((resolve) => setTimeout(resolve, 1))
     const [limit, start] = [Number(url.searchParams.get('limit')), Number(url.searchParams.get('continue') ?? 0)]
     const all = [...this.#collection(url.pathname).values()]

@@ -1,0 +1,105 @@
+import type { Clock } from '#agent/clock.ts'
+import type { CredentialChanges, CredentialSource } from '#agent/credentials/credential-source.ts'
+import { parseCredential, secretObject, type Credential } from '#agent/credentials/parse-credential.ts'
+import type { Log } from '#agent/log.ts'
+import { ResourceStore } from '#agent/registry/kubernetes/resource-store.ts'
+import { ResourceWatch } from '#agent/registry/kubernetes/resource-watch.ts'
+import { isEqualData } from '#mesh/merge/equal-data.ts'
+import type { Result } from '#mesh/result.ts'
+import type { KubernetesClient } from './kubernetes-client.ts'
+
+export interface SecretCredentialsOptions {
+  readonly client: Pick<KubernetesClient, 'request' | 'stream'>
+  readonly clock: Clock
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly log: Log
+  /** What `failureOf` says has changed. */
+  readonly onFailure: () => void
+}
+
+/** What is many in a namespace and never a gateway's. */
+const fieldSelector = 'type!=kubernetes.io/service-account-token,type!=helm.sh/release.v1'
+
+interface NamespaceWatch {
+  readonly names: ReadonlySet<string>
+  readonly store: ResourceStore<Result<Credential, string>>
+  readonly watch: ResourceWatch
+}
+
+/**
+ * The Secrets that gateways here name. Only namespaces with such a gateway are read, where a Role lets the agent; of what is read only
+ * what is named is kept, and nothing of it on disk.
+ */
+export class SecretCredentials implements CredentialSource {
+  readonly #options: SecretCredentialsOptions
+  readonly #namespaces = new Map<string, NamespaceWatch>()
+  readonly #stopping = new Set<Promise<void>>()
+  #listener: (changes: CredentialChanges) => void = () => {}
+
+  constructor(options: SecretCredentialsOptions) {
+    this.#options = options
+  }
+
+  start(listener: (changes: CredentialChanges) => void): void {
+    this.#listener = listener
+  }
+
+  async stop(): Promise<void> {
+    for (const { watch } of this.#namespaces.values()) void this.#end(watch)
+    await Promise.all(this.#stopping)
+  }
+
+  want(secrets: ReadonlySet<string>): void {
+    const wanted = Map.groupBy(secrets, (key) => key.slice(0, key.indexOf('/')))
+    for (const namespace of new Set([...this.#namespaces.keys(), ...wanted.keys()]))
+      this.#follow(namespace, new Set(wanted.get(namespace)?.map((key) => key.slice(namespace.length + 1))))
+  }
+
+  failureOf(namespace: string): string | undefined {
+    return this.#namespaces.get(namespace)?.watch.status.failure
+  }
+
+  /** Other names than before are listed anew: of what nobody had named nothing was kept. */
+  #follow(namespace: string, names: ReadonlySet<string>): void {
+    const known = this.#namespaces.get(namespace)
+    if (isEqualData([...(known?.names ?? [])].toSorted(), [...names].toSorted())) return
+    const store = known?.store ?? this.#createStore(namespace)
+    if (known) void this.#end(known.watch)
+    this.#namespaces.delete(namespace)
+    if (names.size === 0) return store.retain(new Set())
+    const { onFailure, ...options } = this.#options
+    const watch = new ResourceWatch({
+      ...options,
+      name: `secrets of ${namespace}`,
+      path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/secrets`,
+      fieldSelector,
+      store,
+      onSynced: onFailure,
+      onFailure,
+    })
+    this.#namespaces.set(namespace, { names, store, watch })
+    watch.start()
+  }
+
+  #createStore(namespace: string): NamespaceWatch['store'] {
+    const isNamed = (name: string): boolean => {
+      const names = this.#namespaces.get(namespace)?.names
+      return names?.has(name) === true || names?.has(name.replace(/-cacert$/, '')) === true
+    }
+    return new ResourceStore(
+      (object) => {
+        // The items of a list have no kind.
+        const secret = secretObject.parse({ ...(object as object), kind: 'Secret' })
+        return { value: isNamed(secret.metadata.name) ? parseCredential(secret) : null, problems: [] }
+      },
+      (key, credential) => this.#listener(new Map([[key, credential]])),
+    )
+  }
+
+  #end(watch: ResourceWatch): Promise<void> {
+    const ending = watch.stop().finally(() => this.#stopping.delete(ending))
+    this.#stopping.add(ending)
+    return ending
+  }
+}

@@ -1,0 +1,84 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { SecretCredentials } from '#agent/kubernetes/secret-credentials.ts'
+import { createLog } from '#agent/log.ts'
+import { TestRoot } from '../test-pki.ts'
+import { FakeApiServer } from '../registry/kubernetes/fake-api-server.ts'
+import { untilHolds } from '../until-holds.ts'
+import { VirtualClock } from '../virtual-clock.ts'
+
+const path = '/api/v1/namespaces/atoll-ingress/secrets'
+
+let server: FakeApiServer
+let clock: VirtualClock
+let credentials: SecretCredentials
+let failures: number
+const seen = new Map<string, unknown>()
+
+beforeEach(() => {
+  server = new FakeApiServer()
+  clock = new VirtualClock()
+  failures = 0
+  seen.clear()
+  credentials = new SecretCredentials({
+    client: server,
+    clock,
+    random: () => 0,
+    log: createLog('silent'),
+    onFailure: () => (failures += 1),
+  })
+  credentials.start((changes) => {
+    for (const [key, value] of changes) seen.set(key, value)
+  })
+})
+afterEach(() => credentials.stop())
+
+/** As the items of a list are: without a kind. */
+const secret = (name: string, caPem: string) => ({
+  metadata: { name, namespace: 'atoll-ingress' },
+  type: 'Opaque',
+  data: { cacert: Buffer.from(caPem).toString('base64') },
+})
+
+const want = (...names: readonly string[]) => credentials.want(new Set(names.map((name) => `atoll-ingress/${name}`)))
+
+test('only what is named is kept, follows its Secret, and goes when nobody names it any more', async () => {
+  const { pem } = await TestRoot.create(Date.now())
+  server.put(path, secret('front', pem), secret('front-cacert', pem), secret('other', pem), secret('bad', 'no PEM'))
+  expect(server.requests).toEqual([])
+  want('front', 'bad')
+  const authorities = { ok: true, value: { authorities: { caPem: pem } } }
+  await untilHolds(() =>
+    expect(Object.fromEntries(seen)).toEqual({
+      'atoll-ingress/front': authorities,
+      'atoll-ingress/front-cacert': authorities,
+      'atoll-ingress/bad': { ok: false, error: 'its authority can not be read' },
+    }),
+  )
+  await untilHolds(() => expect(server.watches).toBe(1))
+  server.delete(path, secret('front-cacert', pem))
+  server.put(path, secret('bad', pem))
+  await untilHolds(() => expect(seen.get('atoll-ingress/front-cacert')).toBeNull())
+  expect(seen.get('atoll-ingress/bad')).toEqual(authorities)
+
+  want('front', 'other')
+  await untilHolds(() => expect(seen.get('atoll-ingress/other')).toEqual(authorities))
+  expect(seen.get('atoll-ingress/bad')).toBeNull()
+  want()
+  await untilHolds(() => expect([...seen.values()]).toEqual([null, null, null, null]))
+  expect(server.requests.every((request) => request.includes(path))).toBe(true)
+})
+
+test('a namespace that the agent may not read is told of, and read as soon as it may', async () => {
+  const { pem } = await TestRoot.create(Date.now())
+  server.put(path, secret('front', pem))
+  server.forbidden.add(path)
+  want('front')
+  await untilHolds(() => expect(credentials.failureOf('atoll-ingress')).toBe('forbidden'))
+  expect(failures).toBe(1)
+  server.forbidden.clear()
+  await untilHolds(() => {
+    clock.advance(1000)
+    expect(seen.size).toBe(1)
+  })
+  await untilHolds(() => expect(credentials.failureOf('atoll-ingress')).toBeUndefined())
+})
