@@ -46,6 +46,7 @@ import type { PlaneQuery } from './uplink/uplink-session.ts'
 import { createWebSocketOpener } from './uplink/websocket.ts'
 import { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import { networkName, trustDomain, type NetworkName } from '#mesh/names.ts'
+import { err } from '#mesh/result.ts'
 import { stateKeys, type StateChange } from '#mesh/state.ts'
 import type { Judgement } from '#mesh/status/judge-objects.ts'
 import type { TrustState } from '#mesh/trust.ts'
@@ -122,7 +123,13 @@ export class JoinedAgent {
       record,
       network,
       domainSuffix: settings.domainSuffix,
-      machines: new MachineTokenAuthenticator({ machineToken: (id) => this.#findMachineToken(id) }, () => clock.now()),
+      machines: new MachineTokenAuthenticator(
+        {
+          machineToken: (id) => this.#findMachineToken(id),
+          admit: (token, peer) => this.#platform.machines?.admit(token, peer) ?? err('no_group'),
+        },
+        () => clock.now(),
+      ),
       onElectionChange: () => this.#uplink.electionChanged(),
       onProblems: () => this.#problems.changed(),
       onProxiesChange: () => {
@@ -138,6 +145,8 @@ export class JoinedAgent {
       clock,
       log,
       reporter: { cluster, replica: record.replica },
+      onOpened: ({ machine }) => this.#platform.machines?.opened(machine),
+      onClosed: ({ machine }) => this.#platform.machines?.closed(machine),
       onDeliveryChange: () => this.#uplink.deliveryChanged(),
       startedProxies: () => this.#platform.startedProxies()?.map(toProxyName).toSorted(),
     })

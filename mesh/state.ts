@@ -44,8 +44,10 @@ export const machineToken = z
     role: z.enum(['sidecar', 'east-west-gateway', 'gateway']),
     namespace: z.string(),
     serviceAccount: z.string(),
-    /** The WorkloadEntry (sidecar) or gateway that the holder is. */
+    /** The WorkloadEntry (sidecar) or gateway that the holder is; of a group's token, the WorkloadGroup. */
     workload: z.string(),
+    /** Its holders are the machines of a WorkloadGroup, each told from the others by its address (docs/decisions/0018). */
+    group: z.literal(true).optional(),
     /** RFC 3339 */
     expiresAt: z.string(),
   })

@@ -38,6 +38,8 @@ export interface BootstrapOptions {
   readonly trustDomain: TrustDomain
   /** The agent's xDS server: IP address or host name. */
   readonly agent: { readonly host: string; readonly port: number }
+  /** The address that it connects to the agent from, an IP address; absent = the system chooses. */
+  readonly address?: string
   readonly rootsPem: readonly string[]
   /** Absolute path of the folder that the files go to. */
   readonly directory: string
@@ -155,6 +157,11 @@ const toAgentCluster = (options: BootstrapOptions): Cluster =>
       value: isIpAddress(options.agent.host) ? DiscoveryType.STATIC : DiscoveryType.STRICT_DNS,
     },
     connectTimeout: toDuration(5000),
+    ...(options.address !== undefined && {
+      upstreamBindConfig: {
+        sourceAddress: { address: options.address, portSpecifier: { case: 'portValue', value: 0 } },
+      },
+    }),
     loadAssignment: {
       clusterName: agentCluster,
       endpoints: [

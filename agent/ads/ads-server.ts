@@ -32,6 +32,9 @@ export interface AdsServerOptions {
   readonly reporter: Reporter
   /** Something that `delivery.summary()` tells may have changed. Called often. */
   readonly onDeliveryChange: () => void
+  /** A stream of this proxy has been let in; each is followed by one `onClosed`. */
+  readonly onOpened?: (grant: ProxyGrant) => void
+  readonly onClosed?: (grant: ProxyGrant) => void
   /** Names of the proxies that run here, connected to this agent or not; undefined = nobody tells. */
   readonly startedProxies?: () => readonly string[] | undefined
   readonly limits?: Partial<AdsLimits>
@@ -230,7 +233,7 @@ export class AdsServer implements ConnectionHost {
 
   async #authenticate(call: AdsCall<unknown>): Promise<ProxyGrant | undefined> {
     const [authorization] = call.metadata.get('authorization')
-    const grant = await this.#options.authenticator.authenticate(authorization?.toString())
+    const grant = await this.#options.authenticator.authenticate(authorization?.toString(), call.getPeer())
     if (grant.ok) return grant.value
     this.#refusals.refused(call.getPeer(), grant.error)
     this.#refuse(call, new StreamError('unauthenticated', 'no valid credential'))
@@ -243,6 +246,7 @@ export class AdsServer implements ConnectionHost {
     grant: ProxyGrant,
     closed: Promise<void>,
   ): Promise<void> {
+    this.#options.onOpened?.(grant)
     try {
       const attachment = await this.#attachments.acquire(grant.proxy)
       if (call.cancelled) return
@@ -258,6 +262,7 @@ export class AdsServer implements ConnectionHost {
       await closed
       this.#disconnect(connection)
     } finally {
+      this.#options.onClosed?.(grant)
       this.#attachments.release(grant.proxy)
     }
   }

@@ -3,6 +3,7 @@ import type { InjectorStatus } from '#agent/injection/injector.ts'
 import type { JoinedRecord } from '#agent/join/agent-record.ts'
 import type { RecordStore } from '#agent/join/record-store.ts'
 import type { ProxyAuthenticator } from '#agent/proxy-auth/proxy-authenticator.ts'
+import type { GroupMachines } from '#agent/machines/group-machines.ts'
 import type { Registry } from '#agent/registry/registry.ts'
 import type { ReporterElection } from '#agent/uplink/reporter-election.ts'
 import type { NetworkName } from '#mesh/names.ts'
@@ -29,6 +30,8 @@ export interface JoinedPlatform {
   readonly registry: Registry
   readonly authenticator: ProxyAuthenticator
   readonly election: ReporterElection
+  /** Where the machines of WorkloadGroups come and go; absent = they are not workloads here. */
+  readonly machines?: GroupMachines
   /** The certificates of gateways; absent = there are none. */
   readonly credentials?: CredentialSource
   /** Not the registry, which is started by who listens to it. */

@@ -3,9 +3,11 @@ import type { DataDirectory } from '#agent/data-directory.ts'
 import { toRecordStore } from '#agent/join/record-store.ts'
 import type { Log } from '#agent/log.ts'
 import { DirectoryCredentials } from '#agent/credentials/directory-credentials.ts'
+import { GroupMachines } from '#agent/machines/group-machines.ts'
 import { UniversalRegistry } from '#agent/registry/universal/universal-registry.ts'
 import { firstComer } from '#agent/uplink/reporter-election.ts'
-import type { ClusterPlatform } from './cluster-platform.ts'
+import { groupMachine } from '#mesh/registry-records/machine-groups.ts'
+import type { ClusterPlatform, JoinedPlatform, PlatformEntry } from './cluster-platform.ts'
 
 export interface UniversalPlatformOptions {
   /** The registry: a directory of YAML. */
@@ -18,31 +20,29 @@ export interface UniversalPlatformOptions {
 }
 
 /** Machines: a directory of YAML, a file of keys, tokens that the plane has made, and no other replica that one could ask. */
-export const toUniversalPlatform = ({
-  directory,
-  secrets,
-  data,
-  clock,
-  log,
-}: UniversalPlatformOptions): ClusterPlatform => ({
-  records: toRecordStore(data.record),
-  enter: ({ record, network, domainSuffix, machines }) => ({
-    registry: new UniversalRegistry({
-      directory,
-      cluster: record.membership.cluster,
-      network,
-      domainSuffix,
-      clock,
-      log,
-    }),
+export const toUniversalPlatform = (options: UniversalPlatformOptions): ClusterPlatform => ({
+  records: toRecordStore(options.data.record),
+  enter: (entry) => enter(options, entry),
+})
+
+const enter = (
+  { directory, secrets, data, clock, log }: UniversalPlatformOptions,
+  { record, network, domainSuffix, machines: authenticator }: PlatformEntry,
+): JoinedPlatform => {
+  const { cluster } = record.membership
+  const registry = new UniversalRegistry({ directory, cluster, network, domainSuffix, clock, log })
+  const machines = new GroupMachines({ registry, snapshot: data.openSnapshot('machines', groupMachine), clock })
+  return {
+    registry,
+    machines,
     ...(secrets !== undefined && { credentials: new DirectoryCredentials({ directory: secrets, clock, log }) }),
-    authenticator: machines,
+    authenticator,
     election: firstComer,
-    start: () => {},
-    stop: () => Promise.resolve(),
+    start: () => machines.start(),
+    stop: () => machines.stop(),
     updateRoots: () => {},
     takeJudgement: () => {},
     startedProxies: () => undefined,
     problems: () => [],
-  }),
-})
+  }
+}

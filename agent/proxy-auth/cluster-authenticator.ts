@@ -13,9 +13,9 @@ export class ClusterAuthenticator implements ProxyAuthenticator {
     this.#machines = machines
   }
 
-  authenticate(authorization: string | undefined): Promise<Result<ProxyGrant, CredentialRefusal>> {
+  authenticate(authorization: string | undefined, peer?: string): Promise<Result<ProxyGrant, CredentialRefusal>> {
     const isPodToken = authorization !== undefined && parseAuthorization(authorization) !== undefined
-    return (isPodToken ? this.#pods : this.#machines).authenticate(authorization)
+    return (isPodToken ? this.#pods : this.#machines).authenticate(authorization, peer)
   }
 
   isValid(grant: ProxyGrant): boolean {

@@ -1,11 +1,14 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { GroupMachine } from '#mesh/registry-records/machine-groups.ts'
 import { err, ok, type Result } from '#mesh/result.ts'
 import type { MachineToken } from '#mesh/state.ts'
-import type { CredentialRefusal, ProxyAuthenticator, ProxyGrant } from './proxy-authenticator.ts'
+import type { CredentialRefusal, MachineRefusal, ProxyAuthenticator, ProxyGrant } from './proxy-authenticator.ts'
 
 export interface MachineTokens {
   /** The record of a token as the plane last told it; undefined = there is none, or it was revoked. */
   machineToken(id: string): MachineToken | undefined
+  /** What a machine of a WorkloadGroup is; absent = groups have no machines here. */
+  admit?(token: MachineToken, peer: string): Result<GroupMachine, MachineRefusal>
 }
 
 /** What an unknown token's secret is compared with, so that it takes as long as a known one's. */
@@ -25,7 +28,7 @@ export class MachineTokenAuthenticator implements ProxyAuthenticator {
     this.#now = now
   }
 
-  async authenticate(authorization: string | undefined): Promise<Result<ProxyGrant, CredentialRefusal>> {
+  async authenticate(authorization: string | undefined, peer = ''): Promise<Result<ProxyGrant, CredentialRefusal>> {
     if (authorization === undefined) return err('missing')
     const presented = parseAuthorization(authorization)
     if (!presented) return err('malformed')
@@ -35,10 +38,14 @@ export class MachineTokenAuthenticator implements ProxyAuthenticator {
     if (!record || !isRight) return err('unknown')
     if (this.#isExpired(record)) return err('expired')
     const { role, namespace, serviceAccount, workload } = record
-    return ok({ proxy: { role, namespace, serviceAccount, workload }, credential: record.id })
+    if (!record.group) return ok({ proxy: { role, namespace, serviceAccount, workload }, credential: record.id })
+    const machine = this.#tokens.admit?.(record, peer) ?? err('no_group')
+    if (!machine.ok) return machine
+    const proxy = { role, namespace, serviceAccount, workload: machine.value.name }
+    return ok({ proxy, credential: record.id, machine: machine.value })
   }
 
-  isValid({ credential, proxy }: ProxyGrant): boolean {
+  isValid({ credential, proxy, machine }: ProxyGrant): boolean {
     const record = this.#tokens.machineToken(credential)
     return (
       record !== undefined &&
@@ -46,8 +53,16 @@ export class MachineTokenAuthenticator implements ProxyAuthenticator {
       record.role === proxy.role &&
       record.namespace === proxy.namespace &&
       record.serviceAccount === proxy.serviceAccount &&
-      record.workload === proxy.workload
+      record.workload === (machine?.group ?? proxy.workload) &&
+      (machine === undefined) === (record.group === undefined) &&
+      (machine === undefined || this.#isStill(record, machine))
     )
+  }
+
+  /** Whether it would be admitted as the same again. */
+  #isStill(record: MachineToken, { name, address }: GroupMachine): boolean {
+    const machine = this.#tokens.admit?.(record, `${address}:0`)
+    return machine !== undefined && machine.ok && machine.value.name === name
   }
 
   /** A date that can't be read counts as past. */

@@ -24,6 +24,8 @@ export interface RegistryBatch {
   readonly gateways?: readonly GatewayAddress[]
   /** The same services under the names of another domain suffix: what goes by it is not lost. */
   readonly renamed?: DomainRename
+  /** Keys of workloads that are known to have left: their endpoints are not lost. */
+  readonly left?: ReadonlySet<string>
 }
 
 /** Something wrong in the registry. What is not concerned by it counts; where there was something good before, that goes on. */

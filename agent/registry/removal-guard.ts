@@ -5,6 +5,7 @@ import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { setOrDelete } from '#mesh/merge/set-or-delete.ts'
 import { toServiceKey, type ClusterName, type ServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry, GatewayAddress } from '#mesh/service.ts'
+import { toWorkloadKey } from '#mesh/workload.ts'
 import type { Hold } from '#mesh/uplink.ts'
 import { toRecordKey, type DomainRename, type RegistryBatch, type RegistryChange } from './registry.ts'
 
@@ -65,6 +66,7 @@ export class RemovalGuard {
   }
 
   take(batch: RegistryBatch): void {
+    if (batch.left) this.#pass(this.#leave(batch.changes, batch.left))
     const renames = batch.renamed ? this.#rename(batch.renamed) : []
     const renamedAway = new Set(renames.flatMap(({ service, value }) => (value === null ? [service] : [])))
     for (const change of this.#sinceRestart(batch.changes))
@@ -158,6 +160,18 @@ export class RemovalGuard {
     return isEqualData(value, this.#catalog.get(change.service)) ? undefined : { ...change, value }
   }
 
+  /** What there was before, without the endpoints of workloads that have left; answers the changes of what was let through. */
+  #leave(changes: readonly RegistryChange[], left: ReadonlySet<string>): readonly CatalogChange[] {
+    return changes.flatMap((change): CatalogChange[] => {
+      if (change.kind !== 'catalog') return []
+      const before = this.#catalog.get(change.service)
+      const original = this.#hold && this.#originalOf(change.service)
+      if (original) this.#original.set(change.service, withoutWorkloads(original, left))
+      const value = before && withoutWorkloads(before, left)
+      return value && value !== before ? [{ ...change, value }] : []
+    })
+  }
+
   #originalOf(service: ServiceKey): CatalogEntry | undefined {
     return this.#original.has(service) ? this.#original.get(service) : this.#catalog.get(service)
   }
@@ -225,6 +239,11 @@ export class RemovalGuard {
       confirmed,
     )
   }
+}
+
+const withoutWorkloads = (entry: CatalogEntry, left: ReadonlySet<string>): CatalogEntry => {
+  const endpoints = entry.endpoints.filter(({ id }) => !left.has(toWorkloadKey(entry.service.namespace, id)))
+  return endpoints.length === entry.endpoints.length ? entry : { ...entry, endpoints }
 }
 
 const toRenamedChange = (change: RegistryChange, rename: DomainRename): RegistryChange => {

@@ -14,7 +14,11 @@ export const machineToken = z
     role: openEnum(role.options),
     namespace: namespaceName,
     serviceAccount: objectName,
-    workload: objectName.describe('The WorkloadEntry (sidecar) or gateway that the holder is.'),
+    workload: objectName.describe('The WorkloadEntry (sidecar) or gateway that the holder is, or its WorkloadGroup.'),
+    group: z
+      .boolean()
+      .default(false)
+      .describe('The holders are the machines of a WorkloadGroup, each told from the others by its address.'),
     createdAt: timestamp,
     expiresAt: timestamp,
   })
@@ -24,14 +28,20 @@ export type MachineToken = z.infer<typeof machineToken>
 /** `secret` is the whole token, `atoll_machine_<id>_<secret>`, shown this once. */
 export const issuedMachineToken = machineToken.extend({ secret: z.string() }).meta({ id: 'IssuedMachineToken' })
 
-export const createMachineTokenBody = z.strictObject({
-  role,
-  namespace: namespaceName,
-  serviceAccount: objectName,
-  workload: objectName,
-  ttlSeconds: z
-    .int()
-    .min(60)
-    .max(MAX_TOKEN_TTL_SECONDS)
-    .default(90 * 24 * 60 * 60),
-})
+export const createMachineTokenBody = z
+  .strictObject({
+    role,
+    namespace: namespaceName,
+    serviceAccount: objectName,
+    workload: objectName,
+    group: z.boolean().default(false),
+    ttlSeconds: z
+      .int()
+      .min(60)
+      .max(MAX_TOKEN_TTL_SECONDS)
+      .default(90 * 24 * 60 * 60),
+  })
+  .refine(({ group, role: given }) => !group || given === 'sidecar', {
+    path: ['group'],
+    message: 'the machines of a WorkloadGroup are sidecars',
+  })

@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { basename, join, resolve } from 'node:path'
 import { InvalidArgumentError } from 'commander'
 import type { Command } from 'commander'
@@ -18,6 +19,7 @@ interface BootstrapOptions {
   readonly cluster: string
   readonly out: string
   readonly name?: string
+  readonly address?: string
   readonly admin?: HostPort
   readonly root?: string
   readonly trustDomain?: string
@@ -39,6 +41,11 @@ export const defineBootstrap = (command: Command, context: CliContext): void => 
     .requiredOption('--agent <host:port>', 'where the agent serves its proxies', parseHostPort)
     .requiredOption('--cluster <name>', 'the cluster of that agent')
     .requiredOption('--out <folder>', 'where the files go')
+    .option(
+      '--address <ip>',
+      "the machine's address in the mesh, from which its proxy connects to the agent; a WorkloadGroup's machine is known by it",
+      parseAddress,
+    )
     .option('--name <text>', "what the proxy is called in Envoy's own log; default: name of the folder")
     .option(
       '--admin <host:port>',
@@ -56,6 +63,10 @@ export const defineBootstrap = (command: Command, context: CliContext): void => 
       'atoll bootstrap --token-file reviews/token --agent 10.0.0.1:15010 --cluster east --out reviews',
       'writes reviews/envoy.yaml',
     ],
+    [
+      'atoll bootstrap --token-file token --agent 10.0.0.1:15010 --cluster east --address 10.0.0.4 --out reviews',
+      'for a machine with several addresses, of a WorkloadGroup',
+    ],
     ['envoy -c reviews/envoy.yaml --drain-time-s 10', 'starts it'],
   ])
 }
@@ -64,6 +75,11 @@ const parseHostPort = (text: string): HostPort => {
   const [, host, port] = /^(\[[0-9a-fA-F:.]+\]|[^:/]+):(\d+)$/.exec(text) ?? []
   if (host === undefined || port === undefined) throw new InvalidArgumentError('It reads HOST:PORT.')
   return { host: host.replace(/^\[|\]$/g, ''), port: parsePort(port) }
+}
+
+const parseAddress = (text: string): string => {
+  if (isIP(text) === 0) throw new InvalidArgumentError('It is no IP address.')
+  return text
 }
 
 const bootstrap = async (context: CliContext, options: BootstrapOptions): Promise<void> => {
@@ -76,6 +92,7 @@ const bootstrap = async (context: CliContext, options: BootstrapOptions): Promis
     cluster: clusterName.parse(options.cluster),
     trustDomain: domain,
     agent: options.agent,
+    ...(options.address !== undefined && { address: options.address }),
     rootsPem,
     directory,
     tokenFile: join(directory, AUTHORIZATION_FILE),

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { createMachineToken, listMachineTokens, revokeMachineToken } from '#api/routes/machine-tokens.ts'
 import { machineToken, type MachineToken } from '#mesh/state.ts'
 import type { CliContext } from '../cli-context.ts'
+import { CliError } from '../cli-error.ts'
 import { parseDurationSeconds } from '../duration.ts'
 import { addExamples } from '../examples.ts'
 import { collect, toListView } from '../output/list-view.ts'
@@ -13,7 +14,8 @@ interface CreateOptions {
   readonly role: MachineToken['role']
   readonly namespace: string
   readonly serviceAccount: string
-  readonly workload: string
+  readonly workload?: string
+  readonly group?: string
   readonly ttl?: number
   readonly out?: string
 }
@@ -23,14 +25,20 @@ export const defineMachine = (group: Command, context: CliContext): void => {
   addExamples(
     token
       .command('create')
-      .description('Make the token of one proxy; its secret is shown this once.')
+      .description('Make the token of one proxy, or of the machines of one group; its secret is shown this once.')
       .requiredOption('--cluster <name>', 'the cluster whose agent the proxy will connect to')
       .addOption(
         new Option('--role <role>', 'what it is').choices(machineToken.unwrap().shape.role.options).default('sidecar'),
       )
       .option('--namespace <name>', 'of the workload', 'default')
       .requiredOption('--service-account <name>', 'the identity that the workload has in the mesh')
-      .requiredOption('--workload <name>', 'its WorkloadEntry, or the name of the gateway')
+      .option('--workload <name>', 'its WorkloadEntry, or the name of the gateway')
+      .addOption(
+        new Option(
+          '--group <name>',
+          'instead of --workload: the WorkloadGroup whose machines may all hold it',
+        ).conflicts('workload'),
+      )
       .option('--ttl <duration>', 'how long it works, such as 30d', parseDurationSeconds)
       .option('--out <file>', 'write the secret there, readable by you alone, instead of showing it')
       .action((options: CreateOptions) => create(context, options)),
@@ -38,6 +46,10 @@ export const defineMachine = (group: Command, context: CliContext): void => {
       [
         'atoll machine token create --cluster east --service-account reviews --workload reviews-v1 --out reviews-v1/token',
         'for a sidecar',
+      ],
+      [
+        'atoll machine token create --cluster east --service-account reviews --group reviews --out token',
+        'for the machines of a WorkloadGroup, which come and go',
       ],
       [
         'atoll machine token create --cluster east --role east-west-gateway --service-account gateway --workload gateway',
@@ -69,8 +81,17 @@ export const defineMachine = (group: Command, context: CliContext): void => {
 }
 
 const create = async (context: CliContext, options: CreateOptions): Promise<void> => {
-  const { cluster, role, namespace, serviceAccount, workload, ttl, out } = options
-  const json = { role, namespace, serviceAccount, workload, ...(ttl !== undefined && { ttlSeconds: ttl }) }
+  const { cluster, role, namespace, serviceAccount, group, workload = group, ttl, out } = options
+  if (workload === undefined)
+    throw new CliError('usage', 'Nothing says whose token it is', { remedy: 'Say --workload or --group.' })
+  const json = {
+    role,
+    namespace,
+    serviceAccount,
+    workload,
+    ...(group !== undefined && { group: true }),
+    ...(ttl !== undefined && { ttlSeconds: ttl }),
+  }
   const made = await context
     .client()
     .call(createMachineToken, { params: { mesh: await context.mesh(), cluster }, json })
@@ -78,7 +99,7 @@ const create = async (context: CliContext, options: CreateOptions): Promise<void
     context,
     made,
     out,
-    `Machine token ${made.id} for ${role} ${namespace}/${workload} in ${cluster}, good until ${made.expiresAt}`,
+    `Machine token ${made.id} for ${group === undefined ? role : 'the group'} ${namespace}/${workload} in ${cluster}, good until ${made.expiresAt}`,
   )
 }
 
@@ -88,7 +109,14 @@ const list = async (context: CliContext, cluster: string): Promise<void> => {
   await context.print(
     toListView(tokens, {
       headings: ['ID', 'ROLE', 'NAMESPACE', 'WORKLOAD', 'SERVICE ACCOUNT', 'EXPIRES'],
-      row: (token) => [token.id, token.role, token.namespace, token.workload, token.serviceAccount, token.expiresAt],
+      row: (token) => [
+        token.id,
+        token.role,
+        token.namespace,
+        token.group ? `${token.workload} (group)` : token.workload,
+        token.serviceAccount,
+        token.expiresAt,
+      ],
       name: (token) => token.id,
       empty: `Cluster ${cluster} has no machine tokens.`,
     }),

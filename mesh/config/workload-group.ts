@@ -2,34 +2,26 @@ import { z } from 'zod'
 import { istioNetworking } from './kind-definition.ts'
 import type { KindDefinition } from './kind-definition.ts'
 import { labels } from './schema/labels.ts'
-import { fieldNotes, message, withoutEffect } from './schema/message.ts'
+import { message, withoutEffect } from './schema/message.ts'
 import { readinessProbe } from './schema/readiness-probe.ts'
 import { workloadEntryFields } from './workload-entry.ts'
 
 /** Istio reference: networking/workload-group. */
 export const workloadGroupSpec = message({
   /** Of the WorkloadEntries that are made of it. */
-  metadata: withoutEffect(
-    message({ labels: labels.optional(), annotations: z.record(z.string(), z.string()).optional() }).optional(),
-  ),
+  metadata: message({
+    labels: labels.optional(),
+    annotations: z.record(z.string(), z.string()).optional(),
+  }).optional(),
   /** What the WorkloadEntries have in common; their addresses are their machines'. */
-  template: workloadEntryFields.transform((): undefined => undefined).register(fieldNotes, { withoutEffect: true }),
+  template: workloadEntryFields,
   probe: withoutEffect(readinessProbe.optional()),
 })
-type WorkloadGroupSpec = z.output<typeof workloadGroupSpec>
+export type WorkloadGroupSpec = z.output<typeof workloadGroupSpec>
 
 export const workloadGroup: KindDefinition<WorkloadGroupSpec> = {
   ...istioNetworking,
   kind: 'WorkloadGroup',
   plural: 'workloadgroups',
   schema: workloadGroupSpec,
-  check(_, report) {
-    report(
-      ['spec'],
-      'machines do not register themselves yet: nothing follows from it, write a WorkloadEntry for each',
-      {
-        severity: 'warning',
-      },
-    )
-  },
 }

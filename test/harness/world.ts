@@ -216,25 +216,32 @@ export class World {
     await rename(temporary, path)
   }
 
-  /** A machine token and Envoy's bootstrap for one workload of a cluster (namespace default); its Envoy is not started yet. */
+  /**
+   * A machine token and Envoy's bootstrap for one workload of a cluster (namespace default), or for one machine of a WorkloadGroup; its Envoy
+   * is not started yet.
+   */
   async addProxy(
     cluster: WorldCluster,
     proxy: {
       readonly role: MachineToken['role']
       readonly serviceAccount: string
       readonly workload: string
+      /** `workload` is a WorkloadGroup's name. */
+      readonly isOfGroup?: boolean
       /** Last part of its address. */
       readonly octet: number
     },
   ): Promise<WorldProxy> {
-    const directory = join(this.directory, cluster.name, proxy.workload)
+    const address = `${cluster.prefix}.${proxy.octet}`
+    const workload = proxy.isOfGroup ? `${proxy.workload}-${address}` : proxy.workload
+    const directory = join(this.directory, cluster.name, workload)
     const token = join(directory, 'machine-token')
     await mkdir(directory, { recursive: true })
     await this.atoll(
       ['machine', 'token', 'create', '--cluster', cluster.name, '--role', proxy.role, '--namespace', 'default'].concat([
         '--service-account',
         proxy.serviceAccount,
-        '--workload',
+        proxy.isOfGroup ? '--group' : '--workload',
         proxy.workload,
         '--out',
         token,
@@ -250,14 +257,10 @@ export class World {
       cluster.xdsAddress,
       '--out',
       directory,
+      ...(proxy.isOfGroup ? ['--address', address] : []),
     ])
-    const added: WorldProxy = {
-      name: `${proxy.role}/default/${proxy.workload}`,
-      directory,
-      address: `${cluster.prefix}.${proxy.octet}`,
-      envoy: undefined,
-    }
-    cluster.proxies.set(proxy.workload, added)
+    const added: WorldProxy = { name: `${proxy.role}/default/${workload}`, directory, address, envoy: undefined }
+    cluster.proxies.set(workload, added)
     return added
   }
 

@@ -360,6 +360,20 @@ describe('machine tokens', () => {
     await newer.until((state) => state.has(`machine-token/${gateway.id}`))
   })
 
+  test('of a group say so to the agents, and are for sidecars', async () => {
+    const mesh = await createTestMesh()
+    const east = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    const path = '/clusters/east/machine-tokens'
+    const ofGroup = { ...body, workload: 'web', group: true }
+    const made = (await mesh.send<MachineToken>('POST', path, { body: ofGroup })).body
+    await east.until((state) => state.has(`machine-token/${made.id}`))
+    expect(east.state.get(`machine-token/${made.id}`)).toMatchObject({ value: ofGroup })
+    const { body: list } = await mesh.send<{ items: MachineToken[] }>('GET', path)
+    expect(list.items).toMatchObject([ofGroup])
+    const gateway = { ...ofGroup, role: 'gateway' }
+    expect((await mesh.send('POST', path, { body: gateway })).status).toBe(400)
+  })
+
   test('are of clusters that are in the mesh', async () => {
     const mesh = await createTestMesh()
     expect((await mesh.send('POST', '/clusters/nowhere/machine-tokens', { body })).status).toBe(404)

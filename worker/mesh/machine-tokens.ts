@@ -20,15 +20,17 @@ interface Columns extends Record<string, SqlStorageValue> {
   namespace: string
   serviceAccount: string
   workload: string
+  ofGroup: number
   createdAt: number
   expiresAt: number
 }
 
-const columns = `id, cluster, role, namespace, service_account AS serviceAccount, workload, created_at AS createdAt,
-  expires_at AS expiresAt`
+const columns = `id, cluster, role, namespace, service_account AS serviceAccount, workload, of_group AS ofGroup,
+  created_at AS createdAt, expires_at AS expiresAt`
 
-const toMachineToken = (row: Columns): MachineToken => ({
+const toMachineToken = ({ ofGroup, ...row }: Columns): MachineToken => ({
   ...row,
+  group: ofGroup === 1,
   createdAt: new Date(row.createdAt).toISOString(),
   expiresAt: new Date(row.expiresAt).toISOString(),
 })
@@ -40,6 +42,7 @@ export interface NewMachineToken {
   readonly namespace: string
   readonly serviceAccount: string
   readonly workload: string
+  readonly group: boolean
   readonly ttlSeconds: number
 }
 
@@ -56,17 +59,18 @@ export const createMachineToken = (
     .one()
   if (tokens >= MAX_MACHINE_TOKENS)
     return refuse('limit_reached', `a cluster may have ${MAX_MACHINE_TOKENS} machine tokens`)
-  const { id, secretHash, role, namespace, serviceAccount, workload } = token
+  const { id, secretHash, role, namespace, serviceAccount, workload, group } = token
   const row = sql
     .exec<Columns>(
-      `INSERT INTO machine_tokens (id, cluster, role, namespace, service_account, workload, created_at, expires_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING ${columns}`,
+      `INSERT INTO machine_tokens (id, cluster, role, namespace, service_account, workload, of_group, created_at, expires_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING ${columns}`,
       id,
       cluster,
       role,
       namespace,
       serviceAccount,
       workload,
+      Number(group),
       now(),
       now() + token.ttlSeconds * 1000,
     )
@@ -79,6 +83,7 @@ export const createMachineToken = (
     namespace,
     serviceAccount,
     workload,
+    ...(group && { group }),
     expiresAt: created.expiresAt,
   }
   writeState(sql, [
@@ -88,7 +93,7 @@ export const createMachineToken = (
     action: 'machine-token.create',
     target: id,
     cluster,
-    detail: { role, namespace, serviceAccount, workload },
+    detail: { role, namespace, serviceAccount, workload, ...(group && { group }) },
   })
   return ok(created)
 }

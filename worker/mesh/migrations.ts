@@ -299,4 +299,8 @@ export const migrations: readonly string[] = [
   -- What is published may be more than a grant for a namespace covers: it is worked out anew.
   UPDATE mesh SET publish_wanted = publish_wanted + 1;
   `,
+  `
+  -- "workload" is the name of a WorkloadGroup.
+  ALTER TABLE machine_tokens ADD COLUMN of_group INTEGER NOT NULL DEFAULT 0;
+  `,
 ]

@@ -36,7 +36,7 @@ export class FileSet {
     for (const [file, content] of files) this.#updateFile(file, content, before)
     const changes: ObjectChange[] = []
     for (const [key, value] of before) {
-      const now = this.#find(key)
+      const now = this.find(key)
       if (!isEqualData(now, value)) changes.push({ key, value: now })
     }
     return changes
@@ -44,7 +44,13 @@ export class FileSet {
 
   /** All objects. */
   all(): ObjectChange[] {
-    return Array.from(this.#holders.keys(), (key) => ({ key, value: this.#find(key) }))
+    return Array.from(this.#holders.keys(), (key) => ({ key, value: this.find(key) }))
+  }
+
+  /** The object of this key that counts. */
+  find(key: string): ConfigObject | null {
+    const [first] = [...(this.#holders.get(key) ?? [])].toSorted()
+    return (first !== undefined && this.#files.get(first)?.objects.get(key)) || null
   }
 
   problems(): RegistryProblem[] {
@@ -68,7 +74,7 @@ export class FileSet {
     const { objects, warnings } = reading.value
     this.#setProblems(file, warnings)
     const gone = [...(known?.objects.keys() ?? [])].filter((key) => !objects.has(key))
-    for (const key of [...gone, ...objects.keys()]) if (!before.has(key)) before.set(key, this.#find(key))
+    for (const key of [...gone, ...objects.keys()]) if (!before.has(key)) before.set(key, this.find(key))
     for (const key of gone) this.#removeHolder(key, file)
     for (const key of objects.keys()) this.#addHolder(key, file)
     if (content.kind === 'gone') this.#files.delete(file)
@@ -89,11 +95,6 @@ export class FileSet {
     const holders = this.#holders.get(key)
     holders?.delete(file)
     if (holders?.size === 0) this.#holders.delete(key)
-  }
-
-  #find(key: string): ConfigObject | null {
-    const [first] = [...(this.#holders.get(key) ?? [])].toSorted()
-    return (first !== undefined && this.#files.get(first)?.objects.get(key)) || null
   }
 
   #toDuplicates(key: string, holders: ReadonlySet<string>): RegistryProblem[] {

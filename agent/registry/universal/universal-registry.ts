@@ -6,11 +6,18 @@ import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { setOrDelete } from '#mesh/merge/set-or-delete.ts'
 import type { ClusterName, NetworkName } from '#mesh/names.ts'
 import {
+  MachineGroups,
+  toMachineKey,
+  type MachineChange,
+  type MachineClaim,
+} from '#mesh/registry-records/machine-groups.ts'
+import {
   isRecordKind,
   RegistryIndex,
   type ObjectChange,
   type RegistryDifference,
 } from '#mesh/registry-records/registry-index.ts'
+import { err, type Result } from '#mesh/result.ts'
 import { gatewayAddress, type GatewayAddress } from '#mesh/service.ts'
 import type { Workload } from '#mesh/workload.ts'
 import { DirectoryWatcher, type FileContent } from './directory-watcher.ts'
@@ -31,6 +38,7 @@ export class UniversalRegistry implements Registry {
   readonly #options: UniversalRegistryOptions
   readonly #watcher: DirectoryWatcher
   readonly #files = new FileSet()
+  readonly #machines = new MachineGroups()
   /** How many objects a namespace holds. */
   readonly #namespaces = new Map<string, number>()
   readonly #objectNamespaces = new Map<string, string>()
@@ -73,7 +81,7 @@ export class UniversalRegistry implements Registry {
     const renamed = { from: this.#domainSuffix, to: domainSuffix }
     this.#domainSuffix = domainSuffix
     this.#index = this.#createIndex(domainSuffix)
-    const { catalog } = this.#index.apply(this.#files.all())
+    const { catalog } = this.#index.apply([...this.#toObjects(this.#machines.keys()), ...this.#files.all()])
     const gone = [...before.catalog().keys()].filter((service) => !this.#index.catalog().has(service))
     if (this.#read)
       this.#listener({
@@ -82,6 +90,24 @@ export class UniversalRegistry implements Registry {
         ),
         renamed,
       })
+  }
+
+  /** What a machine would be here. Only for a registry that has been read. */
+  nameMachine(machine: MachineClaim): Result<string, 'no_group' | 'other_account' | 'name_taken'> {
+    const name = this.#machines.nameOf(machine)
+    if (!name.ok) return name
+    const isTaken = this.#files.find(toMachineKey({ namespace: machine.namespace, name: name.value })) !== null
+    return isTaken ? err('name_taken') : name
+  }
+
+  /** Machines of WorkloadGroups have come, changed or left; `left`: the workloads among them that are known to have left. */
+  takeMachines(changes: readonly MachineChange[], left?: ReadonlySet<string>): void {
+    this.#machines.takeMachines(changes)
+    if (this.#read)
+      this.#takeObjects(
+        changes.map(({ key }) => key),
+        { ...(left && { left }) },
+      )
   }
 
   problems(): readonly RegistryProblem[] {
@@ -103,20 +129,32 @@ export class UniversalRegistry implements Registry {
   }
 
   #takeFiles(files: ReadonlyMap<string, FileContent>): void {
-    const objects = this.#files.update(files)
-    const difference = this.#index.apply(objects)
-    const changes = this.#toChanges(objects, difference)
     const first = !this.#read
     this.#read = true
+    const changed = this.#files.update(files)
+    const ofGroups = this.#machines.takeObjects(changed)
+    this.#takeObjects([...changed.map(({ key }) => key), ...(first ? this.#machines.keys() : ofGroups)], { first })
+    if (first) this.#resolveSynced()
+  }
+
+  /** A file stands before a machine of the same name. */
+  #toObjects(keys: readonly string[]): ObjectChange[] {
+    return Array.from(new Set(keys), (key) => ({ key, value: this.#files.find(key) ?? this.#machines.find(key) }))
+  }
+
+  #takeObjects(keys: readonly string[], { first, left }: { first?: boolean; left?: ReadonlySet<string> }): void {
+    const objects = this.#toObjects(keys)
+    const difference = this.#index.apply(objects)
+    const changes = this.#toChanges(objects, difference)
     const gateways = this.#changedGateways(difference)
     const namespaces = this.#changedNamespaces(objects)
     if (first || changes.length > 0 || gateways || namespaces)
       this.#listener({
         changes,
+        ...(left && { left }),
         ...(gateways || first ? { gateways: [...this.#gateways.values()].toSorted(byAddress) } : {}),
         ...(namespaces || first ? { namespaces: [...this.#namespaces.keys()].toSorted() } : {}),
       })
-    if (first) this.#resolveSynced()
   }
 
   #toChanges(objects: readonly ObjectChange[], difference: RegistryDifference): RegistryChange[] {

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { MachineTokenAuthenticator } from '#agent/proxy-auth/machine-token-authenticator.ts'
+import type { MachineRefusal } from '#agent/proxy-auth/proxy-authenticator.ts'
+import type { GroupMachine } from '#mesh/registry-records/machine-groups.ts'
+import { err, ok, type Result } from '#mesh/result.ts'
 import type { MachineToken } from '#mesh/state.ts'
 
 const now = Date.parse('2026-01-01T00:00:00Z')
@@ -64,4 +67,59 @@ test.each<[string, readonly MachineToken[], number, boolean]>([
   const granted = await authenticator([record]).authenticate(token)
   if (!granted.ok) throw new Error(granted.error)
   expect(authenticator(records, at).isValid(granted.value)).toBe(isValid)
+})
+
+const groupRecord: MachineToken = { ...record, workload: 'reviews', group: true }
+const machine: GroupMachine = {
+  namespace: 'shop',
+  group: 'reviews',
+  name: 'reviews-10.0.0.4',
+  address: '10.0.0.4',
+  serviceAccount: 'reviews',
+}
+
+/** An agent whose answer about machines can be changed. */
+const withGroups = () => {
+  const agent = { records: [groupRecord], answer: ok(machine) as Result<GroupMachine, MachineRefusal> }
+  const peers: string[] = []
+  const groups = new MachineTokenAuthenticator(
+    {
+      machineToken: (wanted) => agent.records.find((each) => each.id === wanted),
+      admit: (_, peer) => {
+        peers.push(peer)
+        return agent.answer
+      },
+    },
+    () => now,
+  )
+  return { agent, peers, groups }
+}
+
+test('the holder of a group’s token is the machine that its connection comes from', async () => {
+  const { peers, groups } = withGroups()
+  const proxy = { role: 'sidecar', namespace: 'shop', serviceAccount: 'reviews', workload: 'reviews-10.0.0.4' }
+  const granted = await groups.authenticate(token, '10.0.0.4:40000')
+  expect(granted).toEqual({ ok: true, value: { proxy, credential: id, machine } })
+  expect(peers).toEqual(['10.0.0.4:40000'])
+})
+
+test('a group’s token is worth nothing where groups have no machines, or without its group', async () => {
+  expect(await authenticator([groupRecord]).authenticate(token, '10.0.0.4:1')).toEqual({ ok: false, error: 'no_group' })
+  const { agent, groups } = withGroups()
+  agent.answer = err('other_account')
+  expect(await groups.authenticate(token, '10.0.0.4:1')).toEqual({ ok: false, error: 'other_account' })
+})
+
+test.each<[string, readonly MachineToken[], Result<GroupMachine, MachineRefusal>, boolean]>([
+  ['while it would be admitted as the same', [groupRecord], ok(machine), true],
+  ['not when its group is gone', [groupRecord], err('no_group'), false],
+  ['not when it would go by another name', [groupRecord], ok({ ...machine, name: 'reviews-10.0.0.4-west' }), false],
+  ['not when its token became a workload’s', [record], ok(machine), false],
+  ['not when it was revoked', [], ok(machine), false],
+])('the grant of a machine holds %s', async (_, records, answer, isValid) => {
+  const { agent, groups } = withGroups()
+  const granted = await groups.authenticate(token, '10.0.0.4:1')
+  if (!granted.ok) throw new Error(granted.error)
+  Object.assign(agent, { records, answer })
+  expect(groups.isValid(granted.value)).toBe(isValid)
 })

@@ -304,3 +304,23 @@ describe('after a restart', () => {
     })
   })
 })
+
+describe('workloads that are known to have left', () => {
+  test('are no loss, however many they are', () => {
+    const { guard, seen } = guardOver({ a: 2, b: 2 })
+    guard.take({ changes: [service('a', 0), service('b', 1)], left: new Set(['shop/a-0', 'shop/a-1', 'shop/b-1']) })
+    expect(guard.hold).toBeUndefined()
+    expect(seen().slice(-2)).toEqual(['a 0', 'b 1'])
+  })
+
+  test('leave while something else is held', () => {
+    const { guard, take, seen } = guardOver({ a: 2, b: 4 })
+    take(service('b', 0))
+    const { hold } = guard
+    guard.take({ changes: [service('a', 1)], left: new Set(['shop/a-1']) })
+    expect(guard.hold).toEqual(hold)
+    expect(seen()).toContain('a 1')
+    take(service('b', 4))
+    expect(guard.hold).toBeUndefined()
+  })
+})

@@ -1,0 +1,65 @@
+import type { Clock } from '#agent/clock.ts'
+import type { MachineRefusal } from '#agent/proxy-auth/proxy-authenticator.ts'
+import type { UniversalRegistry } from '#agent/registry/universal/universal-registry.ts'
+import type { SealedSnapshot } from '#agent/store/sealed-snapshot.ts'
+import { toMachineKey, type GroupMachine } from '#mesh/registry-records/machine-groups.ts'
+import { err, ok, type Result } from '#mesh/result.ts'
+import type { MachineToken } from '#mesh/state.ts'
+import { MachineSessions } from './machine-sessions.ts'
+import { toMachineAddress } from './to-machine-address.ts'
+
+export interface GroupMachinesOptions {
+  readonly registry: Pick<UniversalRegistry, 'nameMachine' | 'takeMachines'>
+  /** Where the machines are found again after a restart. */
+  readonly snapshot: SealedSnapshot<GroupMachine>
+  readonly clock: Clock
+}
+
+/** What one token can make of a cluster is bounded by it: whoever has many addresses could be as many machines. */
+const maxMachinesOfGroup = 1000
+
+/** The machines of a cluster's WorkloadGroups: workloads for as long as their proxies are connected (docs/decisions/0018). */
+export class GroupMachines {
+  readonly #registry: GroupMachinesOptions['registry']
+  readonly #sessions: MachineSessions
+
+  constructor({ registry, snapshot, clock }: GroupMachinesOptions) {
+    this.#registry = registry
+    this.#sessions = new MachineSessions({
+      snapshot,
+      clock,
+      onChange: (changes, left) => registry.takeMachines(changes, left),
+    })
+  }
+
+  /** What the holder of a group's token is that connects from `peer`. Asked again, the answer is another when the group is. */
+  admit(token: MachineToken, peer: string): Result<GroupMachine, MachineRefusal> {
+    const address = toMachineAddress(peer)
+    if (address === undefined) return err('no_address')
+    const { namespace, workload: group, serviceAccount } = token
+    const claim = { namespace, group, address, serviceAccount }
+    const name = this.#registry.nameMachine(claim)
+    if (!name.ok) return name
+    const machine = { ...claim, name: name.value }
+    const isKnown = this.#sessions.has(toMachineKey(machine))
+    return isKnown || this.#sessions.count(namespace, group) < maxMachinesOfGroup ? ok(machine) : err('group_full')
+  }
+
+  start(): void {
+    this.#sessions.restore()
+  }
+
+  stop(): Promise<void> {
+    return this.#sessions.stop()
+  }
+
+  /** A stream of a proxy is open: of an admitted machine's, or of one that is of no group. */
+  opened(machine: GroupMachine | undefined): void {
+    this.#sessions.opened(machine)
+  }
+
+  /** … and has ended. */
+  closed(machine: GroupMachine | undefined): void {
+    this.#sessions.closed(machine)
+  }
+}

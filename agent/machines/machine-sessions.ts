@@ -1,0 +1,116 @@
+import type { Clock } from '#agent/clock.ts'
+import { LateWriter } from '#agent/store/late-writer.ts'
+import type { SealedSnapshot } from '#agent/store/sealed-snapshot.ts'
+import { toMachineKey, type GroupMachine, type MachineChange } from '#mesh/registry-records/machine-groups.ts'
+import { toWorkloadKey } from '#mesh/workload.ts'
+
+export interface MachineSessionsOptions {
+  /** Where they are found again after a restart. */
+  readonly snapshot: SealedSnapshot<GroupMachine>
+  readonly clock: Clock
+  /** Machines have come or left; `left`: the workloads that are known to have left, not only missed. Must not block. */
+  readonly onChange: (changes: readonly MachineChange[], left?: ReadonlySet<string>) => void
+}
+
+/** Istio's PILOT_WORKLOAD_ENTRY_GRACE_PERIOD: a proxy that was cut off may be back. */
+const graceMilliseconds = 10_000
+/** After a restart of the agent every proxy has to come back. */
+const restartGraceMilliseconds = 30_000
+const writeDelayMilliseconds = 1000
+
+interface Session {
+  machine: GroupMachine
+  streams: number
+  /** Stops the removal that waits for the end of its grace. */
+  cancel: () => void
+}
+
+/**
+ * Which machines of WorkloadGroups are here: those whose proxies have a stream to this agent, or had one a grace ago. Only an agent that
+ * is alone in its cluster can tell.
+ */
+export class MachineSessions {
+  readonly #options: MachineSessionsOptions
+  readonly #writer: LateWriter
+  readonly #sessions = new Map<string, Session>()
+  /** Of all proxies. */
+  #streams = 0
+  #isStopped = false
+
+  constructor(options: MachineSessionsOptions) {
+    this.#options = options
+    const { snapshot, clock } = options
+    this.#writer = new LateWriter(clock, writeDelayMilliseconds, () =>
+      snapshot.save({ savedAt: clock.now(), items: Array.from(this.#sessions.values(), ({ machine }) => machine) }),
+    )
+  }
+
+  /** How many machines a group has. */
+  count(namespace: string, group: string): number {
+    let machines = 0
+    for (const { machine } of this.#sessions.values())
+      if (machine.namespace === namespace && machine.group === group) machines++
+    return machines
+  }
+
+  has(key: string): boolean {
+    return this.#sessions.has(key)
+  }
+
+  /** Begins with the machines that were here before a restart; those that stay away leave. */
+  restore(): void {
+    const machines = this.#options.snapshot.load()?.items ?? []
+    for (const machine of machines) this.#wait(this.#open(machine), restartGraceMilliseconds)
+    this.#tell(machines.map((machine) => ({ key: toMachineKey(machine), value: machine })))
+  }
+
+  /** A stream of a proxy is open: of this machine's, or of one that is of no group. */
+  opened(machine: GroupMachine | undefined): void {
+    this.#streams++
+    if (!machine) return
+    const key = toMachineKey(machine)
+    const known = this.#sessions.get(key)
+    const session = known ?? this.#open(machine)
+    session.cancel()
+    session.streams++
+    if (!known) this.#tell([{ key, value: machine }])
+  }
+
+  /** … and has ended. */
+  closed(machine: GroupMachine | undefined): void {
+    this.#streams--
+    if (!machine) return
+    const session = this.#sessions.get(toMachineKey(machine))
+    if (session && --session.streams === 0) this.#wait(session, graceMilliseconds)
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    for (const { cancel } of this.#sessions.values()) cancel()
+    await this.#writer.stop()
+  }
+
+  #open(machine: GroupMachine): Session {
+    const session = { machine, streams: 0, cancel: () => {} }
+    this.#sessions.set(toMachineKey(machine), session)
+    return session
+  }
+
+  #wait(session: Session, milliseconds: number): void {
+    if (this.#isStopped) return
+    const { machine } = session
+    const key = toMachineKey(machine)
+    session.cancel = this.#options.clock.after(milliseconds, () => {
+      this.#sessions.delete(key)
+      // Who is connected to nobody may be the one that is cut off.
+      const left = this.#streams > 0 ? new Set([toWorkloadKey(machine.namespace, machine.name)]) : undefined
+      this.#tell([{ key, value: null }], left)
+    })
+  }
+
+  #tell(changes: readonly MachineChange[], left?: ReadonlySet<string>): void {
+    if (changes.length === 0) return
+    this.#writer.changed()
+    this.#options.onChange(changes, left)
+  }
+}
