@@ -1,3 +1,5 @@
+import type { Configured } from './config-object.ts'
+import type { DestinationRuleSpec } from './config/destination-rule.ts'
 import type { VirtualServiceSpec } from './config/virtual-service.ts'
 
 /** Clients for whom a rule holds: those that have all of these labels, in one namespace or in all. */
@@ -46,3 +48,7 @@ export const toSourceSelectors = ({
     : [...http, ...tls, ...tcp].flatMap(({ match = [] }) =>
         match.flatMap((each: SourceMatch) => toSourceSelector(each) ?? []),
       )
+
+/** The clients that a DestinationRule is for; undefined = it leaves that open. Istio reference: DestinationRule.workloadSelector. */
+export const toRuleSelector = ({ metadata, spec }: Configured<DestinationRuleSpec>): ClientSelector | undefined =>
+  spec.workloadSelector && { namespace: metadata.namespace, labels: spec.workloadSelector.matchLabels ?? {} }

@@ -188,7 +188,10 @@ const gateway = configChange(
       .map((number) => [{ port: { number, name: 'a', protocol: 'HTTP' }, hosts: ['*'] }]),
   }),
 )
-const destinationRule = configChange('DestinationRule', fc.record({ host: namedHost }))
+const destinationRule = configChange(
+  'DestinationRule',
+  fc.record({ host: namedHost, workloadSelector: fc.constantFrom(undefined, { matchLabels: { app: 'a' } }, {}) }),
+)
 const sidecar = configChange(
   'Sidecar',
   fc.constantFrom({ egress: [{ hosts: ['./*'] }] }, { egress: [{ hosts: ['*/*'] }] }, { nonsense: 1 }),

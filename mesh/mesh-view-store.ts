@@ -1,5 +1,5 @@
 import type { ConfigObject, Configured, Origin } from './config-object.ts'
-import { type ClientSelector, toSourceSelectors } from './client-selectors.ts'
+import { type ClientSelector, toRuleSelector, toSourceSelectors } from './client-selectors.ts'
 import { readMeshConfig, type MeshConfig } from './config/mesh-config.ts'
 import { destinationRule, type DestinationRuleSpec } from './config/destination-rule.ts'
 import { gateway, type GatewaySpec } from './config/gateway.ts'
@@ -70,8 +70,8 @@ export class MeshViewStore implements MeshView {
   readonly #services: ServiceTable
   readonly #virtualServices: HostedKind<VirtualServiceSpec>
   readonly #destinationRules: HostedKind<DestinationRuleSpec>
-  /** The keys of the DestinationRules that look at a label. */
   readonly #clientSelectors = new SelectorsInUse()
+  /** The keys of the DestinationRules that look at a label. */
   readonly #failoverLabels = new MultiMap<string, string>()
   readonly #sidecars: PrecedenceTable<SidecarSpec>
   readonly #sidecarsByNamespace = new MultiMap<string, Configured<SidecarSpec>>()
@@ -336,9 +336,18 @@ export class MeshViewStore implements MeshView {
 
   #setDestinationRule(origin: Origin, key: string, object: ConfigObject | null): void {
     this.#watch.note(viewKeys.failoverLabels, () => this.failoverLabels())
+    this.#watch.note(viewKeys.clientSelectors, () => this.clientSelectors())
     for (const label of this.#failoverLabelsOf(key)) this.#failoverLabels.delete(label, key)
+    const before = this.#ruleSelectorsOf(key)
     this.#destinationRules.set(origin, key, object)
     for (const label of this.#failoverLabelsOf(key)) this.#failoverLabels.add(label, key)
+    this.#clientSelectors.replace(key, before, this.#ruleSelectorsOf(key))
+  }
+
+  #ruleSelectorsOf(key: string): readonly ClientSelector[] {
+    const rule = this.#destinationRules.effective(key)
+    const selector = rule && toRuleSelector(rule)
+    return selector ? [selector] : []
   }
 
   #failoverLabelsOf(key: string): readonly string[] {

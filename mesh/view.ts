@@ -75,7 +75,7 @@ export interface MeshView {
   destinationRulesFor(hostname: string): readonly Configured<DestinationRuleSpec>[]
   /** The labels of clients that failover priorities of DestinationRules look at, beside those of topology; sorted. */
   failoverLabels(): readonly string[]
-  /** The selectors by which rules tell clients apart (sourceLabels of VirtualServices), each once. */
+  /** The selectors by which rules tell clients apart (sourceLabels of VirtualServices, workloadSelector of DestinationRules), each once. */
   clientSelectors(): readonly ClientSelector[]
   /** The VirtualService of this key, with the routes of those that it delegates to. */
   virtualService(key: string): Configured<VirtualServiceSpec> | undefined

@@ -135,9 +135,19 @@ const anyConfig: fc.Arbitrary<ConfigObject> = fc.oneof(
       host: anyHost,
       trafficPolicy: anyPolicy,
       exportTo: fc.constantFrom(['*'], ['.']),
+      selector: fc.option(anyLabels, { nil: undefined }),
     })
-    .map(({ name, namespace, ...spec }) =>
-      makeObject('DestinationRule', name, { ...spec, subsets: [{ name: 'v1', labels: { v: '1' } }] }, { namespace }),
+    .map(({ name, namespace, selector, exportTo, ...spec }) =>
+      makeObject(
+        'DestinationRule',
+        name,
+        {
+          ...spec,
+          ...(selector ? { workloadSelector: { matchLabels: selector } } : { exportTo }),
+          subsets: [{ name: 'v1', labels: { v: '1' } }],
+        },
+        { namespace },
+      ),
     ),
   fc
     .record({

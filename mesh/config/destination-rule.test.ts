@@ -366,8 +366,15 @@ describe('load balancing by locality', () => {
   })
 })
 
-it('holds for all clients', () => {
-  expect(paths({ workloadSelector: { matchLabels: { a: 'b' } } })).toEqual(['unsupported spec.workloadSelector'])
+it('may be for some clients of its own namespace', () => {
+  expect(paths({ workloadSelector: { matchLabels: { a: 'b' } }, exportTo: ['.'] })).toEqual([])
+  expect(paths({ workloadSelector: {} })).toEqual(['warning spec.workloadSelector'])
+  expect(paths({ workloadSelector: { matchLabels: { a: '*' } } })).toEqual([
+    'invalid spec.workloadSelector.matchLabels.a',
+  ])
+  expect(paths({ workloadSelector: { matchLabels: { a: 'b' } }, exportTo: ['*'] })).toEqual([
+    'invalid spec.exportTo[0]',
+  ])
 })
 
 it('needs a host', () => {

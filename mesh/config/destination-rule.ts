@@ -1,11 +1,12 @@
 import { z } from 'zod'
+import type { Configured } from '../config-object.ts'
 import { checkExportTo, istioNetworking } from './kind-definition.ts'
 import type { KindDefinition, Report } from './kind-definition.ts'
 import { subsetName } from './schema/destination.ts'
 import { findRepeated } from './schema/find-repeated.ts'
 import { hostPattern } from './schema/host-names.ts'
-import { labels } from './schema/labels.ts'
-import { checked, message, unsupported } from './schema/message.ts'
+import { labels, matchLabelsSelector } from './schema/labels.ts'
+import { checked, message } from './schema/message.ts'
 import { trafficPolicy, type TrafficPolicy } from './schema/traffic-policy.ts'
 
 const subset = message({
@@ -25,7 +26,8 @@ export const destinationRuleSpec = message({
       report(`there is a subset "${value[index]?.name}" already`, [index, 'name'])
   }).optional(),
   exportTo: z.array(z.string()).optional(),
-  workloadSelector: unsupported('a DestinationRule holds for all clients: selecting workloads is not supported'),
+  /** The clients of its own namespace that it is for. */
+  workloadSelector: matchLabelsSelector.optional(),
 })
 export type DestinationRuleSpec = z.output<typeof destinationRuleSpec>
 
@@ -64,6 +66,16 @@ const warnOfPolicy = (policy: TrafficPolicy | undefined, path: Path, report: Rep
     })
 }
 
+/** Istio's validation (validateExportTo, validateWorkloadSelector). */
+const checkSelector = ({ metadata, spec }: Configured<DestinationRuleSpec>, report: Report): void => {
+  if (!spec.workloadSelector) return
+  if (Object.keys(spec.workloadSelector.matchLabels ?? {}).length === 0)
+    report(['spec', 'workloadSelector'], 'selects every workload of the namespace', { severity: 'warning' })
+  for (const [index, namespace] of (spec.exportTo ?? []).entries())
+    if (namespace !== '.' && namespace !== metadata.namespace)
+      report(['spec', 'exportTo', index], 'a rule with a workloadSelector is for its own namespace alone')
+}
+
 export const destinationRule: KindDefinition<DestinationRuleSpec> = {
   ...istioNetworking,
   kind: 'DestinationRule',
@@ -71,6 +83,7 @@ export const destinationRule: KindDefinition<DestinationRuleSpec> = {
   schema: destinationRuleSpec,
   check(object, report) {
     checkExportTo(object, report)
+    checkSelector(object, report)
     warnOfPolicy(object.spec.trafficPolicy, ['spec', 'trafficPolicy'], report)
     for (const [index, each] of (object.spec.subsets ?? []).entries())
       warnOfPolicy(each.trafficPolicy, ['spec', 'subsets', index, 'trafficPolicy'], report)

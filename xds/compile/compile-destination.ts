@@ -3,6 +3,7 @@ import type { Destination } from '#mesh/config/schema/destination.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
 import type { Service } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
+import type { RequestOrigin } from './compile-http-match.ts'
 import { toEffectivePolicy, type EffectivePolicy } from './compile-traffic-policy.ts'
 import type { Report } from './report.ts'
 import { toUpstreamName } from './resource-names.ts'
@@ -28,7 +29,7 @@ export const compileDestination = (
   view: MeshView,
   { metadata }: VirtualService,
   destination: Destination,
-  origin: { readonly clientNamespace: string; readonly port: number },
+  origin: RequestOrigin,
   report: Report,
 ): CompiledDestination => {
   const object = toObjectKey('VirtualService', metadata.namespace, metadata.name)
@@ -49,7 +50,10 @@ export const compileDestination = (
   const port = destination.port?.number ?? implied
   if (!service.ports.some(({ number }) => number === port))
     report(object, `routes to port ${port} of ${hostname}, which has none`)
-  const policy = selectDestinationPolicy(view, service, origin.clientNamespace)
+  const policy = selectDestinationPolicy(view, service, {
+    namespace: origin.clientNamespace,
+    selectors: origin.selectors,
+  })
   const subset = policy.subsets.find(({ name }) => name === subsetName)
   if (subsetName !== '' && !subset)
     report(object, `routes to subset ${subsetName} of ${hostname}, which no DestinationRule defines`)

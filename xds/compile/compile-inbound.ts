@@ -141,9 +141,9 @@ const toPoolFields = (pool: ConnectionPool | undefined): Pick<InboundPort, 'pool
   return { pool, ...(idleTimeout && { idleTimeoutMs: toMilliseconds(idleTimeout) }) }
 }
 
-/** Istio reference: Sidecar.inboundConnectionPool: a service's DestinationRule holds for its servers' sidecars too. */
+/** Istio reference: Sidecar.inboundConnectionPool: a service's DestinationRule holds for its servers' sidecars too; who calls is not looked at. */
 const toServicePool = (view: MeshView, service: Service, port: number): ConnectionPool | undefined => {
-  const { trafficPolicy } = selectDestinationPolicy(view, service, service.namespace)
+  const { trafficPolicy } = selectDestinationPolicy(view, service, { namespace: service.namespace, selectors: [] })
   return toEffectivePolicy(trafficPolicy, undefined, port).connectionPool
 }
 

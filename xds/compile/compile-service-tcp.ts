@@ -46,7 +46,7 @@ export const compileServiceTcp = (
   const virtualService = selectVirtualService(view, service.hostname, clientNamespace)
   const paths = compileConnectionPaths(
     view,
-    { service, policy: selectDestinationPolicy(view, service, clientNamespace) },
+    { service, policy: selectDestinationPolicy(view, service, client) },
     port,
     virtualService && { virtualService, clientNamespace, selectors: new Set(client.selectors) },
     report,

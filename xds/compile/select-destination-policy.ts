@@ -1,3 +1,4 @@
+import { toClientSelectorKey, toRuleSelector, type ClientSelectorKey } from '#mesh/client-selectors.ts'
 import { toObjectKey, type Configured } from '#mesh/config-object.ts'
 import type { DestinationRuleSpec, Subset } from '#mesh/config/destination-rule.ts'
 import type { TrafficPolicy } from '#mesh/config/schema/traffic-policy.ts'
@@ -15,30 +16,40 @@ export interface DestinationPolicy {
   readonly key: string
   readonly trafficPolicy: TrafficPolicy | undefined
   readonly subsets: readonly Subset[]
+  /** Whether it is for clients that a workloadSelector chose. */
+  readonly isForSelected: boolean
 }
 
-const noPolicy: DestinationPolicy = { key: '', trafficPolicy: undefined, subsets: [] }
+/** Whom a policy is for. */
+export interface PolicyClient {
+  readonly namespace: string
+  /** Of the selectors in use those that select it. */
+  readonly selectors: Iterable<ClientSelectorKey>
+}
+
+const noPolicy: DestinationPolicy = { key: '', trafficPolicy: undefined, subsets: [], isForSelected: false }
 
 /**
- * The rules for clients of a namespace: the client's own namespace before the service's before the root namespace; in
- * a namespace the closest host; of several for that host the first policy, and all subsets. Istio reference: DestinationRule,
- * "Sharing Configuration Across Namespaces" and exportTo.
+ * The rules for a client: its own namespace's before the service's before the root namespace's; in a namespace the closest host; of
+ * several for that host those that select the client by its labels, by the oldest's selector, and only without such the others. Of what
+ * is left the first policy counts, and all subsets. Istio reference: DestinationRule, "Sharing Configuration Across Namespaces",
+ * exportTo and workloadSelector.
  */
-export const selectDestinationPolicy = (
-  view: MeshView,
-  service: Service,
-  clientNamespace: string,
-): DestinationPolicy => {
+export const selectDestinationPolicy = (view: MeshView, service: Service, client: PolicyClient): DestinationPolicy => {
   const rules = view.destinationRulesFor(service.hostname)
   if (rules.length === 0) return noPolicy
   const { domainSuffix } = view.settings()
   const { rootNamespace, defaultDestinationRuleExportTo: byDefault } = view.meshConfig()
-  const visible = rules.filter(({ metadata, spec }) =>
-    isExportedTo(spec.exportTo, metadata.namespace, clientNamespace, byDefault),
-  )
-  for (const namespace of new Set([clientNamespace, service.namespace, rootNamespace])) {
+  const selectors = new Set(client.selectors)
+  const visible = rules.filter((rule) => {
+    const key = toSelectorKey(rule)
+    return key === undefined
+      ? isExportedTo(rule.spec.exportTo, rule.metadata.namespace, client.namespace, byDefault)
+      : rule.metadata.namespace === client.namespace && selectors.has(key)
+  })
+  for (const namespace of new Set([client.namespace, service.namespace, rootNamespace])) {
     const closest = toClosest(visible, namespace, domainSuffix)
-    if (closest.length > 0) return mergeRules(closest)
+    if (closest.length > 0) return mergeRules(withOneSelector(closest))
   }
   return noPolicy
 }
@@ -63,6 +74,16 @@ export const mergeAllSubsets = (view: MeshView, service: Service): DestinationPo
     return rank === -1 ? ranking.length : rank
   }
   return mergeRules(rules.toSorted((left, right) => toRank(left) - toRank(right)))
+}
+
+const toSelectorKey = (rule: DestinationRule): ClientSelectorKey | undefined => {
+  const selector = toRuleSelector(rule)
+  return selector && toClientSelectorKey(selector)
+}
+
+const withOneSelector = (rules: readonly DestinationRule[]): readonly DestinationRule[] => {
+  const key = rules.map(toSelectorKey).find((each) => each !== undefined)
+  return rules.filter((rule) => toSelectorKey(rule) === key)
 }
 
 const toRuleKey = ({ metadata }: DestinationRule): string =>
@@ -91,5 +112,6 @@ const mergeRules = (rules: readonly DestinationRule[]): DestinationPolicy => {
     key: rules.map(toRuleKey).join(','),
     trafficPolicy: rules.find(({ spec }) => spec.trafficPolicy)?.spec.trafficPolicy,
     subsets: [...subsets.values()],
+    isForSelected: rules.some(({ spec }) => spec.workloadSelector),
   }
 }

@@ -1,6 +1,9 @@
-import { toClientSelectorKey, toSourceSelectors } from '#mesh/client-selectors.ts'
+import { destinationsOf } from '#mesh/analysis/destinations-of.ts'
+import { toClientSelectorKey, toRuleSelector, toSourceSelectors } from '#mesh/client-selectors.ts'
+import { resolveHost } from '#mesh/merge/resolve-host.ts'
 import type { ServiceKey } from '#mesh/names.ts'
 import type { Service } from '#mesh/service.ts'
+import type { MeshView } from '#mesh/view.ts'
 import { compileConnectionPaths } from '#xds/compile/compile-connection-paths.ts'
 import { hasVirtualHost } from '#xds/compile/compile-virtual-host.ts'
 import type { Report } from '#xds/compile/report.ts'
@@ -31,7 +34,7 @@ export const hostUnit = (client: Client, candidates: readonly HostCandidate[]): 
     if (!service) return {}
     const candidate = candidates.find((each) => each.service === service.key)
     const scopes = [...(candidate?.scopes ?? []), ...toCapturedScopes(service, candidate?.captured)]
-    const policy = selectDestinationPolicy(view, service, client.namespace)
+    const policy = selectDestinationPolicy(view, service, client)
     const virtualService = selectVirtualService(view, service.hostname, client.namespace)
     const virtualHosts = scopes.flatMap((scope) =>
       service.ports
@@ -43,7 +46,7 @@ export const hostUnit = (client: Client, candidates: readonly HostCandidate[]): 
             port: port.number,
             policyKey: policy.key,
             isOwnNamespace: service.namespace === client.namespace,
-            client: virtualService && toConcerned(client, virtualService),
+            client: virtualService && toConcerned(view, client, virtualService),
           }),
         ),
     )
@@ -58,10 +61,20 @@ export const hostUnit = (client: Client, candidates: readonly HostCandidate[]): 
   },
 })
 
-/** The client as far as the VirtualService tells clients apart: those of one namespace share what is the same for them. */
-const toConcerned = (client: Client, { spec }: VirtualService): Client => {
+/**
+ * The client as far as the VirtualService tells clients apart, or the rules of what it leads to: those of one namespace share what is the
+ * same for them.
+ */
+const toConcerned = (view: MeshView, client: Client, { metadata, spec }: VirtualService): Client => {
   if (client.selectors.length === 0) return client
-  const used = new Set(toSourceSelectors(spec).map(toClientSelectorKey))
+  const { domainSuffix } = view.settings()
+  const hosts = new Set(
+    destinationsOf(spec).map(({ destination }) => resolveHost(destination.host, metadata.namespace, domainSuffix)),
+  )
+  const ofRules = [...hosts].flatMap((host) =>
+    view.destinationRulesFor(host).flatMap((rule) => toRuleSelector(rule) ?? []),
+  )
+  const used = new Set([...toSourceSelectors(spec), ...ofRules].map(toClientSelectorKey))
   return { ...client, selectors: client.selectors.filter((key) => used.has(key)) }
 }
 
