@@ -1,5 +1,6 @@
 import { toMilliseconds } from '#mesh/config/schema/duration.ts'
 import { isHttpProtocol } from '#mesh/service.ts'
+import { inboundCapturePort, outboundCapturePort, proxyHealthPort } from '#mesh/kubernetes/conventions.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { ServiceKey } from '#mesh/names.ts'
 import type { MeshView } from '#mesh/view.ts'
@@ -25,6 +26,12 @@ export interface CapturedPort {
   readonly byAddress: readonly { readonly address: string; readonly service: ServiceKey }[]
 }
 
+/**
+ * Where the proxy itself listens on all addresses, which Envoy lets only one listener do: what is meant for others there goes on unseen, as
+ * in Istio. Every gateway's Service has its health on one of them.
+ */
+const ownPorts: readonly number[] = [outboundCapturePort, inboundCapturePort, proxyHealthPort]
+
 /** What captured connections to one port may be for: docs/decisions/0012. */
 export const compileCapturedPort = (
   view: MeshView,
@@ -41,7 +48,8 @@ export const compileCapturedPort = (
       return false
     })
   const targets = toTargets(view, egress, number, client.namespace)
-  const hasRoutes = targets.some(({ port }) => port.protocol === 'auto' || isHttpProtocol(port.protocol))
+  const isOwn = ownPorts.includes(number)
+  const hasRoutes = !isOwn && targets.some(({ port }) => port.protocol === 'auto' || isHttpProtocol(port.protocol))
   const chains: FilterChain[] = hasRoutes ? [compileHttpChain(number, targets)] : []
   const ofHttp: string[] = []
   const ofTcp: { address: string; service: ServiceKey }[] = []
@@ -84,7 +92,7 @@ export const compileCapturedPort = (
   }
   if (ofHttp.length > 0) byAddress.unshift({ addresses: ofHttp, chain: httpChain })
 
-  const isNeeded = chains.length > 0 || rest !== undefined
+  const isNeeded = !isOwn && (chains.length > 0 || rest !== undefined)
   return {
     listener: isNeeded
       ? {
