@@ -146,6 +146,7 @@ export class JoinedAgent {
       log,
       reporter: { cluster, replica: record.replica },
       onOpened: ({ machine }) => this.#platform.machines?.opened(machine),
+      onHealthStream: ({ machine }, stream) => machine && this.#platform.machines?.followHealth(machine, stream),
       onClosed: ({ machine }) => this.#platform.machines?.closed(machine),
       onDeliveryChange: () => this.#uplink.deliveryChanged(),
       startedProxies: () => this.#platform.startedProxies()?.map(toProxyName).toSorted(),

@@ -61,6 +61,7 @@ export const envoyApiTypes = [
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
   'envoy.service.accesslog.v3.AccessLogService',
   'envoy.service.discovery.v3.AggregatedDiscoveryService',
+  'envoy.service.health.v3.HealthDiscoveryService',
   'envoy.service.secret.v3.SecretDiscoveryService',
   'envoy.service.status.v3.ClientStatusDiscoveryService',
   'google.rpc.Status',

@@ -12,6 +12,7 @@ import {
   ApiVersion,
   ConfigSourceSchema,
 } from '#envoy/envoy/config/core/v3/config_source_pb.ts'
+import { GrpcServiceSchema } from '#envoy/envoy/config/core/v3/grpc_service_pb.ts'
 import { CredentialInjectorSchema } from '#envoy/envoy/extensions/filters/http/credential_injector/v3/credential_injector_pb.ts'
 import { UpstreamCodecSchema } from '#envoy/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.ts'
 import { GenericSchema } from '#envoy/envoy/extensions/http/injected_credentials/generic/v3/generic_pb.ts'
@@ -40,6 +41,8 @@ export interface BootstrapOptions {
   readonly agent: { readonly host: string; readonly port: number }
   /** The address that it connects to the agent from, an IP address; absent = the system chooses. */
   readonly address?: string
+  /** Whether it asks the agent what to probe of its application, and reports what it finds. */
+  readonly reportsHealth?: boolean
   readonly rootsPem: readonly string[]
   /** Absolute path of the folder that the files go to. */
   readonly directory: string
@@ -99,21 +102,19 @@ const toBootstrap = (options: BootstrapOptions) =>
         apiType: ApiType.DELTA_GRPC,
         transportApiVersion: ApiVersion.V3,
         setNodeOnFirstMessageOnly: true,
-        grpcServices: [
-          {
-            targetSpecifier: {
-              case: 'envoyGrpc',
-              value: {
-                clusterName: agentCluster,
-                retryPolicy: { retryBackOff: { baseInterval: toDuration(200), maxInterval: toDuration(5000) } },
-              },
-            },
-          },
-        ],
+        grpcServices: [agentService],
       },
       cdsConfig: patientAdsSource,
       ldsConfig: patientAdsSource,
     },
+    ...(options.reportsHealth && {
+      hdsConfig: {
+        apiType: ApiType.GRPC,
+        transportApiVersion: ApiVersion.V3,
+        setNodeOnFirstMessageOnly: true,
+        grpcServices: [agentService],
+      },
+    }),
     staticResources: { clusters: [toAgentCluster(options)] },
     layeredRuntime: {
       layers: [
@@ -141,6 +142,16 @@ const toBootstrap = (options: BootstrapOptions) =>
       ],
     },
   })
+
+const agentService = create(GrpcServiceSchema, {
+  targetSpecifier: {
+    case: 'envoyGrpc',
+    value: {
+      clusterName: agentCluster,
+      retryPolicy: { retryBackOff: { baseInterval: toDuration(200), maxInterval: toDuration(5000) } },
+    },
+  },
+})
 
 /** Zero = for ever: a proxy that has not heard from its agent does not pretend to be ready. */
 const patientAdsSource = create(ConfigSourceSchema, {

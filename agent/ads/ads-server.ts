@@ -4,10 +4,15 @@ import type { Log } from '#agent/log.ts'
 import type { ProxyAuthenticator, ProxyGrant } from '#agent/proxy-auth/proxy-authenticator.ts'
 import type { Node } from '#envoy/envoy/config/core/v3/base_pb.ts'
 import type { DeltaDiscoveryRequest, DiscoveryRequest } from '#envoy/envoy/service/discovery/v3/discovery_pb.ts'
+import type {
+  HealthCheckRequestOrEndpointHealthResponse,
+  HealthCheckSpecifier,
+} from '#envoy/envoy/service/health/v3/hds_pb.ts'
 import type { ProxyConfig, ProxyStatus } from '#mesh/uplink.ts'
 import type { ResourceSet } from '#xds/resource-set.ts'
 import type { TypeUrl } from '#xds/type-url.ts'
-import { adsService } from './ads-service.ts'
+import type { HealthStream } from '#agent/machines/follow-health.ts'
+import { adsService, healthService } from './ads-service.ts'
 import { Attachments, type ProxySource } from './attachments.ts'
 import { DeliveryTracker } from './delivery-tracker.ts'
 import { DeltaDialect } from './delta-dialect.ts'
@@ -35,6 +40,8 @@ export interface AdsServerOptions {
   /** A stream of this proxy has been let in; each is followed by one `onClosed`. */
   readonly onOpened?: (grant: ProxyGrant) => void
   readonly onClosed?: (grant: ProxyGrant) => void
+  /** A proxy asks what to probe of its application. */
+  readonly onHealthStream?: (grant: ProxyGrant, stream: HealthStream) => void
   /** Names of the proxies that run here, connected to this agent or not; undefined = nobody tells. */
   readonly startedProxies?: () => readonly string[] | undefined
   readonly limits?: Partial<AdsLimits>
@@ -53,6 +60,10 @@ export interface AdsStatistics {
 interface ClientRequest {
   readonly node?: Node | undefined
 }
+
+type HealthCall = grpc.ServerDuplexStream<HealthCheckRequestOrEndpointHealthResponse, HealthCheckSpecifier>
+
+type IncomingCall = Pick<AdsCall<unknown>, 'metadata' | 'getPeer' | 'emit'>
 
 type AdsCall<Request> = grpc.ServerDuplexStream<Request, WireResponse>
 
@@ -105,6 +116,9 @@ export class AdsServer implements ConnectionHost {
       deltaAggregatedResources: (call: AdsCall<DeltaDiscoveryRequest>) => void this.#serve(call, new DeltaDialect()),
       streamAggregatedResources: (call: AdsCall<DiscoveryRequest>) =>
         void this.#serve(call, new StateOfTheWorldDialect()),
+    })
+    this.#server.addService(healthService, {
+      streamHealthCheck: (call: HealthCall) => void this.#serveHealth(call),
     })
   }
 
@@ -231,7 +245,13 @@ export class AdsServer implements ConnectionHost {
     }
   }
 
-  async #authenticate(call: AdsCall<unknown>): Promise<ProxyGrant | undefined> {
+  async #serveHealth(call: HealthCall): Promise<void> {
+    call.once('end', () => call.end())
+    const grant = await this.#authenticate(call)
+    if (grant && !call.cancelled) this.#options.onHealthStream?.(grant, call)
+  }
+
+  async #authenticate(call: IncomingCall): Promise<ProxyGrant | undefined> {
     const [authorization] = call.metadata.get('authorization')
     const grant = await this.#options.authenticator.authenticate(authorization?.toString(), call.getPeer())
     if (grant.ok) return grant.value
@@ -285,7 +305,7 @@ export class AdsServer implements ConnectionHost {
       connection.end(new StreamError('aborted', 'replaced by a newer stream of the same proxy'))
   }
 
-  #refuse(call: OutgoingCall, error: StreamError): void {
+  #refuse(call: Pick<OutgoingCall, 'emit'>, error: StreamError): void {
     this.#refusedStreams++
     endCall(call, error)
   }

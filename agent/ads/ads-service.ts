@@ -1,6 +1,18 @@
 import type { MethodDefinition } from '@grpc/grpc-js'
-import { fromBinary, type DescMethod, type DescMethodBiDiStreaming, type MessageShape } from '@bufbuild/protobuf'
+import {
+  fromBinary,
+  toBinary,
+  type DescMethod,
+  type DescMethodBiDiStreaming,
+  type MessageShape,
+} from '@bufbuild/protobuf'
 import { AggregatedDiscoveryService } from '#envoy/envoy/service/discovery/v3/ads_pb.ts'
+import {
+  HealthCheckRequestOrEndpointHealthResponseSchema,
+  HealthCheckSpecifierSchema,
+  HealthDiscoveryService,
+  type HealthCheckSpecifier,
+} from '#envoy/envoy/service/health/v3/hds_pb.ts'
 import { serializeResponse, type WireResponse } from './discovery-response.ts'
 
 /** A grpc-js method whose requests are decoded, and whose responses are encoded already but for their joints. */
@@ -27,3 +39,16 @@ export const adsService = {
   streamAggregatedResources: toMethodDefinition(AggregatedDiscoveryService.method.streamAggregatedResources),
   deltaAggregatedResources: toMethodDefinition(AggregatedDiscoveryService.method.deltaAggregatedResources),
 }
+
+/** envoy.service.health.v3.HealthDiscoveryService: what a proxy is to probe, and what it has found. */
+export const healthService = {
+  streamHealthCheck: {
+    path: toPath(HealthDiscoveryService.method.streamHealthCheck),
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: unused,
+    requestDeserialize: (bytes: Buffer) => fromBinary(HealthCheckRequestOrEndpointHealthResponseSchema, bytes),
+    responseSerialize: (message: HealthCheckSpecifier) => Buffer.from(toBinary(HealthCheckSpecifierSchema, message)),
+    responseDeserialize: unused,
+  },
+} as const

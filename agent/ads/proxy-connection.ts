@@ -118,7 +118,7 @@ export class ProxyConnection {
 }
 
 /** Ends a call with a status: grpc-js takes it from an `error` event. */
-export const endCall = (call: OutgoingCall, error: StreamError): void => {
+export const endCall = (call: Pick<OutgoingCall, 'emit'>, error: StreamError): void => {
   call.emit('error', error)
 }
 

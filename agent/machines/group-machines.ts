@@ -5,11 +5,12 @@ import type { SealedSnapshot } from '#agent/store/sealed-snapshot.ts'
 import { toMachineKey, type GroupMachine } from '#mesh/registry-records/machine-groups.ts'
 import { err, ok, type Result } from '#mesh/result.ts'
 import type { MachineToken } from '#mesh/state.ts'
+import { followHealth, type HealthStream } from './follow-health.ts'
 import { MachineSessions } from './machine-sessions.ts'
 import { toMachineAddress } from './to-machine-address.ts'
 
 export interface GroupMachinesOptions {
-  readonly registry: Pick<UniversalRegistry, 'nameMachine' | 'takeMachines'>
+  readonly registry: Pick<UniversalRegistry, 'nameMachine' | 'probeOf' | 'takeMachines'>
   /** Where the machines are found again after a restart. */
   readonly snapshot: SealedSnapshot<GroupMachine>
   readonly clock: Clock
@@ -22,9 +23,11 @@ const maxMachinesOfGroup = 1000
 export class GroupMachines {
   readonly #registry: GroupMachinesOptions['registry']
   readonly #sessions: MachineSessions
+  readonly #clock: Clock
 
   constructor({ registry, snapshot, clock }: GroupMachinesOptions) {
     this.#registry = registry
+    this.#clock = clock
     this.#sessions = new MachineSessions({
       snapshot,
       clock,
@@ -43,6 +46,15 @@ export class GroupMachines {
     const machine = { ...claim, name: name.value }
     const isKnown = this.#sessions.has(toMachineKey(machine))
     return isKnown || this.#sessions.count(namespace, group) < maxMachinesOfGroup ? ok(machine) : err('group_full')
+  }
+
+  /** Has a machine probe its application as its group says, and takes what it finds, until the stream ends. */
+  followHealth(machine: GroupMachine, stream: HealthStream): void {
+    followHealth(stream, {
+      clock: this.#clock,
+      probe: () => this.#registry.probeOf(machine),
+      onHealth: (health) => this.#sessions.setHealth(machine, health),
+    })
   }
 
   start(): void {

@@ -84,6 +84,15 @@ export class MachineSessions {
     if (session && --session.streams === 0) this.#wait(session, graceMilliseconds)
   }
 
+  /** A probe of this machine's application has found it so. */
+  setHealth(machine: GroupMachine, health: NonNullable<GroupMachine['health']>): void {
+    const key = toMachineKey(machine)
+    const session = this.#sessions.get(key)
+    if (!session || session.machine.health === health) return
+    session.machine = { ...session.machine, health }
+    this.#tell([{ key, value: session.machine }])
+  }
+
   async stop(): Promise<void> {
     this.#isStopped = true
     for (const { cancel } of this.#sessions.values()) cancel()

@@ -93,6 +93,7 @@ const bootstrap = async (context: CliContext, options: BootstrapOptions): Promis
     trustDomain: domain,
     agent: options.agent,
     ...(options.address !== undefined && { address: options.address }),
+    reportsHealth: true,
     rootsPem,
     directory,
     tokenFile: join(directory, AUTHORIZATION_FILE),

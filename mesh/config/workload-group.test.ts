@@ -11,7 +11,7 @@ it('accepts all that it says it takes', () => {
     probe: {
       initialDelaySeconds: 1,
       timeoutSeconds: 0,
-      httpGet: { path: '/', port: 80, host: 'a', scheme: 'HTTPS', httpHeaders: [{ name: 'x-a', value: 'b' }] },
+      httpGet: { path: '/', port: 80, host: '::1', scheme: 'HTTPS', httpHeaders: [{ name: 'x-a', value: 'b' }] },
     },
   }
   expect(paths(everything)).toEqual([])
@@ -28,8 +28,9 @@ it('needs a template and labels that are some', () => {
 
 it.each<[string, object, string[]]>([
   ['no method', {}, ['invalid probe']],
-  ['two methods', { tcpSocket: { port: 1 }, exec: { command: ['a'] } }, ['invalid probe']],
-  ['no command', { exec: {} }, ['invalid probe.exec.command']],
+  ['two methods', { tcpSocket: { port: 1 }, httpGet: { port: 1 } }, ['invalid probe']],
+  ['a command', { exec: { command: ['a'] } }, ['unsupported probe.exec']],
+  ['the name of a host', { tcpSocket: { port: 1, host: 'a' } }, ['unsupported probe.tcpSocket.host']],
   ['no port', { httpGet: {} }, ['invalid probe.httpGet.port']],
   ['another scheme', { httpGet: { port: 1, scheme: 'http' } }, ['invalid probe.httpGet.scheme']],
   [

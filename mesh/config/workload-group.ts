@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { istioNetworking } from './kind-definition.ts'
 import type { KindDefinition } from './kind-definition.ts'
 import { labels } from './schema/labels.ts'
-import { message, withoutEffect } from './schema/message.ts'
+import { message } from './schema/message.ts'
 import { readinessProbe } from './schema/readiness-probe.ts'
 import { workloadEntryFields } from './workload-entry.ts'
 
@@ -15,7 +15,7 @@ export const workloadGroupSpec = message({
   }).optional(),
   /** What the WorkloadEntries have in common; their addresses are their machines'. */
   template: workloadEntryFields,
-  probe: withoutEffect(readinessProbe.optional()),
+  probe: readinessProbe.optional(),
 })
 export type WorkloadGroupSpec = z.output<typeof workloadGroupSpec>
 

@@ -4,6 +4,7 @@ import { findKind } from '../config/kind-table.ts'
 import { configuredAs } from '../config/parse-object.ts'
 import { workloadEntry } from '../config/workload-entry.ts'
 import { workloadGroup, type WorkloadGroupSpec } from '../config/workload-group.ts'
+import type { ReadinessProbe } from '../config/schema/readiness-probe.ts'
 import { setOrDelete } from '../merge/set-or-delete.ts'
 import { err, ok, type Result } from '../result.ts'
 import { endpointHealth } from '../service.ts'
@@ -21,7 +22,7 @@ export const groupMachine = z
     address: z.string(),
     /** As its token says. */
     serviceAccount: z.string(),
-    /** What its probe has found. Absent = healthy. */
+    /** What probes of it have found. Absent = nothing yet. */
     health: endpointHealth.optional(),
   })
   .readonly()
@@ -64,6 +65,11 @@ export class MachineGroups {
     if (!template) return err('no_group')
     if (template.serviceAccount !== undefined && template.serviceAccount !== serviceAccount) return err('other_account')
     return ok(toEntryName(group, address, template.network))
+  }
+
+  /** How a machine's application is probed; undefined = it counts as healthy. */
+  probeOf(machine: MachineClaim): ReadinessProbe | undefined {
+    return this.#groups.get(groupKeyOf(machine))?.spec.probe
   }
 
   /** The WorkloadEntries that may be others now, by key. */
@@ -110,8 +116,10 @@ const readGroup = (object: ConfigObject): Configured<WorkloadGroupSpec> | null =
 }
 
 const toEntry = (group: Configured<WorkloadGroupSpec>, machine: GroupMachine): ConfigObject => {
-  const { template, metadata } = group.spec
-  const { namespace, name, address, serviceAccount, health } = machine
+  const { template, metadata, probe } = group.spec
+  const { namespace, name, address, serviceAccount } = machine
+  // As in Istio, a workload that is probed is healthy once a probe has found it so.
+  const health = probe && (machine.health ?? 'unhealthy')
   return {
     apiVersion: group.apiVersion,
     kind: workloadEntry.kind,

@@ -2,6 +2,7 @@ import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
 import type { Registry, RegistryBatch, RegistryChange, RegistryProblem } from '#agent/registry/registry.ts'
 import { eastWestGatewayPort, eastWestGatewayRole, roleLabel } from '#mesh/kubernetes/conventions.ts'
+import type { ReadinessProbe } from '#mesh/config/schema/readiness-probe.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { setOrDelete } from '#mesh/merge/set-or-delete.ts'
 import type { ClusterName, NetworkName } from '#mesh/names.ts'
@@ -98,6 +99,11 @@ export class UniversalRegistry implements Registry {
     if (!name.ok) return name
     const isTaken = this.#files.find(toMachineKey({ namespace: machine.namespace, name: name.value })) !== null
     return isTaken ? err('name_taken') : name
+  }
+
+  /** How a machine's application is probed; undefined = it is not. */
+  probeOf(machine: MachineClaim): ReadinessProbe | undefined {
+    return this.#machines.probeOf(machine)
   }
 
   /** Machines of WorkloadGroups have come, changed or left; `left`: the workloads among them that are known to have left. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isIpAddress } from './host-names.ts'
 import { checked, choice, message, optionalText, setFields, unsupported } from './message.ts'
 import { portNumber } from './ports.ts'
 
@@ -14,7 +15,15 @@ const httpHeader = message({
   value: z.string().optional(),
 })
 
-const methods = ['httpGet', 'tcpSocket', 'exec'] as const
+const methods = ['httpGet', 'tcpSocket'] as const
+
+/** The proxy probes by address. */
+const probedHost = optionalText(
+  checked(z.string(), ({ value, report }) => {
+    if (!isIpAddress(value))
+      report('names of hosts are not looked up for probes: name an IP address', [], { problem: 'unsupported' })
+  }),
+)
 
 /** networking.istio.io ReadinessProbe. */
 export const readinessProbe = checked(
@@ -27,15 +36,17 @@ export const readinessProbe = checked(
     httpGet: message({
       path: z.string().optional(),
       port: portNumber,
-      host: z.string().optional(),
+      host: probedHost,
       scheme: optionalText(choice(['HTTP', 'HTTPS'])),
       httpHeaders: z.array(httpHeader).optional(),
     }).optional(),
-    tcpSocket: message({ host: z.string().optional(), port: portNumber }).optional(),
-    exec: message({ command: z.array(z.string()).min(1, 'needs a command') }).optional(),
+    tcpSocket: message({ host: probedHost, port: portNumber }).optional(),
+    exec: unsupported('a proxy runs no commands: use httpGet or tcpSocket'),
     grpc: unsupported("Istio's validation refuses it: use httpGet, tcpSocket or exec"),
   }),
   ({ value, sound, report }) => {
     if (sound && setFields(value, methods).length !== 1) report(`takes exactly one of ${methods.join(', ')}`)
   },
 )
+
+export type ReadinessProbe = z.output<typeof readinessProbe>

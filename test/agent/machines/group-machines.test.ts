@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { EventEmitter } from 'node:events'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
@@ -9,6 +10,7 @@ import type { RegistryChange } from '#agent/registry/registry.ts'
 import { UniversalRegistry } from '#agent/registry/universal/universal-registry.ts'
 import { loadSealingKey } from '#agent/store/sealing-key.ts'
 import { SealedSnapshot } from '#agent/store/sealed-snapshot.ts'
+import { HealthStatus } from '#envoy/envoy/config/core/v3/health_check_pb.ts'
 import { clusterName, networkName } from '#mesh/names.ts'
 import { groupMachine } from '#mesh/registry-records/machine-groups.ts'
 import type { MachineToken } from '#mesh/state.ts'
@@ -204,4 +206,29 @@ test.each([
   ['::1:40000', undefined],
 ])('the address of %s is %s', (peer, address) => {
   expect(toMachineAddress(peer)).toBe(address)
+})
+
+test('a machine that is probed is healthy when a probe has found it so, also over a restart', async () => {
+  const text = service + groupYaml('{}\n  probe: {tcpSocket: {port: 1}}')
+  const before = await open(text)
+  const stream = new EventEmitter()
+  const machine = before.admit('10.0.0.4:1')
+  before.machines.opened(machine)
+  before.machines.followHealth(machine, Object.assign(stream, { write: () => {} }))
+  expect(before.endpoints()).toMatchObject([{ health: 'unhealthy' }])
+  const found = (healthStatus: HealthStatus): unknown =>
+    stream.emit('data', {
+      requestType: {
+        case: 'endpointHealthResponse',
+        value: { clusterEndpointsHealth: [{ localityEndpointsHealth: [{ endpointsHealth: [{ healthStatus }] }] }] },
+      },
+    })
+  stream.emit('data', { requestType: { case: 'healthCheckRequest', value: {} } })
+  before.clock.advance(0)
+  found(HealthStatus.HEALTHY)
+  expect(before.endpoints()).toMatchObject([{ health: 'healthy' }])
+  await before.machines.stop()
+  await before.registry.stop()
+  const after = await open(text, before.directory)
+  expect(after.endpoints()).toMatchObject([{ health: 'healthy' }])
 })
