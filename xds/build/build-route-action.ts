@@ -48,7 +48,7 @@ const buildForward = (forward: Forward, endsTunnel: boolean): EnvoyRouteAction =
     }),
     timeout: toDuration(forward.timeoutMs),
     ...(forward.retries && { retryPolicy: buildRetryPolicy(forward.retries) }),
-    ...(forward.hashPolicy && { hashPolicy: [buildHashPolicy(forward.hashPolicy)] }),
+    hashPolicy: (forward.hashPolicies ?? []).map(buildHashPolicy),
     ...(forward.mirrors && { requestMirrorPolicies: forward.mirrors.map(buildMirror) }),
     ...(endsTunnel && { upgradeConfigs: connectUpgrade }),
   })

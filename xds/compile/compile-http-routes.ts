@@ -110,8 +110,9 @@ const compileAction = (
   const used = only ? [only] : (route.route ?? []).filter(({ weight }) => (weight ?? 0) > 0)
   const destinations = used.map((settings) => ({ ...toDestination(settings.destination), settings }))
   const mirrors = toMirrors(route).map(({ destination, share }) => ({ ...toDestination(destination), share }))
-  const hashPolicy = destinations.map(({ effective }) => compileHashPolicy(effective.loadBalancer)).find(Boolean)
-  const isHashed = only !== undefined && hashPolicy !== undefined
+  // Istio: those of all destinations.
+  const hashPolicies = destinations.flatMap(({ effective }) => compileHashPolicy(effective.loadBalancer) ?? [])
+  const isHashed = only !== undefined && hashPolicies.length > 0
   const retries = route.retries
     ? compileRetries(route.retries, isHashed)
     : isHashed && compileDefaultRetries(view.meshConfig(), true)
@@ -127,7 +128,7 @@ const compileAction = (
       ...compilePathRewrite(route.rewrite),
       ...(authority !== undefined && { authority }),
       ...(retries && { retries }),
-      ...(hashPolicy && { hashPolicy }),
+      ...(hashPolicies.length > 0 && { hashPolicies }),
       ...(mirrors.length > 0 && { mirrors: mirrors.map(({ upstream, share }) => ({ upstream, share })) }),
     },
     reached: [...destinations, ...mirrors].flatMap(({ reached }) => reached ?? []),

@@ -69,7 +69,10 @@ const compileHttp = (view: MeshView, { service, port, policy, routing }: Virtual
   const destinations = [{ upstream: toUpstreamName(port.number, '', service.hostname), weight: 1 }]
   return {
     routes: [
-      { match: anyRequest, action: { kind: 'forward', destinations, timeoutMs: 0, ...(hashPolicy && { hashPolicy }) } },
+      {
+        match: anyRequest,
+        action: { kind: 'forward', destinations, timeoutMs: 0, ...(hashPolicy && { hashPolicies: [hashPolicy] }) },
+      },
     ],
     reached: [],
   }

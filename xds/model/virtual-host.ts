@@ -71,7 +71,8 @@ export interface Forward {
   /** 0 = none. */
   readonly timeoutMs: number
   readonly retries?: Retries
-  readonly hashPolicy?: HashPolicy
+  /** By all of them together. */
+  readonly hashPolicies?: readonly HashPolicy[]
   /** Who gets a copy of the requests; answers are thrown away. */
   readonly mirrors?: readonly Mirror[]
 }

@@ -10,6 +10,7 @@ let theatre: Theatre
 beforeAll(async () => {
   theatre = await Theatre.open()
   const [one, two] = await Promise.all(['one', 'two'].map((name) => theatre.startApp(name)))
+  const first = await theatre.startApp('first')
   const endpoints = `{a: {address: 127.0.0.1, tls: none, labels: {version: v1}, ports: {http: ${one?.port}}},
     b: {address: 127.0.0.1, tls: none, labels: {version: v2}, ports: {http: ${two?.port}}}}`
   const rule = (name: string, spec: string, namespace = 'default') =>
@@ -22,6 +23,9 @@ services:
   - {host: reviews, ports: [http:80], endpoints: ${endpoints}}
   - {host: foreign, namespace: other, ports: [http:80], endpoints: ${endpoints}}
   - {host: split, ports: [http:80]}
+  - {host: weighted, ports: [http:80]}
+  - {host: first, ports: [http:80], endpoints: {a: {address: 127.0.0.1, tls: none, ports: {http: ${first.port}}}}}
+  - {host: second, ports: [http:80], endpoints: ${endpoints}}
 workloads:
   plain-1: {address: ${plain}, labels: {app: x}}
   beta-1: {address: ${beta}, labels: {app: x, beta: 'yes'}}
@@ -32,6 +36,8 @@ ${[
     '{host: reviews, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}, subsets: [{name: only, labels: {version: v1}}]}',
   ),
   rule('beta', `{host: reviews, ${ofBeta}, trafficPolicy: ${hashed}, subsets: [{name: only, labels: {version: v2}}]}`),
+  rule('first', '{host: first, trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-other}}}}'),
+  rule('second', `{host: second, trafficPolicy: ${hashed}}`),
   rule('of-server', `{host: foreign, ${ofBeta}, trafficPolicy: ${hashed}}`, 'other'),
   rule('of-all', '{host: foreign, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}}', 'other'),
 ].join('')}
@@ -39,14 +45,18 @@ ${[
     kind: VirtualService
     metadata: {name: split, namespace: default}
     spec: {hosts: [split], http: [{route: [{destination: {host: reviews, subset: only}}]}]}
+  - apiVersion: networking.istio.io/v1
+    kind: VirtualService
+    metadata: {name: weighted, namespace: default}
+    spec: {hosts: [weighted], http: [{route: [{destination: {host: first}, weight: 50}, {destination: {host: second}, weight: 50}]}]}
 proxies: [sidecar/default/plain-1, sidecar/default/beta-1]
 `)
 })
 afterAll(() => theatre.clear())
 
-const appsOf = async (host: string, from: string): Promise<string[]> => {
+const appsOf = async (host: string, from: string, requests = 8): Promise<string[]> => {
   const apps = new Set<string>()
-  for (let index = 0; index < 8; index++) {
+  for (let index = 0; index < requests; index++) {
     const reply = await requestThroughProxy({ host: from, port: proxyPort }, `http://${host}/`, {
       headers: { 'x-user': 'somebody' },
     })
@@ -66,4 +76,10 @@ test.for([
 
 test('a rule that selects the client stands before those for all', async () => {
   expect(await appsOf('reviews', beta)).toHaveLength(1)
+})
+
+test('each of several weighted destinations is hashed by what its own rule says', async () => {
+  const apps = await appsOf('weighted', plain, 40)
+  expect(apps).toHaveLength(2)
+  expect(apps).toContain('first')
 })
