@@ -422,7 +422,7 @@ export class JoinedAgent {
   /** Which Secrets are of use now. */
   #nameCredentials(): void {
     this.#cancelNaming = undefined
-    this.#named = findNamedCredentials(this.#view, this.#credentials.gateways)
+    this.#named = findNamedCredentials(this.#view, this.#view.destinationRules(), this.#credentials.gateways)
     this.#platform.credentials?.want?.(new Set(this.#named.map(({ secret }) => secret)))
   }
 

@@ -234,6 +234,11 @@ export class MeshViewStore implements MeshView {
     }
   }
 
+  /** All that hold. Costs work in proportion to them. */
+  destinationRules(): readonly Configured<DestinationRuleSpec>[] {
+    return this.#destinationRules.holdings().flatMap(({ effective }) => effective?.object ?? [])
+  }
+
   /** Takes a batch of changes; the keys of the reads that answer differently after it. Never throws. */
   apply(changes: Iterable<ViewChange>): ReadonlySet<ViewKey> {
     for (const change of changes) this.#take(change)

@@ -102,6 +102,7 @@ const anyPolicy = fc.constantFrom(
   { loadBalancer: { consistentHash: { httpHeaderName: 'x-user' } } },
   { outlierDetection: { consecutive5xxErrors: 1 } },
   { tls: { mode: 'ISTIO_MUTUAL' } },
+  { tls: { mode: 'SIMPLE', credentialName: 'x' } },
   { loadBalancer: { localityLbSetting: { failoverPriority: ['v', 'topology.istio.io/network'] } } },
   { loadBalancer: { localityLbSetting: { distribute: [{ from: 'eu', to: { '*': 100 } }] } } },
 )

@@ -34,6 +34,6 @@ export const secretNames = {
  */
 export const systemTrustSecret = 'system-trust'
 
-/** The secret with what a Gateway's `credentialName` means: certificate and key, or the authorities that clients are verified by. */
+/** The secret with what a `credentialName` means to a gateway: certificate and key, or the authorities that the other side is verified by. */
 export const toCredentialSecret = (namespace: string, name: string, ofAuthorities: boolean): string =>
   `${ofAuthorities ? 'authorities' : 'certificate'}/${namespace}/${name}`

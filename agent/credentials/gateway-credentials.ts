@@ -12,7 +12,7 @@ import type { Credential } from './parse-credential.ts'
 /** Of a Secret that holds nothing but the authorities of the one that is named without it. */
 const authoritiesSuffix = '-cacert'
 
-/** What Gateways' `credentialName` means, by namespace: a gateway is given the secrets of its own namespace, and of no other. */
+/** What `credentialName` of Gateways and DestinationRules means, by namespace: a gateway is given the secrets of its own namespace, and of no other. */
 export class GatewayCredentials {
   readonly #sets = new Map<string, ResourceSet>()
   readonly #credentials = new Map<string, Credential>()

@@ -8,10 +8,10 @@ import {
   type CommonTlsContextSchema,
   DownstreamTlsContextSchema,
 } from '#envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
-import type { CertificateSource, ClientVerification, ServerTls, TlsVersion } from '#xds/model/listener.ts'
+import type { ClientVerification, ServerTls, TlsVersion } from '#xds/model/listener.ts'
 import { toAny } from './any.ts'
 import type { MessageFields } from './message-fields.ts'
-import { secret, tlsSocket, toFile, toSanMatchers } from './transport-socket.ts'
+import { buildCertificates, secret, tlsSocket, toFile, toSanMatchers } from './transport-socket.ts'
 
 type CommonTls = MessageFields<typeof CommonTlsContextSchema>
 
@@ -39,13 +39,6 @@ export const buildServerTls = (tls: ServerTls): TransportSocket =>
       },
     }),
   )
-
-const buildCertificates = (sources: readonly CertificateSource[]): CommonTls => ({
-  tlsCertificateSdsSecretConfigs: sources.flatMap((source) => (source.kind === 'secret' ? secret(source.name) : [])),
-  tlsCertificates: sources.flatMap((source) =>
-    source.kind === 'file' ? { certificateChain: toFile(source.chainFile), privateKey: toFile(source.keyFile) } : [],
-  ),
-})
 
 const buildVerification = (clients: ClientVerification): CommonTls => {
   const { authorities } = clients

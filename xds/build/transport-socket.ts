@@ -13,16 +13,18 @@ import {
   type SdsSecretConfig,
 } from '#envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts'
 import {
+  type CommonTlsContextSchema,
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from '#envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
 import { isIpAddress } from '#mesh/config/schema/host-names.ts'
-import type { FilterChain } from '#xds/model/listener.ts'
+import type { CertificateSource, FilterChain } from '#xds/model/listener.ts'
 import type { TlsLimits } from '#xds/model/listener-defaults.ts'
 import type { UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
 import { secretNames, systemTrustSecret } from '#xds/proxy.ts'
 import { toAny } from './any.ts'
 import { adsSource } from './config-source.ts'
+import type { MessageFields } from './message-fields.ts'
 
 /** RFC 6761: no certificate is ever issued for a name below it. */
 const impossibleName = 'nobody.invalid'
@@ -148,26 +150,40 @@ const buildOriginatedTls = ({ sni, verification, certificate }: OriginatedTls, p
     commonTlsContext: {
       tlsParams: clientTlsParams,
       ...(protocol === 'http2' && { alpnProtocols: ['h2'] }),
-      ...(certificate && {
-        tlsCertificates: [{ certificateChain: toFile(certificate.chainFile), privateKey: toFile(certificate.keyFile) }],
-      }),
+      ...(certificate && buildCertificates([certificate])),
       ...(verification !== 'none' && { validationContextType: buildVerification(verification) }),
     },
   })
 
-const buildVerification = ({ caFile, crlFile, subjectAltNames }: Exclude<OriginatedTls['verification'], 'none'>) => {
+const buildVerification = ({
+  authorities,
+  crlFile,
+  subjectAltNames,
+}: Exclude<OriginatedTls['verification'], 'none'>) => {
   const context = {
     matchTypedSubjectAltNames: toSanMatchers(subjectAltNames),
     ...(crlFile !== undefined && { crl: toFile(crlFile) }),
   }
-  if (caFile !== undefined)
-    return { case: 'validationContext' as const, value: { ...context, trustedCa: toFile(caFile) } }
+  if (authorities.kind === 'file')
+    return { case: 'validationContext' as const, value: { ...context, trustedCa: toFile(authorities.caFile) } }
   // Envoy 1.40 takes `system_root_certs` and then verifies nothing.
   return {
     case: 'combinedValidationContext' as const,
-    value: { defaultValidationContext: context, validationContextSdsSecretConfig: secret(systemTrustSecret) },
+    value: {
+      defaultValidationContext: context,
+      validationContextSdsSecretConfig: secret(authorities.kind === 'secret' ? authorities.name : systemTrustSecret),
+    },
   }
 }
+
+export const buildCertificates = (
+  sources: readonly CertificateSource[],
+): MessageFields<typeof CommonTlsContextSchema> => ({
+  tlsCertificateSdsSecretConfigs: sources.flatMap((source) => (source.kind === 'secret' ? secret(source.name) : [])),
+  tlsCertificates: sources.flatMap((source) =>
+    source.kind === 'file' ? { certificateChain: toFile(source.chainFile), privateKey: toFile(source.keyFile) } : [],
+  ),
+})
 
 export const toFile = (filename: string) => ({ specifier: { case: 'filename' as const, value: filename } })
 

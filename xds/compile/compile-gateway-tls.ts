@@ -1,9 +1,8 @@
-import { toCredentialKey } from '#mesh/config/schema/credential-name.ts'
 import { cipherSuites, type ServerTls as TlsSettings } from '#mesh/config/schema/server-tls.ts'
 import { parseSpiffeId, toWorkloadDnsName } from '#mesh/identity.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { CertificateSource, ClientVerification, FilterChain, ServerTls, TlsVersion } from '#xds/model/listener.ts'
-import { toCredentialSecret } from '#xds/proxy.ts'
+import { toSecretName } from './to-secret-name.ts'
 
 type Termination = Pick<FilterChain, 'mtls' | 'tls'>
 
@@ -94,16 +93,4 @@ const toAuthorities = (
   }
   if (caCertificates === undefined) return 'no authority of clients is named'
   return { kind: 'file', caFile: caCertificates, ...(caCrl !== undefined && { revocationFile: caCrl }) }
-}
-
-/** Istio: a proxy gets the secrets of its own namespace alone, whatever the namespace of the Gateway that names them. */
-const toSecretName = (
-  credential: string,
-  proxyNamespace: string,
-  ofAuthorities = false,
-): { readonly secret: string } | { readonly fault: string } => {
-  const [namespace = '', name = ''] = toCredentialKey(credential, proxyNamespace).split('/')
-  return namespace === proxyNamespace
-    ? { secret: toCredentialSecret(proxyNamespace, name, ofAuthorities) }
-    : { fault: `its credential ${credential} is not for a proxy of namespace ${proxyNamespace}` }
 }

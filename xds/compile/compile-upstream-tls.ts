@@ -11,6 +11,7 @@ import { toExternalIds, toIstioAlpn } from './external-peers.ts'
 import type { Report } from './report.ts'
 import { endpointsOf, remoteGroupsOf } from './service-endpoints.ts'
 import { toServiceSni } from './resource-names.ts'
+import { toSecretName } from './to-secret-name.ts'
 
 /** Istio reference: ClientTLSSettings; without settings it is mesh mTLS with all endpoints that speak it. */
 export const compileUpstreamTls = (
@@ -18,19 +19,24 @@ export const compileUpstreamTls = (
   { service, port, subset }: { readonly service: Service; readonly port: ServicePort; readonly subset: string },
   settings: ClientTls | undefined,
   protocol: UpstreamProtocol,
+  /** The namespace whose Secrets the client is given; absent = none. */
+  secretsOf: string | undefined,
   report: Report,
 ): UpstreamTls => {
   switch (settings?.mode) {
     case 'DISABLE':
       return { mode: 'none' }
     case 'SIMPLE':
-    case 'MUTUAL':
-      if (settings.credentialName === undefined) return toOriginated(service, settings)
-      report(
-        `Service/${service.key}`,
-        'credentialName is for gateways, and sidecars are given no Secrets: it is not reached',
-      )
+    case 'MUTUAL': {
+      if (settings.credentialName === undefined) return toOriginated(service, settings, toFiles(settings))
+      const secrets =
+        secretsOf === undefined
+          ? { fault: 'its credentialName is for gateways: sidecars are given no Secrets' }
+          : toSecrets(settings.credentialName, secretsOf)
+      if (!('fault' in secrets)) return toOriginated(service, settings, secrets)
+      report(`Service/${service.key}`, `is not reached: ${secrets.fault}`)
       return toNobody(service.hostname)
+    }
     case 'ISTIO_MUTUAL':
     case undefined: {
       if (!settings && service.location === 'mesh-external') return { mode: 'none' }
@@ -39,21 +45,44 @@ export const compileUpstreamTls = (
   }
 }
 
-const toOriginated = (service: Service, settings: ClientTls): UpstreamTls => ({
+type Originated = Extract<UpstreamTls, { mode: 'originate' }>
+type Sources = {
+  readonly authorities: Exclude<Originated['verification'], 'none'>['authorities']
+  readonly certificate: Originated['certificate']
+}
+
+const toOriginated = (service: Service, settings: ClientTls, { authorities, certificate }: Sources): UpstreamTls => ({
   mode: 'originate',
   sni: settings.sni ?? (isWildcard(service.hostname) ? undefined : service.hostname),
   verification: settings.insecureSkipVerify
     ? 'none'
     : {
-        caFile: settings.caCertificates,
+        authorities,
         crlFile: settings.caCrl,
         subjectAltNames: settings.subjectAltNames ?? service.subjectAltNames,
       },
+  certificate: settings.mode === 'MUTUAL' ? certificate : undefined,
+})
+
+const toFiles = ({ caCertificates, clientCertificate, privateKey }: ClientTls): Sources => ({
+  authorities: caCertificates === undefined ? { kind: 'system' } : { kind: 'file', caFile: caCertificates },
   certificate:
-    settings.mode === 'MUTUAL' && settings.clientCertificate !== undefined && settings.privateKey !== undefined
-      ? { chainFile: settings.clientCertificate, keyFile: settings.privateKey }
+    clientCertificate !== undefined && privateKey !== undefined
+      ? { kind: 'file', chainFile: clientCertificate, keyFile: privateKey }
       : undefined,
 })
+
+/** Istio: the authorities are those of "<name>-cacert", or the Secret's own. */
+const toSecrets = (credential: string, secretsOf: string): Sources | { readonly fault: string } => {
+  const authorities = toSecretName(credential, secretsOf, true)
+  if ('fault' in authorities) return authorities
+  const certificate = toSecretName(credential, secretsOf)
+  if ('fault' in certificate) return certificate
+  return {
+    authorities: { kind: 'secret', name: authorities.secret },
+    certificate: { kind: 'secret', name: certificate.secret },
+  }
+}
 
 /** No server is believed. */
 const toNobody = (sni: string): UpstreamTls => ({ mode: 'mesh', sni, workloads: [], plaintext: 'never' })

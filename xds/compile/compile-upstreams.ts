@@ -29,6 +29,8 @@ export interface UpstreamClient {
   readonly labels: Readonly<Record<string, string>>
   /** Whether its connections are captured, so that it is known where they were made to. */
   readonly isCaptured: boolean
+  /** The namespace whose Secrets it is given; absent = none. */
+  readonly secretsOf?: string
 }
 
 export interface CompiledUpstream {
@@ -60,7 +62,7 @@ export const compileUpstreams = (
   view: MeshView,
   service: Service,
   policy: DestinationPolicy,
-  { locality, labels, isCaptured }: UpstreamClient,
+  { locality, labels, isCaptured, secretsOf }: UpstreamClient,
   report: Report,
 ): CompiledUpstream[] => {
   const meshConfig = view.meshConfig()
@@ -85,7 +87,7 @@ export const compileUpstreams = (
       const ofMarked =
         isOriginal && !effective.tls && service.resolution !== 'none' && !speaksMeshTls(view, service, report)
           ? { mode: 'none' as const }
-          : compileUpstreamTls(view, { service, port, subset: subset.name }, effective.tls, protocol, report)
+          : compileUpstreamTls(view, { service, port, subset: subset.name }, effective.tls, protocol, secretsOf, report)
       const tls = isOriginal ? toUnmarked(view, service, ofMarked, report) : ofMarked
       const upstream: Upstream = {
         name,
@@ -142,6 +144,8 @@ export const toUpstreamClient = (
     locality: interest.locality ? client.locality : '',
     labels: Object.fromEntries(labels),
     isCaptured: client.isCaptured && (keepsDestination(service) || policies.some(passesThrough)),
+    ...(client.secretsOf !== undefined &&
+      policies.some(({ tls }) => tls?.credentialName !== undefined) && { secretsOf: client.secretsOf }),
   }
 }
 

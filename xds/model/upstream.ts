@@ -1,3 +1,4 @@
+import type { CertificateSource } from './listener.ts'
 import type { LoadAssignment } from './load-assignment.ts'
 
 /** Where requests go: what becomes one EnvoyCluster. */
@@ -47,19 +48,22 @@ export type UpstreamTls =
   | ({ readonly mode: 'external'; readonly sni: string } & ExternalPeers)
   /** TLS to a server that may be anybody. */
   | { readonly mode: 'unverified' }
-  /** TLS to a server outside of the mesh. Without a CA file the system's is used. */
+  /** TLS to a server outside of the mesh. */
   | {
       readonly mode: 'originate'
       /** Absent: the host that the request names (HTTP only). Without alternative names the certificate has to be for it. */
       readonly sni: string | undefined
       readonly verification:
         | {
-            readonly caFile: string | undefined
+            readonly authorities:
+              | { readonly kind: 'system' }
+              | { readonly kind: 'secret'; readonly name: string }
+              | { readonly kind: 'file'; readonly caFile: string }
             readonly crlFile: string | undefined
             readonly subjectAltNames: readonly string[]
           }
         | 'none'
-      readonly certificate: { readonly chainFile: string; readonly keyFile: string } | undefined
+      readonly certificate: CertificateSource | undefined
     }
 
 /** Servers that are believed by an external issuer's word (docs/decisions/0013). */

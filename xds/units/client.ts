@@ -14,6 +14,8 @@ export interface Client {
   readonly selectors: readonly ClientSelectorKey[]
   /** Whether their traffic is captured. */
   readonly isCaptured: boolean
+  /** A gateway's namespace, whose Secrets it is given. */
+  readonly secretsOf?: string
 }
 
 export const toClientKey = ({ namespace, locality, labels, selectors, isCaptured }: Client): string =>

@@ -79,6 +79,7 @@ const compileGatewayProxy = (
     labels: toFailoverLabels(view, workload),
     selectors: toSelectors(view, namespace, workload),
     isCaptured: false,
+    secretsOf: namespace,
   }
   const place = {
     namespace,

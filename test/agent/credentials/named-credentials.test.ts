@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest'
+import { findCredentialProblems } from '#agent/credentials/credential-problems.ts'
+import { findNamedCredentials } from '#agent/credentials/named-credentials.ts'
+import { readScene } from '#test/compile/scene.ts'
+
+const rule = (name: string, namespace: string, spec: string) =>
+  `  - {apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: ${name}, namespace: ${namespace}}, spec: {host: a.example, ${spec}}}\n`
+const tls = (settings: string) => `trafficPolicy: {tls: ${settings}}`
+
+const { store, proxies } = readScene(`
+about: ''
+services: []
+workloads:
+  gateway-1: {address: 127.0.96.4, labels: {app: edge}}
+config:
+  - apiVersion: networking.istio.io/v1
+    kind: Gateway
+    metadata: {name: front, namespace: default}
+    spec: {servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: served}}]}
+${[
+  rule('mutual', 'other', tls('{mode: MUTUAL, credentialName: pair}')),
+  rule('hidden', 'other', `exportTo: ['.'], ${tls('{mode: SIMPLE, credentialName: hidden}')}`),
+  rule(
+    'edge',
+    'default',
+    `workloadSelector: {matchLabels: {app: edge}}, ${tls('{mode: SIMPLE, credentialName: edge}')}`,
+  ),
+  rule(
+    'inner',
+    'default',
+    `workloadSelector: {matchLabels: {app: x}}, ${tls('{mode: SIMPLE, credentialName: inner}')}`,
+  ),
+  rule('foreign', 'default', tls("{mode: SIMPLE, credentialName: 'kubernetes://other/foreign'}")),
+  rule('idle', 'default', tls('{mode: ISTIO_MUTUAL, credentialName: idle}')),
+].join('')}
+proxies: [gateway/default/gateway-1]
+`)
+
+test('the Secrets of use are those that Gateways and DestinationRules name for the gateways that are here', () => {
+  const named = findNamedCredentials(store, store.destinationRules(), proxies)
+  expect(named.map(({ object, secret, part }) => `${object} ${secret} ${part}`).toSorted()).toEqual([
+    'DestinationRule/default/edge default/edge authorities',
+    'DestinationRule/other/mutual default/pair authorities',
+    'DestinationRule/other/mutual default/pair certificate',
+    'Gateway/default/front default/served certificate',
+  ])
+  const faultOf = (secret: string) => (secret === 'default/edge' ? 'is not there' : undefined)
+  expect(findCredentialProblems(named, { faultOf }, undefined)).toEqual([
+    { object: 'DestinationRule/default/edge', message: 'tls: Secret default/edge is not there' },
+  ])
+})

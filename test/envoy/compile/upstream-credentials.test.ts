@@ -1,0 +1,124 @@
+import 'reflect-metadata'
+import { createServer, type TLSSocket } from 'node:tls'
+import { ExtendedKeyUsage } from '@peculiar/x509'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { issueLeaf } from '#agent/identity/issue-leaf.ts'
+import { parseCredential, secretObject } from '#agent/credentials/parse-credential.ts'
+import { createIntermediate, east, TestRoot } from '#test/agent/test-pki.ts'
+import { requestThroughProxy } from '#test/harness/proxy-request.ts'
+import { Theatre } from './theatre.ts'
+
+const gateway = { host: '127.0.96.3', port: 18080 }
+
+/** The DestinationRules' TLS, by host. */
+const settings = {
+  'simple.example': '{mode: SIMPLE, credentialName: authorities}',
+  'mutual.example': '{mode: MUTUAL, credentialName: pair}',
+  'skip.example': '{mode: MUTUAL, credentialName: pair, insecureSkipVerify: true}',
+  'wrong.example': '{mode: SIMPLE, credentialName: wrong}',
+  'foreign.example': "{mode: SIMPLE, credentialName: 'kubernetes://other/authorities'}",
+  'absent.example': '{mode: SIMPLE, credentialName: absent}',
+}
+const hosts = Object.keys(settings) as (keyof typeof settings)[]
+
+let theatre: Theatre
+/** What was answered before there were Secrets. */
+let before: Readonly<Record<'plain' | 'simple', string>>
+let refused: readonly string[]
+
+beforeAll(async () => {
+  theatre = await Theatre.open()
+  const root = await TestRoot.create(Date.now(), 'outside')
+  const issuer = await createIntermediate(root, east, { permitted: [{ dns: 'example' }] })
+  const issue = (dnsNames: string[], usage: ExtendedKeyUsage) =>
+    issueLeaf(issuer, { dnsNames, usages: [usage] }, Date.now())
+  const [leaf, client] = [
+    await issue(hosts, ExtendedKeyUsage.serverAuth),
+    await issue(['client.example'], ExtendedKeyUsage.clientAuth),
+  ]
+  const answer = (body: string) =>
+    `HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+  const served = {
+    cert: leaf.chainPem,
+    key: leaf.privateKeyPem,
+    ca: root.pem,
+    requestCert: true,
+    rejectUnauthorized: false,
+  }
+  const toClientName = (socket: TLSSocket) =>
+    socket.authorized ? socket.getPeerCertificate().subjectaltname : 'nobody'
+  const port = await theatre.listen(
+    createServer(served, (socket) => {
+      socket.on('error', () => {})
+      socket.once('data', () => socket.end(answer(toClientName(socket) ?? '')))
+    }),
+  )
+  const app = await theatre.startApp('plain')
+  const stage = await theatre.start(`
+about: ''
+services:
+${[...hosts.map((host) => [host, port] as const), ['plain.example', app.port] as const]
+  .map(
+    ([host, number]) =>
+      `  - {host: ${host}, ports: [http:80], fields: {location: mesh-external}, endpoints: {a: {address: 127.0.0.1, tls: none, ports: {http: ${number}}}}}`,
+  )
+  .join('\n')}
+workloads:
+  gateway-1: {address: ${gateway.host}}
+config:
+  - apiVersion: networking.istio.io/v1
+    kind: Gateway
+    metadata: {name: egress, namespace: default}
+    spec: {servers: [{port: {number: ${gateway.port}, name: http, protocol: HTTP}, hosts: ['*.example']}]}
+${[...hosts, 'plain.example']
+  .map(
+    (host) =>
+      `  - {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: ${host}, namespace: default}, spec: {hosts: [${host}], gateways: [egress], http: [{route: [{destination: {host: ${host}, port: {number: 80}}}]}]}}`,
+  )
+  .join('\n')}
+${hosts
+  .map(
+    (host) =>
+      `  - {apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: ${host}, namespace: default}, spec: {host: ${host}, trafficPolicy: {tls: ${settings[host]}}}}`,
+  )
+  .join('\n')}
+proxies: [gateway/default/gateway-1]
+`)
+  before = { plain: await ask('plain.example'), simple: await ask('simple.example') }
+
+  const toSecret = (stringData: Readonly<Record<string, string>>) =>
+    parseCredential(secretObject.parse({ kind: 'Secret', metadata: { name: 'any' }, stringData }))
+  const authorities = toSecret({ cacert: root.pem })
+  refused = await stage.changeCredentials(
+    new Map([
+      ['default/authorities', authorities],
+      ['default/pair', toSecret({ 'tls.crt': client.chainPem, 'tls.key': client.privateKeyPem })],
+      ['default/pair-cacert', authorities],
+      ['default/wrong', toSecret({ cacert: theatre.root.pem })],
+      ['other/authorities', authorities],
+    ]),
+  )
+})
+afterAll(() => theatre.clear())
+
+const ask = async (host: string): Promise<string> => {
+  const { status, body } = await requestThroughProxy(gateway, `http://${host}/`)
+  return status === 200 ? body : String(status)
+}
+
+test.each([
+  ['simple.example', 'nobody', 'is verified by the Secret, and shown no certificate'],
+  ['mutual.example', 'DNS:client.example', 'is verified by "<name>-cacert", and shown the certificate of the Secret'],
+  ['skip.example', 'DNS:client.example', 'is not verified where the rule says so'],
+  ['wrong.example', '503', 'is not believed when others vouch for it'],
+  ['foreign.example', '503', 'is not believed by a Secret of another namespace'],
+  ['absent.example', '503', 'is not believed while the Secret is missing'],
+])('%s answers %s: it %s', async (host, expected) => {
+  expect(await ask(host)).toBe(expected)
+})
+
+test('a missing Secret hinders nobody else, and Secrets are followed', () => {
+  expect(before.plain).toContain('"app":"plain"')
+  expect(before.simple).toBe('503')
+  expect(refused).toEqual([])
+})
