@@ -149,6 +149,7 @@ export class JoinedAgent {
       onHealthStream: ({ machine }, stream) => machine && this.#platform.machines?.followHealth(machine, stream),
       onClosed: ({ machine }) => this.#platform.machines?.closed(machine),
       onDeliveryChange: () => this.#uplink.deliveryChanged(),
+      onBlame: () => this.#noteObjects(),
       startedProxies: () => this.#platform.startedProxies()?.map(toProxyName).toSorted(),
     })
     this.#flow = new ChangeFlow(this.#view, this.#compiler, this.#ads, log)
@@ -408,6 +409,7 @@ export class JoinedAgent {
       credentialProblems: findCredentialProblems(this.#named, this.#credentials, this.#platform.credentials),
       view: this.#view,
       flow: this.#flow,
+      delivery: this.#ads.delivery,
       publications: this.#publications,
     }
   }

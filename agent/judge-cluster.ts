@@ -9,12 +9,13 @@ export const judgeCluster = ({
   view,
   flow,
   credentialProblems,
+  delivery,
   publications,
 }: Omit<ProblemSources, 'view'> & { readonly view: MeshViewStore }): Judgement => {
   const judgement = judgeObjects({
     held: view.configuration(),
     ownProblems: platform.registry.problems().map(({ problem }) => problem),
-    leftOut: [...flow.problems, ...credentialProblems],
+    leftOut: [...flow.problems, ...credentialProblems, ...delivery.blamed()],
     known: {
       domainSuffix: view.settings().domainSuffix,
       hasHost: (hostname) => view.servicesByHostname(hostname).length > 0,

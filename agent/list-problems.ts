@@ -1,4 +1,5 @@
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
+import type { DeliveryTracker } from './ads/delivery-tracker.ts'
 import type { GatewayCredentials } from './credentials/gateway-credentials.ts'
 import type { JoinedPlatform } from './platform/cluster-platform.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
@@ -12,6 +13,7 @@ export interface ProblemSources {
   readonly credentialProblems: readonly CompileProblem[]
   readonly view: Pick<MeshViewStore, 'problems'>
   readonly flow: Pick<ChangeFlow, 'problems'>
+  readonly delivery: Pick<DeliveryTracker, 'blamed'>
   readonly publications: Pick<PublicationReporter, 'problems' | 'stateOf'>
 }
 
@@ -22,6 +24,7 @@ export function* listProblems({
   credentialProblems,
   view,
   flow,
+  delivery,
   publications,
 }: ProblemSources): Iterable<string> {
   for (const { source, problem } of platform.registry.problems())
@@ -30,7 +33,8 @@ export function* listProblems({
   yield* credentials.problems()
   yield* publications.problems()
   for (const { object, path, message } of view.problems()) yield `${toObjectText(object)}${path} ${message}`
-  for (const { object, message } of [...flow.problems, ...credentialProblems]) yield `${object}: ${message}`
+  for (const { object, message } of [...flow.problems, ...credentialProblems, ...delivery.blamed()])
+    yield `${object}: ${message}`
 }
 
 const toObjectText = (object: { kind: string; namespace: string; name: string } | undefined): string =>

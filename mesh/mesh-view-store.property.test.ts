@@ -301,7 +301,10 @@ const readAll = (view: MeshViewStore): ReadonlyMap<ViewKey, unknown> =>
         return [viewKeys.virtualService(key), view.virtualService(key)]
       }),
     ]),
-    ...namespaces.map((namespace): [ViewKey, unknown] => [viewKeys.sidecars(namespace), view.sidecars(namespace)]),
+    ...namespaces.flatMap((namespace): [ViewKey, unknown][] => [
+      [viewKeys.sidecars(namespace), view.sidecars(namespace)],
+      [viewKeys.envoyFilters(namespace), view.envoyFilters(namespace)],
+    ]),
     ...workloadKeys.flatMap((key): [ViewKey, unknown][] => [
       [viewKeys.workload(key), view.workload(key)],
       [viewKeys.workloadServices(key), view.workloadServices(key)],

@@ -324,7 +324,7 @@ describe('configuration', () => {
   })
 
   test('of kinds that the view does not read touches nothing', () => {
-    expect([...makeStore().apply([config('mesh', makeObject('EnvoyFilter', 'a', {}))])]).toEqual([])
+    expect([...makeStore().apply([config('mesh', makeObject('WasmPlugin', 'a', {}))])]).toEqual([])
   })
 })
 

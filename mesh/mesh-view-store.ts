@@ -2,18 +2,19 @@ import type { ConfigObject, Configured, Origin } from './config-object.ts'
 import { type ClientSelector, toRuleSelector, toSourceSelectors } from './client-selectors.ts'
 import { readMeshConfig, type MeshConfig } from './config/mesh-config.ts'
 import { destinationRule, type DestinationRuleSpec } from './config/destination-rule.ts'
+import { envoyFilter, type EnvoyFilterSpec } from './config/envoy-filter.ts'
 import { gateway, type GatewaySpec } from './config/gateway.ts'
 import { serviceEntry, type ServiceEntrySpec } from './config/service-entry.ts'
 import { sidecar, type SidecarSpec } from './config/sidecar.ts'
 import { virtualService, type VirtualServiceSpec } from './config/virtual-service.ts'
 import { toFailoverLabels } from './failover-labels.ts'
 import { AnswerWatch } from './merge/answer-watch.ts'
-import { byAge } from './merge/by-age.ts'
 import { compareText } from './merge/compare-text.ts'
 import { GatewayTable } from './merge/gateway-table.ts'
 import { HostedKind } from './merge/hosted-kind.ts'
 import { delegateKeys, mergeDelegates } from './merge/merge-delegates.ts'
 import { MultiMap } from './merge/multi-map.ts'
+import { NamespacedKind } from './merge/namespaced-kind.ts'
 import { type Holding, isOverride, PrecedenceTable } from './merge/precedence-table.ts'
 import { SelectorsInUse } from './merge/selectors-in-use.ts'
 import { ServiceTable, type WorkloadService } from './merge/service-table.ts'
@@ -51,6 +52,7 @@ export interface HeldConfiguration {
   readonly gateways: readonly Holding<GatewaySpec>[]
   readonly serviceEntries: readonly Holding<ServiceEntrySpec>[]
   readonly sidecars: readonly Holding<SidecarSpec>[]
+  readonly envoyFilters: readonly Holding<EnvoyFilterSpec>[]
 }
 
 /**
@@ -73,8 +75,8 @@ export class MeshViewStore implements MeshView {
   readonly #clientSelectors = new SelectorsInUse()
   /** The keys of the DestinationRules that look at a label. */
   readonly #failoverLabels = new MultiMap<string, string>()
-  readonly #sidecars: PrecedenceTable<SidecarSpec>
-  readonly #sidecarsByNamespace = new MultiMap<string, Configured<SidecarSpec>>()
+  readonly #sidecars: NamespacedKind<SidecarSpec>
+  readonly #envoyFilters: NamespacedKind<EnvoyFilterSpec>
   readonly #serviceEntries: PrecedenceTable<ServiceEntrySpec>
   /** What the mesh's own ServiceEntries offer here. */
   readonly #meshCatalog: CatalogIndex
@@ -110,7 +112,14 @@ export class MeshViewStore implements MeshView {
       domainSuffix,
     })
     this.#gatewayObjects = new GatewayTable(localCluster, this.#watch)
-    this.#sidecars = new PrecedenceTable(sidecar, localCluster)
+    const watch = this.#watch
+    this.#sidecars = new NamespacedKind({ definition: sidecar, localCluster, watch, toViewKey: viewKeys.sidecars })
+    this.#envoyFilters = new NamespacedKind({
+      definition: envoyFilter,
+      localCluster,
+      watch,
+      toViewKey: viewKeys.envoyFilters,
+    })
     this.#serviceEntries = new PrecedenceTable(serviceEntry, localCluster)
     this.#meshCatalog = new CatalogIndex(localCluster)
   }
@@ -199,7 +208,11 @@ export class MeshViewStore implements MeshView {
   }
 
   sidecars(namespace: string): readonly Configured<SidecarSpec>[] {
-    return [...this.#sidecarsByNamespace.get(namespace)].sort(byAge)
+    return this.#sidecars.of(namespace)
+  }
+
+  envoyFilters(namespace: string): readonly Configured<EnvoyFilterSpec>[] {
+    return this.#envoyFilters.of(namespace)
   }
 
   workload(workloadKey: string): Workload | undefined {
@@ -216,7 +229,8 @@ export class MeshViewStore implements MeshView {
       ...this.#virtualServices.problems(),
       ...this.#destinationRules.problems(),
       ...this.#gatewayObjects.objects.problems(),
-      ...this.#sidecars.problems(),
+      ...this.#sidecars.objects.problems(),
+      ...this.#envoyFilters.objects.problems(),
       ...this.#serviceEntries.problems(),
       ...this.#meshCatalog.problems(),
       ...this.#services.problems(),
@@ -230,7 +244,8 @@ export class MeshViewStore implements MeshView {
       destinationRules: this.#destinationRules.holdings(),
       gateways: this.#gatewayObjects.objects.holdings(),
       serviceEntries: this.#serviceEntries.holdings(),
-      sidecars: this.#sidecars.holdings(),
+      sidecars: this.#sidecars.objects.holdings(),
+      envoyFilters: this.#envoyFilters.objects.holdings(),
     }
   }
 
@@ -331,7 +346,10 @@ export class MeshViewStore implements MeshView {
         this.#setDestinationRule(origin, key, object)
         break
       case sidecar.kind:
-        this.#setSidecar(origin, key, object)
+        this.#sidecars.set(origin, key, object)
+        break
+      case envoyFilter.kind:
+        this.#envoyFilters.set(origin, key, object)
         break
       case serviceEntry.kind:
         this.#setServiceEntry(origin, key, object)
@@ -381,17 +399,6 @@ export class MeshViewStore implements MeshView {
         after ? toSourceSelectors(after.spec) : [],
       )
     }
-  }
-
-  #setSidecar(origin: Origin, key: string, object: ConfigObject | null): void {
-    const before = this.#sidecars.effective(key)?.object
-    this.#sidecars.set(origin, key, object)
-    const after = this.#sidecars.effective(key)?.object
-    const namespace = (after ?? before)?.metadata.namespace
-    if (namespace === undefined) return
-    this.#watch.note(viewKeys.sidecars(namespace), () => this.sidecars(namespace))
-    if (before) this.#sidecarsByNamespace.delete(namespace, before)
-    if (after) this.#sidecarsByNamespace.add(namespace, after)
   }
 
   /** A cluster's own ServiceEntries come with its catalog; here they only stand before the mesh's of the same key. */

@@ -2,6 +2,7 @@ import type { ClientSelector } from './client-selectors.ts'
 import type { ConfigObject, Configured } from './config-object.ts'
 import type { MeshConfig } from './config/mesh-config.ts'
 import type { DestinationRuleSpec } from './config/destination-rule.ts'
+import type { EnvoyFilterSpec } from './config/envoy-filter.ts'
 import type { GatewaySpec } from './config/gateway.ts'
 import type { SidecarSpec } from './config/sidecar.ts'
 import type { VirtualServiceSpec } from './config/virtual-service.ts'
@@ -87,6 +88,8 @@ export interface MeshView {
   virtualServicesOf(gateway: string): readonly Configured<VirtualServiceSpec>[]
   /** Sidecar objects of one namespace, oldest first. */
   sidecars(namespace: string): readonly Configured<SidecarSpec>[]
+  /** EnvoyFilters of one namespace, oldest first. */
+  envoyFilters(namespace: string): readonly Configured<EnvoyFilterSpec>[]
   workload(workloadKey: string): Workload | undefined
   /** The services of which this workload is an endpoint, with the port numbers it serves them on, sorted by service. */
   workloadServices(
@@ -119,6 +122,7 @@ export const viewKeys = {
   gatewayObject: (name: string) => key(`gateway-object:${name}`),
   virtualServicesOf: (gateway: string) => key(`virtual-services-of:${gateway}`),
   sidecars: (namespace: string) => key(`sidecars:${namespace}`),
+  envoyFilters: (namespace: string) => key(`envoy-filters:${namespace}`),
   workload: (workloadKey: string) => key(`workload:${workloadKey}`),
   workloadServices: (workloadKey: string) => key(`workload-services:${workloadKey}`),
 } as const

@@ -67,7 +67,19 @@ async function generateFiles() {
   if (plugin.status !== 0) throw new Error(`protoc-gen-es ended with ${plugin.status ?? plugin.signal}`)
   const response = fromBinary(wkt.CodeGeneratorResponseSchema, plugin.stdout)
   if (response.error !== '') throw new Error(`protoc-gen-es: ${response.error}`)
-  return response.file
+  return [...response.file, { name: 'files.ts', content: listFiles(request.fileToGenerate) }]
+}
+
+/** One list of all that was generated, for registries. @param {string[]} names of .proto files */
+function listFiles(names) {
+  const files = names.map((name) => {
+    const path = name.replace(/\.proto$/, '')
+    return { path, descriptor: `file_${path.replaceAll(/[^\w]/g, '_')}` }
+  })
+  return `${files.map(({ path, descriptor }) => `import { ${descriptor} } from './${path}_pb.ts'\n`).join('')}
+export const envoyApiFiles = [
+${files.map(({ descriptor }) => `  ${descriptor},\n`).join('')}]
+`
 }
 
 function inputsHash() {

@@ -8,6 +8,15 @@ export interface EncodedResource {
   readonly version: string
   /** The encoded Envoy message (what goes into `Any.value`). */
   readonly body: Uint8Array
+  /** Of one that EnvoyFilters have changed: what to serve to who refuses it, the most of it first. Costs work. */
+  readonly fallbacks?: () => readonly Fallback[]
+}
+
+/** A resource less what some objects make of it. */
+export interface Fallback {
+  readonly resource: EncodedResource
+  /** The keys of these objects. */
+  readonly without: readonly string[]
 }
 
 export interface ResourceUpdate {

@@ -42,6 +42,8 @@ export interface AdsServerOptions {
   readonly onClosed?: (grant: ProxyGrant) => void
   /** A proxy asks what to probe of its application. */
   readonly onHealthStream?: (grant: ProxyGrant, stream: HealthStream) => void
+  /** Something else may be so of what `delivery.blamed()` tells. */
+  readonly onBlame?: () => void
   /** Names of the proxies that run here, connected to this agent or not; undefined = nobody tells. */
   readonly startedProxies?: () => readonly string[] | undefined
   readonly limits?: Partial<AdsLimits>
@@ -74,7 +76,7 @@ export class AdsServer implements ConnectionHost {
   readonly clock: Clock
   readonly limits: AdsLimits
   readonly log: Log
-  readonly quarantine = new Quarantine()
+  readonly quarantine: Quarantine
   readonly delivery: DeliveryTracker
   readonly bigWrites: WritePlaces
   tick = 0
@@ -99,6 +101,7 @@ export class AdsServer implements ConnectionHost {
     this.clock = options.clock
     this.limits = { ...defaultLimits, ...options.limits }
     this.log = options.log
+    this.quarantine = new Quarantine(options.onBlame)
     this.delivery = new DeliveryTracker(options.onDeliveryChange, options.startedProxies)
     this.bigWrites = new WritePlaces(this.clock, bigWrites, bigWritePatienceMilliseconds)
     this.#refusals = new RefusalLog(this.clock, this.log)

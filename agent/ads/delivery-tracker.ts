@@ -124,6 +124,18 @@ export class DeliveryTracker {
     }
   }
 
+  /** The objects that proxies do without, as they refuse what these make of a resource. */
+  blamed(): readonly { readonly object: string; readonly message: string }[] {
+    return [...this.#byTarget.keys()].flatMap((target) =>
+      target.rejections().flatMap(({ blamed, type, name, reason }) =>
+        blamed.map((object) => ({
+          object,
+          message: `proxies refuse ${toKind(type)} ${name} as it makes it, and do without it there: ${reason.slice(0, 512)}`,
+        })),
+      ),
+    )
+  }
+
   /** Those that run and have no stream here: the answer to the query `absent-proxies`. */
   absent(): readonly string[] {
     const absent = (this.#startedProxies() ?? []).filter((proxy) => !this.#proxies.has(proxy))

@@ -1,6 +1,6 @@
-import type { EncodedResource, ResourceSet } from '#xds/resource-set.ts'
+import type { EncodedResource, Fallback, ResourceSet } from '#xds/resource-set.ts'
 import type { TypeUrl } from '#xds/type-url.ts'
-import type { WireResource } from './wire-resource.ts'
+import { toWireResource, type WireResource } from './wire-resource.ts'
 
 /** A resource version that proxies refused. */
 export interface Rejection {
@@ -11,14 +11,16 @@ export interface Rejection {
   readonly reason: string
   /** The newest compiled revision when it was refused. */
   readonly revision: number
+  /** The keys of the objects without which some proxy has taken it: they are to blame. */
+  readonly blamed: readonly string[]
 }
 
-interface Entry extends Rejection {
+interface Entry extends Omit<Rejection, 'blamed'> {
   readonly wire: WireResource
   /** Identities of the proxies that refused it. */
   readonly by: Set<string>
-  /** What is served in its place; undefined = nothing. */
-  lastGood: EncodedResource | undefined
+  /** What may be served in its place, the best first; what proxies refuse of it is taken out. */
+  readonly stead: Fallback[]
 }
 
 /** As many proxies as have to refuse a version before the others are spared it: one alone may be broken, or bad. */
@@ -30,6 +32,12 @@ const witnesses = 2
  */
 export class Quarantine {
   readonly #entries = new WeakMap<ResourceSet, Map<string, Entry>>()
+  readonly #onBlame: () => void
+
+  /** `onBlame`: what is blamed on objects may have changed. */
+  constructor(onBlame: () => void = () => {}) {
+    this.#onBlame = onBlame
+  }
 
   reject(
     set: ResourceSet,
@@ -41,7 +49,7 @@ export class Quarantine {
     for (const [key, { type, name }] of entries) if (!set.get(type, name)) entries.delete(key)
     const key = toKey(wire.type, wire.name)
     const known = entries.get(key)
-    if (known?.lastGood === wire.resource) known.lastGood = undefined
+    if (known?.stead[0]?.resource === wire.resource) known.stead.shift()
     if (set.get(wire.type, wire.name) !== wire.resource) return // replaced in the meantime: the new version is due anyway
     if (known?.wire === wire) known.by.add(rejection.by)
     else
@@ -53,7 +61,7 @@ export class Quarantine {
         revision: rejection.revision,
         wire,
         by: new Set([rejection.by]),
-        lastGood: known ? known.lastGood : set.previous(wire.type, wire.name),
+        stead: [...(wire.resource.fallbacks?.() ?? []), ...(known ? known.stead.slice(0, 1) : toPrevious(set, wire))],
       })
   }
 
@@ -69,6 +77,7 @@ export class Quarantine {
     const entries = this.#entries.get(set)
     const key = toKey(wire.type, wire.name)
     const entry = entries?.get(key)
+    if (!wasAccepted && entry?.stead[0]?.resource === wire.resource) this.#onBlame()
     if (!entries || !entry || set.get(wire.type, wire.name) !== wire.resource) return false
     if (entry.wire !== wire) {
       entries.delete(key)
@@ -82,16 +91,18 @@ export class Quarantine {
   /** What a proxy is served of the resource as it is now: the resource, or the last good version of a refused one. */
   servedTo(proxy: string, set: ResourceSet, resource: WireResource): EncodedResource | undefined {
     const entry = this.#entries.get(set)?.get(toKey(resource.type, resource.name))
-    return entry && isKeptFrom(proxy, entry, resource) ? entry.lastGood : resource.resource
+    return entry && isKeptFrom(proxy, entry, resource) ? entry.stead[0]?.resource : resource.resource
   }
 
   /** The refused versions that the proxy does not have for that reason, although they are current. */
   rejectionsFor(proxy: string, set: ResourceSet): Rejection[] {
     const entries = this.#entries.get(set)
     if (!entries) return []
-    return [...entries.values()].filter(
-      (entry) => set.get(entry.type, entry.name) === entry.wire.resource && isKeptFrom(proxy, entry, entry.wire),
-    )
+    return [...entries.values()]
+      .filter(
+        (entry) => set.get(entry.type, entry.name) === entry.wire.resource && isKeptFrom(proxy, entry, entry.wire),
+      )
+      .map((entry) => ({ ...entry, blamed: toBlamed(entry) }))
   }
 
   /** Forgets what a proxy said: when it comes back, it may be another program. */
@@ -100,6 +111,14 @@ export class Quarantine {
     for (const [key, entry] of entries ?? []) if (entry.by.delete(proxy) && entry.by.size === 0) entries?.delete(key)
   }
 }
+
+const toPrevious = (set: ResourceSet, { type, name }: WireResource): readonly Fallback[] => {
+  const previous = set.previous(type, name)
+  return previous ? [{ resource: previous, without: [] }] : []
+}
+
+const toBlamed = ({ type, stead: [served] }: Entry): readonly string[] =>
+  served && toWireResource(type, served.resource).accepted ? served.without : []
 
 const isKeptFrom = (proxy: string, entry: Entry, resource: WireResource): boolean =>
   entry.wire === resource && (entry.by.has(proxy) || (entry.by.size >= witnesses && !resource.accepted))

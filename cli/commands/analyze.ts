@@ -67,7 +67,9 @@ const run = async (context: CliContext, paths: readonly string[], options: Analy
       throw toCouldNotRun(error)
     },
   )
-  const all = await place([...problems, ...analyze(objects, known), ...findStyleProblems(written)])
+  const { examineEnvoyFilters } = await import('#xds/patch/examine-envoy-filters.ts')
+  const related = analyze(objects, known)
+  const all = await place([...problems, ...examineEnvoyFilters(objects), ...related, ...findStyleProblems(written)])
   const errors = all.filter(({ severity }) => severity === 'error').length
   const counts = [
     toCount(objects.length, 'object'),

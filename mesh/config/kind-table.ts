@@ -1,4 +1,5 @@
 import { destinationRule } from './destination-rule.ts'
+import { envoyFilter } from './envoy-filter.ts'
 import { toApiVersion } from './kind-definition.ts'
 import type { KindDefinition } from './kind-definition.ts'
 import { gateway } from './gateway.ts'
@@ -21,6 +22,7 @@ export const kinds: readonly KindDefinition[] = [
   workloadGroup,
   sidecar,
   proxyConfig,
+  envoyFilter,
   service,
 ]
 
@@ -40,7 +42,6 @@ export const findKindByName = (name: string): KindDefinition | undefined => {
 /** Kinds of Istio's that Atoll has not. */
 export const unsupportedKinds: readonly string[] = [
   'AuthorizationPolicy',
-  'EnvoyFilter',
   'PeerAuthentication',
   'RequestAuthentication',
   'Telemetry',

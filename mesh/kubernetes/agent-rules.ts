@@ -29,6 +29,7 @@ const configurationKinds = [
   'workloadgroups',
   'sidecars',
   'proxyconfigs',
+  'envoyfilters',
 ]
 
 export const agentRules: readonly AgentRule[] = [

@@ -88,6 +88,7 @@ const toObjectsInForce = (held: HeldConfiguration) => ({
   gateways: inForce(held.gateways),
   serviceEntries: inForce(held.serviceEntries),
   sidecars: inForce(held.sidecars),
+  envoyFilters: inForce(held.envoyFilters),
   services: [],
 })
 

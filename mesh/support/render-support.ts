@@ -30,6 +30,9 @@ const differences = `## Where Atoll does something else than Istio
 - a Gateway's \`ISTIO_MUTUAL\` takes \`subjectAltNames\` that are SPIFFE IDs of the mesh; on machines a server without \`bind\` listens on the
   WorkloadEntry's address alone
 - a Gateway's server of TLS whose credential may not be had closes connections, and keeps its hosts from other servers
+- what an EnvoyFilter merges replaces durations and wrapped scalars, where Istio loses a \`false\`; a \`typed_config\` of a type that Atoll
+  does not know is passed on for the proxies to judge (with a warning), and what a proxy refuses is left out of its configuration; see
+  [EnvoyFilter](envoy-filter.md) for names that differ
 - a VirtualService's host that no Service or ServiceEntry has is not routed (with a warning); Istio's sidecars route it on port 80
 
 Atoll is stricter where Istio lets through what Envoy refuses or misreads:

@@ -4,7 +4,8 @@ import { analyze } from '#mesh/analysis/analyze.ts'
 import type { KnownMesh } from '#mesh/analysis/known-mesh.ts'
 import { selectRelated, toRelatedObject } from '#mesh/analysis/related-objects.ts'
 import type { RelatedObject } from '#mesh/analysis/related-objects.ts'
-import { toObjectKey } from '#mesh/config-object.ts'
+import { toObjectKey, type ConfigObject } from '#mesh/config-object.ts'
+import { envoyFilter } from '#mesh/config/envoy-filter.ts'
 import { toServiceKey } from '#mesh/names.ts'
 import type { Problem } from '#mesh/problem.ts'
 import type { Initiator } from '../mesh/audit.ts'
@@ -74,6 +75,23 @@ export const writeConfiguration = async (
  * something to do with the write is looked at.
  */
 export const findProblems = async (
+  store: Pick<MeshStore, 'findOffered'>,
+  base: BaseConfiguration,
+  upserts: readonly ObjectWrite[],
+  deletes: readonly string[],
+): Promise<Problem[]> => {
+  const written = upserts.map(({ object }) => object)
+  return [...(await examineMessages(written)), ...(await findRelatedProblems(store, base, upserts, deletes))]
+}
+
+/** The types of Envoy's API are many, and few writes need them. */
+const examineMessages = async (objects: readonly ConfigObject[]): Promise<readonly Problem[]> => {
+  if (objects.every(({ kind }) => kind !== envoyFilter.kind)) return []
+  const { examineEnvoyFilters } = await import('#xds/patch/examine-envoy-filters.ts')
+  return examineEnvoyFilters(objects)
+}
+
+const findRelatedProblems = async (
   store: Pick<MeshStore, 'findOffered'>,
   base: BaseConfiguration,
   upserts: readonly ObjectWrite[],

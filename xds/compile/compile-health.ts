@@ -4,7 +4,7 @@ import type { Workload } from '#mesh/workload.ts'
 import type { HealthPath, Listener } from '#xds/model/listener.ts'
 import type { HealthCheck, Upstream } from '#xds/model/upstream.ts'
 import type { Route } from '#xds/model/virtual-host.ts'
-import { toProbeUpstreamName } from './resource-names.ts'
+import { healthListener, toProbeUpstreamName } from './resource-names.ts'
 import { toStaticDiscovery } from './static-discovery.ts'
 
 interface CompiledHealth {
@@ -35,7 +35,7 @@ export const compileHealthListener = (address: string, probes: readonly Probe[])
   const routes = probes.flatMap((probe) => ('route' in probe ? [probe.route] : []))
   const healthPaths = probes.flatMap((probe) => ('healthPath' in probe ? [probe.healthPath] : []))
   return {
-    name: 'health',
+    name: healthListener,
     address,
     port: proxyHealthPort,
     direction: 'inbound',

@@ -23,3 +23,6 @@ export const inboundPassthroughUpstream = 'InboundPassthroughCluster'
 
 /** The route configuration of the sidecar's HTTP proxy port. */
 export const httpProxyRoutes = 'http-proxy'
+
+/** The listener for probes and for what tells that the proxy is ready. */
+export const healthListener = 'health'

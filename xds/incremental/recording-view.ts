@@ -106,6 +106,10 @@ export class RecordingView implements MeshView {
     this.#reads.add(viewKeys.sidecars(namespace))
     return this.#view.sidecars(namespace)
   }
+  envoyFilters(namespace: string) {
+    this.#reads.add(viewKeys.envoyFilters(namespace))
+    return this.#view.envoyFilters(namespace)
+  }
   workload(workloadKey: string) {
     this.#reads.add(viewKeys.workload(workloadKey))
     return this.#view.workload(workloadKey)

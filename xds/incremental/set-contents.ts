@@ -1,7 +1,7 @@
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { EncodedResource, ResourceSet, ResourceUpdate } from '#xds/resource-set.ts'
 import type { TypeUrl } from '#xds/type-url.ts'
-import type { UnitResource } from './unit.ts'
+import type { ResourcePatcher, UnitResource } from './unit.ts'
 
 interface Provided<Provider> {
   readonly by: Provider
@@ -14,11 +14,24 @@ interface Provided<Provider> {
  */
 export class SetContents<Provider> {
   readonly set: ResourceSet
+  /** Whose output says how the set is patched. */
+  readonly root: Provider
+  #patcher: ResourcePatcher | undefined
   readonly #provided = new Map<TypeUrl, Map<string, Provided<Provider>>>()
   readonly #touched = new Map<TypeUrl, Set<string>>()
 
-  constructor(set: ResourceSet) {
+  constructor(set: ResourceSet, root: Provider) {
     this.set = set
+    this.root = root
+  }
+
+  /** From now on everything is patched by it. */
+  patchWith(patcher: ResourcePatcher | undefined): void {
+    if (patcher === this.#patcher) return
+    const added = [...(this.#patcher?.added ?? []), ...(patcher?.added ?? [])]
+    for (const { type, resource } of added) this.#touch(type, resource.name)
+    for (const [type, byName] of this.#provided) for (const name of byName.keys()) this.#touch(type, name)
+    this.#patcher = patcher
   }
 
   put(by: Provider, { type, resource }: UnitResource): void {
@@ -35,11 +48,18 @@ export class SetContents<Provider> {
   flush(): boolean {
     const updates: ResourceUpdate[] = []
     for (const [type, names] of this.#touched) {
-      for (const name of names)
-        updates.push({ type, name, resource: this.#provided.get(type)?.get(name)?.resource ?? null })
+      for (const name of names) updates.push({ type, name, resource: this.#resourceOf(type, name) ?? null })
     }
     this.#touched.clear()
     return this.set.apply(updates).length > 0
+  }
+
+  #resourceOf(type: TypeUrl, name: string): EncodedResource | undefined {
+    const resource = this.#provided.get(type)?.get(name)?.resource
+    if (!this.#patcher) return resource
+    const patched = resource && this.#patcher.patch({ type, resource })
+    const isAdded = (each: UnitResource): boolean => each.type === type && each.resource.name === name
+    return (patched ?? this.#patcher.added.find(isAdded))?.resource
   }
 
   #touch(type: TypeUrl, name: string): Map<string, Provided<Provider>> {

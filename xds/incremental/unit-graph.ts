@@ -40,9 +40,11 @@ export class UnitGraph {
 
   /** Fills a set with a unit and all that it includes. */
   fill(set: ResourceSet, root: Unit): void {
-    const contents = new SetContents<Node>(set)
+    const node = this.#nodeOf(root)
+    const contents = new SetContents<Node>(set, node)
     this.#sets.set(set, contents)
-    this.#hold(this.#nodeOf(root), contents)
+    contents.patchWith(node.output.patcher)
+    this.#hold(node, contents)
     this.#flush()
   }
 
@@ -101,6 +103,7 @@ export class UnitGraph {
     const gone = before.resources?.filter((old) => !resources.some((resource) => isSameResource(old, resource))) ?? []
     for (const contents of node.holders.keys()) {
       this.#changed.add(contents)
+      if (contents.root === node) contents.patchWith(node.output.patcher)
       for (const resource of resources) contents.put(node, resource)
       for (const resource of gone) contents.remove(node, resource)
     }

@@ -14,12 +14,22 @@ export interface CompileProblem {
   readonly message: string
 }
 
+/** Changes what a set holds by what its units give. */
+export interface ResourcePatcher {
+  /** What is in the set beside it. */
+  readonly added: readonly UnitResource[]
+  /** The resource as it is to be; undefined = left out. */
+  patch(resource: UnitResource): UnitResource | undefined
+}
+
 export interface UnitOutput {
   readonly resources?: readonly UnitResource[]
   /** What belongs to every set that this unit belongs to. */
   readonly includes?: readonly Unit[]
   /** The root of another set that whoever receives this unit's set receives as well. */
   readonly sharedRoot?: Unit
+  /** For the set whose root this unit is. */
+  readonly patcher?: ResourcePatcher
   readonly problems?: readonly CompileProblem[]
 }
 

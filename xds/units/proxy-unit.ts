@@ -9,12 +9,14 @@ import { collectProblems } from '#xds/compile/report.ts'
 import { selectGateways, toListenPorts } from '#xds/compile/select-gateways.ts'
 import { findSidecar, selectSidecar, toSidecarKey } from '#xds/compile/select-sidecar.ts'
 import type { Unit, UnitOutput } from '#xds/incremental/unit.ts'
+import { selectPatches } from '#xds/patch/select-patches.ts'
 import { toProxyName, type Proxy } from '#xds/proxy.ts'
 import { buildListeners } from './build-listeners.ts'
 import type { Client } from './client.ts'
 import { gatewayClassUnit } from './gateway-class-unit.ts'
 import { gatewayProxyClassUnit } from './gateway-proxy-unit.ts'
 import { outboundUnit } from './outbound-unit.ts'
+import { patchOutput } from './patched-unit.ts'
 import { sidecarClassUnit } from './sidecar-class-unit.ts'
 
 /** What one proxy alone has: its listeners and what they need. Tells the class of proxies that it shares all else with. */
@@ -24,25 +26,31 @@ export const proxyUnit = (proxy: Proxy): Unit => {
     key: `proxy|${toProxyName(proxy)}`,
     compile(view) {
       const workload = view.workload(workloadKey)
-      if (proxy.role === 'east-west-gateway') return compileGateway(view, workload, workloadKey)
-      if (proxy.role === 'gateway') return compileGatewayProxy(view, proxy, workload)
-      const sidecar = selectSidecar(view, proxy.namespace, workload?.labels ?? {})
-      const sidecarKey = sidecar ? toSidecarKey(sidecar) : ''
-      const client: Client = {
-        namespace: proxy.namespace,
-        locality: workload?.locality ?? '',
-        labels: toFailoverLabels(view, workload),
-        selectors: toSelectors(view, proxy.namespace, workload),
-        isCaptured: workload !== undefined && isCaptured(workload),
-      }
-      const sharedRoot = sidecarClassUnit(client, sidecarKey)
-      if (!workload) return { sharedRoot, problems: [toUnknown(workloadKey)] }
-      const inbound = inboundUnit(workloadKey, sidecarKey)
-      if (isCaptured(workload)) return { sharedRoot, includes: [inbound] }
-      const place = { ...client, loopback: toLoopback(workload) }
-      return { sharedRoot, includes: [inbound, outboundUnit(place, sidecarKey)] }
+      const output = compileProxy(view, proxy, workload)
+      return patchOutput(view, output, proxy.role, selectPatches(view, proxy, workload))
     },
   }
+}
+
+const compileProxy = (view: MeshView, proxy: Proxy, workload: Workload | undefined): UnitOutput => {
+  const workloadKey = toWorkloadKey(proxy.namespace, proxy.workload)
+  if (proxy.role === 'east-west-gateway') return compileGateway(view, workload, workloadKey)
+  if (proxy.role === 'gateway') return compileGatewayProxy(view, proxy, workload)
+  const sidecar = selectSidecar(view, proxy.namespace, workload?.labels ?? {})
+  const sidecarKey = sidecar ? toSidecarKey(sidecar) : ''
+  const client: Client = {
+    namespace: proxy.namespace,
+    locality: workload?.locality ?? '',
+    labels: toFailoverLabels(view, workload),
+    selectors: toSelectors(view, proxy.namespace, workload),
+    isCaptured: workload !== undefined && isCaptured(workload),
+  }
+  const sharedRoot = sidecarClassUnit(client, sidecarKey)
+  if (!workload) return { sharedRoot, problems: [toUnknown(workloadKey)] }
+  const inbound = inboundUnit(workloadKey, sidecarKey)
+  if (isCaptured(workload)) return { sharedRoot, includes: [inbound] }
+  const place = { ...client, loopback: toLoopback(workload) }
+  return { sharedRoot, includes: [inbound, outboundUnit(place, sidecarKey)] }
 }
 
 const toFailoverLabels = (view: MeshView, workload: Workload | undefined): Client['labels'] =>

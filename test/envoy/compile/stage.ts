@@ -168,6 +168,16 @@ export class Stage {
     return all.flatMap((text) => text.split('\n').filter((line) => filter.test(line)))
   }
 
+  /** All that its Envoys have, as text. */
+  async configDumps(): Promise<string> {
+    return (await Promise.all(this.#envoys.map((envoy) => envoy.admin('/config_dump')))).join('\n')
+  }
+
+  /** The objects that are to blame for what its Envoys refused. */
+  blamed(): readonly { readonly object: string; readonly message: string }[] {
+    return this.#server.delivery.blamed()
+  }
+
   /** Tells all its Envoys that they are about to end. */
   async failHealth(): Promise<void> {
     await Promise.all(this.#envoys.map((envoy) => envoy.admin('/healthcheck/fail', 'POST')))

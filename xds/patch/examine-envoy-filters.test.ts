@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest'
+import { examineEnvoyFilters } from './examine-envoy-filters.ts'
+
+const lua = 'type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua'
+
+const problemsOf = (applyTo: string, value: object, operation = 'ADD') =>
+  examineEnvoyFilters([
+    {
+      apiVersion: 'networking.istio.io/v1alpha3',
+      kind: 'EnvoyFilter',
+      metadata: { name: 'a', namespace: 'default' },
+      spec: { configPatches: [{ applyTo, patch: { operation, value } }] },
+    },
+  ]).map(({ severity, code, path, message }) => {
+    expect(path).toBe('spec.configPatches[0].patch.value')
+    return `${severity} ${code}: ${message}`
+  })
+
+test.each<[string, string, object, RegExp[]]>([
+  ['a cluster', 'CLUSTER', { name: 'a', connect_timeout: '0.25s', lb_policy: 'RANDOM' }, []],
+  [
+    'of the wrong type',
+    'CLUSTER',
+    { connect_timeout: 5 },
+    [/^error invalid: is not a envoy.config.cluster.v3.Cluster: /],
+  ],
+  ['with a value that an enum has not', 'CLUSTER', { lb_policy: 'BEST' }, [/^warning unknown_field: .*BEST/]],
+  ['with a field that there is not', 'CLUSTER', { surprise: 1 }, [/^warning unknown_field: .*surprise/]],
+  ['a filter', 'HTTP_FILTER', { name: 'a', typed_config: { '@type': lua, inline_code: 'a' } }, []],
+  [
+    'a filter by name only',
+    'HTTP_FILTER',
+    { name: 'envoy.filters.http.lua' },
+    [/^warning invalid: has no typed_config/],
+  ],
+  [
+    'a wrong field within',
+    'HTTP_FILTER',
+    { name: 'a', typed_config: { '@type': lua, inline_code: 1 } },
+    [/^error invalid/],
+  ],
+  [
+    'of version 2',
+    'HTTP_FILTER',
+    { name: 'a', typed_config: { '@type': 'type.googleapis.com/envoy.config.filter.http.lua.v2.Lua' } },
+    [/^error unsupported: envoy.config.filter.http.lua.v2.Lua is of version 2/],
+  ],
+  [
+    'that is misspelt',
+    'HTTP_FILTER',
+    { name: 'a', typed_config: { '@type': `${lua}PerRute` } },
+    [/did you mean envoy.extensions.filters.http.lua.v3.LuaPerRoute\?$/],
+  ],
+  [
+    "that Istio's proxy has",
+    'HTTP_FILTER',
+    { name: 'a', typed_config: { '@type': 'type.googleapis.com/stats.PluginConfig' } },
+    [/^error unsupported: stats.PluginConfig is no type of Envoy$/],
+  ],
+  [
+    'that only Envoy knows',
+    'HTTP_FILTER',
+    { name: 'a', typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.new.v3.New', a: [1] } },
+    [/^warning unsupported: envoy.extensions.filters.http.new.v3.New is not among/],
+  ],
+])('a value %s', (_, applyTo, value, expected) => {
+  const problems = problemsOf(applyTo, value)
+  expect(problems).toHaveLength(expected.length)
+  for (const [index, pattern] of expected.entries()) expect(problems[index]).toMatch(pattern)
+})

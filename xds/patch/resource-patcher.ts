@@ -1,0 +1,124 @@
+import { fromBinary } from '@bufbuild/protobuf'
+import { TrafficDirection } from '#envoy/envoy/config/core/v3/base_pb.ts'
+import { ClusterSchema } from '#envoy/envoy/config/cluster/v3/cluster_pb.ts'
+import { ListenerSchema } from '#envoy/envoy/config/listener/v3/listener_pb.ts'
+import { VirtualHostSchema } from '#envoy/envoy/config/route/v3/route_components_pb.ts'
+import { RouteConfigurationSchema } from '#envoy/envoy/config/route/v3/route_pb.ts'
+import type { PatchedPart } from '#mesh/config/envoy-filter.ts'
+import { encode } from '#xds/build/encode.ts'
+import { healthListener, inboundPassthroughUpstream } from '#xds/compile/resource-names.ts'
+import type { ResourcePatcher, UnitResource } from '#xds/incremental/unit.ts'
+import type { ProxyRole } from '#xds/proxy.ts'
+import type { Fallback } from '#xds/resource-set.ts'
+import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
+import { ofContext, ofPart, type Patch, type PatchContext } from './patch.ts'
+import { patchCluster } from './patch-cluster.ts'
+import { isAdded } from './patch-list.ts'
+import { patchListener } from './patch-listener.ts'
+import { patchRouteConfiguration, patchVirtualHost } from './patch-route-configuration.ts'
+
+const routeParts: readonly PatchedPart[] = ['ROUTE_CONFIGURATION', 'VIRTUAL_HOST', 'HTTP_ROUTE']
+const inListeners: readonly PatchedPart[] = [
+  'LISTENER',
+  'FILTER_CHAIN',
+  'LISTENER_FILTER',
+  'NETWORK_FILTER',
+  'HTTP_FILTER',
+]
+
+/** What patches may change in resources of a type. Routes that are within listeners are of listeners. */
+const partsByType: ReadonlyMap<TypeUrl, readonly PatchedPart[]> = new Map<TypeUrl, readonly PatchedPart[]>([
+  [typeUrls.listener, [...inListeners, ...routeParts]],
+  [typeUrls.route, routeParts],
+  [typeUrls.virtualHost, routeParts],
+  [typeUrls.cluster, ['CLUSTER']],
+])
+
+/** `added`: see `toAddedResources`. */
+export const createResourcePatcher = (
+  patches: readonly Patch[],
+  role: ProxyRole,
+  added: readonly UnitResource[] = [],
+): ResourcePatcher => {
+  const byType = new Map(
+    [...partsByType].map(([type, parts]) => [type, patches.filter(({ part }) => parts.includes(part))]),
+  )
+  return {
+    added,
+    patch(unpatched) {
+      const own = byType.get(unpatched.type) ?? []
+      if (own.length === 0) return unpatched
+      const patched = applyPatches(unpatched, own, role)
+      if (!patched || patched.resource.version === unpatched.resource.version) return patched && unpatched
+      const fallbacks = () => toFallbacks(unpatched, own, role)
+      return { ...patched, resource: { ...patched.resource, fallbacks } }
+    },
+  }
+}
+
+/** What to give a proxy that refuses the patched resource: it without one of the EnvoyFilters, each in turn, at last without all. */
+const toFallbacks = (unpatched: UnitResource, patches: readonly Patch[], role: ProxyRole): readonly Fallback[] => {
+  const objects = [...new Set(patches.map(({ object }) => object))]
+  const withoutOne = objects.flatMap((left): Fallback[] => {
+    const others = patches.filter(({ object }) => object !== left)
+    const patched = others.length === 0 ? undefined : applyPatches(unpatched, others, role)
+    return patched ? [{ resource: patched.resource, without: [left] }] : []
+  })
+  return [...withoutOne, { resource: unpatched.resource, without: objects }]
+}
+
+const applyPatches = (
+  unpatched: UnitResource,
+  patches: readonly Patch[],
+  role: ProxyRole,
+): UnitResource | undefined => {
+  const { type } = unpatched
+  const { name, body } = unpatched.resource
+  const outbound: PatchContext = role === 'sidecar' ? 'SIDECAR_OUTBOUND' : 'GATEWAY'
+  const toContext = (isInbound: boolean): PatchContext =>
+    role === 'sidecar' && isInbound ? 'SIDECAR_INBOUND' : outbound
+  switch (type) {
+    case typeUrls.listener: {
+      if (name === healthListener) return unpatched
+      const listener = fromBinary(ListenerSchema, body)
+      const own = ofContext(patches, toContext(listener.trafficDirection === TrafficDirection.INBOUND))
+      return patchListener(listener, own) ? encode(type, ListenerSchema, name, { ...listener, name }) : undefined
+    }
+    case typeUrls.cluster: {
+      const cluster = fromBinary(ClusterSchema, body)
+      const own = ofContext(patches, toContext(isInboundUpstream(name)))
+      return patchCluster(cluster, own) ? encode(type, ClusterSchema, name, { ...cluster, name }) : undefined
+    }
+    case typeUrls.route: {
+      const routes = fromBinary(RouteConfigurationSchema, body)
+      patchRouteConfiguration(routes, ofContext(patches, outbound))
+      return encode(type, RouteConfigurationSchema, name, { ...routes, name })
+    }
+    case typeUrls.virtualHost: {
+      const routes = name.slice(0, name.lastIndexOf('/'))
+      const virtualHost = patchVirtualHost(routes, fromBinary(VirtualHostSchema, body), ofContext(patches, outbound))
+      // By its name Envoy knows it again when it changes.
+      return virtualHost && encode(type, VirtualHostSchema, name, { ...virtualHost, name })
+    }
+    default:
+      return unpatched
+  }
+}
+
+const isInboundUpstream = (name: string): boolean =>
+  name.startsWith('inbound|') || name.startsWith('probe|') || name === inboundPassthroughUpstream
+
+/** The listeners and EnvoyClusters that patches add. Istio: without a context, to what goes out. */
+export const toAddedResources = (patches: readonly Patch[], role: ProxyRole): readonly UnitResource[] => {
+  const contexts: readonly PatchContext[] = role === 'sidecar' ? ['SIDECAR_INBOUND', 'SIDECAR_OUTBOUND'] : ['GATEWAY']
+  const isFor = ({ operation, match: { context } }: Patch): boolean =>
+    isAdded(operation) && (context === 'ANY' || contexts.includes(context))
+  return [
+    ...ofPart(patches, 'LISTENER')
+      .filter(isFor)
+      .map(({ value }) => encode(typeUrls.listener, ListenerSchema, value.name, value)),
+    ...ofPart(patches, 'CLUSTER')
+      .filter(isFor)
+      .map(({ value }) => encode(typeUrls.cluster, ClusterSchema, value.name, value)),
+  ]
+}
