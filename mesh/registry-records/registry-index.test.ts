@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type ConfigObject, objectKeyOf } from '../config-object.ts'
 import { toServiceKey } from '../names.ts'
-import { type ObjectChange, type RegistryDifference, RegistryIndex } from './registry-index.ts'
+import { emptyReading, type ObjectChange, type RegistryDifference, RegistryIndex } from './registry-index.ts'
 
 const makeIndex = (): RegistryIndex =>
   new RegistryIndex({ cluster: east, network: network1, domainSuffix: 'cluster.local' })
@@ -115,6 +115,37 @@ describe('a Service', () => {
     index.apply([put(service({ ports: [{ name: 'http', port: 80, targetPort }] })), put(workloadEntry('a'))])
     expect(index.catalog().get(key)?.endpoints).toEqual([])
   })
+})
+
+test('pods and machines serve side by side, behind a Service and behind a ServiceEntry', () => {
+  const index = makeIndex()
+  const pod = { namespace: 'default', name: 'pod-1', address: '10.0.1.1', labels: selector, serviceAccount: 'reviews' }
+  const mixed = makeObject('ServiceEntry', 'mixed', {
+    hosts: ['mixed.example'],
+    location: 'MESH_INTERNAL',
+    resolution: 'STATIC',
+    ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+    workloadSelector: { labels: selector },
+  })
+  const machine = workloadEntry('machine-1', { serviceAccount: 'reviews' })
+  const workload = { ...pod, network: network1, locality: '', origin: 'pod' as const }
+  index.apply([
+    put(service()),
+    put(mixed),
+    put(machine),
+    { key: 'Pod/default/pod-1', reading: { ...emptyReading, workload } },
+  ])
+  const served = () =>
+    [key, toServiceKey('default', 'mixed.example')].map((name) =>
+      index
+        .catalog()
+        .get(name)
+        ?.endpoints.map(({ id, address }) => `${id} ${address}`),
+    )
+  const both = ['machine-1 10.0.0.1', 'pod-1 10.0.1.1']
+  expect(served()).toEqual([both, both])
+  index.apply([gone(machine)])
+  expect(served()).toEqual([['pod-1 10.0.1.1'], ['pod-1 10.0.1.1']])
 })
 
 describe('a WorkloadEntry', () => {
