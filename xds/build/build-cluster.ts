@@ -77,7 +77,6 @@ const toSeconds = (milliseconds: number | undefined): number | undefined =>
   milliseconds === undefined ? undefined : Math.ceil(milliseconds / 1000)
 
 const edsConfig = create(Cluster_EdsClusterConfigSchema, { edsConfig: adsSource })
-const dnsRefreshMs = 60_000
 
 const buildDiscovery = (discovery: Discovery): ClusterInit => {
   switch (discovery.kind) {
@@ -96,7 +95,7 @@ const buildDiscovery = (discovery: Discovery): ClusterInit => {
           value: discovery.kind === 'strict-dns' ? DiscoveryType.STRICT_DNS : DiscoveryType.LOGICAL_DNS,
         },
         dnsLookupFamily: DnsLookupFamily.V4_PREFERRED,
-        dnsRefreshRate: toDuration(dnsRefreshMs),
+        dnsRefreshRate: toDuration(discovery.refreshMs),
         respectDnsTtl: true,
         loadAssignment: buildLoadAssignment(discovery.assignment),
       }

@@ -60,11 +60,12 @@ const tlsParams = { tlsMinimumProtocolVersion: TlsProtocol.TLSv1_2 }
 /** Envoy's own maximum is 1.3 for a server and 1.2 for a client. */
 const clientTlsParams = { ...tlsParams, tlsMaximumProtocolVersion: TlsProtocol.TLSv1_3 }
 
-const buildServerLimits = ({ atLeast, curves = [] }: TlsLimits) => ({
+const buildServerLimits = ({ atLeast, curves = [], cipherSuites = [] }: TlsLimits) => ({
   tlsMinimumProtocolVersion: atLeast === '1.3' ? TlsProtocol.TLSv1_3 : TlsProtocol.TLSv1_2,
   // Envoy's own maximum, below which a minimum has to be.
   ...(atLeast === '1.3' && { tlsMaximumProtocolVersion: TlsProtocol.TLSv1_3 }),
   ecdhCurves: [...curves],
+  cipherSuites: [...cipherSuites],
 })
 
 /** mTLS as a sidecar serves it: the client has to prove that some cluster of the mesh, or an external issuer, vouches for it. */

@@ -1,18 +1,21 @@
 import type { MeshConfig } from '#mesh/config/mesh-config.ts'
 import { parseJson } from '#mesh/parse-json.ts'
 import type { AccessLog, ListenerDefaults } from '#xds/model/listener-defaults.ts'
+import { cipherSuites as known } from '#mesh/config/schema/server-tls.ts'
 import { defaultJsonFormat, defaultTextFormat } from './access-log-formats.ts'
 
 /** Istio reference: MeshConfig.accessLogFile, pathNormalization, meshMTLS. */
 export const compileListenerDefaults = (settings: MeshConfig): ListenerDefaults => {
   const accessLog = compileAccessLog(settings)
-  const { minProtocolVersion, ecdhCurves } = settings.meshMTLS
+  const { minProtocolVersion, ecdhCurves, cipherSuites = [] } = settings.meshMTLS
+  const usable = [...new Set(cipherSuites)].filter((suite) => known.includes(suite))
   return {
     ...(accessLog && { accessLog }),
     paths: paths[settings.pathNormalization.normalization],
     meshTls: {
       atLeast: minProtocolVersion === 'TLSV1_3' ? '1.3' : '1.2',
       ...(ecdhCurves?.length && { curves: ecdhCurves }),
+      ...(usable.length > 0 && { cipherSuites: usable }),
     },
   }
 }

@@ -1,4 +1,5 @@
 import { passedConnectionSeconds } from '#mesh/passed-connection.ts'
+import { toMilliseconds } from '#mesh/config/schema/duration.ts'
 import { isWildcard } from '#mesh/config/schema/host-names.ts'
 import type { Protocol, Service, ServicePort } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
@@ -80,7 +81,7 @@ export const compileUpstreams = (
       const isOriginal = isCaptured && (keepsDestination(service) || passesThrough(effective))
       const discovery: Discovery = isOriginal
         ? { kind: 'original-destination' }
-        : compileDiscovery(service, port, assignment)
+        : compileDiscovery(service, port, assignment, meshConfig)
       if (passesThrough(effective) && !isOriginal)
         report(`Service/${service.key}`, 'PASSTHROUGH needs captured connections: others are balanced by least request')
       const protocol = toUpstreamProtocol(port.protocol, effective, meshConfig)
@@ -162,14 +163,23 @@ const compileSpread = (
 /** Envoy: where connections go is the load balancer's to choose. */
 const hasEndpoints = ({ kind }: Discovery): boolean => kind !== 'original-destination' && kind !== 'forward-proxy'
 
-const compileDiscovery = (service: Service, port: ServicePort, assignment: LoadAssignment): Discovery => {
+/** Istio reference: MeshConfig.dnsRefreshRate. */
+const defaultDnsRefreshMs = 60_000
+
+const compileDiscovery = (
+  service: Service,
+  port: ServicePort,
+  assignment: LoadAssignment,
+  { dnsRefreshRate }: MeshConfig,
+): Discovery => {
   if (service.resolution === 'static') return { kind: 'eds' }
   if (service.resolution === 'none') return { kind: 'forward-proxy' }
   const named = assignment.localities.length > 0 ? assignment : toOwnHost(service, port, assignment)
   const endpointCount = named.localities.reduce((count, { endpoints }) => count + endpoints.length, 0)
   // Envoy refuses a logical DNS cluster with several endpoints.
   const isLogical = service.resolution === 'dns-round-robin' && endpointCount === 1
-  return { kind: isLogical ? 'logical-dns' : 'strict-dns', assignment: named }
+  const refreshMs = dnsRefreshRate === undefined ? defaultDnsRefreshMs : toMilliseconds(dnsRefreshRate)
+  return { kind: isLogical ? 'logical-dns' : 'strict-dns', assignment: named, refreshMs }
 }
 
 /** A service without endpoints that is to be resolved is found under its own name (Istio reference: ServiceEntry.resolution DNS). */

@@ -12,6 +12,8 @@ export interface ListenerDefaults {
 export interface TlsLimits {
   readonly atLeast: '1.2' | '1.3'
   readonly curves?: readonly string[]
+  /** Of TLS 1.2. */
+  readonly cipherSuites?: readonly string[]
 }
 
 export interface AccessLog {

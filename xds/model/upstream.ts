@@ -24,7 +24,7 @@ export type Discovery =
   /** Fixed addresses. */
   | { readonly kind: 'static'; readonly assignment: LoadAssignment }
   /** Host names, resolved by the proxy; `logical-dns` uses one address of the answer at a time. */
-  | { readonly kind: 'strict-dns' | 'logical-dns'; readonly assignment: LoadAssignment }
+  | { readonly kind: 'strict-dns' | 'logical-dns'; readonly assignment: LoadAssignment; readonly refreshMs: number }
   /** Where the client's connection was made to. */
   | { readonly kind: 'original-destination' }
   /** Whatever host the request names, resolved by the proxy. */

@@ -3,6 +3,8 @@ import { connect as connectTls } from 'node:tls'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { issueLeaf, toWorkloadNames } from '#agent/identity/issue-leaf.ts'
+import { domain, east } from '#test/agent/test-pki.ts'
 import { eventually } from '#test/harness/child.ts'
 import { settings } from '#test/mesh/records.ts'
 import type { Stage } from './stage.ts'
@@ -100,20 +102,35 @@ test("a mesh's settings hold for all of its proxies", async () => {
   )
 
   // meshMTLS.minProtocolVersion
-  const handshake = () =>
+  const names = toWorkloadNames({ namespace: 'default', serviceAccount: 'default' }, east, domain)
+  if ('problem' in names) throw new Error(names.problem)
+  const leaf = await issueLeaf(theatre.east.intermediate, names, Date.now())
+  const handshake = (ciphers = 'ALL') =>
     new Promise<string>((resolve) => {
       const socket = connectTls({
         host: serverAddress,
         port: app.port,
         maxVersion: 'TLSv1.2',
+        ciphers,
+        cert: leaf.chainPem,
+        key: leaf.privateKeyPem,
         rejectUnauthorized: false,
       })
       socket.on('secureConnect', () => resolve('connected'))
       socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
       socket.on('close', () => resolve('closed'))
     })
-  expect(await handshake()).not.toBe('ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION')
+  expect(await handshake()).toBe('connected')
   await configure(stage, { ...clusterLocal, meshMTLS: { minProtocolVersion: 'TLSV1_3' } })
   expect(await handshake()).toBe('ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION')
+  expect((await get('http://reviews/')).status).toBe(200)
+
+  // meshMTLS.cipherSuites, of TLS 1.2
+  const [only, other] = ['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-ECDSA-AES128-GCM-SHA256'] as const
+  await configure(stage, clusterLocal)
+  await eventually('every suite is taken', async () => (await handshake(other)) === 'connected')
+  await configure(stage, { ...clusterLocal, meshMTLS: { cipherSuites: [only, 'made-up'] } })
+  await eventually('the other suite is refused', async () => (await handshake(other)) !== 'connected')
+  expect(await handshake(only)).toBe('connected')
   expect((await get('http://reviews/')).status).toBe(200)
 })
