@@ -23,7 +23,7 @@ export const askForPages = async (cluster: LabCluster, count: number, user?: str
   return stdout.split(separator).slice(0, -1).map(readProductPage)
 }
 
-const readProductPage = (html: string): ProductPage => ({
+export const readProductPage = (html: string): ProductPage => ({
   hasDetails: html.includes('<h4>Book Details</h4>') && html.includes('PublisherA'),
   version: /Reviews served by: reviews-(v\d)/.exec(html)?.[1],
   stars: readStars(html),
