@@ -135,7 +135,7 @@ export const meshConfigSchema = checked(
       ),
     }).prefault({}),
     meshMTLS: tlsSettings.prefault({}),
-    tlsDefaults: tlsSettings.prefault({}),
+    tlsDefaults: withoutEffect(tlsSettings),
     accessLogFile: optionalText(
       checked(z.string(), ({ value, report }) => {
         if (!value.startsWith('/')) report('must be the path of a file, such as /dev/stdout')
