@@ -13,6 +13,7 @@ import type { Fallback } from '#xds/resource-set.ts'
 import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
 import { ofContext, ofPart, type Patch, type PatchContext } from './patch.ts'
 import { patchCluster } from './patch-cluster.ts'
+import { guardsAccess } from './guards-access.ts'
 import { isAdded } from './patch-list.ts'
 import { patchListener } from './patch-listener.ts'
 import { patchRouteConfiguration, patchVirtualHost } from './patch-route-configuration.ts'
@@ -56,15 +57,21 @@ export const createResourcePatcher = (
   }
 }
 
-/** What to give a proxy that refuses the patched resource: it without one of the EnvoyFilters, each in turn, at last without all. */
+/**
+ * What to give a proxy that refuses the patched resource: it without one of the EnvoyFilters, each in turn, at last without all, but for those that
+ * keep somebody out. Where those are refused there is nothing to give.
+ */
 const toFallbacks = (unpatched: UnitResource, patches: readonly Patch[], role: ProxyRole): readonly Fallback[] => {
-  const objects = [...new Set(patches.map(({ object }) => object))]
+  const guarding = new Set(patches.filter(guardsAccess).map(({ object }) => object))
+  const objects = [...new Set(patches.map(({ object }) => object))].filter((object) => !guarding.has(object))
   const withoutOne = objects.flatMap((left): Fallback[] => {
     const others = patches.filter(({ object }) => object !== left)
     const patched = others.length === 0 ? undefined : applyPatches(unpatched, others, role)
     return patched ? [{ resource: patched.resource, without: [left] }] : []
   })
-  return [...withoutOne, { resource: unpatched.resource, without: objects }]
+  const kept = patches.filter(({ object }) => guarding.has(object))
+  const bare = kept.length === 0 ? unpatched : applyPatches(unpatched, kept, role)
+  return bare && objects.length > 0 ? [...withoutOne, { resource: bare.resource, without: objects }] : withoutOne
 }
 
 const applyPatches = (
