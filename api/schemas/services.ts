@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { clusterName, namespaceName, networkName } from '#mesh/names.ts'
-import { endpoint, service, servicePort } from '#mesh/service.ts'
+import { endpoint, service, servicePort, trafficDistribution } from '#mesh/service.ts'
 import { openEnum } from '../open-enum.ts'
 import { contribution } from './clusters.ts'
 import { meshParams, pageQuery } from './common.ts'
@@ -38,6 +38,8 @@ const shownService = service
     resolution: openEnum(resolution.options),
     location: openEnum(location.options),
     source: openEnum(source.options),
+    isNamedByClient: z.boolean().optional(),
+    trafficDistribution: openEnum(trafficDistribution.options).optional(),
   })
   .readonly()
 

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { connect as connectTls, createServer as createTlsServer, type ConnectionOptions } from 'node:tls'
 import { ExtendedKeyUsage } from '@peculiar/x509'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { eventually } from '#test/harness/child.ts'
 import { issueLeaf, toWorkloadNames, type Leaf } from '#agent/identity/issue-leaf.ts'
 import { parseCredential, secretObject } from '#agent/credentials/parse-credential.ts'
 import { createIntermediate, domain, east, TestRoot, type TestIntermediate } from '#test/agent/test-pki.ts'
@@ -300,12 +301,21 @@ proxies: [gateway/default/gateway-1]
     ['default/second-cacert', authorities],
   ] as const
   expect(await stage.changeCredentials(new Map(changes))).toEqual([])
-  expect(await get('a.example', at())).toMatchObject({ shown: 'DNS:a.example' })
+  // Envoy says that it has a secret before its listener goes by it.
+  const untilShown = (name: string) =>
+    eventually(`the certificate of ${name} is shown`, async () => {
+      const answer = await get('a.example', at())
+      return typeof answer === 'object' && answer.shown === `DNS:${name}`
+    })
+  await untilShown('a.example')
+  await eventually(
+    'the client with a certificate is let in',
+    async () => status(await get('b.example', at(byName('client.example')))) === '200',
+  )
   expect(status(await get('b.example', at()))).toBe('refused')
-  expect(status(await get('b.example', at(byName('client.example'))))).toBe('200')
 
   await stage.changeCredentials(new Map([['default/first', second]]))
-  expect(await get('a.example', at())).toMatchObject({ shown: 'DNS:b.example' })
+  await untilShown('b.example')
   await stage.changeCredentials(new Map([['default/first', toSecret({ cert: a?.chainPem, key: b?.privateKeyPem })]]))
   expect(stage.credentials.problems()).toEqual(['Secret/default/first: its key is not that of its certificate'])
   expect(await get('a.example', at())).toMatchObject({ shown: 'DNS:b.example' })
