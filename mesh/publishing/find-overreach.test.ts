@@ -20,6 +20,8 @@ describe('a grant for its namespace covers', () => {
     ['ServiceEntry', { hosts: ['free.example.org'], ports: [{ number: 443, name: 'tls' }] }],
     ['ServiceEntry', { hosts: ['free.example.org'], ports: [{ number: 9, name: 'tcp' }], addresses: ['192.0.2.1'] }],
     ['Sidecar', { egress: [{ hosts: ['*/*'] }] }],
+    ['EnvoyFilter', { configPatches: [] }],
+    ['VirtualService', { hosts: ['free.example.org'], gateways: ['mesh', 'front', 'shop/front'] }],
   ])('%s %j', (kind, spec) => {
     expect(find(kind, spec)).toBeUndefined()
   })
@@ -32,6 +34,13 @@ describe('a grant for its namespace covers', () => {
     ['VirtualService', { hosts: ['*'], exportTo: ['.', 'pay'] }, 'spec.hosts[0]', 'not a host of'],
     ['VirtualService', { hosts: ['*.example.org'] }, 'spec.hosts[0]', 'may cover'],
     ['VirtualService', { hosts: ['HELD.example.org'] }, 'spec.hosts[0]', 'another namespace has'],
+    [
+      'VirtualService',
+      { hosts: ['free.example.org'], gateways: ['front', 'edge/front'] },
+      'spec.gateways[1]',
+      'of another namespace',
+    ],
+    ['Gateway', { selector: { istio: 'ingressgateway' } }, 'spec.selector', 'of all namespaces'],
     ['DestinationRule', { host: 'payments.pay.svc.cluster.local' }, 'spec.host', 'not a host of'],
     ['ServiceEntry', { hosts: ['held.example.org'] }, 'spec.hosts[0]', 'another namespace has'],
     ['ServiceEntry', { hosts: ['a.example.org'], addresses: ['192.0.2.1', '0.0.0.0/0'] }, 'spec.addresses[1]', 'range'],
@@ -45,8 +54,8 @@ describe('a grant for its namespace covers', () => {
     expect(find(kind, spec)).toEqual({ path, message: expect.stringContaining(message) as string })
   })
 
-  test('a Sidecar of the root namespace not, and what its own namespace holds', () => {
-    expect(find('Sidecar', {}, 'root')?.path).toBe('metadata.namespace')
+  test('a Sidecar or an EnvoyFilter of the root namespace not, and what its own namespace holds', () => {
+    for (const kind of ['Sidecar', 'EnvoyFilter']) expect(find(kind, {}, 'root')?.path).toBe('metadata.namespace')
     expect(find('VirtualService', { hosts: ['held.example.org'] }, 'pay')).toBeUndefined()
   })
 })

@@ -1,5 +1,6 @@
 import type { ConfigObject } from '../config-object.ts'
 import { ownerOfHost } from '../host-owner.ts'
+import { meshGateway, resolveGatewayName } from '../config/schema/gateway-names.ts'
 import { isIpAddress, isWildcard } from '../config/schema/host-names.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { selectProtocol } from '../registry-records/select-protocol.ts'
@@ -24,13 +25,17 @@ export interface Reach {
 export const findOverreach = (object: ConfigObject, reach: Reach): Overreach | undefined => {
   const { kind, metadata, spec } = object
   const { namespace } = metadata
-  if (kind === 'Sidecar')
+  if (kind === 'Gateway') return toOverreach('spec.selector', 'a Gateway selects proxies of all namespaces')
+  if (ofProxies.has(kind))
     return namespace === reach.rootNamespace
-      ? toOverreach('metadata.namespace', 'a Sidecar of the root namespace holds for all namespaces')
+      ? toOverreach('metadata.namespace', `a ${kind} of the root namespace holds for all namespaces`)
       : undefined
   if (isForOwnNamespace(spec['exportTo'], namespace)) return undefined
-  return findHost(object, reach) ?? (kind === 'ServiceEntry' ? findCapture(spec) : undefined)
+  return findGateway(object) ?? findHost(object, reach) ?? (kind === 'ServiceEntry' ? findCapture(spec) : undefined)
 }
+
+/** What is for the proxies of a namespace, and in the root namespace for those of all. */
+const ofProxies: ReadonlySet<string> = new Set(['Sidecar', 'EnvoyFilter', 'ProxyConfig'])
 
 const toOverreach = (path: string, message: string): Overreach => ({
   path,
@@ -39,6 +44,16 @@ const toOverreach = (path: string, message: string): Overreach => ({
 
 const isForOwnNamespace = (exportTo: unknown, namespace: string): boolean =>
   Array.isArray(exportTo) && exportTo.length > 0 && exportTo.every((entry) => ['.', '~', namespace].includes(entry))
+
+/** At another namespace's gateway a route stands beside those of others for the same hosts. */
+const findGateway = ({ kind, metadata, spec }: ConfigObject): Overreach | undefined => {
+  if (kind !== 'VirtualService') return undefined
+  const names = listOf(spec['gateways']).map((name) => resolveGatewayName(String(name), metadata.namespace))
+  const foreign = names.findIndex((name) => name !== meshGateway && !name.startsWith(`${metadata.namespace}/`))
+  return foreign === -1
+    ? undefined
+    : toOverreach(`spec.gateways[${foreign}]`, `${names[foreign]} is a gateway of another namespace`)
+}
 
 const findHost = ({ kind, metadata, spec }: ConfigObject, reach: Reach): Overreach | undefined => {
   const { namespace } = metadata

@@ -1,10 +1,11 @@
 import type { ConfigObject } from '../config-object.ts'
 import { PRECEDENCE_ANNOTATION } from '../merge/precedence-table.ts'
+import { workloadGroup } from '../config/workload-group.ts'
 import { isRecordKind } from '../registry-records/registry-index.ts'
 import { PUBLISH_ANNOTATION, PUBLISHED_BY_ANNOTATION } from './publish-annotations.ts'
 
 /** Whether objects of a kind may be published at all: those that say what a cluster itself holds mean nothing elsewhere. */
-export const isPublishableKind = (kind: string): boolean => !isRecordKind(kind)
+export const isPublishableKind = (kind: string): boolean => !isRecordKind(kind) && kind !== workloadGroup.kind
 
 /** Why an object that is right by itself can't be published; undefined = it can. */
 export const findUnpublishable = ({ kind, spec }: ConfigObject): { path: string; message: string } | undefined => {
