@@ -40,6 +40,8 @@ describe('MeshConfig', () => {
       'invalid outboundTrafficPolicy.mode: must be one of ALLOW_ANY, REGISTRY_ONLY',
     ],
     [{ accessLogFile: 'stdout' }, 'invalid accessLogFile: must be the path of a file, such as /dev/stdout'],
+    [{ tlsDefaults: { ecdhCurves: ['P-1'] } }, /^invalid tlsDefaults.ecdhCurves\[0\]: must be one of P-256/],
+    [{ meshMTLS: { cipherSuites: ['made-up'] } }, /^invalid meshMTLS.cipherSuites\[0\]: must be one of/],
     [{ enableAutoMtls: false }, 'unsupported enableAutoMtls: mesh mTLS is what proxies speak to each other'],
     [{ proxyListenPort: 15002 }, 'unsupported proxyListenPort: is always 15001'],
     [{ extensionProviders: [{ name: 'a' }] }, /^invalid extensionProviders\[0\]: needs exactly one of/],

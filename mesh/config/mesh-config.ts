@@ -16,6 +16,7 @@ import {
   unsupported,
   withoutEffect,
 } from './schema/message.ts'
+import { cipherSuites } from './schema/server-tls.ts'
 import { outlierDetection } from './schema/outlier-detection.ts'
 
 const exportTo = checked(z.array(z.string()), ({ value, report }) => {
@@ -31,13 +32,36 @@ const port = (fixed: number) =>
     .optional()
     .register(fieldNotes, { limit: `only ${fixed}` })
 
-const tlsSettings = message({
-  minProtocolVersion: choice(['TLS_AUTO', 'TLSV1_2', 'TLSV1_3']).default('TLS_AUTO'),
-  ecdhCurves: z.array(z.string().min(1)).optional(),
+/** A name that Envoy does not know would be refused by every proxy. */
+const oneOf = (known: readonly string[]) =>
+  z.array(
+    checked(z.string(), ({ value, report }) => {
+      if (!known.includes(value)) report(`must be one of ${known.join(', ')}`, [], { known })
+    }),
+  )
+
+/** BoringSSL's. */
+const curves: readonly string[] = ['P-256', 'P-384', 'P-521', 'X25519', 'X25519MLKEM768']
+
+const handshake = {
+  ecdhCurves: oneOf(curves).optional(),
   /** Of TLS 1.2 alone: BoringSSL chooses those of 1.3. */
-  cipherSuites: z.array(z.string().min(1)).optional(),
+  cipherSuites: oneOf(cipherSuites).optional(),
+}
+
+const meshTls = message({
+  minProtocolVersion: choice(['TLS_AUTO', 'TLSV1_2', 'TLSV1_3']).default('TLS_AUTO'),
+  ...handshake,
 })
-export type TlsDefaults = z.output<typeof tlsSettings>
+
+/** Of gateways' servers. */
+const tlsDefaults = message({
+  minProtocolVersion: choice(['TLS_AUTO'], {
+    TLSV1_2: 'say it of each server: minProtocolVersion',
+    TLSV1_3: 'say it of each server: minProtocolVersion',
+  }).default('TLS_AUTO'),
+  ...handshake,
+})
 
 const serviceSettings = message({
   settings: message({ clusterLocal: z.boolean().optional() }).optional(),
@@ -134,8 +158,8 @@ export const meshConfigSchema = checked(
         'DEFAULT',
       ),
     }).prefault({}),
-    meshMTLS: tlsSettings.prefault({}),
-    tlsDefaults: withoutEffect(tlsSettings),
+    meshMTLS: meshTls.prefault({}),
+    tlsDefaults: tlsDefaults.prefault({}),
     accessLogFile: optionalText(
       checked(z.string(), ({ value, report }) => {
         if (!value.startsWith('/')) report('must be the path of a file, such as /dev/stdout')

@@ -106,6 +106,6 @@ const buildFilterChain = (
       }),
     }),
     ...(mtls && { transportSocket: buildDownstreamMtls(mtls, defaults.meshTls) }),
-    ...(tls && { transportSocket: buildServerTls(tls) }),
+    ...(tls && { transportSocket: buildServerTls(tls, defaults.serverTls) }),
     filters: buildNetworkFilters(handler, defaults),
   })

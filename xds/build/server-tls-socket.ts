@@ -9,6 +9,7 @@ import {
   DownstreamTlsContextSchema,
 } from '#envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts'
 import type { ClientVerification, ServerTls, TlsVersion } from '#xds/model/listener.ts'
+import type { TlsHandshake } from '#xds/model/listener-defaults.ts'
 import { toAny } from './any.ts'
 import type { MessageFields } from './message-fields.ts'
 import { buildCertificates, secret, tlsSocket, toFile, toSanMatchers } from './transport-socket.ts'
@@ -23,7 +24,7 @@ const versions: Readonly<Record<TlsVersion, TlsProtocol>> = {
 }
 
 /** TLS as a gateway serves it to the world outside. */
-export const buildServerTls = (tls: ServerTls): TransportSocket =>
+export const buildServerTls = (tls: ServerTls, defaults: TlsHandshake): TransportSocket =>
   tlsSocket(
     toAny(DownstreamTlsContextSchema, {
       requireClientCertificate: tls.clients?.isRequired ?? false,
@@ -31,7 +32,8 @@ export const buildServerTls = (tls: ServerTls): TransportSocket =>
         tlsParams: {
           tlsMinimumProtocolVersion: versions[tls.minVersion],
           ...(tls.maxVersion && { tlsMaximumProtocolVersion: versions[tls.maxVersion] }),
-          cipherSuites: [...tls.cipherSuites],
+          cipherSuites: [...(tls.cipherSuites.length > 0 ? tls.cipherSuites : (defaults.cipherSuites ?? []))],
+          ecdhCurves: [...(defaults.curves ?? [])],
         },
         alpnProtocols: [...tls.alpn],
         ...buildCertificates(tls.certificates),

@@ -1,24 +1,30 @@
 import type { MeshConfig } from '#mesh/config/mesh-config.ts'
 import { parseJson } from '#mesh/parse-json.ts'
-import type { AccessLog, ListenerDefaults } from '#xds/model/listener-defaults.ts'
-import { cipherSuites as known } from '#mesh/config/schema/server-tls.ts'
+import type { AccessLog, ListenerDefaults, TlsHandshake } from '#xds/model/listener-defaults.ts'
 import { defaultJsonFormat, defaultTextFormat } from './access-log-formats.ts'
 
-/** Istio reference: MeshConfig.accessLogFile, pathNormalization, meshMTLS. */
+/** Istio reference: MeshConfig.accessLogFile, pathNormalization, meshMTLS, tlsDefaults. */
 export const compileListenerDefaults = (settings: MeshConfig): ListenerDefaults => {
   const accessLog = compileAccessLog(settings)
-  const { minProtocolVersion, ecdhCurves, cipherSuites = [] } = settings.meshMTLS
-  const usable = [...new Set(cipherSuites)].filter((suite) => known.includes(suite))
+  const { meshMTLS, tlsDefaults } = settings
   return {
     ...(accessLog && { accessLog }),
     paths: paths[settings.pathNormalization.normalization],
     meshTls: {
-      atLeast: minProtocolVersion === 'TLSV1_3' ? '1.3' : '1.2',
-      ...(ecdhCurves?.length && { curves: ecdhCurves }),
-      ...(usable.length > 0 && { cipherSuites: usable }),
+      atLeast: meshMTLS.minProtocolVersion === 'TLSV1_3' ? '1.3' : '1.2',
+      ...compileHandshake(meshMTLS),
     },
+    serverTls: compileHandshake(tlsDefaults),
   }
 }
+
+const compileHandshake = ({
+  ecdhCurves,
+  cipherSuites,
+}: Omit<MeshConfig['tlsDefaults'], 'minProtocolVersion'>): TlsHandshake => ({
+  ...(ecdhCurves?.length && { curves: [...new Set(ecdhCurves)] }),
+  ...(cipherSuites?.length && { cipherSuites: [...new Set(cipherSuites)] }),
+})
 
 const paths = {
   DEFAULT: 'normalised',

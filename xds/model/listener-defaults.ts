@@ -6,11 +6,16 @@ export interface ListenerDefaults {
   readonly paths: 'as-sent' | 'normalised' | 'merged-slashes' | 'decoded-slashes'
   /** Of mesh mTLS. */
   readonly meshTls: TlsLimits
+  /** Of TLS that gateways serve, where a server says nothing else. */
+  readonly serverTls: TlsHandshake
+}
+
+export interface TlsLimits extends TlsHandshake {
+  readonly atLeast: '1.2' | '1.3'
 }
 
 /** Absent fields leave Envoy's default. */
-export interface TlsLimits {
-  readonly atLeast: '1.2' | '1.3'
+export interface TlsHandshake {
   readonly curves?: readonly string[]
   /** Of TLS 1.2. */
   readonly cipherSuites?: readonly string[]
