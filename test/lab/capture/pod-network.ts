@@ -203,7 +203,7 @@ const addOutside = (namespace: string): Promise<void> =>
   shell(`
     ip netns add ${namespace}
     ip -n ${namespace} link set lo up
-    ip -n ${namespace} link add bridge0 type bridge
+    ip -n ${namespace} link add bridge0 address 02:00:00:00:00:01 type bridge
     ip -n ${namespace} addr add ${outside.address}/24 dev bridge0
     ip -n ${namespace} addr add ${outside.other}/32 dev bridge0
     ip -n ${namespace} link set bridge0 up`)

@@ -1,11 +1,17 @@
 import { inNamespace, ip, ipBatch } from './ip.ts'
 import { bridgeOfSlot, labSlots, type ClusterPlan, type LabPlan, type NodePlan } from './lab-plan.ts'
 
+/**
+ * Of all bridges, which know nothing of each other. A bridge without an address of its own takes that of one of its ports: it changes when a pod comes or goes, and all
+ * others reach nothing for seconds, until they ask for it again.
+ */
+const bridgeMac = '02:00:00:00:00:01'
+
 /** Takes the first free slot of this machine by making its bridge. */
 export const claimSlot = async (): Promise<number> => {
   for (let slot = 0; slot < labSlots; slot++) {
     try {
-      await ip(['link', 'add', bridgeOfSlot(slot), 'type', 'bridge'])
+      await ip(['link', 'add', bridgeOfSlot(slot), 'address', bridgeMac, 'type', 'bridge'])
       return slot
     } catch (error) {
       if (!String(error).includes('File exists')) throw error
@@ -39,7 +45,7 @@ const connectNode = async (plan: LabPlan, cluster: ClusterPlan, node: NodePlan):
       `address add ${address}/24 dev eth0`,
       'link set eth0 up',
       `route add default via ${plan.hostAddress}`,
-      'link add br0 type bridge',
+      `link add br0 address ${bridgeMac} type bridge`,
       `address add ${podGateway}/${podCidr.split('/')[1]} dev br0`,
       'link set br0 up',
       ...cluster.nodes.filter((other) => other !== node).flatMap(routesToPods),
