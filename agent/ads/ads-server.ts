@@ -249,9 +249,15 @@ export class AdsServer implements ConnectionHost {
   }
 
   async #serveHealth(call: HealthCall): Promise<void> {
+    if (this.#isClosing) return this.#refuse(call, new StreamError('unavailable', 'the agent is shutting down'))
     call.once('end', () => call.end())
-    const grant = await this.#authenticate(call)
-    if (grant && !call.cancelled) this.#options.onHealthStream?.(grant, call)
+    try {
+      const grant = await this.#authenticate(call)
+      if (grant && !call.cancelled) this.#options.onHealthStream?.(grant, call)
+    } catch (error) {
+      this.log.error({ err: error }, 'could not open a stream of health')
+      this.#refuse(call, new StreamError('unavailable', 'the health of this proxy is not followed'))
+    }
   }
 
   async #authenticate(call: IncomingCall): Promise<ProxyGrant | undefined> {

@@ -36,7 +36,10 @@ export const followHealth = (stream: HealthStream, { clock, probe, onHealth }: H
   }
   stream.once('cancelled', () => cancel())
   stream.on('data', ({ requestType }) => {
-    if (requestType.case === 'healthCheckRequest') cancel = clock.after((probe()?.initialDelaySeconds ?? 0) * 1000, ask)
+    if (requestType.case === 'healthCheckRequest') {
+      cancel()
+      cancel = clock.after((probe()?.initialDelaySeconds ?? 0) * 1000, ask)
+    }
     if (requestType.case !== 'endpointHealthResponse') return
     if (!isEqualData(asked, probe())) return ask()
     const [found] = requestType.value.clusterEndpointsHealth

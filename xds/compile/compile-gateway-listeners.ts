@@ -6,7 +6,7 @@ import { compileRoute, selectTcp, selectTls, type Way } from './compile-connecti
 import type { ReachedService } from './compile-destination.ts'
 import { compileGatewayTls } from './compile-gateway-tls.ts'
 import type { RequestOrigin } from './compile-http-match.ts'
-import { mergeServers, type MergedServer, type ServerGroup, type ServerKey } from './merge-servers.ts'
+import { mergeServers, type ListenPlace, type MergedServer, type ServerGroup, type ServerKey } from './merge-servers.ts'
 import { intersectHosts, selectBound, toGatewayOrigin, type GatewayClient } from './plan-gateway-hosts.ts'
 import { toTcpHandler } from './compile-service-tcp.ts'
 import type { Report } from './report.ts'
@@ -14,14 +14,7 @@ import { blackHoleUpstream } from './resource-names.ts'
 import type { VirtualService } from './select-virtual-service.ts'
 
 /** What of a gateway's proxy its listeners depend on. */
-export interface GatewayPlace extends GatewayClient {
-  /** "<namespace>/<name>", oldest first. */
-  readonly gateways: readonly string[]
-  /** Where it listens for ports of servers that its Service leads elsewhere. */
-  readonly listenPorts: Readonly<Record<string, number>>
-  /** Where servers listen that say nothing of it. */
-  readonly address: string
-}
+export interface GatewayPlace extends GatewayClient, ListenPlace {}
 
 export interface CompiledGateway {
   readonly listeners: readonly Listener[]
@@ -38,7 +31,7 @@ export const compileGatewayObjects = (view: MeshView, place: GatewayPlace, repor
   const routes = new Map<string, ServerKey[]>()
   const reached: ReachedService[] = []
   const passedOn: string[] = []
-  const listeners = mergeServers(view, place.gateways, place.listenPorts, report).flatMap((group) => {
+  const listeners = mergeServers(view, place, report).flatMap((group) => {
     const chains = group.servers.flatMap((merged) => {
       if (merged.routes !== undefined) {
         const { gateway, portName } = merged

@@ -114,7 +114,8 @@ const speaksMeshTls = (view: MeshView, service: Service, report: Report): boolea
   const mutual = endpoints.filter(({ tls }) => tls === 'mutual').length
   if (mutual > 0 && mutual < endpoints.length)
     report(`Service/${service.key}`, 'is headless, and some of its endpoints have no sidecar: those are not reached')
-  return mutual > 0
+  // Where all are elsewhere they are the mesh's.
+  return mutual > 0 || (endpoints.length === 0 && remoteGroupsOf(view, service).length > 0)
 }
 
 /** Endpoints of an original destination carry no marks: they are all Istio's, or are taken for Atoll's. */

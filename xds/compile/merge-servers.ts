@@ -1,3 +1,4 @@
+import { proxyAdminPort, proxyHealthPort } from '#mesh/kubernetes/conventions.ts'
 import { toObjectKey, type Configured } from '#mesh/config-object.ts'
 import { isHttpPort, isTlsPort, type GatewayServer, type GatewaySpec } from '#mesh/config/gateway.ts'
 import { isPassthrough } from '#mesh/config/schema/server-tls.ts'
@@ -36,22 +37,41 @@ export interface ServerGroup {
 
 type ServerKind = 'http' | 'tcp' | 'tls'
 
+/** Where a gateway listens. */
+export interface ListenPlace {
+  /** "<namespace>/<name>", oldest first. */
+  readonly gateways: readonly string[]
+  /** Port of a server → where the proxy listens for it. */
+  readonly listenPorts: Readonly<Record<string, number>>
+  /** Where servers without an address of their own do. */
+  readonly address: string
+}
+
+/** The proxy listens there itself: nobody's server may keep it from getting ready. */
+const ownPorts: readonly number[] = [proxyHealthPort, proxyAdminPort]
+
 /**
  * The servers of several Gateway objects, oldest first, by where they listen. One that can not be told apart from an earlier one is left
  * out. Istio: pilot/pkg/model/gateway.go, mergeGateways.
  */
 export const mergeServers = (
   view: MeshView,
-  gateways: readonly string[],
-  listenPorts: Readonly<Record<string, number>>,
+  { gateways, listenPorts, address: ownAddress }: ListenPlace,
   report: Report,
 ): ServerGroup[] => {
   const groups = new Map<string, ServerGroup & { servers: MergedServer[] }>()
   for (const name of gateways) {
     const gateway = view.gatewayObject(name)
-    for (const server of gateway?.spec.servers ?? []) {
+    for (const { bind, ...unbound } of gateway?.spec.servers ?? []) {
+      // Said or not, it is one listener.
+      const server: GatewayServer = bind === ownAddress ? unbound : { ...unbound, bind }
       const merged = toMerged(name, server, listenPorts)
       const port = toListenPort(server, listenPorts)
+      if (ownPorts.includes(port)) {
+        if (gateway)
+          report(toGatewayKey(gateway), `server ${server.port.name} is left out: port ${port} is the proxy's`)
+        continue
+      }
       const address = `${server.bind ?? ''} ${port}`
       const group = groups.get(address)
       const kind = toKind(server)

@@ -83,10 +83,12 @@ export const toGatewayOrigin = (
 })
 
 /** The VirtualServices that are bound to a Gateway and hold for proxies of a namespace, oldest first. */
-export const selectBound = (view: MeshView, gateway: string, clientNamespace: string): VirtualService[] =>
-  view
+export const selectBound = (view: MeshView, gateway: string, clientNamespace: string): VirtualService[] => {
+  const { defaultVirtualServiceExportTo: byDefault } = view.meshConfig()
+  return view
     .virtualServicesOf(gateway)
-    .filter(({ metadata, spec }) => isExportedTo(spec.exportTo, metadata.namespace, clientNamespace))
+    .filter(({ metadata, spec }) => isExportedTo(spec.exportTo, metadata.namespace, clientNamespace, byDefault))
+}
 
 /** The hosts that both a server and a VirtualService are for. */
 export const intersectHosts = (
