@@ -16,7 +16,7 @@ const router = {
   },
 }
 const toPatch = (object: string, name: string, type: string): Patch => {
-  const { configPatches = [] } = envoyFilterSpec.parse({
+  const { configPatches } = envoyFilterSpec.parse({
     configPatches: [
       {
         applyTo: 'NETWORK_FILTER',
