@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { clusterName } from '#mesh/names.ts'
 import { readScene } from '#test/compile/scene.ts'
 import { compileLoadAssignment } from './compile-load-assignment.ts'
+import { findReachableEndpoints } from './service-endpoints.ts'
 
 const west = clusterName.parse('west')
 const gateway = { address: '192.0.2.1', port: 15_443 }
@@ -32,7 +33,13 @@ services:
   const port = service?.ports[0]
   if (!service || !port) throw new Error('the scene has a service')
   const choice = { service, port, labels: {} }
-  const { localities } = compileLoadAssignment(store, 'reviews', choice, () => {})
+  const { localities } = compileLoadAssignment(
+    store,
+    'reviews',
+    findReachableEndpoints(store, service),
+    choice,
+    () => {},
+  )
   return localities.flatMap((locality) => locality.endpoints.map((endpoint) => endpoint.address)).toSorted()
 }
 

@@ -2,14 +2,14 @@ import { compareText } from '#mesh/merge/compare-text.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { Endpoint, GatewayAddress, Service, ServicePort } from '#mesh/service.ts'
 import { type Place } from '#mesh/topology.ts'
-import type { MeshView } from '#mesh/view.ts'
+import type { MeshView, RemoteGroups } from '#mesh/view.ts'
 import type { LoadAssignment, LocalityEndpoints, UpstreamEndpoint } from '#xds/model/load-assignment.ts'
 import { matchesLocality, toDistance, type LocalityPreference } from './compile-locality.ts'
 import { toTransport } from './external-peers.ts'
 import { isIpv4Address } from './ip-address.ts'
 import { fitWeights, toCommonDenominator } from './fit-weights.ts'
 import type { Report } from './report.ts'
-import { endpointsOf, remoteGroupsOf } from './service-endpoints.ts'
+import type { ReachableEndpoints } from './service-endpoints.ts'
 import { shareOut } from './share-out.ts'
 
 /** Which endpoints of a service an upstream leads to. */
@@ -45,12 +45,12 @@ type RemoteGroup = Pick<Candidate, 'locality' | 'distance' | 'weight'>
 export const compileLoadAssignment = (
   view: MeshView,
   upstream: string,
+  { direct: endpoints, remote }: ReachableEndpoints,
   choice: EndpointChoice,
   report: Report,
 ): LoadAssignment => {
-  const endpoints = endpointsOf(view, choice.service)
   const hasDirect = toDirect(view, endpoints, choice, 1).some(({ isDraining }) => !isDraining)
-  const offers = leaveUnreached(toRemoteOffers(view, choice), hasDirect)
+  const offers = leaveUnreached(toRemoteOffers(view, remote, choice), hasDirect)
   const denominator = toCommonDenominator(offers.map(({ gateways }) => gateways.length))
   const direct = toDirect(view, endpoints, choice, denominator)
   if (endpoints.some((endpoint) => toTransport(view, endpoint) === undefined))
@@ -120,10 +120,13 @@ const toDistanceOf = (preference: LocalityPreference | undefined, place: Place):
 const hasShare = (preference: LocalityPreference | undefined, locality: string): boolean =>
   preference?.kind !== 'distribute' || preference.shares.some(([pattern]) => matchesLocality(locality, pattern))
 
-const toRemoteOffers = (view: MeshView, choice: EndpointChoice): RemoteOffer[] => {
-  const { service, port, labels, preference } = choice
+const toRemoteOffers = (
+  view: MeshView,
+  remote: readonly RemoteGroups[],
+  { port, labels, preference }: EndpointChoice,
+): RemoteOffer[] => {
   const offers: RemoteOffer[] = []
-  for (const { cluster, network, groups: all } of remoteGroupsOf(view, service)) {
+  for (const { cluster, network, groups: all } of remote) {
     const groups = all
       .filter((group) => group.ports.includes(port.name) && hasLabels(group.labels, labels))
       .filter(({ locality }) => hasShare(preference, locality))

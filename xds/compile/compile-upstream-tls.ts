@@ -9,20 +9,49 @@ import type { MeshView } from '#mesh/view.ts'
 import type { UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
 import { toExternalIds, toIstioAlpn } from './external-peers.ts'
 import type { Report } from './report.ts'
-import { endpointsOf, remoteGroupsOf } from './service-endpoints.ts'
+import type { ReachableEndpoints } from './service-endpoints.ts'
 import { toServiceSni } from './resource-names.ts'
 import { toSecretName } from './to-secret-name.ts'
+
+/** Who proves to be one of a service's endpoints, before a DestinationRule says otherwise. */
+interface MeshPeers {
+  /** Of those that take mesh mTLS, by the cluster that they run in; '' = not known. */
+  readonly serviceAccounts: ReadonlyMap<ClusterName, ReadonlySet<string>>
+  readonly externalIds: readonly string[]
+}
+
+interface UpstreamSubset {
+  readonly service: Service
+  readonly port: ServicePort
+  /** '' = the whole service. */
+  readonly subset: string
+  readonly peers: MeshPeers
+}
+
+/** Health does not count, so that an endpoint which comes and goes changes EDS alone. */
+export const findMeshPeers = (view: MeshView, service: Service, { direct, remote }: ReachableEndpoints): MeshPeers => {
+  const serviceAccounts = new Map<ClusterName, Set<string>>()
+  const accountsOf = (cluster: ClusterName) => getOrAdd(serviceAccounts, cluster, () => new Set<string>())
+  for (const { cluster, tls, issuer, serviceAccount } of direct) {
+    if (tls === 'mutual' && issuer === undefined) accountsOf(cluster).add(serviceAccount ?? '')
+  }
+  for (const { cluster, groups } of remote) {
+    for (const group of groups) for (const account of group.serviceAccounts) accountsOf(cluster).add(account)
+  }
+  return { serviceAccounts, externalIds: toExternalIds(view, service) }
+}
 
 /** Istio reference: ClientTLSSettings; without settings it is mesh mTLS with all endpoints that speak it. */
 export const compileUpstreamTls = (
   view: MeshView,
-  { service, port, subset }: { readonly service: Service; readonly port: ServicePort; readonly subset: string },
+  upstream: UpstreamSubset,
   settings: ClientTls | undefined,
   protocol: UpstreamProtocol,
   /** The namespace whose Secrets the client is given; absent = none. */
   secretsOf: string | undefined,
   report: Report,
 ): UpstreamTls => {
+  const { service } = upstream
   switch (settings?.mode) {
     case 'DISABLE':
       return { mode: 'none' }
@@ -40,7 +69,7 @@ export const compileUpstreamTls = (
     case 'ISTIO_MUTUAL':
     case undefined: {
       if (!settings && service.location === 'mesh-external') return { mode: 'none' }
-      return toMesh(view, { service, port, subset }, settings, protocol, report)
+      return toMesh(view, upstream, settings, protocol, report)
     }
   }
 }
@@ -89,17 +118,17 @@ const toNobody = (sni: string): UpstreamTls => ({ mode: 'mesh', sni, workloads: 
 
 const toMesh = (
   view: MeshView,
-  { service, port, subset }: { readonly service: Service; readonly port: ServicePort; readonly subset: string },
+  { service, port, subset, peers }: UpstreamSubset,
   settings: ClientTls | undefined,
   protocol: UpstreamProtocol,
   report: Report,
 ): UpstreamTls => {
   const only = settings?.subjectAltNames
-  const spiffeIds = toExternalIds(view, service).filter((id) => only?.includes(id) ?? true)
+  const spiffeIds = peers.externalIds.filter((id) => only?.includes(id) ?? true)
   return {
     mode: 'mesh',
     sni: settings?.sni ?? toServiceSni(port.number, subset, service.hostname),
-    workloads: toWorkloadNames(view, service, only, report),
+    workloads: toWorkloadNames(view, service, peers, only, report),
     plaintext: settings ? 'never' : 'marked',
     ...(spiffeIds.length > 0 && { external: { spiffeIds, alpn: toIstioAlpn(protocol) } }),
   }
@@ -107,26 +136,18 @@ const toMesh = (
 
 /**
  * The DNS names that prove to be one of the service's endpoints: each service account in each cluster that it runs in
- * (docs/decisions/0003); those that the rule names instead, where it names some. Health does not count, so that an endpoint which comes and goes changes EDS alone.
+ * (docs/decisions/0003); those that the rule names instead, where it names some.
  */
 const toWorkloadNames = (
   view: MeshView,
   service: Service,
+  { serviceAccounts }: MeshPeers,
   only: ClientTls['subjectAltNames'],
   report: Report,
 ): readonly string[] => {
   const { trustDomain } = view.settings()
-  const accounts = new Map<ClusterName, Set<string>>()
-  const accountsOf = (cluster: ClusterName) => getOrAdd(accounts, cluster, () => new Set<string>())
-  for (const { cluster, tls, issuer, serviceAccount } of endpointsOf(view, service)) {
-    if (tls === 'mutual' && issuer === undefined) accountsOf(cluster).add(serviceAccount ?? '')
-  }
-  for (const { cluster, groups } of remoteGroupsOf(view, service)) {
-    for (const { serviceAccounts } of groups) for (const account of serviceAccounts) accountsOf(cluster).add(account)
-  }
-
   const names = new Set<string>()
-  for (const [cluster, ofCluster] of only ? [] : accounts) {
+  for (const [cluster, ofCluster] of only ? [] : serviceAccounts) {
     for (const serviceAccount of ofCluster) {
       if (serviceAccount === '') continue
       names.add(toWorkloadDnsName({ namespace: service.namespace, serviceAccount }, cluster, trustDomain))
@@ -135,9 +156,9 @@ const toWorkloadNames = (
   for (const name of only ?? service.subjectAltNames) {
     const identity = parseSpiffeId(name)
     if (identity?.trustDomain !== trustDomain) continue
-    for (const cluster of accounts.keys()) names.add(toWorkloadDnsName(identity, cluster, trustDomain))
+    for (const cluster of serviceAccounts.keys()) names.add(toWorkloadDnsName(identity, cluster, trustDomain))
   }
-  if (names.size === 0 && accounts.size > 0) {
+  if (names.size === 0 && serviceAccounts.size > 0) {
     report(
       `Service/${service.key}`,
       'no service account of its mutual TLS endpoints is known: nobody is believed to be one',

@@ -17,9 +17,9 @@ import {
   type EffectivePolicy,
 } from './compile-traffic-policy.ts'
 import { toTransport } from './external-peers.ts'
-import { compileUpstreamTls } from './compile-upstream-tls.ts'
+import { compileUpstreamTls, findMeshPeers } from './compile-upstream-tls.ts'
 import type { Report } from './report.ts'
-import { endpointsOf, remoteGroupsOf } from './service-endpoints.ts'
+import { findReachableEndpoints, type ReachableEndpoints } from './service-endpoints.ts'
 import { toUpstreamName } from './resource-names.ts'
 import type { DestinationPolicy } from './select-destination-policy.ts'
 
@@ -68,7 +68,9 @@ export const compileUpstreams = (
 ): CompiledUpstream[] => {
   const meshConfig = view.meshConfig()
   const place = { locality, labels, cluster: view.localCluster, network: view.localNetwork }
-  const isElsewhereToo = remoteGroupsOf(view, service).length > 0
+  const reachable = findReachableEndpoints(view, service)
+  const peers = findMeshPeers(view, service, reachable)
+  const isElsewhereToo = reachable.remote.length > 0
   const whole = { name: '', labels: {}, trafficPolicy: undefined }
   return service.ports.flatMap((port) =>
     [whole, ...policy.subsets].map((subset) => {
@@ -77,7 +79,7 @@ export const compileUpstreams = (
       const name = toUpstreamName(port.number, subset.name, service.hostname)
       const preference = compileLocality(effective, place)
       const choice = { service, port, labels: subset.labels ?? {}, preference }
-      const assignment = compileLoadAssignment(view, name, choice, report)
+      const assignment = compileLoadAssignment(view, name, reachable, choice, report)
       const isOriginal = isCaptured && (keepsDestination(service) || passesThrough(effective))
       const discovery: Discovery = isOriginal
         ? { kind: 'original-destination' }
@@ -86,10 +88,17 @@ export const compileUpstreams = (
         report(`Service/${service.key}`, 'PASSTHROUGH needs captured connections: others are balanced by least request')
       const protocol = toUpstreamProtocol(port.protocol, effective, meshConfig)
       const ofMarked =
-        isOriginal && !effective.tls && service.resolution !== 'none' && !speaksMeshTls(view, service, report)
+        isOriginal && !effective.tls && service.resolution !== 'none' && !speaksMeshTls(service, reachable, report)
           ? { mode: 'none' as const }
-          : compileUpstreamTls(view, { service, port, subset: subset.name }, effective.tls, protocol, secretsOf, report)
-      const tls = isOriginal ? toUnmarked(view, service, ofMarked, report) : ofMarked
+          : compileUpstreamTls(
+              view,
+              { service, port, subset: subset.name, peers },
+              effective.tls,
+              protocol,
+              secretsOf,
+              report,
+            )
+      const tls = isOriginal ? toUnmarked(view, service, reachable, ofMarked, report) : ofMarked
       const upstream: Upstream = {
         name,
         discovery,
@@ -109,20 +118,25 @@ export const compileUpstreams = (
 }
 
 /** Envoy can't tell the endpoints of an original destination apart: all of them get mesh mTLS as soon as one takes it. */
-const speaksMeshTls = (view: MeshView, service: Service, report: Report): boolean => {
-  const endpoints = endpointsOf(view, service)
-  const mutual = endpoints.filter(({ tls }) => tls === 'mutual').length
-  if (mutual > 0 && mutual < endpoints.length)
+const speaksMeshTls = (service: Service, { direct, remote }: ReachableEndpoints, report: Report): boolean => {
+  const mutual = direct.filter(({ tls }) => tls === 'mutual').length
+  if (mutual > 0 && mutual < direct.length)
     report(`Service/${service.key}`, 'is headless, and some of its endpoints have no sidecar: those are not reached')
   // Where all are elsewhere they are the mesh's.
-  return mutual > 0 || (endpoints.length === 0 && remoteGroupsOf(view, service).length > 0)
+  return mutual > 0 || (direct.length === 0 && remote.length > 0)
 }
 
 /** Endpoints of an original destination carry no marks: they are all Istio's, or are taken for Atoll's. */
-const toUnmarked = (view: MeshView, service: Service, tls: UpstreamTls, report: Report): UpstreamTls => {
+const toUnmarked = (
+  view: MeshView,
+  service: Service,
+  { direct }: ReachableEndpoints,
+  tls: UpstreamTls,
+  report: Report,
+): UpstreamTls => {
   if (tls.mode !== 'mesh' || !tls.external) return tls
   const { sni, external, ...ofMesh } = tls
-  const isExternal = endpointsOf(view, service)
+  const isExternal = direct
     .filter((endpoint) => endpoint.tls === 'mutual')
     .every((endpoint) => toTransport(view, endpoint) === 'external')
   if (isExternal) return { mode: 'external', sni, ...external }

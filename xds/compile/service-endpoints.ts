@@ -5,15 +5,20 @@ import { matchesHost, toSpecificity } from './host-specificity.ts'
 
 type NamedService = Pick<Service, 'key' | 'hostname'>
 
-/** Those of a service's directly reachable endpoints that clients here may be sent to: where it is cluster-local, this cluster's. */
-export const endpointsOf = (view: MeshView, service: NamedService): readonly Endpoint[] => {
-  const endpoints = view.endpoints(service.key)
-  return isClusterLocal(view, service) ? endpoints.filter(({ cluster }) => cluster === view.localCluster) : endpoints
+/** What of a service clients here may be sent to: where it is cluster-local, this cluster's endpoints alone. */
+export interface ReachableEndpoints {
+  /** Without a gateway between. */
+  readonly direct: readonly Endpoint[]
+  /** What other networks offer. */
+  readonly remote: readonly RemoteGroups[]
 }
 
-/** What other networks offer of a service to clients here. */
-export const remoteGroupsOf = (view: MeshView, service: NamedService): readonly RemoteGroups[] =>
-  isClusterLocal(view, service) ? [] : view.remoteGroups(service.key)
+export const findReachableEndpoints = (view: MeshView, service: NamedService): ReachableEndpoints => {
+  const endpoints = view.endpoints(service.key)
+  return isClusterLocal(view, service)
+    ? { direct: endpoints.filter(({ cluster }) => cluster === view.localCluster), remote: [] }
+    : { direct: endpoints, remote: view.remoteGroups(service.key) }
+}
 
 /** Each cluster has its own API server, and its own parts of Kubernetes. */
 const toDefaults = (domainSuffix: string): MeshConfig['serviceSettings'] => [
