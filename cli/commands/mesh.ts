@@ -176,19 +176,21 @@ const toChanges = async (
 const toMeshView = (mesh: Mesh): View => ({
   value: mesh,
   names: [mesh.name],
-  table: () =>
-    toFields([
+  table: () => {
+    const meshConfig = readMeshConfig(mesh.settings.meshConfig)
+    return toFields([
       ['Name', mesh.name],
       ['Id', mesh.id],
       ['Trust domain', mesh.settings.trustDomain],
       ['Clusters', String(mesh.clusters)],
       ['Revision', String(mesh.revision)],
-      ['Outbound policy', readMeshConfig(mesh.settings.meshConfig).outboundTrafficPolicy.mode],
+      ['Outbound policy', meshConfig.outboundTrafficPolicy.mode],
       ['Inbound mTLS', mesh.settings.inboundMtls],
-      ['HTTP proxy port', String(readMeshConfig(mesh.settings.meshConfig).proxyHttpPort)],
+      ['HTTP proxy port', String(meshConfig.proxyHttpPort)],
       ['Domain suffix', mesh.settings.domainSuffix],
-      ['Root namespace', readMeshConfig(mesh.settings.meshConfig).rootNamespace],
+      ['Root namespace', meshConfig.rootNamespace],
       ['MeshConfig', Object.keys(mesh.settings.meshConfig).join(', ') || 'all defaults'],
       ['Created', mesh.createdAt],
-    ]),
+    ])
+  },
 })
