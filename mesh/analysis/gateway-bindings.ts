@@ -1,5 +1,5 @@
 import type { Configured } from '../config-object.ts'
-import { isHttpPort, isTlsPort, type GatewayServer, type GatewaySpec } from '../config/gateway.ts'
+import { toServerHosts, toServerKind, type GatewayServer, type GatewaySpec } from '../config/gateway.ts'
 import { meshGateway, resolveGatewayName } from '../config/schema/gateway-names.ts'
 import { isSubsetOfHost } from '../config/schema/host-names.ts'
 import type { VirtualServiceSpec } from '../config/virtual-service.ts'
@@ -60,14 +60,10 @@ const findBindingProblems = (
 
 /** The hosts of a Gateway's servers that VirtualServices of a namespace may be for. */
 const toHostsFor = (gateway: Gateway, namespace: string): string[] =>
-  gateway.spec.servers.flatMap(({ hosts }) =>
-    hosts.flatMap((text) => {
-      const slash = text.indexOf('/')
-      const wanted = slash === -1 ? '*' : text.slice(0, slash)
-      const isMeant = wanted === '*' || (wanted === '.' ? gateway.metadata.namespace : wanted) === namespace
-      return isMeant ? [text.slice(slash + 1).toLowerCase()] : []
-    }),
-  )
+  gateway.spec.servers
+    .flatMap((server) => toServerHosts(gateway.metadata.namespace, server))
+    .filter((each) => (each.namespace ?? namespace) === namespace)
+    .map(({ host }) => host)
 
 interface Listening {
   readonly gateway: Gateway
@@ -80,10 +76,12 @@ const findPortConflicts = (gateways: readonly Gateway[]): readonly Problem[] => 
     gateway.spec.servers.map((server, index): Listening => ({ gateway, server, index })),
   )
   return [...Map.groupBy(all, toPlace).values()].flatMap((group) => {
-    const byKind = Map.groupBy(group, ({ server }) => toKind(server))
+    const byKind = Map.groupBy(group, ({ server }) => toServerKind(server))
     return group.flatMap((listening) => {
       const other =
-        byKind.size > 1 ? group.find(({ server }) => toKind(server) !== toKind(listening.server)) : undefined
+        byKind.size > 1
+          ? group.find(({ server }) => toServerKind(server) !== toServerKind(listening.server))
+          : undefined
       if (!other) return []
       const message = `Gateway ${nameOf(other.gateway)} has ${other.server.port.protocol} on port ${other.server.port.number} of the same proxies: the oldest holds`
       return [
@@ -98,6 +96,3 @@ const toPlace = ({ gateway, server }: Listening): string => {
   const selector = Object.entries(gateway.spec.selector ?? {}).sort(([left], [right]) => (left < right ? -1 : 1))
   return JSON.stringify([selector, server.bind ?? '', server.port.number ?? 0])
 }
-
-/** Servers of one kind share a port; those of TCP can't. */
-const toKind = ({ port }: GatewayServer): string => (isHttpPort(port) ? 'http' : isTlsPort(port) ? 'tls' : 'tcp')

@@ -69,6 +69,32 @@ const server = checked(
 )
 export type GatewayServer = z.output<typeof server>
 
+/** Servers of one kind share a port; those of TCP can't. */
+export type ServerKind = 'http' | 'tcp' | 'tls'
+export const toServerKind = ({ port: own }: GatewayServer): ServerKind =>
+  isHttpPort(own) ? 'http' : isTlsPort(own) ? 'tls' : 'tcp'
+
+/** A host of a server; the namespace is that of the VirtualServices that may be for it, undefined = any. */
+export interface ServerHost {
+  readonly namespace: string | undefined
+  readonly host: string
+}
+
+/** The hosts of a server whose Gateway is in this namespace. */
+export const toServerHosts = (ownNamespace: string, { hosts }: GatewayServer): ServerHost[] =>
+  hosts.map((text) => {
+    const { namespace, host } = splitServerHost(text)
+    return {
+      namespace: namespace === '*' ? undefined : namespace === '.' ? ownNamespace : namespace,
+      host: host.toLowerCase(),
+    }
+  })
+
+const splitServerHost = (text: string): { readonly namespace: string; readonly host: string } => {
+  const slash = text.indexOf('/')
+  return { namespace: slash === -1 ? '*' : text.slice(0, slash), host: text.slice(slash + 1) }
+}
+
 /** Istio reference: networking/gateway. */
 export const gatewaySpec = message({
   servers: checked(z.array(server).min(1, 'needs a server'), ({ value, report }) => {
@@ -94,9 +120,7 @@ const checkHosts = ({ metadata, spec }: Configured<GatewaySpec>, report: Report)
 }
 
 const serverHostFault = (text: string, takesNone: boolean): string | undefined => {
-  const slash = text.indexOf('/')
-  const namespace = slash === -1 ? '*' : text.slice(0, slash)
-  const host = text.slice(slash + 1)
+  const { namespace, host } = splitServerHost(text)
   const isNamespace = ['*', '.', ...(takesNone ? ['~'] : [])].includes(namespace) || isDnsLabel(namespace)
   if (!isNamespace) return `"${namespace}" is not a namespace`
   if (host !== '*' && !host.includes('.') && !isIpAddress(host))

@@ -1,6 +1,14 @@
 import { proxyAdminPort, proxyHealthPort } from '#mesh/kubernetes/conventions.ts'
 import { toObjectKey, type Configured } from '#mesh/config-object.ts'
-import { isHttpPort, isTlsPort, type GatewayServer, type GatewaySpec } from '#mesh/config/gateway.ts'
+import {
+  isHttpPort,
+  toServerHosts,
+  toServerKind,
+  type GatewayServer,
+  type GatewaySpec,
+  type ServerHost,
+  type ServerKind,
+} from '#mesh/config/gateway.ts'
 import { isPassthrough } from '#mesh/config/schema/server-tls.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { Report } from './report.ts'
@@ -19,12 +27,6 @@ export interface MergedServer extends ServerKey {
   readonly routes: string | undefined
 }
 
-/** A host of a server; the namespace is that of the VirtualServices that may be for it, undefined = any. */
-export interface ServerHost {
-  readonly namespace: string | undefined
-  readonly host: string
-}
-
 /** What listens on one address: servers of plaintext HTTP, one of plaintext TCP, or several of TLS that SNI tells apart. */
 export interface ServerGroup {
   readonly bind: string | undefined
@@ -34,8 +36,6 @@ export interface ServerGroup {
   /** In the order of their Gateways' age. */
   readonly servers: readonly MergedServer[]
 }
-
-type ServerKind = 'http' | 'tcp' | 'tls'
 
 /** Where a gateway listens. */
 export interface ListenPlace {
@@ -74,7 +74,7 @@ export const mergeServers = (
       }
       const address = `${server.bind ?? ''} ${port}`
       const group = groups.get(address)
-      const kind = toKind(server)
+      const kind = toServerKind(server)
       if (!group) groups.set(address, { bind: server.bind, port, kind, servers: [merged] })
       else {
         const conflict = findConflict(group, kind, merged)
@@ -90,16 +90,7 @@ export const mergeServers = (
 export const findServer = (view: MeshView, { gateway, portName }: ServerKey): GatewayServer | undefined =>
   view.gatewayObject(gateway)?.spec.servers.find(({ port }) => port.name === portName)
 
-export const toServerHosts = (gateway: string, { hosts }: GatewayServer): ServerHost[] =>
-  hosts.map((text) => {
-    const slash = text.indexOf('/')
-    const namespace = slash === -1 ? '*' : text.slice(0, slash)
-    const own = gateway.slice(0, gateway.indexOf('/'))
-    return {
-      namespace: namespace === '*' ? undefined : namespace === '.' ? own : namespace,
-      host: text.slice(slash + 1).toLowerCase(),
-    }
-  })
+export const toGatewayNamespace = (gateway: string): string => gateway.slice(0, gateway.indexOf('/'))
 
 export const toGatewayKey = ({ metadata }: Configured<GatewaySpec>): string =>
   toObjectKey('Gateway', metadata.namespace, metadata.name)
@@ -112,14 +103,12 @@ const toMerged = (
   gateway,
   portName: server.port.name,
   server,
-  hosts: toServerHosts(gateway, server),
+  hosts: toServerHosts(toGatewayNamespace(gateway), server),
   routes: toRoutesName(gateway, server, listenPorts),
 })
 
 const toListenPort = ({ port: { number = 0 } }: GatewayServer, listenPorts: Readonly<Record<string, number>>) =>
   listenPorts[number] ?? number
-
-const toKind = ({ port }: GatewayServer): ServerKind => (isHttpPort(port) ? 'http' : isTlsPort(port) ? 'tls' : 'tcp')
 
 const toRoutesName = (
   gateway: string,

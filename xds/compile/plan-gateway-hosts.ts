@@ -1,13 +1,13 @@
 import type { ClientSelectorKey } from '#mesh/client-selectors.ts'
 import { toObjectKey } from '#mesh/config-object.ts'
-import type { GatewayServer } from '#mesh/config/gateway.ts'
+import { toServerHosts, type GatewayServer, type ServerHost } from '#mesh/config/gateway.ts'
 import { isSubsetOfHost } from '#mesh/config/schema/host-names.ts'
 import { isExportedTo } from '#mesh/merge/is-exported-to.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { isRelevantMatch, type RequestOrigin } from './compile-http-match.ts'
-import { findServer, toServerHosts, type ServerHost, type ServerKey } from './merge-servers.ts'
+import { findServer, toGatewayNamespace, type ServerKey } from './merge-servers.ts'
 import type { VirtualService } from './select-virtual-service.ts'
 
 /** What routes may ask of a gateway's proxy. */
@@ -52,7 +52,7 @@ export const planGatewayHosts = (
   for (const key of servers) {
     const server = findServer(view, key)
     if (!server) continue
-    const hosts = toServerHosts(key.gateway, server)
+    const hosts = toServerHosts(toGatewayNamespace(key.gateway), server)
     const port = server.port.number ?? 0
     for (const virtualService of selectBound(view, key.gateway, client.namespace)) {
       const { metadata } = virtualService
