@@ -1,20 +1,18 @@
 import { passedConnectionSeconds } from '#mesh/passed-connection.ts'
-import { buildProxyContainer, proxyVolumes } from '#mesh/injection/build-proxy-container.ts'
 import {
   eastWestGatewayName,
   eastWestGatewayPort,
   eastWestGatewayRole,
   proxyHealthPort,
-  proxyUser,
   roleLabel,
   systemNamespace,
 } from '#mesh/kubernetes/conventions.ts'
 import type { KubernetesObject } from '../kubernetes-object.ts'
 import { buildDisruptionBudget } from './agent-network.ts'
-import { gatewayResources } from './install-settings.ts'
+import { buildGatewayPodSpec } from './gateway-pod.ts'
 import type { GatewaySettings, InstallSettings } from './install-settings.ts'
 import { toLabels, toSelector } from './object-labels.ts'
-import { restrictedPod, rollWithoutGap, spreadOverNodes } from './restricted-pod.ts'
+import { rollWithoutGap } from './restricted-pod.ts'
 
 const name = eastWestGatewayName
 const metadata = { name, namespace: systemNamespace, labels: toLabels(name) }
@@ -50,7 +48,13 @@ export const buildEastWestGateway = (
       strategy: rollWithoutGap,
       template: {
         metadata: { labels: { ...metadata.labels, [roleLabel]: eastWestGatewayRole } },
-        spec: toPodSpec(proxyImage),
+        spec: buildGatewayPodSpec({
+          image: proxyImage,
+          serviceAccountName: name,
+          selector: toSelector(name),
+          drainSeconds: DRAIN_SECONDS,
+          ports: [{ name: 'tls', containerPort: eastWestGatewayPort }],
+        }),
       },
     },
   },
@@ -73,34 +77,3 @@ export const buildEastWestGateway = (
     },
   },
 ]
-
-/** The same Envoy as beside applications, without anything to capture. */
-const toPodSpec = (image: string) => ({
-  serviceAccountName: name,
-  automountServiceAccountToken: false,
-  securityContext: restrictedPod(proxyUser),
-  topologySpreadConstraints: spreadOverNodes(toSelector(name)),
-  terminationGracePeriodSeconds: DRAIN_SECONDS + 20,
-  containers: [
-    {
-      ...buildProxyContainer({
-        image,
-        isNative: false,
-        holdsApplication: false,
-        rewritesProbes: false,
-        resources: gatewayResources,
-        concurrency: 2,
-        logLevel: 'warning',
-        componentLogLevel: undefined,
-        drainSeconds: DRAIN_SECONDS,
-        isGateway: true,
-        readiness: { initialDelaySeconds: 0, periodSeconds: 2, failureThreshold: 3 },
-      }),
-      ports: [
-        { name: 'tls', containerPort: eastWestGatewayPort },
-        { name: 'http-health', containerPort: proxyHealthPort },
-      ],
-    },
-  ],
-  volumes: proxyVolumes,
-})

@@ -1,20 +1,18 @@
-import { buildProxyContainer, proxyVolumes } from '#mesh/injection/build-proxy-container.ts'
 import {
   agentName,
   gatewayTemplate,
   injectLabel,
   injectionTemplatesAnnotation,
   proxyHealthPort,
-  proxyUser,
   systemNamespace,
 } from '#mesh/kubernetes/conventions.ts'
 import type { InstalledGateway } from '#mesh/kubernetes/installed-gateways.ts'
 import type { KubernetesObject } from '../kubernetes-object.ts'
 import { buildDisruptionBudget } from './agent-network.ts'
 import { toPolicyRules } from './agent-access.ts'
-import { gatewayResources } from './install-settings.ts'
+import { buildGatewayPodSpec } from './gateway-pod.ts'
 import type { GatewaySettings, InstallSettings } from './install-settings.ts'
-import { restrictedNamespace, restrictedPod, rollWithoutGap, spreadOverNodes } from './restricted-pod.ts'
+import { restrictedNamespace, rollWithoutGap } from './restricted-pod.ts'
 import { toLabels } from './object-labels.ts'
 
 /** Load balancers hear first that it is to be spared; clients that hold on to a connection have so long to be answered. */
@@ -67,37 +65,16 @@ export const buildGatewayProxy = (
             labels: { ...labels, [injectLabel]: 'false' },
             annotations: { [injectionTemplatesAnnotation]: gatewayTemplate },
           },
-          spec: toPodSpec(proxyImage, name),
+          spec: buildGatewayPodSpec({
+            image: proxyImage,
+            serviceAccountName: name,
+            selector: { app: name },
+            drainSeconds: DRAIN_SECONDS,
+            ports: [],
+          }),
         },
       },
     },
     buildDisruptionBudget(name, namespace),
   ]
 }
-
-const toPodSpec = (image: string, name: string) => ({
-  serviceAccountName: name,
-  automountServiceAccountToken: false,
-  securityContext: restrictedPod(proxyUser),
-  topologySpreadConstraints: spreadOverNodes({ app: name }),
-  terminationGracePeriodSeconds: DRAIN_SECONDS + 20,
-  containers: [
-    {
-      ...buildProxyContainer({
-        image,
-        isNative: false,
-        isGateway: true,
-        holdsApplication: false,
-        rewritesProbes: false,
-        resources: gatewayResources,
-        concurrency: 2,
-        logLevel: 'warning',
-        componentLogLevel: undefined,
-        drainSeconds: DRAIN_SECONDS,
-        readiness: { initialDelaySeconds: 0, periodSeconds: 2, failureThreshold: 3 },
-      }),
-      ports: [{ name: 'http-health', containerPort: proxyHealthPort }],
-    },
-  ],
-  volumes: proxyVolumes,
-})
