@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
 import { agentObjectLabels, proxyConfigMap, systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import { hasLabels } from '#mesh/has-labels.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
 import { objectMetadata, type ObjectClient, type ObjectKind } from './object-client.ts'
@@ -134,5 +135,4 @@ export class ProxyConfigMaps {
   }
 }
 
-const isOurs = ({ metadata: { labels = {} } }: ConfigMap): boolean =>
-  Object.entries(agentObjectLabels).every(([label, value]) => labels[label] === value)
+const isOurs = ({ metadata: { labels = {} } }: ConfigMap): boolean => hasLabels(labels, agentObjectLabels)

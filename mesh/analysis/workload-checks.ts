@@ -1,5 +1,6 @@
 import type { ConfigObject } from '../config-object.ts'
 import { isProxied } from '../config/service.ts'
+import { hasLabels } from '../has-labels.ts'
 import type { Problem } from '../problem.ts'
 import { selectProtocol } from '../registry-records/select-protocol.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
@@ -118,7 +119,7 @@ const findDisagreements = (objects: AnalyzedObjects, workloads: readonly KnownWo
 }
 
 const isSelected = (workload: KnownWorkload, labels: Labels, namespace = workload.namespace): boolean =>
-  workload.namespace === namespace && Object.entries(labels).every(([name, value]) => workload.labels[name] === value)
+  workload.namespace === namespace && hasLabels(workload.labels, labels)
 
 const toText = (labels: Labels): string =>
   Object.entries(labels)

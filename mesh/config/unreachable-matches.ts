@@ -1,3 +1,4 @@
+import { hasLabels } from '../has-labels.ts'
 import type { HttpMatch } from './schema/http-match.ts'
 import type { HttpRoute } from './schema/http-route.ts'
 import type { StringMatch } from './schema/string-match.ts'
@@ -45,7 +46,7 @@ const covers = (wide: HttpMatch, narrow: HttpMatch): boolean =>
   Object.entries(wide.withoutHeaders ?? {}).every(([name, text]) => isSame(text, narrow.withoutHeaders?.[name])) &&
   (wide.port === undefined || wide.port === narrow.port) &&
   (wide.sourceNamespace === undefined || wide.sourceNamespace === narrow.sourceNamespace) &&
-  Object.entries(wide.sourceLabels ?? {}).every(([name, value]) => narrow.sourceLabels?.[name] === value) &&
+  hasLabels(narrow.sourceLabels ?? {}, wide.sourceLabels ?? {}) &&
   coversGateways(wide.gateways ?? [], narrow.gateways ?? [])
 
 const coversGateways = (wide: readonly string[], narrow: readonly string[]): boolean =>

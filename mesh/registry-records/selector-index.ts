@@ -1,3 +1,4 @@
+import { hasLabels } from '../has-labels.ts'
 import { MultiMap } from '../merge/multi-map.ts'
 
 interface Labelled {
@@ -57,4 +58,4 @@ const toPlaces = ({ namespace, labels }: Labelled): readonly [string, ...string[
 }
 
 const isSelected = (workload: Labelled, { selector }: Selecting): boolean =>
-  selector !== null && Object.entries(selector.labels).every(([name, value]) => workload.labels[name] === value)
+  selector !== null && hasLabels(workload.labels, selector.labels)

@@ -1,3 +1,4 @@
+import { hasLabels } from '#mesh/has-labels.ts'
 import { compareText } from '#mesh/merge/compare-text.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { Endpoint, GatewayAddress, Service, ServicePort } from '#mesh/service.ts'
@@ -82,11 +83,6 @@ export const compileGatewayAssignment = (view: MeshView, upstream: string, choic
 const isResolvedByProxy = ({ resolution }: Service): boolean => resolution === 'dns' || resolution === 'dns-round-robin'
 
 const isIpOrSocket = (address: string): boolean => isIpv4Address(address) || address.includes(':')
-
-const hasLabels = (labels: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean => {
-  for (const key in wanted) if (labels[key] !== wanted[key]) return false
-  return true
-}
 
 const toDirect = (
   view: MeshView,

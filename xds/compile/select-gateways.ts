@@ -1,3 +1,4 @@
+import { hasLabels } from '#mesh/has-labels.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { Workload } from '#mesh/workload.ts'
 
@@ -5,7 +6,7 @@ import type { Workload } from '#mesh/workload.ts'
 export const selectGateways = (view: Pick<MeshView, 'gatewaySelectors'>, { labels }: Workload): string[] =>
   view
     .gatewaySelectors()
-    .filter(({ selector }) => Object.entries(selector).every(([key, value]) => labels[key] === value))
+    .filter(({ selector }) => hasLabels(labels, selector))
     .map(({ gateway }) => gateway)
 
 /**

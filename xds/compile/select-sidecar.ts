@@ -1,5 +1,6 @@
 import { toObjectKey, type Configured } from '#mesh/config-object.ts'
 import type { SidecarSpec } from '#mesh/config/sidecar.ts'
+import { hasLabels } from '#mesh/has-labels.ts'
 import type { MeshView } from '#mesh/view.ts'
 
 export type SidecarObject = Configured<SidecarSpec>
@@ -30,7 +31,7 @@ export const findSidecar = (view: MeshView, key: string): SidecarObject | undefi
 export const toSidecarKey = ({ metadata }: SidecarObject): string =>
   toObjectKey('Sidecar', metadata.namespace, metadata.name)
 
-const toSelector = ({ spec }: SidecarObject) => Object.entries(spec.workloadSelector?.labels ?? {})
-const hasSelector = (sidecar: SidecarObject): boolean => toSelector(sidecar).length > 0
+const toSelector = ({ spec }: SidecarObject) => spec.workloadSelector?.labels ?? {}
+const hasSelector = (sidecar: SidecarObject): boolean => Object.keys(toSelector(sidecar)).length > 0
 const isSelected = (sidecar: SidecarObject, labels: Readonly<Record<string, string>>): boolean =>
-  toSelector(sidecar).every(([key, value]) => labels[key] === value)
+  hasLabels(labels, toSelector(sidecar))

@@ -2,6 +2,7 @@ import { RE2JS } from 're2js'
 import { objectKeyOf, type Configured } from '#mesh/config-object.ts'
 import type { EnvoyFilterSpec } from '#mesh/config/envoy-filter.ts'
 import { maxVersionLength } from '#mesh/config/schema/envoy-filter-match.ts'
+import { hasLabels } from '#mesh/has-labels.ts'
 import { byAge } from '#mesh/merge/by-age.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { Workload } from '#mesh/workload.ts'
@@ -35,9 +36,7 @@ export const selectPatches = (
   const metadata = toMetadata(view, proxy)
   return namespaces
     .flatMap((namespace) => view.envoyFilters(namespace))
-    .filter(({ spec }) =>
-      Object.entries(spec.workloadSelector?.labels ?? {}).every(([name, value]) => labels[name] === value),
-    )
+    .filter(({ spec }) => hasLabels(labels, spec.workloadSelector?.labels ?? {}))
     .toSorted((one, other) => compareFilters(one, other, rootNamespace))
     .flatMap((filter) => {
       const patches = [...filter.spec.configPatches.keys()].filter((index) => isForProxy(filter, index, metadata))
@@ -67,10 +66,7 @@ const toMetadata = (view: MeshView, proxy: Proxy): Readonly<Record<string, strin
 
 const isForProxy = ({ spec }: EnvoyFilter, index: number, metadata: Readonly<Record<string, string>>): boolean => {
   const { proxyVersion, metadata: wanted = {} } = spec.configPatches[index]?.match.proxy ?? {}
-  return (
-    (proxyVersion === undefined || isOurVersion(proxyVersion)) &&
-    Object.entries(wanted).every(([name, value]) => metadata[name] === value)
-  )
+  return (proxyVersion === undefined || isOurVersion(proxyVersion)) && hasLabels(metadata, wanted)
 }
 
 const isOurVersion = (expression: string): boolean =>
