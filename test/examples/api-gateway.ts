@@ -44,6 +44,13 @@ export class ApiGateway {
     return new ApiGateway(server)
   }
 
+  /** One that calls reviews through the HTTP proxy port of the sidecar at an address. */
+  static startBesideSidecar(address: string): Promise<ApiGateway> {
+    const reviews = 'reviews.default.svc.cluster.local:9080'
+    const options = { host: address, port: 15_007 }
+    return ApiGateway.start({ secure: false, options, origin: `http://${reviews}`, host: reviews })
+  }
+
   /** A client's request. */
   call(path: string, key = ApiGateway.key): Promise<{ readonly status: number; readonly body: string }> {
     const { address: host, port } = this.#server.address() as AddressInfo

@@ -4,7 +4,7 @@ import { eventually } from '#test/harness/child.ts'
 import { workload } from '#test/harness/manifests.ts'
 import { describeAnswers, type TwoClusters } from '#test/harness/two-clusters.ts'
 import { ApiGateway } from './api-gateway.ts'
-import { describeSeen, see } from './seen.ts'
+import { describeSeen, see, seeBothClusters } from './seen.ts'
 
 const manifest = fileURLToPath(new URL('../../docs/examples/api-gateways/attached.yaml', import.meta.url))
 
@@ -24,14 +24,9 @@ export const tellAttached = async (mesh: TwoClusters, narrator: Narrator): Promi
   world.startEnvoy(
     await world.addProxy(edge, { role: 'sidecar', serviceAccount: 'edge-api', workload: 'edge-api', octet: 10 }),
   )
-  const reviews = 'reviews.default.svc.cluster.local:9080'
-  const options = { host: address, port: 15_007 }
-  const api = await ApiGateway.start({ secure: false, options, origin: `http://${reviews}`, host: reviews })
+  const api = await ApiGateway.startBesideSidecar(address)
   try {
-    const seen = await eventually('both clusters answer', async () => {
-      const each = await see(api, '/reviews/1')
-      return each.failed === 0 && each.apps.length === 2 && each
-    })
+    const seen = await seeBothClusters(api)
     const identity = `spiffe://${world.mesh}.atoll.local/ns/default/sa/edge-api`
     narrator.check(
       'the services of both clusters see its own identity',

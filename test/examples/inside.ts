@@ -1,9 +1,8 @@
 import type { Narrator } from '#test/demo/narrator.ts'
-import { eventually } from '#test/harness/child.ts'
 import { workload } from '#test/harness/manifests.ts'
 import type { TwoClusters } from '#test/harness/two-clusters.ts'
 import { ApiGateway } from './api-gateway.ts'
-import { describeSeen, see } from './seen.ts'
+import { describeSeen, seeBothClusters } from './seen.ts'
 
 /** An API gateway that is a workload of east with a sidecar. Its clients reach its own port; there is no ingress. */
 export const tellInside = async ({ world, east }: TwoClusters, narrator: Narrator): Promise<void> => {
@@ -14,14 +13,9 @@ export const tellInside = async ({ world, east }: TwoClusters, narrator: Narrato
   world.startEnvoy(
     await world.addProxy(east, { role: 'sidecar', serviceAccount: 'api-gateway', workload: 'api-gateway', octet: 30 }),
   )
-  const reviews = 'reviews.default.svc.cluster.local:9080'
-  const options = { host: address, port: 15_007 }
-  const api = await ApiGateway.start({ secure: false, options, origin: `http://${reviews}`, host: reviews })
+  const api = await ApiGateway.startBesideSidecar(address)
   try {
-    const seen = await eventually('both clusters answer', async () => {
-      const each = await see(api, '/reviews/1')
-      return each.failed === 0 && each.apps.length === 2 && each
-    })
+    const seen = await seeBothClusters(api)
     const identity = `spiffe://${world.mesh}.atoll.local/ns/default/sa/api-gateway`
     narrator.check('calls the services of both clusters', seen.consumers.join() === 'acme', describeSeen(seen))
     narrator.check('they see the API gateway itself call', seen.callers.join() === identity, seen.callers.join())

@@ -1,12 +1,11 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Narrator } from '#test/demo/narrator.ts'
-import { eventually } from '#test/harness/child.ts'
 import { workload } from '#test/harness/manifests.ts'
 import { writeOwnCertificate } from '#test/harness/server-certificate.ts'
 import type { TwoClusters } from '#test/harness/two-clusters.ts'
 import { ApiGateway, type ApiUpstream } from './api-gateway.ts'
-import { describeSeen, see } from './seen.ts'
+import { describeSeen, seeBothClusters } from './seen.ts'
 
 const manifest = new URL('../../docs/examples/api-gateways/outside.yaml', import.meta.url)
 const host = 'api.example.org'
@@ -36,10 +35,7 @@ export const tellOutside = async ({ world, east }: TwoClusters, narrator: Narrat
   const api = await ApiGateway.start({ ...upstream, options: { ...options, ...identity } })
   const stranger = await ApiGateway.start(upstream)
   try {
-    const seen = await eventually('both clusters answer', async () => {
-      const each = await see(api, '/reviews/1')
-      return each.failed === 0 && each.apps.length === 2 && each
-    })
+    const seen = await seeBothClusters(api)
     const ofIngress = `spiffe://${world.mesh}.atoll.local/ns/default/sa/ingress`
     narrator.check('enters by east, is served by both clusters', seen.consumers.join() === 'acme', describeSeen(seen))
     narrator.check('the services see the ingress call', seen.callers.join() === ofIngress, seen.callers.join())

@@ -1,4 +1,5 @@
 import { compareText } from '#mesh/merge/compare-text.ts'
+import { eventually } from '#test/harness/child.ts'
 import type { Echo } from '#test/harness/echo-app.ts'
 import type { ApiGateway } from './api-gateway.ts'
 
@@ -27,6 +28,13 @@ export const see = async (api: ApiGateway, path: string, count = 30): Promise<Se
     failed: count - echoes.length,
   }
 }
+
+/** What they come to once both clusters answer, and nothing fails. */
+export const seeBothClusters = (api: ApiGateway): Promise<Seen> =>
+  eventually('both clusters answer', async () => {
+    const seen = await see(api, '/reviews/1')
+    return seen.failed === 0 && seen.apps.length === 2 && seen
+  })
 
 export const describeSeen = ({ apps, callers, failed }: Seen): string =>
   `${apps.join(' and ') || 'nobody'} saw ${callers.join(', ') || 'nobody'}, ${failed} failed`
