@@ -3,6 +3,7 @@ import { parseJson } from '../parse-json.ts'
 import { connectionPool, tcpKeepalive } from './schema/connection-pool.ts'
 import { durationOrZero, positiveDuration } from './schema/duration.ts'
 import { exportToFaults } from './schema/export-to.ts'
+import { findRepeated } from './schema/find-repeated.ts'
 import { hostFault } from './schema/host-names.ts'
 import { httpRetries } from './schema/http-retries.ts'
 import { localityLbSetting } from './schema/locality.ts'
@@ -109,9 +110,8 @@ const extensionProviders = checked(
     ),
   ),
   ({ value, report }) => {
-    const names = value.map(({ name }) => name)
-    for (const [index, name] of names.entries())
-      if (names.indexOf(name) !== index) report(`"${name}" is there already`, [index, 'name'])
+    for (const index of findRepeated(value.map(({ name }) => name)))
+      report(`"${value[index]?.name}" is there already`, [index, 'name'])
   },
 )
 
