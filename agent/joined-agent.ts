@@ -123,6 +123,7 @@ export class JoinedAgent {
       record,
       network,
       domainSuffix: settings.domainSuffix,
+      proxySettings: this.#view,
       machines: new MachineTokenAuthenticator(
         {
           machineToken: (id) => this.#findMachineToken(id),

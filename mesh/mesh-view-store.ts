@@ -4,6 +4,7 @@ import { readMeshConfig, type MeshConfig } from './config/mesh-config.ts'
 import { destinationRule, type DestinationRuleSpec } from './config/destination-rule.ts'
 import { envoyFilter, type EnvoyFilterSpec } from './config/envoy-filter.ts'
 import { gateway, type GatewaySpec } from './config/gateway.ts'
+import { proxyConfig, type ProxyConfigSpec } from './config/proxy-config.ts'
 import { serviceEntry, type ServiceEntrySpec } from './config/service-entry.ts'
 import { sidecar, type SidecarSpec } from './config/sidecar.ts'
 import { virtualService, type VirtualServiceSpec } from './config/virtual-service.ts'
@@ -53,6 +54,7 @@ export interface HeldConfiguration {
   readonly serviceEntries: readonly Holding<ServiceEntrySpec>[]
   readonly sidecars: readonly Holding<SidecarSpec>[]
   readonly envoyFilters: readonly Holding<EnvoyFilterSpec>[]
+  readonly proxyConfigs: readonly Holding<ProxyConfigSpec>[]
 }
 
 /**
@@ -77,6 +79,7 @@ export class MeshViewStore implements MeshView {
   readonly #failoverLabels = new MultiMap<string, string>()
   readonly #sidecars: NamespacedKind<SidecarSpec>
   readonly #envoyFilters: NamespacedKind<EnvoyFilterSpec>
+  readonly #proxyConfigs: NamespacedKind<ProxyConfigSpec>
   readonly #serviceEntries: PrecedenceTable<ServiceEntrySpec>
   /** What the mesh's own ServiceEntries offer here. */
   readonly #meshCatalog: CatalogIndex
@@ -119,6 +122,12 @@ export class MeshViewStore implements MeshView {
       localCluster,
       watch,
       toViewKey: viewKeys.envoyFilters,
+    })
+    this.#proxyConfigs = new NamespacedKind({
+      definition: proxyConfig,
+      localCluster,
+      watch,
+      toViewKey: viewKeys.proxyConfigs,
     })
     this.#serviceEntries = new PrecedenceTable(serviceEntry, localCluster)
     this.#meshCatalog = new CatalogIndex(localCluster)
@@ -215,6 +224,11 @@ export class MeshViewStore implements MeshView {
     return this.#envoyFilters.of(namespace)
   }
 
+  /** ProxyConfig objects of one namespace, oldest first: for who makes proxies. */
+  proxyConfigs(namespace: string): readonly Configured<ProxyConfigSpec>[] {
+    return this.#proxyConfigs.of(namespace)
+  }
+
   workload(workloadKey: string): Workload | undefined {
     return this.#workloads.get(workloadKey)
   }
@@ -231,6 +245,7 @@ export class MeshViewStore implements MeshView {
       ...this.#gatewayObjects.objects.problems(),
       ...this.#sidecars.objects.problems(),
       ...this.#envoyFilters.objects.problems(),
+      ...this.#proxyConfigs.objects.problems(),
       ...this.#serviceEntries.problems(),
       ...this.#meshCatalog.problems(),
       ...this.#services.problems(),
@@ -246,6 +261,7 @@ export class MeshViewStore implements MeshView {
       serviceEntries: this.#serviceEntries.holdings(),
       sidecars: this.#sidecars.objects.holdings(),
       envoyFilters: this.#envoyFilters.objects.holdings(),
+      proxyConfigs: this.#proxyConfigs.objects.holdings(),
     }
   }
 
@@ -350,6 +366,9 @@ export class MeshViewStore implements MeshView {
         break
       case envoyFilter.kind:
         this.#envoyFilters.set(origin, key, object)
+        break
+      case proxyConfig.kind:
+        this.#proxyConfigs.set(origin, key, object)
         break
       case serviceEntry.kind:
         this.#setServiceEntry(origin, key, object)

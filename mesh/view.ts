@@ -123,6 +123,8 @@ export const viewKeys = {
   virtualServicesOf: (gateway: string) => key(`virtual-services-of:${gateway}`),
   sidecars: (namespace: string) => key(`sidecars:${namespace}`),
   envoyFilters: (namespace: string) => key(`envoy-filters:${namespace}`),
+  /** Of the store alone: what is compiled has nothing of them. */
+  proxyConfigs: (namespace: string) => key(`proxy-configs:${namespace}`),
   workload: (workloadKey: string) => key(`workload:${workloadKey}`),
   workloadServices: (workloadKey: string) => key(`workload-services:${workloadKey}`),
 } as const

@@ -7,12 +7,14 @@ import { DurationHistogram, type DurationMeasure } from '#agent/http/duration-hi
 import type { Leaf } from '#agent/identity/issue-leaf.ts'
 import type { Log } from '#agent/log.ts'
 import type { InjectionSettings } from '#mesh/injection/injection-settings.ts'
+import type { ProxySettingsSource } from '#mesh/injection/proxy-layers.ts'
 import { injectorPath } from '#mesh/kubernetes/conventions.ts'
 import { parseJson } from '#mesh/parse-json.ts'
 import { admissionReview, reviewPod, type ReviewOutcome } from './review-pod.ts'
 
 export interface InjectionServerOptions {
-  readonly settings: () => InjectionSettings
+  readonly settings: InjectionSettings
+  readonly proxySettings: ProxySettingsSource
   /** Milliseconds since some moment; never goes back. */
   readonly elapsed: () => number
   readonly log: Log
@@ -98,7 +100,7 @@ export class InjectionServer {
     if (text === undefined) return refusal(413, `more than ${maxBodyBytes} bytes`)
     const review = admissionReview.safeParse(parseJson(text))
     if (!review.success) return refusal(400, 'this is not an AdmissionReview of admission.k8s.io/v1')
-    const { answer, outcome, pod, reason } = reviewPod(review.data, this.#options.settings())
+    const { answer, outcome, pod, reason } = reviewPod(review.data, this.#options)
     this.#reviews[outcome] += 1
     this.#options.log[outcome === 'refused' ? 'warn' : 'debug']({ pod, outcome, reason }, 'reviewed a pod')
     return { status: 200, body: answer }

@@ -3,11 +3,13 @@ import type { HostPort } from '#agent/config.ts'
 import type { Leaf } from '#agent/identity/issue-leaf.ts'
 import type { Log } from '#agent/log.ts'
 import type { InjectionSettings } from '#mesh/injection/injection-settings.ts'
+import type { ProxySettingsSource } from '#mesh/injection/proxy-layers.ts'
 import { InjectionServer, type InjectionStatistics } from './injection-server.ts'
 import { WebhookCertificate, type AuthorityStore } from './webhook-certificate.ts'
 
 export interface InjectorOptions {
-  readonly settings: () => InjectionSettings
+  readonly settings: InjectionSettings
+  readonly proxySettings: ProxySettingsSource
   readonly store: AuthorityStore
   /** Puts the bundle into our MutatingWebhookConfiguration, where it says something else. Only the reporter does so. */
   readonly publish: (caBundlePem: string) => Promise<void>

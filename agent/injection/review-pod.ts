@@ -3,6 +3,7 @@ import type { InjectionProblem } from '#mesh/injection/annotation-reader.ts'
 import { decideInjection } from '#mesh/injection/decide-injection.ts'
 import { injectPod } from '#mesh/injection/inject-pod.ts'
 import type { InjectionSettings } from '#mesh/injection/injection-settings.ts'
+import { findProxyLayers, type ProxySettingsSource } from '#mesh/injection/proxy-layers.ts'
 import { toJsonPatch } from '#mesh/injection/json-patch.ts'
 import { parsePod, type Pod } from '#mesh/injection/pod.ts'
 import { toPathText } from '#mesh/config/to-problems.ts'
@@ -34,6 +35,11 @@ export interface Verdict {
   readonly answer: object
 }
 
+export interface ReviewOptions {
+  readonly settings: InjectionSettings
+  readonly proxySettings: ProxySettingsSource
+}
+
 /** An API server shows ten of 256 characters to people. */
 const maxWarnings = 10
 const maxWarningLength = 256
@@ -42,7 +48,7 @@ const maxWarningLength = 256
  * The answer for a pod that is about to be made. Our webhook's selectors have chosen its namespace: what the API server knows of labels is
  * newer than what we do.
  */
-export const reviewPod = ({ request }: AdmissionReview, settings: InjectionSettings): Verdict => {
+export const reviewPod = ({ request }: AdmissionReview, { settings, proxySettings }: ReviewOptions): Verdict => {
   const { uid, namespace, object } = request
   const answer = (response: object): object => ({ apiVersion, kind, response: { uid, ...response } })
   const refuse = (pod: string, problems: readonly InjectionProblem[]): Verdict => {
@@ -57,7 +63,8 @@ export const reviewPod = ({ request }: AdmissionReview, settings: InjectionSetti
   const decision = decideInjection({ namespace, pod: parsed.value, revision: settings.revision })
   if (!decision.inject)
     return { outcome: 'skipped', pod: name, reason: decision.reason, answer: answer({ allowed: true }) }
-  const injected = injectPod(parsed.value, settings)
+  const layers = findProxyLayers(proxySettings, namespace, parsed.value.metadata?.labels ?? {})
+  const injected = injectPod(parsed.value, settings, layers)
   if (!injected.ok) return refuse(name, injected.error)
   const { pod, warnings } = injected.value
   return {

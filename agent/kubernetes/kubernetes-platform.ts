@@ -85,7 +85,8 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
   constructor(client: KubernetesClient, options: KubernetesPlatformOptions, entry: PlatformEntry) {
     const { data, clock, random, log, replica, injection } = options
     this.#options = options
-    const { record, network, domainSuffix, machines, onElectionChange, onProblems, onProxiesChange } = entry
+    const { record, network, domainSuffix, proxySettings, machines, onElectionChange, onProblems, onProxiesChange } =
+      entry
     const { cluster } = record.membership
     this.registry = new KubernetesRegistry({
       client,
@@ -142,7 +143,8 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
     this.#injector =
       injection &&
       new Injector({
-        settings: () => ({ ...defaultInjectionSettings, ...injection }),
+        settings: { ...defaultInjectionSettings, ...injection },
+        proxySettings,
         store: new SecretAuthorityStore(new ObjectClient(client, secretKind)),
         publish: (caBundlePem) => publishCaBundle(client, caBundlePem),
         isReporter: () => this.election.isHeld,

@@ -6,6 +6,7 @@ import type { ProxyAuthenticator } from '#agent/proxy-auth/proxy-authenticator.t
 import type { GroupMachines } from '#agent/machines/group-machines.ts'
 import type { Registry } from '#agent/registry/registry.ts'
 import type { ReporterElection } from '#agent/uplink/reporter-election.ts'
+import type { ProxySettingsSource } from '#mesh/injection/proxy-layers.ts'
 import type { NetworkName } from '#mesh/names.ts'
 import type { Judgement } from '#mesh/status/judge-objects.ts'
 import type { Proxy } from '#xds/proxy.ts'
@@ -15,6 +16,8 @@ export interface PlatformEntry {
   readonly record: JoinedRecord
   readonly network: NetworkName
   readonly domainSuffix: string
+  /** How proxies are to run that are injected. */
+  readonly proxySettings: ProxySettingsSource
   /** The tokens of proxies on machines, which every cluster may have. */
   readonly machines: ProxyAuthenticator
   /** What the election says may have changed. */

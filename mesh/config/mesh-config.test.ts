@@ -4,11 +4,18 @@ import { describeSchema } from '#mesh/support/describe-fields.ts'
 import { meshSettings, withOlderFields } from '#mesh/settings.ts'
 import { examineMeshConfig } from './examine-mesh-config.ts'
 import { defaultMeshConfig, meshConfigSchema, readMeshConfig, withChangedFields } from './mesh-config.ts'
+import { proxySettings } from './schema/proxy-settings.ts'
 
 const examine = (written: Record<string, unknown>) =>
   examineMeshConfig(written, { name: 'prod', trustDomain: 'prod.test' }).map(
     ({ code, path, message }) => `${code} ${path}: ${message}`,
   )
+
+const readUpstream = (file: string): readonly string[] =>
+  readFileSync(new URL(`../support/testdata/${file}`, import.meta.url), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .toSorted()
 
 describe('MeshConfig', () => {
   it("has Istio's defaults", () => {
@@ -29,6 +36,12 @@ describe('MeshConfig', () => {
     [{ extensionProviders: [{ name: 'otel', opentelemetry: { service: 'otel', port: 4317 } }] }],
     [{ trustDomain: 'prod.test', trustDomainAliases: ['old.test'], enableAutoMtls: true }],
     [{ defaultVirtualServiceExportTo: ['*'], defaultDestinationRuleExportTo: ['.'] }],
+    [
+      {
+        defaultConfig: { concurrency: 2, discoveryAddress: 'istiod.istio-system.svc:15012', proxyMetadata: { A: 'b' } },
+      },
+    ],
+    [{ defaultConfig: { terminationDrainDuration: '20s', gatewayTopology: { numTrustedProxies: 1 } } }],
     [{ serviceSettings: [{ settings: { clusterLocal: true }, hosts: ['*.shop.svc.cluster.local'] }] }],
   ])('takes %j', (written) => {
     expect(examine(written)).toEqual([])
@@ -43,6 +56,12 @@ describe('MeshConfig', () => {
     [{ tlsDefaults: { ecdhCurves: ['P-1'] } }, /^invalid tlsDefaults.ecdhCurves\[0\]: must be one of P-256/],
     [{ meshMTLS: { cipherSuites: ['made-up'] } }, /^invalid meshMTLS.cipherSuites\[0\]: must be one of/],
     [{ enableAutoMtls: false }, 'unsupported enableAutoMtls: mesh mTLS is what proxies speak to each other'],
+    [{ defaultConfig: { concurrency: -1 } }, /^invalid defaultConfig.concurrency: /],
+    [{ defaultConfig: { proxyAdminPort: 1 } }, 'unsupported defaultConfig.proxyAdminPort: is always 15000'],
+    [
+      { defaultConfig: { interceptionMode: 'TPROXY' } },
+      'unsupported defaultConfig.interceptionMode: captured connections are redirected',
+    ],
     [{ proxyListenPort: 15002 }, 'unsupported proxyListenPort: is always 15001'],
     [{ extensionProviders: [{ name: 'a' }] }, /^invalid extensionProviders\[0\]: needs exactly one of/],
     [
@@ -70,14 +89,15 @@ describe('MeshConfig', () => {
     expect(others).toEqual([])
   })
   it("has upstream's fields, and no others", () => {
-    const upstream = readFileSync(new URL('../support/testdata/istio-mesh-config.txt', import.meta.url), 'utf8')
     const ours = describeSchema(meshConfigSchema).map(({ path }) => path.replace(/[[{].*/, ''))
-    expect(ours.toSorted()).toEqual(
-      upstream
-        .split('\n')
-        .filter((line) => line !== '' && !line.startsWith('#'))
-        .toSorted(),
-    )
+    expect(ours.toSorted()).toEqual(readUpstream('istio-mesh-config.txt'))
+  })
+  it("has upstream's fields of a proxy's configuration, and no others", () => {
+    const ours = describeSchema(proxySettings).flatMap(({ path, fields }) => [
+      path,
+      ...fields.map((field) => field.path),
+    ])
+    expect(ours.map((path) => path.replace(/[[{].*/, '')).toSorted()).toEqual(readUpstream('istio-proxy-config.txt'))
   })
   it('leaves at its default what it does not understand of what was accepted', () => {
     expect(readMeshConfig({ proxyHttpPort: 1, notYet: 1, accessLogEncoding: 'CBOR' })).toEqual({

@@ -19,19 +19,13 @@ import {
 } from './schema/message.ts'
 import { cipherSuites } from './schema/server-tls.ts'
 import { outlierDetection } from './schema/outlier-detection.ts'
+import { fixedPort, proxySettings } from './schema/proxy-settings.ts'
 
 const exportTo = checked(z.array(z.string()), ({ value, report }) => {
   for (const { index, message: fault } of exportToFaults(value, '', { none: true })) report(fault, [index])
 })
   .optional()
   .register(fieldNotes, { limit: '`.`, `*`, `~`, namespaces' })
-
-const port = (fixed: number) =>
-  checked(z.int(), ({ value, report }) => {
-    if (value !== 0 && value !== fixed) report(`is always ${fixed}`, [], { problem: 'unsupported' })
-  })
-    .optional()
-    .register(fieldNotes, { limit: `only ${fixed}` })
 
 /** A name that Envoy does not know would be refused by every proxy. */
 const oneOf = (known: readonly string[]) =>
@@ -132,8 +126,8 @@ export const meshConfigSchema = checked(
     inboundTrafficPolicy: message({ mode: choice(['PASSTHROUGH', 'LOCALHOST']).default('PASSTHROUGH') }).prefault({}),
     rootNamespace: z.string().min(1).default('atoll-system'),
     proxyHttpPort: z.int().min(0).max(65535).default(15007),
-    proxyListenPort: port(15001),
-    proxyInboundListenPort: port(15006),
+    proxyListenPort: fixedPort(15001),
+    proxyInboundListenPort: fixedPort(15006),
     connectTimeout: positiveDuration.prefault('10s'),
     tcpKeepalive: tcpKeepalive.optional(),
     protocolDetectionTimeout: durationOrZero.prefault('5s'),
@@ -206,7 +200,7 @@ export const meshConfigSchema = checked(
     ingressService: ofIngress,
     ingressSelector: ofIngress,
     ingressControllerMode: ofIngress,
-    defaultConfig: unsupported('annotations of pods and ProxyConfig objects say how proxies run'),
+    defaultConfig: proxySettings.prefault({}),
   }),
   ({ value, report }) => {
     const { accessLogEncoding, accessLogFormat } = value

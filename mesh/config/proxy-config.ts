@@ -1,17 +1,18 @@
-import { z } from 'zod'
+import type { z } from 'zod'
 import type { KindDefinition } from './kind-definition.ts'
 import { matchLabelsSelector } from './schema/labels.ts'
-import { message, optionalText, withoutEffect } from './schema/message.ts'
+import { message } from './schema/message.ts'
+import { concurrency, environmentVariables, proxyImage } from './schema/proxy-settings.ts'
 
-/** Istio reference: networking/proxy-config. */
-export const proxyConfigSpec = message({
-  /** Absent: every workload of the namespace. */
-  selector: withoutEffect(matchLabelsSelector.optional()),
-  concurrency: withoutEffect(z.int().min(0).max(0x7fff_ffff).optional()),
-  environmentVariables: withoutEffect(z.record(z.string(), z.string().max(2048)).optional()),
-  image: withoutEffect(message({ imageType: optionalText(z.string()) }).optional()),
+/** Istio reference: networking/proxy-config. It holds for proxies that are injected from then on. */
+const proxyConfigSpec = message({
+  /** Absent: every workload of the namespace, in the root namespace of the mesh. */
+  selector: matchLabelsSelector.optional(),
+  concurrency: concurrency.optional(),
+  environmentVariables: environmentVariables.optional(),
+  image: proxyImage.optional(),
 })
-type ProxyConfigSpec = z.output<typeof proxyConfigSpec>
+export type ProxyConfigSpec = z.output<typeof proxyConfigSpec>
 
 export const proxyConfig: KindDefinition<ProxyConfigSpec> = {
   group: 'networking.istio.io',
@@ -19,11 +20,10 @@ export const proxyConfig: KindDefinition<ProxyConfigSpec> = {
   kind: 'ProxyConfig',
   plural: 'proxyconfigs',
   schema: proxyConfigSpec,
-  check(_, report) {
-    report(
-      ['spec'],
-      'nothing follows from it: a pod says its concurrency in the annotation proxy.istio.io/config, its image in sidecar.istio.io/proxyImage',
-      { severity: 'warning' },
-    )
+  check({ spec: { selector } }, report) {
+    if (selector && Object.keys(selector.matchLabels ?? {}).length === 0)
+      report(['spec', 'selector'], 'selects no workload: without it, all of the namespace are meant', {
+        severity: 'warning',
+      })
   },
 }

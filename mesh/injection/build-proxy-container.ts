@@ -52,6 +52,7 @@ export const buildProxyContainer = (options: ProxyOptions): Container => {
     ...(isNative && { restartPolicy: 'Always' }),
     args: toArguments(options),
     env: [
+      ...Object.entries(options.environment).map(([name, value]) => ({ name, value })),
       { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
       { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
     ],
@@ -81,7 +82,7 @@ export const buildProxyContainer = (options: ProxyOptions): Container => {
   }
 }
 
-const toArguments = ({ concurrency, logLevel, componentLogLevel }: ProxyOptions): string[] => [
+const toArguments = ({ concurrency, logLevel, componentLogLevel, fileFlush }: ProxyOptions): string[] => [
   '-c',
   `${proxyConfigDirectory}/envoy.yaml`,
   '--service-node',
@@ -97,6 +98,8 @@ const toArguments = ({ concurrency, logLevel, componentLogLevel }: ProxyOptions)
   logLevel,
   ...(componentLogLevel === undefined ? [] : ['--component-log-level', componentLogLevel]),
   ...(concurrency === undefined ? [] : ['--concurrency', String(concurrency)]),
+  ...(fileFlush.milliseconds === undefined ? [] : ['--file-flush-interval-msec', String(fileFlush.milliseconds)]),
+  ...(fileFlush.kilobytes === undefined ? [] : ['--file-flush-min-size-kb', String(fileFlush.kilobytes)]),
 ]
 
 const toHook = (script: string): { readonly exec: { readonly command: string[] } } => ({

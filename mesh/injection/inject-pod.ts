@@ -22,6 +22,7 @@ import type { InjectionStatus } from './injection-status.ts'
 import { allContainers, defaultContainerAnnotation } from './pod.ts'
 import type { Container, Pod } from './pod.ts'
 import { probeRoutesAnnotation } from './probe-routes.ts'
+import { noProxyLayers, type ProxyLayers } from './proxy-layers.ts'
 import { readProxyOptions } from './proxy-options.ts'
 import type { ProxyOptions } from './proxy-options.ts'
 import { rewriteProbes } from './rewrite-probes.ts'
@@ -41,10 +42,19 @@ const endSeconds = 5
  * A pod with its proxy: what is to be injected was decided before. What is there once is left as it is, so it can be done twice. The
  * error is all that keeps the pod from being injected as its annotations want it: such a pod must not start without a proxy.
  */
-export const injectPod = (pod: Pod, settings: InjectionSettings): Result<InjectedPod, readonly InjectionProblem[]> => {
+export const injectPod = (
+  pod: Pod,
+  settings: InjectionSettings,
+  layers: ProxyLayers = noProxyLayers,
+): Result<InjectedPod, readonly InjectionProblem[]> => {
   if (isInjected(pod)) return ok({ pod, warnings: [] })
   const reader = new AnnotationReader(pod.metadata?.annotations ?? {})
-  const { options, warnings } = readProxyOptions(reader, settings, findGatewayContainer(pod)?.resources?.limits?.cpu)
+  const { options, warnings } = readProxyOptions(
+    reader,
+    settings,
+    layers,
+    findGatewayContainer(pod)?.resources?.limits?.cpu,
+  )
   const capture = options.isGateway ? undefined : readCaptureSettings(reader)
   const problems = [...reader.problems, ...findNameClashes(pod, options)]
   if (problems.length > 0) return err(problems)

@@ -1,13 +1,13 @@
-import { z } from 'zod'
-import { readYaml } from '../documents/read-yaml.ts'
-import { positiveDuration, toMilliseconds } from '../config/schema/duration.ts'
+import { toMilliseconds } from '../config/schema/duration.ts'
+import type { ProxySettings } from '../config/schema/proxy-settings.ts'
 import { err, ok } from '../result.ts'
-import type { Result } from '../result.ts'
 import { annotationProblem, parseAnyText } from './annotation-reader.ts'
 import type { AnnotationReader, InjectionProblem, ParseText } from './annotation-reader.ts'
 import type { InjectionSettings, Resources } from './injection-settings.ts'
 import { gatewayTemplate, injectionTemplatesAnnotation } from '../kubernetes/conventions.ts'
+import { parseProxyConfig } from './parse-proxy-config.ts'
 import { parseQuantity, toCpuCount } from './parse-quantity.ts'
+import { mergeProxySettings, type ProxyLayers } from './proxy-layers.ts'
 
 export interface ReadinessTiming {
   readonly initialDelaySeconds: number
@@ -26,6 +26,10 @@ export interface ProxyOptions {
   readonly concurrency: number | undefined
   readonly logLevel: string
   readonly componentLogLevel: string | undefined
+  /** Variables of its environment. */
+  readonly environment: Readonly<Record<string, string>>
+  /** How what it writes into files is held back; undefined = as Envoy does. */
+  readonly fileFlush: { readonly milliseconds?: number | undefined; readonly kilobytes?: number | undefined }
   /** How long an ordinary container goes on when its pod is to end. */
   readonly drainSeconds: number
   /** It has no application beside it, and ends before that when nobody is connected any more. */
@@ -45,15 +49,17 @@ const defaultDrainSeconds = 5
 export const readProxyOptions = (
   reader: AnnotationReader,
   settings: InjectionSettings,
+  { base, override }: ProxyLayers,
   ownCpuLimit?: string | number | null,
 ): { readonly options: ProxyOptions; readonly warnings: readonly InjectionProblem[] } => {
   const image = reader.read('sidecar.istio.io/proxyImage', parseAnyText)
-  const config = reader.read(proxyConfigAnnotation, parseProxyConfig)
+  const annotation = reader.read(proxyConfigAnnotation, parseProxyConfig)
+  const config = mergeProxySettings(base, annotation?.settings ?? {}, override)
   const resources = readResources(reader) ?? settings.resources
   const isGateway = reader.read(injectionTemplatesAnnotation, oneOf(['sidecar', gatewayTemplate])) === gatewayTemplate
   if (!isGateway) reader.read('sidecar.istio.io/interceptionMode', oneOf(['REDIRECT']))
   const warnings = [
-    ...(config?.ignored ?? []).map((field) => annotationProblem(proxyConfigAnnotation, `${field} has no effect`)),
+    ...(annotation?.ignored ?? []).map((field) => annotationProblem(proxyConfigAnnotation, `${field} has no effect`)),
     // As in Istio: a name without a registry chooses among the installation's own images, of which there is one.
     ...(image === undefined || image.includes('/')
       ? []
@@ -71,12 +77,19 @@ export const readProxyOptions = (
       ...(isGateway ? gatewayHabits : readSidecarHabits(reader, settings, config)),
       resources,
       concurrency: toConcurrency(
-        config?.concurrency,
+        config.concurrency,
         isGateway && ownCpuLimit ? String(ownCpuLimit) : resources.limits?.cpu,
       ),
       logLevel: reader.read('sidecar.istio.io/logLevel', oneOf(logLevels)) ?? 'warning',
       componentLogLevel: reader.read('sidecar.istio.io/componentLogLevel', parseComponentLevels),
-      drainSeconds: config?.drainSeconds ?? defaultDrainSeconds,
+      environment: config.proxyMetadata ?? {},
+      fileFlush: {
+        milliseconds: config.fileFlushInterval && toMilliseconds(config.fileFlushInterval),
+        kilobytes: config.fileFlushMinSizeKb,
+      },
+      drainSeconds: config.terminationDrainDuration
+        ? Math.ceil(toMilliseconds(config.terminationDrainDuration) / 1000)
+        : defaultDrainSeconds,
       readiness: readReadiness(reader),
     },
     warnings,
@@ -88,13 +101,9 @@ type Habits = Pick<ProxyOptions, 'isNative' | 'holdsApplication' | 'rewritesProb
 /** There is no application beside it. */
 const gatewayHabits: Habits = { isNative: false, holdsApplication: false, rewritesProbes: false }
 
-const readSidecarHabits = (
-  reader: AnnotationReader,
-  settings: InjectionSettings,
-  config: ProxyConfig | undefined,
-): Habits => ({
+const readSidecarHabits = (reader: AnnotationReader, settings: InjectionSettings, config: ProxySettings): Habits => ({
   isNative: reader.read('sidecar.istio.io/nativeSidecar', parseBoolean) ?? settings.nativeSidecars,
-  holdsApplication: config?.holdApplicationUntilProxyStarts ?? settings.holdApplicationUntilProxyStarts,
+  holdsApplication: config.holdApplicationUntilProxyStarts ?? settings.holdApplicationUntilProxyStarts,
   rewritesProbes: reader.read('sidecar.istio.io/rewriteAppHTTPProbers', parseBoolean) ?? true,
 })
 
@@ -144,35 +153,4 @@ const readResources = (reader: AnnotationReader): Resources | undefined => {
 const toConcurrency = (configured: number | undefined, cpuLimit: string | undefined): number | undefined => {
   if (configured !== undefined) return configured === 0 ? undefined : configured
   return cpuLimit === undefined ? undefined : Math.max(1, Math.ceil(toCpuCount(cpuLimit)))
-}
-
-interface ProxyConfig {
-  readonly concurrency?: number | undefined
-  readonly holdApplicationUntilProxyStarts?: boolean | undefined
-  readonly drainSeconds?: number | undefined
-  /** Fields that nothing follows from. */
-  readonly ignored: readonly string[]
-}
-
-const proxyConfig = z.looseObject({
-  concurrency: z.int().min(0).max(1024).optional(),
-  holdApplicationUntilProxyStarts: z.boolean().optional(),
-  terminationDrainDuration: positiveDuration.optional(),
-})
-
-const parseProxyConfig = (text: string): Result<ProxyConfig, string> => {
-  const documents = readYaml(text, 1)
-  if (!documents.ok) return err(`is not YAML: ${documents.error[0]?.message ?? ''}`)
-  const parsed = proxyConfig.safeParse(documents.value[0]?.value ?? {})
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    return err(`${issue?.path.join('.') || 'it'}: ${issue?.message ?? 'is not valid'}`)
-  }
-  const { concurrency, holdApplicationUntilProxyStarts, terminationDrainDuration, ...ignored } = parsed.data
-  return ok({
-    concurrency,
-    holdApplicationUntilProxyStarts,
-    drainSeconds: terminationDrainDuration && Math.ceil(toMilliseconds(terminationDrainDuration) / 1000),
-    ignored: Object.keys(ignored),
-  })
 }

@@ -51,6 +51,7 @@ const list = (values: readonly string[]): string => values.map((value) => `\`${v
 
 const describeSupport = ({ note }: FieldDescription): string => {
   if (note.refused !== undefined) return `refused: ${note.refused}`
+  if (typeof note.withoutEffect === 'string') return `taken, without effect: ${note.withoutEffect}`
   if (note.withoutEffect) return 'taken, without effect'
   if (note.limit !== undefined) return `yes: ${note.limit}`
   if (!note.values) return 'yes'

@@ -88,7 +88,7 @@ export const makeClusterState = (
   varied: Partial<ClusterState> = {},
 ): ClusterState => ({ name, network, gateways: [], contribution: 'live', ...varied })
 
-const apiVersions: Readonly<Record<string, string>> = { Service: 'v1' }
+const apiVersions: Readonly<Record<string, string>> = { Service: 'v1', ProxyConfig: 'networking.istio.io/v1beta1' }
 
 /** An object in namespace `default`, unless told otherwise. */
 export const makeObject = (

@@ -84,7 +84,8 @@ const compileServer = (view: MeshView, merged: MergedServer, place: GatewayPlace
   const { server, routes, hosts, gateway } = merged
   const { tls } = server
   const isTls = tls !== undefined && routes?.startsWith('http.') !== true
-  if (!isTls && routes !== undefined) return { chains: [{ match: {}, handler: toHttp(merged, routes) }], reached: [] }
+  if (!isTls && routes !== undefined)
+    return { chains: [{ match: {}, handler: toHttp(view, merged, routes) }], reached: [] }
   const match = isTls ? toMatch(hosts.map(({ host }) => host)) : {}
   if (isTls && tls.mode === 'AUTO_PASSTHROUGH')
     return {
@@ -98,7 +99,8 @@ const compileServer = (view: MeshView, merged: MergedServer, place: GatewayPlace
     report(`Gateway/${gateway}`, `server ${merged.portName} answers nobody: ${termination}`)
     return { chains: [{ match, handler: toNobody(merged) }], reached: [] }
   }
-  if (routes !== undefined) return { chains: [{ match, ...termination, handler: toHttp(merged, routes) }], reached: [] }
+  if (routes !== undefined)
+    return { chains: [{ match, ...termination, handler: toHttp(view, merged, routes) }], reached: [] }
   const way = findTcpWay(view, merged, place, report)
   return way
     ? { chains: [{ match, ...termination, handler: toTcpHandler(way, toStatPrefix(merged)) }], reached: way.reached }
@@ -163,12 +165,12 @@ const toPassedOn = ({ serverNames }: ChainMatch): ChainMatch => ({
 const toStatPrefix = ({ server, gateway }: MergedServer): string =>
   server.name ?? `gateway_${server.port.number ?? 0}_${gateway.replace('/', '_')}`
 
-const toHttp = (merged: MergedServer, routes: string): HttpHandler => ({
+const toHttp = (view: MeshView, merged: MergedServer, routes: string): HttpHandler => ({
   kind: 'http',
   statPrefix: merged.server.tls && merged.server.name !== undefined ? merged.server.name : routes,
   routes: { kind: 'rds', name: routes },
   clientCertificate: 'set-whole',
-  edge: { trustedProxies: 0 },
+  edge: { trustedProxies: view.meshConfig().defaultConfig.gatewayTopology?.numTrustedProxies ?? 0 },
   isForwardProxy: false,
   upgrades: ['websocket'],
 })

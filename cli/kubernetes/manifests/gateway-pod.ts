@@ -32,6 +32,8 @@ export const buildGatewayPodSpec = ({ image, serviceAccountName, selector, drain
         concurrency: 2,
         logLevel: 'warning',
         componentLogLevel: undefined,
+        environment: {},
+        fileFlush: {},
         drainSeconds,
         readiness: { initialDelaySeconds: 0, periodSeconds: 2, failureThreshold: 3 },
       }),

@@ -10,8 +10,8 @@ import { problemCode } from '../../problem.ts'
 export interface FieldNote {
   /** Why Atoll refuses the field. */
   readonly refused?: string
-  /** Atoll takes it and nothing follows from it. */
-  readonly withoutEffect?: true
+  /** Atoll takes it and nothing follows from it; why, where that is not plain. */
+  readonly withoutEffect?: true | string
   /** What of its values is taken. */
   readonly limit?: string
   /** The enum values or forms that are taken … */
@@ -90,11 +90,11 @@ export const unsupported = (refused: string) =>
     .register(fieldNotes, { refused })
 
 /** A field that Atoll takes though nothing follows from it: it is for nodes and load balancers of Kubernetes, or for people. */
-export const withoutEffect = (schema: z.ZodType = z.unknown()) =>
+export const withoutEffect = (schema: z.ZodType = z.unknown(), why: true | string = true) =>
   schema
     .transform((): undefined => undefined)
     .optional()
-    .register(fieldNotes, { withoutEffect: true })
+    .register(fieldNotes, { withoutEffect: why })
 
 /** An enum; `refused` holds upstream's other values with the reason. */
 export const choice = <const Value extends string | number>(

@@ -8,6 +8,8 @@ import type { WebhookAuthority } from '#agent/injection/webhook-authority.ts'
 import { WebhookCertificate, webhookHost, type AuthorityStore } from '#agent/injection/webhook-certificate.ts'
 import { createLog } from '#agent/log.ts'
 import { defaultInjectionSettings } from '#mesh/injection/injection-settings.ts'
+import { MeshViewStore } from '#mesh/mesh-view-store.ts'
+import { east, makeObject, network1, settings, trust } from '#test/mesh/records.ts'
 import { untilHolds } from '../until-holds.ts'
 import { VirtualClock } from '../virtual-clock.ts'
 
@@ -39,6 +41,15 @@ class MemoryStore {
 const day = 24 * 60 * 60_000
 const options = { random: () => 0.5 }
 
+const proxySettings = new MeshViewStore({
+  localCluster: east,
+  localNetwork: network1,
+  settings: { ...settings, meshConfig: { defaultConfig: { concurrency: 3 } } },
+  trust,
+})
+const ofShop = makeObject('ProxyConfig', 'a', { environmentVariables: { A: 'shop' } }, { namespace: 'shop' })
+proxySettings.apply([{ kind: 'config', origin: 'cluster', key: 'ProxyConfig/shop/a', value: ofShop }])
+
 const running: Injector[] = []
 afterEach(async () => {
   await Promise.all(running.splice(0).map((injector) => injector.stop()))
@@ -51,7 +62,8 @@ const startInjector = async (store = new MemoryStore(), isReporter = true) => {
   const refuse = { publishing: false }
   const injector = new Injector({
     ...options,
-    settings: () => ({ ...defaultInjectionSettings, proxyImage: 'registry.test/proxy:1' }),
+    settings: { ...defaultInjectionSettings, proxyImage: 'registry.test/proxy:1' },
+    proxySettings,
     store: store.toReplica(),
     publish: async (pem) => {
       if (refuse.publishing) throw new Error('the API server refuses')
@@ -131,6 +143,18 @@ describe('the webhook', () => {
     })
     expect(injector.status().reviews).toEqual({ injected: 1, skipped: 0, refused: 0, failed: 0 })
     expect(injector.status().durations.buckets.at(-1)).toEqual({ le: Infinity, count: 1 })
+  })
+
+  it('injects as the mesh and the ProxyConfigs of the namespace say', async () => {
+    const { port, published } = await startInjector()
+    const patchOf = async (namespace: string) => {
+      const answer = await call({ ca: published[0] ?? '', port, body: toReview(toPod(), namespace) })
+      return Buffer.from((answer.body as { response: { patch: string } }).response.patch, 'base64').toString()
+    }
+    const shop = await patchOf('shop')
+    expect(shop).toContain('"--concurrency","3"')
+    expect(shop).toContain('{"name":"A","value":"shop"}')
+    expect(await patchOf('other')).not.toContain('"name":"A"')
   })
 
   it.each<[string, string]>([

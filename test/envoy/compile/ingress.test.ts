@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { request, type OutgoingHttpHeaders } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { eventually } from '#test/harness/child.ts'
 import type { Echo, EchoApp } from '#test/harness/echo-app.ts'
 import type { Stage } from './stage.ts'
 import { Theatre } from './theatre.ts'
@@ -184,6 +185,20 @@ proxies: [gateway/default/gateway-1]
     expect(echo).toMatchObject({ caller: null, headers: { 'x-forwarded-proto': 'http' } })
     expect(echo?.headers['x-forwarded-for']).toMatch(/^192\.0\.2\.1, ?(?!192\.0\.2\.1$)[\d.]+$/)
     expect(echo?.headers['x-request-id']).toBeDefined()
+  })
+
+  test('believes as many proxies before it as the mesh says', async () => {
+    const clientOf = async () =>
+      (await ask(18080, 'a.example.org', '/', { 'x-forwarded-for': '192.0.2.1' })).echo?.headers[
+        'x-envoy-external-address'
+      ]
+    expect(await clientOf()).not.toBe('192.0.2.1')
+    const value = {
+      ...stage.scene.store.settings(),
+      meshConfig: { defaultConfig: { gatewayTopology: { numTrustedProxies: 1 } } },
+    }
+    expect(await stage.change({ kind: 'settings', value })).toEqual([])
+    await eventually('the proxy before the gateway is believed', async () => (await clientOf()) === '192.0.2.1')
   })
 
   test('follows its objects', async () => {
