@@ -1,4 +1,4 @@
-import { matchesHost } from './host-specificity.ts'
+import { matchesHost } from '#mesh/merge/host-specificity.ts'
 
 interface Pattern {
   /** "*" = every one. */

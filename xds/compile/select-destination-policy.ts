@@ -5,7 +5,7 @@ import type { TrafficPolicy } from '#mesh/config/schema/traffic-policy.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
 import type { Service } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
-import { toSpecificity } from './host-specificity.ts'
+import { toSpecificity } from '#mesh/merge/host-specificity.ts'
 import { isExportedTo } from '#mesh/merge/is-exported-to.ts'
 
 type DestinationRule = Configured<DestinationRuleSpec>

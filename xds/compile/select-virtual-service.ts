@@ -3,7 +3,7 @@ import { isForSidecars } from '#mesh/config/schema/gateway-names.ts'
 import type { VirtualServiceSpec } from '#mesh/config/virtual-service.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
 import type { MeshView } from '#mesh/view.ts'
-import { matchesHost, toSpecificity } from './host-specificity.ts'
+import { matchesHost, toSpecificity } from '#mesh/merge/host-specificity.ts'
 import { isExportedTo } from '#mesh/merge/is-exported-to.ts'
 
 export type VirtualService = Configured<VirtualServiceSpec>
