@@ -17,6 +17,7 @@ export const problemCode = z.enum([
   'dangling_reference', // names an object that does not exist
   'selects_nothing', // a selector that no workload has the labels of
   'conflict', // two objects want the same thing
+  'drift', // clusters say different things of one service
   'duplicate', // the same object twice in one apply
   'forbidden',
   'port_name', // says nothing of its protocol
@@ -40,6 +41,7 @@ export const problemClasses: Readonly<Record<ProblemCode, ProblemClass>> = {
   dangling_reference: 'reference',
   selects_nothing: 'reference',
   conflict: 'semantic',
+  drift: 'semantic',
   duplicate: 'semantic',
   forbidden: 'semantic',
   port_name: 'style',

@@ -3,6 +3,7 @@ import { clusterName, namespaceName, networkName } from '#mesh/names.ts'
 import { endpoint, service, servicePort, trafficDistribution } from '#mesh/service.ts'
 import { openEnum } from '../open-enum.ts'
 import { contribution } from './clusters.ts'
+import { shownProblem } from './shown-problem.ts'
 import { meshParams, pageQuery } from './common.ts'
 
 /** A detail shows at most so many endpoints; the counts are of all of them. */
@@ -53,6 +54,9 @@ const shownEndpoint = endpoint
   })
   .readonly()
 
+/** A plane of version 0.1 does not tell. */
+const drift = z.array(shownProblem).optional().describe('Where its clusters say different things of it.')
+
 const definition = shownService.unwrap().shape
 
 export const serviceSummary = z
@@ -63,6 +67,7 @@ export const serviceSummary = z
     ports: definition.ports,
     location: definition.location,
     clusters: z.array(serviceInCluster),
+    drift,
   })
   .meta({ id: 'ServiceSummary' })
 export type ServiceSummary = z.infer<typeof serviceSummary>
@@ -72,6 +77,7 @@ export const serviceDetail = z
   .object({
     service: shownService,
     clusters: z.array(serviceInCluster),
+    drift,
     endpoints: z.array(shownEndpoint).max(MAX_ENDPOINTS_SHOWN).describe('By cluster, then id.'),
     endpointsLeftOut: z.int().min(0),
   })

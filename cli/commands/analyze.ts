@@ -18,6 +18,7 @@ import { toWorkload } from '#mesh/registry-records/to-workload.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { addFiles, toPaths, type FileOptions } from '../configuration/file-arguments.ts'
+import { readClusterFiles } from '../configuration/cluster-files.ts'
 import { readConfiguration } from '../configuration/configuration-files.ts'
 import { examineConfiguration } from '../configuration/examine-configuration.ts'
 import { placeProblems } from '../configuration/place-problems.ts'
@@ -28,6 +29,7 @@ import { toProblemText, type PlacedProblem } from '../output/problem-text.ts'
 
 interface AnalyzeOptions extends FileOptions {
   readonly withMesh?: true
+  readonly cluster?: readonly string[]
   readonly namespace?: string
   readonly domainSuffix: string
 }
@@ -35,6 +37,10 @@ interface AnalyzeOptions extends FileOptions {
 export const defineAnalyze = (command: Command, context: CliContext): void => {
   addFiles(command)
     .option('--with-mesh', "judge the files as they would be among the mesh's objects and services")
+    .option(
+      '--cluster <name=path...>',
+      "files that are one cluster's own: its services are offered, and compared with those of the others",
+    )
     .option('-n, --namespace <name>', 'for objects that name none; default: "default"')
     .option('--domain-suffix <name>', "end of the services' host names, without a mesh", 'cluster.local')
     .action((paths: readonly string[], options: AnalyzeOptions) => run(context, toPaths(paths, options), options))
@@ -46,6 +52,7 @@ export const defineAnalyze = (command: Command, context: CliContext): void => {
     ['atoll analyze mesh/', 'in a pipeline, before "atoll apply"'],
     ['atoll analyze reviews.yaml -o json', '[{severity, code, class, object, path, text}]'],
     ['atoll analyze reviews.yaml --with-mesh', 'with all that is in the mesh already'],
+    ['atoll analyze mesh/ --cluster east=east/ --cluster west=west/', 'with the Services of both clusters'],
     ['atoll analyze', 'the mesh as it is'],
   ])
 }
@@ -55,7 +62,7 @@ interface Subject {
   readonly objects: readonly ConfigObject[]
   /** Those of them that the person has written. */
   readonly written: readonly ConfigObject[]
-  readonly problems: readonly Problem[]
+  readonly problems: readonly ShownProblem[]
   readonly known: KnownMesh
   /** Gives problems their places, where there are files. */
   readonly place: (problems: readonly ShownProblem[]) => Promise<readonly PlacedProblem[]>
@@ -100,22 +107,26 @@ const findSubject = async (
   paths: readonly string[],
   options: AnalyzeOptions,
 ): Promise<Subject> => {
-  if (paths.length === 0) {
+  const { namespace, domainSuffix, withMesh, cluster = [] } = options
+  if (paths.length === 0 && cluster.length === 0) {
     const mesh = await readMesh(context)
-    return { ...mesh, written: mesh.objects, problems: [], place: async (found) => found }
+    return { ...mesh, written: mesh.objects, problems: mesh.drift, place: async (found) => found }
   }
-  const { namespace, domainSuffix, withMesh } = options
   const configuration = await readConfiguration(paths, context.io)
   const { objects, problems, others } = examineConfiguration(configuration, namespace)
   if (others.length > 0)
     context.note(`Left out, for they are no configuration of a mesh: ${toShort(others.map(toManifestName))}`)
   const written = objects.map(({ object }) => object)
-  const place = (found: readonly ShownProblem[]) => placeProblems(found, configuration, namespace)
+  const ofClusters = await readClusterFiles(cluster, { io: context.io, namespace, domainSuffix })
+  const place = async (found: readonly ShownProblem[]) => [
+    ...ofClusters.problems,
+    ...(await placeProblems([...found, ...ofClusters.drift], configuration, namespace)),
+  ]
   if (withMesh !== true) {
     const workloads = findWorkloads(written, others, namespace)
     const known: KnownMesh = {
       domainSuffix,
-      hasHost: () => false,
+      hasHost: (hostname) => ofClusters.hosts.has(hostname),
       lookedIn: 'objects',
       ...(workloads.length > 0 && { workloads }),
     }
@@ -124,7 +135,11 @@ const findSubject = async (
   const mesh = await readMesh(context)
   const keys = new Set(written.map(objectKeyOf))
   const unwritten = mesh.objects.filter((object) => !keys.has(objectKeyOf(object)))
-  return { objects: [...unwritten, ...written], written, problems, known: mesh.known, place }
+  const known: KnownMesh = {
+    ...mesh.known,
+    hasHost: (hostname, inNamespace) => ofClusters.hosts.has(hostname) || mesh.known.hasHost(hostname, inNamespace),
+  }
+  return { objects: [...unwritten, ...written], written, problems: [...problems, ...mesh.drift], known, place }
 }
 
 /** Pods of manifests and WorkloadEntries; none = nothing is known of workloads. */
@@ -141,7 +156,12 @@ const findWorkloads = (
   }),
 ]
 
-const readMesh = async (context: CliContext): Promise<Pick<Subject, 'objects' | 'known'>> => {
+interface MeshAsItIs extends Pick<Subject, 'objects' | 'known'> {
+  /** Where clusters say different things of one service. */
+  readonly drift: readonly ShownProblem[]
+}
+
+const readMesh = async (context: CliContext): Promise<MeshAsItIs> => {
   const params = { mesh: await context.mesh() }
   const client = context.client()
   const { settings } = await client.call(getMesh, { params })
@@ -151,6 +171,7 @@ const readMesh = async (context: CliContext): Promise<Pick<Subject, 'objects' | 
   return {
     objects: stored.map(({ object }) => object),
     known: { domainSuffix: settings.domainSuffix, hasHost: (hostname) => hosts.has(hostname) },
+    drift: services.flatMap(({ drift = [] }) => drift),
   }
 }
 

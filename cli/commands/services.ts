@@ -6,6 +6,7 @@ import { CliError } from '../cli-error.ts'
 import { addExamples } from '../examples.ts'
 import type { Paint } from '../output/colour.ts'
 import { collect, toListView } from '../output/list-view.ts'
+import { toProblemLines } from '../output/problem-text.ts'
 import { toFields, toTable } from '../output/table.ts'
 
 interface ServicesOptions {
@@ -69,7 +70,8 @@ const show = async (context: CliContext, name: string, options: ServicesOptions)
   await context.print({ value: detail, names: [detail.service.key], table: (paint) => toDetailText(detail, paint) })
 }
 
-const toDetailText = ({ service, clusters, endpoints, endpointsLeftOut }: ServiceDetail, paint: Paint): string => {
+const toDetailText = (detail: ServiceDetail, paint: Paint): string => {
+  const { service, clusters, drift = [], endpoints, endpointsLeftOut } = detail
   const fields = toFields([
     ['Host', service.hostname],
     ['Namespace', service.namespace],
@@ -97,5 +99,10 @@ const toDetailText = ({ service, clusters, endpoints, endpointsLeftOut }: Servic
       endpoint.serviceAccount ?? '',
     ]),
   )
-  return [fields, table, ...(endpointsLeftOut === 0 ? [] : [`and ${endpointsLeftOut} more endpoints`])].join('\n')
+  return [
+    fields,
+    ...toProblemLines(drift, paint),
+    table,
+    ...(endpointsLeftOut === 0 ? [] : [`and ${endpointsLeftOut} more endpoints`]),
+  ].join('\n')
 }

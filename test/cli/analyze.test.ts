@@ -95,8 +95,8 @@ describe('atoll analyze -o json', () => {
   })
 })
 
-/** What no file can show: it takes a large text, or a token. */
-const withoutExample = ['too_large', 'forbidden']
+/** What no file alone can show: it takes a large text, a token, or several clusters. */
+const withoutExample = ['too_large', 'forbidden', 'drift']
 const examples = problemCode.options.filter((code) => !withoutExample.includes(code))
 
 it.each(examples)('finds %s in the example of its page', async (code) => {
@@ -104,6 +104,40 @@ it.each(examples)('finds %s in the example of its page', async (code) => {
   const [, example = ''] = /^```yaml\n(.*?)^```$/ms.exec(page) ?? []
   const { messages } = await analyze(write(`${code}.yaml`, example))
   expect(messages).toContainEqual(expect.objectContaining({ code, class: problemClasses[code] }))
+})
+
+describe('atoll analyze --cluster', () => {
+  const page = readFileSync(new URL('../../docs/problems/drift.md', import.meta.url), 'utf8')
+  const [east = '', west = ''] = [...page.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, example = '']) => example)
+  const clusters = (...texts: string[]) =>
+    texts.flatMap((text, index) => ['--cluster', `${['east', 'west'][index]}=${write(`cluster-${index}.yaml`, text)}`])
+
+  it('finds drift in the example of its page', async () => {
+    const { code, messages } = await analyze(...clusters(east, west))
+    const object = { kind: 'Service', namespace: 'shop', name: 'reviews' }
+    const of = { severity: 'warning', code: 'drift', class: 'semantic', object, path: 'spec.ports' }
+    const consequence = 'a cluster goes by what it says itself, and by the others where it says nothing'
+    expect({ code, messages }).toEqual({
+      code: 0,
+      messages: [
+        { ...of, text: `port 8080 is absent in east; http "http" in west: ${consequence}` },
+        { ...of, text: `port 9080 is http "http" in east; tcp "tcp-admin" in west: ${consequence}` },
+      ],
+    })
+  })
+  it('knows the hosts of clusters, and what is wrong with their files', async () => {
+    const file = write('route.yaml', virtualService('web'))
+    expect(await analyze(file, ...clusters(service('web'), service('web')))).toMatchObject({ code: 0, messages: [] })
+    const { code, messages } = await analyze(file, ...clusters(service('web').replace('port: 80', 'port: 0')))
+    expect(code).toBe(1)
+    expect(messages).toMatchObject([
+      { code: 'invalid', place: `${join(folder, 'cluster-0.yaml')}:4` },
+      { class: 'reference' },
+    ])
+  })
+  it.each(['east', 'east=', '=x', 'east=/nowhere.yaml'])('exits with 2 for %s', async (cluster) => {
+    expect(await analyze('--cluster', cluster)).toMatchObject({ code: 2, stdout: '' })
+  })
 })
 
 describe('atoll analyze of a mesh', () => {
@@ -154,6 +188,13 @@ describe('atoll analyze of a mesh', () => {
     expect(JSON.parse(stdout)).toMatchObject([
       { object: { name: 'web' }, text: expect.stringMatching(/^no cluster offers gone\./) as unknown },
     ])
+  })
+  it('tells where clusters say different things of one service', async () => {
+    const drift = [{ code: 'drift', severity: 'warning', path: 'spec.ports', message: 'port 80 is …' }]
+    const services = ok({ items: [{ ...offered('web'), drift }], nextCursor: null })
+    const answers = { ...world.answers, 'GET /v1/meshes/prod/services': services }
+    const { stdout } = await runFake(['analyze', '-o', 'json'], { ...world, answers })
+    expect(JSON.parse(stdout)).toContainEqual(expect.objectContaining({ code: 'drift', class: 'semantic' }))
   })
   it('judges files among what is there', async () => {
     const file = write('rival.yaml', virtualService('web').replace('{name: web}', '{name: rival}'))

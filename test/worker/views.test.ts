@@ -5,10 +5,8 @@ import type { Cluster, JoinToken } from '#api/schemas/clusters.ts'
 import type { MachineToken } from '#api/schemas/machine-tokens.ts'
 import type { ProxyPage } from '#api/schemas/proxies.ts'
 import type { RevisionDelivery } from '#api/schemas/revisions.ts'
-import type { ServiceDetail, ServiceSummary } from '#api/schemas/services.ts'
 import type { Delivery, ProxyStatus } from '#mesh/uplink.ts'
 import { joinTestCluster, TestAgent } from './support/test-agent.ts'
-import { toTestEntry } from './support/test-catalog.ts'
 import { toRule } from './support/test-configuration.ts'
 import { createTestMesh } from './support/test-plane.ts'
 import type { TestMesh } from './support/test-plane.ts'
@@ -251,70 +249,6 @@ describe('proxies', () => {
     })
     expect((await mesh.send('GET', '/proxies/east/x')).body.code).toBe('agent_unavailable')
     expect((await mesh.send('GET', '/clusters/east')).status).toBe(200)
-  })
-})
-
-describe('services', () => {
-  test('are merged over the clusters that offer them', async () => {
-    const mesh = await createTestMesh()
-    const east = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
-    const west = await TestAgent.connect(await joinTestCluster(mesh, 'west', 'net-b'))
-    await east.claim(1)
-    await west.claim(1)
-    await east.report([
-      toTestEntry({ cluster: 'east', network: 'net-a', name: 'reviews', endpoints: 2 }),
-      toTestEntry({ cluster: 'east', network: 'net-a', name: 'ratings', namespace: 'other' }),
-    ])
-    await west.report([
-      toTestEntry({ cluster: 'west', network: 'net-b', name: 'reviews', endpoint: { health: 'unhealthy' } }),
-    ])
-
-    const { body } = await mesh.send<{ items: ServiceSummary[] }>('GET', '/services')
-    expect(
-      body.items.map(({ key, clusters }) => [
-        key,
-        clusters.map(({ cluster, endpoints, healthy }) => [cluster, endpoints, healthy]),
-      ]),
-    ).toEqual([
-      [
-        'default/reviews.default.svc.cluster.local',
-        [
-          ['east', 2, 2],
-          ['west', 1, 0],
-        ],
-      ],
-      ['other/ratings.other.svc.cluster.local', [['east', 1, 1]]],
-    ])
-    const named = await mesh.send<{ items: ServiceSummary[] }>('GET', '/services?namespace=default&cluster=west')
-    expect(named.body.items.map(({ hostname }) => hostname)).toEqual(['reviews.default.svc.cluster.local'])
-    const detail = await mesh.send<ServiceDetail>('GET', '/services/default/reviews.default.svc.cluster.local')
-    expect(detail.body.endpoints.map(({ cluster, id }) => [cluster, id])).toEqual([
-      ['east', 'reviews-0'],
-      ['east', 'reviews-1'],
-      ['west', 'reviews-0'],
-    ])
-    expect((await mesh.send('GET', '/services/default/nothing.example')).status).toBe(404)
-  })
-
-  test('that a cluster offers are known to whoever writes a route to them', async () => {
-    const mesh = await createTestMesh()
-    const route = `
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: reviews, namespace: default }
-spec:
-  hosts: [reviews]
-  http: [{ route: [{ destination: { host: reviews } }] }]
-`
-    const warnings = async () => {
-      const { body } = await mesh.send<{ problems: unknown[] }>('POST', '/configuration?dryRun=true', { yaml: route })
-      return body.problems
-    }
-    expect(await warnings()).toMatchObject([{ code: 'dangling_reference', severity: 'warning' }])
-    const east = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
-    await east.claim(1)
-    await east.report([toTestEntry({ cluster: 'east', network: 'net-a', name: 'reviews' })])
-    expect(await warnings()).toEqual([])
   })
 })
 

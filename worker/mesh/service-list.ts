@@ -1,10 +1,16 @@
 import { MAX_ENDPOINTS_SHOWN } from '#api/schemas/services.ts'
+import type { ClusterKind } from '#api/schemas/clusters.ts'
 import type { ServiceDetail, ServiceSummary } from '#api/schemas/services.ts'
+import { findDrift } from '#mesh/analysis/drift.ts'
+import { isClusterLocal } from '#mesh/cluster-local.ts'
+import { readMeshConfig } from '#mesh/config/mesh-config.ts'
 import { mergeDefinitions } from '#mesh/merge/merge-definitions.ts'
 import { toServiceKey } from '#mesh/names.ts'
-import type { CatalogEntry } from '#mesh/service.ts'
+import type { Problem } from '#mesh/problem.ts'
+import type { CatalogEntry, Service } from '#mesh/service.ts'
 import { isVisibleFrom } from '#mesh/visibility.ts'
 import { runBulk } from './context.ts'
+import { readMeshRow } from './mesh-row.ts'
 
 /** The services of a mesh as people look at them: merged over the clusters that offer them. */
 
@@ -19,6 +25,7 @@ interface Row extends Record<string, SqlStorageValue> {
   service: string
   cluster: ServiceInCluster['cluster']
   network: ServiceInCluster['network']
+  kind: ClusterKind
   contribution: ServiceInCluster['contribution']
   endpoints: number
   healthy: number
@@ -28,7 +35,7 @@ interface Row extends Record<string, SqlStorageValue> {
 /** What clusters offer of each of the services, by name; of one service in memory at a time: a page of large ones is too much. */
 function* groupsOf(sql: SqlStorage, services: readonly string[]): Generator<readonly [Row, ...Row[]]> {
   const rows = sql.exec<Row>(
-    `SELECT service, cluster, network, contribution, endpoints, healthy, entry
+    `SELECT service, cluster, network, kind, contribution, endpoints, healthy, entry
      FROM services JOIN clusters ON clusters.name = services.cluster
      WHERE service IN (SELECT value FROM json_each(?)) ORDER BY service, cluster`,
     JSON.stringify(services),
@@ -52,9 +59,25 @@ const toServiceInCluster = ({ cluster, network, contribution, endpoints, healthy
   healthy,
 })
 
-const toDefinition = ([first, ...others]: readonly [Row, ...Row[]]) => {
+const toServices = ([first, ...others]: readonly [Row, ...Row[]]): readonly [Service, ...Service[]] => {
   const serviceOf = ({ entry }: Row) => (JSON.parse(entry) as CatalogEntry).service
-  return mergeDefinitions(serviceOf(first), ...others.map(serviceOf)).service
+  return [serviceOf(first), ...others.map(serviceOf)]
+}
+
+/** Where the clusters of the mesh say different things of one service. */
+const toDriftFinder = (sql: SqlStorage) => {
+  const { domainSuffix, meshConfig } = readMeshRow(sql).settings
+  const { serviceSettings } = readMeshConfig(meshConfig)
+  return (rows: readonly Row[], services: readonly [Service, ...Service[]]): Problem[] => {
+    if (isClusterLocal(services[0].hostname, { domainSuffix, serviceSettings })) return []
+    const definitions = rows.flatMap(({ cluster, kind, contribution }, index) => {
+      const service = services[index]
+      if (!service || contribution === 'withdrawn') return []
+      const isOfKubernetes = kind === 'kubernetes' && service.source === 'service'
+      return [{ cluster, service, ...(isOfKubernetes && { isHeadless: service.addresses.length === 0 }) }]
+    })
+    return [...findDrift(definitions)]
+  }
 }
 
 /** By key, those after `after`. */
@@ -75,9 +98,12 @@ export const listServices = (
     )
     .toArray()
     .map(({ service }) => service)
+  const findDriftOf = toDriftFinder(sql)
   return Array.from(groupsOf(sql, services), (rows) => {
-    const { key, namespace, hostname, ports, location } = toDefinition(rows)
-    return { key, namespace, hostname, ports, location, clusters: rows.map(toServiceInCluster) }
+    const definitions = toServices(rows)
+    const { key, namespace, hostname, ports, location } = mergeDefinitions(...definitions).service
+    const clusters = rows.map(toServiceInCluster)
+    return { key, namespace, hostname, ports, location, clusters, drift: findDriftOf(rows, definitions) }
   })
 }
 
@@ -87,9 +113,11 @@ export const findService = (sql: SqlStorage, key: string): ServiceDetail | undef
   const endpoints = rows.flatMap(({ entry }) =>
     (JSON.parse(entry) as CatalogEntry).endpoints.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
   )
+  const definitions = toServices(rows)
   return {
-    service: toDefinition(rows),
+    service: mergeDefinitions(...definitions).service,
     clusters: rows.map(toServiceInCluster),
+    drift: toDriftFinder(sql)(rows, definitions),
     endpoints: endpoints.slice(0, MAX_ENDPOINTS_SHOWN),
     endpointsLeftOut: Math.max(0, endpoints.length - MAX_ENDPOINTS_SHOWN),
   }
