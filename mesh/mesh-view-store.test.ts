@@ -282,6 +282,7 @@ describe('configuration', () => {
     expect([...touched].toSorted()).toEqual(
       [
         viewKeys.settings,
+        viewKeys.routedHosts,
         ...[hostname, moved].flatMap((host) => [viewKeys.virtualServicesFor(host), viewKeys.destinationRulesFor(host)]),
       ].toSorted(),
     )

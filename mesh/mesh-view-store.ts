@@ -5,6 +5,7 @@ import { destinationRule, type DestinationRuleSpec } from './config/destination-
 import { envoyFilter, type EnvoyFilterSpec } from './config/envoy-filter.ts'
 import { gateway, type GatewaySpec } from './config/gateway.ts'
 import { proxyConfig, type ProxyConfigSpec } from './config/proxy-config.ts'
+import { isForSidecars } from './config/schema/gateway-names.ts'
 import { serviceEntry, type ServiceEntrySpec } from './config/service-entry.ts'
 import { sidecar, type SidecarSpec } from './config/sidecar.ts'
 import { virtualService, type VirtualServiceSpec } from './config/virtual-service.ts'
@@ -103,7 +104,7 @@ export class MeshViewStore implements MeshView {
       definition: virtualService,
       localCluster,
       order: 'age',
-      toHosts: (spec) => spec.hosts,
+      toHosts: (spec) => (isForSidecars(spec.gateways) ? spec.hosts : []),
       domainSuffix,
       completion: { toNeeded: delegateKeys, complete: mergeDelegates },
     })
@@ -186,6 +187,10 @@ export class MeshViewStore implements MeshView {
 
   virtualServicesFor(hostname: string): readonly Configured<VirtualServiceSpec>[] {
     return this.#virtualServices.find(hostname)
+  }
+
+  routedHosts(): readonly string[] {
+    return this.#virtualServices.hosts()
   }
 
   destinationRulesFor(hostname: string): readonly Configured<DestinationRuleSpec>[] {
@@ -440,7 +445,9 @@ export class MeshViewStore implements MeshView {
       this.#virtualServices.setServiceHost(hostname, exists)
       this.#destinationRules.setServiceHost(hostname, exists)
     }
+    const routedHosts = this.routedHosts()
     for (const hostname of this.#virtualServices.settle()) touched.add(viewKeys.virtualServicesFor(hostname))
+    if (this.routedHosts() !== routedHosts) touched.add(viewKeys.routedHosts)
     for (const hostname of this.#destinationRules.settle()) touched.add(viewKeys.destinationRulesFor(hostname))
     this.#watch.settle(touched)
     return touched

@@ -65,10 +65,12 @@ export interface MeshView {
   /** The gateways of a cluster on another network. */
   gateways(cluster: ClusterName): ReachableGateways
   /**
-   * The VirtualServices that name this host (exactly or by wildcard), oldest first, with the routes of those that they delegate to. Empty for a host that neither a service has
+   * The VirtualServices for sidecars that name this host (exactly or by wildcard), oldest first, with the routes of those that they delegate to. Empty for a host that neither a service has
    * nor a VirtualService names literally: such names are endless, and no change could say which of them it touches.
    */
   virtualServicesFor(hostname: string): readonly Configured<VirtualServiceSpec>[]
+  /** The hosts that VirtualServices for sidecars name, wildcards too, sorted: changes when one comes or goes. */
+  routedHosts(): readonly string[]
   /**
    * The DestinationRules that name this host, under the same condition: those with the exact host, then those with the longest
    * wildcard …, the oldest first among equals. Of all namespaces: which one counts depends on the client.
@@ -114,6 +116,7 @@ export const viewKeys = {
   remoteGroups: (service: ServiceKey) => key(`remote:${service}`),
   gateways: (cluster: ClusterName) => key(`gateways:${cluster}`),
   virtualServicesFor: (hostname: string) => key(`virtual-services:${hostname}`),
+  routedHosts: key('routed-hosts'),
   destinationRulesFor: (hostname: string) => key(`destination-rules:${hostname}`),
   failoverLabels: key('failover-labels'),
   virtualService: (objectKey: string) => key(`virtual-service:${objectKey}`),

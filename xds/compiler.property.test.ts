@@ -49,6 +49,9 @@ const anyHost = fc.constantFrom(
   'b.other.svc.cluster.local',
   'x.example',
   '*.svc.cluster.local',
+  'a.default',
+  '*.a.default.svc.cluster.local',
+  '10.96.0.1',
 )
 
 const anyService = fc

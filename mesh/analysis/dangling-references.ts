@@ -87,7 +87,7 @@ export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMes
           ]),
     ]
   }
-  /** A sidecar has virtual hosts for services. What a wildcard is for is left open: a service of any name may come. */
+  /** What a wildcard is for is left open: a service of any name may come. */
   const findAbsentHosts = ({ metadata: { namespace }, spec }: Configured<VirtualServiceSpec>) => {
     if (!isForSidecars(spec.gateways)) return []
     const resolve = (name: string) => resolveHost(name, namespace, known.domainSuffix)
@@ -113,7 +113,7 @@ export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMes
         'dangling_reference',
         'warning',
         ['spec', 'hosts', index],
-        `${toAbsence(host)}: nothing is routed for it`,
+        `${toAbsence(host)}: ${object.spec.http ? 'sidecars route it on port 80 alone' : 'nothing is routed for it'}`,
       ),
     ),
     ...destinationsOf(object.spec).flatMap((reference) => problemsOf(object, reference)),

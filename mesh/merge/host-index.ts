@@ -1,6 +1,7 @@
 import type { ObjectMeta } from '../config-object.ts'
 import { isWildcard } from '../config/schema/host-names.ts'
 import { byAge } from './by-age.ts'
+import { compareText } from './compare-text.ts'
 import { isEqualData } from './equal-data.ts'
 import { getOrAdd } from './get-or-add.ts'
 import { MultiMap } from './multi-map.ts'
@@ -28,6 +29,9 @@ export class HostIndex<T extends { readonly metadata: ObjectMeta }> {
   readonly #named = new MultiMap<string, T>()
   /** Wildcard in use → the known hosts that it matches. */
   readonly #matches = new Map<string, Set<string>>()
+  /** Hosts that were named or not before something was said of them since the last time. */
+  readonly #namedBefore = new Map<string, boolean>()
+  #hosts: readonly string[] = []
   readonly #unsettled = new Set<string>()
   readonly #answers = new Map<string, readonly T[]>()
 
@@ -37,6 +41,11 @@ export class HostIndex<T extends { readonly metadata: ObjectMeta }> {
 
   find(host: string): readonly T[] {
     return this.#answers.get(host) ?? []
+  }
+
+  /** What objects name, wildcards too, sorted: another list when a host comes or goes. */
+  hosts(): readonly string[] {
+    return this.#hosts
   }
 
   set(key: string, entry: Entry<T> | null): void {
@@ -64,7 +73,17 @@ export class HostIndex<T extends { readonly metadata: ObjectMeta }> {
       setOrDelete(this.#answers, host, answer.length > 0 ? answer : null)
     }
     this.#unsettled.clear()
+    this.#settleHosts()
     return changed
+  }
+
+  #settleHosts(): void {
+    const changed = [...this.#namedBefore].filter(([host, before]) => before !== this.#named.has(host))
+    this.#namedBefore.clear()
+    if (changed.length === 0) return
+    const kept = this.#hosts.filter((host) => this.#named.has(host))
+    const added = changed.filter(([, before]) => !before).map(([host]) => host)
+    this.#hosts = [...kept, ...added].sort(compareText)
   }
 
   #compute(host: string): readonly T[] {
@@ -89,6 +108,7 @@ export class HostIndex<T extends { readonly metadata: ObjectMeta }> {
 
   #name(host: string, object: T): void {
     const wasKnown = this.#isKnown(host)
+    getOrAdd(this.#namedBefore, host, () => this.#named.has(host))
     this.#named.add(host, object)
     this.#updateKnown(host, wasKnown)
     if (isWildcard(host)) getOrAdd(this.#matches, host, () => this.#knownMatches(host))
@@ -98,6 +118,7 @@ export class HostIndex<T extends { readonly metadata: ObjectMeta }> {
   #unname(host: string, object: T): void {
     this.#unsettle(host)
     const wasKnown = this.#isKnown(host)
+    getOrAdd(this.#namedBefore, host, () => this.#named.has(host))
     this.#named.delete(host, object)
     if (!this.#named.has(host)) this.#matches.delete(host)
     this.#updateKnown(host, wasKnown)

@@ -53,6 +53,11 @@ export class HostedKind<Spec> {
     return this.#byHost.find(hostname)
   }
 
+  /** The hosts that objects name, wildcards too, sorted: another list when one comes or goes. */
+  hosts(): readonly string[] {
+    return this.#byHost.hosts()
+  }
+
   problems(): readonly Problem[] {
     return this.#objects.problems()
   }

@@ -11,8 +11,10 @@ import { isTlsPort } from './compile-connection-paths.ts'
 import { compileServiceTcp, toPathsAt, type ServiceOnPort, type TcpClient } from './compile-service-tcp.ts'
 import { compileTlsChains } from './compile-tls-chains.ts'
 import { followsNames, isHeadless } from './compile-upstreams.ts'
+import { isMaybeHttp, webPort } from './compile-virtual-host.ts'
 import { isTakenBy } from './host-filter.ts'
 import { isIpv4Address, isIpv4Range } from './ip-address.ts'
+import { hasRoutedHosts } from './plan-routed-host.ts'
 import type { Report } from './report.ts'
 import { toCapturedScope } from './route-scope.ts'
 import { selectService } from './select-service.ts'
@@ -49,7 +51,10 @@ export const compileCapturedPort = (
     })
   const targets = toTargets(view, egress, number, client.namespace)
   const isOwn = ownPorts.includes(number)
-  const hasRoutes = !isOwn && targets.some(({ port }) => port.protocol === 'auto' || isHttpProtocol(port.protocol))
+  const hasRoutes =
+    !isOwn &&
+    (targets.some(({ port }) => isMaybeHttp(port)) ||
+      (number === webPort && hasRoutedHosts(view, egress, client.namespace)))
   const chains: FilterChain[] = hasRoutes ? [compileHttpChain(number, targets)] : []
   const ofHttp: string[] = []
   const ofTcp: { address: string; service: ServiceKey }[] = []

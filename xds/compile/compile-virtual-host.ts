@@ -37,7 +37,8 @@ export interface CompiledVirtualHost {
 export const hasVirtualHost = (scope: RouteScope, port: ServicePort): boolean =>
   scope.port === undefined || (scope.port === port.number && isMaybeHttp(port))
 
-const isMaybeHttp = ({ protocol }: ServicePort): boolean => isHttpProtocol(protocol) || protocol === 'auto'
+/** Whether requests may come by a port. */
+export const isMaybeHttp = ({ protocol }: ServicePort): boolean => isHttpProtocol(protocol) || protocol === 'auto'
 
 export const compileVirtualHost = (view: MeshView, source: VirtualHostSource, report: Report): CompiledVirtualHost => {
   const { scope, service, port } = source
@@ -105,8 +106,6 @@ const toCloseness = (serverNames: readonly string[], hostname: string): number =
     ? 1
     : Math.max(0, ...serverNames.filter((name) => matchesHost(name, hostname)).map(toSpecificity))
 
-const defaultHttpPort = 80
-
 /** The names by which clients may ask for the port: without a number where it goes without saying. */
 const compileDomains = (view: MeshView, { scope, service, port, isOwnNamespace }: VirtualHostSource): string[] => {
   const names = [
@@ -114,8 +113,16 @@ const compileDomains = (view: MeshView, { scope, service, port, isOwnNamespace }
     ...toShortNames(view, service, isOwnNamespace),
     ...(scope.isCaptured ? toCapturedNames(view, service) : []),
   ]
-  const goesWithoutSaying = scope.port !== undefined || port.number === defaultHttpPort
-  return names.flatMap((name) => (goesWithoutSaying ? [name, `${name}:${port.number}`] : [`${name}:${port.number}`]))
+  return toDomains(names, port.number, scope)
+}
+
+/** The port that requests are made to when no other is said. */
+export const webPort = 80
+
+/** Names as clients ask for them on a port, in a route configuration of this scope. */
+export const toDomains = (names: readonly string[], port: number, scope: RouteScope): string[] => {
+  const goesWithoutSaying = scope.port !== undefined || port === webPort
+  return names.flatMap((name) => (goesWithoutSaying ? [name, `${name}:${port}`] : [`${name}:${port}`]))
 }
 
 /** How clients name a service that resolve it themselves: by a virtual address that is its, or an endpoint of a headless one. */

@@ -1,4 +1,5 @@
 import { matchesHost } from '#mesh/merge/host-specificity.ts'
+import { hostsOverlap, isSubsetOfHost } from '#mesh/config/schema/host-names.ts'
 
 interface Pattern {
   /** "*" = every one. */
@@ -31,7 +32,17 @@ export const parseHostFilter = (hosts: readonly string[], ownNamespace: string):
 
 /** Whether some of the filters takes a service of this namespace and host name. */
 export const isTakenBy = (filters: readonly HostFilter[], namespace: string, hostname: string): boolean => {
-  const matches = (pattern: Pattern) =>
-    (pattern.namespace === '*' || pattern.namespace === namespace) && matchesHost(pattern.host, hostname)
+  const matches = (pattern: Pattern) => isOf(pattern, namespace) && matchesHost(pattern.host, hostname)
   return filters.some(({ included, excluded }) => included.some(matches) && !excluded.some(matches))
 }
+
+/** The same of a host of a VirtualService of this namespace, which may be a wildcard: as in Istio it is taken where a part of it is. */
+export const isRouteTakenBy = (filters: readonly HostFilter[], namespace: string, host: string): boolean =>
+  filters.some(
+    ({ included, excluded }) =>
+      included.some((pattern) => isOf(pattern, namespace) && hostsOverlap(pattern.host, host)) &&
+      !excluded.some((pattern) => isOf(pattern, namespace) && isSubsetOfHost(host, pattern.host)),
+  )
+
+const isOf = (pattern: Pattern, namespace: string): boolean =>
+  pattern.namespace === '*' || pattern.namespace === namespace

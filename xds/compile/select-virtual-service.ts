@@ -1,5 +1,4 @@
 import type { Configured } from '#mesh/config-object.ts'
-import { isForSidecars } from '#mesh/config/schema/gateway-names.ts'
 import type { VirtualServiceSpec } from '#mesh/config/virtual-service.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
 import type { MeshView } from '#mesh/view.ts'
@@ -16,6 +15,8 @@ export const selectVirtualService = (
   view: MeshView,
   hostname: string,
   clientNamespace: string,
+  /** Which of them count. */
+  counts: (virtualService: VirtualService) => boolean = () => true,
 ): VirtualService | undefined => {
   const candidates = view.virtualServicesFor(hostname)
   if (candidates.length === 0) return undefined
@@ -25,8 +26,7 @@ export const selectVirtualService = (
   let specificity = 0
   for (const candidate of candidates) {
     const { metadata, spec } = candidate
-    if (!isForSidecars(spec.gateways) || !isExportedTo(spec.exportTo, metadata.namespace, clientNamespace, byDefault))
-      continue
+    if (!isExportedTo(spec.exportTo, metadata.namespace, clientNamespace, byDefault) || !counts(candidate)) continue
     for (const host of spec.hosts) {
       const ruleHost = resolveHost(host, metadata.namespace, domainSuffix)
       if (!matchesHost(ruleHost, hostname) || toSpecificity(ruleHost) <= specificity) continue

@@ -73,6 +73,10 @@ export class RecordingView implements MeshView {
     this.#reads.add(viewKeys.virtualServicesFor(hostname))
     return this.#view.virtualServicesFor(hostname)
   }
+  routedHosts() {
+    this.#reads.add(viewKeys.routedHosts)
+    return this.#view.routedHosts()
+  }
   destinationRulesFor(hostname: string) {
     this.#reads.add(viewKeys.destinationRulesFor(hostname))
     return this.#view.destinationRulesFor(hostname)

@@ -7,6 +7,7 @@ import { compileCatchAll, toPassthrough } from '#xds/compile/compile-catch-all.t
 import { compileEgress, toPointsFor, type Egress } from '#xds/compile/compile-egress.ts'
 import { blackHole, compileGate } from '#xds/compile/compile-gate.ts'
 import { passthroughUpstream } from '#xds/compile/resource-names.ts'
+import { webPort } from '#xds/compile/compile-virtual-host.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
 import type { Unit, UnitOutput } from '#xds/incremental/unit.ts'
 import { buildListeners } from './build-listeners.ts'
@@ -14,6 +15,7 @@ import { capturedPortUnit } from './captured-port-unit.ts'
 import { toClientKey, type Client } from './client.ts'
 import { hostUnit, type HostCandidate } from './host-unit.ts'
 import { outboundUnit } from './outbound-unit.ts'
+import { routedHostUnit } from './routed-host-unit.ts'
 
 /**
  * What all sidecars of a namespace have in common to which the same Sidecar object applies: route configurations, virtual hosts,
@@ -30,15 +32,23 @@ export const sidecarClassUnit = (client: Client, sidecarKey: string): Unit => ({
       return point.scope ? buildRouteConfigurationResource(point.scope.name, catchAll) : []
     })
     const passthrough = egress.unknown === passthroughUpstream ? [buildCluster(toPassthrough(client.isCaptured))] : []
+    const candidates = findCandidates(view, egress)
     const captured = client.isCaptured ? compileCaptured(view, egress, client, sidecarKey) : {}
     return {
       resources: [...passthrough, ...routes, ...(captured.resources ?? [])],
-      includes: [...toHostUnits(view, egress, client), ...(captured.includes ?? [])],
+      includes: [
+        ...[...candidates.values()].map((each) => hostUnit(client, each)),
+        ...toUnservedHosts(view, egress, candidates).map((host) => routedHostUnit(client, sidecarKey, host)),
+        ...(captured.includes ?? []),
+      ],
     }
   },
 })
 
-const toHostUnits = (view: MeshView, egress: Egress, client: Client): Unit[] => {
+type Candidates = ReadonlyMap<string, readonly HostCandidate[]>
+
+/** By host name. */
+const findCandidates = (view: MeshView, egress: Egress): Candidates => {
   const candidates = new Map<string, HostCandidate[]>()
   for (const service of view.serviceKeys()) {
     const slash = service.indexOf('/')
@@ -50,7 +60,19 @@ const toHostUnits = (view: MeshView, egress: Egress, client: Client): Unit[] => 
     const scopes = points.flatMap(({ scope }) => scope ?? [])
     getOrAdd(candidates, hostname, (): HostCandidate[] => []).push({ service, scopes, captured })
   }
-  return [...candidates.values()].map((each) => hostUnit(client, each))
+  return candidates
+}
+
+/** The hosts of VirtualServices that may have routes where no service has the host: those of a service on port 80 have none. */
+const toUnservedHosts = (view: MeshView, { points, captured }: Egress, candidates: Candidates): readonly string[] => {
+  const hosts = view.routedHosts()
+  if (hosts.length === 0) return []
+  const hasPorts = captured !== undefined || points.some(({ scope }) => scope?.port !== undefined)
+  const onWebPort = new Set(hasPorts ? view.servicesOnPort(webPort) : [])
+  return hosts.filter((host) => {
+    const services = candidates.get(host) ?? []
+    return services.length === 0 || (hasPorts && !services.some(({ service }) => onWebPort.has(service)))
+  })
 }
 
 const loopback = '127.0.0.1'
@@ -59,6 +81,10 @@ const compileCaptured = (view: MeshView, egress: Egress, client: Client, sidecar
   resources: [buildCluster(blackHole), ...buildListeners(view, [compileGate(egress)])],
   includes: [
     outboundUnit({ ...client, loopback }, sidecarKey),
-    ...view.servicePorts().map((port) => capturedPortUnit(port, client, sidecarKey)),
+    ...[...toPorts(view)].map((port) => capturedPortUnit(port, client, sidecarKey)),
   ],
 })
+
+/** Also hosts that no service has are routed on port 80. */
+const toPorts = (view: MeshView): ReadonlySet<number> =>
+  new Set([...view.servicePorts(), ...(view.routedHosts().length > 0 ? [webPort] : [])])
