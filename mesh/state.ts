@@ -37,7 +37,7 @@ export type ClusterState = z.infer<typeof clusterState>
 
 /** What a machine's token stands for: the only source of what its proxy is. The secret itself is known to its holder alone. */
 export const machineToken = z
-  .object({
+  .strictObject({
     id: z.string(),
     /** Lower-case hex SHA-256 of the secret part. */
     secretHash: z.string().regex(/^[0-9a-f]{64}$/),
@@ -75,6 +75,15 @@ export const stateKeys = {
   machineToken: (id: string) => `machine-token/${id}`,
 } as const
 
+/** A newer plane's token that says more than this version understands is none: by less than it says somebody would be let in as another. */
+const withoutUnknownToken = (item: unknown): unknown =>
+  ofToken.safeParse(item).success && !stateItem.safeParse(item).success ? null : item
+
+const ofToken = z.object({ kind: z.literal('machine-token') })
+
 /** One key's latest value; null is a tombstone. */
-export const stateChange = z.object({ key: z.string().max(1024), item: stateItem.nullable() })
+export const stateChange = z.object({
+  key: z.string().max(1024),
+  item: z.preprocess(withoutUnknownToken, stateItem.nullable()),
+})
 export type StateChange = z.infer<typeof stateChange>

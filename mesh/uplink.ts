@@ -36,10 +36,16 @@ export const UPLINK_CHUNK_CHARS = 128 * 1024
 /**
  * What a peer understands beyond the first version, told in `challenge` and `hello`. `publish`: an agent sends its cluster's objects that
  * ask to be published to a plane that has it, and a plane answers `published` to an agent that has it. `absent-proxies`: an agent answers the
- * query of this name. `object-problems`: an agent sends this message to a plane that has it. `gateway-proxies`: a
- * plane tells of machine tokens of the role `gateway` to an agent that has it.
+ * query of this name. `object-problems`: an agent sends this message to a plane that has it. `gateway-proxies`,
+ * `machine-groups`: a plane tells of machine tokens of the role `gateway`, and of WorkloadGroups, to an agent that has it.
  */
-export const UPLINK_CAPABILITIES = ['publish', 'absent-proxies', 'object-problems', 'gateway-proxies'] as const
+export const UPLINK_CAPABILITIES = [
+  'publish',
+  'absent-proxies',
+  'object-problems',
+  'gateway-proxies',
+  'machine-groups',
+] as const
 /** Objects that one cluster may ask to have published, and their JSON together (characters); an agent cuts what is more. */
 export const UPLINK_MAX_PUBLISHED = 1000
 export const UPLINK_MAX_PUBLISHED_CHARS = 4 * 1024 * 1024

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { parseJson } from '#mesh/parse-json.ts'
 import { stateChange, type StateChange, type StateItem } from '#mesh/state.ts'
-import { position, type Position } from '#mesh/uplink.ts'
+import { position, UPLINK_CAPABILITIES, type Position } from '#mesh/uplink.ts'
 
 /** What the plane has told this agent, as of one position of the plane's log. */
 export interface StoredState {
@@ -12,6 +12,8 @@ export interface StoredState {
   /** When the plane said so, milliseconds since the epoch. */
   readonly receivedAt: number
   readonly items: ReadonlyMap<string, StateItem>
+  /** An agent has written it that knew less than this one: the plane may have left out what it did not understand. */
+  readonly partial?: true
 }
 
 /** One step of it: `snapshot` replaces all items, `delta` changes some. */
@@ -31,6 +33,8 @@ const stepFrame = z.object({
   receivedAt: z.number(),
   items: z.array(z.unknown()),
   more: z.boolean(),
+  /** The capabilities of the agent that was told this. Absent: of version 0.1. */
+  knows: z.array(z.string()).default([]),
 })
 
 const frameChars = 256 * 1024
@@ -39,7 +43,7 @@ const frameChars = 256 * 1024
 export const toStepFrames = function* (step: StateStep): Generator<string> {
   const { mode, position: at, revision, receivedAt } = step
   const toFrame = (items: readonly string[], more: boolean): string =>
-    `${JSON.stringify({ mode, position: at, revision, receivedAt, more }).slice(0, -1)},"items":[${items.join(',')}]}`
+    `${JSON.stringify({ mode, position: at, revision, receivedAt, more, knows: UPLINK_CAPABILITIES }).slice(0, -1)},"items":[${items.join(',')}]}`
   let items: string[] = []
   let chars = 0
   for (const item of step.items) {
@@ -79,8 +83,15 @@ export class StateReader {
   /** undefined: not one whole step was read. */
   get state(): StoredState | undefined {
     if (!this.#last) return undefined
-    const { position: at, revision, receivedAt } = this.#last
-    return { position: this.skipped > 0 ? null : at, revision, receivedAt, items: this.#items }
+    const { position: at, revision, receivedAt, knows } = this.#last
+    const partial = !UPLINK_CAPABILITIES.every((capability) => knows.includes(capability))
+    return {
+      position: this.skipped > 0 ? null : at,
+      revision,
+      receivedAt,
+      items: this.#items,
+      ...(partial && { partial }),
+    }
   }
 
   #complete(step: z.infer<typeof stepFrame>): void {

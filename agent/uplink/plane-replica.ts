@@ -53,6 +53,7 @@ export class PlaneReplica implements PlaneState {
   #candidate: Candidate | undefined
   #suspicion: Suspicion | undefined
   #confirmedEpoch: string | undefined
+  #isPartial: boolean
 
   constructor(options: PlaneReplicaOptions) {
     this.#options = options
@@ -61,10 +62,16 @@ export class PlaneReplica implements PlaneState {
     this.#revision = options.stored?.revision ?? 0
     this.#receivedAt = options.stored?.receivedAt ?? 0
     this.#suspicion = options.suspicion
+    this.#isPartial = options.stored?.partial ?? false
   }
 
   get position(): Position | null {
     return this.#position
+  }
+
+  /** From where on the plane is to tell: from the beginning of its history where something may be missing of what it has told. */
+  get heardUpTo(): Position | null {
+    return this.#isPartial && this.#position ? { ...this.#position, sequence: 0 } : this.#position
   }
 
   get revision(): number {
@@ -145,6 +152,7 @@ export class PlaneReplica implements PlaneState {
     for (const [key, item] of state.items) if (!isEqualData(this.#items.get(key), item)) changes.push({ key, item })
     for (const key of this.#items.keys()) if (!state.items.has(key)) changes.push({ key, item: null })
     this.#drop()
+    this.#isPartial = false
     return this.#apply(state.position, state.revision, changes).step
   }
 

@@ -279,7 +279,7 @@ export class UplinkSession {
       return
     }
     this.#capabilities = challenge.capabilities
-    this.#send(toHello(challenge, identity, replica.position))
+    this.#send(toHello(challenge, identity, replica.heardUpTo))
     this.#enter('greeting')
   }
 

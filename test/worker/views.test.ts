@@ -280,18 +280,19 @@ describe('machine tokens', () => {
     expect([...west.state.keys()].filter((key) => key.startsWith('machine-token/'))).toEqual([])
   })
 
-  test('of gateways are not told to an agent that does not know the role, which is told all else', async () => {
+  test('of gateways and groups are not told to an agent that does not know them, which is told all else', async () => {
     const mesh = await createTestMesh()
     const joined = await joinTestCluster(mesh, 'east', 'net-a')
     const older = await TestAgent.connect(joined, { capabilities: [] })
     const path = '/clusters/east/machine-tokens'
     const gateway = (await mesh.send<MachineToken>('POST', path, { body: { ...body, role: 'gateway' } })).body
+    const ofGroup = (await mesh.send<MachineToken>('POST', path, { body: { ...body, group: true } })).body
     const sidecar = (await mesh.send<MachineToken>('POST', path, { body })).body
     await older.until((state) => state.has(`machine-token/${sidecar.id}`))
-    expect(older.state.has(`machine-token/${gateway.id}`)).toBe(false)
+    for (const { id } of [gateway, ofGroup]) expect(older.state.has(`machine-token/${id}`)).toBe(false)
 
     const newer = await TestAgent.connect(joined, { replica: 'another' })
-    await newer.until((state) => state.has(`machine-token/${gateway.id}`))
+    for (const { id } of [gateway, ofGroup]) await newer.until((state) => state.has(`machine-token/${id}`))
   })
 
   test('of a group say so to the agents, and are for sidecars', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { SealingKey } from '#agent/store/sealing-key.ts'
+import { JournalFile } from '#agent/store/journal-file.ts'
 import { StateJournal } from '#agent/store/state-journal.ts'
 import type { StateStep, StoredState } from '#agent/store/stored-state.ts'
 import type { StateItem } from '#mesh/state.ts'
@@ -249,6 +250,17 @@ describe('the state journal', () => {
       ),
       { numRuns: 200 },
     )
+  })
+
+  test('what an agent of the version before has written is not all that the plane had to tell', async () => {
+    const directory = temporaryDirectory()
+    const file = JournalFile.create(join(directory, 'state.1.journal'), key, 1)
+    const frame = { ...delta(1, configChange('first')), mode: 'snapshot', more: false }
+    file.append(JSON.stringify(frame))
+    file.close()
+    expect(reopened(directory).state).toMatchObject({ position: { sequence: 1 }, partial: true })
+    openJournal(directory).append(delta(2))
+    expect(reopened(directory).state).not.toHaveProperty('partial')
   })
 
   test('items are the ones that were stored', async () => {

@@ -1,4 +1,4 @@
-import type { StateStep } from '#agent/store/stored-state.ts'
+import type { StateStep, StoredState } from '#agent/store/stored-state.ts'
 import { RemovalGuard } from '#agent/registry/removal-guard.ts'
 import { CatalogReporter } from '#agent/uplink/catalog-reporter.ts'
 import { PublicationReporter } from '#agent/uplink/publication-reporter.ts'
@@ -28,10 +28,10 @@ export class ScriptedUplink {
   bufferedBytes = 0
   deliveries = 0
 
-  constructor(election: ReporterElection = firstComer) {
+  constructor(election: ReporterElection = firstComer, stored?: StoredState) {
     const now = (): number => this.clock.now()
     const cluster = clusterName.parse('east')
-    this.replica = new PlaneReplica({ cluster, stored: undefined, suspicion: undefined, saveSuspicion: () => {}, now })
+    this.replica = new PlaneReplica({ cluster, stored, suspicion: undefined, saveSuspicion: () => {}, now })
     this.reporter = new CatalogReporter({ boot: 'boot-1', network: networkName.parse('net-east'), now })
     this.removals = new RemovalGuard({ cluster, now, onBatch: toCatalogUpdates(() => this.uplink) })
     this.uplink = new Uplink({

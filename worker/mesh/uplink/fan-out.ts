@@ -23,10 +23,11 @@ const MAX_UNACKNOWLEDGED = 4
  */
 export const bulkLimits = { batchChars: 256 * 1024, onTheWayChars: 32 * 1024 * 1024 }
 
-/** An agent that does not know the role would refuse the whole batch. */
-function* withoutGatewayTokens(changes: Iterable<string>): Generator<string> {
+/** An agent that does not know a role would refuse the whole batch, and one that knows no groups take their tokens for plain ones. */
+function* withoutUnknownTokens(changes: Iterable<string>, { knowsGateways, knowsGroups }: Open): Generator<string> {
+  const unknown = [...(knowsGateways ? [] : ['"role":"gateway"']), ...(knowsGroups ? [] : ['"group":true'])]
   for (const change of changes)
-    if (!change.startsWith('{"key":"machine-token/') || !change.includes('"role":"gateway"')) yield change
+    if (!change.startsWith('{"key":"machine-token/') || !unknown.some((part) => change.includes(part))) yield change
 }
 
 interface KnownInterest {
@@ -120,7 +121,7 @@ export class FanOut {
     const { epoch, sequence, revision } = mesh
     const mode = since === 0 ? 'snapshot' : 'delta'
     let messages = 0
-    const told = session.state.knowsGateways ? changes : withoutGatewayTokens(changes)
+    const told = withoutUnknownTokens(changes, session.state)
     for (const text of toChangeMessages({ mode, position: { epoch, sequence }, revision }, told)) {
       sendText(session.socket, text)
       messages += 1

@@ -31,6 +31,8 @@ const open = z.object({
   tellsAbsent: z.boolean().optional(),
   /** Whether the agent knows what a machine token of the role `gateway` is. */
   knowsGateways: z.boolean().optional(),
+  /** … and what one of a WorkloadGroup is. */
+  knowsGroups: z.boolean().optional(),
   /** Place in the state log up to which everything was sent; 0 = nothing yet: a snapshot is due. */
   sent: z.int(),
   /** Positions of the batches that were sent and not acknowledged, oldest first. */

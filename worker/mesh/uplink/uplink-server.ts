@@ -203,6 +203,7 @@ export class UplinkServer {
       reporting: false,
       publishes: hello.capabilities.includes('publish'),
       knowsGateways: hello.capabilities.includes('gateway-proxies'),
+      knowsGroups: hello.capabilities.includes('machine-groups'),
       tellsAbsent: hello.capabilities.includes('absent-proxies'),
       sent: resumption.kind === 'resume' ? resumption.since : 0,
       unacknowledged: [],
