@@ -13,6 +13,7 @@ import {
   eastWestGatewayName,
   injectorGuard,
   injectorWebhook,
+  systemNamespace,
 } from '#mesh/kubernetes/conventions.ts'
 
 /** What stands for a value in the manifests, and the expression that takes its place. */
@@ -65,8 +66,9 @@ const configEdits: readonly Edit[] = [
   { find: /^ +plane-ca.pem: HELM_PLANECA$/m, ...onlyIf('planeCa') },
 ]
 
+/** A container's resources, not those of a role. */
 const resourceEdit = (program: string): Edit => ({
-  find: /^( +)resources:\n(?:\1 +.*\n)+/m,
+  find: /^( +)resources:\n\1 +requests:\n(?:\1 +.*\n)+/m,
   replace: `$1resources: {{- toYaml .Values.resources.${program} | nindent 12 }}\n`,
 })
 const replicaEdit: Edit = { find: new RegExp(`replicas: ${REPLICAS}`), replace: 'replicas: {{ .Values.replicas }}' }
@@ -130,10 +132,17 @@ const templates: readonly Template[] = [
   { name: 'injector-guard', holds: isNamed(injectorGuard) },
 ]
 
+/** People's certificates are in a gateway's namespace: Helm is not to delete it with the gateway, nor with the release. */
+const withNamespaceKept = (object: KubernetesObject): KubernetesObject => {
+  const { kind, metadata } = object
+  if (kind !== 'Namespace' || metadata.name === systemNamespace) return object
+  return { ...object, metadata: { ...metadata, annotations: { 'helm.sh/resource-policy': 'keep' } } }
+}
+
 const generated = '{{- /* Made by "npm run generate:deploy" from cli/kubernetes/manifests. */ -}}\n'
 
 const toTemplate = ({ edits = [], condition }: Template, objects: readonly KubernetesObject[]): string => {
-  const text = edits.reduce(replaceOnce, objects.map((object) => toYaml(object)).join('---\n'))
+  const text = edits.reduce(replaceOnce, objects.map((object) => toYaml(withNamespaceKept(object))).join('---\n'))
   return `${generated}${condition === undefined ? text : `{{- if ${condition} }}\n${text}{{- end }}\n`}`
 }
 

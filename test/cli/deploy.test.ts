@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { parse } from 'yaml'
+import { parse, parseAllDocuments } from 'yaml'
+import { z } from 'zod'
 import { kinds } from '#mesh/config/kind-table.ts'
 import { agentUser, proxyUser } from '#mesh/kubernetes/conventions.ts'
 import { findProgramFiles } from '#cli/program-files.ts'
@@ -21,6 +22,27 @@ it('has the chart that the manifests make', () => {
     .map(({ parentPath, name }) => join(parentPath, name).slice(join(deploy, 'helm/atoll/').length))
     .filter((path) => !path.startsWith('crds/'))
   expect(Object.fromEntries(written.map((path) => [path, read(`helm/atoll/${path}`)]))).toEqual(chart)
+})
+
+describe.each(['ingress', 'egress'])("the chart's %s gateway", (gateway) => {
+  const chart = toHelmChart('0.0.0')[`templates/${gateway}-gateway.yaml`] ?? ''
+  const withoutTemplates = chart.replaceAll(/^\{\{.*\n/gm, '').replaceAll(/\{\{.*\}\}/g, 'HELM')
+  const objects = parseAllDocuments(withoutTemplates).map((document) =>
+    z.looseObject({ kind: z.string() }).parse(document.toJS()),
+  )
+  const find = (wanted: string) => objects.filter(({ kind }) => kind === wanted)
+
+  it('leaves its namespace behind, with the certificates in it', () => {
+    const kept = { annotations: { 'helm.sh/resource-policy': 'keep' } }
+    expect(find('Namespace')).toEqual([expect.objectContaining({ metadata: expect.objectContaining(kept) as object })])
+  })
+
+  it('has resources by values, and its Role what it is for', () => {
+    expect(find('Role')).toMatchObject([{ rules: [{ resources: ['secrets'] }] }])
+    expect(find('Deployment')).toMatchObject([
+      { spec: { template: { spec: { containers: [{ resources: 'HELM' }] } } } },
+    ])
+  })
 })
 
 describe("upstream's CRDs", () => {

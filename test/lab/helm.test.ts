@@ -71,6 +71,11 @@ describe('the chart', () => {
       ['--gateway', 'gw.example:15443'],
     ],
     [
+      'with gateways for Gateway objects',
+      ['--set', 'ingressGateway=true,egressGateway=true'],
+      ['--ingress-gateway', '--egress-gateway'],
+    ],
+    [
       'with everything else',
       ['--set', 'network=n,gateway=none,revision=atoll,failurePolicy=Ignore,replicas=3,image=r/a:1,proxyImage=r/p:1'],
       [
@@ -107,13 +112,22 @@ const object = z.looseObject({
   metadata: z.looseObject({ namespace: z.string().optional(), name: z.string() }),
 })
 
-/** Objects by kind and name. The agent's configuration counts by what it says; its hash is of another text. */
+/** What only Helm is told. */
+const keptByHelm = /^ +annotations:\n +helm\.sh\/resource-policy: keep\n/gm
+
+/** Objects by kind, namespace and name. The agent's configuration counts by what it says; its hash is of another text. */
 const toObjects = (yaml: string): Readonly<Record<string, unknown>> =>
   Object.fromEntries(
-    parseAllDocuments(yaml.replaceAll(new RegExp(`${configHashAnnotation}: .*`, 'g'), `${configHashAnnotation}: hash`))
+    parseAllDocuments(
+      yaml
+        .replaceAll(new RegExp(`${configHashAnnotation}: .*`, 'g'), `${configHashAnnotation}: hash`)
+        .replaceAll(keptByHelm, ''),
+    )
       .map((document) => object.nullable().parse(document.toJS()))
       .flatMap((each) =>
-        each === null ? [] : [[`${each.kind}/${each.metadata.name}`, withParsedConfig(each)] as const],
+        each === null
+          ? []
+          : [[`${each.kind}/${each.metadata.namespace}/${each.metadata.name}`, withParsedConfig(each)] as const],
       ),
   )
 
