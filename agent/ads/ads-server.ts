@@ -4,10 +4,6 @@ import type { Log } from '#agent/log.ts'
 import type { ProxyAuthenticator, ProxyGrant } from '#agent/proxy-auth/proxy-authenticator.ts'
 import type { Node } from '#envoy/envoy/config/core/v3/base_pb.ts'
 import type { DeltaDiscoveryRequest, DiscoveryRequest } from '#envoy/envoy/service/discovery/v3/discovery_pb.ts'
-import type {
-  HealthCheckRequestOrEndpointHealthResponse,
-  HealthCheckSpecifier,
-} from '#envoy/envoy/service/health/v3/hds_pb.ts'
 import type { ProxyConfig, ProxyStatus } from '#mesh/uplink.ts'
 import type { ResourceSet } from '#xds/resource-set.ts'
 import type { TypeUrl } from '#xds/type-url.ts'
@@ -18,6 +14,7 @@ import { DeliveryTracker } from './delivery-tracker.ts'
 import { DeltaDialect } from './delta-dialect.ts'
 import type { Dialect } from './dialect.ts'
 import type { WireResponse } from './discovery-response.ts'
+import { HealthStreams, type HealthCall } from './health-streams.ts'
 import { bigWritePatienceMilliseconds, bigWrites, defaultLimits, type AdsLimits } from './limits.ts'
 import { endCall, ProxyConnection, type ConnectionHost, type OutgoingCall } from './proxy-connection.ts'
 import { toProxyConfig, toProxyStatus, type Reporter } from './proxy-report.ts'
@@ -63,8 +60,6 @@ interface ClientRequest {
   readonly node?: Node | undefined
 }
 
-type HealthCall = grpc.ServerDuplexStream<HealthCheckRequestOrEndpointHealthResponse, HealthCheckSpecifier>
-
 type IncomingCall = Pick<AdsCall<unknown>, 'metadata' | 'getPeer' | 'emit'>
 
 type AdsCall<Request> = grpc.ServerDuplexStream<Request, WireResponse>
@@ -86,8 +81,11 @@ export class AdsServer implements ConnectionHost {
   readonly #refusals: RefusalLog
   /** In order of connecting. */
   readonly #connections = new Set<ProxyConnection>()
+  readonly #health: HealthStreams
   /** Calls that are not refused: connections, and those that are about to be. */
   #calls = 0
+  /** … and those of streams of health. */
+  #healthCalls = 0
   #isClosing = false
   #boundTo: string | undefined
   #cancelHousekeeping = (): void => {}
@@ -106,6 +104,7 @@ export class AdsServer implements ConnectionHost {
     this.bigWrites = new WritePlaces(this.clock, bigWrites, bigWritePatienceMilliseconds)
     this.#refusals = new RefusalLog(this.clock, this.log)
     this.#attachments = new Attachments(options.source)
+    this.#health = new HealthStreams(this.limits.streamsPerProxy)
     this.#server = new grpc.Server({
       'grpc.max_receive_message_length': this.limits.requestBytes,
       'grpc.max_send_message_length': -1,
@@ -188,17 +187,19 @@ export class AdsServer implements ConnectionHost {
 
   /** Ends the streams whose credentials do not hold any more. */
   revalidate(): void {
-    for (const connection of this.#connections)
-      if (!this.#options.authenticator.isValid(connection.grant))
-        connection.end(new StreamError('unauthenticated', 'the credential is revoked or expired'))
+    const { authenticator } = this.#options
+    const error = new StreamError('unauthenticated', 'the credential is revoked or expired')
+    for (const connection of this.#connections) if (!authenticator.isValid(connection.grant)) connection.end(error)
+    this.#health.end((grant) => !authenticator.isValid(grant), error)
   }
 
   /** Takes no new streams, ends the open ones (GOAWAY), and is done after the grace at the latest. */
   async close(graceMilliseconds: number): Promise<void> {
     this.#isClosing = true
     this.#cancelHousekeeping()
-    for (const connection of this.#connections)
-      connection.end(new StreamError('unavailable', 'the agent is shutting down'))
+    const error = new StreamError('unavailable', 'the agent is shutting down')
+    for (const connection of this.#connections) connection.end(error)
+    this.#health.end(() => true, error)
     if (this.#boundTo !== undefined) this.#server.drain(this.#boundTo, graceMilliseconds)
     await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
   }
@@ -229,11 +230,7 @@ export class AdsServer implements ConnectionHost {
 
   async #serve<Request extends ClientRequest>(call: AdsCall<Request>, dialect: Dialect<Request>): Promise<void> {
     if (this.#isClosing) return this.#refuse(call, new StreamError('unavailable', 'the agent is shutting down'))
-    if (this.#calls >= this.limits.streams)
-      return this.#refuse(
-        call,
-        new StreamError('resource_exhausted', `this agent serves ${this.limits.streams} streams at most`),
-      )
+    if (this.#calls >= this.limits.streams) return this.#refuse(call, this.#toTooMany())
     this.#calls++
     const closed = new Promise<void>((resolve) => call.once('cancelled', () => resolve()))
     call.once('end', () => call.end())
@@ -250,14 +247,27 @@ export class AdsServer implements ConnectionHost {
 
   async #serveHealth(call: HealthCall): Promise<void> {
     if (this.#isClosing) return this.#refuse(call, new StreamError('unavailable', 'the agent is shutting down'))
+    if (this.#healthCalls >= this.limits.streams) return this.#refuse(call, this.#toTooMany())
+    this.#healthCalls++
+    const closed = new Promise<void>((resolve) => call.once('cancelled', () => resolve()))
     call.once('end', () => call.end())
     try {
       const grant = await this.#authenticate(call)
-      if (grant && !call.cancelled) this.#options.onHealthStream?.(grant, call)
+      if (!grant || call.cancelled) return
+      this.#health.add(call, grant)
+      this.#options.onHealthStream?.(grant, call)
+      await closed
     } catch (error) {
       this.log.error({ err: error }, 'could not open a stream of health')
       this.#refuse(call, new StreamError('unavailable', 'the health of this proxy is not followed'))
+    } finally {
+      this.#health.delete(call)
+      this.#healthCalls--
     }
+  }
+
+  #toTooMany(): StreamError {
+    return new StreamError('resource_exhausted', `this agent serves ${this.limits.streams} streams at most`)
   }
 
   async #authenticate(call: IncomingCall): Promise<ProxyGrant | undefined> {

@@ -29,6 +29,7 @@ export interface HealthFollowing {
  */
 export const followHealth = (stream: HealthStream, { clock, probe, onHealth }: HealthFollowing): void => {
   let asked: ReadinessProbe | undefined
+  let isAwaited = false
   let cancel = (): void => {}
   const ask = (): void => {
     asked = probe()
@@ -36,8 +37,9 @@ export const followHealth = (stream: HealthStream, { clock, probe, onHealth }: H
   }
   stream.once('cancelled', () => cancel())
   stream.on('data', ({ requestType }) => {
-    if (requestType.case === 'healthCheckRequest') {
-      cancel()
+    // Envoy says it once on a stream. Who says it again and again, and reads nothing, would fill memory with answers.
+    if (requestType.case === 'healthCheckRequest' && !isAwaited) {
+      isAwaited = true
       cancel = clock.after((probe()?.initialDelaySeconds ?? 0) * 1000, ask)
     }
     if (requestType.case !== 'endpointHealthResponse') return

@@ -17,6 +17,8 @@ const graceMilliseconds = 10_000
 /** After a restart of the agent every proxy has to come back. */
 const restartGraceMilliseconds = 30_000
 const writeDelayMilliseconds = 1000
+/** What probes find is told as often as this at most, of all machines together: each time others get new endpoints. */
+const healthMilliseconds = 1000
 
 interface Session {
   machine: GroupMachine
@@ -36,6 +38,10 @@ export class MachineSessions {
   /** Of all proxies. */
   #streams = 0
   #isStopped = false
+  /** What probes have found and was not told yet, by machine. */
+  readonly #found = new Map<string, NonNullable<GroupMachine['health']>>()
+  #healthToldAt = -Infinity
+  #cancelHealth: (() => void) | undefined
 
   constructor(options: MachineSessionsOptions) {
     this.#options = options
@@ -84,17 +90,35 @@ export class MachineSessions {
     if (session && --session.streams === 0) this.#wait(session, graceMilliseconds)
   }
 
-  /** A probe of this machine's application has found it so. */
+  /** A probe of this machine's application has found it so. The first word is passed on at once, the latest of what follows a moment later. */
   setHealth(machine: GroupMachine, health: NonNullable<GroupMachine['health']>): void {
     const key = toMachineKey(machine)
-    const session = this.#sessions.get(key)
-    if (!session || session.machine.health === health) return
-    session.machine = { ...session.machine, health }
-    this.#tell([{ key, value: session.machine }])
+    if (!this.#sessions.has(key) || this.#isStopped) return
+    this.#found.set(key, health)
+    const { clock } = this.#options
+    const wait = this.#healthToldAt + healthMilliseconds - clock.now()
+    if (wait <= 0) this.#tellHealth()
+    else this.#cancelHealth ??= clock.after(Math.min(wait, healthMilliseconds), () => this.#tellHealth())
+  }
+
+  #tellHealth(): void {
+    this.#cancelHealth?.()
+    this.#cancelHealth = undefined
+    const changes: MachineChange[] = []
+    for (const [key, health] of this.#found) {
+      const session = this.#sessions.get(key)
+      if (!session || session.machine.health === health) continue
+      session.machine = { ...session.machine, health }
+      changes.push({ key, value: session.machine })
+    }
+    this.#found.clear()
+    if (changes.length > 0) this.#healthToldAt = this.#options.clock.now()
+    this.#tell(changes)
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true
+    this.#cancelHealth?.()
     for (const { cancel } of this.#sessions.values()) cancel()
     await this.#writer.stop()
   }

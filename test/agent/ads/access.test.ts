@@ -157,6 +157,38 @@ test('a token of the same workload for another account takes no stream away', as
   for (const proxy of [first, second]) expect((await proxy.take(cluster)).resources).toEqual(['a@1'])
 })
 
+describe('streams of health', () => {
+  /** One that the agent listens to. */
+  const open = async (workload: string) => {
+    const before = ads.reports.get(workload) ?? 0
+    const proxy = ads.health(workload)
+    proxy.report()
+    await ads.until(() => ads.reports.get(workload) === before + 1)
+    return proxy
+  }
+
+  test('end with the token that opened them, and no others', async () => {
+    await start()
+    const [revoked, other] = [await open('revoked'), await open('other')]
+    ads.revoke('revoked')
+    ads.server.revalidate()
+    revoked.report()
+    expect((await revoked.untilEnded()).code).toBe(status.UNAUTHENTICATED)
+    other.report()
+    await ads.until(() => ads.reports.get('other') === 2)
+    expect(ads.reports.get('revoked')).toBe(1)
+  })
+
+  test('are as many as there may be, in all and of one proxy', async () => {
+    await start({ streams: 3, streamsPerProxy: 2 })
+    const [first] = [await open('w'), await open('w'), await open('w')]
+    expect(await first.untilEnded()).toMatchObject({ code: status.ABORTED })
+    await open('other')
+    expect(await ads.health('third').untilEnded()).toMatchObject({ code: status.RESOURCE_EXHAUSTED })
+    await ads.server.close(1000)
+  })
+})
+
 describe('lifecycle', () => {
   beforeEach(() => start())
 

@@ -14,7 +14,7 @@ import type { TypeUrl } from '#xds/type-url.ts'
 import { eventually } from '../../harness/child.ts'
 import { createIntermediate, domain, east, TestRoot } from '../test-pki.ts'
 import { VirtualClock } from '../virtual-clock.ts'
-import { DeltaTestProxy, SotwTestProxy, type TestProxyOptions } from './test-proxy.ts'
+import { DeltaTestProxy, HealthTestProxy, SotwTestProxy, type TestProxyOptions } from './test-proxy.ts'
 
 /** A resource whose body is its own description: the server does not look into bodies. */
 export const put = (type: TypeUrl, name: string, version = '1', bytes = 0): ResourceUpdate => ({
@@ -35,7 +35,9 @@ export class AdsFixture {
   /** Names of the proxies that are said to run. */
   started: readonly string[] | undefined
   readonly #attachments = new Map<string, { sets: ResourceSet[] }>()
-  readonly #clients: (DeltaTestProxy | SotwTestProxy)[] = []
+  /** How often each proxy has reported health. */
+  readonly reports = new Map<string, number>()
+  readonly #clients: (DeltaTestProxy | HealthTestProxy | SotwTestProxy)[] = []
   readonly #rootPem: string
   readonly server: AdsServer
   port = 0
@@ -60,6 +62,8 @@ export class AdsFixture {
       log: createLog('silent'),
       reporter: { cluster: east, replica: 'r1' },
       onDeliveryChange: () => {},
+      onHealthStream: ({ proxy: { workload } }, stream) =>
+        stream.on('data', () => this.reports.set(workload, (this.reports.get(workload) ?? 0) + 1)),
       startedProxies: () => this.started,
       limits,
     })
@@ -143,6 +147,12 @@ export class AdsFixture {
 
   delta(workload = 'w', options: Partial<TestProxyOptions> = {}): DeltaTestProxy {
     const client = new DeltaTestProxy({ ...this.#toOptions(workload), ...options })
+    this.#clients.push(client)
+    return client
+  }
+
+  health(workload = 'w'): HealthTestProxy {
+    const client = new HealthTestProxy(this.#toOptions(workload))
     this.#clients.push(client)
     return client
   }

@@ -6,6 +6,7 @@ import {
   DiscoveryRequestSchema,
   DiscoveryResponseSchema,
 } from '#envoy/envoy/service/discovery/v3/discovery_pb.ts'
+import { HealthCheckRequestOrEndpointHealthResponseSchema } from '#envoy/envoy/service/health/v3/hds_pb.ts'
 import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
 
 /** A response of either variant, as tests look at it. */
@@ -28,6 +29,7 @@ export interface TestProxyOptions {
 }
 
 const service = '/envoy.service.discovery.v3.AggregatedDiscoveryService'
+const healthMethod = '/envoy.service.health.v3.HealthDiscoveryService/StreamHealthCheck'
 const patienceMilliseconds = 10_000
 
 /** A client that says what a test tells it to, and nothing by itself. */
@@ -48,7 +50,7 @@ class TestProxy {
     const metadata = new grpc.Metadata()
     if (options.token !== undefined) metadata.set('authorization', `Bearer ${options.token}`)
     const asIs = (bytes: Buffer): Buffer => bytes
-    this.stream = this.#client.makeBidiStreamRequest(`${service}/${method}`, asIs, asIs, metadata)
+    this.stream = this.#client.makeBidiStreamRequest(method, asIs, asIs, metadata)
     this.stream.on('data', (bytes: Buffer) => {
       this.#responses.push(decode(bytes))
       this.#wake()
@@ -121,7 +123,7 @@ class TestProxy {
 
 export class DeltaTestProxy extends TestProxy {
   constructor(options: TestProxyOptions) {
-    super(options, 'DeltaAggregatedResources', (bytes) => {
+    super(options, `${service}/DeltaAggregatedResources`, (bytes) => {
       const response = fromBinary(DeltaDiscoveryResponseSchema, bytes)
       return {
         typeUrl: response.typeUrl,
@@ -167,7 +169,7 @@ export class DeltaTestProxy extends TestProxy {
 
 export class SotwTestProxy extends TestProxy {
   constructor(options: TestProxyOptions) {
-    super(options, 'StreamAggregatedResources', (bytes) => {
+    super(options, `${service}/StreamAggregatedResources`, (bytes) => {
       const response = fromBinary(DiscoveryResponseSchema, bytes)
       return {
         typeUrl: response.typeUrl,
@@ -195,5 +197,25 @@ export class SotwTestProxy extends TestProxy {
       resourceNames: [...resourceNames],
       errorDetail: { code: 13, message },
     })
+  }
+}
+
+/** One that tells of the health of its application. */
+export class HealthTestProxy extends TestProxy {
+  constructor(options: TestProxyOptions) {
+    super(options, healthMethod, (bytes) => ({
+      typeUrl: '',
+      nonce: '',
+      version: '',
+      resources: [],
+      removed: [],
+      bytes: bytes.length,
+    }))
+  }
+
+  report(): void {
+    const requestType = { case: 'endpointHealthResponse', value: {} } as const
+    const message = create(HealthCheckRequestOrEndpointHealthResponseSchema, { requestType })
+    this.stream.write(Buffer.from(toBinary(HealthCheckRequestOrEndpointHealthResponseSchema, message)))
   }
 }

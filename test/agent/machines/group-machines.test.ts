@@ -79,8 +79,10 @@ const open = async (text: string, directory = temporaryDirectory()) => {
   const machines = new GroupMachines({ registry, snapshot, clock })
   machines.start()
   const known = new Map<string, RegistryChange>()
-  registry.start(({ changes }) => {
-    for (const change of changes) if (change.kind === 'catalog') known.set(change.service, change)
+  const changes: RegistryChange[] = []
+  registry.start((batch) => {
+    for (const change of batch.changes) if (change.kind === 'catalog') known.set(change.service, change)
+    changes.push(...batch.changes.filter(({ kind }) => kind === 'catalog'))
   })
   await registry.synced
   onTestFinished(async () => {
@@ -97,8 +99,17 @@ const open = async (text: string, directory = temporaryDirectory()) => {
     if (!admitted.ok) throw new Error(admitted.error)
     return admitted.value
   }
-  return { directory, write, clock, registry, machines, endpoints, ids, admit }
+  return { directory, write, clock, registry, machines, endpoints, changes, ids, admit }
 }
+
+/** A proxy has found its application so. */
+const report = (stream: EventEmitter, healthStatus: HealthStatus): unknown =>
+  stream.emit('data', {
+    requestType: {
+      case: 'endpointHealthResponse',
+      value: { clusterEndpointsHealth: [{ localityEndpointsHealth: [{ endpointsHealth: [{ healthStatus }] }] }] },
+    },
+  })
 
 test('a machine is a workload of its group from its first stream to a grace after its last', async () => {
   const { clock, machines, endpoints, ids, admit } = await open(service + groupYaml())
@@ -216,19 +227,46 @@ test('a machine that is probed is healthy when a probe has found it so, also ove
   before.machines.opened(machine)
   before.machines.followHealth(machine, Object.assign(stream, { write: () => {} }))
   expect(before.endpoints()).toMatchObject([{ health: 'unhealthy' }])
-  const found = (healthStatus: HealthStatus): unknown =>
-    stream.emit('data', {
-      requestType: {
-        case: 'endpointHealthResponse',
-        value: { clusterEndpointsHealth: [{ localityEndpointsHealth: [{ endpointsHealth: [{ healthStatus }] }] }] },
-      },
-    })
   stream.emit('data', { requestType: { case: 'healthCheckRequest', value: {} } })
   before.clock.advance(0)
-  found(HealthStatus.HEALTHY)
+  report(stream, HealthStatus.HEALTHY)
   expect(before.endpoints()).toMatchObject([{ health: 'healthy' }])
   await before.machines.stop()
   await before.registry.stop()
   const after = await open(text, before.directory)
   expect(after.endpoints()).toMatchObject([{ health: 'healthy' }])
+})
+
+test('machines whose health flaps are told of once a second, all together, as they were last found', async () => {
+  const { clock, machines, endpoints, changes, admit } = await open(
+    service + groupYaml('{}\n  probe: {tcpSocket: {port: 1}}'),
+  )
+  const streams = ['10.0.0.4:1', '10.0.0.5:1'].map((peer) => {
+    const [machine, stream] = [admit(peer), new EventEmitter()]
+    machines.opened(machine)
+    machines.followHealth(machine, Object.assign(stream, { write: () => {} }))
+    stream.emit('data', { requestType: { case: 'healthCheckRequest', value: {} } })
+    return stream
+  })
+  clock.advance(0)
+  const before = changes.length
+  const flap = (last: HealthStatus): void => {
+    for (let round = 0; round < 100; round++)
+      for (const stream of streams) {
+        report(stream, round % 2 === 0 ? HealthStatus.HEALTHY : HealthStatus.UNHEALTHY)
+        if (round === 99) report(stream, last)
+      }
+  }
+  flap(HealthStatus.HEALTHY)
+  expect(changes.length - before).toBe(1)
+  expect(endpoints()).toMatchObject([{ health: 'healthy' }, { health: 'unhealthy' }])
+  clock.advance(1000)
+  expect(changes.length - before).toBe(2)
+  expect(endpoints()).toMatchObject([{ health: 'healthy' }, { health: 'healthy' }])
+  flap(HealthStatus.HEALTHY)
+  clock.advance(1000)
+  expect(changes.length - before).toBe(2)
+  flap(HealthStatus.UNHEALTHY)
+  clock.advance(1000)
+  expect(endpoints()).toMatchObject([{ health: 'unhealthy' }, { health: 'unhealthy' }])
 })
