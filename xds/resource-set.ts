@@ -8,15 +8,24 @@ export interface EncodedResource {
   readonly version: string
   /** The encoded Envoy message (what goes into `Any.value`). */
   readonly body: Uint8Array
-  /** Of one that EnvoyFilters have changed: what to serve to who refuses it, the most of it first. Costs work. */
-  readonly fallbacks?: () => readonly Fallback[]
+  /**
+   * What to serve to who refuses it with these words, the most of it first. Those may be refused as well, and have fallbacks of their own.
+   * Absent = nothing. Costs work.
+   */
+  readonly fallbacks?: (reason: string) => readonly Fallback[]
 }
 
 /** A resource less what some objects make of it. */
 export interface Fallback {
   readonly resource: EncodedResource
-  /** The keys of these objects. */
-  readonly without: readonly string[]
+  readonly without: readonly LeftOut[]
+}
+
+export interface LeftOut {
+  /** The key of the object. */
+  readonly object: string
+  /** Why what it makes was refused. */
+  readonly reason: string
 }
 
 export interface ResourceUpdate {

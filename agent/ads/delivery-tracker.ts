@@ -127,8 +127,8 @@ export class DeliveryTracker {
   /** The objects that proxies do without, as they refuse what these make of a resource. */
   blamed(): readonly { readonly object: string; readonly message: string }[] {
     return [...this.#byTarget.keys()].flatMap((target) =>
-      target.rejections().flatMap(({ blamed, type, name, reason }) =>
-        blamed.map((object) => ({
+      target.rejections().flatMap(({ blamed, type, name }) =>
+        blamed.map(({ object, reason }) => ({
           object,
           message: `proxies refuse ${toKind(type)} ${name} as it makes it, and do without it there: ${reason.slice(0, 512)}`,
         })),

@@ -1,4 +1,4 @@
-import type { EncodedResource, Fallback, ResourceSet } from '#xds/resource-set.ts'
+import type { EncodedResource, Fallback, LeftOut, ResourceSet } from '#xds/resource-set.ts'
 import type { TypeUrl } from '#xds/type-url.ts'
 import { toWireResource, type WireResource } from './wire-resource.ts'
 
@@ -11,8 +11,8 @@ export interface Rejection {
   readonly reason: string
   /** The newest compiled revision when it was refused. */
   readonly revision: number
-  /** The keys of the objects without which some proxy has taken it: they are to blame. */
-  readonly blamed: readonly string[]
+  /** The objects without which some proxy has taken it: they are to blame. */
+  readonly blamed: readonly LeftOut[]
 }
 
 interface Entry extends Omit<Rejection, 'blamed'> {
@@ -49,7 +49,8 @@ export class Quarantine {
     for (const [key, { type, name }] of entries) if (!set.get(type, name)) entries.delete(key)
     const key = toKey(wire.type, wire.name)
     const known = entries.get(key)
-    if (known?.stead[0]?.resource === wire.resource) known.stead.shift()
+    const instead = () => wire.resource.fallbacks?.(rejection.reason) ?? []
+    if (known?.stead[0]?.resource === wire.resource) known.stead.splice(0, 1, ...instead())
     if (set.get(wire.type, wire.name) !== wire.resource) return // replaced in the meantime: the new version is due anyway
     if (known?.wire === wire) known.by.add(rejection.by)
     else
@@ -61,7 +62,7 @@ export class Quarantine {
         revision: rejection.revision,
         wire,
         by: new Set([rejection.by]),
-        stead: [...(wire.resource.fallbacks?.() ?? []), ...(known ? known.stead.slice(0, 1) : toPrevious(set, wire))],
+        stead: [...instead(), ...(known ? known.stead.slice(0, 1) : toPrevious(set, wire))],
       })
   }
 
@@ -117,7 +118,7 @@ const toPrevious = (set: ResourceSet, { type, name }: WireResource): readonly Fa
   return previous ? [{ resource: previous, without: [] }] : []
 }
 
-const toBlamed = ({ type, stead: [served] }: Entry): readonly string[] =>
+const toBlamed = ({ type, stead: [served] }: Entry): readonly LeftOut[] =>
   served && toWireResource(type, served.resource).accepted ? served.without : []
 
 const isKeptFrom = (proxy: string, entry: Entry, resource: WireResource): boolean =>

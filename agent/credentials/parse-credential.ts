@@ -1,4 +1,5 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
+import { X509Crl } from '@peculiar/x509'
 import { z } from 'zod'
 import { err, ok, type Result } from '#mesh/result.ts'
 
@@ -32,7 +33,8 @@ export const parseCredential = (secret: z.output<typeof secretObject>): Result<C
   if (chainPem === undefined && caPem === undefined) return err('it has neither a certificate nor an authority')
   const fault =
     (chainPem !== undefined && keyPem !== undefined && pairFault(chainPem, keyPem)) ||
-    (caPem !== undefined && certificateFault(caPem))
+    (caPem !== undefined && certificatesFault(caPem) && 'its authority can not be read') ||
+    (crlPem !== undefined && revocationFault(crlPem))
   if (fault) return err(fault)
   return ok({
     ...(chainPem !== undefined && keyPem !== undefined && { certificate: { chainPem, keyPem } }),
@@ -40,21 +42,51 @@ export const parseCredential = (secret: z.output<typeof secretObject>): Result<C
   })
 }
 
+const unreadable = 'its certificate or key can not be read'
+
+/** What Envoy would refuse of a certificate: found here, what was said before goes on, and it is told at the object that names it. */
 const pairFault = (chainPem: string, keyPem: string): string | undefined => {
+  if (certificatesFault(chainPem)) return unreadable
   try {
-    return new X509Certificate(chainPem).checkPrivateKey(createPrivateKey(keyPem))
-      ? undefined
-      : 'its key is not that of its certificate'
+    const key = createPrivateKey(keyPem)
+    if (!new X509Certificate(chainPem).checkPrivateKey(key)) return 'its key is not that of its certificate'
+    return isKeyOfEnvoy(key) ? undefined : 'its key is none that proxies take: RSA of 2048 bits or more, or ECDSA'
   } catch {
-    return 'its certificate or key can not be read'
+    return unreadable
   }
 }
 
-const certificateFault = (pem: string): string | undefined => {
+const curves: readonly (string | undefined)[] = ['prime256v1', 'secp384r1', 'secp521r1']
+
+const isKeyOfEnvoy = ({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): boolean =>
+  asymmetricKeyType === 'rsa'
+    ? (asymmetricKeyDetails?.modulusLength ?? 0) >= 2048
+    : asymmetricKeyType === 'ec' && curves.includes(asymmetricKeyDetails?.namedCurve)
+
+const block = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g
+
+/** The blocks with this label; undefined when some block has no end. */
+const toBlocks = (pem: string, label: string): string[] | undefined => {
+  const blocks = [...pem.matchAll(block)]
+  if (blocks.length !== pem.split('-----BEGIN').length - 1) return undefined
+  return blocks.flatMap(([text, found]) => (found === label ? text : []))
+}
+
+/** Whether there is none, or one that is not to be read. */
+const certificatesFault = (pem: string): boolean => {
   try {
-    void new X509Certificate(pem)
-    return undefined
+    const certificates = toBlocks(pem, 'CERTIFICATE')?.map((text) => new X509Certificate(text))
+    return certificates === undefined || certificates.length === 0
   } catch {
-    return 'its authority can not be read'
+    return true
+  }
+}
+
+const revocationFault = (pem: string): string | undefined => {
+  try {
+    const lists = toBlocks(pem, 'X509 CRL')?.map((text) => new X509Crl(text))
+    return lists && lists.length > 0 ? undefined : 'its list of what is revoked can not be read'
+  } catch {
+    return 'its list of what is revoked can not be read'
   }
 }

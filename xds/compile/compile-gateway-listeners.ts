@@ -40,7 +40,7 @@ export const compileGatewayObjects = (view: MeshView, place: GatewayPlace, repor
       if (merged.server.tls?.mode === 'AUTO_PASSTHROUGH') passedOn.push(...merged.hosts.map(({ host }) => host))
       const compiled = compileServer(view, merged, place, report)
       reached.push(...compiled.reached)
-      return compiled.chains
+      return compiled.chains.map((chain) => ({ ...chain, object: `Gateway/${merged.gateway}` }))
     })
     return chains.length > 0 ? [toListener(view, group, place, leaveRepeated(group, chains, report))] : []
   })

@@ -51,6 +51,8 @@ export interface ChainSelection {
 
 export interface FilterChain {
   readonly name?: string
+  /** The key of the object that asks for it. */
+  readonly object?: string
   readonly match: ChainMatch
   /** Mesh mTLS is terminated, a client certificate demanded: of some cluster of the mesh, or of an external issuer (docs/decisions/0013). */
   readonly mtls?: {

@@ -43,8 +43,8 @@ const other = toPatch('EnvoyFilter/a/other', router.name, router.typed_config['@
 const withoutOf = (...patches: Patch[]) =>
   createResourcePatcher(patches, 'sidecar')
     .patch(listener)
-    ?.resource.fallbacks?.()
-    .map(({ without }) => without.join(' '))
+    ?.resource.fallbacks?.('refused')
+    .map(({ without }) => without.map(({ object }) => object).join(' '))
 
 it('leaves out what a proxy refuses, but nothing that keeps somebody out', () => {
   expect(withoutOf(other)).toEqual(['EnvoyFilter/a/other'])

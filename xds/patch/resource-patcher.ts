@@ -9,7 +9,7 @@ import { encode } from '#xds/build/encode.ts'
 import { healthListener, inboundPassthroughUpstream } from '#xds/compile/resource-names.ts'
 import type { ResourcePatcher, UnitResource } from '#xds/incremental/unit.ts'
 import type { ProxyRole } from '#xds/proxy.ts'
-import type { Fallback } from '#xds/resource-set.ts'
+import type { Fallback, LeftOut } from '#xds/resource-set.ts'
 import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
 import { ofContext, ofPart, type Patch, type PatchContext } from './patch.ts'
 import { patchCluster } from './patch-cluster.ts'
@@ -49,29 +49,58 @@ export const createResourcePatcher = (
     patch(unpatched) {
       const own = byType.get(unpatched.type) ?? []
       if (own.length === 0) return unpatched
-      const patched = applyPatches(unpatched, own, role)
-      if (!patched || patched.resource.version === unpatched.resource.version) return patched && unpatched
-      const fallbacks = () => toFallbacks(unpatched, own, role)
-      return { ...patched, resource: { ...patched.resource, fallbacks } }
+      const patched = patchWith(unpatched, own, role, [])
+      return patched?.resource.version === unpatched.resource.version ? unpatched : patched
     },
   }
+}
+
+/**
+ * The patched resource. What the unpatched one falls back on is patched as well; if that is nothing, EnvoyFilters may be left out. `left`: those
+ * that are left out already.
+ */
+const patchWith = (
+  unpatched: UnitResource,
+  patches: readonly Patch[],
+  role: ProxyRole,
+  left: readonly LeftOut[],
+): UnitResource | undefined => {
+  const patched = applyPatches(unpatched, patches, role)
+  if (!patched) return undefined
+  const fallbacks = (reason: string): readonly Fallback[] => {
+    const own = unpatched.resource.fallbacks?.(reason) ?? []
+    if (own.length === 0) return left.length === 0 ? toFallbacks(unpatched, patches, role, reason) : []
+    return own.flatMap(({ resource, without }) => {
+      const other = patchWith({ ...unpatched, resource }, patches, role, left)
+      return other ? [{ resource: other.resource, without: [...left, ...without] }] : []
+    })
+  }
+  return { ...patched, resource: { ...patched.resource, fallbacks } }
 }
 
 /**
  * What to give a proxy that refuses the patched resource: it without one of the EnvoyFilters, each in turn, at last without all, but for those that
  * keep somebody out. Where those are refused there is nothing to give.
  */
-const toFallbacks = (unpatched: UnitResource, patches: readonly Patch[], role: ProxyRole): readonly Fallback[] => {
+const toFallbacks = (
+  unpatched: UnitResource,
+  patches: readonly Patch[],
+  role: ProxyRole,
+  reason: string,
+): readonly Fallback[] => {
   const guarding = new Set(patches.filter(guardsAccess).map(({ object }) => object))
   const objects = [...new Set(patches.map(({ object }) => object))].filter((object) => !guarding.has(object))
-  const withoutOne = objects.flatMap((left): Fallback[] => {
-    const others = patches.filter(({ object }) => object !== left)
-    const patched = others.length === 0 ? undefined : applyPatches(unpatched, others, role)
-    return patched ? [{ resource: patched.resource, without: [left] }] : []
-  })
-  const kept = patches.filter(({ object }) => guarding.has(object))
-  const bare = kept.length === 0 ? unpatched : applyPatches(unpatched, kept, role)
-  return bare && objects.length > 0 ? [...withoutOne, { resource: bare.resource, without: objects }] : withoutOne
+  const leave = (names: readonly string[]): Fallback[] => {
+    const without = names.map((object) => ({ object, reason }))
+    const others = patches.filter(({ object }) => !names.includes(object))
+    const patched = patchWith(unpatched, others, role, without)
+    return patched ? [{ resource: patched.resource, without }] : []
+  }
+  if (objects.length === 0) return []
+  return [
+    ...(guarding.size + objects.length > 1 ? objects.flatMap((object) => leave([object])) : []),
+    ...leave(objects),
+  ]
 }
 
 const applyPatches = (

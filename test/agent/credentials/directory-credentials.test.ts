@@ -41,7 +41,7 @@ test('Secrets of a directory by the keys of Kubernetes and of Istio; what is wro
         'ca.crt': encoded(root.pem),
       }),
       secret('istio', { cert: chainPem, key: privateKeyPem }, 'stringData'),
-      secret('istio-cacert', { cacert: root.pem, crl: 'list' }, 'stringData'),
+      secret('istio-cacert', { cacert: root.pem }, 'stringData'),
       secret('half', { cert: chainPem }, 'stringData'),
       secret('empty', {}),
       secret('nonsense', { cert: 'secret text', key: 'secret text' }, 'stringData'),
@@ -55,7 +55,7 @@ test('Secrets of a directory by the keys of Kubernetes and of Istio; what is wro
   expect(Object.fromEntries(seen)).toEqual({
     'shop/kubernetes': { ok: true, value: { certificate, authorities: { caPem: root.pem } } },
     'shop/istio': { ok: true, value: { certificate } },
-    'shop/istio-cacert': { ok: true, value: { authorities: { caPem: root.pem, crlPem: 'list' } } },
+    'shop/istio-cacert': { ok: true, value: { authorities: { caPem: root.pem } } },
     'shop/half': { ok: false, error: 'it has a certificate or a key alone' },
     'shop/empty': { ok: false, error: 'it has neither a certificate nor an authority' },
     'shop/nonsense': { ok: false, error: 'its certificate or key can not be read' },

@@ -9,6 +9,7 @@ import type { CredentialChanges } from '#agent/credentials/credential-source.ts'
 import { GatewayCredentials } from '#agent/credentials/gateway-credentials.ts'
 import { ClusterIdentity } from '#agent/identity/cluster-identity.ts'
 import { createLog } from '#agent/log.ts'
+import { ProxySets } from '#agent/programming/proxy-sets.ts'
 import { MachineTokenAuthenticator } from '#agent/proxy-auth/machine-token-authenticator.ts'
 import type { ClusterName, NetworkName } from '#mesh/names.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
@@ -83,16 +84,7 @@ export class Stage {
     this.#identity = identity
     this.#compiler = createCompiler(scene.store)
     this.#server = new AdsServer({
-      source: {
-        attach: async (proxy) => {
-          const secrets = [...(await identity.attach(proxy)), ...this.credentials.attach(proxy)]
-          return { sets: [...this.#compiler.attach(proxy).sets, ...secrets] }
-        },
-        detach: (proxy) => {
-          this.#compiler.detach(proxy)
-          identity.detach(proxy)
-        },
-      },
+      source: new ProxySets(this.#compiler, identity, this.credentials),
       authenticator: new MachineTokenAuthenticator({ machineToken: (id) => this.#tokens.get(id) }, () => Date.now()),
       certificates: identity.serverCertificate,
       clock: systemClock,

@@ -1,0 +1,147 @@
+import 'reflect-metadata'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connect as connectTls, type ConnectionOptions } from 'node:tls'
+import { ExtendedKeyUsage } from '@peculiar/x509'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { issueLeaf, type Leaf } from '#agent/identity/issue-leaf.ts'
+import { ok } from '#mesh/result.ts'
+import { createIntermediate, east, TestRoot } from '#test/agent/test-pki.ts'
+import { eventually } from '#test/harness/child.ts'
+import { readScene } from '#test/compile/scene.ts'
+import { Stage } from './stage.ts'
+import { Theatre } from './theatre.ts'
+
+/** A gateway on which several people have Gateway objects: what one of them does costs the others nothing. */
+const address = '127.0.78.66'
+const port = 18443
+
+const garbage = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
+
+let theatre: Theatre
+let certificates: string
+let good: Leaf
+beforeAll(async () => {
+  theatre = await Theatre.open()
+  certificates = await mkdtemp(join(tmpdir(), 'atoll-shared-gateway-'))
+  const issuer = await createIntermediate(await TestRoot.create(Date.now(), 'outside'), east, {
+    permitted: [{ dns: 'example' }],
+  })
+  const issue = (name: string) =>
+    issueLeaf(issuer, { dnsNames: [name], usages: [ExtendedKeyUsage.serverAuth] }, Date.now())
+  good = await issue('good.example')
+  const other = await issue('other.example')
+  const files = {
+    'good.pem': good.chainPem,
+    'good.key': good.privateKeyPem,
+    'other.pem': other.chainPem,
+    'other.key': other.privateKeyPem,
+    'garbage.pem': garbage,
+    'empty.pem': '',
+  }
+  for (const [name, text] of Object.entries(files)) await writeFile(join(certificates, name), text)
+})
+afterEach(() => theatre.clear())
+afterAll(() => rm(certificates, { recursive: true, force: true }))
+
+const gateway = (name: string, tls: string) =>
+  `  - {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: ${name}, namespace: ${name}}, spec: {servers: [{port: {number: ${port}, name: https, protocol: HTTPS}, hosts: [${name}.example], tls: ${tls}}]}}
+  - {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: ${name}, namespace: ${name}}, spec: {hosts: [${name}.example], gateways: [${name}], http: [{directResponse: {status: 200}}]}}
+`
+const files = (chain: string, key = chain) =>
+  `serverCertificate: $certificates/${chain}.pem, privateKey: $certificates/${key}.key`
+
+const scene = (config: string) => `
+about: ''
+services: []
+workloads:
+  gateway-1: {address: ${address}}
+config:
+${config}
+proxies: [gateway/default/gateway-1]
+`
+
+/** Envoys that may refuse something. */
+const start = async (config: string): Promise<Stage> => {
+  const mesh = { root: theatre.root, member: theatre.east, members: [theatre.east], certificates }
+  const stage = await Stage.start(scene(config), mesh)
+  theatre.onClear(() => stage.stop())
+  return stage
+}
+
+const add = (stage: Stage, config: string): Promise<readonly string[]> => {
+  const { changes } = readScene(scene(config), { certificates, standpoint: theatre.east })
+  return stage.change(...changes.filter(({ kind }) => kind === 'config'))
+}
+
+/** The status of an answer; 'refused' when TLS is. */
+const ask = async (name: string, options: ConnectionOptions = {}): Promise<string> => {
+  const servername = `${name}.example`
+  const socket = connectTls({ host: address, port, servername, rejectUnauthorized: false, ...options })
+  try {
+    return await new Promise((resolve, reject) => {
+      socket.on('error', reject)
+      socket.on('close', () => reject(new Error('closed')))
+      socket.once('secureConnect', () =>
+        socket.write(`GET / HTTP/1.1\r\nhost: ${servername}\r\nconnection: close\r\n\r\n`),
+      )
+      socket.on('data', (data) => resolve(String(data).split(' ')[1] ?? ''))
+    })
+  } catch {
+    return 'refused'
+  } finally {
+    socket.destroy()
+  }
+}
+
+const bad: Readonly<Record<string, string>> = {
+  absent: `{mode: SIMPLE, ${files('absent')}}`,
+  mismatched: `{mode: SIMPLE, ${files('good', 'other')}}`,
+  garbage: `{mode: SIMPLE, ${files('garbage', 'good')}}`,
+  empty: `{mode: SIMPLE, ${files('empty', 'good')}}`,
+  unverified: `{mode: MUTUAL, ${files('good')}, caCertificates: $certificates/garbage.pem}`,
+  rootless: `{mode: MUTUAL, ${files('good')}, caCertificates: $certificates/nowhere.pem}`,
+}
+
+test('certificate files that are missing or broken keep nobody else from the port, now or when it changes, and are told', async () => {
+  const all = [
+    gateway('good', `{mode: SIMPLE, ${files('good')}}`),
+    ...Object.entries(bad).map(([name, tls]) => gateway(name, tls)),
+  ]
+  const stage = await start(all.join(''))
+  const blamed = await eventually('all are to blame', () => {
+    const found = new Map(stage.blamed().map(({ object, message }) => [object, message]))
+    return found.size === Object.keys(bad).length && found
+  })
+  expect([...blamed.keys()].toSorted()).toEqual(
+    Object.keys(bad)
+      .map((name) => `Gateway/${name}/${name}`)
+      .toSorted(),
+  )
+  expect(blamed.get('Gateway/rootless/rootless')).toContain('nowhere.pem')
+  expect(blamed.get('Gateway/mismatched/mismatched')).toContain('other.key')
+  expect(await ask('good')).toBe('200')
+  for (const name of Object.keys(bad)) expect([name, await ask(name)]).toEqual([name, 'refused'])
+
+  await add(stage, gateway('later', `{mode: SIMPLE, ${files('good')}}`))
+  await eventually('the new server answers', async () => (await ask('later')) === '200')
+  expect(await ask('good')).toBe('200')
+})
+
+test('a Secret that Envoy refuses keeps nobody else from the port', async () => {
+  const named = (name: string) => gateway(name, `{mode: SIMPLE, credentialName: ${name}}`)
+  const stage = await start(named('good') + named('broken'))
+  const toSecret = (chainPem: string) => ok({ certificate: { chainPem, keyPem: good.privateKeyPem } })
+  await stage.changeCredentials(
+    new Map([
+      ['default/good', toSecret(good.chainPem)],
+      ['default/broken', toSecret(`${good.chainPem}${garbage}`)],
+    ]),
+  )
+  await eventually('the good one answers', async () => (await ask('good')) === '200')
+  await add(stage, named('good') + named('broken') + gateway('later', `{mode: SIMPLE, ${files('good')}}`))
+  await eventually('the new server answers', async () => (await ask('later')) === '200')
+  expect(await ask('good')).toBe('200')
+  expect(await ask('broken')).toBe('refused')
+})
