@@ -38,6 +38,8 @@ export const service = z
      * DYNAMIC_DNS). Absent = to where they connect, if that is known.
      */
     isNamedByClient: z.literal(true).optional(),
+    /** The host that it is another name of: it has no endpoints of its own. Kubernetes: Service.externalName. Absent = it is none. */
+    aliasOf: z.string().optional(),
     location: z.enum(['mesh-internal', 'mesh-external']),
     /** Namespaces that may call it: names, "." for its own, "*" for all, "~" for none. Istio: exportTo. Never empty. */
     exportTo: z.array(z.string()).readonly(),

@@ -26,6 +26,11 @@ describe('summariseCatalog', () => {
     ])
   })
 
+  test('of an alias is its definition', () => {
+    const alias = makeService({ aliasOf: 'a.example', resolution: 'dns' })
+    expect(summariseCatalog(makeEntry(alias), keys, network1)).toEqual({ service: alias, groups: [] })
+  })
+
   test('does not depend on the order of endpoints and labels', () => {
     const [a, b] = [
       makeEndpoint('a', { labels: { version: 'v1', tier: 'x' } }),

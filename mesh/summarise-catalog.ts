@@ -6,7 +6,7 @@ import { isShared } from './visibility.ts'
 /**
  * One service of one cluster as clusters on other networks need it: its healthy mutual-TLS endpoints on the cluster's network (what
  * its gateways can reach), those alike put into one group. `labelKeys` are the labels that somebody tells endpoints apart by
- * (`toToldLabels`). Null when nothing remains, or when the service may not be known outside its cluster.
+ * (`toToldLabels`). Null when nothing remains of what is no alias, or when the service may not be known outside its cluster.
  */
 export const summariseCatalog = (
   entry: CatalogEntry,
@@ -22,7 +22,7 @@ export const summariseCatalog = (
     if (others) others.push(endpoint)
     else alike.set(likeness, [endpoint])
   }
-  if (alike.size === 0) return null
+  if (alike.size === 0) return entry.service.aliasOf === undefined ? null : { service: entry.service, groups: [] }
   const groups = [...alike.entries()]
     .toSorted(([left], [right]) => compareText(left, right))
     .map(([, endpoints]) => toGroup(endpoints, labelKeys))

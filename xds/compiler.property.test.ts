@@ -65,10 +65,15 @@ const anyService = fc
     protocol: fc.constantFrom('http' as const, 'http' as const, 'tcp' as const, 'auto' as const, 'tls' as const),
     addresses: fc.constantFrom([], ['10.96.0.1'], ['10.96.0.2'], ['10.96.0.1', '10.97.0.0/16']),
     number: fc.constantFrom(80, 90),
+    aliasOf: fc.option(fc.constantFrom('a.default.svc.cluster.local', 'b.other.svc.cluster.local', 'x.example'), {
+      nil: undefined,
+      freq: 2,
+    }),
   })
-  .map(({ name, namespace, hostname, protocol, number, ...fields }) =>
+  .map(({ name, namespace, hostname, protocol, number, aliasOf, ...fields }) =>
     makeService({
       ...fields,
+      ...(aliasOf !== undefined && { aliasOf, resolution: 'dns' as const, addresses: [] }),
       namespace,
       hostname: hostname ?? `${name}.${namespace}.svc.cluster.local`,
       source: hostname === undefined ? 'service' : 'service-entry',

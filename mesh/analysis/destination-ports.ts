@@ -13,13 +13,16 @@ export const findPortProblems = (objects: AnalyzedObjects, domainSuffix: string)
     ...objects.serviceEntries.flatMap(({ spec }) =>
       spec.hosts.map((host) => [host.toLowerCase(), spec.ports.map(({ number }) => number)] as const),
     ),
-    ...objects.services.map(
-      ({ metadata, spec }) =>
-        [
-          toServiceHostname(metadata.name, metadata.namespace, domainSuffix),
-          spec.ports.map(({ port }) => port),
-        ] as const,
-    ),
+    // An alias has the ports of what it stands for.
+    ...objects.services
+      .filter(({ spec }) => spec.type !== 'ExternalName')
+      .map(
+        ({ metadata, spec }) =>
+          [
+            toServiceHostname(metadata.name, metadata.namespace, domainSuffix),
+            spec.ports.map(({ port }) => port),
+          ] as const,
+      ),
   ])
   return objects.virtualServices.flatMap((object) => {
     const { namespace } = object.metadata

@@ -47,11 +47,14 @@ it.each<[string, object, object, string[]]>([
     ['warning spec.ports[1]'],
   ],
   ['a protocol that is none', { ports: [{ ...http, protocol: 'ICMP' }] }, {}, ['invalid spec.ports[0].protocol']],
+  ['an alias', { type: 'ExternalName', externalName: 'A.org.', ports: [], selector: null }, {}, []],
+  ['an alias of nothing', { type: 'ExternalName' }, {}, ['invalid spec.externalName']],
+  ['an alias of what is no host', { type: 'ExternalName', externalName: 'a_b' }, {}, ['invalid spec.externalName']],
   [
-    'an alias',
-    { type: 'ExternalName', externalName: 'a.org' },
+    'an alias with an address',
+    { type: 'ExternalName', externalName: 'a.org', clusterIP: '10.0.0.1' },
     {},
-    ['unsupported spec.type', 'unsupported spec.externalName'],
+    ['invalid spec.clusterIP'],
   ],
   [
     'clients that stick to an endpoint',

@@ -2,9 +2,9 @@ import { z } from 'zod'
 import type { TrafficDistribution } from '../service.ts'
 import type { KindDefinition } from './kind-definition.ts'
 import { exportToFaults } from './schema/export-to.ts'
-import { ipAddressFault } from './schema/host-names.ts'
+import { fqdnFault, ipAddressFault } from './schema/host-names.ts'
 import { labels } from './schema/labels.ts'
-import { checked, choice, fieldNotes, message, optionalText, unsupported, withoutEffect } from './schema/message.ts'
+import { checked, choice, fieldNotes, message, optionalText, withoutEffect } from './schema/message.ts'
 import { portNumber } from './schema/ports.ts'
 import { findRepeated } from './schema/find-repeated.ts'
 
@@ -49,17 +49,22 @@ const virtualAddress = checked(z.string(), ({ value, report }) => {
   if (fault !== undefined) report(`${fault} or None`)
 })
 
+const hostName = checked(z.string(), ({ value, report }) => {
+  const fault = fqdnFault(value)
+  if (fault !== undefined) report(`is not a host name: ${fault}`)
+})
+
 /** Kubernetes reference: Service v1 core, as far as clusters outside Kubernetes have a use for it. */
 export const serviceSpec = message({
   ports,
   selector: labels.optional(),
-  type: choice(['ClusterIP', 'NodePort', 'LoadBalancer'], {
-    ExternalName: 'aliases are not supported: write a ServiceEntry',
-  }).optional(),
+  type: choice(['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName']).optional(),
   /** A virtual address that clients may use beside the host name; "None" = there is none. */
   clusterIP: optionalText(virtualAddress),
   clusterIPs: z.array(virtualAddress).max(2).optional(),
-  externalName: unsupported('aliases are not supported: write a ServiceEntry'),
+  externalName: optionalText(hostName).register(fieldNotes, {
+    limit: 'another name of a service of the mesh, by its full host name; any other host is resolved by proxies',
+  }),
   sessionAffinity: choice(['None', 'ClientIP'])
     .optional()
     .register(fieldNotes, { limit: 'without effect, as in Istio: a DestinationRule says it' }),
@@ -130,6 +135,12 @@ export const service: KindDefinition<ServiceSpec> = {
           code: 'unsupported',
           severity: 'warning',
         })
+    }
+    if (spec.type === 'ExternalName') {
+      if (spec.externalName === undefined) report(['spec', 'externalName'], 'is required of an ExternalName')
+      if (spec.clusterIP !== undefined && spec.clusterIP !== 'None')
+        report(['spec', 'clusterIP'], 'an ExternalName has none')
+      return
     }
     if (spec.ports.length === 0)
       report(['spec', 'ports'], 'a service without ports can not be called', { severity: 'warning' })

@@ -11,7 +11,7 @@ import { toWorkload } from './to-workload.ts'
 
 type NamedPorts = Parameters<Offer['toPorts']>[0]
 
-/** A `Service` is served by the WorkloadEntries of its namespace that its selector selects; without labels it selects nothing. */
+/** A `Service` is served by the WorkloadEntries of its namespace that its selector selects; without labels, or as an alias, it selects nothing. */
 export const toServiceOffer = (
   { metadata, spec }: Pick<Configured<ServiceSpec>, 'metadata' | 'spec'>,
   domainSuffix: string,
@@ -20,6 +20,7 @@ export const toServiceOffer = (
   const hostname = toServiceHostname(metadata.name, namespace, domainSuffix)
   const labels = spec.selector ?? {}
   const ports = spec.ports.filter(isProxied)
+  const aliasOf = spec.type === 'ExternalName' ? spec.externalName?.toLowerCase().replace(/\.$/, '') : undefined
   const distribution = trafficDistributionOf(spec.trafficDistribution, metadata.annotations)
   const clusterIps = [spec.clusterIP ?? 'None', ...(spec.clusterIPs ?? [])].filter((address) => address !== 'None')
   return {
@@ -29,10 +30,11 @@ export const toServiceOffer = (
       key: toServiceKey(namespace, hostname),
       namespace,
       hostname,
-      addresses: [...new Set(clusterIps)],
+      addresses: aliasOf === undefined ? [...new Set(clusterIps)] : [],
       ports: ports.map(({ name = '', port, appProtocol }) => toPort(name, port, appProtocol)),
-      resolution: 'static',
-      location: 'mesh-internal',
+      ...(aliasOf === undefined
+        ? { resolution: 'static', location: 'mesh-internal' }
+        : { resolution: 'dns', location: 'mesh-external', aliasOf }),
       exportTo: exportToOf(metadata.annotations),
       source: 'service',
       ...(distribution && { trafficDistribution: distribution }),
@@ -40,7 +42,7 @@ export const toServiceOffer = (
       subjectAltNames: [],
     },
     inline: [],
-    selector: Object.keys(labels).length > 0 ? { namespace, labels } : null,
+    selector: aliasOf === undefined && Object.keys(labels).length > 0 ? { namespace, labels } : null,
     toPorts: (named) =>
       toServedPorts(ports, ({ name = '', port, targetPort }) => {
         if (typeof targetPort === 'string') return toNumber(named, targetPort)

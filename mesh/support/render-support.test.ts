@@ -18,5 +18,5 @@ it('says of a field whether it is supported, refused or without effect', () => {
   )
   expect(rendered).toContain('| `subsets[].trafficPolicy` | as `trafficPolicy` |')
   expect(rendered).toContain('| `ipFamilies` | taken, without effect |')
-  expect(rendered).toContain('| `type` | `ClusterIP`, `NodePort`, `LoadBalancer`; refused: `ExternalName` (')
+  expect(rendered).toContain('| `internalTrafficPolicy` | `Cluster`; refused: `Local` (')
 })

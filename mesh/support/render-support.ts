@@ -33,6 +33,7 @@ const differences = `## Where Atoll does something else than Istio
 - what an EnvoyFilter merges replaces durations and wrapped scalars, where Istio loses a \`false\`; a \`typed_config\` of a type that Atoll
   does not know is passed on for the proxies to judge (with a warning), and what a proxy refuses is left out of its configuration; see
   [EnvoyFilter](envoy-filter.md) for names that differ
+- an ExternalName of a host that no service has is resolved by the proxies, on the ports that it names; Istio's leave that to the client
 - a VirtualService's host that no Service or ServiceEntry has is routed on port 80 also where no service is on that port, and by HTTP
   proxies; one that clients call a Service for short (\`reviews.default\`) is not, with a problem in the proxy's report: name it in full
 

@@ -69,6 +69,8 @@ export const compileCapturedPort = (
       if (!isHeadless(service)) ofHttp.push(...claim(target))
       continue
     }
+    // Clients resolve an alias to the addresses of what it stands for: only TLS names it.
+    if (service.aliasOf !== undefined && !isTlsPort(port)) continue
     const addresses = claim(target)
     const own = port.protocol === 'auto' ? [] : addresses.filter(isIpv4Address)
     ofTcp.push(...own.map((address) => ({ address, service: service.key })))

@@ -8,7 +8,7 @@ import { toEffectivePolicy, type EffectivePolicy } from './compile-traffic-polic
 import type { Report } from './report.ts'
 import { toUpstreamName } from './resource-names.ts'
 import { selectDestinationPolicy, type DestinationPolicy } from './select-destination-policy.ts'
-import { selectService } from './select-service.ts'
+import { resolveAlias, selectService } from './select-service.ts'
 import type { VirtualService } from './select-virtual-service.ts'
 
 /** A service as a client sees it, whose upstreams a route needs. */
@@ -34,9 +34,10 @@ export const compileDestination = (
 ): CompiledDestination => {
   const object = toObjectKey('VirtualService', metadata.namespace, metadata.name)
   const hostname = resolveHost(destination.host, metadata.namespace, view.settings().domainSuffix)
-  const service = selectService(view, view.servicesByHostname(hostname), origin.clientNamespace)
+  const named = selectService(view, view.servicesByHostname(hostname), origin.clientNamespace)
+  const service = named && resolveAlias(view, named, origin.clientNamespace)
   const subsetName = destination.subset ?? ''
-  if (!service) {
+  if (!named || !service) {
     report(object, `routes to ${hostname}, which is no service that namespace ${origin.clientNamespace} may call`)
     return {
       upstream: toUpstreamName(destination.port?.number ?? origin.port, subsetName, hostname),
@@ -45,20 +46,20 @@ export const compileDestination = (
     }
   }
 
-  const [onlyPort, ...otherPorts] = service.ports
+  const [onlyPort, ...otherPorts] = named.ports.length > 0 ? named.ports : service.ports
   const implied = onlyPort && otherPorts.length === 0 ? onlyPort.number : origin.port
   const port = destination.port?.number ?? implied
   if (!service.ports.some(({ number }) => number === port))
-    report(object, `routes to port ${port} of ${hostname}, which has none`)
+    report(object, `routes to port ${port} of ${service.hostname}, which has none`)
   const policy = selectDestinationPolicy(view, service, {
     namespace: origin.clientNamespace,
     selectors: origin.selectors,
   })
   const subset = policy.subsets.find(({ name }) => name === subsetName)
   if (subsetName !== '' && !subset)
-    report(object, `routes to subset ${subsetName} of ${hostname}, which no DestinationRule defines`)
+    report(object, `routes to subset ${subsetName} of ${service.hostname}, which no DestinationRule defines`)
   return {
-    upstream: toUpstreamName(port, subsetName, hostname),
+    upstream: toUpstreamName(port, subsetName, service.hostname),
     effective: toEffectivePolicy(policy.trafficPolicy, subset?.trafficPolicy, port),
     reached: { service, policy },
   }

@@ -13,7 +13,8 @@ import { followsNames } from './compile-upstreams.ts'
 import { isWithin } from './ip-address.ts'
 import type { Report } from './report.ts'
 import { selectDestinationPolicy } from './select-destination-policy.ts'
-import { selectVirtualService } from './select-virtual-service.ts'
+import { resolveAlias } from './select-service.ts'
+import { selectVirtualServiceOf } from './select-virtual-service.ts'
 
 export interface ServiceOnPort {
   readonly service: Service
@@ -38,12 +39,13 @@ export interface TcpPath extends ConnectionMatch {
 export const compileServiceTcp = (
   view: MeshView,
   /** `statPort`: the port that statistics are told under. */
-  { service, port, statPort }: ServiceOnPort & { readonly statPort: number },
+  { service: named, port, statPort }: ServiceOnPort & { readonly statPort: number },
   client: TcpClient,
   report: Report,
 ): TcpPath[] => {
   const clientNamespace = client.namespace
-  const virtualService = selectVirtualService(view, service.hostname, clientNamespace)
+  const service = resolveAlias(view, named, clientNamespace)
+  const virtualService = selectVirtualServiceOf(view, named, service, clientNamespace)
   const paths = compileConnectionPaths(
     view,
     { service, policy: selectDestinationPolicy(view, service, client) },

@@ -82,7 +82,7 @@ type Sources = {
 
 const toOriginated = (service: Service, settings: ClientTls, { authorities, certificate }: Sources): UpstreamTls => ({
   mode: 'originate',
-  sni: settings.sni ?? (isWildcard(service.hostname) ? undefined : service.hostname),
+  sni: settings.sni ?? (isWildcard(service.hostname) ? undefined : (service.aliasOf ?? service.hostname)),
   verification: settings.insecureSkipVerify
     ? 'none'
     : {

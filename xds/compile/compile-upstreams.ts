@@ -189,7 +189,8 @@ const compileDiscovery = (
 ): Discovery => {
   if (service.resolution === 'static') return { kind: 'eds' }
   if (service.resolution === 'none') return { kind: 'forward-proxy' }
-  const named = assignment.localities.length > 0 ? assignment : toOwnHost(service, port, assignment)
+  const isServed = assignment.localities.length > 0 && service.aliasOf === undefined
+  const named = isServed ? assignment : toOwnHost(service, port, assignment)
   const endpointCount = named.localities.reduce((count, { endpoints }) => count + endpoints.length, 0)
   // Envoy refuses a logical DNS cluster with several endpoints.
   const isLogical = service.resolution === 'dns-round-robin' && endpointCount === 1
@@ -197,11 +198,11 @@ const compileDiscovery = (
   return { kind: isLogical ? 'logical-dns' : 'strict-dns', assignment: named, refreshMs }
 }
 
-/** A service without endpoints that is to be resolved is found under its own name (Istio reference: ServiceEntry.resolution DNS). */
-const toOwnHost = ({ hostname }: Service, port: ServicePort, assignment: LoadAssignment): LoadAssignment => {
+/** A service without endpoints that is to be resolved is found under its own name, or the one that it is an alias of (Istio reference: ServiceEntry.resolution DNS). */
+const toOwnHost = ({ hostname, aliasOf }: Service, port: ServicePort, assignment: LoadAssignment): LoadAssignment => {
   if (isWildcard(hostname)) return assignment
   const endpoint = {
-    address: hostname,
+    address: aliasOf ?? hostname,
     port: port.number,
     weight: 1,
     isDraining: false,

@@ -20,6 +20,8 @@ import { isTakenShortName } from './select-service.ts'
 export interface VirtualHostSource {
   readonly scope: RouteScope
   readonly service: Service
+  /** What clients call it by: the service itself, or an alias of it. */
+  readonly named: Service
   readonly port: ServicePort
   readonly policy: DestinationPolicy
   /** Whether its name alone means this service to the clients. */
@@ -41,12 +43,12 @@ export const hasVirtualHost = (scope: RouteScope, port: ServicePort): boolean =>
 export const isMaybeHttp = ({ protocol }: ServicePort): boolean => isHttpProtocol(protocol) || protocol === 'auto'
 
 export const compileVirtualHost = (view: MeshView, source: VirtualHostSource, report: Report): CompiledVirtualHost => {
-  const { scope, service, port } = source
+  const { scope, named, port } = source
   const tunnel = scope.port === undefined && !isHttpProtocol(port.protocol) ? compileTunnel(view, source, report) : none
   const http = isMaybeHttp(port) ? compileHttp(view, source, report) : none
   return {
     virtualHost: {
-      name: `${scope.name}/${service.hostname}:${port.number}`,
+      name: `${scope.name}/${named.hostname}:${port.number}`,
       domains: compileDomains(view, source),
       routes: [...tunnel.routes, ...http.routes],
       retries: http === none ? undefined : compileDefaultRetries(view.meshConfig(), false),
@@ -107,11 +109,11 @@ const toCloseness = (serverNames: readonly string[], hostname: string): number =
     : Math.max(0, ...serverNames.filter((name) => matchesHost(name, hostname)).map(toSpecificity))
 
 /** The names by which clients may ask for the port: without a number where it goes without saying. */
-const compileDomains = (view: MeshView, { scope, service, port, isOwnNamespace }: VirtualHostSource): string[] => {
+const compileDomains = (view: MeshView, { scope, named, port, isOwnNamespace }: VirtualHostSource): string[] => {
   const names = [
-    service.hostname,
-    ...toShortNames(view, service, isOwnNamespace),
-    ...(scope.isCaptured ? toCapturedNames(view, service) : []),
+    named.hostname,
+    ...toShortNames(view, named, isOwnNamespace),
+    ...(scope.isCaptured ? toCapturedNames(view, named) : []),
   ]
   return toDomains(names, port.number, scope)
 }

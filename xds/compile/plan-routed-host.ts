@@ -9,7 +9,7 @@ import { isMaybeHttp, webPort } from './compile-virtual-host.ts'
 import { isRouteTakenBy, isTakenBy, type HostFilter } from './host-filter.ts'
 import { matchesHost } from '#mesh/merge/host-specificity.ts'
 import { toCapturedScope, type RouteScope } from './route-scope.ts'
-import { selectService } from './select-service.ts'
+import { resolveAlias, selectService } from './select-service.ts'
 import { selectVirtualService, type VirtualService } from './select-virtual-service.ts'
 
 /** Where clients have routes for a host that no service there has, and whose. */
@@ -137,6 +137,8 @@ const toServices = (
     : [host]
   return [...hostnames].flatMap((hostname) => {
     const service = selectService(view, view.servicesByHostname(hostname), clientNamespace)
-    return service && (!hosts || isTakenBy(hosts, service.namespace, hostname)) ? service : []
+    return service && (!hosts || isTakenBy(hosts, service.namespace, hostname))
+      ? resolveAlias(view, service, clientNamespace)
+      : []
   })
 }

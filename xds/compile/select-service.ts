@@ -25,6 +25,22 @@ export const selectService = (
   )
 }
 
+/**
+ * What clients of a namespace reach by a service: itself or, by an alias, the service that it is another name of. An alias of what is no
+ * service to them stands for itself.
+ */
+export const resolveAlias = (view: MeshView, service: Service, clientNamespace: string): Service => {
+  const seen = new Set<ServiceKey>()
+  let reached = service
+  while (reached.aliasOf !== undefined && !seen.has(reached.key)) {
+    seen.add(reached.key)
+    const next = selectService(view, view.servicesByHostname(reached.aliasOf), clientNamespace)
+    if (!next) return reached
+    reached = next
+  }
+  return reached
+}
+
 /** Whether a short name of a `Service` is nevertheless the host of another: its own namespace alone may say so. */
 export const isTakenShortName = (view: MeshView, shortName: string, namespace: string): boolean =>
   view.servicesByHostname(shortName).includes(toServiceKey(namespace, shortName))

@@ -1,11 +1,22 @@
 import type { Configured } from '#mesh/config-object.ts'
 import type { VirtualServiceSpec } from '#mesh/config/virtual-service.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
+import type { Service } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { matchesHost, toSpecificity } from '#mesh/merge/host-specificity.ts'
 import { isExportedTo } from '#mesh/merge/is-exported-to.ts'
 
 export type VirtualService = Configured<VirtualServiceSpec>
+
+/** The VirtualService that holds for what clients call a service: that of the name, else that of the service which the name is an alias of. */
+export const selectVirtualServiceOf = (
+  view: MeshView,
+  named: Pick<Service, 'hostname'>,
+  service: Pick<Service, 'hostname'>,
+  clientNamespace: string,
+): VirtualService | undefined =>
+  selectVirtualService(view, named.hostname, clientNamespace) ??
+  (named === service ? undefined : selectVirtualService(view, service.hostname, clientNamespace))
 
 /**
  * The VirtualService that holds for a host in the sidecars of a namespace: the one with the closest host, the oldest of several

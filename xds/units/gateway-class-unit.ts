@@ -14,7 +14,8 @@ export const gatewayServiceUnit = (serviceKey: ServiceKey): Unit => ({
   key: `gateway-upstreams|${serviceKey}`,
   compile(view) {
     const service = view.service(serviceKey)
-    if (!service || view.servicesByHostname(service.hostname)[0] !== serviceKey) return {}
+    if (!service || service.aliasOf !== undefined || view.servicesByHostname(service.hostname)[0] !== serviceKey)
+      return {}
     return { resources: buildUpstreams(compileGatewayUpstreams(view, service)) }
   },
 })

@@ -10,8 +10,8 @@ import type { Report } from '#xds/compile/report.ts'
 import { hasPort, toPortsKey, type CapturedPorts } from '#xds/compile/captured-ports.ts'
 import { toCapturedScope, toScopeKey, type RouteScope } from '#xds/compile/route-scope.ts'
 import { selectDestinationPolicy } from '#xds/compile/select-destination-policy.ts'
-import { selectService } from '#xds/compile/select-service.ts'
-import { selectVirtualService, type VirtualService } from '#xds/compile/select-virtual-service.ts'
+import { resolveAlias, selectService } from '#xds/compile/select-service.ts'
+import { selectVirtualServiceOf, type VirtualService } from '#xds/compile/select-virtual-service.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
 import { toClientKey, toRouting, type Client } from './client.ts'
 import { upstreamsUnit } from './upstreams-unit.ts'
@@ -30,12 +30,13 @@ export const hostUnit = (client: Client, candidates: readonly HostCandidate[]): 
   key: `host|${toClientKey(client)}|${candidates.map(toCandidateKey).join(';')}`,
   compile(view) {
     const keys = candidates.map(({ service }) => service)
-    const service = selectService(view, keys, client.namespace)
-    if (!service) return {}
-    const candidate = candidates.find((each) => each.service === service.key)
+    const named = selectService(view, keys, client.namespace)
+    if (!named) return {}
+    const service = resolveAlias(view, named, client.namespace)
+    const candidate = candidates.find((each) => each.service === named.key)
     const scopes = [...(candidate?.scopes ?? []), ...toCapturedScopes(service, candidate?.captured)]
     const policy = selectDestinationPolicy(view, service, client)
-    const virtualService = selectVirtualService(view, service.hostname, client.namespace)
+    const virtualService = selectVirtualServiceOf(view, named, service, client.namespace)
     const virtualHosts = scopes.flatMap((scope) =>
       service.ports
         .filter((port) => hasVirtualHost(scope, port))
@@ -43,9 +44,10 @@ export const hostUnit = (client: Client, candidates: readonly HostCandidate[]): 
           virtualHostUnit({
             scope,
             serviceKey: service.key,
+            aliasKey: named === service ? undefined : named.key,
             port: port.number,
             policyKey: policy.key,
-            isOwnNamespace: service.namespace === client.namespace,
+            isOwnNamespace: named.namespace === client.namespace,
             client: virtualService && toConcerned(view, client, virtualService),
           }),
         ),

@@ -4,7 +4,7 @@ import { compileVirtualHost } from '#xds/compile/compile-virtual-host.ts'
 import { collectProblems } from '#xds/compile/report.ts'
 import { toScopeKey, type RouteScope } from '#xds/compile/route-scope.ts'
 import { findDestinationPolicy } from '#xds/compile/select-destination-policy.ts'
-import { selectVirtualService } from '#xds/compile/select-virtual-service.ts'
+import { selectVirtualServiceOf } from '#xds/compile/select-virtual-service.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
 import { toClientKey, toRouting, type Client } from './client.ts'
 import { upstreamsUnit } from './upstreams-unit.ts'
@@ -12,6 +12,8 @@ import { upstreamsUnit } from './upstreams-unit.ts'
 export interface VirtualHostInputs {
   readonly scope: RouteScope
   readonly serviceKey: ServiceKey
+  /** The alias that clients call it by; undefined = they call it by its own names. */
+  readonly aliasKey: ServiceKey | undefined
   readonly port: number
   readonly policyKey: string
   readonly isOwnNamespace: boolean
@@ -21,21 +23,23 @@ export interface VirtualHostInputs {
 
 /** One virtual host, and the upstreams that its routes lead to beside its own service's. */
 export const virtualHostUnit = (inputs: VirtualHostInputs): Unit => {
-  const { scope, serviceKey, port: number, policyKey, isOwnNamespace, client } = inputs
+  const { scope, serviceKey, aliasKey, port: number, policyKey, isOwnNamespace, client } = inputs
   const from = client ? toClientKey(client) : ''
   return {
-    key: `virtual-host|${toScopeKey(scope)}|${serviceKey}|${number}|${policyKey}|${isOwnNamespace}|${from}`,
+    key: `virtual-host|${toScopeKey(scope)}|${serviceKey}${aliasKey === undefined ? '' : `=${aliasKey}`}|${number}|${policyKey}|${isOwnNamespace}|${from}`,
     compile(view) {
       const service = view.service(serviceKey)
       const port = service?.ports.find((each) => each.number === number)
-      if (!service || !port) return {}
+      const named = aliasKey === undefined ? service : view.service(aliasKey)
+      if (!service || !named || !port) return {}
       const { problems, report } = collectProblems()
-      const virtualService = client && selectVirtualService(view, service.hostname, client.namespace)
+      const virtualService = client && selectVirtualServiceOf(view, named, service, client.namespace)
       const { virtualHost, reached } = compileVirtualHost(
         view,
         {
           scope,
           service,
+          named,
           port,
           policy: findDestinationPolicy(view, service, policyKey),
           isOwnNamespace,

@@ -195,11 +195,11 @@ export class KubernetesIndex {
     if (!service) return null
     const { metadata } = service
     const problems = findProblems(service)
-    if (service.type === 'ExternalName') return { ...emptyReading, problems }
     const spec = {
       ports: service.ports.map(({ nodePort: _nodePort, ...port }) => port),
       selector: { ...service.selector },
       clusterIPs: [...service.clusterIPs],
+      ...(service.externalName !== '' && { type: 'ExternalName' as const, externalName: service.externalName }),
       trafficDistribution: service.trafficDistribution,
     }
     const offer = toServiceOffer({ metadata, spec }, this.#place.domainSuffix)
@@ -222,7 +222,7 @@ const toTarget = ({ namespace }: KubeEndpointSlice, { pod, node }: KubeEndpoint)
 
 const toNetwork = (label: string | undefined): NetworkName | undefined => networkName.safeParse(label).data
 
-const findProblems = ({ metadata, type, unheeded }: KubeService): readonly Problem[] => {
+const findProblems = ({ metadata, unheeded }: KubeService): readonly Problem[] => {
   const { namespace, name } = metadata
   const warn = (code: Problem['code'], path: string, message: string): Problem => ({
     code,
@@ -232,9 +232,6 @@ const findProblems = ({ metadata, type, unheeded }: KubeService): readonly Probl
     message,
   })
   return [
-    ...(type === 'ExternalName'
-      ? [warn('unsupported', 'spec.type', 'aliases are no services of the mesh: write a ServiceEntry')]
-      : []),
     ...unheeded.map((field) => warn('unsupported', `spec.${field}`, 'sidecars do not heed it')),
     ...exportToFaults(exportToOf(metadata.annotations), namespace, { none: true }).map(({ message }) =>
       warn('invalid', 'metadata.annotations', `networking.istio.io/exportTo ${message}`),

@@ -7,6 +7,8 @@ import { readWith } from './read-with.ts'
 export interface KubeService {
   readonly metadata: ObjectMeta
   readonly type: string
+  /** "" when it is no alias. */
+  readonly externalName: string
   readonly ports: readonly {
     readonly name: string | undefined
     readonly port: number
@@ -39,6 +41,7 @@ const serviceObject = z.object({
   }),
   spec: z.object({
     type: z.string().default('ClusterIP'),
+    externalName: z.string().default(''),
     ports: z
       .array(
         z.object({
@@ -81,6 +84,7 @@ export const readService = readWith('Service', serviceObject, ({ metadata, spec,
       ),
     },
     type: spec.type,
+    externalName: spec.type === 'ExternalName' ? spec.externalName : '',
     ports: spec.ports.map(({ name, port, protocol, appProtocol, targetPort, nodePort }) => ({
       name,
       port,

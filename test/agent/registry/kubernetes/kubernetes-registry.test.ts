@@ -192,7 +192,7 @@ describe('what an API server has', () => {
     expect(addresses('ratings')).toEqual(['10.1.0.9'])
   })
 
-  test('of Services: headless ones, exports and protocols; aliases are left out', async () => {
+  test('of Services: headless ones, exports, protocols and aliases', async () => {
     const server = new FakeApiServer()
     const ports = [
       { name: 'api', port: 90, appProtocol: 'grpc' },
@@ -212,9 +212,8 @@ describe('what an API server has', () => {
       ports: [{ name: 'api', number: 90, protocol: 'grpc' }],
     })
     expect(entry('private')?.service).toMatchObject({ exportTo: ['.'], addresses: ['10.96.0.10'] })
-    expect(entry('alias')).toBeUndefined()
+    expect(entry('alias')).toMatchObject({ service: { aliasOf: 'example.com', addresses: [] }, endpoints: [] })
     expect(registry.problems().map(({ problem }) => `${problem.object?.name} ${problem.path}`)).toEqual([
-      'alias spec.type',
       'sticky spec.sessionAffinity',
     ])
   })

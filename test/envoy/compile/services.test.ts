@@ -1,0 +1,77 @@
+import { createServer } from 'node:net'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ask, clientAddress, get, getEcho, serverAddress, Theatre } from './theatre.ts'
+
+let theatre: Theatre
+beforeAll(async () => {
+  theatre = await Theatre.open()
+  const web = await theatre.startApp('web')
+  const outside = await theatre.startApp('outside')
+  const tcp = await theatre.listen(createServer((socket) => socket.pipe(socket)))
+  await theatre.start(scene({ web: web.port, outside: outside.port, tcp }))
+  outsidePort = outside.port
+})
+afterAll(() => theatre.clear())
+
+let outsidePort: number
+const alias = (aliasOf: string) => `{aliasOf: ${aliasOf}, resolution: dns, location: mesh-external}`
+
+const scene = (ports: { readonly web: number; readonly outside: number; readonly tcp: number }) => `
+about: ''
+settings: {meshConfig: {outboundTrafficPolicy: {mode: REGISTRY_ONLY}}}
+services:
+  - host: web
+    ports: [http:80, tcp:9000]
+    endpoints: {server-1: {address: ${serverAddress}, ports: {http: ${ports.web}, tcp: ${ports.tcp}}}}
+  - {host: same, ports: [], fields: ${alias('web.default.svc.cluster.local')}}
+  - {host: again, namespace: other, ports: [http:81], fields: ${alias('same.default.svc.cluster.local')}}
+  - {host: outside, ports: ['http:${ports.outside}'], fields: ${alias('localhost')}}
+  - {host: hidden, namespace: other, ports: [http:80], fields: {exportTo: ['.']}}
+  - {host: shown, namespace: other, ports: [http:80], fields: ${alias('hidden.other.svc.cluster.local')}}
+workloads:
+  client-1: {address: ${clientAddress}}
+  server-1: {address: ${serverAddress}}
+config:
+  - apiVersion: networking.istio.io/v1
+    kind: VirtualService
+    metadata: {name: web, namespace: default}
+    spec:
+      hosts: [web]
+      http:
+        - {match: [{uri: {prefix: /fixed}}], directResponse: {status: 418}}
+        - route: [{destination: {host: again.other.svc.cluster.local, port: {number: 80}}}]
+proxies: [sidecar/default/client-1, sidecar/default/server-1]
+`
+
+const caller = 'spiffe://td.example/ns/default/sa/default'
+
+describe('a Service of type ExternalName', () => {
+  test.each([
+    ['is another name of a service of the mesh, and of its ports', 'http://same/'],
+    ['by its full name', 'http://same.default.svc.cluster.local:80/'],
+    ['also of another alias, in another namespace', 'http://again.other/'],
+    ['may be where a route leads', 'http://web/'],
+  ])('%s', async (_, url) => {
+    expect(await getEcho(url)).toMatchObject({ app: 'web', caller })
+  })
+
+  test('has the routes of the service', async () => {
+    expect(await get('http://same/fixed')).toMatchObject({ status: 418 })
+    expect(await get('http://again.other/fixed')).toMatchObject({ status: 418 })
+  })
+
+  test('is reached by TCP too', async () => {
+    const { status, socket } = await theatre.openTunnel('same:9000')
+    expect(status).toBe(200)
+    expect(await ask(socket, 'hello')).toBe('hello')
+  })
+
+  test('is resolved where it is of no service, in plaintext and without a mesh that allows any', async () => {
+    expect(await getEcho(`http://outside:${outsidePort}/`)).toMatchObject({ app: 'outside', caller: null })
+    expect(await get('http://localhost/')).toMatchObject({ status: 502 })
+  })
+
+  test('opens no way to a service that clients may not call', async () => {
+    expect((await get('http://shown.other/')).status).toBe(503)
+  })
+})
