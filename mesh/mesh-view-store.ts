@@ -11,6 +11,7 @@ import { sidecar, type SidecarSpec } from './config/sidecar.ts'
 import { virtualService, type VirtualServiceSpec } from './config/virtual-service.ts'
 import { toFailoverLabels } from './failover-labels.ts'
 import { AnswerWatch } from './merge/answer-watch.ts'
+import { ClusterTable } from './merge/cluster-table.ts'
 import { compareText } from './merge/compare-text.ts'
 import { GatewayTable } from './merge/gateway-table.ts'
 import { HostedKind } from './merge/hosted-kind.ts'
@@ -25,7 +26,7 @@ import type { ClusterName, NetworkName, ServiceKey } from './names.ts'
 import type { Problem } from './problem.ts'
 import { CatalogIndex } from './registry-records/catalog-index.ts'
 import { toServiceEntryOffers } from './registry-records/to-offers.ts'
-import type { Endpoint, GatewayAddress, Service } from './service.ts'
+import type { Endpoint, Service } from './service.ts'
 import type { MeshSettings } from './settings.ts'
 import type { ClusterState } from './state.ts'
 import type { TrustState } from './trust.ts'
@@ -68,9 +69,6 @@ export class MeshViewStore implements MeshView {
   #settings: MeshSettings
   #meshConfig: MeshConfig
   #trust: TrustState
-  readonly #clusters = new Map<ClusterName, ClusterState>()
-  /** Gateways that this agent's probes found dead, by cluster. */
-  readonly #deadGateways = new MultiMap<ClusterName, string>()
   readonly #workloads = new Map<string, Workload>()
   readonly #services: ServiceTable
   readonly #virtualServices: HostedKind<VirtualServiceSpec>
@@ -85,6 +83,7 @@ export class MeshViewStore implements MeshView {
   /** What the mesh's own ServiceEntries offer here. */
   readonly #meshCatalog: CatalogIndex
   readonly #watch = new AnswerWatch()
+  readonly #clusters = new ClusterTable(this.#watch)
   readonly #gatewayObjects: GatewayTable
 
   constructor({ localCluster, localNetwork, settings, trust }: Start) {
@@ -97,7 +96,7 @@ export class MeshViewStore implements MeshView {
     this.#services = new ServiceTable({
       localCluster,
       localNetwork,
-      clusterState: (cluster) => this.#clusters.get(cluster),
+      clusterState: (cluster) => this.#clusters.state(cluster),
       domainSuffix,
     })
     this.#virtualServices = new HostedKind({
@@ -179,10 +178,7 @@ export class MeshViewStore implements MeshView {
   }
 
   gateways(cluster: ClusterName): ReachableGateways {
-    const all = this.#clusters.get(cluster)?.gateways ?? []
-    const dead = this.#deadGateways.get(cluster)
-    const alive = all.filter((address) => !dead.has(toAddressText(address)))
-    return alive.length > 0 ? { addresses: alive, areAlive: true } : { addresses: all, areAlive: false }
+    return this.#clusters.gateways(cluster)
   }
 
   virtualServicesFor(hostname: string): readonly Configured<VirtualServiceSpec>[] {
@@ -298,9 +294,7 @@ export class MeshViewStore implements MeshView {
         this.#setCluster(change.cluster, change.value)
         break
       case 'gateway-health':
-        this.#noteGateways(change.cluster)
-        if (change.alive) this.#deadGateways.delete(change.cluster, toAddressText(change.address))
-        else this.#deadGateways.add(change.cluster, toAddressText(change.address))
+        this.#clusters.setHealth(change.cluster, change.address, change.alive)
         break
       case 'catalog':
         if (change.value)
@@ -344,15 +338,10 @@ export class MeshViewStore implements MeshView {
   }
 
   #setCluster(cluster: ClusterName, state: ClusterState | null): void {
-    const before = this.#clusters.get(cluster)
-    this.#noteGateways(cluster)
-    setOrDelete(this.#clusters, cluster, state)
+    const before = this.#clusters.state(cluster)
+    this.#clusters.set(cluster, state)
     if (before?.network !== state?.network || before?.contribution !== state?.contribution)
       this.#services.unsettleCluster(cluster)
-  }
-
-  #noteGateways(cluster: ClusterName): void {
-    this.#watch.note(viewKeys.gateways(cluster), () => this.gateways(cluster))
   }
 
   #setConfig(origin: Origin, key: string, object: ConfigObject | null): void {
@@ -462,5 +451,3 @@ export class MeshViewStore implements MeshView {
     }
   }
 }
-
-const toAddressText = ({ address, port }: GatewayAddress): string => `${address} ${port}`
