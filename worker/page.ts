@@ -1,6 +1,6 @@
 import { AtollError } from '#api/atoll-error.ts'
-import { fromBase64, toBase64Url, toUtf8 } from './encode-bytes.ts'
 import { parseJson } from '#mesh/parse-json.ts'
+import { fromBase64, toBase64Url, toUtf8 } from './encode-bytes.ts'
 
 /** A page out of one item more than it holds: that one tells whether there is another page. */
 export const toPage = <Item>(

@@ -1,6 +1,6 @@
 import type { ClusterDelivery, RevisionDelivery } from '#api/schemas/revisions.ts'
-import { absentProxies } from '#mesh/uplink.ts'
 import { parseJson } from '#mesh/parse-json.ts'
+import { absentProxies } from '#mesh/uplink.ts'
 import { MAX_SHOWN } from './delivery.ts'
 import type { AgentAnswers } from './mesh-store.ts'
 import type { Sessions } from './uplink/sessions.ts'

@@ -1,7 +1,7 @@
+import { parseJson } from '#mesh/parse-json.ts'
 import { agentMessage, UPLINK_CAPABILITIES, UPLINK_MAX_MESSAGE_CHARS, UPLINK_PROTOCOL } from '#mesh/uplink.ts'
 import type { AgentMessage } from '#mesh/uplink.ts'
 import { toBase64Url } from '../../encode-bytes.ts'
-import { parseJson } from '#mesh/parse-json.ts'
 import { newId } from '../../secret-token.ts'
 import type { Initiator } from '../audit.ts'
 import { findMember } from '../clusters.ts'
