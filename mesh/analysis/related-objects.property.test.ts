@@ -119,3 +119,21 @@ test('what shares no host is left out', () => {
   const objects = ['a', 'b', 'c'].map((name) => toRelatedObject(toRule(name), domainSuffix))
   expect(selectRelated(objects, objects.slice(0, 1)).map(({ metadata }) => metadata.name)).toEqual(['a'])
 })
+
+test('a delegate without a namespace is of the same namespace, also when null says so', () => {
+  const toRoute = (name: string, spec: object) =>
+    toRelatedObject(
+      configObject.parse({
+        apiVersion: 'networking.istio.io/v1',
+        kind: 'VirtualService',
+        metadata: { name, namespace: 'shop' },
+        spec,
+      }),
+      domainSuffix,
+    )
+  const objects = [
+    toRoute('root', { hosts: ['reviews'], http: [{ delegate: { name: 'part', namespace: null } }] }),
+    toRoute('part', { http: [{ route: [{ destination: { host: 'ratings' } }] }] }),
+  ]
+  expect(selectRelated(objects, objects.slice(0, 1))).toHaveLength(2)
+})

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { toObjectKey, type ConfigObject } from '../config-object.ts'
+import { partOfMessage } from '../config/schema/message.ts'
 import { isWildcard } from '../config/schema/host-names.ts'
 import { virtualService } from '../config/virtual-service.ts'
 import { toDelegateKey } from '../merge/merge-delegates.ts'
@@ -33,7 +34,7 @@ const delegation = z.object({
   http: z
     .array(
       z.object({
-        delegate: z.object({ name: z.string(), namespace: z.string().optional() }).optional().catch(undefined),
+        delegate: partOfMessage({ name: z.string(), namespace: z.string().optional() }).optional().catch(undefined),
       }),
     )
     .catch([])

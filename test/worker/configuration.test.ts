@@ -27,6 +27,25 @@ describe('applying', () => {
     expect(await list(mesh)).toEqual(['DestinationRule/default/reviews', 'VirtualService/default/reviews'])
   })
 
+  test.each([
+    ['trafficPolicy', 'trafficPolicy: null'],
+    ['subsets', 'subsets: null'],
+    ['labels', 'subsets: [{ name: v1, labels: null, trafficPolicy: null }]'],
+    [
+      'portLevelSettings',
+      'trafficPolicy: { outlierDetection: { consecutive5xxErrors: 3 }, portLevelSettings: null, loadBalancer: null }',
+    ],
+    [
+      'failoverPriority',
+      'trafficPolicy: { loadBalancer: { simple: RANDOM, localityLbSetting: { failoverPriority: null } } }',
+    ],
+  ])('a rule whose %s is null is one without', async (_, field) => {
+    const mesh = await createTestMesh()
+    const rule = toRule('reviews').replace(/ {2}subsets:.*/s, `  ${field}\n`)
+    expect(await apply(mesh, rule)).toMatchObject({ status: 200, body: { changes: [{ action: 'created' }] } })
+    expect(await apply(mesh, toRule('ratings', 'v1'))).toMatchObject({ status: 200 })
+  })
+
   test('what changes nothing makes no revision, whatever the order of its fields', async () => {
     const mesh = await createTestMesh()
     await apply(mesh, toRule('reviews', 'v1'))

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { ConfigObject } from '#mesh/config-object.ts'
+import { partOfMessage } from '#mesh/config/schema/message.ts'
 import { toToldLabels } from '#mesh/failover-labels.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
 import type { Service } from '#mesh/service.ts'
@@ -7,14 +8,19 @@ import { readMeshRow } from './mesh-row.ts'
 
 /** The part of a stored DestinationRule that is read here; the object was checked against its whole schema when it was applied. */
 const balanced = {
-  loadBalancer: z
-    .object({ localityLbSetting: z.object({ failoverPriority: z.array(z.string()).optional() }).optional() })
-    .optional(),
+  loadBalancer: partOfMessage({
+    localityLbSetting: partOfMessage({ failoverPriority: z.array(z.string()).optional() }).optional(),
+  }).optional(),
 }
-const policy = z.object({ ...balanced, portLevelSettings: z.array(z.object(balanced)).optional() }).optional()
-const subsetRule = z.object({
+const policy = partOfMessage({
+  ...balanced,
+  portLevelSettings: z.array(partOfMessage(balanced)).optional(),
+}).optional()
+const subsetRule = partOfMessage({
   host: z.string(),
-  subsets: z.array(z.object({ labels: z.record(z.string(), z.string()).optional(), trafficPolicy: policy })).optional(),
+  subsets: z
+    .array(partOfMessage({ labels: z.record(z.string(), z.string()).optional(), trafficPolicy: policy }))
+    .optional(),
   trafficPolicy: policy,
 })
 
@@ -28,7 +34,9 @@ export class LabelKeys {
 
   constructor(rules: Iterable<Pick<ConfigObject, 'metadata' | 'spec'>>, domainSuffix: string) {
     for (const { metadata, spec } of rules) {
-      const rule = subsetRule.parse(spec)
+      const { data: rule } = subsetRule.safeParse(spec)
+      // Another version had accepted what this one does not read.
+      if (!rule) continue
       const host = resolveHost(rule.host, metadata.namespace, domainSuffix)
       const [map, name] = host.startsWith('*') ? [this.#wildcards, host.slice(1)] : [this.#exact, host]
       map.set(name, new Set([...(map.get(name) ?? none), ...toToldLabels(rule)]))

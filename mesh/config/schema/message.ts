@@ -76,6 +76,9 @@ export const message = <Shape extends z.ZodRawShape>(shape: Shape) => {
   return z.preprocess(withoutNulls, known)
 }
 
+/** The part of a message that is read where the whole of it was checked before. */
+export const partOfMessage = <Shape extends z.ZodRawShape>(shape: Shape) => z.preprocess(withoutNulls, z.object(shape))
+
 /** In protobuf these say the same as leaving the field out. */
 const isUnset = (value: unknown): boolean =>
   value === undefined || value === false || value === '' || (Array.isArray(value) && value.length === 0)
