@@ -258,6 +258,7 @@ export class JoinedAgent {
     await this.#prober.lookedUp()
     prewarm(this.#compiler, this.#replica.items.values(), this.#platform.startedProxies() ?? [])
     const port = await this.#listen(config.xdsAddress)
+    this.#platform.machines?.reachable()
     this.#serving = true
     this.#uplink.deliveryChanged()
     log.info({ address: config.xdsAddress.host, port, revision: this.#flow.revision }, 'xds serving')

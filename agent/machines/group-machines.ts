@@ -61,6 +61,11 @@ export class GroupMachines {
     this.#sessions.restore()
   }
 
+  /** Proxies can connect from now on. */
+  reachable(): void {
+    this.#sessions.reachable()
+  }
+
   stop(): Promise<void> {
     return this.#sessions.stop()
   }

@@ -14,8 +14,8 @@ export interface MachineSessionsOptions {
 
 /** Istio's PILOT_WORKLOAD_ENTRY_GRACE_PERIOD: a proxy that was cut off may be back. */
 const graceMilliseconds = 10_000
-/** After a restart of the agent every proxy has to come back. */
-const restartGraceMilliseconds = 30_000
+/** After a restart of the agent every proxy has to come back: an Envoy that gets no answer waits up to 30 s before it tries again. */
+const restartGraceMilliseconds = 60_000
 const writeDelayMilliseconds = 1000
 /** What probes find is told as often as this at most, of all machines together: each time others get new endpoints. */
 const healthMilliseconds = 1000
@@ -23,6 +23,8 @@ const healthMilliseconds = 1000
 interface Session {
   machine: GroupMachine
   streams: number
+  /** Whether its proxy has been here since the agent started. */
+  wasHere: boolean
   /** Stops the removal that waits for the end of its grace. */
   cancel: () => void
 }
@@ -63,11 +65,16 @@ export class MachineSessions {
     return this.#sessions.has(key)
   }
 
-  /** Begins with the machines that were here before a restart; those that stay away leave. */
+  /** Begins with the machines that were here before a restart. */
   restore(): void {
     const machines = this.#options.snapshot.load()?.items ?? []
-    for (const machine of machines) this.#wait(this.#open(machine), restartGraceMilliseconds)
+    for (const machine of machines) this.#open(machine)
     this.#tell(machines.map((machine) => ({ key: toMachineKey(machine), value: machine })))
+  }
+
+  /** Proxies can connect from now on: machines of before that stay away leave. */
+  reachable(): void {
+    for (const session of this.#sessions.values()) if (!session.wasHere) this.#wait(session, restartGraceMilliseconds)
   }
 
   /** A stream of a proxy is open: of this machine's, or of one that is of no group. */
@@ -79,7 +86,10 @@ export class MachineSessions {
     const session = known ?? this.#open(machine)
     session.cancel()
     session.streams++
-    if (!known) this.#tell([{ key, value: machine }])
+    session.wasHere = true
+    if (known && isSameMachine(known.machine, machine)) return
+    session.machine = machine
+    this.#tell([{ key, value: machine }])
   }
 
   /** … and has ended. */
@@ -124,7 +134,7 @@ export class MachineSessions {
   }
 
   #open(machine: GroupMachine): Session {
-    const session = { machine, streams: 0, cancel: () => {} }
+    const session = { machine, streams: 0, wasHere: false, cancel: () => {} }
     this.#sessions.set(toMachineKey(machine), session)
     return session
   }
@@ -135,8 +145,9 @@ export class MachineSessions {
     const key = toMachineKey(machine)
     session.cancel = this.#options.clock.after(milliseconds, () => {
       this.#sessions.delete(key)
-      // Who is connected to nobody may be the one that is cut off.
-      const left = this.#streams > 0 ? new Set([toWorkloadKey(machine.namespace, machine.name)]) : undefined
+      // Who is connected to nobody may be the one that is cut off, and of a machine that has not come back nobody knows whether it is gone.
+      const left =
+        session.wasHere && this.#streams > 0 ? new Set([toWorkloadKey(machine.namespace, machine.name)]) : undefined
       this.#tell([{ key, value: null }], left)
     })
   }
@@ -147,3 +158,7 @@ export class MachineSessions {
     this.#options.onChange(changes, left)
   }
 }
+
+/** The same key may be of another: a token of the group may be of another account, and a long name loses its group. */
+const isSameMachine = (one: GroupMachine, other: GroupMachine): boolean =>
+  one.group === other.group && one.address === other.address && one.serviceAccount === other.serviceAccount

@@ -80,9 +80,11 @@ const open = async (text: string, directory = temporaryDirectory()) => {
   machines.start()
   const known = new Map<string, RegistryChange>()
   const changes: RegistryChange[] = []
+  const left: string[] = []
   registry.start((batch) => {
     for (const change of batch.changes) if (change.kind === 'catalog') known.set(change.service, change)
     changes.push(...batch.changes.filter(({ kind }) => kind === 'catalog'))
+    left.push(...(batch.left ?? []))
   })
   await registry.synced
   onTestFinished(async () => {
@@ -99,7 +101,7 @@ const open = async (text: string, directory = temporaryDirectory()) => {
     if (!admitted.ok) throw new Error(admitted.error)
     return admitted.value
   }
-  return { directory, write, clock, registry, machines, endpoints, changes, ids, admit }
+  return { directory, write, clock, registry, machines, endpoints, changes, ids, left, admit }
 }
 
 /** A proxy has found its application so. */
@@ -156,12 +158,45 @@ test('over a restart of the agent machines stay, and leave when they do not come
   for (const peer of ['10.0.0.4:1', '10.0.0.5:1']) before.machines.opened(before.admit(peer))
   await before.machines.stop()
   await before.registry.stop()
-  const { clock, machines, ids, admit } = await open(service + groupYaml(), before.directory)
-  expect(ids()).toEqual(['reviews-10.0.0.4', 'reviews-10.0.0.5'])
-  clock.advance(29_000)
+  const { clock, machines, ids, left, admit } = await open(service + groupYaml(), before.directory)
+  const both = ['reviews-10.0.0.4', 'reviews-10.0.0.5']
+  // Until the agent listens nobody can come back.
+  clock.advance(600_000)
+  expect(ids()).toEqual(both)
+  machines.reachable()
+  clock.advance(59_000)
+  expect(ids()).toEqual(both)
   machines.opened(admit('10.0.0.4:2'))
   clock.advance(60_000)
   expect(ids()).toEqual(['reviews-10.0.0.4'])
+  // It was missed, and nobody has seen it leave.
+  expect(left).toEqual([])
+})
+
+test('a machine that has been here since the restart is known to have left', async () => {
+  const { clock, machines, left, admit } = await open(service + groupYaml())
+  const machine = admit('10.0.0.4:1')
+  machines.opened(undefined)
+  machines.opened(machine)
+  machines.closed(machine)
+  clock.advance(10_000)
+  expect(left).toEqual(['shop/reviews-10.0.0.4'])
+})
+
+test('a machine that comes back under another account has that one', async () => {
+  const before = await open(service + groupYaml('{}'))
+  before.machines.opened(before.admit('10.0.0.4:1'))
+  await before.machines.stop()
+  await before.registry.stop()
+  const { clock, machines, endpoints, admit } = await open(service + groupYaml('{}'), before.directory)
+  expect(endpoints()).toMatchObject([{ serviceAccount: 'reviews' }])
+  const other = admit('10.0.0.4:2', { ...token, serviceAccount: 'other' })
+  machines.opened(other)
+  expect(endpoints()).toMatchObject([{ id: 'reviews-10.0.0.4', serviceAccount: 'other' }])
+  machines.closed(other)
+  machines.opened(admit('10.0.0.4:3'))
+  clock.advance(60_000)
+  expect(endpoints()).toMatchObject([{ serviceAccount: 'reviews' }])
 })
 
 test.each<[string, string, string, MachineToken, string]>([
