@@ -230,7 +230,9 @@ export class JoinedAgent {
         return late.agent.requestCertificate(csrPem)
       },
       store: toIntermediateStore(platform.records, record),
-      onSecretsChange: () => late.agent?.pushSecrets(),
+      onSecretsChange: () => {
+        if (late.agent) late.agent.#ads.push()
+      },
     })
     await identity.updateTrust(trustOf(record.membership, replica.items))
     late.agent = new JoinedAgent(parts, replica, journal, identity)
@@ -276,11 +278,6 @@ export class JoinedAgent {
     await Promise.all([this.#registry.stop(), this.#platform.stop(), this.#platform.credentials?.stop()])
     await this.#ads.close(drainMilliseconds)
     await this.#journal.close()
-  }
-
-  /** Secrets have changed by themselves. */
-  pushSecrets(): void {
-    this.#ads.push()
   }
 
   async requestCertificate(csrPem: string): Promise<string> {
