@@ -202,6 +202,22 @@ describe('a service of several clusters', () => {
     expect(view.problems()).toEqual([])
   })
 
+  test("that says nothing of whom it is for is for the mesh's default", () => {
+    const told = makeService({ hostname: 'told.default.svc.cluster.local' })
+    const untold = makeService({ isExportedByDefault: true })
+    const view = makeStore(catalog(east, makeEntry(told)), catalog(east, makeEntry(untold)))
+    const exportsWith = (defaultServiceExportTo?: string[]) => {
+      const touched = view.apply([{ kind: 'settings', value: { ...settings, meshConfig: { defaultServiceExportTo } } }])
+      expect(touched).not.toContain(viewKeys.service(told.key))
+      return [view.service(untold.key)?.exportTo, touched.has(viewKeys.service(untold.key))]
+    }
+    expect(exportsWith(['.', 'shop'])).toEqual([['.', 'shop'], true])
+    expect(exportsWith(['.', 'shop'])).toEqual([['.', 'shop'], false])
+    expect(exportsWith([])).toEqual([['*'], true])
+    expect(exportsWith(['~'])).toEqual([['~'], true])
+    expect(exportsWith()).toEqual([['*'], true])
+  })
+
   test('is in conflict with one of the same host in another namespace, where both are for others too', () => {
     const make = (namespace: string, exportTo = ['*']) =>
       catalog(

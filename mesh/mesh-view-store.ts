@@ -1,5 +1,5 @@
 import type { ConfigObject, Configured, Origin } from './config-object.ts'
-import { type ClientSelector, toRuleSelector, toSourceSelectors } from './client-selectors.ts'
+import { type ClientSelector, toSourceSelectors } from './client-selectors.ts'
 import { readMeshConfig, type MeshConfig } from './config/mesh-config.ts'
 import { destinationRule, type DestinationRuleSpec } from './config/destination-rule.ts'
 import { envoyFilter, type EnvoyFilterSpec } from './config/envoy-filter.ts'
@@ -9,14 +9,13 @@ import { isForSidecars } from './config/schema/gateway-names.ts'
 import { serviceEntry, type ServiceEntrySpec } from './config/service-entry.ts'
 import { sidecar, type SidecarSpec } from './config/sidecar.ts'
 import { virtualService, type VirtualServiceSpec } from './config/virtual-service.ts'
-import { toFailoverLabels } from './failover-labels.ts'
 import { AnswerWatch } from './merge/answer-watch.ts'
 import { ClusterTable } from './merge/cluster-table.ts'
-import { compareText } from './merge/compare-text.ts'
+import { DestinationRuleTable } from './merge/destination-rule-table.ts'
+import { isEqualData } from './merge/equal-data.ts'
 import { GatewayTable } from './merge/gateway-table.ts'
 import { HostedKind } from './merge/hosted-kind.ts'
 import { delegateKeys, mergeDelegates } from './merge/merge-delegates.ts'
-import { MultiMap } from './merge/multi-map.ts'
 import { NamespacedKind } from './merge/namespaced-kind.ts'
 import { type Holding, isOverride, PrecedenceTable } from './merge/precedence-table.ts'
 import { SelectorsInUse } from './merge/selectors-in-use.ts'
@@ -72,10 +71,8 @@ export class MeshViewStore implements MeshView {
   readonly #workloads = new Map<string, Workload>()
   readonly #services: ServiceTable
   readonly #virtualServices: HostedKind<VirtualServiceSpec>
-  readonly #destinationRules: HostedKind<DestinationRuleSpec>
+  readonly #destinationRules: DestinationRuleTable
   readonly #clientSelectors = new SelectorsInUse()
-  /** The keys of the DestinationRules that look at a label. */
-  readonly #failoverLabels = new MultiMap<string, string>()
   readonly #sidecars: NamespacedKind<SidecarSpec>
   readonly #envoyFilters: NamespacedKind<EnvoyFilterSpec>
   readonly #proxyConfigs: NamespacedKind<ProxyConfigSpec>
@@ -97,6 +94,7 @@ export class MeshViewStore implements MeshView {
       localCluster,
       localNetwork,
       clusterState: (cluster) => this.#clusters.state(cluster),
+      defaultExportTo: () => this.#meshConfig.defaultServiceExportTo,
       domainSuffix,
     })
     this.#virtualServices = new HostedKind({
@@ -105,14 +103,20 @@ export class MeshViewStore implements MeshView {
       order: 'age',
       toHosts: (spec) => (isForSidecars(spec.gateways) ? spec.hosts : []),
       domainSuffix,
-      completion: { toNeeded: delegateKeys, complete: mergeDelegates },
+      completion: {
+        toNeeded: delegateKeys,
+        complete: (root, find, suffix) =>
+          mergeDelegates(root, find, {
+            domainSuffix: suffix,
+            defaultExportTo: this.#meshConfig.defaultVirtualServiceExportTo,
+          }),
+      },
     })
-    this.#destinationRules = new HostedKind({
-      definition: destinationRule,
+    this.#destinationRules = new DestinationRuleTable({
       localCluster,
-      order: 'specificity',
-      toHosts: (spec) => [spec.host],
       domainSuffix,
+      watch: this.#watch,
+      clientSelectors: this.#clientSelectors,
     })
     this.#gatewayObjects = new GatewayTable(localCluster, this.#watch)
     const watch = this.#watch
@@ -190,11 +194,11 @@ export class MeshViewStore implements MeshView {
   }
 
   destinationRulesFor(hostname: string): readonly Configured<DestinationRuleSpec>[] {
-    return this.#destinationRules.find(hostname)
+    return this.#destinationRules.rules.find(hostname)
   }
 
   failoverLabels(): readonly string[] {
-    return [...this.#failoverLabels.keys()].sort(compareText)
+    return this.#destinationRules.failoverLabels()
   }
 
   virtualService(key: string): Configured<VirtualServiceSpec> | undefined {
@@ -242,7 +246,7 @@ export class MeshViewStore implements MeshView {
   problems(): readonly Problem[] {
     return [
       ...this.#virtualServices.problems(),
-      ...this.#destinationRules.problems(),
+      ...this.#destinationRules.rules.problems(),
       ...this.#gatewayObjects.objects.problems(),
       ...this.#sidecars.objects.problems(),
       ...this.#envoyFilters.objects.problems(),
@@ -257,7 +261,7 @@ export class MeshViewStore implements MeshView {
   configuration(): HeldConfiguration {
     return {
       virtualServices: this.#virtualServices.holdings(),
-      destinationRules: this.#destinationRules.holdings(),
+      destinationRules: this.#destinationRules.rules.holdings(),
       gateways: this.#gatewayObjects.objects.holdings(),
       serviceEntries: this.#serviceEntries.holdings(),
       sidecars: this.#sidecars.objects.holdings(),
@@ -268,7 +272,7 @@ export class MeshViewStore implements MeshView {
 
   /** All that hold. Costs work in proportion to them. */
   destinationRules(): readonly Configured<DestinationRuleSpec>[] {
-    return this.#destinationRules.holdings().flatMap(({ effective }) => effective?.object ?? [])
+    return this.#destinationRules.all()
   }
 
   /** Takes a batch of changes; the keys of the reads that answer differently after it. Never throws. */
@@ -280,11 +284,7 @@ export class MeshViewStore implements MeshView {
   #take(change: ViewChange): void {
     switch (change.kind) {
       case 'settings':
-        this.#watch.note(viewKeys.settings, () => this.#settings)
-        this.#setDomainSuffix(change.value.domainSuffix)
-        this.#settings = change.value
-        this.#meshConfig = readMeshConfig(change.value.meshConfig)
-        this.#destinationRules.setDomainSuffix(change.value.domainSuffix)
+        this.#setSettings(change.value)
         break
       case 'trust':
         this.#watch.note(viewKeys.trust, () => this.#trust)
@@ -329,12 +329,25 @@ export class MeshViewStore implements MeshView {
     }
   }
 
-  /** Other hosts are namespaces' by name now. */
-  #setDomainSuffix(domainSuffix: string): void {
-    if (domainSuffix === this.#settings.domainSuffix) return
-    this.#changeVirtualServices(this.#virtualServices.keys(), () => this.#virtualServices.setDomainSuffix(domainSuffix))
-    this.#services.setDomainSuffix(domainSuffix)
-    for (const key of this.#serviceEntries.keys()) this.#offerServiceEntry(key, domainSuffix)
+  #setSettings(settings: MeshSettings): void {
+    this.#watch.note(viewKeys.settings, () => this.#settings)
+    const before = this.#meshConfig
+    const { domainSuffix } = settings
+    const isRenamed = domainSuffix !== this.#settings.domainSuffix
+    const after = readMeshConfig(settings.meshConfig)
+    const isDelegatedOtherwise = !isEqualData(before.defaultVirtualServiceExportTo, after.defaultVirtualServiceExportTo)
+    this.#changeVirtualServices(isRenamed || isDelegatedOtherwise ? this.#virtualServices.keys() : [], () => {
+      this.#settings = settings
+      this.#meshConfig = after
+      this.#virtualServices.setDomainSuffix(domainSuffix)
+      if (isDelegatedOtherwise) this.#virtualServices.complete()
+    })
+    this.#destinationRules.rules.setDomainSuffix(domainSuffix)
+    if (!isEqualData(before.defaultServiceExportTo, after.defaultServiceExportTo)) this.#services.unsettleAll()
+    if (isRenamed) {
+      this.#services.setDomainSuffix(domainSuffix)
+      for (const key of this.#serviceEntries.keys()) this.#offerServiceEntry(key, domainSuffix)
+    }
   }
 
   #setCluster(cluster: ClusterName, state: ClusterState | null): void {
@@ -353,7 +366,7 @@ export class MeshViewStore implements MeshView {
         this.#gatewayObjects.set(origin, key, object)
         break
       case destinationRule.kind:
-        this.#setDestinationRule(origin, key, object)
+        this.#destinationRules.set(origin, key, object)
         break
       case sidecar.kind:
         this.#sidecars.set(origin, key, object)
@@ -368,27 +381,6 @@ export class MeshViewStore implements MeshView {
         this.#setServiceEntry(origin, key, object)
         break
     }
-  }
-
-  #setDestinationRule(origin: Origin, key: string, object: ConfigObject | null): void {
-    this.#watch.note(viewKeys.failoverLabels, () => this.failoverLabels())
-    this.#watch.note(viewKeys.clientSelectors, () => this.clientSelectors())
-    for (const label of this.#failoverLabelsOf(key)) this.#failoverLabels.delete(label, key)
-    const before = this.#ruleSelectorsOf(key)
-    this.#destinationRules.set(origin, key, object)
-    for (const label of this.#failoverLabelsOf(key)) this.#failoverLabels.add(label, key)
-    this.#clientSelectors.replace(key, before, this.#ruleSelectorsOf(key))
-  }
-
-  #ruleSelectorsOf(key: string): readonly ClientSelector[] {
-    const rule = this.#destinationRules.effective(key)
-    const selector = rule && toRuleSelector(rule)
-    return selector ? [selector] : []
-  }
-
-  #failoverLabelsOf(key: string): readonly string[] {
-    const rule = this.#destinationRules.effective(key)
-    return rule ? toFailoverLabels(rule.spec) : []
   }
 
   #setVirtualService(origin: Origin, key: string, object: ConfigObject | null): void {
@@ -432,12 +424,12 @@ export class MeshViewStore implements MeshView {
     for (const hostname of this.#services.settle(touched)) {
       const exists = this.servicesByHostname(hostname).length > 0
       this.#virtualServices.setServiceHost(hostname, exists)
-      this.#destinationRules.setServiceHost(hostname, exists)
+      this.#destinationRules.rules.setServiceHost(hostname, exists)
     }
     const routedHosts = this.routedHosts()
     for (const hostname of this.#virtualServices.settle()) touched.add(viewKeys.virtualServicesFor(hostname))
     if (this.routedHosts() !== routedHosts) touched.add(viewKeys.routedHosts)
-    for (const hostname of this.#destinationRules.settle()) touched.add(viewKeys.destinationRulesFor(hostname))
+    for (const hostname of this.#destinationRules.rules.settle()) touched.add(viewKeys.destinationRulesFor(hostname))
     this.#watch.settle(touched)
     return touched
   }

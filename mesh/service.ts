@@ -43,6 +43,8 @@ export const service = z
     location: z.enum(['mesh-internal', 'mesh-external']),
     /** Namespaces that may call it: names, "." for its own, "*" for all, "~" for none. Istio: exportTo. Never empty. */
     exportTo: z.array(z.string()).readonly(),
+    /** It says nothing of that itself: the mesh's default counts, where there is one (`withDefaultExport`), and else `exportTo` is "*". */
+    isExportedByDefault: z.literal(true).optional(),
     source: z.enum(['service', 'service-entry']),
     /** Which endpoints clients prefer, where no rule says it. Kubernetes: Service.trafficDistribution. Absent = none. */
     trafficDistribution: trafficDistribution.optional(),

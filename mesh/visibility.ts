@@ -11,6 +11,12 @@ const isExportedTo = (service: ExportedService, hasNamespace: (namespace: string
   !service.exportTo.includes('~') &&
   service.exportTo.some((entry) => entry === '*' || hasNamespace(entry === '.' ? service.namespace : entry))
 
+/** A service as the mesh exports it. Istio reference: MeshConfig.defaultServiceExportTo. */
+export const withDefaultExport = <Exported extends Pick<Service, 'exportTo' | 'isExportedByDefault'>>(
+  service: Exported,
+  byDefault: readonly string[] = [],
+): Exported => (service.isExportedByDefault && byDefault.length > 0 ? { ...service, exportTo: byDefault } : service)
+
 /** Whether any other cluster may learn of a service. A cluster's ServiceEntry for the outside world stays in its cluster. */
 export const isShared = (service: ExportedService): boolean =>
   !service.exportTo.includes('~') && !(service.source === 'service-entry' && service.location === 'mesh-external')

@@ -5,10 +5,11 @@ import { listServices } from '#api/routes/services.ts'
 import { getMesh } from '#api/routes/meshes.ts'
 import type { ShownProblem } from '#api/schemas/shown-problem.ts'
 import { analyze } from '#mesh/analysis/analyze.ts'
-import type { KnownMesh, KnownWorkload } from '#mesh/analysis/known-mesh.ts'
+import { toExportDefaults, type KnownMesh, type KnownWorkload } from '#mesh/analysis/known-mesh.ts'
 import { findStyleProblems } from '#mesh/analysis/style.ts'
 import { objectKeyOf, type ConfigObject } from '#mesh/config-object.ts'
 import { toObjectName } from '#mesh/config/examine-object.ts'
+import { readMeshConfig } from '#mesh/config/mesh-config.ts'
 import { configuredAs } from '#mesh/config/parse-object.ts'
 import { workloadEntry } from '#mesh/config/workload-entry.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
@@ -170,7 +171,11 @@ const readMesh = async (context: CliContext): Promise<MeshAsItIs> => {
   const hosts = new Set(services.map(({ hostname }) => hostname))
   return {
     objects: stored.map(({ object }) => object),
-    known: { domainSuffix: settings.domainSuffix, hasHost: (hostname) => hosts.has(hostname) },
+    known: {
+      domainSuffix: settings.domainSuffix,
+      exportDefaults: toExportDefaults(readMeshConfig(settings.meshConfig)),
+      hasHost: (hostname) => hosts.has(hostname),
+    },
     drift: services.flatMap(({ drift = [] }) => drift),
   }
 }

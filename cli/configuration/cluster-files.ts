@@ -52,7 +52,7 @@ const readCluster = async (text: string, { io, namespace, domainSuffix }: Readin
     ...services.map((each) => ({
       cluster: cluster.data,
       service: toServiceOffer(each, domainSuffix).service,
-      isHeadless: each.spec.clusterIP === 'None',
+      ...(each.spec.type !== 'ExternalName' && { isHeadless: each.spec.clusterIP === 'None' }),
     })),
     ...serviceEntries
       .flatMap((each) => toServiceEntryOffers(each, place))

@@ -22,8 +22,8 @@ export const analyzeParsed = (objects: AnalyzedObjects, known: KnownMesh): reado
   ...findDanglingReferences(objects, known),
   ...findPortProblems(objects, known.domainSuffix),
   ...findWorkloadProblems(objects, known),
-  ...findConflicts(objects, known.domainSuffix),
+  ...findConflicts(objects, known),
   ...findGatewayProblems(objects, known.domainSuffix),
-  ...findDelegationProblems(objects, known.domainSuffix),
+  ...findDelegationProblems(objects, known),
   ...objects.serviceEntries.flatMap((object) => findForeignHosts(object, known.domainSuffix, 'error')),
 ]

@@ -8,6 +8,7 @@ import { toServiceHostname } from '../names.ts'
 import type { Problem } from '../problem.ts'
 import { nameOf, problemOf } from './analyzed-objects.ts'
 import type { AnalyzedObjects } from './analyzed-objects.ts'
+import type { KnownMesh } from './known-mesh.ts'
 
 type AnyObject = Omit<ConfigObject, 'spec'>
 
@@ -20,10 +21,14 @@ interface Claim<Source extends AnyObject = AnyObject> {
   readonly exportTo: readonly string[]
 }
 
-const resolved = (exportTo: readonly string[] | undefined, { metadata }: AnyObject): readonly string[] =>
-  exportTo === undefined || exportTo.length === 0
-    ? ['*']
-    : exportTo.map((entry) => (entry === '.' ? metadata.namespace : entry))
+const resolved = (
+  exportTo: readonly string[] | undefined,
+  { metadata }: AnyObject,
+  byDefault: readonly string[] | undefined,
+): readonly string[] => {
+  const entries = exportTo?.length ? exportTo : byDefault?.length ? byDefault : ['*']
+  return entries.map((entry) => (entry === '.' ? metadata.namespace : entry))
+}
 
 /** Groups of more than one claim. */
 const groupsOf = <Source extends AnyObject>(
@@ -76,7 +81,10 @@ const contested = (groups: readonly (readonly Claim[])[], explain: string): read
     ),
   )
 
-const virtualServiceClaims = ({ virtualServices }: AnalyzedObjects, domainSuffix: string): readonly Claim[] =>
+const virtualServiceClaims = (
+  { virtualServices }: AnalyzedObjects,
+  { domainSuffix, exportDefaults }: KnownMesh,
+): readonly Claim[] =>
   virtualServices
     .filter(({ spec }) => isForSidecars(spec.gateways))
     .flatMap((object) =>
@@ -84,34 +92,37 @@ const virtualServiceClaims = ({ virtualServices }: AnalyzedObjects, domainSuffix
         object,
         host: resolveHost(host, object.metadata.namespace, domainSuffix),
         path: ['spec', 'hosts', index],
-        exportTo: resolved(object.spec.exportTo, object),
+        exportTo: resolved(object.spec.exportTo, object, exportDefaults?.defaultVirtualServiceExportTo),
       })),
     )
 
 const destinationRuleClaims = (
   { destinationRules }: AnalyzedObjects,
-  domainSuffix: string,
+  { domainSuffix, exportDefaults }: KnownMesh,
 ): readonly Claim<Configured<DestinationRuleSpec>>[] =>
   destinationRules.map((object) => ({
     object,
     host: resolveHost(object.spec.host, object.metadata.namespace, domainSuffix),
     path: ['spec', 'host'],
-    exportTo: resolved(object.spec.exportTo, object),
+    exportTo: resolved(object.spec.exportTo, object, exportDefaults?.defaultDestinationRuleExportTo),
   }))
 
-const serviceClaims = ({ services, serviceEntries }: AnalyzedObjects, domainSuffix: string): readonly Claim[] => [
+const serviceClaims = (
+  { services, serviceEntries }: AnalyzedObjects,
+  { domainSuffix, exportDefaults }: KnownMesh,
+): readonly Claim[] => [
   ...services.map((object) => ({
     object,
     host: toServiceHostname(object.metadata.name, object.metadata.namespace, domainSuffix),
     path: ['metadata', 'name'],
-    exportTo: resolved(exportToOf(object.metadata.annotations), object),
+    exportTo: resolved(exportToOf(object.metadata.annotations), object, exportDefaults?.defaultServiceExportTo),
   })),
   ...serviceEntries.flatMap((object) =>
     object.spec.hosts.map((host, index) => ({
       object,
       host: host.toLowerCase(),
       path: ['spec', 'hosts', index],
-      exportTo: resolved(object.spec.exportTo, object),
+      exportTo: resolved(object.spec.exportTo, object, exportDefaults?.defaultServiceExportTo),
     })),
   ),
 ]
@@ -166,14 +177,14 @@ const sidecarClaims = ({ sidecars }: AnalyzedObjects): readonly Claim[] =>
     .map((object) => ({ object, host: 'the whole namespace', path: ['spec', 'workloadSelector'], exportTo: ['*'] }))
 
 /** Objects of which only one can hold. Istio's rule is that the oldest does; what the others say is lost without a word. */
-export const findConflicts = (objects: AnalyzedObjects, domainSuffix: string): readonly Problem[] => {
-  const rules = groupsOf(destinationRuleClaims(objects, domainSuffix), hostAndNamespaceOf)
+export const findConflicts = (objects: AnalyzedObjects, known: KnownMesh): readonly Problem[] => {
+  const rules = groupsOf(destinationRuleClaims(objects, known), hostAndNamespaceOf)
   return [
-    ...contested(groupsOf(virtualServiceClaims(objects, domainSuffix), hostOf), 'the oldest holds'),
+    ...contested(groupsOf(virtualServiceClaims(objects, known), hostOf), 'the oldest holds'),
     ...contested(rules, 'put them into one'),
     ...repeatedSubsets(rules),
     ...disagreeingProtocols(objects),
-    ...contested(groupsOf(serviceClaims(objects, domainSuffix), hostOf), 'a client sees only one of them'),
+    ...contested(groupsOf(serviceClaims(objects, known), hostOf), 'a client sees only one of them'),
     ...contested(groupsOf(sidecarClaims(objects), hostAndNamespaceOf), 'the oldest holds'),
   ]
 }

@@ -4,9 +4,13 @@ import { delegateFault, mergeDelegate, toDelegateKey } from '../merge/merge-dele
 import type { Problem } from '../problem.ts'
 import { problemOf } from './analyzed-objects.ts'
 import type { AnalyzedObjects } from './analyzed-objects.ts'
+import type { KnownMesh } from './known-mesh.ts'
 
 /** Routes that delegate to nothing, and delegates' routes that fit into no match of the route that delegates to them. */
-export const findDelegationProblems = (objects: AnalyzedObjects, domainSuffix: string): readonly Problem[] => {
+export const findDelegationProblems = (
+  objects: AnalyzedObjects,
+  { domainSuffix, exportDefaults }: KnownMesh,
+): readonly Problem[] => {
   const byKey = new Map(
     objects.virtualServices.map((object) => [
       toObjectKey(object.kind, object.metadata.namespace, object.metadata.name),
@@ -22,7 +26,7 @@ export const findDelegationProblems = (objects: AnalyzedObjects, domainSuffix: s
       const name = key.replace('/', ' ')
       const found = byKey.get(key)
       const path = ['spec', 'http', index, 'delegate']
-      const fault = delegateFault(found, namespace)
+      const fault = delegateFault(found, namespace, exportDefaults?.defaultVirtualServiceExportTo)
       if (!found || fault !== undefined)
         return problemOf(root, 'dangling_reference', 'warning', path, `${name} ${fault}: the route is left out`)
       const unfit = (found.spec.http ?? []).length - mergeDelegate(route, namespace, found, domainSuffix).length

@@ -46,6 +46,11 @@ test.each<[string, readonly ClusterDefinition[], readonly string[]]>([
     ],
   ],
   [
+    'aliases',
+    [define(east, { aliasOf: 'a.example' }), define(west, { aliasOf: 'b.example' }), define(north)],
+    ['spec.externalName it is an alias of a.example in east; no alias in north; an alias of b.example in west'],
+  ],
+  [
     'virtual addresses',
     [define(east, {}, true), define(west, {}, false), define(north)],
     ['spec.clusterIP it is headless in east; with a virtual address in west'],

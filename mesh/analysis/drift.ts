@@ -68,6 +68,13 @@ const otherAspects: readonly Aspect[] = [
     consequence: 'a cluster goes by what it says itself, and uses no endpoints that do not fit it',
   },
   {
+    toPath: () => 'spec.externalName',
+    of: 'it',
+    toText: ({ service: { source, aliasOf } }) =>
+      source !== 'service' ? undefined : aliasOf === undefined ? 'no alias' : `an alias of ${aliasOf}`,
+    consequence: 'a cluster goes by what it says itself',
+  },
+  {
     toPath: () => 'spec.clusterIP',
     of: 'it',
     toText: ({ isHeadless }) =>

@@ -1,6 +1,26 @@
+import type { MeshConfig } from '../config/mesh-config.ts'
+
+/** Whom objects are for that do not say it. */
+export type ExportDefaults = Pick<
+  MeshConfig,
+  'defaultServiceExportTo' | 'defaultVirtualServiceExportTo' | 'defaultDestinationRuleExportTo'
+>
+
+/** Those alone: they are kept and passed on where all the settings would be too much. */
+export const toExportDefaults = ({
+  defaultServiceExportTo,
+  defaultVirtualServiceExportTo,
+  defaultDestinationRuleExportTo,
+}: MeshConfig): ExportDefaults => ({
+  defaultServiceExportTo,
+  defaultVirtualServiceExportTo,
+  defaultDestinationRuleExportTo,
+})
+
 /** What is known of the mesh beside the objects under analysis. */
 export interface KnownMesh {
   readonly domainSuffix: string
+  readonly exportDefaults?: ExportDefaults
   /** Whether some cluster offers this host name to clients in this namespace. */
   hasHost(hostname: string, namespace: string): boolean
   /** Where it was looked for: `clusters` and the configuration, or nowhere but in the objects under analysis. Absent = `clusters`. */

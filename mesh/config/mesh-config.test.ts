@@ -35,7 +35,13 @@ describe('MeshConfig', () => {
     [{ localityLbSetting: { failover: [{ from: 'eu', to: 'us' }] }, defaultHttpRetryPolicy: { attempts: 0 } }],
     [{ extensionProviders: [{ name: 'otel', opentelemetry: { service: 'otel', port: 4317 } }] }],
     [{ trustDomain: 'prod.test', trustDomainAliases: ['old.test'], enableAutoMtls: true }],
-    [{ defaultVirtualServiceExportTo: ['*'], defaultDestinationRuleExportTo: ['.'] }],
+    [
+      {
+        defaultServiceExportTo: ['.', 'a'],
+        defaultVirtualServiceExportTo: ['*'],
+        defaultDestinationRuleExportTo: ['.'],
+      },
+    ],
     [
       {
         defaultConfig: { concurrency: 2, discoveryAddress: 'istiod.istio-system.svc:15012', proxyMetadata: { A: 'b' } },

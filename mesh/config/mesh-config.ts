@@ -141,7 +141,7 @@ export const meshConfigSchema = checked(
     zoneAwareLbSetting: unsupported(
       'it needs proxies that know the endpoints of their own service: use localityLbSetting',
     ),
-    defaultServiceExportTo: unsupported('say it of each: exportTo, or the annotation networking.istio.io/exportTo'),
+    defaultServiceExportTo: exportTo,
     defaultVirtualServiceExportTo: exportTo,
     defaultDestinationRuleExportTo: exportTo,
     serviceSettings: z.array(serviceSettings).default([]),

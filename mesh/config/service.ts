@@ -103,9 +103,9 @@ export const trafficDistributionOf = (
 ): TrafficDistribution | undefined =>
   distributions.get((field ?? annotations?.[trafficDistributionAnnotation] ?? '').toLowerCase())
 
-/** The namespaces that may call a service, as its annotation says; all of them without one. */
-export const exportToOf = (annotations: Readonly<Record<string, string>> | undefined): readonly string[] =>
-  annotations?.[exportToAnnotation]?.split(',').map((entry) => entry.trim()) ?? ['*']
+/** The namespaces that may call a service, as its annotation says; undefined without one. */
+export const exportToOf = (annotations: Readonly<Record<string, string>> | undefined): readonly string[] | undefined =>
+  annotations?.[exportToAnnotation]?.split(',').map((entry) => entry.trim())
 
 export const service: KindDefinition<ServiceSpec> = {
   group: '',
@@ -116,7 +116,7 @@ export const service: KindDefinition<ServiceSpec> = {
   check({ metadata, spec }, report) {
     if (!lowerCaseLabel.safeParse(metadata.name).success)
       report(['metadata', 'name'], 'must be a DNS label in lower case')
-    for (const { message: fault } of exportToFaults(exportToOf(metadata.annotations), metadata.namespace, {
+    for (const { message: fault } of exportToFaults(exportToOf(metadata.annotations) ?? [], metadata.namespace, {
       none: true,
     })) {
       report(['metadata', 'annotations', exportToAnnotation], fault)

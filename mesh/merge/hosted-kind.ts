@@ -89,6 +89,11 @@ export class HostedKind<Spec> {
   setDomainSuffix(domainSuffix: string): void {
     if (domainSuffix === this.#domainSuffix) return
     this.#domainSuffix = domainSuffix
+    this.complete()
+  }
+
+  /** What objects take over from others is decided otherwise now. */
+  complete(): void {
     for (const key of this.#objects.keys()) this.#index(key)
   }
 

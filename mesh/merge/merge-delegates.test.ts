@@ -95,4 +95,15 @@ test('the view tells a root with the routes of its delegates, whatever comes fir
     expect(routes()).toEqual([['last', 'b', undefined]])
   }
   expect([...change('unrelated', leaf(), 'other')]).not.toContain(answer)
+
+  const setDefault = (defaultVirtualServiceExportTo?: string[]) =>
+    view.apply([{ kind: 'settings', value: { ...settings, meshConfig: { defaultVirtualServiceExportTo } } }])
+  change('leaf', leaf(), 'other')
+  expect([...setDefault(['.'])]).toContain(answer)
+  expect(routes()).toEqual([['last', 'b', undefined]])
+  setDefault(['default'])
+  expect(routes()).toHaveLength(2)
+  setDefault(['.'])
+  change('leaf', { ...leaf(), exportTo: ['*'] }, 'other')
+  expect(routes()).toHaveLength(2)
 })

@@ -13,6 +13,12 @@ type Delegate = NonNullable<HttpRoute['delegate']>
 export const toDelegateKey = ({ name = '', namespace }: Delegate, own: string): ObjectKey =>
   toObjectKey(virtualService.kind, namespace ?? own, name)
 
+interface DelegationSettings {
+  readonly domainSuffix: string
+  /** MeshConfig.defaultVirtualServiceExportTo */
+  readonly defaultExportTo: readonly string[] | undefined
+}
+
 /** The keys of the VirtualServices that one delegates to: one with hosts, for delegates delegate no further. */
 export const delegateKeys = ({ metadata, spec }: VirtualService): readonly string[] =>
   spec.hosts.length === 0
@@ -20,10 +26,14 @@ export const delegateKeys = ({ metadata, spec }: VirtualService): readonly strin
     : (spec.http ?? []).flatMap(({ delegate }) => (delegate ? toDelegateKey(delegate, metadata.namespace) : []))
 
 /** Why a VirtualService can't be delegated to from a namespace; undefined = it can. */
-export const delegateFault = (found: VirtualService | undefined, fromNamespace: string): string | undefined => {
+export const delegateFault = (
+  found: VirtualService | undefined,
+  fromNamespace: string,
+  defaultExportTo: readonly string[] | undefined,
+): string | undefined => {
   if (!found) return 'is not there'
   if (found.spec.hosts.length > 0) return 'has hosts: only one without can be delegated to'
-  const isExported = isExportedTo(found.spec.exportTo, found.metadata.namespace, fromNamespace)
+  const isExported = isExportedTo(found.spec.exportTo, found.metadata.namespace, fromNamespace, defaultExportTo)
   return isExported ? undefined : `is not exported to namespace ${fromNamespace}`
 }
 
@@ -34,14 +44,14 @@ export const delegateFault = (found: VirtualService | undefined, fromNamespace: 
 export const mergeDelegates = (
   root: VirtualService,
   find: (key: string) => VirtualService | undefined,
-  domainSuffix: string,
+  { domainSuffix, defaultExportTo }: DelegationSettings,
 ): VirtualService => {
   if (delegateKeys(root).length === 0) return root
   const { namespace } = root.metadata
   const http = (root.spec.http ?? []).flatMap((route) => {
     if (!route.delegate) return route
     const found = find(toDelegateKey(route.delegate, namespace))
-    if (!found || delegateFault(found, namespace) !== undefined) return []
+    if (!found || delegateFault(found, namespace, defaultExportTo) !== undefined) return []
     return mergeDelegate(route, namespace, found, domainSuffix)
   })
   return { ...root, spec: { ...root.spec, http } }

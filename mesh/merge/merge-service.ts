@@ -3,6 +3,7 @@ import type { Problem } from '../problem.ts'
 import type { Endpoint, EndpointGroup, Service } from '../service.ts'
 import type { ClusterState } from '../state.ts'
 import type { RemoteGroups } from '../view.ts'
+import { withDefaultExport } from '../visibility.ts'
 import { toWorkloadKey } from '../workload.ts'
 import { compareText } from './compare-text.ts'
 import { combineEndpoints, mergeDefinitions, type PortRenames } from './merge-definitions.ts'
@@ -33,6 +34,8 @@ export interface Standpoint {
   readonly localCluster: ClusterName
   readonly localNetwork: NetworkName
   readonly clusterState: (cluster: ClusterName) => ClusterState | undefined
+  /** MeshConfig.defaultServiceExportTo */
+  readonly defaultExportTo: () => readonly string[] | undefined
 }
 
 /**
@@ -71,8 +74,10 @@ export const mergeService = (
 }
 
 /** The virtual IPs that another cluster gave its `Service` mean something there alone; here they may be somebody else's. */
-const toDefinition = ({ cluster, service }: Contribution, { localCluster }: Standpoint): Service =>
-  cluster === localCluster || service.source === 'service-entry' ? service : { ...service, addresses: [] }
+const toDefinition = ({ cluster, service }: Contribution, { localCluster, defaultExportTo }: Standpoint): Service => {
+  const exported = withDefaultExport(service, defaultExportTo())
+  return cluster === localCluster || service.source === 'service-entry' ? exported : { ...exported, addresses: [] }
+}
 
 interface Offer {
   readonly endpoints: readonly Endpoint[]

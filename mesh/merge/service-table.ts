@@ -129,6 +129,11 @@ export class ServiceTable {
   /** Other hosts are namespaces' by name now. */
   setDomainSuffix(domainSuffix: string): void {
     this.#domainSuffix = domainSuffix
+    this.unsettleAll()
+  }
+
+  /** What holds for all of them has changed. */
+  unsettleAll(): void {
     for (const key of this.#contributions.keys()) this.#unsettled.add(key)
   }
 

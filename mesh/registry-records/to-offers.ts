@@ -35,7 +35,7 @@ export const toServiceOffer = (
       ...(aliasOf === undefined
         ? { resolution: 'static', location: 'mesh-internal' }
         : { resolution: 'dns', location: 'mesh-external', aliasOf }),
-      exportTo: exportToOf(metadata.annotations),
+      ...toExport(exportToOf(metadata.annotations)),
       source: 'service',
       ...(distribution && { trafficDistribution: distribution }),
       labels: metadata.labels ?? {},
@@ -70,7 +70,7 @@ export const toServiceEntryOffers = (
     resolution: resolutions[spec.resolution],
     ...(spec.resolution === 'DYNAMIC_DNS' && { isNamedByClient: true }),
     location: spec.location === 'MESH_INTERNAL' ? 'mesh-internal' : 'mesh-external',
-    exportTo: spec.exportTo?.length ? spec.exportTo : ['*'],
+    ...toExport(spec.exportTo),
     source: 'service-entry',
     labels: metadata.labels ?? {},
     subjectAltNames: spec.subjectAltNames ?? [],
@@ -93,6 +93,9 @@ const resolutions: Readonly<Record<ServiceEntrySpec['resolution'], Service['reso
   DNS_ROUND_ROBIN: 'dns-round-robin',
   DYNAMIC_DNS: 'none',
 }
+
+const toExport = (exportTo: readonly string[] = []): Pick<Service, 'exportTo' | 'isExportedByDefault'> =>
+  exportTo.length > 0 ? { exportTo } : { exportTo: ['*'], isExportedByDefault: true }
 
 const toPort = (name: string, number: number, explicit: string | undefined): ServicePort => ({
   name,

@@ -98,7 +98,7 @@ const findRelatedProblems = async (
   deletes: readonly string[],
 ): Promise<Problem[]> => {
   const { domainSuffix } = base
-  const known = await readKnownMesh(store, domainSuffix, upserts)
+  const known = await readKnownMesh(store, base, upserts)
   const written = upserts.map(({ key, object }) => [key, toRelatedObject(object, domainSuffix)] as const)
   const after = new Map([...base.objects, ...written])
   for (const key of deletes) after.delete(key)
@@ -119,7 +119,7 @@ const findRelatedProblems = async (
 /** What the analysis has to know of the catalog: a first run over the written objects tells which hosts they name. */
 const readKnownMesh = async (
   store: Pick<MeshStore, 'findOffered'>,
-  domainSuffix: string,
+  { domainSuffix, exportDefaults }: BaseConfiguration,
   upserts: readonly ObjectWrite[],
 ): Promise<KnownMesh> => {
   const asked = new Map<string, { hostname: string; namespace: string }>()
@@ -136,6 +136,7 @@ const readKnownMesh = async (
   const offered = new Set(asked.size === 0 ? [] : await store.findOffered([...asked.values()]))
   return {
     domainSuffix,
+    exportDefaults,
     hasHost: (hostname, namespace) => {
       const key = toServiceKey(namespace, hostname)
       return offered.has(key) || !asked.has(key)

@@ -8,7 +8,7 @@ import { mergeDefinitions } from '#mesh/merge/merge-definitions.ts'
 import { toServiceKey } from '#mesh/names.ts'
 import type { Problem } from '#mesh/problem.ts'
 import type { CatalogEntry, Service } from '#mesh/service.ts'
-import { isVisibleFrom } from '#mesh/visibility.ts'
+import { isVisibleFrom, withDefaultExport } from '#mesh/visibility.ts'
 import { runBulk } from './context.ts'
 import { readMeshRow } from './mesh-row.ts'
 
@@ -73,7 +73,7 @@ const toDriftFinder = (sql: SqlStorage) => {
     const definitions = rows.flatMap(({ cluster, kind, contribution }, index) => {
       const service = services[index]
       if (!service || contribution === 'withdrawn') return []
-      const isOfKubernetes = kind === 'kubernetes' && service.source === 'service'
+      const isOfKubernetes = kind === 'kubernetes' && service.source === 'service' && service.aliasOf === undefined
       return [{ cluster, service, ...(isOfKubernetes && { isHeadless: service.addresses.length === 0 }) }]
     })
     return [...findDrift(definitions)]
@@ -136,8 +136,9 @@ export const findOffered = (sql: SqlStorage, hosts: readonly HostQuery[]): strin
     'SELECT hostname, entry FROM services WHERE hostname IN (SELECT value FROM json_each(?1))',
     new Set(hosts.map(({ hostname }) => hostname)),
   )
+  const { defaultServiceExportTo } = readMeshConfig(readMeshRow(sql).settings.meshConfig)
   const services = Map.groupBy(
-    entries.map(({ entry }) => (JSON.parse(entry) as CatalogEntry).service),
+    entries.map(({ entry }) => withDefaultExport((JSON.parse(entry) as CatalogEntry).service, defaultServiceExportTo)),
     ({ hostname }) => hostname,
   )
   return hosts

@@ -233,7 +233,7 @@ const findProblems = ({ metadata, unheeded }: KubeService): readonly Problem[] =
   })
   return [
     ...unheeded.map((field) => warn('unsupported', `spec.${field}`, 'sidecars do not heed it')),
-    ...exportToFaults(exportToOf(metadata.annotations), namespace, { none: true }).map(({ message }) =>
+    ...exportToFaults(exportToOf(metadata.annotations) ?? [], namespace, { none: true }).map(({ message }) =>
       warn('invalid', 'metadata.annotations', `networking.istio.io/exportTo ${message}`),
     ),
   ]

@@ -134,3 +134,64 @@ test("a mesh's settings hold for all of its proxies", async () => {
   expect(await handshake(only)).toBe('connected')
   expect((await get('http://reviews/')).status).toBe(200)
 })
+
+test("objects that do not say whom they are for are for the mesh's defaults", async () => {
+  const { port } = await theatre.startApp('app')
+  const fixed = (name: string) => `{directResponse: {status: 200, body: {string: ${name}}}}`
+  const object = (kind: string, name: string, spec: string) => `
+  - {apiVersion: networking.istio.io/v1, kind: ${kind}, metadata: {name: ${name}, namespace: other}, spec: ${spec}}`
+  const stage = await theatre.start(`
+about: ''
+services:
+  - {host: untold, namespace: other, ports: [http:80], endpoints: &endpoints {a: {address: 127.0.0.1, ports: {http: ${port}}, tls: none}}, fields: {isExportedByDefault: true}}
+  - {host: told, namespace: other, ports: [http:80], endpoints: *endpoints}
+  - {host: ruled, namespace: other, ports: [http:80], endpoints: *endpoints}
+  - {host: routed, ports: [http:80], endpoints: *endpoints}
+  - {host: delegating, ports: [http:80], endpoints: *endpoints}
+workloads:
+  client-1: {address: ${clientAddress}}
+config:${object('DestinationRule', 'ruled', '{host: ruled, trafficPolicy: {tls: {mode: SIMPLE}}}')}${object('VirtualService', 'routed', `{hosts: [routed.default.svc.cluster.local], http: [${fixed('other')}]}`)}${object('VirtualService', 'leaf', `{http: [${fixed('leaf')}]}`)}
+  - apiVersion: networking.istio.io/v1
+    kind: VirtualService
+    metadata: {name: root, namespace: default}
+    spec: {hosts: [delegating], exportTo: [.], http: [{match: [{uri: {prefix: /}}], delegate: {name: leaf, namespace: other}}, ${fixed('root')}]}
+proxies: [sidecar/default/client-1]
+`)
+  const answers = async (): Promise<Record<string, unknown>> => {
+    const ask = async (host: string) => {
+      const { status, body } = await get(`http://${host}/`)
+      return status === 200 && !body.startsWith('{') ? body : status
+    }
+    const [untold, told, ruled] = ['untold', 'told', 'ruled'].map((name) => ask(`${name}.other.svc.cluster.local`))
+    return {
+      untold: await untold,
+      told: await told,
+      ruled: await ruled,
+      routed: await ask('routed'),
+      delegating: await ask('delegating'),
+    }
+  }
+  const become = (expected: Record<string, unknown>) =>
+    eventually(`answers ${JSON.stringify(expected)}`, async () => {
+      const found = await answers()
+      return Object.entries(expected).every(([name, value]) => found[name] === value)
+    })
+  const registryOnly = { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } }
+  const everywhere = { untold: 200, told: 200, ruled: 503, routed: 'other', delegating: 'leaf' }
+  const atHome = { untold: 502, told: 200, ruled: 200, routed: 200, delegating: 'root' }
+  const toDefaults = (exportTo: string[]) => ({
+    ...registryOnly,
+    defaultServiceExportTo: exportTo,
+    defaultVirtualServiceExportTo: exportTo,
+    defaultDestinationRuleExportTo: exportTo,
+  })
+  await configure(stage, registryOnly)
+  await become(everywhere)
+  await configure(stage, toDefaults(['.']))
+  await become(atHome)
+  await configure(stage, toDefaults(['default']))
+  await become(everywhere)
+  // "~": its own namespace may not call it either.
+  await configure(stage, { ...registryOnly, defaultServiceExportTo: ['~'] })
+  await become({ ...everywhere, untold: 502 })
+})
