@@ -295,4 +295,37 @@ describe('gateways', () => {
       'warning conflict Gateway shop/b spec.servers[0].port',
     ])
   })
+  it('warns of servers of two Gateways for one host, and with one certificate', () => {
+    const https = (host: string, credential: string) =>
+      `{port: {number: 443, name: of-${host}, protocol: HTTPS}, hosts: [${host}], tls: {mode: SIMPLE, credentialName: ${credential}}}`
+    const conflicts = (path: string) =>
+      ['a', 'b'].map((name) => `warning conflict Gateway shop/${name} spec.servers[0].${path}`)
+    expect(summary(gateway('a', http('x.org, a.org')), gateway('b', http('a.org')))).toEqual(conflicts('hosts'))
+    expect(summary(gateway('a', http('a.org')), gateway('b', http('a.org', 81)))).toEqual([])
+    expect(summary(gateway('a', http('a.org')), gateway('b', http('a.org'), 'app: b'))).toEqual([])
+    expect(summary(gateway('a', http('one/a.org')), gateway('b', http('two/a.org')))).toEqual([])
+    expect(summary(gateway('a', https('a.org', 'x')), gateway('b', https('a.org', 'y')))).toEqual(conflicts('hosts'))
+    expect(summary(gateway('a', https('a.org', 'x')), gateway('b', https('b.org', 'x')))).toEqual(conflicts('tls'))
+    expect(summary(gateway('a', `${https('a.org', 'x')}, ${https('b.org', 'x')}`))).toEqual([])
+  })
+  it("warns of routes that pass by the subsets of a service's own VirtualService", () => {
+    const own = virtualService('own', 'known', '{host: known, subset: v1}')
+    const front = (destination: string, gateways: string) =>
+      object(
+        'VirtualService',
+        'front',
+        `{hosts: [a.org], gateways: [${gateways}], http: [{route: [{destination: ${destination}}]}]}`,
+      )
+    const others = [
+      gateway('front', http('a.org')),
+      own,
+      destinationRule('known', 'known', ['v1']),
+      serviceEntry('a', 'a.org'),
+    ]
+    expect(summary(front('{host: known.shop.svc.cluster.local}', 'front'), ...others)).toEqual([
+      'warning ineffective VirtualService shop/front spec.http[0].route[0].destination',
+    ])
+    expect(summary(front('{host: known, subset: v1}', 'front'), ...others)).toEqual([])
+    expect(summary(front('{host: known}', 'front, mesh'), ...others)).toEqual([])
+  })
 })

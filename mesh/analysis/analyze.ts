@@ -5,6 +5,7 @@ import { findConflicts } from './conflicts.ts'
 import { findDanglingReferences } from './dangling-references.ts'
 import { findDelegationProblems } from './delegation.ts'
 import { findGatewayProblems } from './gateway-bindings.ts'
+import { findIneffectiveRoutes } from './gateway-routes.ts'
 import { findPortProblems } from './destination-ports.ts'
 import { findForeignHosts } from './foreign-hosts.ts'
 import type { KnownMesh } from './known-mesh.ts'
@@ -24,6 +25,7 @@ export const analyzeParsed = (objects: AnalyzedObjects, known: KnownMesh): reado
   ...findWorkloadProblems(objects, known),
   ...findConflicts(objects, known),
   ...findGatewayProblems(objects, known.domainSuffix),
+  ...findIneffectiveRoutes(objects, known.domainSuffix),
   ...findDelegationProblems(objects, known),
   ...objects.serviceEntries.flatMap((object) => findForeignHosts(object, known.domainSuffix, 'error')),
 ]

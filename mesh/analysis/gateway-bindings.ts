@@ -1,5 +1,5 @@
 import type { Configured } from '../config-object.ts'
-import { toServerHosts, toServerKind, type GatewayServer, type GatewaySpec } from '../config/gateway.ts'
+import { toServerHosts, type GatewaySpec } from '../config/gateway.ts'
 import { meshGateway, resolveGatewayName } from '../config/schema/gateway-names.ts'
 import { isSubsetOfHost } from '../config/schema/host-names.ts'
 import type { VirtualServiceSpec } from '../config/virtual-service.ts'
@@ -7,18 +7,19 @@ import { resolveHost } from '../merge/resolve-host.ts'
 import type { Problem } from '../problem.ts'
 import { problemOf } from './analyzed-objects.ts'
 import type { AnalyzedObjects } from './analyzed-objects.ts'
+import { findSharedServers } from './shared-gateways.ts'
 
 type Gateway = Configured<GatewaySpec>
 
 /**
- * VirtualServices that are bound to a Gateway which is not there, or has no server for their hosts; and servers of different protocols on
- * one port of the same proxies. A Gateway may still come with a cluster: warnings.
+ * VirtualServices that are bound to a Gateway which is not there, or has no server for their hosts; and what
+ * Gateways take from each other. A Gateway may still come with a cluster: warnings.
  */
 export const findGatewayProblems = (objects: AnalyzedObjects, domainSuffix: string): readonly Problem[] => {
   const gateways = new Map(objects.gateways.map((gateway) => [nameOf(gateway), gateway]))
   return [
     ...objects.virtualServices.flatMap((object) => findBindingProblems(object, gateways, domainSuffix)),
-    ...findPortConflicts(objects.gateways),
+    ...findSharedServers(objects.gateways),
   ]
 }
 
@@ -64,35 +65,3 @@ const toHostsFor = (gateway: Gateway, namespace: string): string[] =>
     .flatMap((server) => toServerHosts(gateway.metadata.namespace, server))
     .filter((each) => (each.namespace ?? namespace) === namespace)
     .map(({ host }) => host)
-
-interface Listening {
-  readonly gateway: Gateway
-  readonly server: GatewayServer
-  readonly index: number
-}
-
-const findPortConflicts = (gateways: readonly Gateway[]): readonly Problem[] => {
-  const all = gateways.flatMap((gateway) =>
-    gateway.spec.servers.map((server, index): Listening => ({ gateway, server, index })),
-  )
-  return [...Map.groupBy(all, toPlace).values()].flatMap((group) => {
-    const byKind = Map.groupBy(group, ({ server }) => toServerKind(server))
-    return group.flatMap((listening) => {
-      const other =
-        byKind.size > 1
-          ? group.find(({ server }) => toServerKind(server) !== toServerKind(listening.server))
-          : undefined
-      if (!other) return []
-      const message = `Gateway ${nameOf(other.gateway)} has ${other.server.port.protocol} on port ${other.server.port.number} of the same proxies: the oldest holds`
-      return [
-        problemOf(listening.gateway, 'conflict', 'warning', ['spec', 'servers', listening.index, 'port'], message),
-      ]
-    })
-  })
-}
-
-/** Where a server listens: two with the same selector are of the same proxies. */
-const toPlace = ({ gateway, server }: Listening): string => {
-  const selector = Object.entries(gateway.spec.selector ?? {}).sort(([left], [right]) => (left < right ? -1 : 1))
-  return JSON.stringify([selector, server.bind ?? '', server.port.number ?? 0])
-}

@@ -58,6 +58,26 @@ it('finds Services that say different protocols of one port of a workload', () =
   const db = { namespace: 'shop', labels: { app: 'db' } }
   expect(summary([web, db], service('web', http), elsewhere)).toEqual([])
 })
+it('finds Sidecars for the same workload', () => {
+  const sidecar = (name: string, labels: string) =>
+    object('Sidecar', name, `{workloadSelector: {labels: ${labels}}, egress: [{hosts: ["./*"]}]}`)
+  const other = { namespace: 'shop', labels: { app: 'web', version: 'v2' } }
+  expect(summary([web, other], sidecar('a', '{app: web}'), sidecar('b', '{version: v1}'))).toEqual([
+    'conflict Sidecar a spec.workloadSelector',
+    'conflict Sidecar b spec.workloadSelector',
+  ])
+  expect(summary([web, other], sidecar('a', '{version: v2}'), sidecar('b', '{version: v1}'))).toEqual([])
+})
+it('finds ports of Gateways that no Service of their workloads leads to', () => {
+  const server = (number: number) => `{port: {number: ${number}, name: p${number}, protocol: HTTP}, hosts: [a.org]}`
+  const gateway = object('Gateway', 'g', `{selector: {app: web}, servers: [${[80, 8080, 81].map(server).join()}]}`)
+  const ports = '[{name: http, port: 80, targetPort: 8080}]'
+  expect(summary([web], gateway, service('web', ports))).toEqual([
+    'dangling_reference Gateway g spec.servers[2].port.number',
+  ])
+  expect(summary([web], gateway, service('other', http, '{version: v1}'), service('web', ports)).length).toBe(1)
+  expect(summary([web], gateway)).toEqual([])
+})
 it('finds destinations whose port is not there, or one of several', () => {
   const route = (destination: string, host = 'front') =>
     object('VirtualService', 'v', `{hosts: [${host}], http: [{route: [{destination: ${destination}}]}]}`)

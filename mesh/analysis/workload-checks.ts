@@ -21,6 +21,8 @@ export const findWorkloadProblems = (objects: AnalyzedObjects, known: KnownMesh)
     ...findIdleSelectors(objects, workloads),
     ...findIdleSubsets(objects, workloads, known.domainSuffix),
     ...findDisagreements(objects, workloads),
+    ...findSharedSidecars(objects, workloads),
+    ...findHiddenPorts(objects, workloads),
   ]
 }
 
@@ -117,6 +119,52 @@ const findDisagreements = (objects: AnalyzedObjects, workloads: readonly KnownWo
     }),
   )
 }
+
+/** Sidecars that select the same workload: one of them counts. Istio: "ConflictingSidecarWorkloadSelectors". */
+const findSharedSidecars = ({ sidecars }: AnalyzedObjects, workloads: readonly KnownWorkload[]): readonly Problem[] => {
+  const selecting = sidecars.filter(({ spec }) => Object.keys(spec.workloadSelector?.labels ?? {}).length > 0)
+  const selectedBy = (sidecar: (typeof selecting)[number]) =>
+    workloads.filter((each) =>
+      isSelected(each, sidecar.spec.workloadSelector?.labels ?? {}, sidecar.metadata.namespace),
+    )
+  const byWorkload = new Map<KnownWorkload, (typeof selecting)[number][]>()
+  for (const sidecar of selecting)
+    for (const workload of selectedBy(sidecar)) byWorkload.set(workload, [...(byWorkload.get(workload) ?? []), sidecar])
+  return selecting.flatMap((sidecar) => {
+    const shared = selectedBy(sidecar).flatMap((workload) => byWorkload.get(workload) ?? [])
+    const other = shared.find((each) => each !== sidecar)
+    if (!other) return []
+    const message = `${nameOf(other)} selects some of the same workloads: the oldest holds`
+    return [problemOf(sidecar, 'conflict', 'warning', ['spec', 'workloadSelector'], message)]
+  })
+}
+
+/** Servers of Gateways on ports that no Service of their workloads leads to. Istio: "GatewayPortNotDefinedOnService". */
+const findHiddenPorts = (
+  { gateways, services }: AnalyzedObjects,
+  workloads: readonly KnownWorkload[],
+): readonly Problem[] =>
+  gateways.flatMap((gateway) => {
+    const { selector = {}, servers } = gateway.spec
+    const selected = workloads.filter((each) => isSelected(each, selector))
+    const leading = services.filter(({ metadata, spec }) =>
+      selected.some(
+        (each) =>
+          Object.keys(spec.selector ?? {}).length > 0 && isSelected(each, spec.selector ?? {}, metadata.namespace),
+      ),
+    )
+    if (leading.length === 0) return []
+    const ports = new Set(
+      leading.flatMap(({ spec }) => spec.ports.flatMap(({ port, targetPort }) => [port, targetPort])),
+    )
+    return servers.flatMap(({ port: { number } }, index) => {
+      if (number === undefined || ports.has(number)) return []
+      const message = `no Service of the gateway's workloads has port ${number}: ${leading.map(nameOf).join(', ')}`
+      return [
+        problemOf(gateway, 'dangling_reference', 'warning', ['spec', 'servers', index, 'port', 'number'], message),
+      ]
+    })
+  })
 
 const isSelected = (workload: KnownWorkload, labels: Labels, namespace = workload.namespace): boolean =>
   workload.namespace === namespace && hasLabels(workload.labels, labels)
