@@ -277,6 +277,7 @@ const readAll = (view: MeshViewStore): ReadonlyMap<ViewKey, unknown> =>
     [viewKeys.serviceKeys, view.serviceKeys()],
     [viewKeys.servicePorts, view.servicePorts()],
     [viewKeys.routedHosts, view.routedHosts()],
+    [viewKeys.tellsNodes, view.tellsNodes()],
     ...[80, 8080].map((port): [ViewKey, unknown] => [viewKeys.servicesOnPort(port), view.servicesOnPort(port)]),
     [viewKeys.servicesAt('10.1.0.1'), view.servicesAt('10.1.0.1')],
     ...serviceKeys.flatMap((key): [ViewKey, unknown][] => [

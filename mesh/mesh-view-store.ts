@@ -173,6 +173,10 @@ export class MeshViewStore implements MeshView {
     return this.#services.at(address)
   }
 
+  tellsNodes(): boolean {
+    return this.#services.tellsNodes()
+  }
+
   endpoints(key: ServiceKey): readonly Endpoint[] {
     return this.#services.endpoints(key)
   }

@@ -48,12 +48,18 @@ export const service = z
     source: z.enum(['service', 'service-entry']),
     /** Which endpoints clients prefer, where no rule says it. Kubernetes: Service.trafficDistribution. Absent = none. */
     trafficDistribution: trafficDistribution.optional(),
+    /** Clients reach the endpoints on their own node alone. Kubernetes: Service.internalTrafficPolicy Local. Absent = all endpoints. */
+    isNodeLocal: z.literal(true).optional(),
     labels: stringMap,
     /** SANs that a ServiceEntry demands of its servers, beside those of its endpoints' service accounts. */
     subjectAltNames: z.array(z.string()).readonly(),
   })
   .readonly()
 export type Service = z.infer<typeof service>
+
+/** Whether it matters on which nodes clients and endpoints of a service are. */
+export const tellsNodes = (told: Pick<Service, 'isNodeLocal' | 'trafficDistribution'>): boolean =>
+  told.isNodeLocal === true || told.trafficDistribution === 'PreferSameNode'
 
 export const endpointHealth = z.enum(['healthy', 'unhealthy', 'draining'])
 
@@ -68,6 +74,8 @@ export const endpoint = z
     network: networkName,
     /** "region/zone/subzone", trailing parts may be missing; "" when unknown. */
     locality: z.string(),
+    /** Where it runs in its cluster: absent where that does not matter (`tellsNodes`), or is not known. */
+    node: z.string().optional(),
     /** An IP, a host name (resolution dns) or "unix:///path". */
     address: z.string(),
     /** Service port name → port number at this endpoint. A port that is missing here is not served by it. */

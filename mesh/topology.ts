@@ -10,17 +10,22 @@ export const topologyLabels = {
   cluster: 'topology.istio.io/cluster',
 } as const
 
+/** Kubernetes' label for the node that something is on. */
+export const nodeLabel = 'kubernetes.io/hostname'
+
 /** Where clients and endpoints are, as far as they are told apart by it. */
 export interface Place {
   /** "region/zone/subzone", trailing parts may be missing; "" when unknown. */
   readonly locality: string
   readonly network: NetworkName
   readonly cluster: ClusterName
+  /** Of its cluster; absent = it does not matter. */
+  readonly node?: string | undefined
   readonly labels: Readonly<Record<string, string>>
 }
 
 /** What a label is there; "" when there is none. */
-export const toPlaceLabel = ({ locality, network, cluster, labels }: Place, label: string): string => {
+export const toPlaceLabel = ({ locality, network, cluster, node, labels }: Place, label: string): string => {
   const [region = '', zone = '', ...subzone] = locality.split('/')
   switch (label) {
     case topologyLabels.region:
@@ -33,6 +38,8 @@ export const toPlaceLabel = ({ locality, network, cluster, labels }: Place, labe
       return network
     case topologyLabels.cluster:
       return cluster
+    case nodeLabel:
+      return node === undefined ? (labels[label] ?? '') : `${cluster}/${node}`
     default:
       return labels[label] ?? ''
   }

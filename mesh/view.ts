@@ -58,6 +58,8 @@ export interface MeshView {
   servicesOnPort(port: number): readonly ServiceKey[]
   /** The services with this virtual address, sorted. */
   servicesAt(address: string): readonly ServiceKey[]
+  /** Whether it matters to some service on which node its clients are. */
+  tellsNodes(): boolean
   /** Directly reachable endpoints: this cluster's and those of other clusters on this network. Sorted by cluster, then id. */
   endpoints(key: ServiceKey): readonly Endpoint[]
   /** What is behind other networks' gateways, sorted by cluster. Withdrawn clusters are left out. */
@@ -112,6 +114,7 @@ export const viewKeys = {
   servicePorts: key('service-ports'),
   servicesOnPort: (port: number) => key(`port:${port}`),
   servicesAt: (address: string) => key(`address:${address}`),
+  tellsNodes: key('nodes'),
   endpoints: (service: ServiceKey) => key(`endpoints:${service}`),
   remoteGroups: (service: ServiceKey) => key(`remote:${service}`),
   gateways: (cluster: ClusterName) => key(`gateways:${cluster}`),

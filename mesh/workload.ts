@@ -16,6 +16,8 @@ export const workload = z
     network: networkName,
     /** "region/zone/subzone"; "" when unknown. */
     locality: z.string(),
+    /** Of its cluster. Absent = it is a machine, or is not on one yet. */
+    node: z.string().optional(),
     /** Name → number of the ports that it listens on (WorkloadEntry.ports, a pod's named ports). Absent = none is named. */
     ports: z.record(z.string(), z.int().min(1).max(65535)).readonly().optional(),
     /** Absent = 1. */
@@ -34,6 +36,9 @@ export type Workload = z.infer<typeof workload>
 
 /** Whether all its traffic comes to its proxy. */
 export const isCaptured = ({ capture }: Workload): boolean => capture === 'transparent'
+
+/** Where it runs in its cluster: a machine is a node of its own, by its address. */
+export const toNode = ({ node, address }: Pick<Workload, 'node' | 'address'>): string => node ?? address
 
 /** "<namespace>/<name>" */
 export const toWorkloadKey = (namespace: string, name: string): string => `${namespace}/${name}`

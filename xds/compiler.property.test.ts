@@ -65,6 +65,7 @@ const anyService = fc
     protocol: fc.constantFrom('http' as const, 'http' as const, 'tcp' as const, 'auto' as const, 'tls' as const),
     addresses: fc.constantFrom([], ['10.96.0.1'], ['10.96.0.2'], ['10.96.0.1', '10.97.0.0/16']),
     number: fc.constantFrom(80, 90),
+    isNodeLocal: fc.constantFrom(undefined, undefined, true as const),
     aliasOf: fc.option(fc.constantFrom('a.default.svc.cluster.local', 'b.other.svc.cluster.local', 'x.example'), {
       nil: undefined,
       freq: 2,
@@ -85,6 +86,7 @@ const anyEndpoint = fc
   .record({
     id: fc.constantFrom('w-1', 'w-2', 'w-3', 'e'),
     address: fc.constantFrom('10.0.0.1', '127.0.0.2'),
+    node: fc.constantFrom(undefined, '1', '2'),
     health: fc.constantFrom('healthy' as const, 'unhealthy' as const, 'draining' as const),
     tls: fc.constantFrom('mutual' as const, 'none' as const),
     labels: anyLabels,
@@ -252,6 +254,7 @@ const anyChange: fc.Arbitrary<ViewChange> = fc.oneof(
         labels: anyLabels,
         locality: fc.constantFrom('', 'eu/a'),
         address: fc.constantFrom('10.0.0.9', '127.0.0.3'),
+        node: fc.constantFrom('1', '2'),
         isCaptured: fc.boolean(),
       })
       .map(({ name, isCaptured, ...fields }): ViewChange => {

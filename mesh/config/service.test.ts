@@ -65,7 +65,7 @@ it.each<[string, object, object, string[]]>([
   ['near endpoints before others', { trafficDistribution: 'PreferClose' }, {}, []],
   ['another preference', { trafficDistribution: 'PreferFar' }, {}, ['invalid spec.trafficDistribution']],
   ['endpoints that are not ready', { publishNotReadyAddresses: true }, {}, []],
-  ['endpoints of one node', { internalTrafficPolicy: 'Local' }, {}, ['unsupported spec.internalTrafficPolicy']],
+  ['endpoints of one node', { internalTrafficPolicy: 'Local' }, {}, []],
   ['an address that is none', { clusterIP: 'a' }, {}, ['invalid spec.clusterIP']],
   ['no address', { clusterIP: 'None' }, {}, []],
   ['a field that is none', { port: 80 }, {}, ['unknown_field spec.port']],

@@ -69,12 +69,11 @@ export const serviceSpec = message({
     .optional()
     .register(fieldNotes, { limit: 'without effect, as in Istio: a DestinationRule says it' }),
   sessionAffinityConfig: withoutEffect(),
-  internalTrafficPolicy: choice(['Cluster'], { Local: 'keeping traffic on its node is not supported' }).optional(),
-  trafficDistribution: optionalText(choice(['PreferClose', 'PreferSameZone', 'PreferSameNode'])).register(fieldNotes, {
-    limit: 'nodes are not told apart: `PreferSameNode` goes by subzone, zone and region',
-  }),
-  /** Kubernetes says of each endpoint itself whether it is ready, and a WorkloadEntry is. */
-  publishNotReadyAddresses: withoutEffect(z.boolean()),
+  internalTrafficPolicy: choice(['Cluster', 'Local'])
+    .optional()
+    .register(fieldNotes, { limit: 'a machine is a node by its address' }),
+  trafficDistribution: optionalText(choice(['PreferClose', 'PreferSameZone', 'PreferSameNode'])),
+  publishNotReadyAddresses: withoutEffect(z.boolean(), 'Kubernetes says of each endpoint whether it is ready'),
   allocateLoadBalancerNodePorts: withoutEffect(),
   externalIPs: withoutEffect(),
   externalTrafficPolicy: withoutEffect(),

@@ -1,7 +1,7 @@
 import { isForeignHost } from '../host-owner.ts'
 import type { ClusterName, ServiceKey } from '../names.ts'
 import type { Problem } from '../problem.ts'
-import type { Endpoint, Service } from '../service.ts'
+import { tellsNodes, type Endpoint, type Service } from '../service.ts'
 import { type RemoteGroups, type ViewKey, viewKeys } from '../view.ts'
 import { compareText } from './compare-text.ts'
 import { isEqualData } from './equal-data.ts'
@@ -33,6 +33,8 @@ export class ServiceTable {
   readonly #byPort = new MultiMap<number, ServiceKey>()
   readonly #byAddress = new MultiMap<string, ServiceKey>()
   readonly #byWorkload = new Map<string, readonly WorkloadService[]>()
+  /** Those to which nodes matter. */
+  readonly #ofNodes = new Set<ServiceKey>()
   /** Those that say of a host that is another namespace's by name. */
   readonly #foreign = new Set<ServiceKey>()
   #domainSuffix: string
@@ -70,6 +72,10 @@ export class ServiceTable {
 
   onPort(port: number): readonly ServiceKey[] {
     return [...this.#byPort.get(port)].sort(compareText)
+  }
+
+  tellsNodes(): boolean {
+    return this.#ofNodes.size > 0
   }
 
   at(address: string): readonly ServiceKey[] {
@@ -150,6 +156,7 @@ export class ServiceTable {
     const hostnames = new Set<string>()
     const added: ServiceKey[] = []
     let isAnyGone = false
+    const toldNodes = this.tellsNodes()
     for (const key of this.#unsettled) {
       const before = this.#merged.get(key)
       const after = this.#merge(key)
@@ -157,6 +164,8 @@ export class ServiceTable {
       this.#indexWorkloads(key, before?.workloadPorts ?? noPorts, after?.workloadPorts ?? noPorts, touched)
       this.#indexReach(key, before?.service, after?.service, touched)
       setOrDelete(this.#merged, key, after)
+      if (after && tellsNodes(after.service)) this.#ofNodes.add(key)
+      else this.#ofNodes.delete(key)
       if (before && !after) isAnyGone = true
       if (!before && after) added.push(key)
       const service = after?.service ?? before?.service
@@ -171,6 +180,7 @@ export class ServiceTable {
     // A sorted list with a few more at its end: the engine's merge sort takes one pass.
     if (added.length > 0) this.#keys = [...this.#keys, ...added].sort(compareText)
     if (isAnyGone || added.length > 0) touched.add(viewKeys.serviceKeys)
+    if (this.tellsNodes() !== toldNodes) touched.add(viewKeys.tellsNodes)
     this.#settlePorts(touched)
     return hostnames
   }

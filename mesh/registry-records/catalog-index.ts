@@ -5,8 +5,8 @@ import { MultiMap } from '../merge/multi-map.ts'
 import { setOrDelete } from '../merge/set-or-delete.ts'
 import type { ClusterName, ServiceKey } from '../names.ts'
 import type { Problem } from '../problem.ts'
-import type { CatalogEntry, Endpoint, Service } from '../service.ts'
-import type { Workload } from '../workload.ts'
+import { tellsNodes, type CatalogEntry, type Endpoint, type Service } from '../service.ts'
+import { toNode, type Workload } from '../workload.ts'
 import { SelectorIndex } from './selector-index.ts'
 import { isReachableBy, toEndpoint } from './to-endpoint.ts'
 
@@ -121,7 +121,11 @@ export class CatalogIndex {
     for (const workload of [...offer.inline, ...selected]) {
       const ports = offer.toPorts(workload.ports ?? {})
       if (!isReachableBy(offer.service.resolution, workload.address)) problems.push(toAddressProblem(offer, workload))
-      else if (Object.keys(ports).length > 0) endpoints.push(toEndpoint(workload, this.#cluster, ports))
+      else if (Object.keys(ports).length > 0)
+        endpoints.push({
+          ...toEndpoint(workload, this.#cluster, ports),
+          ...(tellsNodes(offer.service) && { node: toNode(workload) }),
+        })
     }
     return { endpoints, problems }
   }

@@ -30,6 +30,14 @@ const endpointOf = (...objects: readonly ConfigObject[]) => {
 }
 
 describe('a Service', () => {
+  test.each([
+    ['tells no nodes', {}, undefined],
+    ['of one node tells where its endpoints are: a machine is a node', { internalTrafficPolicy: 'Local' }, '10.0.0.1'],
+    ['that prefers one too', { trafficDistribution: 'PreferSameNode' }, '10.0.0.1'],
+  ])('%s', (_, spec, node) => {
+    expect(endpointOf(service(spec), workloadEntry('a'))?.node).toBe(node)
+  })
+
   test('becomes a service of the mesh', () => {
     const index = makeIndex()
     index.apply([

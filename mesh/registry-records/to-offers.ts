@@ -38,6 +38,7 @@ export const toServiceOffer = (
       ...toExport(exportToOf(metadata.annotations)),
       source: 'service',
       ...(distribution && { trafficDistribution: distribution }),
+      ...(spec.internalTrafficPolicy === 'Local' && { isNodeLocal: true }),
       labels: metadata.labels ?? {},
       subjectAltNames: [],
     },

@@ -18,5 +18,7 @@ it('says of a field whether it is supported, refused or without effect', () => {
   )
   expect(rendered).toContain('| `subsets[].trafficPolicy` | as `trafficPolicy` |')
   expect(rendered).toContain('| `ipFamilies` | taken, without effect |')
-  expect(rendered).toContain('| `internalTrafficPolicy` | `Cluster`; refused: `Local` (')
+  expect(rendered).toContain(
+    '| `outboundTrafficPolicy.mode` | `ALLOW_ANY`, `REGISTRY_ONLY`; refused: `ALLOW_ANY_DYNAMIC_DNS` (',
+  )
 })

@@ -36,7 +36,7 @@ services:
   const { localities } = compileLoadAssignment(
     store,
     'reviews',
-    findReachableEndpoints(store, service),
+    findReachableEndpoints(store, service, undefined),
     choice,
     () => {},
   )

@@ -1,7 +1,7 @@
 import type { LocalityLbSetting } from '#mesh/config/schema/locality.ts'
 import { networkLabel } from '#mesh/kubernetes/conventions.ts'
 import type { Service } from '#mesh/service.ts'
-import { topologyLabels, toOwnLabels, toPlaceLabel, type Place } from '#mesh/topology.ts'
+import { nodeLabel, topologyLabels, toOwnLabels, toPlaceLabel, type Place } from '#mesh/topology.ts'
 import type { EffectivePolicy } from './compile-traffic-policy.ts'
 
 /** Which endpoints a client prefers by where they are. */
@@ -51,11 +51,10 @@ export const withDistribution = <Policy extends Pick<EffectivePolicy, 'loadBalan
         },
       }
 
-/** As in Istio, but for the node, which nobody knows of. */
 const sameZone = [topologyLabels.network, topologyLabels.region, topologyLabels.zone] as const
 const distributionLabels = {
   PreferSameZone: sameZone,
-  PreferSameNode: [...sameZone, topologyLabels.subzone],
+  PreferSameNode: [...sameZone, topologyLabels.subzone, nodeLabel],
 } as const
 
 /** What of a client such policies depend on: whether on its locality, and on which of its labels. */

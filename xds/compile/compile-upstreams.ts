@@ -1,7 +1,7 @@
 import { passedConnectionSeconds } from '#mesh/passed-connection.ts'
 import { toMilliseconds } from '#mesh/config/schema/duration.ts'
 import { isWildcard } from '#mesh/config/schema/host-names.ts'
-import type { Protocol, Service, ServicePort } from '#mesh/service.ts'
+import { tellsNodes, type Protocol, type Service, type ServicePort } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { LoadAssignment } from '#xds/model/load-assignment.ts'
 import type { Discovery, Upstream, UpstreamPolicy, UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
@@ -28,6 +28,8 @@ export interface UpstreamClient {
   readonly locality: string
   /** Those that failover priorities look at. */
   readonly labels: Readonly<Record<string, string>>
+  /** Where it runs in its cluster; "" where that does not matter. */
+  readonly node: string
   /** Whether its connections are captured, so that it is known where they were made to. */
   readonly isCaptured: boolean
   /** The namespace whose Secrets it is given; absent = none. */
@@ -63,12 +65,18 @@ export const compileUpstreams = (
   view: MeshView,
   service: Service,
   policy: DestinationPolicy,
-  { locality, labels, isCaptured, secretsOf }: UpstreamClient,
+  { locality, labels, node, isCaptured, secretsOf }: UpstreamClient,
   report: Report,
 ): CompiledUpstream[] => {
   const meshConfig = view.meshConfig()
-  const place = { locality, labels, cluster: view.localCluster, network: view.localNetwork }
-  const reachable = findReachableEndpoints(view, service)
+  const place = {
+    locality,
+    labels,
+    cluster: view.localCluster,
+    network: view.localNetwork,
+    node: tellsNodes(service) ? node : undefined,
+  }
+  const reachable = findReachableEndpoints(view, service, place.node)
   const peers = findMeshPeers(view, service, reachable)
   const isElsewhereToo = reachable.remote.length > 0
   const whole = { name: '', labels: {}, trafficPolicy: undefined }
@@ -159,6 +167,7 @@ export const toUpstreamClient = (
   return {
     locality: interest.locality ? client.locality : '',
     labels: Object.fromEntries(labels),
+    node: tellsNodes(service) ? client.node : '',
     isCaptured: client.isCaptured && (keepsDestination(service) || policies.some(passesThrough)),
     ...(client.secretsOf !== undefined &&
       policies.some(({ tls }) => tls?.credentialName !== undefined) && { secretsOf: client.secretsOf }),

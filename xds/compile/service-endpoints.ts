@@ -2,9 +2,9 @@ import { isClusterLocal } from '#mesh/cluster-local.ts'
 import type { Endpoint, Service } from '#mesh/service.ts'
 import type { MeshView, RemoteGroups } from '#mesh/view.ts'
 
-type NamedService = Pick<Service, 'key' | 'hostname'>
+type NamedService = Pick<Service, 'key' | 'hostname' | 'isNodeLocal'>
 
-/** What of a service clients here may be sent to: where it is cluster-local, this cluster's endpoints alone. */
+/** What of a service clients here may be sent to: where it is cluster-local, this cluster's endpoints alone; where it is node-local, their node's. */
 export interface ReachableEndpoints {
   /** Without a gateway between. */
   readonly direct: readonly Endpoint[]
@@ -12,8 +12,18 @@ export interface ReachableEndpoints {
   readonly remote: readonly RemoteGroups[]
 }
 
-export const findReachableEndpoints = (view: MeshView, service: NamedService): ReachableEndpoints => {
+export const findReachableEndpoints = (
+  view: MeshView,
+  service: NamedService,
+  /** The clients'; undefined = not known. */
+  clientNode: string | undefined,
+): ReachableEndpoints => {
   const endpoints = view.endpoints(service.key)
+  if (service.isNodeLocal)
+    return {
+      direct: endpoints.filter(({ cluster, node }) => cluster === view.localCluster && node === clientNode),
+      remote: [],
+    }
   return isClusterLocalIn(view, service)
     ? { direct: endpoints.filter(({ cluster }) => cluster === view.localCluster), remote: [] }
     : { direct: endpoints, remote: view.remoteGroups(service.key) }

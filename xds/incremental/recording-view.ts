@@ -57,6 +57,10 @@ export class RecordingView implements MeshView {
     this.#reads.add(viewKeys.servicesAt(address))
     return this.#view.servicesAt(address)
   }
+  tellsNodes() {
+    this.#reads.add(viewKeys.tellsNodes)
+    return this.#view.tellsNodes()
+  }
   endpoints(key: ServiceKey) {
     this.#reads.add(viewKeys.endpoints(key))
     return this.#view.endpoints(key)

@@ -1,6 +1,6 @@
 import { selectsClient, toClientSelectorKey } from '#mesh/client-selectors.ts'
 import type { MeshView } from '#mesh/view.ts'
-import { isCaptured, toWorkloadKey, type Workload } from '#mesh/workload.ts'
+import { isCaptured, toNode, toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import { buildCluster } from '#xds/build/build-cluster.ts'
 import { compileGatewayListeners } from '#xds/compile/compile-gateway.ts'
 import { compileHealthListener } from '#xds/compile/compile-health.ts'
@@ -42,6 +42,7 @@ const compileProxy = (view: MeshView, proxy: Proxy, workload: Workload | undefin
     namespace: proxy.namespace,
     locality: workload?.locality ?? '',
     labels: toFailoverLabels(view, workload),
+    node: toClientNode(view, workload),
     selectors: toSelectors(view, proxy.namespace, workload),
     isCaptured: workload !== undefined && isCaptured(workload),
   }
@@ -60,6 +61,9 @@ const toFailoverLabels = (view: MeshView, workload: Workload | undefined): Clien
       return value === undefined ? [] : [[label, value]]
     }),
   )
+
+const toClientNode = (view: MeshView, workload: Workload | undefined): string =>
+  workload && view.tellsNodes() ? toNode(workload) : ''
 
 const toSelectors = (view: MeshView, namespace: string, workload: Workload | undefined): Client['selectors'] =>
   view
@@ -85,6 +89,7 @@ const compileGatewayProxy = (
     namespace,
     locality: workload.locality,
     labels: toFailoverLabels(view, workload),
+    node: toClientNode(view, workload),
     selectors: toSelectors(view, namespace, workload),
     isCaptured: false,
     secretsOf: namespace,

@@ -19,7 +19,7 @@ export const upstreamsUnit = (view: MeshView, reached: ReachedService, client: U
   toUnit(reached.service.key, reached.policy.key, toUpstreamClient(view, reached, client))
 
 const toUnit = (serviceKey: ServiceKey, policyKey: string, client: UpstreamClient): Unit => ({
-  key: `upstreams|${serviceKey}|${policyKey}|${client.locality}${toLabelsKey(client.labels)}${client.isCaptured ? '|captured' : ''}${client.secretsOf === undefined ? '' : `|secrets of ${client.secretsOf}`}`,
+  key: `upstreams|${serviceKey}|${policyKey}|${client.locality}${toLabelsKey(client.labels)}${client.node === '' ? '' : `|on ${client.node}`}${client.isCaptured ? '|captured' : ''}${client.secretsOf === undefined ? '' : `|secrets of ${client.secretsOf}`}`,
   compile(view) {
     const service = view.service(serviceKey)
     if (!service) return {}

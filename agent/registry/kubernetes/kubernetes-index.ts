@@ -19,7 +19,7 @@ import {
 } from '#mesh/registry-records/registry-index.ts'
 import { toEndpoint } from '#mesh/registry-records/to-endpoint.ts'
 import { toServiceOffer } from '#mesh/registry-records/to-offers.ts'
-import type { CatalogEntry, Endpoint } from '#mesh/service.ts'
+import { tellsNodes, type CatalogEntry, type Endpoint } from '#mesh/service.ts'
 import type { Workload } from '#mesh/workload.ts'
 import type { KubeEndpoint, KubeEndpointSlice } from './objects/kube-endpoint-slice.ts'
 import type { KubeNode } from './objects/kube-node.ts'
@@ -43,8 +43,8 @@ export class KubernetesIndex {
   readonly #objects: KubernetesObjects
   readonly #index: RegistryIndex
   readonly #workloads = new Map<string, Workload>()
-  /** The endpoints of each slice. */
-  readonly #endpoints = new Map<string, readonly Endpoint[]>()
+  /** The endpoints of each slice, and the nodes that they are on. */
+  readonly #endpoints = new Map<string, readonly NodeEndpoint[]>()
   readonly #slicesOfService = new MultiMap<string, string>()
   readonly #slicesOfPod = new MultiMap<string, string>()
   /** Slices with endpoints on a node that are no pods. */
@@ -160,6 +160,7 @@ export class KubernetesIndex {
         locality: toLocality(pod.labels, this.#localityOf(pod.node)),
         ports: pod.ports,
         health: pod.health,
+        ...(pod.node !== '' && { node: pod.node }),
         origin: 'pod',
         ...(pod.injected && {
           capture: 'transparent',
@@ -174,19 +175,21 @@ export class KubernetesIndex {
   }
 
   /** An endpoint whose pod is not known (yet, or any more) is left out: nobody could tell whether it speaks TLS. */
-  #toEndpoints(slice: KubeEndpointSlice): readonly Endpoint[] {
+  #toEndpoints(slice: KubeEndpointSlice): readonly NodeEndpoint[] {
     const { cluster, network } = this.#place
     const { namespace, service, ports } = slice
-    return slice.endpoints.flatMap((endpoint): Endpoint[] => {
+    return slice.endpoints.flatMap((endpoint): NodeEndpoint[] => {
       const { address, health, node, pod } = endpoint
       if (!pod) {
         const workload = { namespace, name: `${service}/${address}`, address, labels: {}, serviceAccount: '', network }
-        return [toEndpoint({ ...workload, locality: this.#localityOf(node), health }, cluster, ports)]
+        return [
+          { node, endpoint: toEndpoint({ ...workload, locality: this.#localityOf(node), health }, cluster, ports) },
+        ]
       }
       const key = toTarget(slice, endpoint)
       const workload = this.#workloads.get(key)
       if (!workload || this.#objects.pods.get(key)?.uid !== pod.uid) return []
-      return [toEndpoint({ ...workload, address, health }, cluster, ports)]
+      return [{ node: workload.node ?? node, endpoint: toEndpoint({ ...workload, address, health }, cluster, ports) }]
     })
   }
 
@@ -201,17 +204,28 @@ export class KubernetesIndex {
       clusterIPs: [...service.clusterIPs],
       ...(service.externalName !== '' && { type: 'ExternalName' as const, externalName: service.externalName }),
       trafficDistribution: service.trafficDistribution,
+      internalTrafficPolicy: service.internalTrafficPolicy,
     }
     const offer = toServiceOffer({ metadata, spec }, this.#place.domainSuffix)
-    return { ...emptyReading, offers: [{ ...offer, told: this.#endpointsOf(key, service) }], problems }
+    const served = this.#endpointsOf(key, service)
+    const told = tellsNodes(offer.service)
+      ? served.map(({ endpoint, node }) => ({ ...endpoint, node }))
+      : served.map(({ endpoint }) => endpoint)
+    return { ...emptyReading, offers: [{ ...offer, told }], problems }
   }
 
   /** Of the family of the Service's first address: a pod with two addresses is one endpoint. */
-  #endpointsOf(key: string, { family }: KubeService): readonly Endpoint[] {
+  #endpointsOf(key: string, { family }: KubeService): readonly NodeEndpoint[] {
     const slices = [...this.#slicesOfService.get(key)].toSorted()
     const preferred = slices.filter((slice) => this.#objects.slices.get(slice)?.family === family)
     return (preferred.length > 0 ? preferred : slices).flatMap((slice) => this.#endpoints.get(slice) ?? [])
   }
+}
+
+interface NodeEndpoint {
+  readonly endpoint: Endpoint
+  /** "" when it is not said. */
+  readonly node: string
 }
 
 const toServiceName = ({ namespace, service }: KubeEndpointSlice): string => `${namespace}/${service}`

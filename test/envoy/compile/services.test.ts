@@ -1,6 +1,13 @@
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { ask, clientAddress, get, getEcho, serverAddress, Theatre } from './theatre.ts'
+import type { Echo } from '#test/harness/echo-app.ts'
+import { requestThroughProxy } from '#test/harness/proxy-request.ts'
+import { ask, clientAddress, get, getEcho, proxyPort, serverAddress, Theatre } from './theatre.ts'
+
+/** A client on another node. */
+const otherAddress = '127.0.78.61'
+/** Of an application without a sidecar. */
+const nearAddress = '127.0.0.1'
 
 let theatre: Theatre
 beforeAll(async () => {
@@ -18,6 +25,9 @@ const alias = (aliasOf: string) => `{aliasOf: ${aliasOf}, resolution: dns, locat
 
 const scene = (ports: { readonly web: number; readonly outside: number; readonly tcp: number }) => `
 about: ''
+clusters:
+  north: {network: network-1}
+  west: {network: network-2, gateways: [{address: 127.0.0.1, port: 9}]}
 settings: {meshConfig: {outboundTrafficPolicy: {mode: REGISTRY_ONLY}}}
 services:
   - host: web
@@ -26,10 +36,29 @@ services:
   - {host: same, ports: [], fields: ${alias('web.default.svc.cluster.local')}}
   - {host: again, namespace: other, ports: [http:81], fields: ${alias('same.default.svc.cluster.local')}}
   - {host: outside, ports: ['http:${ports.outside}'], fields: ${alias('localhost')}}
+  - host: local
+    ports: [http:80]
+    fields: {isNodeLocal: true}
+    endpoints:
+      near: {address: ${nearAddress}, node: node-1, ports: {http: ${ports.outside}}, tls: none}
+      server-1: {address: ${serverAddress}, node: node-2, ports: {http: ${ports.web}}}
+      far: {cluster: north, address: ${serverAddress}, node: node-1, ports: {http: 9}}
+    remote: {west: [{weight: 1}]}
+  - host: absent
+    ports: [http:80]
+    fields: {isNodeLocal: true}
+    endpoints: {server-1: {address: ${serverAddress}, node: node-2, ports: {http: ${ports.web}}}}
+  - host: preferred
+    ports: [http:80]
+    fields: {trafficDistribution: PreferSameNode}
+    endpoints:
+      near: {address: ${nearAddress}, node: node-1, ports: {http: ${ports.outside}}, tls: none}
+      server-1: {address: ${serverAddress}, node: node-2, ports: {http: ${ports.web}}}
   - {host: hidden, namespace: other, ports: [http:80], fields: {exportTo: ['.']}}
   - {host: shown, namespace: other, ports: [http:80], fields: ${alias('hidden.other.svc.cluster.local')}}
 workloads:
-  client-1: {address: ${clientAddress}}
+  client-1: {address: ${clientAddress}, node: node-1}
+  client-2: {address: ${otherAddress}, node: node-2}
   server-1: {address: ${serverAddress}}
 config:
   - apiVersion: networking.istio.io/v1
@@ -40,7 +69,7 @@ config:
       http:
         - {match: [{uri: {prefix: /fixed}}], directResponse: {status: 418}}
         - route: [{destination: {host: again.other.svc.cluster.local, port: {number: 80}}}]
-proxies: [sidecar/default/client-1, sidecar/default/server-1]
+proxies: [sidecar/default/client-1, sidecar/default/client-2, sidecar/default/server-1]
 `
 
 const caller = 'spiffe://td.example/ns/default/sa/default'
@@ -73,5 +102,24 @@ describe('a Service of type ExternalName', () => {
 
   test('opens no way to a service that clients may not call', async () => {
     expect((await get('http://shown.other/')).status).toBe(503)
+  })
+})
+
+describe('a Service that tells nodes apart', () => {
+  test.each([
+    [clientAddress, 'http://local/', 'outside'],
+    [clientAddress, 'http://preferred/', 'outside'],
+    [otherAddress, 'http://local/', 'web'],
+    [otherAddress, 'http://preferred/', 'web'],
+    [otherAddress, 'http://absent/', 'web'],
+  ])("to %s leads %s to its node's endpoint", async (host, url, app) => {
+    for (let count = 0; count < 8; count++) {
+      const { body } = await requestThroughProxy({ host, port: proxyPort }, url)
+      expect((JSON.parse(body) as Echo).app).toBe(app)
+    }
+  })
+
+  test('leads nowhere from a node that has none of its endpoints, when it is local', async () => {
+    expect(await get('http://absent/')).toMatchObject({ status: 503 })
   })
 })

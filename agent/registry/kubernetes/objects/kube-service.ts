@@ -19,6 +19,7 @@ export interface KubeService {
   }[]
   readonly selector: Readonly<Record<string, string>>
   readonly trafficDistribution: 'PreferClose' | 'PreferSameZone' | 'PreferSameNode' | undefined
+  readonly internalTrafficPolicy: 'Cluster' | 'Local' | undefined
   /** Empty for a headless Service. */
   readonly clusterIPs: readonly string[]
   /** Of its first address. */
@@ -59,7 +60,7 @@ const serviceObject = z.object({
     clusterIPs: z.array(z.string()).default([]),
     ipFamilies: z.array(z.string()).default([]),
     sessionAffinity: z.string().default('None'),
-    internalTrafficPolicy: z.string().default('Cluster'),
+    internalTrafficPolicy: z.enum(['Cluster', 'Local']).optional().catch(undefined),
     trafficDistribution: z.enum(['PreferClose', 'PreferSameZone', 'PreferSameNode']).optional().catch(undefined),
   }),
   status: z
@@ -95,12 +96,10 @@ export const readService = readWith('Service', serviceObject, ({ metadata, spec,
     })),
     selector: spec.selector ?? {},
     trafficDistribution: spec.trafficDistribution,
+    internalTrafficPolicy: spec.internalTrafficPolicy,
     clusterIPs: clusterIPs.filter((address) => address !== '' && address !== 'None'),
     family: spec.ipFamilies[0],
     ingress: (status.loadBalancer.ingress ?? []).flatMap(({ ip, hostname }) => ip || hostname || []),
-    unheeded: [
-      ...(spec.sessionAffinity === 'None' ? [] : ['sessionAffinity']),
-      ...(spec.internalTrafficPolicy === 'Cluster' ? [] : ['internalTrafficPolicy']),
-    ],
+    unheeded: spec.sessionAffinity === 'None' ? [] : ['sessionAffinity'],
   }
 })

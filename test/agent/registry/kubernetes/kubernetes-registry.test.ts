@@ -67,6 +67,7 @@ describe('what an API server has', () => {
       locality: 'eu/a',
       ports: { web: 8080 },
       health: 'healthy',
+      node: 'node-1',
       origin: 'pod',
       capture: 'transparent',
     })
@@ -85,6 +86,16 @@ describe('what an API server has', () => {
     const { entry, synced } = createRegistry(server)
     await synced()
     expect(entry('ratings')?.endpoints).toMatchObject([{ health }])
+  })
+
+  test('tells the nodes of endpoints where their Service keeps traffic there', async () => {
+    const server = shop()
+    const { entry, synced } = createRegistry(server)
+    await synced()
+    expect(entry('reviews')?.endpoints[0]).not.toHaveProperty('node')
+    server.put(paths.services, kubeService('reviews', { spec: { internalTrafficPolicy: 'Local' } }))
+    const endpoints = [{ node: 'node-1' }, { node: 'node-1' }]
+    await untilHolds(() => expect(entry('reviews')).toMatchObject({ service: { isNodeLocal: true }, endpoints }))
   })
 
   test('follows a node whose zone changes, and a pod on another network', async () => {
