@@ -25,9 +25,8 @@ import { tcpConnect } from './probes/tcp-connect.ts'
 import { ProblemLog } from './problem-log.ts'
 import { ChangeFlow } from './programming/change-flow.ts'
 import { prewarm } from './programming/prewarm.ts'
-import { findCredentialProblems } from './credentials/credential-problems.ts'
-import { GatewayCredentials } from './credentials/gateway-credentials.ts'
-import { findNamedCredentials, type NamedCredential } from './credentials/named-credentials.ts'
+import { CredentialDemand } from './credentials/credential-demand.ts'
+import { ProxyCredentials } from './credentials/proxy-credentials.ts'
 import { ProxySets } from './programming/proxy-sets.ts'
 import { clusterOfKey, isMachineTokenKey, toViewChanges } from './programming/to-view-changes.ts'
 import { MachineTokenAuthenticator } from './proxy-auth/machine-token-authenticator.ts'
@@ -68,8 +67,6 @@ export interface JoinedAgentParts {
 }
 
 const drainMilliseconds = 5000
-/** Changes come in bursts, and a proxy's configuration before its certificates. */
-const settleMilliseconds = 50
 
 /**
  * An agent that is a cluster's: all its parts and the ways between them. It serves what it last knew as soon as its own registry is
@@ -87,7 +84,8 @@ export class JoinedAgent {
   readonly #prober: GatewayProber
   readonly #platform: JoinedPlatform
   readonly #registry: LocalRegistry
-  readonly #credentials: GatewayCredentials
+  readonly #credentials: ProxyCredentials
+  readonly #demand: CredentialDemand
   readonly #uplink: Uplink
   readonly #publications = new PublicationReporter(randomUUID())
   readonly #problems: ProblemLog
@@ -95,8 +93,6 @@ export class JoinedAgent {
   /** Trust is verified before anything is compiled by it, one state after the other. */
   #trustInOrder: Promise<void> = Promise.resolve()
   #serving = false
-  #cancelNaming: (() => void) | undefined
-  #named: readonly NamedCredential[] = []
 
   private constructor(
     parts: JoinedAgentParts,
@@ -138,9 +134,16 @@ export class JoinedAgent {
         this.#problems.changed()
       },
     })
-    this.#credentials = new GatewayCredentials(log, () => this.#noteObjects())
+    this.#credentials = new ProxyCredentials(log)
+    this.#demand = new CredentialDemand({
+      view: this.#view,
+      credentials: this.#credentials,
+      source: this.#platform.credentials,
+      clock,
+      onGateways: () => this.#noteObjects(),
+    })
     this.#ads = new AdsServer({
-      source: new ProxySets(this.#compiler, identity, this.#credentials),
+      source: new ProxySets(this.#compiler, identity, this.#credentials, this.#demand),
       authenticator: this.#platform.authenticator,
       certificates: identity.serverCertificate,
       clock,
@@ -273,7 +276,7 @@ export class JoinedAgent {
     this.#prober.stop()
     this.#problems.stop()
     this.#statuses.stop()
-    this.#cancelNaming?.()
+    this.#demand.stop()
     this.#identity.stop()
     await Promise.all([this.#registry.stop(), this.#platform.stop(), this.#platform.credentials?.stop()])
     await this.#ads.close(drainMilliseconds)
@@ -404,8 +407,8 @@ export class JoinedAgent {
   #objectSources() {
     return {
       platform: this.#platform,
-      credentials: this.#credentials,
-      credentialProblems: findCredentialProblems(this.#named, this.#credentials, this.#platform.credentials),
+      secretProblems: this.#credentials.problems(this.#demand.secrets),
+      credentialProblems: this.#demand.problems(),
       view: this.#view,
       flow: this.#flow,
       delivery: this.#ads.delivery,
@@ -417,19 +420,12 @@ export class JoinedAgent {
   #noteObjects(): void {
     this.#problems.changed()
     this.#statuses.changed()
-    this.#cancelNaming ??= this.#parts.clock.after(settleMilliseconds, () => this.#nameCredentials())
+    this.#demand.changed()
   }
 
-  /** Which Secrets are of use now. */
-  #nameCredentials(): void {
-    this.#cancelNaming = undefined
-    this.#named = findNamedCredentials(this.#view, this.#view.destinationRules(), this.#credentials.gateways)
-    this.#platform.credentials?.want?.(new Set(this.#named.map(({ secret }) => secret)))
-  }
-
-  /** Before the registry and the mesh are known, much would seem to be missing. */
+  /** Before the registry, the mesh and the Secrets are known, much would seem to be missing. */
   #judge(): Judgement | undefined {
-    if (!this.#registry.isSynced || this.#replica.items.size === 0) return undefined
+    if (!this.#registry.isSynced || this.#replica.items.size === 0 || this.#demand.isReading) return undefined
     return judgeCluster(this.#objectSources())
   }
 }

@@ -1,6 +1,5 @@
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import type { DeliveryTracker } from './ads/delivery-tracker.ts'
-import type { GatewayCredentials } from './credentials/gateway-credentials.ts'
 import type { JoinedPlatform } from './platform/cluster-platform.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import type { ChangeFlow } from './programming/change-flow.ts'
@@ -8,8 +7,9 @@ import type { PublicationReporter } from './uplink/publication-reporter.ts'
 
 export interface ProblemSources {
   readonly platform: Pick<JoinedPlatform, 'registry' | 'problems'>
-  readonly credentials: Pick<GatewayCredentials, 'problems'>
-  /** What is wrong with what Gateways name. */
+  /** What is wrong with Secrets that nothing names. */
+  readonly secretProblems: readonly string[]
+  /** What is wrong with what Gateways and DestinationRules name. */
   readonly credentialProblems: readonly CompileProblem[]
   readonly view: Pick<MeshViewStore, 'problems'>
   readonly flow: Pick<ChangeFlow, 'problems'>
@@ -20,7 +20,7 @@ export interface ProblemSources {
 /** All that is wrong with what an agent was given, a line each, for people. */
 export function* listProblems({
   platform,
-  credentials,
+  secretProblems,
   credentialProblems,
   view,
   flow,
@@ -30,7 +30,7 @@ export function* listProblems({
   for (const { source, problem } of platform.registry.problems())
     yield `${source}: ${toObjectText(problem.object)}${problem.path} ${problem.message}`
   yield* platform.problems()
-  yield* credentials.problems()
+  yield* secretProblems
   yield* publications.problems()
   for (const { object, path, message } of view.problems()) yield `${toObjectText(object)}${path} ${message}`
   for (const { object, message } of [...flow.problems, ...credentialProblems, ...delivery.blamed()])

@@ -115,6 +115,7 @@ describe('what is refused', () => {
       'the key "kind" is there twice',
     ],
     ['a key that is a collection', '? [a, b]\n: 1', 'syntax', 'a key must be a plain string'],
+    ['an alias without its anchor', 'a: *b', 'syntax', 'Unresolved alias'],
     ['a tag', 'a: !!js/function x', 'syntax', 'Unresolved tag'],
     ['a text instead of an object', 'just words', 'syntax', 'must be an object'],
     ['an unknown kind', 'apiVersion: v1\nkind: Servise\nmetadata: {name: a}', 'unknown_kind', 'did you mean Service?'],

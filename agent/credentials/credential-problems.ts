@@ -1,22 +1,24 @@
+import { isEqualData } from '#mesh/merge/equal-data.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import type { CredentialSource } from './credential-source.ts'
-import type { GatewayCredentials } from './gateway-credentials.ts'
 import type { NamedCredential } from './named-credentials.ts'
+import type { ProxyCredentials } from './proxy-credentials.ts'
 
-/** What is wrong with what Gateways and DestinationRules name, at these. */
+/** What is wrong with what Gateways and DestinationRules name, at these. Of what is being read nothing is wrong yet. */
 export const findCredentialProblems = (
   named: readonly NamedCredential[],
-  credentials: Pick<GatewayCredentials, 'faultOf'>,
-  source: Pick<CredentialSource, 'failureOf'> | undefined,
-): readonly CompileProblem[] =>
-  named.flatMap((each) => {
-    const fault = credentials.faultOf(each.secret, each.part)
-    if (fault === undefined) return []
-    const failure = source?.failureOf?.(each.secret.slice(0, each.secret.indexOf('/')))
-    return [
-      {
-        object: each.object,
-        message: `${each.place}: Secret ${each.secret} ${failure === undefined ? fault : `can not be read: ${failure}`}`,
-      },
-    ]
+  credentials: Pick<ProxyCredentials, 'faultOf'>,
+  source: Pick<CredentialSource, 'isReading' | 'failureOf'> | undefined,
+): readonly CompileProblem[] => {
+  const problems = named.flatMap(({ object, place, secret, part }) => {
+    const namespace = secret.slice(0, secret.indexOf('/'))
+    const fault = credentials.faultOf(secret, part)
+    if (fault === undefined || (fault === 'missing' && source?.isReading(namespace))) return []
+    const text = fault === 'missing' ? toMissing(source?.failureOf(namespace)) : fault.reason
+    return [{ object, message: `${place}: Secret ${secret} ${text}` }]
   })
+  return problems.filter((problem, index) => problems.findIndex((other) => isEqualData(other, problem)) === index)
+}
+
+const toMissing = (failure: string | undefined): string =>
+  failure === undefined ? 'is not there' : `can not be read: ${failure}`

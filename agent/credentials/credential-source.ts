@@ -6,10 +6,13 @@ export type CredentialChanges = ReadonlyMap<string, Result<Credential, string> |
 
 /** Where the certificates of gateways come from: they never leave the cluster. */
 export interface CredentialSource {
+  /** The listener is called, also without changes, when `isReading` or `failureOf` say something else than before. */
   start(listener: (changes: CredentialChanges) => void): void
   stop(): Promise<void>
   /** No others than these Secrets, "<namespace>/<name>", are of use. */
   want?(secrets: ReadonlySet<string>): void
-  /** Why the Secrets of a namespace can't be read; undefined = they can. */
-  failureOf?(namespace: string): string | undefined
+  /** Whether the Secrets of a namespace are being read, and nobody knows yet which are not there. */
+  isReading(namespace: string): boolean
+  /** Why a Secret of a namespace that is not there could not be read; undefined = it is not there. */
+  failureOf(namespace: string): string | undefined
 }

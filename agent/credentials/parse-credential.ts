@@ -1,3 +1,4 @@
+import 'reflect-metadata'
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { X509Crl } from '@peculiar/x509'
 import { z } from 'zod'

@@ -120,7 +120,7 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
         this.#injector?.electionChanged()
       },
     })
-    this.credentials = new SecretCredentials({ client, clock, random, log, onFailure: onProblems })
+    this.credentials = new SecretCredentials({ client, clock, random, log })
     this.#configMaps = new ProxyConfigMaps({
       configMaps: new ObjectClient(client, configMapKind),
       isReporter: () => this.election.isHeld,

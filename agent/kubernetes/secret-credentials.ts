@@ -14,8 +14,6 @@ export interface SecretCredentialsOptions {
   /** In [0, 1). */
   readonly random: () => number
   readonly log: Log
-  /** What `failureOf` says has changed. */
-  readonly onFailure: () => void
 }
 
 /** What is many in a namespace and never a gateway's. */
@@ -56,6 +54,11 @@ export class SecretCredentials implements CredentialSource {
       this.#follow(namespace, new Set(wanted.get(namespace)?.map((key) => key.slice(namespace.length + 1))))
   }
 
+  isReading(namespace: string): boolean {
+    const status = this.#namespaces.get(namespace)?.watch.status
+    return status !== undefined && !status.synced && status.failure === undefined
+  }
+
   failureOf(namespace: string): string | undefined {
     return this.#namespaces.get(namespace)?.watch.status.failure
   }
@@ -68,15 +71,15 @@ export class SecretCredentials implements CredentialSource {
     if (known) void this.#end(known.watch)
     this.#namespaces.delete(namespace)
     if (names.size === 0) return store.retain(new Set())
-    const { onFailure, ...options } = this.#options
+    const onState = (): void => this.#listener(new Map())
     const watch = new ResourceWatch({
-      ...options,
+      ...this.#options,
       name: `secrets of ${namespace}`,
       path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/secrets`,
       fieldSelector,
       store,
-      onSynced: onFailure,
-      onFailure,
+      onSynced: onState,
+      onFailure: onState,
     })
     this.#namespaces.set(namespace, { names, store, watch })
     watch.start()

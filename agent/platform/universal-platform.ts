@@ -32,10 +32,11 @@ const enter = (
   const { cluster } = record.membership
   const registry = new UniversalRegistry({ directory, cluster, network, domainSuffix, clock, log })
   const machines = new GroupMachines({ registry, snapshot: data.openSnapshot('machines', groupMachine), clock })
+  const credentials = secrets === undefined ? undefined : new DirectoryCredentials({ directory: secrets, clock })
   return {
     registry,
     machines,
-    ...(secrets !== undefined && { credentials: new DirectoryCredentials({ directory: secrets, clock, log }) }),
+    ...(credentials && { credentials }),
     authenticator,
     election: firstComer,
     start: () => machines.start(),
@@ -43,6 +44,6 @@ const enter = (
     updateRoots: () => {},
     takeJudgement: () => {},
     startedProxies: () => undefined,
-    problems: () => [],
+    problems: () => credentials?.problems() ?? [],
   }
 }

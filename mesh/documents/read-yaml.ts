@@ -106,13 +106,10 @@ const readDocument = (
     const value: unknown = document.toJS({ maxAliasCount })
     return ok({ number, value, lines: (paths) => paths.map((path) => lineOfPath(document, path, lines)) })
   } catch (error) {
-    // A ReferenceError: an alias without its anchor was reported above, so there are too many repetitions.
+    // A ReferenceError: an alias without its anchor, or too many repetitions.
+    const message = error instanceof Error ? error.message : "has aliases that can't be resolved"
     return err([
-      syntaxProblem(
-        error instanceof Error ? error.message : "has aliases that can't be resolved",
-        { document: number },
-        'too_large',
-      ),
+      syntaxProblem(message, { document: number }, message.startsWith('Unresolved') ? 'syntax' : 'too_large'),
     ])
   }
 }

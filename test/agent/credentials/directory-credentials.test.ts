@@ -7,7 +7,6 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { systemClock } from '#agent/clock.ts'
 import { DirectoryCredentials } from '#agent/credentials/directory-credentials.ts'
 import { issueLeaf } from '#agent/identity/issue-leaf.ts'
-import { createLog } from '#agent/log.ts'
 import { createIntermediate, east, TestRoot } from '#test/agent/test-pki.ts'
 import { eventually } from '#test/harness/child.ts'
 
@@ -15,7 +14,7 @@ let directory: string
 let credentials: DirectoryCredentials
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'atoll-credentials-'))
-  credentials = new DirectoryCredentials({ directory, clock: systemClock, log: createLog('silent') })
+  credentials = new DirectoryCredentials({ directory, clock: systemClock })
 })
 afterEach(async () => {
   await credentials.stop()
@@ -63,4 +62,45 @@ test('Secrets of a directory by the keys of Kubernetes and of Istio; what is wro
 
   await rm(join(directory, 'all.yaml'))
   await eventually('they are gone', () => [...seen.values()].every((value) => value === null))
+})
+
+const yaml = (name: string, rest: string) => `kind: Secret\nmetadata: {name: ${name}, namespace: shop}\n${rest}\n`
+
+test.each([
+  ['an alias without its anchor', yaml('a', 'stringData: {tls.crt: *foo}'), 'all.yaml: document 1 is not YAML'],
+  ['no YAML', `${yaml('a', '')}---\nkey: SECRET: text`, 'all.yaml: document 2, line 5 is not YAML'],
+  ['something else', 'kind: ConfigMap', 'all.yaml: document 1 is no Secret: kind: Invalid input: expected "Secret"'],
+  ['no name', 'kind: Secret\nmetadata: {}', 'all.yaml: document 1 is no Secret: metadata.name'],
+  [
+    'aliases without end',
+    `${yaml('a', `data: {${'a: &a b, '.repeat(101)}}`)}`,
+    'all.yaml: line 3 is more than is read',
+  ],
+])('a file with %s is passed over, which is said where its Secrets are missed', async (_, text, problem) => {
+  const seen = new Map<string, unknown>()
+  await writeFile(join(directory, 'other.yaml'), secret('other', {}))
+  await writeFile(join(directory, 'all.yaml'), text)
+  expect(credentials.isReading()).toBe(true)
+  credentials.start((changes) => {
+    for (const [key, value] of changes) seen.set(key, value)
+  })
+  await eventually('the other is read', () => seen.size === 1)
+  expect(credentials.isReading()).toBe(false)
+  expect([...credentials.problems()]).toEqual([expect.stringContaining(problem)])
+  expect(credentials.failureOf()).toContain(`it may be in ${problem}`)
+  expect(credentials.failureOf()).not.toContain('SECRET')
+
+  await writeFile(join(directory, 'all.yaml'), secret('a', {}))
+  await eventually('it is read', () => seen.size === 2)
+  expect(credentials.failureOf()).toBeUndefined()
+})
+
+test('a directory that can not be read is the reason why nothing is there', async () => {
+  await rm(directory, { recursive: true })
+  let calls = 0
+  credentials.start(() => (calls += 1))
+  await eventually('it is told', () => calls === 1)
+  expect(credentials.isReading()).toBe(false)
+  expect(credentials.failureOf()).toContain('ENOENT')
+  expect([...credentials.problems()]).toEqual([expect.stringContaining('ENOENT')])
 })

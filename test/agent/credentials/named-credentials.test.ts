@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest'
 import { findCredentialProblems } from '#agent/credentials/credential-problems.ts'
+import { ProxyCredentials } from '#agent/credentials/proxy-credentials.ts'
+import { createLog } from '#agent/log.ts'
+import type { Credential } from '#agent/credentials/parse-credential.ts'
+import { err, ok, type Result } from '#mesh/result.ts'
 import { findNamedCredentials } from '#agent/credentials/named-credentials.ts'
 import { readScene } from '#test/compile/scene.ts'
 
@@ -44,8 +48,36 @@ test('the Secrets of use are those that Gateways and DestinationRules name for t
     'DestinationRule/other/mutual default/pair certificate',
     'Gateway/default/front default/served certificate',
   ])
-  const faultOf = (secret: string) => (secret === 'default/edge' ? 'is not there' : undefined)
-  expect(findCredentialProblems(named, { faultOf }, undefined)).toEqual([
-    { object: 'DestinationRule/default/edge', message: 'tls: Secret default/edge is not there' },
+  const faultOf = (secret: string) => (secret === 'default/edge' ? 'missing' : undefined)
+  const problem = (text: string) => [
+    { object: 'DestinationRule/default/edge', message: `tls: Secret default/edge ${text}` },
+  ]
+  expect(findCredentialProblems(named, { faultOf }, undefined)).toEqual(problem('is not there'))
+  const source = { isReading: () => false, failureOf: () => 'forbidden' }
+  expect(findCredentialProblems(named, { faultOf }, source)).toEqual(problem('can not be read: forbidden'))
+  expect(findCredentialProblems(named, { faultOf }, { ...source, isReading: () => true })).toEqual([])
+})
+
+test('a Secret that is of no use is told once, at what names it, or by itself', () => {
+  const credentials = new ProxyCredentials(createLog('silent'))
+  credentials.take(
+    new Map<string, Result<Credential, string>>([
+      ['default/pair', err('bad pair')],
+      ['default/edge', ok({ certificate: { chainPem: '', keyPem: '' } })],
+      ['default/edge-cacert', err('bad authority')],
+      ['default/unnamed', err('bad')],
+    ]),
+  )
+  const named = findNamedCredentials(store, store.destinationRules(), proxies)
+  const source = { isReading: () => false, failureOf: () => 'not of what is there' }
+  expect(
+    findCredentialProblems(named, credentials, source)
+      .map(({ message }) => message)
+      .toSorted(),
+  ).toEqual([
+    expect.stringContaining('default/served can not be read: not of what is there'),
+    'tls: Secret default/edge is of no use with default/edge-cacert: bad authority',
+    'tls: Secret default/pair is of no use: bad pair',
   ])
+  expect(credentials.problems(new Set(named.map(({ secret }) => secret)))).toEqual(['Secret/default/unnamed: bad'])
 })

@@ -11,22 +11,22 @@ const path = '/api/v1/namespaces/atoll-ingress/secrets'
 let server: FakeApiServer
 let clock: VirtualClock
 let credentials: SecretCredentials
-let failures: number
+let calls: number
 const seen = new Map<string, unknown>()
 
 beforeEach(() => {
   server = new FakeApiServer()
   clock = new VirtualClock()
-  failures = 0
+  calls = 0
   seen.clear()
   credentials = new SecretCredentials({
     client: server,
     clock,
     random: () => 0,
     log: createLog('silent'),
-    onFailure: () => (failures += 1),
   })
   credentials.start((changes) => {
+    calls += 1
     for (const [key, value] of changes) seen.set(key, value)
   })
 })
@@ -73,12 +73,22 @@ test('a namespace that the agent may not read is told of, and read as soon as it
   server.put(path, secret('front', pem))
   server.forbidden.add(path)
   want('front')
+  expect(credentials.isReading('atoll-ingress')).toBe(true)
   await untilHolds(() => expect(credentials.failureOf('atoll-ingress')).toBe('forbidden'))
-  expect(failures).toBe(1)
+  expect(credentials.isReading('atoll-ingress')).toBe(false)
+  expect(calls).toBe(1)
   server.forbidden.clear()
   await untilHolds(() => {
     clock.advance(1000)
     expect(seen.size).toBe(1)
   })
   await untilHolds(() => expect(credentials.failureOf('atoll-ingress')).toBeUndefined())
+})
+
+test('it is told that all is read where none of what is named is there', async () => {
+  want('front')
+  expect(credentials.isReading('atoll-ingress')).toBe(true)
+  await untilHolds(() => expect(calls).toBe(1))
+  expect(credentials.isReading('atoll-ingress')).toBe(false)
+  expect(seen.size).toBe(0)
 })

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { AdsServer } from '#agent/ads/ads-server.ts'
 import { systemClock } from '#agent/clock.ts'
 import type { CredentialChanges } from '#agent/credentials/credential-source.ts'
-import { GatewayCredentials } from '#agent/credentials/gateway-credentials.ts'
+import { ProxyCredentials } from '#agent/credentials/proxy-credentials.ts'
 import { ClusterIdentity } from '#agent/identity/cluster-identity.ts'
 import { createLog } from '#agent/log.ts'
 import { ProxySets } from '#agent/programming/proxy-sets.ts'
@@ -61,12 +61,15 @@ export interface StageOptions {
   readonly issuers?: readonly ExternalIssuer[]
 }
 
+/** Secrets are given here, not asked for. */
+const nobody = { attach: () => {}, detach: () => {} }
+
 type AgentAddress = { readonly host: string; readonly port: number }
 
 /** One cluster with the compiler, an xDS server and the Envoys of a scene's proxies. */
 export class Stage {
   readonly scene: Scene
-  readonly credentials = new GatewayCredentials(createLog('silent'))
+  readonly credentials = new ProxyCredentials(createLog('silent'))
   readonly #root: TestRoot
   readonly #member: Member
   readonly #compiler: Compiler
@@ -84,7 +87,7 @@ export class Stage {
     this.#identity = identity
     this.#compiler = createCompiler(scene.store)
     this.#server = new AdsServer({
-      source: new ProxySets(this.#compiler, identity, this.credentials),
+      source: new ProxySets(this.#compiler, identity, this.credentials, nobody),
       authenticator: new MachineTokenAuthenticator({ machineToken: (id) => this.#tokens.get(id) }, () => Date.now()),
       certificates: identity.serverCertificate,
       clock: systemClock,

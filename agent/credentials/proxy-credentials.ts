@@ -3,7 +3,7 @@ import { SecretSchema } from '#envoy/envoy/extensions/transport_sockets/tls/v3/s
 import type { Log } from '#agent/log.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import { encode } from '#xds/build/encode.ts'
-import { toCredentialSecret, toProxyName, type Proxy } from '#xds/proxy.ts'
+import { toCredentialSecret, type Proxy } from '#xds/proxy.ts'
 import { ResourceSet, type ResourceUpdate } from '#xds/resource-set.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import type { CredentialChanges } from './credential-source.ts'
@@ -12,19 +12,18 @@ import type { Credential } from './parse-credential.ts'
 /** Of a Secret that holds nothing but the authorities of the one that is named without it. */
 const authoritiesSuffix = '-cacert'
 
+/** Why a Secret is of no use; "missing": there is none. */
+export type CredentialFault = 'missing' | { readonly reason: string }
+
 /** What `credentialName` of Gateways and DestinationRules means, by namespace: a gateway is given the secrets of its own namespace, and of no other. */
-export class GatewayCredentials {
+export class ProxyCredentials {
   readonly #sets = new Map<string, ResourceSet>()
   readonly #credentials = new Map<string, Credential>()
   readonly #faults = new Map<string, string>()
-  readonly #gateways = new Map<string, Proxy>()
   readonly #log: Log
-  readonly #onGateways: () => void
 
-  /** `onGateways` is called when others are attached than before. */
-  constructor(log: Log, onGateways: () => void = () => {}) {
+  constructor(log: Log) {
     this.#log = log
-    this.#onGateways = onGateways
   }
 
   /** Takes what Secrets say now. One that is of no use leaves what it said before. */
@@ -49,35 +48,29 @@ export class GatewayCredentials {
   }
 
   /** The secrets that a proxy may have beside its own identity. */
-  attach(proxy: Proxy): readonly ResourceSet[] {
-    if (proxy.role !== 'gateway') return []
-    this.#gateways.set(toProxyName(proxy), proxy)
-    this.#onGateways()
-    return [this.#setOf(proxy.namespace)]
-  }
-
-  detach(proxy: Proxy): void {
-    if (this.#gateways.delete(toProxyName(proxy))) this.#onGateways()
-  }
-
-  /** The proxies that are attached. */
-  get gateways(): Iterable<Proxy> {
-    return this.#gateways.values()
+  setsOf({ role, namespace }: Proxy): readonly ResourceSet[] {
+    return role === 'gateway' ? [this.#setOf(namespace)] : []
   }
 
   /** What is wrong with a Secret as a certificate, or as authorities; undefined = nothing. */
-  faultOf(secret: string, part: keyof Credential): string | undefined {
+  faultOf(secret: string, part: keyof Credential): CredentialFault | undefined {
+    const besideKey = `${secret}${authoritiesSuffix}`
+    const beside = part === 'authorities' ? this.#credentials.get(besideKey) : undefined
+    const besideFault = part === 'authorities' ? this.#faults.get(besideKey) : undefined
+    if (besideFault !== undefined) return { reason: `is of no use with ${besideKey}: ${besideFault}` }
+    if (beside?.[part]) return undefined
     const fault = this.#faults.get(secret)
-    if (fault !== undefined) return `is of no use: ${fault}`
+    if (fault !== undefined) return { reason: `is of no use: ${fault}` }
     const own = this.#credentials.get(secret)
-    const beside = part === 'authorities' ? this.#credentials.get(`${secret}${authoritiesSuffix}`) : undefined
-    if (own?.[part] ?? beside?.[part]) return undefined
-    return own || beside ? `has no ${part}` : 'is not there'
+    if (own?.[part]) return undefined
+    return own || beside ? { reason: `has no ${part}` } : 'missing'
   }
 
-  /** One line each, for people; they say nothing of what the Secrets hold. */
-  problems(): string[] {
-    return [...this.#faults].map(([key, fault]) => `Secret/${key}: ${fault}`)
+  /** One line each, for people, of Secrets that are of no use and not `named`; they say nothing of what the Secrets hold. */
+  problems(named: ReadonlySet<string>): string[] {
+    return [...this.#faults].flatMap(([key, fault]) =>
+      named.has(key) || named.has(key.replace(/-cacert$/, '')) ? [] : [`Secret/${key}: ${fault}`],
+    )
   }
 
   #setOf(namespace: string): ResourceSet {
