@@ -6,7 +6,9 @@ import {
   ResponseFlagFilterSchema,
 } from '#envoy/envoy/config/accesslog/v3/accesslog_pb.ts'
 import { SubstitutionFormatStringSchema } from '#envoy/envoy/config/core/v3/substitution_format_string_pb.ts'
+import { TypedExtensionConfigSchema } from '#envoy/envoy/config/core/v3/extension_pb.ts'
 import { FileAccessLogSchema } from '#envoy/envoy/extensions/access_loggers/file/v3/file_pb.ts'
+import { ReqWithoutQuerySchema } from '#envoy/envoy/extensions/formatter/req_without_query/v3/req_without_query_pb.ts'
 import type { AccessLog } from '#xds/model/listener-defaults.ts'
 import { toAny } from './any.ts'
 
@@ -36,8 +38,20 @@ const build = ({ path, format }: AccessLog): EnvoyAccessLog =>
               format.kind === 'text'
                 ? { case: 'textFormatSource', value: { specifier: { case: 'inlineString', value: format.text } } }
                 : { case: 'jsonFormat', value: format.fields as JsonObject },
+            formatters: buildFormatters(format),
           }),
         },
       }),
     },
   })
+
+/** Of the command operators that are not Envoy's own: %REQ_WITHOUT_QUERY(...)%. */
+const buildFormatters = (format: AccessLog['format']) =>
+  JSON.stringify(format).includes('%REQ_WITHOUT_QUERY(')
+    ? [
+        create(TypedExtensionConfigSchema, {
+          name: 'envoy.formatter.req_without_query',
+          typedConfig: toAny(ReqWithoutQuerySchema, {}),
+        }),
+      ]
+    : []

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { commandOperatorFault } from './command-operators.ts'
 import { checked, message } from './message.ts'
 
 const isHostHeader = (name: string): boolean => name.toLowerCase() === 'host'
@@ -15,18 +16,13 @@ export const isHeaderName = (name: string): boolean => headerName.test(name)
 /** A header that a match may look at: HTTP/2's pseudo headers too, even that of responses. */
 export const isMatchableHeader = (name: string): boolean => isHeaderName(name) || pseudoHeaders.includes(name)
 
-/** Envoy's substitutions read %NAME%, %NAME(argument)%; a literal "%" is written "%%". */
-const substitution = /%%|%[A-Z][A-Z0-9_]*(?:\([^()]*\))?(?::\d+)?%/g
-
 /** Envoy's limit on HeaderValue.value. */
 const maxHeaderValue = 16_384
 
 const headerValueFault = (value: string): string | undefined => {
   if (value.length > maxHeaderValue) return `is longer than ${maxHeaderValue} characters`
   if (!headerValue.test(value)) return 'holds a control character'
-  return value.replaceAll(substitution, '').includes('%')
-    ? 'has a "%" that is neither "%%" nor a substitution such as %REQ(name)%'
-    : undefined
+  return commandOperatorFault(value, 'header')
 }
 
 const nameFault = (name: string, authority: 'allowed' | 'refused'): string | undefined => {
