@@ -1,7 +1,7 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
 import { createMesh, deleteMesh, getMesh, listMeshes, updateMesh } from '#api/routes/meshes.ts'
-import type { Mesh, UpdateMeshBody } from '#api/schemas/meshes.ts'
+import type { ChangedMesh, Mesh, UpdateMeshBody } from '#api/schemas/meshes.ts'
 import { readMeshConfig } from '#mesh/config/mesh-config.ts'
 import { settingsFields } from '#mesh/settings.ts'
 import type { CliContext } from '../cli-context.ts'
@@ -10,7 +10,9 @@ import { readMeshConfigFile } from '../configuration/mesh-config-file.ts'
 import { confirmByName } from '../confirm.ts'
 import { addExamples } from '../examples.ts'
 import { parseWholeNumber } from '../number-option.ts'
+import { createPaint } from '../output/colour.ts'
 import { collect, toListView } from '../output/list-view.ts'
+import { toProblemLines } from '../output/problem-text.ts'
 import { toFields } from '../output/table.ts'
 import type { View } from '../output/view.ts'
 
@@ -101,6 +103,7 @@ const create = async (context: CliContext, name: string, { trustDomain, ...optio
     json: { name, ...(trustDomain !== undefined && { trustDomain }), ...(await toChanges(context, options)) },
   })
   remember(context, name)
+  noteProblems(context, mesh)
   await context.print({
     ...toMeshView(mesh),
     table: () => `Mesh ${name} is there, with trust domain ${mesh.settings.trustDomain}`,
@@ -148,9 +151,13 @@ const set = async (context: CliContext, name: string | undefined, options: Setti
   if (Object.keys(options).length === 0)
     throw new CliError('usage', 'There is nothing to set', { remedy: 'See --help.' })
   const mesh = name ?? (await context.mesh())
-  await context.print(
-    toMeshView(await context.client().call(updateMesh, { params: { mesh }, json: await toChanges(context, options) })),
-  )
+  const changed = await context.client().call(updateMesh, { params: { mesh }, json: await toChanges(context, options) })
+  noteProblems(context, changed)
+  await context.print(toMeshView(changed))
+}
+
+const noteProblems = (context: CliContext, { problems }: ChangedMesh): void => {
+  for (const line of toProblemLines(problems, createPaint(context.io.stderr, context.io.env))) context.note(line)
 }
 
 const remove = async (context: CliContext, name: string, options: { readonly yes?: true }): Promise<void> => {
@@ -161,11 +168,11 @@ const remove = async (context: CliContext, name: string, options: { readonly yes
 
 /** Options stand before what the file says of the same. */
 const toChanges = async (
-  { io }: CliContext,
+  context: CliContext,
   { meshConfig: file, outboundPolicy, proxyHttpPort, rootNamespace, ...others }: SettingsOptions,
 ): Promise<UpdateMeshBody> => {
   const meshConfig = {
-    ...(file !== undefined && (await readMeshConfigFile(file, io))),
+    ...(file !== undefined && (await readMeshConfigFile(file, context))),
     ...(outboundPolicy && { outboundTrafficPolicy: { mode: outboundPolicy.toUpperCase().replace('-', '_') } }),
     ...(proxyHttpPort !== undefined && { proxyHttpPort }),
     ...(rootNamespace !== undefined && { rootNamespace }),

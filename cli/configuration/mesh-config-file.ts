@@ -1,16 +1,17 @@
+import { isFields } from '#mesh/is-fields.ts'
 import { readFileSync } from 'node:fs'
 import type { WrittenMeshConfig } from '#mesh/config/mesh-config.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
 import { attemptRead } from '../attempt-read.ts'
+import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
-import type { CliIo } from '../cli-io.ts'
 
 /**
  * Reads Istio's MeshConfig where people have it: a file of its own, the ConfigMap `istio` (`data.mesh`), an IstioOperator or the values of its chart
  * (`meshConfig`). Throws CliError `usage` when there is none.
  */
-export const readMeshConfigFile = async (path: string, io: CliIo): Promise<WrittenMeshConfig> => {
-  const text = path === '-' ? await io.readStdin() : attemptRead(path, () => readFileSync(path, 'utf8'))
+export const readMeshConfigFile = async (path: string, context: CliContext): Promise<WrittenMeshConfig> => {
+  const text = path === '-' ? await context.io.readStdin() : attemptRead(path, () => readFileSync(path, 'utf8'))
   const { parse } = await import('yaml')
   const read = (content: string): unknown => {
     try {
@@ -21,14 +22,16 @@ export const readMeshConfigFile = async (path: string, io: CliIo): Promise<Writt
   }
   const file = toFields(read(text), path)
   const { data, spec, meshConfig } = file
-  if (isFields(data) && typeof data['mesh'] === 'string') return toFields(read(data['mesh']), `${path}: data.mesh`)
+  if (isFields(data) && typeof data['mesh'] === 'string') {
+    const networks = typeof data['meshNetworks'] === 'string' ? read(data['meshNetworks']) : undefined
+    if (isFields(networks) && isFields(networks['networks']) && Object.keys(networks['networks']).length > 0)
+      context.note(`${path}: data.meshNetworks is left out: each cluster says its network when it joins`)
+    return toFields(read(data['mesh']), `${path}: data.mesh`)
+  }
   if (isFields(spec) && spec['meshConfig'] !== undefined)
     return toFields(spec['meshConfig'], `${path}: spec.meshConfig`)
   return meshConfig === undefined ? file : toFields(meshConfig, `${path}: meshConfig`)
 }
-
-const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const toFields = (value: unknown, place: string): Readonly<Record<string, unknown>> => {
   if (isFields(value)) return value

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { examineMeshConfig } from '#mesh/config/examine-mesh-config.ts'
+import type { Problem } from '#mesh/problem.ts'
 import { meshSettings } from '#mesh/settings.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
@@ -7,6 +8,8 @@ import { readConfiguration } from '../configuration/configuration-files.ts'
 import { examineConfiguration } from '../configuration/examine-configuration.ts'
 import { readMeshConfigFile } from '../configuration/mesh-config-file.ts'
 import { placeProblems } from '../configuration/place-problems.ts'
+import { createPaint } from '../output/colour.ts'
+import { toProblemLines } from '../output/problem-text.ts'
 import type { OfflineResult } from './offline-compile.ts'
 import { parseProxySpec, proxySpecHelp, type ProxySpec } from './proxy-spec.ts'
 
@@ -27,7 +30,7 @@ export const addCompileOptions = (command: Command): Command =>
     .option('--mesh-config <file>', "the mesh's settings: Istio's MeshConfig")
     .option('-n, --namespace <name>', 'for objects that name none; default: "default"')
 
-/** Compiles files for a proxy. Throws CliError `invalid` when one of their objects is wrong. */
+/** Compiles files for a proxy; tells the person of warnings about them. Throws CliError `invalid` when one of their objects is wrong. */
 export const compileFiles = async (
   context: CliContext,
   paths: readonly string[],
@@ -37,16 +40,21 @@ export const compileFiles = async (
   if (!proxy) throw new CliError('usage', 'For which proxy?', { remedy: `--proxy ${proxySpecHelp}` })
   const configuration = await readConfiguration(paths, context.io)
   const { objects, problems, others } = examineConfiguration(configuration, namespace)
-  if (problems.some(({ severity }) => severity === 'error')) {
+  if (hasErrors(problems)) {
     throw new CliError('invalid', 'The configuration has errors', {
       problems: await placeProblems(problems, configuration, namespace),
     })
   }
-  const meshConfig = file === undefined ? {} : await readMeshConfigFile(file, context.io)
+  const meshConfig = file === undefined ? {} : await readMeshConfigFile(file, context)
   const faults = examineMeshConfig(meshConfig, { name: file ?? '', trustDomain })
-  if (faults.length > 0) throw new CliError('invalid', 'The settings have errors', { problems: faults })
+  if (hasErrors(faults)) throw new CliError('invalid', 'The settings have errors', { problems: faults })
   const settings = meshSettings.parse({ meshId: 'offline', meshName: 'offline', trustDomain, domainSuffix, meshConfig })
+  const warnings = [...(await placeProblems(problems, configuration, namespace)), ...faults]
+  const paint = createPaint(context.io.stderr, context.io.env)
+  for (const line of toProblemLines(warnings, paint)) context.note(line)
   const { compileOffline } = await import('./offline-compile.ts')
   const files = { objects: objects.map(({ object }) => object), manifests: others, namespace: namespace ?? 'default' }
   return compileOffline(files, proxy, settings)
 }
+
+const hasErrors = (problems: readonly Problem[]): boolean => problems.some(({ severity }) => severity === 'error')

@@ -1,3 +1,4 @@
+import { isFields } from '#mesh/is-fields.ts'
 import { z } from 'zod'
 import { podTemplatePaths } from '#mesh/kubernetes/pod-template-paths.ts'
 import type { NetworkName } from '#mesh/names.ts'
@@ -64,6 +65,3 @@ const readTemplate = (value: unknown) => {
   const pod = template.safeParse(at)
   return pod.success ? { owner: owner.data, pod: pod.data } : undefined
 }
-
-const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null

@@ -1,3 +1,4 @@
+import { isFields } from '../is-fields.ts'
 import type { ConfigObject, Configured } from '../config-object.ts'
 import type { Problem } from '../problem.ts'
 import { findHostileValue } from './hostile-values.ts'
@@ -26,8 +27,6 @@ type Fields = Readonly<Record<string, unknown>>
 const maxValues = 2_000_000
 const topLevel: readonly string[] = ['apiVersion', 'kind', 'metadata', 'spec', 'status']
 
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 const textOr = (value: unknown, fallback: string): string =>
   typeof value === 'string' && value !== '' ? value : fallback
 

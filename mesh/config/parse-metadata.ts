@@ -1,3 +1,4 @@
+import { isFields } from '../is-fields.ts'
 import { z } from 'zod'
 import type { ObjectMeta } from '../config-object.ts'
 import { namespaceName, objectName } from '../names.ts'
@@ -40,9 +41,7 @@ const metadata = z.object({
 })
 
 const withoutLastApplied = (given: unknown): unknown =>
-  typeof given === 'object' && given !== null && !Array.isArray(given)
-    ? Object.fromEntries(Object.entries(given).filter(([key]) => key !== lastApplied))
-    : given
+  isFields(given) ? Object.fromEntries(Object.entries(given).filter(([key]) => key !== lastApplied)) : given
 
 export interface NameDefaults {
   /** For objects that name no namespace. */

@@ -1,3 +1,4 @@
+import { isFields } from '../is-fields.ts'
 import type { Problem } from '../problem.ts'
 import { err, ok } from '../result.ts'
 import type { Result } from '../result.ts'
@@ -18,14 +19,11 @@ export interface SubmittedItem {
   readonly at: Path
 }
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 /** A document is an object, a list of them (JSON's way) or a `kind: List` (kubectl's way). */
 const toItems = (submitted: SubmittedDocument): readonly SubmittedItem[] => {
   const { value } = submitted
   if (Array.isArray(value)) return value.map((each: unknown, index) => ({ value: each, submitted, at: [index] }))
-  if (isRecord(value) && value.kind === 'List' && Array.isArray(value.items)) {
+  if (isFields(value) && value.kind === 'List' && Array.isArray(value.items)) {
     return value.items.map((each: unknown, index) => ({ value: each, submitted, at: ['items', index] }))
   }
   return [{ value, submitted, at: [] }]

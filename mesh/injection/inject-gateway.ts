@@ -1,3 +1,4 @@
+import { isFields } from '../is-fields.ts'
 import { injectionStatusAnnotation, proxyContainer } from '../kubernetes/conventions.ts'
 import { buildProxyContainer, proxyVolumes } from './build-proxy-container.ts'
 import type { InjectionStatus } from './injection-status.ts'
@@ -68,11 +69,11 @@ const fillIn = (built: Container, own: Container): Container => {
 }
 
 const merge = (field: string, built: unknown, own: unknown): unknown => {
-  if (field === 'securityContext') return isObject(built) && isObject(own) ? { ...built, ...own } : own
+  if (field === 'securityContext') return isFields(built) && isFields(own) ? { ...built, ...own } : own
   const key = itemKeys[field]
   if (key === undefined || !Array.isArray(built) || !Array.isArray(own)) return own
-  const names = own.map((item: unknown) => (isObject(item) ? item[key] : undefined))
-  return [...built.filter((item: unknown) => !(isObject(item) && names.includes(item[key]))), ...own]
+  const names = own.map((item: unknown) => (isFields(item) ? item[key] : undefined))
+  return [...built.filter((item: unknown) => !(isFields(item) && names.includes(item[key]))), ...own]
 }
 
 /** Charts leave empty objects where nothing was set, and API servers write them. */
@@ -81,6 +82,3 @@ const isNothing = (value: unknown): boolean =>
   value === undefined ||
   value === '' ||
   (typeof value === 'object' && Object.keys(value).length === 0)
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

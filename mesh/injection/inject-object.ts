@@ -1,3 +1,4 @@
+import { isFields } from '../is-fields.ts'
 import { z } from 'zod'
 import { podTemplatePaths } from '../kubernetes/pod-template-paths.ts'
 import { err, ok } from '../result.ts'
@@ -36,7 +37,7 @@ export const injectObject = (
   settings: InjectionSettings,
   defaultNamespace: string,
 ): Result<InjectedObject, readonly InjectionProblem[]> => {
-  if (list.safeParse(value).success && isObject(value)) return injectItems(value, settings, defaultNamespace)
+  if (list.safeParse(value).success && isFields(value)) return injectItems(value, settings, defaultNamespace)
   const object = named.safeParse(value)
   const at = object.success ? podTemplatePaths[`${object.data.apiVersion}/${object.data.kind}`] : undefined
   if (!object.success) return err([toNoObjectProblem(value)])
@@ -45,7 +46,7 @@ export const injectObject = (
 }
 
 const toNoObjectProblem = (value: unknown): InjectionProblem => {
-  const missing = ['apiVersion', 'kind'].find((field) => !isObject(value) || typeof value[field] !== 'string')
+  const missing = ['apiVersion', 'kind'].find((field) => !isFields(value) || typeof value[field] !== 'string')
   return missing === undefined
     ? { path: ['metadata'], message: 'is not the metadata of a Kubernetes object' }
     : { path: [missing], message: 'is missing: this is no Kubernetes object' }
@@ -75,7 +76,7 @@ const injectTemplate = (
   settings: InjectionSettings,
   defaultNamespace: string,
 ): Result<InjectedObject, readonly InjectionProblem[]> => {
-  const template = at.reduce((inner, part) => (isObject(inner) ? inner[part] : undefined), value)
+  const template = at.reduce((inner, part) => (isFields(inner) ? inner[part] : undefined), value)
   const parsed = parsePod(template)
   if (!parsed.ok) return err(parsed.error.map(({ path, message }) => under(at)({ path, message })))
   const namespace = metadata?.namespace ?? defaultNamespace
@@ -98,7 +99,4 @@ const under =
   (problem: InjectionProblem): InjectionProblem => ({ ...problem, path: [...at, ...problem.path] })
 
 const replaceAt = (value: unknown, [part, ...rest]: Path, replacement: unknown): unknown =>
-  part === undefined || !isObject(value) ? replacement : { ...value, [part]: replaceAt(value[part], rest, replacement) }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+  part === undefined || !isFields(value) ? replacement : { ...value, [part]: replaceAt(value[part], rest, replacement) }

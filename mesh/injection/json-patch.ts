@@ -1,3 +1,4 @@
+import { isFields } from '../is-fields.ts'
 import { isEqualData } from '../merge/equal-data.ts'
 
 /** RFC 6902. */
@@ -8,7 +9,7 @@ export type PatchOperation =
 /** What makes `before` into `after`: by the members of objects, in the order of `after`; an array that differs is replaced whole. */
 export const toJsonPatch = (before: unknown, after: unknown, path = ''): readonly PatchOperation[] => {
   if (isEqualData(before, after)) return []
-  if (!isObject(before) || !isObject(after)) return [{ op: 'replace', path, value: after }]
+  if (!isFields(before) || !isFields(after)) return [{ op: 'replace', path, value: after }]
   const removed = Object.keys(before).filter((name) => !Object.hasOwn(after, name))
   return [
     ...removed.map((name): PatchOperation => ({ op: 'remove', path: `${path}/${escape(name)}` })),
@@ -21,6 +22,3 @@ export const toJsonPatch = (before: unknown, after: unknown, path = ''): readonl
 
 /** RFC 6901 §3 */
 const escape = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1')
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,3 +1,4 @@
+import { isFields } from '#mesh/is-fields.ts'
 import type { MeshConfig } from '#mesh/config/mesh-config.ts'
 import { parseJson } from '#mesh/parse-json.ts'
 import type { AccessLog, ListenerDefaults, TlsHandshake } from '#xds/model/listener-defaults.ts'
@@ -53,5 +54,5 @@ const compileAccessLog = ({
 
 const toFields = (format: string | undefined): Readonly<Record<string, unknown>> => {
   const parsed = format === undefined ? undefined : parseJson(format)
-  return typeof parsed === 'object' && parsed !== null ? { ...parsed } : defaultJsonFormat
+  return isFields(parsed) ? { ...parsed } : defaultJsonFormat
 }

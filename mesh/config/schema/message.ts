@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isFields } from '../../is-fields.ts'
 import { problemCode } from '../../problem.ts'
 
 /**
@@ -64,9 +65,7 @@ const unknownField = (known: readonly string[]) =>
 
 /** In protobuf's JSON form a field that is null is unset. (An entry of a map is not: it stays, and is refused.) */
 const withoutNulls = (value: unknown): unknown =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null))
-    : value
+  isFields(value) ? Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null)) : value
 
 /** A protobuf message: every field that it has; others are reported. */
 export const message = <Shape extends z.ZodRawShape>(shape: Shape) => {
@@ -80,7 +79,7 @@ export const message = <Shape extends z.ZodRawShape>(shape: Shape) => {
 export const partOfMessage = <Shape extends z.ZodRawShape>(shape: Shape) => z.preprocess(withoutNulls, z.object(shape))
 
 /** In protobuf these say the same as leaving the field out. */
-const isUnset = (value: unknown): boolean =>
+export const isUnset = (value: unknown): boolean =>
   value === undefined || value === false || value === '' || (Array.isArray(value) && value.length === 0)
 
 /** A field that upstream has and Atoll refuses, unless its value says the same as leaving it out. */
