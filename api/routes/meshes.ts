@@ -1,6 +1,6 @@
 import { createRoute } from '@hono/zod-openapi'
 import { idempotencyHeaders, meshParams, pageQuery, toPageSchema } from '../schemas/common.ts'
-import { createMeshBody, mesh, updateMeshBody } from '../schemas/meshes.ts'
+import { changedMesh, createMeshBody, mesh, updateMeshBody } from '../schemas/meshes.ts'
 import { bearer, jsonBody, jsonResponse, noContent, problems } from './responses.ts'
 
 const tags = ['meshes']
@@ -25,7 +25,7 @@ export const createMesh = createRoute({
   security: bearer,
   request: { headers: idempotencyHeaders, body: jsonBody(createMeshBody) },
   responses: {
-    201: jsonResponse('The mesh.', mesh),
+    201: jsonResponse('The mesh.', changedMesh),
     ...problems('already_exists', 'idempotency_conflict', 'limit_reached'),
   },
 })
@@ -50,7 +50,10 @@ export const updateMesh = createRoute({
   tags,
   security: bearer,
   request: { params: meshParams, headers: idempotencyHeaders, body: jsonBody(updateMeshBody) },
-  responses: { 200: jsonResponse('The mesh.', mesh), ...problems('not_found', 'idempotency_conflict') },
+  responses: {
+    200: jsonResponse('The mesh.', changedMesh),
+    ...problems('not_found', 'conflict', 'idempotency_conflict'),
+  },
 })
 
 export const deleteMesh = createRoute({

@@ -3,6 +3,7 @@ import { meshName, trustDomain } from '#mesh/names.ts'
 import { settingsFields } from '#mesh/settings.ts'
 import { openEnum } from '../open-enum.ts'
 import { timestamp } from './common.ts'
+import { shownProblem } from './shown-problem.ts'
 
 const { domainSuffix, inboundMtls, meshConfig } = settingsFields.shape
 
@@ -45,3 +46,13 @@ export const mesh = z
   })
   .meta({ id: 'Mesh' })
 export type Mesh = z.infer<typeof mesh>
+
+export const changedMesh = mesh
+  .extend({
+    problems: z
+      .array(shownProblem)
+      .default([])
+      .describe('Warnings about the settings that were given: what nothing follows from.'),
+  })
+  .meta({ id: 'ChangedMesh' })
+export type ChangedMesh = z.infer<typeof changedMesh>

@@ -20,9 +20,9 @@ export interface OfflineResult {
 
 /** Compiles for one proxy what files say, as the agent of a cluster that holds all of it would. */
 export const compileOffline = (files: OfflineFiles, spec: ProxySpec, settings: MeshSettings): OfflineResult => {
-  const { view, problems: found } = createOfflineView(files, spec, settings)
+  const { view, proxy, problems: found } = createOfflineView(files, spec, settings)
   const compiler = createCompiler(view)
-  const { sets } = compiler.attach(spec.proxy)
+  const { sets } = compiler.attach(proxy)
   const resources = readableTypes.flatMap((type) =>
     sets
       .flatMap((set) => [...set.all(type).values()])

@@ -7,6 +7,7 @@ import { emptyReading, RegistryIndex } from '#mesh/registry-records/registry-ind
 import type { MeshSettings } from '#mesh/settings.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { toWorkloadKey, type Workload } from '#mesh/workload.ts'
+import type { Proxy } from '#xds/proxy.ts'
 import { toManifestWorkloads, toPodAddress, toServiceAddress } from './manifest-workloads.ts'
 import type { ProxySpec } from './proxy-spec.ts'
 
@@ -24,6 +25,8 @@ export interface OfflineFiles {
 
 export interface OfflineView {
   readonly view: MeshViewStore
+  /** With the account of its workload. */
+  readonly proxy: Proxy
   readonly problems: readonly Problem[]
 }
 
@@ -42,7 +45,8 @@ export const createOfflineView = (
   registry.apply(keyed)
   registry.apply(pods.map(toReadingChange))
   const known = registry.workloads().get(toWorkloadKey(spec.proxy.namespace, spec.proxy.workload))
-  registry.apply([toReadingChange(describe(spec, known, pods.length))])
+  const workload = describe(spec, known, pods.length)
+  registry.apply([toReadingChange(workload)])
   const changes: ViewChange[] = [
     ...[...registry.catalog()].map(([key, value]): ViewChange => ({ kind: 'catalog', cluster, service: key, value })),
     ...[...registry.workloads()].map(([key, value]): ViewChange => ({ kind: 'workload', key, value })),
@@ -55,7 +59,8 @@ export const createOfflineView = (
     trust: { roots: [], intermediates: [], epoch: 0 },
   })
   view.apply(changes)
-  return { view, problems: [...registry.problems(), ...view.problems()] }
+  const proxy = { ...spec.proxy, serviceAccount: workload.serviceAccount }
+  return { view, proxy, problems: [...registry.problems(), ...view.problems()] }
 }
 
 /** As an API server gives them to Services that ask for none. */
@@ -75,7 +80,7 @@ const toReadingChange = (workload: Workload) => ({
 
 /** The workload of the proxy: what the files say of it, else a pod; what the description says counts first. */
 const describe = (
-  { proxy, labels, address, locality, network: givenNetwork, capture }: ProxySpec,
+  { proxy, serviceAccount, labels, address, locality, network: givenNetwork, capture }: ProxySpec,
   known: Workload | undefined,
   index: number,
 ): Workload => {
@@ -84,7 +89,7 @@ const describe = (
     name: proxy.workload,
     address: toPodAddress(index),
     labels: {},
-    serviceAccount: proxy.serviceAccount,
+    serviceAccount: 'default',
     network,
     locality: '',
     origin: 'pod',
@@ -95,6 +100,7 @@ const describe = (
     ...base,
     ...(wanted === 'transparent' && { capture: wanted }),
     ...(labels && { labels }),
+    ...(serviceAccount !== undefined && { serviceAccount }),
     ...(address !== undefined && { address }),
     ...(locality !== undefined && { locality }),
     ...(givenNetwork !== undefined && { network: networkName.parse(givenNetwork) }),

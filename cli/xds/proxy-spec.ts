@@ -1,11 +1,15 @@
+import type { z } from 'zod'
 import type { Proxy } from '#xds/proxy.ts'
+import { isIpAddress } from '#mesh/config/schema/host-names.ts'
+import { namespaceName, networkName, objectName } from '#mesh/names.ts'
 import { CliError } from '../cli-error.ts'
 
 /** One proxy as a person describes it. */
 export interface ProxySpec {
-  readonly proxy: Proxy
+  readonly proxy: Omit<Proxy, 'serviceAccount'>
   /** What was said of its workload; absent = nothing, and the files or defaults decide. */
   readonly labels?: Readonly<Record<string, string>>
+  readonly serviceAccount?: string
   readonly address?: string
   readonly locality?: string
   readonly network?: string
@@ -36,11 +40,23 @@ export const parseProxySpec = (text: string): ProxySpec => {
     else if (field) given[field] = value
     else throw toFault(text, `has "${part}", which says nothing of a proxy`)
   }
-  const { serviceAccount = 'default', capture, ...others } = given
+  const { capture, ...others } = given
+  const names: readonly (readonly [z.ZodType, string | undefined])[] = [
+    [namespaceName, namespace],
+    [objectName, workload],
+    [objectName, others.serviceAccount],
+    [networkName, others.network],
+  ]
+  for (const [schema, value] of names) {
+    const fault = value === undefined ? undefined : schema.safeParse(value).error?.issues[0]?.message
+    if (fault !== undefined) throw toFault(text, `has "${value}": ${fault}`)
+  }
+  if (others.address !== undefined && !isIpAddress(others.address))
+    throw toFault(text, `has the address "${others.address}", which is no IP address`)
   if (capture !== undefined && capture !== 'none' && capture !== 'transparent')
     throw toFault(text, 'has another capture than none or transparent')
   return {
-    proxy: { role, namespace, workload, serviceAccount },
+    proxy: { role, namespace, workload },
     ...(Object.keys(labels).length > 0 && { labels }),
     ...(capture && { capture }),
     ...others,

@@ -2,10 +2,14 @@ import { z } from 'zod'
 import { toTable } from '../output/table.ts'
 import type { ProxyConfiguration } from './proxy-configuration.ts'
 
-const socket = z.object({ socket_address: z.object({ address: z.string(), port_value: z.int().default(0) }) })
+const place = z.union([
+  z.object({ socket_address: z.object({ address: z.string(), port_value: z.int().default(0) }) }),
+  z.object({ pipe: z.object({ path: z.string() }) }),
+])
 const listener = z.object({
   name: z.string(),
-  address: z.union([socket, z.object({ pipe: z.object({ path: z.string() }) })]),
+  /** An EnvoyFilter's listener may be for connections of the proxy itself, and have none that this reads. */
+  address: z.unknown().optional(),
   filter_chains: z.array(z.unknown()).default([]),
   default_filter_chain: z.unknown().optional(),
 })
@@ -32,9 +36,7 @@ export const toProxyTable = (configuration: ProxyConfiguration): string =>
   [
     toSection('LISTENER', ['ADDRESS', 'CHAINS'], configuration.listeners, (value) => {
       const { name, address, filter_chains, default_filter_chain } = listener.parse(value)
-      const place =
-        'pipe' in address ? address.pipe.path : `${address.socket_address.address}:${address.socket_address.port_value}`
-      return [[name, place, String(filter_chains.length + (default_filter_chain === undefined ? 0 : 1))]]
+      return [[name, toPlace(address), String(filter_chains.length + (default_filter_chain === undefined ? 0 : 1))]]
     }),
     toSection('ROUTES', ['VIRTUAL HOST', 'ROUTES', 'DOMAINS'], configuration.routes, (value) => {
       const { name, virtual_hosts } = routes.parse(value)
@@ -52,6 +54,12 @@ export const toProxyTable = (configuration: ProxyConfiguration): string =>
       return [[cluster_name, [...counts].map(([priority, count]) => `${priority}: ${count}`).join(', ') || '0']]
     }),
   ].join('\n\n')
+
+const toPlace = (address: unknown): string => {
+  const { success, data } = place.safeParse(address)
+  if (!success) return '-'
+  return 'pipe' in data ? data.pipe.path : `${data.socket_address.address}:${data.socket_address.port_value}`
+}
 
 const toSection = (
   heading: string,

@@ -1,21 +1,52 @@
 import type { Problem } from '../problem.ts'
 import { meshConfigSchema, type WrittenMeshConfig } from './mesh-config.ts'
-import { toPathText, toProblems } from './to-problems.ts'
+import { findSetWithoutEffect } from './schema/find-without-effect.ts'
+import { toPathText, toProblems, type FoundProblem } from './to-problems.ts'
 
-/** All that is wrong with the settings that a person wrote for a mesh of this trust domain. */
+/** It travels to every agent in one piece; people's have some thousands. */
+const maxCharacters = 65_536
+
+/** What Istio calls the trust domain of any mesh that has not chosen one. */
+const istioTrustDomain = 'cluster.local'
+
+/** All that is to be said of the settings that a person wrote for a mesh of this trust domain: errors, and what nothing follows from. */
 export const examineMeshConfig = (
   written: WrittenMeshConfig,
   mesh: { readonly name: string; readonly trustDomain: string },
 ): readonly Problem[] => {
-  const toProblem = ({ path, ...found }: ReturnType<typeof toProblems>[number]): Problem => ({
+  const toProblem = ({ path, ...found }: FoundProblem): Problem => ({
     ...found,
     object: { kind: 'MeshConfig', namespace: '', name: mesh.name },
     path: toPathText(path),
   })
+  const characters = JSON.stringify(written).length
+  if (characters > maxCharacters) {
+    const message = `has ${characters} characters of JSON; at most ${maxCharacters} are taken`
+    return [toProblem({ code: 'too_large', severity: 'error', path: [], message })]
+  }
   const parsed = meshConfigSchema.safeParse(written, { reportInput: true })
-  if (!parsed.success) return toProblems(parsed.error, []).map(toProblem)
-  const { trustDomain } = parsed.data
-  if (trustDomain === undefined || trustDomain === mesh.trustDomain) return []
-  const message = `the mesh has ${mesh.trustDomain} for good: leave it out, or make another mesh`
-  return [toProblem({ code: 'unsupported', severity: 'error', path: ['trustDomain'], message })]
+  return [
+    ...(parsed.success ? [] : toProblems(parsed.error, [])),
+    ...trustDomainProblems(written, mesh.trustDomain),
+    ...ineffectiveProblems(written),
+  ].map(toProblem)
 }
+
+const trustDomainProblems = ({ trustDomain }: WrittenMeshConfig, own: string): readonly FoundProblem[] => {
+  if (typeof trustDomain !== 'string' || trustDomain === '' || trustDomain === own) return []
+  const path = ['trustDomain']
+  if (trustDomain === istioTrustDomain) {
+    const message = `the mesh has ${own} for good: identities read spiffe://${own}/…`
+    return [{ code: 'ineffective', severity: 'warning', path, message }]
+  }
+  const message = `the mesh has ${own} for good: leave it out, or make another mesh`
+  return [{ code: 'unsupported', severity: 'error', path, message }]
+}
+
+const ineffectiveProblems = (written: WrittenMeshConfig): readonly FoundProblem[] =>
+  findSetWithoutEffect(meshConfigSchema, written).map(({ path, why }) => ({
+    code: 'ineffective',
+    severity: 'warning',
+    path,
+    message: why === undefined ? 'nothing follows from it' : `nothing follows from it: ${why}`,
+  }))

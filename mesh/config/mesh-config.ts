@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { parseJson } from '../parse-json.ts'
+import { isFields } from '../is-fields.ts'
+import { commandOperatorFault } from './schema/command-operators.ts'
 import { connectionPool, tcpKeepalive } from './schema/connection-pool.ts'
 import { durationOrZero, positiveDuration } from './schema/duration.ts'
 import { exportToFaults } from './schema/export-to.ts'
@@ -161,23 +163,27 @@ export const meshConfigSchema = checked(
     ),
     accessLogFormat: optionalText(
       checked(z.string(), ({ value, report }) => {
-        const left = value.replaceAll(/%(?:[A-Z0-9_]+(?:\([^)]*\))?(?::\d+)?)?%/g, '')
-        if (left.includes('%')) report('has a "%" that belongs to no command operator such as %PROTOCOL%; "%%" is one')
+        const fault = commandOperatorFault(value, 'access log')
+        if (fault !== undefined) report(fault)
       }),
     ),
     accessLogEncoding: choice(['TEXT', 'JSON']).default('TEXT'),
     enableEnvoyAccessLogService: unsupported(ofTelemetry),
     disableEnvoyListenerLog: z.boolean().default(false),
-    enableTracing: withoutEffect(z.boolean()),
-    extensionProviders: withoutEffect(extensionProviders),
+    enableTracing: withoutEffect(z.boolean(), ofTelemetry),
+    extensionProviders: withoutEffect(
+      extensionProviders,
+      'Telemetry and AuthorizationPolicy, which name them, are not there yet',
+    ),
     defaultProviders: withoutEffect(
       message({
         tracing: z.array(z.string()).optional(),
         metrics: z.array(z.string()).optional(),
         accessLogging: z.array(z.string()).optional(),
       }),
+      ofTelemetry,
     ),
-    enablePrometheusMerge: withoutEffect(z.boolean()),
+    enablePrometheusMerge: withoutEffect(z.boolean(), ofTelemetry),
     inboundClusterStatName: unsupported('statistics have the names that dashboards know'),
     outboundClusterStatName: unsupported('statistics have the names that dashboards know'),
     enableAutoMtls: checked(z.boolean(), ({ value, report }) => {
@@ -185,7 +191,10 @@ export const meshConfigSchema = checked(
     })
       .optional()
       .register(fieldNotes, { limit: 'only `true`' }),
-    verifyCertificateAtClient: withoutEffect(z.boolean()),
+    verifyCertificateAtClient: withoutEffect(
+      z.boolean(),
+      "servers' certificates are verified where a DestinationRule says by what",
+    ),
     /** Whether it is the mesh's own is for who knows that to check. */
     trustDomain: optionalText(z.string()).register(fieldNotes, { limit: "only the mesh's own, which it has for good" }),
     trustDomainAliases: withoutEffect(z.array(z.string().min(1))),
@@ -205,8 +214,7 @@ export const meshConfigSchema = checked(
   ({ value, report }) => {
     const { accessLogEncoding, accessLogFormat } = value
     const parsed = accessLogFormat === undefined ? {} : parseJson(accessLogFormat)
-    const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
-    if (accessLogEncoding === 'JSON' && !isObject)
+    if (accessLogEncoding === 'JSON' && !isFields(parsed))
       report('must be a JSON object, as accessLogEncoding says', ['accessLogFormat'])
   },
 )
@@ -233,8 +241,10 @@ export const defaultMeshConfig: MeshConfig = meshConfigSchema.parse({})
 export const readMeshConfig = (written: WrittenMeshConfig): MeshConfig => {
   const whole = meshConfigSchema.safeParse(written)
   if (whole.success) return whole.data
-  const understood = Object.entries(written).filter(
-    ([name, value]) => meshConfigSchema.safeParse({ [name]: value }).success,
-  )
-  return meshConfigSchema.parse(Object.fromEntries(understood))
+  // Fields may be right one by one and wrong together.
+  const understood = Object.entries(written).reduce<WrittenMeshConfig>((kept, [name, value]) => {
+    const more = { ...kept, [name]: value }
+    return meshConfigSchema.safeParse(more).success ? more : kept
+  }, {})
+  return meshConfigSchema.parse(understood)
 }

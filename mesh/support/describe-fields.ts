@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { KindDefinition } from '../config/kind-definition.ts'
-import { fieldNotes } from '../config/schema/message.ts'
 import type { FieldNote } from '../config/schema/message.ts'
+import { unwrap } from '../config/schema/unwrap.ts'
 
 /** A field of a kind's spec, as its schema knows it. */
 export interface FieldDescription {
@@ -11,24 +11,6 @@ export interface FieldDescription {
   readonly fields: readonly FieldDescription[]
   /** The message, where other fields may have the same one. */
   readonly message: object | undefined
-}
-
-interface Unwrapped {
-  readonly schema: z.core.$ZodType
-  readonly suffix: string
-  readonly note: FieldNote
-}
-
-/** Takes off what is around a message or a scalar: optional, default, checks, lists, maps. */
-const unwrap = (schema: z.core.$ZodType, suffix = '', outer: FieldNote = {}): Unwrapped => {
-  const note = { ...outer, ...fieldNotes.get(schema) }
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
-    return unwrap(schema.def.innerType, suffix, note)
-  if (schema instanceof z.ZodPipe)
-    return unwrap(schema.in instanceof z.ZodTransform ? schema.out : schema.in, suffix, note)
-  if (schema instanceof z.ZodArray) return unwrap(schema.def.element, `${suffix}[]`, note)
-  if (schema instanceof z.ZodRecord) return unwrap(schema.def.valueType, `${suffix}{}`, note)
-  return { schema, suffix, note }
 }
 
 /** `outer`: of the message, where it holds for all that is in it. */

@@ -88,6 +88,13 @@ describe('atoll analyze -o json', () => {
   ])('exits with 2 when it can not run: %s', async (_, args) => {
     expect(await analyze(...args)).toMatchObject({ code: 2, stdout: '' })
   })
+  it.each([
+    [['--with-mesh'], 'Which files --with-mesh?'],
+    [['--domain-suffix', 'mesh.local'], 'A mesh has its own --domain-suffix'],
+  ])('could not run with %j alone', async (args, expected) => {
+    const { code, stderr } = await analyze(...args)
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(expected) as unknown })
+  })
   it('says what it leaves out', async () => {
     const { code, stdout, stderr } = await runFake(['analyze', write('manifests.yaml', deployment, service('web'))])
     expect({ code, stdout }).toEqual({ code: 0, stdout: '1 object, 0 errors, 0 warnings\n' })

@@ -74,6 +74,10 @@ describe('meshes', () => {
         inboundMtls: 'strict',
       },
     })
+    const settings = await write('mesh-config.yaml', 'enableTracing: true')
+    expect((await world.atoll(['mesh', 'set', '--mesh-config', settings])).output).toMatch(
+      /warning \(ineffective\) MeshConfig .*enableTracing: nothing follows from it/,
+    )
     expect((await failing('mesh', 'create', 'demo')).code).toBe(6)
     expect((await failing('mesh', 'show', 'nope')).code).toBe(5)
   })

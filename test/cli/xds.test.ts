@@ -2,6 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { meshSettings } from '#mesh/settings.ts'
+import { createOfflineView } from '#cli/xds/offline-view.ts'
+import { parseProxySpec } from '#cli/xds/proxy-spec.ts'
 import { runFake } from './fake-io.ts'
 
 let folder: string
@@ -113,4 +116,60 @@ it('compiles nothing of files with errors', async () => {
   const { code, stdout, stderr } = await runFake(['xds', bad, '--proxy', 'sidecar/default/a'])
   expect({ code, stdout }).toEqual({ code: 7, stdout: '' })
   expect(stderr).toContain('VirtualService default/a')
+})
+
+it.each([
+  ['sidecar/Bad_NS/web', '"Bad_NS": a namespace must be a DNS label'],
+  ['sidecar/default/web,address=here', 'the address "here", which is no IP address'],
+  ['sidecar/default/web,network=Bad_Name', '"Bad_Name": a network name must be a DNS label'],
+  ['sidecar/default/web,serviceAccount=A', '"A": a name must be a DNS name'],
+])('refuses %s', async (proxy, expected) => {
+  const { code, stderr } = await runFake(['xds', file, '--proxy', proxy])
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(expected) as unknown })
+})
+
+it('gives a proxy the account of its workload, or the one that is described', () => {
+  const manifest = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'web' },
+    spec: { serviceAccountName: 'shop', containers: [] },
+  }
+  const files = { objects: [], manifests: [manifest], namespace: 'default' }
+  const settings = meshSettings.parse({ meshId: 'offline', meshName: 'offline', trustDomain: 'offline.example' })
+  const accountsOf = (spec: string) => {
+    const { view, proxy } = createOfflineView(files, parseProxySpec(spec), settings)
+    return [proxy.serviceAccount, view.workload('default/web')?.serviceAccount]
+  }
+  expect(accountsOf('sidecar/default/web')).toEqual(['shop', 'shop'])
+  expect(accountsOf('sidecar/default/web,serviceAccount=other')).toEqual(['other', 'other'])
+  expect(accountsOf('sidecar/default/new')).toEqual(['default', 'shop'])
+})
+
+it('tells of warnings, and shows listeners that have no address', async () => {
+  const odd = join(folder, 'odd.yaml')
+  writeFileSync(
+    odd,
+    `apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: internal}
+spec:
+  configPatches:
+  - applyTo: LISTENER
+    match: {context: SIDECAR_OUTBOUND}
+    patch: {operation: ADD, value: {name: internal, internal_listener: {}, filter_chains: [{filters: [{name: envoy.filters.network.tcp_proxy, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: a, cluster: BlackHoleCluster}}]}]}}
+`,
+  )
+  const settings = join(folder, 'istio-cm.yaml')
+  writeFileSync(
+    settings,
+    `data: {mesh: "{enableTracing: true, trustDomain: cluster.local}", meshNetworks: "networks: {a: {}}"}`,
+  )
+  const args = ['xds', file, odd, '--proxy', 'sidecar/default/reviews-v1', '--mesh-config', settings]
+  const { code, stdout, stderr } = await runFake(args)
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/^internal +- +1$/m)
+  expect(stderr).toContain('enableTracing: nothing follows from it')
+  expect(stderr).toContain('trustDomain: the mesh has offline.example for good')
+  expect(stderr).toContain('data.meshNetworks is left out')
 })

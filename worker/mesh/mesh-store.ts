@@ -63,7 +63,7 @@ export interface MeshStore {
   /** Refused as `already_exists` when it has been created, as `conflict` when it is being deleted. */
   create(mesh: NewMesh, by: Initiator): Promise<Outcome<MeshFacts>>
   facts(): Promise<MeshFacts>
-  updateSettings(changes: UpdateMeshBody, by: Initiator): Promise<MeshFacts>
+  updateSettings(changes: UpdateMeshBody, by: Initiator): Promise<Outcome<MeshFacts>>
   /** For good. Refused while clusters are in the mesh. */
   destroy(): Promise<Outcome<null>>
 

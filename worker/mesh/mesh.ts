@@ -78,12 +78,13 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   }
 
   async updateSettings(changes: UpdateMeshBody, by: Initiator) {
-    this.#runtime.write(() => {
-      updateSettings(this.#context, changes, by)
+    return this.#runtime.write(() => {
+      const updated = updateSettings(this.#context, changes, by)
+      if (!updated.ok) return updated
       // Short host names of rules may mean other services now.
       if (changes.domainSuffix !== undefined) this.#runtime.refreshSummaries()
+      return ok(this.#facts())
     })
-    return this.#facts()
   }
 
   async destroy() {

@@ -1,5 +1,7 @@
 import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
+import { examineMeshConfig } from '#mesh/config/examine-mesh-config.ts'
 import { withChangedFields } from '#mesh/config/mesh-config.ts'
+import { ok } from '#mesh/result.ts'
 import { meshSettings, withOlderFields } from '#mesh/settings.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import { stateKeys } from '#mesh/state.ts'
@@ -8,6 +10,7 @@ import type { Initiator } from './audit.ts'
 import type { MeshContext } from './context.ts'
 import { readMeshRow } from './mesh-row.ts'
 import { announce } from './outbox.ts'
+import { refuse, type Outcome } from './refusal.ts'
 import { writeState } from './state-log.ts'
 
 /** Stores the settings of the mesh and tells its agents. */
@@ -17,12 +20,17 @@ export const writeSettings = (sql: SqlStorage, settings: MeshSettings): void => 
   writeState(sql, [{ key: stateKeys.settings(), item, audience: { to: 'all' } }])
 }
 
-export const updateSettings = (context: MeshContext, changes: UpdateMeshBody, initiator: Initiator): void => {
+/** Refused when what was right for the settings as the caller saw them is not right for those that are there by now. */
+export const updateSettings = (context: MeshContext, changes: UpdateMeshBody, initiator: Initiator): Outcome<null> => {
   const before = readMeshRow(context.sql).settings
   const meshConfig = withChangedFields(before.meshConfig, changes.meshConfig)
+  const problems = examineMeshConfig(meshConfig, { name: before.meshName, trustDomain: before.trustDomain })
+  if (problems.some(({ severity }) => severity === 'error'))
+    return refuse('conflict', 'somebody else has changed the settings meanwhile: look at them, and try again')
   const settings = meshSettings.parse({ ...before, ...changes, meshConfig })
   writeSettings(context.sql, settings)
   announce(context, 'mesh')
   const changed = [...Object.keys(changes), ...Object.keys(changes.meshConfig ?? {})].join(' ')
   writeAudit(context, initiator, { action: 'mesh.update', target: settings.meshName, detail: { changed } })
+  return ok(null)
 }

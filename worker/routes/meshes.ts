@@ -3,6 +3,7 @@ import { AtollError } from '#api/atoll-error.ts'
 import { createMesh, deleteMesh, getMesh, listMeshes, updateMesh } from '#api/routes/meshes.ts'
 import type { Mesh } from '#api/schemas/meshes.ts'
 import { trustDomain } from '#mesh/names.ts'
+import type { Problem } from '#mesh/problem.ts'
 import { examineMeshConfig } from '#mesh/config/examine-mesh-config.ts'
 import { withChangedFields } from '#mesh/config/mesh-config.ts'
 import { meshSettings, type MeshSettings } from '#mesh/settings.ts'
@@ -37,11 +38,12 @@ const listOrgMeshes: RouteHandler<typeof listMeshes, AppEnv> = async (c) => {
   )
 }
 
-/** Throws when Istio's settings for a mesh are not what they may be. */
-const refuseFaulty = ({ meshConfig, meshName: name, trustDomain: domain }: MeshSettings): void => {
+/** Warnings about Istio's settings for a mesh. Throws when they are not what they may be. */
+const examineSettings = ({ meshConfig, meshName: name, trustDomain: domain }: MeshSettings): readonly Problem[] => {
   const problems = examineMeshConfig(meshConfig, { name, trustDomain: domain })
-  if (problems.length > 0)
+  if (problems.some(({ severity }) => severity === 'error'))
     throw new AtollError('invalid_configuration', 'the settings have errors; nothing was changed', { problems })
+  return problems
 }
 
 /** The name is entered in the directory first: who has it owns it. A creation that was cut off after that is taken up again. */
@@ -58,14 +60,15 @@ const makeMesh: RouteHandler<typeof createMesh, AppEnv> = async (c) => {
     meshName: name,
     trustDomain: domain ?? trustDomain.parse(`${name}.atoll.internal`),
   })
-  refuseFaulty(settings)
+  const problems = examineSettings(settings)
   const entered = found(
     await directory.enterMesh(c.env.DB, orgId, { id: meshId, settings, createdAtMs: Date.now() }),
     'mesh',
   )
   const store = openMeshStore(c.env, entered.id)
   const mesh = { orgId, meshId: entered.id, settings: { ...settings, meshId: entered.id } }
-  return c.json(toMesh(entered.id, unwrap(await store.create(mesh, toInitiator(c)))), 201)
+  const created = toMesh(entered.id, unwrap(await store.create(mesh, toInitiator(c))))
+  return c.json({ ...created, problems: [...problems] }, 201)
 }
 
 const showMesh: RouteHandler<typeof getMesh, AppEnv> = async (c) => {
@@ -77,8 +80,10 @@ const changeMesh: RouteHandler<typeof updateMesh, AppEnv> = async (c) => {
   const mesh = await openMesh(c, c.req.valid('param').mesh, 'write')
   const changes = c.req.valid('json')
   const { settings } = await mesh.store.facts()
-  refuseFaulty({ ...settings, meshConfig: withChangedFields(settings.meshConfig, changes.meshConfig) })
-  return c.json(toMesh(mesh.id, await mesh.store.updateSettings(changes, toInitiator(c))), 200)
+  const meshConfig = withChangedFields(settings.meshConfig, changes.meshConfig)
+  const problems = examineSettings({ ...settings, meshConfig })
+  const changed = toMesh(mesh.id, unwrap(await mesh.store.updateSettings(changes, toInitiator(c))))
+  return c.json({ ...changed, problems: [...problems] }, 200)
 }
 
 const removeMesh: RouteHandler<typeof deleteMesh, AppEnv> = async (c) => {

@@ -42,7 +42,7 @@ export const readinessProbe = checked(
     }).optional(),
     tcpSocket: message({ host: probedHost, port: portNumber }).optional(),
     exec: unsupported('a proxy runs no commands: use httpGet or tcpSocket'),
-    grpc: unsupported("Istio's validation refuses it: use httpGet, tcpSocket or exec"),
+    grpc: unsupported("Istio's validation refuses it: use httpGet or tcpSocket"),
   }),
   ({ value, sound, report }) => {
     if (sound && setFields(value, methods).length !== 1) report(`takes exactly one of ${methods.join(', ')}`)

@@ -1,0 +1,133 @@
+import { listConfiguration } from '#api/routes/configuration.ts'
+import { getMesh } from '#api/routes/meshes.ts'
+import { listServices } from '#api/routes/services.ts'
+import type { ShownProblem } from '#api/schemas/shown-problem.ts'
+import { toExportDefaults, type KnownMesh, type KnownWorkload } from '#mesh/analysis/known-mesh.ts'
+import { objectKeyOf, type ConfigObject } from '#mesh/config-object.ts'
+import { toObjectName } from '#mesh/config/examine-object.ts'
+import { readMeshConfig } from '#mesh/config/mesh-config.ts'
+import { configuredAs } from '#mesh/config/parse-object.ts'
+import { workloadEntry } from '#mesh/config/workload-entry.ts'
+import { networkName } from '#mesh/names.ts'
+import { toWorkload } from '#mesh/registry-records/to-workload.ts'
+import type { CliContext } from '../cli-context.ts'
+import { CliError } from '../cli-error.ts'
+import { readClusterFiles } from '../configuration/cluster-files.ts'
+import { readConfiguration } from '../configuration/configuration-files.ts'
+import { examineConfiguration } from '../configuration/examine-configuration.ts'
+import { placeProblems } from '../configuration/place-problems.ts'
+import { collect } from '../output/list-view.ts'
+import type { PlacedProblem } from '../output/problem-text.ts'
+import { toManifestWorkloads } from '../xds/manifest-workloads.ts'
+
+export interface SubjectOptions {
+  readonly withMesh?: true
+  readonly cluster?: readonly string[]
+  readonly namespace?: string
+  readonly domainSuffix?: string
+}
+
+/** What is looked at. */
+export interface Subject {
+  readonly objects: readonly ConfigObject[]
+  /** Those of them that the person has written. */
+  readonly written: readonly ConfigObject[]
+  readonly problems: readonly ShownProblem[]
+  readonly known: KnownMesh
+  /** Gives problems their places, where there are files. */
+  readonly place: (problems: readonly ShownProblem[]) => Promise<readonly PlacedProblem[]>
+}
+
+/** Throws CliError `usage` for options that say nothing of what is looked at. */
+export const findSubject = async (
+  context: CliContext,
+  paths: readonly string[],
+  options: SubjectOptions,
+): Promise<Subject> => {
+  const { namespace, domainSuffix = 'cluster.local', withMesh, cluster = [] } = options
+  const ofMesh = paths.length === 0 && cluster.length === 0
+  if (options.domainSuffix !== undefined && (ofMesh || withMesh))
+    throw new CliError('usage', 'A mesh has its own --domain-suffix', { remedy: 'Leave the option out.' })
+  if (ofMesh) {
+    if (withMesh) throw new CliError('usage', 'Which files --with-mesh?', { remedy: 'Name them, or leave it out.' })
+    const mesh = await readMesh(context)
+    return { ...mesh, written: mesh.objects, problems: mesh.drift, place: async (found) => found }
+  }
+  const configuration = await readConfiguration(paths, context.io)
+  const { objects, problems, others } = examineConfiguration(configuration, namespace)
+  if (others.length > 0)
+    context.note(`Left out, for they are no configuration of a mesh: ${toShort(others.map(toManifestName))}`)
+  const written = objects.map(({ object }) => object)
+  const ofClusters = await readClusterFiles(cluster, { io: context.io, namespace, domainSuffix })
+  const place = async (found: readonly ShownProblem[]) => [
+    ...ofClusters.problems,
+    ...(await placeProblems([...found, ...ofClusters.drift], configuration, namespace)),
+  ]
+  if (withMesh !== true) {
+    const workloads = findWorkloads(written, others, namespace)
+    const known: KnownMesh = {
+      domainSuffix,
+      hasHost: (hostname) => ofClusters.hosts.has(hostname),
+      lookedIn: 'objects',
+      ...(workloads.length > 0 && { workloads }),
+    }
+    return { objects: written, written, problems, known, place }
+  }
+  const mesh = await readMesh(context)
+  const keys = new Set(written.map(objectKeyOf))
+  const unwritten = mesh.objects.filter((object) => !keys.has(objectKeyOf(object)))
+  const known: KnownMesh = {
+    ...mesh.known,
+    hasHost: (hostname, inNamespace) => ofClusters.hosts.has(hostname) || mesh.known.hasHost(hostname, inNamespace),
+  }
+  return { objects: [...unwritten, ...written], written, problems: [...problems, ...mesh.drift], known, place }
+}
+
+/** Pods of manifests and WorkloadEntries; none = nothing is known of workloads. */
+const findWorkloads = (
+  objects: readonly ConfigObject[],
+  manifests: readonly unknown[],
+  namespace = 'default',
+): readonly KnownWorkload[] => [
+  ...toManifestWorkloads(manifests, { namespace, network: networkName.parse('offline') }),
+  ...objects.flatMap((object) => {
+    if (object.kind !== workloadEntry.kind) return []
+    const parsed = configuredAs(workloadEntry, object)
+    return parsed.ok ? toWorkload(parsed.value, networkName.parse('offline')) : []
+  }),
+]
+
+interface MeshAsItIs extends Pick<Subject, 'objects' | 'known'> {
+  /** Where clusters say different things of one service. */
+  readonly drift: readonly ShownProblem[]
+}
+
+const readMesh = async (context: CliContext): Promise<MeshAsItIs> => {
+  const params = { mesh: await context.mesh() }
+  const client = context.client()
+  const { settings } = await client.call(getMesh, { params })
+  const stored = await collect(client.list(listConfiguration, { params }))
+  const services = await collect(client.list(listServices, { params }))
+  const hosts = new Set(services.map(({ hostname }) => hostname))
+  return {
+    objects: stored.map(({ object }) => object),
+    known: {
+      domainSuffix: settings.domainSuffix,
+      exportDefaults: toExportDefaults(readMeshConfig(settings.meshConfig)),
+      hasHost: (hostname) => hosts.has(hostname),
+    },
+    drift: services.flatMap(({ drift = [] }) => drift),
+  }
+}
+
+const toManifestName = (value: unknown): string => {
+  const { kind, name } = toObjectName(value, '') ?? { kind: 'an object', name: '' }
+  return `${kind} ${name}`.trimEnd()
+}
+
+const MAX_SHOWN = 5
+
+const toShort = (names: readonly string[]): string => {
+  const shown = names.slice(0, MAX_SHOWN).join(', ')
+  return names.length > MAX_SHOWN ? `${shown} and ${names.length - MAX_SHOWN} more` : shown
+}
