@@ -2,12 +2,16 @@ import { create } from '@bufbuild/protobuf'
 import type { Any } from '@bufbuild/protobuf/wkt'
 import { FilterSchema, type Filter } from '#envoy/envoy/config/listener/v3/listener_components_pb.ts'
 import { SniClusterSchema } from '#envoy/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.ts'
-import { TcpProxySchema } from '#envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts'
+import {
+  TcpProxySchema,
+  UpstreamConnectMode,
+} from '#envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts'
 import type { ListenerDefaults } from '#xds/model/listener-defaults.ts'
 import type { FilterChain, SniHandler, TcpHandler } from '#xds/model/listener.ts'
 import { toAny } from './any.ts'
 import { buildAccessLogs } from './build-access-log.ts'
 import { buildHttpConnectionManager } from './build-http-connection-manager.ts'
+import { buildSniGate } from './build-sni-gate.ts'
 import { toDuration } from './duration.ts'
 import { toSniForwardProxy } from './forward-proxy.ts'
 import type { MessageFields } from './message-fields.ts'
@@ -25,6 +29,7 @@ export const buildNetworkFilters = (handler: FilterChain['handler'], defaults: L
       ]
     case 'sni':
       return [
+        filter('envoy.filters.network.rbac', buildSniGate(handler)),
         filter('envoy.filters.network.sni_cluster', toAny(SniClusterSchema, {})),
         filter('envoy.filters.network.tcp_proxy', buildSniProxy(handler, defaults)),
       ]
@@ -58,9 +63,15 @@ const buildDestinations = (destinations: TcpHandler['destinations']): MessageFie
 /** There is no such upstream: a connection without SNI is closed. */
 const noUpstream = 'no-sni'
 
+/** At least what a client says before it waits for an answer. */
+const firstBytes = 65_536
+
 const buildSniProxy = ({ statPrefix }: SniHandler, { accessLog }: ListenerDefaults): Any =>
   toAny(TcpProxySchema, {
     statPrefix,
     accessLog: buildAccessLogs(accessLog),
     clusterSpecifier: { case: 'cluster', value: noUpstream },
+    // Whoever is turned away is not to have connected to anybody. The gate judges with the first bytes; they are TLS, so the client speaks first.
+    upstreamConnectMode: UpstreamConnectMode.ON_DOWNSTREAM_DATA,
+    maxEarlyDataBytes: firstBytes,
   })

@@ -1,13 +1,19 @@
 import { isPassthrough } from '#mesh/config/schema/server-tls.ts'
 import { isUnixAddress } from '#mesh/config/schema/host-names.ts'
 import type { MeshView } from '#mesh/view.ts'
-import type { ChainMatch, FilterChain, HttpHandler, Listener, TcpHandler } from '#xds/model/listener.ts'
+import type { ChainMatch, FilterChain, HttpHandler, Listener, SniHandler, TcpHandler } from '#xds/model/listener.ts'
 import { compileRoute, selectTcp, selectTls, type Way } from './compile-connection-paths.ts'
 import type { ReachedService } from './compile-destination.ts'
 import { compileGatewayTls } from './compile-gateway-tls.ts'
 import type { RequestOrigin } from './compile-http-match.ts'
 import { mergeServers, type ListenPlace, type MergedServer, type ServerGroup, type ServerKey } from './merge-servers.ts'
-import { intersectHosts, selectBound, toGatewayOrigin, type GatewayClient } from './plan-gateway-hosts.ts'
+import {
+  intersectHosts,
+  intersectNames,
+  selectBound,
+  toGatewayOrigin,
+  type GatewayClient,
+} from './plan-gateway-hosts.ts'
 import { toTcpHandler } from './compile-service-tcp.ts'
 import type { Report } from './report.ts'
 import { blackHoleUpstream } from './resource-names.ts'
@@ -32,6 +38,7 @@ export const compileGatewayObjects = (view: MeshView, place: GatewayPlace, repor
   const reached: ReachedService[] = []
   const passedOn: string[] = []
   const listeners = mergeServers(view, place, report).flatMap((group) => {
+    const owners = toOwners(group)
     const chains = group.servers.flatMap((merged) => {
       if (merged.routes !== undefined) {
         const { gateway, portName } = merged
@@ -40,7 +47,10 @@ export const compileGatewayObjects = (view: MeshView, place: GatewayPlace, repor
       if (merged.server.tls?.mode === 'AUTO_PASSTHROUGH') passedOn.push(...merged.hosts.map(({ host }) => host))
       const compiled = compileServer(view, merged, place, report)
       reached.push(...compiled.reached)
-      return compiled.chains.map((chain) => ({ ...chain, object: `Gateway/${merged.gateway}` }))
+      return leaveToOwners(compiled.chains, merged, owners).map((chain) => ({
+        ...chain,
+        object: `Gateway/${merged.gateway}`,
+      }))
     })
     return chains.length > 0 ? [toListener(view, group, place, leaveRepeated(group, chains, report))] : []
   })
@@ -59,6 +69,23 @@ const toListener = (view: MeshView, group: ServerGroup, place: GatewayPlace, cha
     trustEpoch: chains.some(({ mtls }) => mtls) ? view.trust().epoch : 0,
   }
 }
+
+/** Whose each host is that a server names. */
+const toOwners = ({ servers }: ServerGroup): ReadonlyMap<string, MergedServer> =>
+  new Map(servers.flatMap((merged) => merged.hosts.map(({ host }) => [host, merged])))
+
+/** A route of a server for many hosts takes nothing from a server that names one of them. */
+const leaveToOwners = (
+  chains: readonly FilterChain[],
+  merged: MergedServer,
+  owners: ReadonlyMap<string, MergedServer>,
+): readonly FilterChain[] =>
+  chains.flatMap((chain) => {
+    const { serverNames } = chain.match
+    const own = serverNames?.filter((name) => (owners.get(name) ?? merged) === merged)
+    if (!serverNames || own?.length === serverNames.length) return [chain]
+    return own?.length ? [{ ...chain, match: { ...chain.match, serverNames: own } }] : []
+  })
 
 /** Envoy refuses two chains with one match; servers of plaintext HTTP have one chain in common. */
 const leaveRepeated = ({ kind }: ServerGroup, chains: readonly FilterChain[], report: Report): FilterChain[] => {
@@ -87,11 +114,11 @@ const compileServer = (view: MeshView, merged: MergedServer, place: GatewayPlace
   if (!isTls && routes !== undefined)
     return { chains: [{ match: {}, handler: toHttp(view, merged, routes) }], reached: [] }
   const match = isTls ? toMatch(hosts.map(({ host }) => host)) : {}
-  if (isTls && tls.mode === 'AUTO_PASSTHROUGH')
-    return {
-      chains: [{ match: toPassedOn(match), handler: { kind: 'sni', statPrefix: toStatPrefix(merged) } }],
-      reached: [],
-    }
+  if (isTls && tls.mode === 'AUTO_PASSTHROUGH') {
+    const names = hosts.map(({ host }) => host)
+    const handler: SniHandler = { kind: 'sni', statPrefix: toStatPrefix(merged), hosts: names }
+    return { chains: [{ match: toPassedOn(match), handler }], reached: [] }
+  }
   if (isTls && isPassthrough(tls)) return compilePassthrough(view, merged, place, report)
 
   const termination = isTls ? compileGatewayTls(view, tls, place.namespace, routes === undefined ? [] : httpAlpn) : {}
@@ -117,11 +144,14 @@ const compilePassthrough = (
   report: Report,
 ): CompiledServer => {
   const compiled = toBound(view, merged, place).flatMap(({ virtualService, origin }) =>
-    selectTls(virtualService, origin).map(({ match, to }) => {
+    selectTls(virtualService, origin).flatMap(({ match, to }) => {
+      const { namespace, name } = virtualService.metadata
+      const serverNames = intersectNames(merged.hosts, namespace, match.serverNames)
+      if (serverNames.length === 0) return []
       const way = compileRoute(view, virtualService, to, origin, report)
       const chain: FilterChain = {
-        name: `VirtualService/${virtualService.metadata.namespace}/${virtualService.metadata.name}`,
-        match: toMatch(match.serverNames),
+        name: `VirtualService/${namespace}/${name}`,
+        match: toMatch(serverNames),
         handler: toTcpHandler(way, toStatPrefix(merged)),
       }
       return { chain, reached: way.reached }

@@ -28,7 +28,7 @@ const compileEntry = (workload: Workload): Listener => {
     port,
     direction: 'inbound',
     inspectors: [{ kind: 'tls' }],
-    chains: [{ match: { transport: 'tls' }, handler: { kind: 'sni', statPrefix: 'east-west' } }],
+    chains: [{ match: { transport: 'tls' }, handler: { kind: 'sni', statPrefix: 'east-west', hosts: ['*'] } }],
     trustEpoch: 0,
   }
 }

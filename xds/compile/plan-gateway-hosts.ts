@@ -98,10 +98,19 @@ export const intersectHosts = (
 ): string[] => {
   const { domainSuffix } = view.settings()
   const routed = spec.hosts.map((host) => resolveHost(host, metadata.namespace, domainSuffix))
+  return intersectNames(serverHosts, metadata.namespace, routed)
+}
+
+/** What of these names, of a VirtualService in a namespace, is a server's. */
+export const intersectNames = (
+  serverHosts: readonly ServerHost[],
+  namespace: string,
+  names: readonly string[],
+): string[] => {
   const shared = serverHosts
-    .filter(({ namespace }) => namespace === undefined || namespace === metadata.namespace)
+    .filter((server) => server.namespace === undefined || server.namespace === namespace)
     .flatMap(({ host }) =>
-      routed.flatMap((other) => (isSubsetOfHost(host, other) ? [host] : isSubsetOfHost(other, host) ? [other] : [])),
+      names.flatMap((name) => (isSubsetOfHost(host, name) ? [host] : isSubsetOfHost(name, host) ? [name] : [])),
     )
   return [...new Set(shared)]
 }

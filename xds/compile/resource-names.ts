@@ -4,7 +4,10 @@ export const toUpstreamName = (port: number, subset: string, hostname: string): 
 
 /** What a client asks an east-west gateway for, and what the gateway calls its EnvoyCluster (Istio: SNI-DNAT). */
 export const toServiceSni = (port: number, subset: string, hostname: string): string =>
-  `outbound_.${port}_.${subset}_.${hostname}`
+  `${serviceSniPrefix}${port}_.${subset}_.${hostname}`
+
+/** No other EnvoyCluster's name begins so. */
+export const serviceSniPrefix = 'outbound_.'
 
 export const toInboundUpstreamName = (port: number): string => `inbound|${port}||`
 

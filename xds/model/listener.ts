@@ -153,8 +153,10 @@ export interface TcpHandler {
   readonly tunnel?: { readonly target: string; readonly method: 'CONNECT' | 'POST' }
 }
 
-/** The upstream is named by the SNI; TLS is passed through. */
+/** TLS is passed through, to the service that the SNI names as mesh mTLS between networks does. */
 export interface SniHandler {
   readonly kind: 'sni'
   readonly statPrefix: string
+  /** Only for services with these names; "*.<suffix>" and "*" for all that end so. */
+  readonly hosts: readonly string[]
 }

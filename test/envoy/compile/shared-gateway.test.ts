@@ -2,9 +2,10 @@ import 'reflect-metadata'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createServer } from 'node:net'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { ExtendedKeyUsage } from '@peculiar/x509'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { issueLeaf, type Leaf } from '#agent/identity/issue-leaf.ts'
 import { ok } from '#mesh/result.ts'
 import { createIntermediate, east, TestRoot } from '#test/agent/test-pki.ts'
@@ -144,4 +145,87 @@ test('a Secret that Envoy refuses keeps nobody else from the port', async () => 
   await eventually('the new server answers', async () => (await ask('later')) === '200')
   expect(await ask('good')).toBe('200')
   expect(await ask('broken')).toBe('refused')
+})
+
+describe('by SNI', () => {
+  const passedPort = 18444
+  const otherPort = 18445
+  const reached: string[] = []
+  let stages: Theatre
+  beforeEach(() => void reached.splice(0))
+  afterAll(() => stages.clear())
+  beforeAll(async () => {
+    stages = await Theatre.open()
+    const listen = (name: string) =>
+      stages.listen(
+        createServer((socket) => {
+          reached.push(name)
+          socket.on('error', () => {}).destroy()
+        }),
+      )
+    const [mine, others, routed] = [await listen('mine'), await listen('others'), await listen('routed')]
+    const server = (name: string, number: number, protocol: string, hosts: string, tls: string) =>
+      `{port: {number: ${number}, name: ${name}, protocol: ${protocol}}, hosts: [${hosts}]${tls}}`
+    const passes = ', tls: {mode: PASSTHROUGH}'
+    const passesAll = ', tls: {mode: AUTO_PASSTHROUGH}'
+    await stages.start(`
+about: ''
+services:
+  - {host: mine, ports: [tls:443], endpoints: {a: {address: 127.0.0.1, ports: {tls: ${mine}}}}}
+  - {host: others, ports: [tls:443], endpoints: {a: {address: 127.0.0.1, ports: {tls: ${others}}}}}
+  - {host: routed, ports: [tcp:80], endpoints: {a: {address: 127.0.0.1, ports: {tcp: ${routed}}, tls: none}}}
+  - {host: hidden, ports: [tls:443], fields: {exportTo: ['~']}, endpoints: {a: {address: 127.0.0.1, ports: {tls: ${others}}}}}
+workloads:
+  gateway-1: {address: ${address}}
+config:
+  - apiVersion: networking.istio.io/v1
+    kind: Gateway
+    metadata: {name: a, namespace: a}
+    spec:
+      servers:
+        - ${server('pass', port, 'TLS', "'*.a.example', a/all.example, ./own.example, b/foreign.example", passes)}
+        - ${server('networks', passedPort, 'TLS', 'mine.default.svc.cluster.local', passesAll)}
+        - ${server('others', otherPort, 'TLS', "'*.local'", passesAll)}
+        - ${server('tcp', 18446, 'TCP', "'*'", '')}
+  - apiVersion: networking.istio.io/v1
+    kind: Gateway
+    metadata: {name: b, namespace: b}
+    spec: {servers: [${server('pass', port, 'TLS', 'b.a.example', passes)}]}
+  - apiVersion: networking.istio.io/v1
+    kind: VirtualService
+    metadata: {name: a, namespace: a}
+    spec:
+      hosts: ['*.example']
+      gateways: [a]
+      tls:
+        - match: [{port: ${port}, sniHosts: ['*.example', b.a.example, x.a.example]}]
+          route: [{destination: {host: routed.default.svc.cluster.local}}]
+      tcp: [{match: [{port: 18446}], route: [{destination: {host: routed.default.svc.cluster.local}}]}]
+  - apiVersion: networking.istio.io/v1
+    kind: VirtualService
+    metadata: {name: b, namespace: b}
+    spec: {hosts: [b.a.example], gateways: [b], tls: [{match: [{sniHosts: [b.a.example]}], route: [{destination: {host: others.default.svc.cluster.local}}]}]}
+proxies: [gateway/default/gateway-1]
+`)
+  })
+
+  const service = (host: string) => `outbound_.443_._.${host}.default.svc.cluster.local`
+
+  test.each<[string, number, string, string]>([
+    ['a TLS route has the hosts of its server', port, 'x.a.example', 'routed'],
+    ['a wildcard of a TLS route means those of the server', port, 'y.a.example', 'routed'],
+    ['and those of the own namespace', port, 'own.example', 'routed'],
+    ['not those for other namespaces', port, 'foreign.example', 'nobody'],
+    ['and no others', port, 'elsewhere.example', 'nobody'],
+    ['not those that another Gateway names', port, 'b.a.example', 'others'],
+    ['AUTO_PASSTHROUGH leads to services of its hosts', passedPort, service('mine'), 'mine'],
+    ['not to those of another server', passedPort, service('others'), 'nobody'],
+    ['which that leads to', otherPort, service('others'), 'others'],
+    ['nor to what the proxy reaches by routes', otherPort, 'outbound|80||routed.default.svc.cluster.local', 'nobody'],
+    ['nor to services that are not exported', otherPort, service('hidden'), 'nobody'],
+  ])('%s', async (_, toPort, servername, expected) => {
+    const socket = connectTls({ host: address, port: toPort, servername, rejectUnauthorized: false })
+    await new Promise<void>((resolve) => socket.on('error', () => {}).once('close', () => resolve()))
+    expect(reached[0] ?? 'nobody').toBe(expected)
+  })
 })
