@@ -23,7 +23,7 @@ export const compileRoutedHost = (
 ): CompiledVirtualHost[] =>
   planRoutedHost(view, egress, { host, clientNamespace }).flatMap(({ scope, port, virtualService }) => {
     const { kind, metadata } = virtualService
-    if (isNameOfService(view, host)) {
+    if (isNameOfService(view, { host, clientNamespace })) {
       report(
         toObjectKey(kind, metadata.namespace, metadata.name),
         `${host} is what clients call a service: write its full name`,

@@ -110,12 +110,9 @@ const toCloseness = (serverNames: readonly string[], hostname: string): number =
 
 /** The names by which clients may ask for the port: without a number where it goes without saying. */
 const compileDomains = (view: MeshView, { scope, named, port, isOwnNamespace }: VirtualHostSource): string[] => {
-  const names = [
-    named.hostname,
-    ...toShortNames(view, named, isOwnNamespace),
-    ...(scope.isCaptured ? toCapturedNames(view, named) : []),
-  ]
-  return toDomains(names, port.number, scope)
+  const names = [named.hostname, ...toShortNames(view, named, isOwnNamespace)]
+  const captured = scope.isCaptured ? toCapturedNames(view, named, names) : []
+  return toDomains([...names, ...captured], port.number, scope)
 }
 
 /** The port that requests are made to when no other is said. */
@@ -127,11 +124,11 @@ export const toDomains = (names: readonly string[], port: number, scope: RouteSc
   return names.flatMap((name) => (goesWithoutSaying ? [name, `${name}:${port}`] : [`${name}:${port}`]))
 }
 
-/** How clients name a service that resolve it themselves: by a virtual address that is its, or an endpoint of a headless one. */
-const toCapturedNames = (view: MeshView, service: Service): string[] => {
+/** How clients name a service that resolve it themselves: by a virtual address that is its, or by an endpoint of a headless one (a StatefulSet's pod). */
+const toCapturedNames = (view: MeshView, service: Service, names: readonly string[]): string[] => {
   const addresses = service.addresses.filter((each) => isIpv4Address(each) && isOnlyOneAt(view, each, service))
-  const names = isHeadless(service) ? [`*.${service.hostname}`] : addresses
-  return names.filter((name) => view.servicesByHostname(name).length === 0)
+  const captured = isHeadless(service) ? names.map((name) => `*.${name}`) : addresses
+  return captured.filter((name) => view.servicesByHostname(name).length === 0)
 }
 
 /** Whether no other service has this address; what a ServiceEntry says of the address of a `Service` does not count. */

@@ -1,6 +1,5 @@
 import { isWildcard } from '#mesh/config/schema/host-names.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
-import { toServiceHostname, toServiceKey } from '#mesh/names.ts'
 import type { Service } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { toHostsOn, type Egress } from './compile-egress.ts'
@@ -9,7 +8,7 @@ import { isMaybeHttp, webPort } from './compile-virtual-host.ts'
 import { isRouteTakenBy, isTakenBy, type HostFilter } from './host-filter.ts'
 import { matchesHost } from '#mesh/merge/host-specificity.ts'
 import { toCapturedScope, type RouteScope } from './route-scope.ts'
-import { resolveAlias, selectService } from './select-service.ts'
+import { findByShortName, resolveAlias, selectService } from './select-service.ts'
 import { selectVirtualService, type VirtualService } from './select-virtual-service.ts'
 
 /** Where clients have routes for a host that no service there has, and whose. */
@@ -59,15 +58,15 @@ export const hasRoutedHosts = (view: MeshView, egress: Egress, clientNamespace: 
 }
 
 /** Whether clients mean a service by this name, though it is not its host: its virtual host has the name. */
-export const isNameOfService = (view: MeshView, host: string): boolean => {
-  if (isWildcard(host)) {
-    const services = view.servicesByHostname(host.slice('*.'.length)).flatMap((key) => view.service(key) ?? [])
-    return services.some(isHeadless)
-  }
-  const [name = '', namespace = '', zone = 'svc', ...more] = host.split('.')
-  if (view.servicesAt(host).length > 0) return true
-  const hostname = toServiceHostname(name, namespace, view.settings().domainSuffix)
-  return more.length === 0 && zone === 'svc' && view.service(toServiceKey(namespace, hostname))?.source === 'service'
+export const isNameOfService = (view: MeshView, { host, clientNamespace }: RoutedHost): boolean => {
+  if (!isWildcard(host))
+    return view.servicesAt(host).length > 0 || findByShortName(view, host, clientNamespace) !== undefined
+  const name = host.slice('*.'.length)
+  const services = [
+    ...view.servicesByHostname(name).map((key) => view.service(key)),
+    findByShortName(view, name, clientNamespace),
+  ]
+  return services.some((service) => service && isHeadless(service))
 }
 
 interface FilteredScope {

@@ -45,9 +45,17 @@ export const resolveAlias = (view: MeshView, service: Service, clientNamespace: 
 export const isTakenShortName = (view: MeshView, shortName: string, namespace: string): boolean =>
   view.servicesByHostname(shortName).includes(toServiceKey(namespace, shortName))
 
+/** The `Service` that clients of a namespace call so for short. */
+export const findByShortName = (view: MeshView, shortName: string, clientNamespace: string): Service | undefined => {
+  const [name = '', namespace = clientNamespace, zone = 'svc', ...more] = shortName.split('.')
+  if (zone !== 'svc' || more.length > 0) return undefined
+  const service = view.service(
+    toServiceKey(namespace, toServiceHostname(name, namespace, view.settings().domainSuffix)),
+  )
+  return service?.source === 'service' ? service : undefined
+}
+
 const isShortForAnother = (view: MeshView, hostname: string, clientNamespace: string): boolean => {
-  const [name = '', namespace = clientNamespace, ...more] = hostname.split('.')
-  if (more.length > 0) return false
-  const key = toServiceKey(namespace, toServiceHostname(name, namespace, view.settings().domainSuffix))
-  return view.service(key)?.source === 'service' && !isTakenShortName(view, hostname, namespace)
+  const service = findByShortName(view, hostname, clientNamespace)
+  return service !== undefined && !isTakenShortName(view, hostname, service.namespace)
 }

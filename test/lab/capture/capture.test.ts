@@ -119,9 +119,15 @@ describe('strict mTLS, any destination', () => {
 
   test('an endpoint of a headless service is called where it is', async () => {
     expect(await pods.client.ask(serverAddress, 9000, hello)).toBe(hello)
-    const headers = { host: `server-0.stateful.default.svc.cluster.local:${puppetPorts.http}` }
-    const seen = await pods.client.getEcho(`http://${serverAddress}:${puppetPorts.http}/`, headers)
-    expect(seen).toMatchObject({ app: 'server', caller })
+    for (const name of [
+      'server-0.stateful.default.svc.cluster.local',
+      'server-0.stateful.default',
+      'server-0.stateful',
+    ]) {
+      const headers = { host: `${name}:${puppetPorts.http}` }
+      const seen = await pods.client.getEcho(`http://${serverAddress}:${puppetPorts.http}/`, headers)
+      expect(seen).toMatchObject({ app: 'server', caller })
+    }
   })
 
   test('a pod that calls its own service gets there through its proxy', async () => {
