@@ -47,7 +47,9 @@ export const defineClusterJoin = (group: Command, context: CliContext): void => 
     .option('--proxy-image <name>', "with --context: the proxies' image; default: atoll/proxy, the same version")
     .option('--replicas <number>', 'with --context: of the agent and of each gateway; default: 2', parseWholeNumber)
     .option('--ingress-gateway', 'with --context: install a gateway that Gateways select by "istio: ingressgateway"')
+    .option('--no-ingress-gateway', 'with --context: remove it; default: it stays as it is')
     .option('--egress-gateway', 'with --context: install a gateway that Gateways select by "istio: egressgateway"')
+    .option('--no-egress-gateway', 'with --context: remove it; default: it stays as it is')
     .addOption(
       new Option(
         '--failure-policy <policy>',

@@ -21,6 +21,7 @@ import { checkCluster, isFailure, toFindingLines } from './checks/check-cluster.
 import { readUpstreamDefinitions } from './custom-resource-definitions.ts'
 import { toGatewaySettings } from './gateway-option.ts'
 import { install, toInstallLine } from './install.ts'
+import { keepGateways } from './keep-gateways.ts'
 import { KubernetesApi } from './kubernetes-api.ts'
 import type { FoundObject } from './kubernetes-api.ts'
 import type { ObjectReference } from './kubernetes-object.ts'
@@ -39,8 +40,9 @@ export interface KubernetesJoinOptions {
   readonly ttl: number
   readonly timeout: number
   readonly gateway?: readonly string[]
-  readonly ingressGateway?: true
-  readonly egressGateway?: true
+  /** Absent: as it is. */
+  readonly ingressGateway?: boolean
+  readonly egressGateway?: boolean
   readonly dryRun?: true
   readonly image?: string
   readonly proxyImage?: string
@@ -86,7 +88,8 @@ export const joinKubernetes = async (
 
   const joinToken = await makeJoinToken(context, api, { mesh, known, settings, ttlSeconds: options.ttl })
   let unchanged = 0
-  await install(api, { ...settings, joinToken }, definitions, (object, outcome) => {
+  const gateways = await keepGateways(api, settings, (line) => context.note(line))
+  await install(api, { ...settings, ...gateways, joinToken }, definitions, (object, outcome) => {
     if (outcome === 'unchanged') unchanged += 1
     else context.note(toInstallLine(object, outcome))
   })

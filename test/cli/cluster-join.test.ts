@@ -35,11 +35,15 @@ const refused = (code: 'forbidden' | 'not_found', status: number): FakeAnswer =>
 })
 
 /** An agent that the API server knows, of a cluster of which the plane has never heard. */
-const joinKubernetes = (log: string) => {
+const joinKubernetes = (
+  log: string,
+  options: readonly string[] = [],
+  objects: Readonly<Record<string, object>> = {},
+) => {
   const named = (name: string) => ({ metadata: { name, namespace: 'atoll-system', resourceVersion: '1' } })
   const system = '/api/v1/namespaces/atoll-system/pods'
   const deployment = { ...named('atoll-agent'), spec: { replicas: 2 }, status: { availableReplicas: 1 } }
-  return runFake(['cluster', 'join', 'east', '--context', 'k-east', '--timeout', '3s'], {
+  return runFake(['cluster', 'join', 'east', '--context', 'k-east', '--timeout', '3s', ...options], {
     probes: { [`${planeUrl}/healthz`]: { status: 200, body: { status: 'ok', version: '0.2.0', setUp: true } } },
     answers: {
       'GET /v1/meshes/shop': { status: 200, body: mesh },
@@ -53,6 +57,7 @@ const joinKubernetes = (log: string) => {
         '/apis/apps/v1/namespaces/atoll-system/deployments/atoll-agent': deployment,
         [system]: { metadata: {}, items: [named('agent-1')] },
         [`${system}/agent-1/log`]: log,
+        ...objects,
       },
     }),
   })
@@ -80,6 +85,34 @@ describe('atoll cluster join --context', () => {
     const { stderr } = await joinKubernetes(JSON.stringify({ level: 'error', msg: 'no disk' }))
     expect(stderr).toContain('the agent says: no disk\n')
     expect(stderr).not.toContain('--plane-ca')
+  })
+})
+
+describe('atoll cluster join --context, where a gateway is installed,', () => {
+  const name = 'atoll-ingress/istio-ingressgateway'
+  const path = '/api/v1/namespaces/atoll-ingress/services/istio-ingressgateway'
+  const service = { metadata: { namespace: 'atoll-ingress', name: 'istio-ingressgateway', resourceVersion: '1' } }
+  const joinAgain = async (...options: readonly string[]) =>
+    (await joinKubernetes('', options, { [path]: service })).stderr
+
+  it('keeps it, and says how it would go', async () => {
+    const stderr = await joinAgain()
+    expect(stderr).toContain(`${name} is kept; --no-ingress-gateway removes it\n`)
+    expect(stderr).toContain(`Deployment ${name} created`)
+    expect(stderr).not.toContain(`Service ${name} removed`)
+    expect(stderr).toContain('Service atoll-egress/istio-egressgateway removed')
+  })
+
+  it('removes it when that is said', async () => {
+    const stderr = await joinAgain('--no-ingress-gateway')
+    expect(stderr).toContain(`Service ${name} removed`)
+    expect(stderr).not.toContain('is kept')
+  })
+
+  it('says nothing of it when it is asked for', async () => {
+    const stderr = await joinAgain('--ingress-gateway')
+    expect(stderr).not.toContain(`${name} removed`)
+    expect(stderr).not.toContain('is kept')
   })
 })
 

@@ -284,8 +284,10 @@ describe('atoll cluster join --context', () => {
   })
 
   it('takes away what the settings have no more', async () => {
-    const { output } = await joinEast('--gateway', 'none')
-    expect(output).toContain(`Deployment ${systemNamespace}/${eastWestGatewayName} removed`)
+    const { output: kept } = await joinEast('--gateway', 'none')
+    expect(kept).toContain(`Deployment ${systemNamespace}/${eastWestGatewayName} removed`)
+    expect(kept).toContain(`${ingressGateway.namespace}/${ingressGateway.name} is kept`)
+    const { output } = await joinEast('--gateway', 'none', '--no-ingress-gateway')
     expect(output).toContain(`Deployment ${ingressGateway.namespace}/${ingressGateway.name} removed`)
     // There may be somebody's certificates in it.
     expect(output).not.toContain('Namespace')
