@@ -33,7 +33,7 @@ describe('MeshConfig', () => {
     [{ outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' }, rootNamespace: 'istio-system', proxyListenPort: 15001 }],
     [{ accessLogFile: '/dev/stdout', accessLogEncoding: 'JSON', accessLogFormat: '{"a": "%PROTOCOL%"}' }],
     [{ localityLbSetting: { failover: [{ from: 'eu', to: 'us' }] }, defaultHttpRetryPolicy: { attempts: 0 } }],
-    [{ trustDomain: 'prod.test', enableAutoMtls: true }],
+    [{ trustDomain: 'prod.test', trustDomainAliases: ['old.test', 'cluster.local.'], enableAutoMtls: true }],
     [{ enableTracing: false, defaultConfig: { statNameLength: null } }],
     [
       {
@@ -60,6 +60,8 @@ describe('MeshConfig', () => {
     ],
     [{ accessLogFile: 'stdout' }, 'invalid accessLogFile: must be the path of a file, such as /dev/stdout'],
     [{ tlsDefaults: { ecdhCurves: ['P-1'] } }, /^invalid tlsDefaults.ecdhCurves\[0\]: must be one of P-256/],
+    [{ meshMTLS: { ecdhCurves: ['P-256'] } }, /^unsupported meshMTLS.ecdhCurves: /],
+    [{ trustDomainAliases: ['old.test', 'a_b'] }, 'invalid trustDomainAliases[1]: must be a domain name'],
     [{ meshMTLS: { cipherSuites: ['made-up'] } }, /^invalid meshMTLS.cipherSuites\[0\]: must be one of/],
     [{ enableAutoMtls: false }, 'unsupported enableAutoMtls: mesh mTLS is what proxies speak to each other'],
     [{ defaultConfig: { concurrency: -1 } }, /^invalid defaultConfig.concurrency: /],

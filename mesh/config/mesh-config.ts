@@ -6,7 +6,7 @@ import { connectionPool, tcpKeepalive } from './schema/connection-pool.ts'
 import { durationOrZero, positiveDuration } from './schema/duration.ts'
 import { exportToFaults } from './schema/export-to.ts'
 import { findRepeated } from './schema/find-repeated.ts'
-import { hostFault } from './schema/host-names.ts'
+import { hostFault, isDnsLabel } from './schema/host-names.ts'
 import { httpRetries } from './schema/http-retries.ts'
 import { localityLbSetting } from './schema/locality.ts'
 import {
@@ -40,24 +40,25 @@ const oneOf = (known: readonly string[]) =>
 /** BoringSSL's. */
 const curves: readonly string[] = ['P-256', 'P-384', 'P-521', 'X25519', 'X25519MLKEM768']
 
-const handshake = {
-  ecdhCurves: oneOf(curves).optional(),
+const tlsFields = {
+  minProtocolVersion: choice(['TLS_AUTO', 'TLSV1_2', 'TLSV1_3']).default('TLS_AUTO'),
   /** Of TLS 1.2 alone: BoringSSL chooses those of 1.3. */
   cipherSuites: oneOf(cipherSuites).optional(),
 }
 
+/** Of ISTIO_MUTUAL. Istio's validation takes no curves here (ValidateMeshTLSConfig). */
 const meshTls = message({
-  minProtocolVersion: choice(['TLS_AUTO', 'TLSV1_2', 'TLSV1_3']).default('TLS_AUTO'),
-  ...handshake,
+  ...tlsFields,
+  ecdhCurves: unsupported('mesh mTLS has the curves of its proxies: tlsDefaults has those of other TLS'),
 })
 
-/** Of gateways' servers. */
-const tlsDefaults = message({
-  minProtocolVersion: choice(['TLS_AUTO'], {
-    TLSV1_2: 'say it of each server: minProtocolVersion',
-    TLSV1_3: 'say it of each server: minProtocolVersion',
-  }).default('TLS_AUTO'),
-  ...handshake,
+/** Of all other TLS: what gateways serve and proxies originate. The version is for servers alone, as in Istio. */
+const tlsDefaults = message({ ...tlsFields, ecdhCurves: oneOf(curves).optional() })
+
+/** Istio's ValidateTrustDomain: DNS labels, the last of which may be empty. */
+const trustDomainName = checked(z.string(), ({ value, report }) => {
+  const labels = value.replace(/\.$/, '').split('.')
+  if (!labels.every(isDnsLabel)) report('must be a domain name')
 })
 
 const serviceSettings = message({
@@ -196,8 +197,13 @@ export const meshConfigSchema = checked(
       "servers' certificates are verified where a DestinationRule says by what",
     ),
     /** Whether it is the mesh's own is for who knows that to check. */
-    trustDomain: optionalText(z.string()).register(fieldNotes, { limit: "only the mesh's own, which it has for good" }),
-    trustDomainAliases: withoutEffect(z.array(z.string().min(1))),
+    trustDomain: optionalText(trustDomainName).register(fieldNotes, {
+      limit: "only the mesh's own, which it has for good",
+    }),
+    trustDomainAliases: z.array(trustDomainName).default([]).register(fieldNotes, {
+      limit:
+        "names of these domains in `subjectAltNames` mean the mesh's own workloads; certificates are of the mesh's alone",
+    }),
     ca: unsupported("the mesh's root signs"),
     caCertificates: unsupported('external issuers are trusted by "atoll trust issuer add"'),
     certificates: unsupported('the mesh issues what its proxies need'),

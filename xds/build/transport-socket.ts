@@ -142,14 +142,17 @@ const buildMeshTls = ({ sni, names, trust, alpn }: MeshTls): Any =>
 
 type OriginatedTls = Extract<UpstreamTls, { mode: 'originate' }>
 
-const buildOriginatedTls = ({ sni, verification, certificate }: OriginatedTls, protocol: UpstreamProtocol): Any =>
+const buildOriginatedTls = (
+  { sni, verification, certificate, handshake: { curves = [], cipherSuites = [] } }: OriginatedTls,
+  protocol: UpstreamProtocol,
+): Any =>
   toAny(UpstreamTlsContextSchema, {
     ...(sni !== undefined && {
       sni,
       autoSniSanValidation: verification !== 'none' && verification.subjectAltNames.length === 0,
     }),
     commonTlsContext: {
-      tlsParams: clientTlsParams,
+      tlsParams: { ...clientTlsParams, ecdhCurves: [...curves], cipherSuites: [...cipherSuites] },
       ...(protocol === 'http2' && { alpnProtocols: ['h2'] }),
       ...(certificate && buildCertificates([certificate])),
       ...(verification !== 'none' && { validationContextType: buildVerification(verification) }),

@@ -2,6 +2,7 @@ import { cipherSuites, type ServerTls as TlsSettings } from '#mesh/config/schema
 import { parseSpiffeId, toWorkloadDnsName } from '#mesh/identity.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { CertificateSource, ClientVerification, FilterChain, ServerTls, TlsVersion } from '#xds/model/listener.ts'
+import { isOfMesh } from './is-of-mesh.ts'
 import { toSecretName } from './to-secret-name.ts'
 
 type Termination = Pick<FilterChain, 'mtls' | 'tls'>
@@ -23,7 +24,7 @@ export const compileGatewayTls = (
     certificates,
     ...(clients && { clients }),
     alpn,
-    minVersion: toVersion(settings.minProtocolVersion) ?? '1.2',
+    minVersion: toVersion(settings.minProtocolVersion) ?? toDefaultMinimum(view, maxVersion),
     ...(maxVersion && { maxVersion }),
     cipherSuites: [...new Set(settings.cipherSuites)].filter((suite) => cipherSuites.includes(suite)),
   }
@@ -35,6 +36,12 @@ const versions = { TLSV1_0: '1.0', TLSV1_1: '1.1', TLSV1_2: '1.2', TLSV1_3: '1.3
 const toVersion = (version: TlsSettings['minProtocolVersion']): TlsVersion | undefined =>
   version === undefined || version === 'TLS_AUTO' ? undefined : versions[version]
 
+/** Not above what the server says itself. Istio reference: MeshConfig.tlsDefaults. */
+const toDefaultMinimum = (view: MeshView, maxVersion: TlsVersion | undefined): TlsVersion => {
+  const byDefault = view.meshConfig().tlsDefaults.minProtocolVersion === 'TLSV1_3' ? '1.3' : '1.2'
+  return maxVersion !== undefined && maxVersion < byDefault ? maxVersion : byDefault
+}
+
 /** A workload is known by its DNS name of the clusters that are in the mesh (docs/decisions/0003). */
 const toNames = (view: MeshView, { subjectAltNames = [] }: TlsSettings): { names?: readonly string[] } => {
   if (subjectAltNames.length === 0) return {}
@@ -42,7 +49,7 @@ const toNames = (view: MeshView, { subjectAltNames = [] }: TlsSettings): { names
   const clusters = view.trust().intermediates.map(({ cluster }) => cluster)
   const names = subjectAltNames.flatMap((name) => {
     const identity = parseSpiffeId(name)
-    return identity?.trustDomain === trustDomain
+    return identity && isOfMesh(view, identity.trustDomain)
       ? clusters.map((cluster) => toWorkloadDnsName(identity, cluster, trustDomain))
       : []
   })

@@ -1,7 +1,8 @@
 import { isFields } from '#mesh/is-fields.ts'
 import type { MeshConfig } from '#mesh/config/mesh-config.ts'
 import { parseJson } from '#mesh/parse-json.ts'
-import type { AccessLog, ListenerDefaults, TlsHandshake } from '#xds/model/listener-defaults.ts'
+import type { AccessLog, ListenerDefaults } from '#xds/model/listener-defaults.ts'
+import { compileTlsHandshake } from './compile-tls-handshake.ts'
 import { defaultJsonFormat, defaultTextFormat } from './access-log-formats.ts'
 
 /** Istio reference: MeshConfig.accessLogFile, pathNormalization, meshMTLS, tlsDefaults. */
@@ -13,19 +14,11 @@ export const compileListenerDefaults = (settings: MeshConfig): ListenerDefaults 
     paths: paths[settings.pathNormalization.normalization],
     meshTls: {
       atLeast: meshMTLS.minProtocolVersion === 'TLSV1_3' ? '1.3' : '1.2',
-      ...compileHandshake(meshMTLS),
+      ...compileTlsHandshake(meshMTLS),
     },
-    serverTls: compileHandshake(tlsDefaults),
+    serverTls: compileTlsHandshake(tlsDefaults),
   }
 }
-
-const compileHandshake = ({
-  ecdhCurves,
-  cipherSuites,
-}: Omit<MeshConfig['tlsDefaults'], 'minProtocolVersion'>): TlsHandshake => ({
-  ...(ecdhCurves?.length && { curves: [...new Set(ecdhCurves)] }),
-  ...(cipherSuites?.length && { cipherSuites: [...new Set(cipherSuites)] }),
-})
 
 const paths = {
   DEFAULT: 'normalised',

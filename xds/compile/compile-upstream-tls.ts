@@ -7,7 +7,9 @@ import type { ClusterName } from '#mesh/names.ts'
 import type { Service, ServicePort } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
+import { compileTlsHandshake } from './compile-tls-handshake.ts'
 import { toExternalIds, toIstioAlpn } from './external-peers.ts'
+import { isOfMesh } from './is-of-mesh.ts'
 import type { Report } from './report.ts'
 import type { ReachableEndpoints } from './service-endpoints.ts'
 import { toServiceSni } from './resource-names.ts'
@@ -57,12 +59,12 @@ export const compileUpstreamTls = (
       return { mode: 'none' }
     case 'SIMPLE':
     case 'MUTUAL': {
-      if (settings.credentialName === undefined) return toOriginated(service, settings, toFiles(settings))
+      if (settings.credentialName === undefined) return toOriginated(view, service, settings, toFiles(settings))
       const secrets =
         secretsOf === undefined
           ? { fault: 'its credentialName is for gateways: sidecars are given no Secrets' }
           : toSecrets(settings.credentialName, secretsOf)
-      if (!('fault' in secrets)) return toOriginated(service, settings, secrets)
+      if (!('fault' in secrets)) return toOriginated(view, service, settings, secrets)
       report(`Service/${service.key}`, `is not reached: ${secrets.fault}`)
       return toNobody(service.hostname)
     }
@@ -80,7 +82,12 @@ type Sources = {
   readonly certificate: Originated['certificate']
 }
 
-const toOriginated = (service: Service, settings: ClientTls, { authorities, certificate }: Sources): UpstreamTls => ({
+const toOriginated = (
+  view: MeshView,
+  service: Service,
+  settings: ClientTls,
+  { authorities, certificate }: Sources,
+): UpstreamTls => ({
   mode: 'originate',
   sni: settings.sni ?? (isWildcard(service.hostname) ? undefined : (service.aliasOf ?? service.hostname)),
   verification: settings.insecureSkipVerify
@@ -91,6 +98,7 @@ const toOriginated = (service: Service, settings: ClientTls, { authorities, cert
         subjectAltNames: settings.subjectAltNames ?? service.subjectAltNames,
       },
   certificate: settings.mode === 'MUTUAL' ? certificate : undefined,
+  handshake: compileTlsHandshake(view.meshConfig().tlsDefaults),
 })
 
 const toFiles = ({ caCertificates, clientCertificate, privateKey }: ClientTls): Sources => ({
@@ -155,7 +163,7 @@ const toWorkloadNames = (
   }
   for (const name of only ?? service.subjectAltNames) {
     const identity = parseSpiffeId(name)
-    if (identity?.trustDomain !== trustDomain) continue
+    if (!identity || !isOfMesh(view, identity.trustDomain)) continue
     for (const cluster of serviceAccounts.keys()) names.add(toWorkloadDnsName(identity, cluster, trustDomain))
   }
   if (names.size === 0 && serviceAccounts.size > 0) {

@@ -1,3 +1,4 @@
+import type { TlsHandshake } from './listener-defaults.ts'
 import type { CertificateSource } from './listener.ts'
 import type { LoadAssignment } from './load-assignment.ts'
 
@@ -64,6 +65,7 @@ export type UpstreamTls =
           }
         | 'none'
       readonly certificate: CertificateSource | undefined
+      readonly handshake: TlsHandshake
     }
 
 /** Servers that are believed by an external issuer's word (docs/decisions/0013). */

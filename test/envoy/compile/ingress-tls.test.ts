@@ -86,6 +86,7 @@ proxies: [sidecar/default/server-1/western, gateway/default/gateway-1]
   await theatre.start(
     `
 about: ''
+settings: {meshConfig: {tlsDefaults: {minProtocolVersion: TLSV1_3}, trustDomainAliases: [old.example]}}
 clusters:
   west: {network: network-2, gateways: [{address: ${westernGateway}, port: 15443}]}
 services:
@@ -111,6 +112,7 @@ ${[
     `{mode: SIMPLE, ${files('b.example')}, maxProtocolVersion: TLSV1_2, cipherSuites: [ECDHE-ECDSA-AES256-GCM-SHA384]}`,
   ),
   server('new', 'new.example', `{mode: SIMPLE, ${files('a.example')}, minProtocolVersion: TLSV1_3}`),
+  server('old', 'old.example', `{mode: SIMPLE, ${files('a.example')}, minProtocolVersion: TLSV1_2}`),
   server('mutual', 'mutual.example', `{mode: MUTUAL, ${files('a.example')}, caCertificates: $certificates/ca.pem}`),
   server(
     'named',
@@ -128,12 +130,17 @@ ${[
     'account.example',
     '{mode: ISTIO_MUTUAL, subjectAltNames: [spiffe://td.example/ns/default/sa/other]}',
   ),
+  server(
+    'alias',
+    'alias.example',
+    '{mode: ISTIO_MUTUAL, subjectAltNames: [spiffe://old.example/ns/default/sa/caller]}',
+  ),
   server('pass', 'inside.example', '{mode: PASSTHROUGH}', 'TLS'),
   server('stream', 'stream.example', `{mode: SIMPLE, ${files('a.example')}}`, 'TLS'),
   server('foreign', 'foreign.example', '{mode: SIMPLE, credentialName: other/secret}'),
 ].join('')}        - {port: {number: 18444, name: plain, protocol: TCP}, hosts: ['*']}
 ${[
-  ...['a', 'x.b', 'new', 'mutual', 'named', 'optional', 'mesh', 'account', 'foreign'].map((name) =>
+  ...['a', 'x.b', 'new', 'old', 'mutual', 'named', 'optional', 'mesh', 'account', 'alias', 'foreign'].map((name) =>
     http(name.replace('.', '-'), `${name}.example`, 'app'),
   ),
   route(
@@ -213,6 +220,19 @@ test.each<[string, string, () => ConnectionOptions, string]>([
   ['ISTIO_MUTUAL without a certificate', 'mesh.example', () => ({}), 'refused'],
   ['ISTIO_MUTUAL with one of the mesh', 'mesh.example', () => withLeaf(ofMesh), '200'],
   ['ISTIO_MUTUAL with an account that is not wanted', 'account.example', () => withLeaf(ofMesh), 'refused'],
+  [
+    "ISTIO_MUTUAL with an account that is wanted by an alias of the mesh's trust domain",
+    'alias.example',
+    () => withLeaf(ofMesh),
+    '200',
+  ],
+  ["a version that is too old for the mesh's defaults", 'a.example', () => ({ maxVersion: 'TLSv1.2' }), 'refused'],
+  [
+    "a version that the server takes, whatever the mesh's defaults",
+    'old.example',
+    () => ({ maxVersion: 'TLSv1.2' }),
+    '200',
+  ],
   ['a version that is too old', 'new.example', () => ({ maxVersion: 'TLSv1.2' }), 'refused'],
   ['a version that is new enough', 'new.example', () => ({}), '200'],
   ['a version that is too new', 'x.b.example', () => ({ minVersion: 'TLSv1.3' }), 'refused'],

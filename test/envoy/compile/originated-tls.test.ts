@@ -2,11 +2,12 @@ import 'reflect-metadata'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createServer } from 'node:tls'
+import { createServer, type TlsOptions } from 'node:tls'
 import { ExtendedKeyUsage } from '@peculiar/x509'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { issueLeaf } from '#agent/identity/issue-leaf.ts'
 import { createIntermediate, east } from '#test/agent/test-pki.ts'
+import { eventually } from '#test/harness/child.ts'
 import { clientAddress, get, Theatre } from './theatre.ts'
 
 let theatre: Theatre
@@ -20,7 +21,7 @@ afterEach(() => theatre.clear())
 afterAll(() => rm(certificates, { recursive: true, force: true }))
 
 /** A server of TLS 1.3 that shows a certificate for a name under the test's root, and may want one of the client. */
-const startServer = async (name: string, clientRoot?: string): Promise<number> => {
+const startServer = async (name: string, clientRoot?: string, options: TlsOptions = {}): Promise<number> => {
   const issuer = await createIntermediate(theatre.root, east, { permitted: [{ dns: 'example' }] })
   const { chainPem, privateKeyPem } = await issueLeaf(
     issuer,
@@ -35,6 +36,7 @@ const startServer = async (name: string, clientRoot?: string): Promise<number> =
         key: privateKeyPem,
         minVersion: 'TLSv1.3',
         ...(clientRoot !== undefined && { requestCert: true, ca: clientRoot }),
+        ...options,
       },
       (socket) => {
         socket.on('error', () => {})
@@ -104,4 +106,26 @@ test.each([
   await writeFile(join(certificates, 'key.pem'), privateKeyPem)
   await theatre.start(scene(await startServer('outside.example', theatre.root.pem), tls), { certificates })
   expect(await get('http://outside.example/')).toMatchObject({ status })
+})
+
+test.each<[string, TlsOptions, object, object]>([
+  ['curves', { ecdhCurve: 'P-384' }, { ecdhCurves: ['P-384'] }, { ecdhCurves: ['P-256'] }],
+  [
+    'cipher suites',
+    { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' },
+    { cipherSuites: ['ECDHE-ECDSA-AES256-GCM-SHA384'] },
+    { cipherSuites: ['ECDHE-ECDSA-AES128-GCM-SHA256'] },
+  ],
+])("%s are those of the mesh's settings", async (_, options, fit, unfit) => {
+  const port = await startServer('outside.example', undefined, options)
+  const tls = '{mode: SIMPLE, caCertificates: $certificates/ca.pem}'
+  const stage = await theatre.start(scene(port, tls), { certificates })
+  const untilAnswered = async (tlsDefaults: object, status: number) => {
+    const value = { ...stage.scene.store.settings(), meshConfig: { tlsDefaults } }
+    expect(await stage.change({ kind: 'settings', value })).toEqual([])
+    await eventually(`it is answered ${status}`, async () => (await get('http://outside.example/')).status === status)
+  }
+  await untilAnswered(fit, 200)
+  await untilAnswered(unfit, 503)
+  await untilAnswered(fit, 200)
 })

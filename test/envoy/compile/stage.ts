@@ -116,6 +116,7 @@ export class Stage {
     const stage = new Stage(scene, root, member, identity)
     const intermediates = members.map(({ cluster, intermediate }) => ({ cluster, pem: intermediate.pem }))
     await identity.updateTrust({ roots: [root.pem], intermediates, issuers: options.issuers, epoch: 0 })
+    scene.store.apply([{ kind: 'trust', value: { ...scene.store.trust(), roots: [root.pem], intermediates } }])
     const port = await stage.#server.listen({ host: '127.0.0.1', port: 0 })
     stage.#agent = options.exposeAgent ? await options.exposeAgent(port) : { host: '127.0.0.1', port }
     for (const proxy of scene.proxies)
