@@ -75,7 +75,7 @@ export const serviceSpec = message({
   trafficDistribution: optionalText(choice(['PreferClose', 'PreferSameZone', 'PreferSameNode'])),
   publishNotReadyAddresses: withoutEffect(z.boolean(), 'Kubernetes says of each endpoint whether it is ready'),
   allocateLoadBalancerNodePorts: withoutEffect(),
-  externalIPs: withoutEffect(),
+  externalIPs: withoutEffect(z.unknown(), 'in Kubernetes those of an east-west gateway are where other networks enter'),
   externalTrafficPolicy: withoutEffect(),
   healthCheckNodePort: withoutEffect(),
   ipFamilies: withoutEffect(),

@@ -74,6 +74,16 @@ describe('a Service', () => {
     })
   })
 
+  test('of type ExternalName is another name, without endpoints', () => {
+    const index = makeIndex()
+    const alias = { type: 'ExternalName', externalName: 'Ratings.shop.svc.cluster.local.' }
+    index.apply([put(service(alias)), put(workloadEntry('a'))])
+    expect(index.catalog().get(key)).toMatchObject({
+      service: { aliasOf: 'ratings.shop.svc.cluster.local', resolution: 'dns', addresses: [] },
+      endpoints: [],
+    })
+  })
+
   test('without a virtual IP, an annotation or a port name has none, is for all, has a port without a name', () => {
     const index = makeIndex()
     index.apply([put(service({ clusterIP: 'None', ports: [{ port: 80 }] }))])

@@ -8,14 +8,14 @@ import type { KubeService } from './objects/kube-service.ts'
 /** Istio's name of the port in its own east-west gateway. */
 const gatewayPortName = 'tls'
 
-export const isGatewayService = ({ metadata, type }: KubeService): boolean =>
+export const isGatewayService = ({ metadata, type, externalIPs }: KubeService): boolean =>
   metadata.namespace === systemNamespace &&
   metadata.labels?.[roleLabel] === eastWestGatewayRole &&
-  (type === 'LoadBalancer' || type === 'NodePort')
+  (type === 'LoadBalancer' || type === 'NodePort' || externalIPs.length > 0)
 
 /**
- * Where a gateway's Service lets other networks in: at its load balancer, or for a NodePort at the nodes that its pods are on, which
- * holds with any `externalTrafficPolicy`.
+ * Where a gateway's Service lets other networks in: at its external addresses, and at its load balancer, or for a NodePort at the nodes
+ * that its pods are on, which holds with any `externalTrafficPolicy`.
  */
 export const toGatewayAddresses = (
   service: KubeService,
@@ -26,11 +26,15 @@ export const toGatewayAddresses = (
     service.ports.find(({ name }) => name === gatewayPortName) ??
     service.ports.find(({ port: number }) => number === eastWestGatewayPort)
   if (!port) return []
-  if (service.type === 'LoadBalancer') return service.ingress.flatMap((address) => toAddress(address, port.port))
+  const atPort = (addresses: readonly string[]) => addresses.flatMap((address) => toAddress(address, port.port))
+  const external = atPort(service.externalIPs)
+  if (service.type === 'LoadBalancer') return [...atPort(service.ingress), ...external]
+  if (service.type !== 'NodePort') return external
   const endpoints = slices.flatMap((slice) => slice.endpoints).filter(({ health }) => health === 'healthy')
-  return [...new Set(endpoints.map(({ node }) => node))].flatMap((name) =>
+  const atNodes = [...new Set(endpoints.map(({ node }) => node))].flatMap((name) =>
     toAddress(addressOf(nodes.get(name)), port.nodePort),
   )
+  return [...atNodes, ...external]
 }
 
 /** An address that other networks are likely to reach, if there is one. */

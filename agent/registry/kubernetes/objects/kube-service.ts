@@ -24,6 +24,8 @@ export interface KubeService {
   readonly clusterIPs: readonly string[]
   /** Of its first address. */
   readonly family: string | undefined
+  /** Addresses that lead to it from outside, by no doing of Kubernetes. */
+  readonly externalIPs: readonly string[]
   /** Addresses of its load balancer. */
   readonly ingress: readonly string[]
   /** What it asks for and sidecars do not do. */
@@ -59,6 +61,7 @@ const serviceObject = z.object({
     clusterIP: z.string().default(''),
     clusterIPs: z.array(z.string()).default([]),
     ipFamilies: z.array(z.string()).default([]),
+    externalIPs: z.array(z.string()).default([]),
     sessionAffinity: z.string().default('None'),
     internalTrafficPolicy: z.enum(['Cluster', 'Local']).optional().catch(undefined),
     trafficDistribution: z.enum(['PreferClose', 'PreferSameZone', 'PreferSameNode']).optional().catch(undefined),
@@ -99,6 +102,7 @@ export const readService = readWith('Service', serviceObject, ({ metadata, spec,
     internalTrafficPolicy: spec.internalTrafficPolicy,
     clusterIPs: clusterIPs.filter((address) => address !== '' && address !== 'None'),
     family: spec.ipFamilies[0],
+    externalIPs: spec.externalIPs,
     ingress: (status.loadBalancer.ingress ?? []).flatMap(({ ip, hostname }) => ip || hostname || []),
     unheeded: spec.sessionAffinity === 'None' ? [] : ['sessionAffinity'],
   }

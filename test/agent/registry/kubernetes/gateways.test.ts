@@ -44,6 +44,17 @@ test('gateways behind a NodePort are the nodes that their pods are on', async ()
   await untilHolds(() => expect(state.gateways).toEqual([{ address: '192.0.2.1', port: 30_443 }]))
 })
 
+test.each([
+  [{ type: 'ClusterIP' }, []],
+  [{ type: 'LoadBalancer' }, [{ address: '192.0.2.7', port: 443 }]],
+])('gateways are at the external addresses of %j too', async (spec, balanced) => {
+  const server = shop()
+  server.put(paths.services, gateway({ ...spec, externalIPs: ['192.0.2.9'] }, [{ ip: '192.0.2.7' }]))
+  const { state, synced } = createRegistry(server)
+  await synced()
+  expect(state.gateways).toEqual([...balanced, { address: '192.0.2.9', port: 443 }])
+})
+
 test('gateways are no Services of other namespaces', async () => {
   const server = shop()
   const foreign = gateway({ type: 'LoadBalancer' }, [{ ip: '192.0.2.7' }])
