@@ -3,6 +3,7 @@ import { typeUrls } from '#xds/type-url.ts'
 import { ListenerSchema } from '#envoy/envoy/config/listener/v3/listener_pb.ts'
 import { encode } from '#xds/build/encode.ts'
 import { envoyFilterSpec } from '#mesh/config/envoy-filter.ts'
+import { guardsAccess } from './guards-access.ts'
 import { parsePatch } from './parse-patch.ts'
 import { createResourcePatcher } from './resource-patcher.ts'
 import type { Patch } from './patch.ts'
@@ -50,4 +51,46 @@ it('leaves out what a proxy refuses, but nothing that keeps somebody out', () =>
   expect(withoutOf(other)).toEqual(['EnvoyFilter/a/other'])
   expect(withoutOf(guard)).toEqual([])
   expect(withoutOf(guard, other)).toEqual(['EnvoyFilter/a/other', 'EnvoyFilter/a/other'])
+})
+
+const guards = (applyTo: string, value: unknown): boolean => {
+  const [first] = envoyFilterSpec.parse({
+    configPatches: [{ applyTo, patch: { operation: 'INSERT_FIRST', value } }],
+  }).configPatches
+  const { patch } = first ? parsePatch('EnvoyFilter/a/b', first) : {}
+  if (!patch) throw new Error('no patch')
+  return guardsAccess(patch)
+}
+const http = (type: string, fields = {}) => ({
+  name: 'a',
+  typed_config: { '@type': `type.googleapis.com/envoy.extensions.filters.http.${type}`, ...fields },
+})
+
+it.each<[boolean, string, string, unknown]>([
+  [true, 'Lua', 'HTTP_FILTER', http('lua.v3.Lua')],
+  [true, 'a filter that Atoll does not know', 'HTTP_FILTER', http('of_my_own.v3.Mine')],
+  [
+    true,
+    'a TypedStruct',
+    'HTTP_FILTER',
+    {
+      name: 'a',
+      typed_config: {
+        '@type': 'type.googleapis.com/xds.type.v3.TypedStruct',
+        type_url: 'type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz',
+      },
+    },
+  ],
+  [true, 'a filter without a type', 'HTTP_FILTER', { name: 'a' }],
+  [
+    true,
+    'what a route says to a guard',
+    'HTTP_ROUTE',
+    { name: 'a', typed_per_filter_config: { rbac: http('rbac.v3.RBACPerRoute').typed_config } },
+  ],
+  [false, 'buffering', 'HTTP_FILTER', http('buffer.v3.Buffer')],
+  [false, 'a route', 'HTTP_ROUTE', { name: 'a', match: { prefix: '/' }, direct_response: { status: 200 } }],
+  [false, 'an EnvoyCluster', 'CLUSTER', { name: 'a' }],
+])('%s: %s may keep somebody out', (expected, _, applyTo, value) => {
+  expect(guards(applyTo, value)).toBe(expected)
 })

@@ -148,9 +148,12 @@ spec:
     - {applyTo: HTTP_FILTER, match: {context: SIDECAR_INBOUND, ${beforeRouter}}, patch: {operation: INSERT_BEFORE, value: ${code}}}
 `)
 
+const buffer =
+  "{name: buffer, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer}}"
+
 test('EnvoyFilter: one that Envoy refuses is left out, and only that; traffic goes on, and who is to blame is known', async () => {
-  const refused = await stage.change(breaking(lua('this is no Lua')))
-  expect(refused.join()).toContain('script load error')
+  const refused = await stage.change(breaking(buffer))
+  expect(refused.join()).toContain('MaxRequestBytes')
   const blamed = await eventually('somebody is blamed', () => {
     const found = stage.blamed()
     return found.length > 0 && found
@@ -165,4 +168,11 @@ test('EnvoyFilter: one that Envoy refuses is left out, and only that; traffic go
     const { headers } = await ofSidecar(`http://${host}:9080/`)
     return headers['x-mended'] === 'yes' && headers['x-inbound'] === 'yes'
   })
+})
+
+test('EnvoyFilter: a script that Envoy refuses might keep somebody out: the proxy keeps what it had', async () => {
+  expect(await stage.change(breaking(sayLua('x-kept')))).toEqual([])
+  await eventually('it is in force', async () => (await ofSidecar(`http://${host}:9080/`)).headers['x-kept'] === 'yes')
+  expect((await stage.change(breaking(lua('this is no Lua')))).join()).toContain('script load error')
+  expect(await ofSidecar(`http://${host}:9080/`)).toMatchObject({ status: 200, headers: { 'x-kept': 'yes' } })
 })
