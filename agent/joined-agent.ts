@@ -43,9 +43,9 @@ import { PublicationReporter } from './uplink/publication-reporter.ts'
 import { Uplink } from './uplink/uplink.ts'
 import type { PlaneQuery } from './uplink/uplink-session.ts'
 import { createWebSocketOpener } from './uplink/websocket.ts'
+import { workloadGroup } from '#mesh/config/workload-group.ts'
 import { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import { networkName, trustDomain, type NetworkName } from '#mesh/names.ts'
-import { err } from '#mesh/result.ts'
 import { stateKeys, type StateChange } from '#mesh/state.ts'
 import type { Judgement } from '#mesh/status/judge-objects.ts'
 import type { TrustState } from '#mesh/trust.ts'
@@ -123,7 +123,7 @@ export class JoinedAgent {
       machines: new MachineTokenAuthenticator(
         {
           machineToken: (id) => this.#findMachineToken(id),
-          admit: (token, peer) => this.#platform.machines?.admit(token, peer) ?? err('no_group'),
+          admit: (token, peer) => this.#platform.machines.admit(token, peer),
         },
         () => clock.now(),
       ),
@@ -149,9 +149,9 @@ export class JoinedAgent {
       clock,
       log,
       reporter: { cluster, replica: record.replica },
-      onOpened: ({ machine }) => this.#platform.machines?.opened(machine),
-      onHealthStream: ({ machine }, stream) => machine && this.#platform.machines?.followHealth(machine, stream),
-      onClosed: ({ machine }) => this.#platform.machines?.closed(machine),
+      onOpened: ({ machine }) => this.#platform.machines.opened(machine),
+      onHealthStream: ({ machine }, stream) => machine && this.#platform.machines.followHealth(machine, stream),
+      onClosed: ({ machine }) => this.#platform.machines.closed(machine),
       onDeliveryChange: () => this.#uplink.deliveryChanged(),
       onBlame: () => this.#noteObjects(),
       startedProxies: () => this.#platform.startedProxies()?.map(toProxyName).toSorted(),
@@ -338,7 +338,7 @@ export class JoinedAgent {
     const { config } = this.#parts
     this.#flow.submit(batch.changes)
     // A proxy whose pod is gone, or became something else, is not what it was granted.
-    if (batch.changes.some(({ kind }) => kind === 'workload')) this.#ads.revalidate()
+    if (batch.changes.some(isOfWorkload)) this.#ads.revalidate()
     const catalog = batch.changes.filter((change) => change.kind === 'catalog')
     this.#uplink.updateFacts({
       ...(batch.gateways && !config.gateways ? { gateways: batch.gateways } : {}),
@@ -429,6 +429,10 @@ export class JoinedAgent {
     return judgeCluster(this.#objectSources())
   }
 }
+
+/** A machine is what its group says. */
+const isOfWorkload = (change: RegistryBatch['changes'][number]): boolean =>
+  change.kind === 'workload' || (change.kind === 'config' && change.key.startsWith(`${workloadGroup.kind}/`))
 
 const toNetwork = ({ config, record }: JoinedAgentParts): NetworkName =>
   config.network ?? networkName.parse(record.membership.network)

@@ -5,6 +5,7 @@ import { Injector, type InjectorStatus } from '#agent/injection/injector.ts'
 import { publishCaBundle } from '#agent/injection/publish-ca-bundle.ts'
 import { SecretAuthorityStore } from '#agent/injection/secret-authority-store.ts'
 import type { Log } from '#agent/log.ts'
+import { GroupMachines } from '#agent/machines/group-machines.ts'
 import type { ClusterPlatform, JoinedPlatform, PlatformEntry } from '#agent/platform/cluster-platform.ts'
 import { AccountDeletions } from '#agent/proxy-auth/account-deletions.ts'
 import { ClusterAuthenticator } from '#agent/proxy-auth/cluster-authenticator.ts'
@@ -35,6 +36,7 @@ import { findCrowdedNodes, readInotifyLimit } from './crowded-nodes.ts'
 import { KeptRecordStore } from './kept-record-store.ts'
 import { KubernetesClient } from './kubernetes-client.ts'
 import { loadKubeConfig } from './load-kube-config.ts'
+import { MachineEntries, machineEntryKind } from './machine-entries.ts'
 import { ObjectClient } from './object-client.ts'
 import { configMapKind, ProxyConfigMaps } from './proxy-config-maps.ts'
 import { leaseKind, ReporterLease } from './reporter-lease.ts'
@@ -77,6 +79,8 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
   readonly election: ReporterLease
   readonly credentials: SecretCredentials
   readonly #issuerKeys: IssuerKeys
+  readonly machines: GroupMachines
+  readonly #machineEntries: MachineEntries
   readonly #configMaps: ProxyConfigMaps
   readonly #statuses: StatusWriter
   readonly #injector: Injector | undefined
@@ -85,8 +89,16 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
   constructor(client: KubernetesClient, options: KubernetesPlatformOptions, entry: PlatformEntry) {
     const { data, clock, random, log, replica, injection } = options
     this.#options = options
-    const { record, network, domainSuffix, proxySettings, machines, onElectionChange, onProblems, onProxiesChange } =
-      entry
+    const {
+      record,
+      network,
+      domainSuffix,
+      proxySettings,
+      machines: tokens,
+      onElectionChange,
+      onProblems,
+      onProxiesChange,
+    } = entry
     const { cluster } = record.membership
     this.registry = new KubernetesRegistry({
       client,
@@ -99,14 +111,24 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
       keptPods: new KeptPods(data.openSnapshot('pods', knownPod), clock),
       onProxiesChange,
       onInjectionChange: () => this.#configMaps.changed(),
+      onObject: (key, object) => this.#machineEntries.takeObject(key, object),
     })
+    this.#machineEntries = new MachineEntries({
+      entries: new ObjectClient(client, machineEntryKind),
+      replica,
+      isOrphaned: (other) => this.election.isHeld && this.#isGone(other),
+      clock,
+      log,
+      onProblems,
+    })
+    this.machines = new GroupMachines({ registry: this.#machineEntries, clock })
     this.#issuerKeys = new IssuerKeys({
       fetch: () => fetchIssuer(client),
       kept: data.openDocument('issuer', issuerDocument),
       clock,
       log,
     })
-    this.authenticator = new ClusterAuthenticator(this.#createPodAuthenticator(client, clock, log), machines)
+    this.authenticator = new ClusterAuthenticator(this.#createPodAuthenticator(client, clock, log), tokens)
     this.election = new ReporterLease({
       leases: new ObjectClient(client, leaseKind),
       replica,
@@ -158,6 +180,8 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
   start(): void {
     void this.#issuerKeys.start()
     this.election.start()
+    this.machines.start()
+    this.#machineEntries.start()
     void this.#startInjector()
   }
 
@@ -175,7 +199,8 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
     this.#issuerKeys.stop()
     this.#configMaps.stop()
     this.#statuses.stop()
-    await Promise.all([this.election.stop(), this.#injector?.stop()])
+    this.#machineEntries.stop()
+    await Promise.all([this.machines.stop(), this.election.stop(), this.#injector?.stop()])
   }
 
   updateRoots(rootsPem: readonly string[]): void {
@@ -194,6 +219,7 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
   problems(): Iterable<string> {
     return [
       ...this.#configMaps.problems(),
+      ...this.#machineEntries.problems(),
       ...this.#statuses.problems(),
       ...findCrowdedNodes(this.registry.pods.all() ?? [], readInotifyLimit()),
     ]
@@ -201,6 +227,13 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
 
   injector(): InjectorStatus | undefined {
     return this.#injector?.status()
+  }
+
+  /** Whether an agent's pod is gone. Where agents are no pods, nobody can tell. */
+  #isGone(replica: string): boolean {
+    const { pods } = this.registry
+    const isPod = (name: string) => pods.find(systemNamespace, name) !== undefined
+    return pods.complete && isPod(this.#options.replica) && !isPod(replica)
   }
 
   #createPodAuthenticator(client: KubernetesClient, clock: Clock, log: Log): ProxyAuthenticator {

@@ -30,10 +30,10 @@ const pageSize = 200
 
 /** The objects of one kind. What another has changed in the meantime is an answer, and everything else that fails a KubernetesError. */
 export class ObjectClient<T extends NamespacedObject> {
-  readonly #client: KubernetesClient
+  readonly #client: Pick<KubernetesClient, 'request'>
   readonly #kind: ObjectKind<T>
 
-  constructor(client: KubernetesClient, kind: ObjectKind<T>) {
+  constructor(client: Pick<KubernetesClient, 'request'>, kind: ObjectKind<T>) {
     this.#client = client
     this.#kind = kind
   }
@@ -68,6 +68,18 @@ export class ObjectClient<T extends NamespacedObject> {
     const { namespace, name, resourceVersion } = object.metadata
     if (resourceVersion === undefined) throw new Error('only what was read can be replaced')
     return this.#unless([404, 409], () => this.#request('PUT', this.#toPath(namespace, name), object))
+  }
+
+  /** Whether it is gone: false = it is not what it was when this was read. */
+  async remove({ metadata: { namespace, name, resourceVersion } }: T): Promise<boolean> {
+    try {
+      const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { resourceVersion } }
+      await this.#client.request({ method: 'DELETE', path: this.#toPath(namespace, name), body })
+      return true
+    } catch (error) {
+      if (!(error instanceof KubernetesError) || (error.status !== 404 && error.status !== 409)) throw error
+      return error.status === 404
+    }
   }
 
   async #unless(statuses: readonly number[], task: () => Promise<T>): Promise<T | undefined> {

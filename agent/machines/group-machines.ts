@@ -1,18 +1,33 @@
 import type { Clock } from '#agent/clock.ts'
 import type { MachineRefusal } from '#agent/proxy-auth/proxy-authenticator.ts'
-import type { UniversalRegistry } from '#agent/registry/universal/universal-registry.ts'
 import type { SealedSnapshot } from '#agent/store/sealed-snapshot.ts'
-import { toMachineKey, type GroupMachine } from '#mesh/registry-records/machine-groups.ts'
+import type { ReadinessProbe } from '#mesh/config/schema/readiness-probe.ts'
+import {
+  toMachineKey,
+  type GroupMachine,
+  type MachineChange,
+  type MachineClaim,
+} from '#mesh/registry-records/machine-groups.ts'
 import { err, ok, type Result } from '#mesh/result.ts'
 import type { MachineToken } from '#mesh/state.ts'
 import { followHealth, type HealthStream } from './follow-health.ts'
 import { MachineSessions } from './machine-sessions.ts'
 import { toMachineAddress } from './to-machine-address.ts'
 
+/** Where a cluster's WorkloadGroups are, and their machines become workloads. */
+export interface MachineRegistry {
+  /** What a machine would be here. Only for a registry that has been read. */
+  nameMachine(machine: MachineClaim): Result<string, 'no_group' | 'other_account' | 'name_taken'>
+  /** How a machine's application is probed; undefined = it is not. */
+  probeOf(machine: MachineClaim): ReadinessProbe | undefined
+  /** Machines of WorkloadGroups have come, changed or left; `left`: the workloads among them that are known to have left. */
+  takeMachines(changes: readonly MachineChange[], left?: ReadonlySet<string>): void
+}
+
 export interface GroupMachinesOptions {
-  readonly registry: Pick<UniversalRegistry, 'nameMachine' | 'probeOf' | 'takeMachines'>
-  /** Where the machines are found again after a restart. */
-  readonly snapshot: SealedSnapshot<GroupMachine>
+  readonly registry: MachineRegistry
+  /** Where the machines are found again after a restart; absent = the registry has them. */
+  readonly snapshot?: SealedSnapshot<GroupMachine>
   readonly clock: Clock
 }
 
@@ -21,7 +36,7 @@ const maxMachinesOfGroup = 1000
 
 /** The machines of a cluster's WorkloadGroups: workloads for as long as their proxies are connected (docs/decisions/0018). */
 export class GroupMachines {
-  readonly #registry: GroupMachinesOptions['registry']
+  readonly #registry: MachineRegistry
   readonly #sessions: MachineSessions
   readonly #clock: Clock
 
@@ -29,7 +44,7 @@ export class GroupMachines {
     this.#registry = registry
     this.#clock = clock
     this.#sessions = new MachineSessions({
-      snapshot,
+      ...(snapshot && { snapshot }),
       clock,
       onChange: (changes, left) => registry.takeMachines(changes, left),
     })

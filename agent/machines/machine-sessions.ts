@@ -5,8 +5,8 @@ import { toMachineKey, type GroupMachine, type MachineChange } from '#mesh/regis
 import { toWorkloadKey } from '#mesh/workload.ts'
 
 export interface MachineSessionsOptions {
-  /** Where they are found again after a restart. */
-  readonly snapshot: SealedSnapshot<GroupMachine>
+  /** Where they are found again after a restart; absent = elsewhere. */
+  readonly snapshot?: SealedSnapshot<GroupMachine>
   readonly clock: Clock
   /** Machines have come or left; `left`: the workloads that are known to have left, not only missed. Must not block. */
   readonly onChange: (changes: readonly MachineChange[], left?: ReadonlySet<string>) => void
@@ -48,8 +48,8 @@ export class MachineSessions {
   constructor(options: MachineSessionsOptions) {
     this.#options = options
     const { snapshot, clock } = options
-    this.#writer = new LateWriter(clock, writeDelayMilliseconds, () =>
-      snapshot.save({ savedAt: clock.now(), items: Array.from(this.#sessions.values(), ({ machine }) => machine) }),
+    this.#writer = new LateWriter(clock, writeDelayMilliseconds, async () =>
+      snapshot?.save({ savedAt: clock.now(), items: Array.from(this.#sessions.values(), ({ machine }) => machine) }),
     )
   }
 
@@ -67,7 +67,7 @@ export class MachineSessions {
 
   /** Begins with the machines that were here before a restart. */
   restore(): void {
-    const machines = this.#options.snapshot.load()?.items ?? []
+    const machines = this.#options.snapshot?.load()?.items ?? []
     for (const machine of machines) this.#open(machine)
     this.#tell(machines.map((machine) => ({ key: toMachineKey(machine), value: machine })))
   }

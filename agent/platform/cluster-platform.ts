@@ -33,8 +33,8 @@ export interface JoinedPlatform {
   readonly registry: Registry
   readonly authenticator: ProxyAuthenticator
   readonly election: ReporterElection
-  /** Where the machines of WorkloadGroups come and go; absent = they are not workloads here. */
-  readonly machines?: GroupMachines
+  /** Where the machines of WorkloadGroups come and go. */
+  readonly machines: GroupMachines
   /** The certificates of gateways; absent = there are none. */
   readonly credentials?: CredentialSource
   /** Not the registry, which is started by who listens to it. */

@@ -26,7 +26,7 @@ export type CredentialRefusal =
 
 /**
  * Why the machine of a right token does not become a workload. `no_address`: it connects from a loopback address that every machine has.
- * `no_group`: its WorkloadGroup is not in this agent's directory. `other_account`: that is for another service account.
+ * `no_group`: its WorkloadGroup is not in this cluster. `other_account`: that is for another service account.
  */
 export type MachineRefusal = 'no_address' | 'no_group' | 'other_account' | 'name_taken' | 'group_full'
 

@@ -63,6 +63,13 @@ export const agentRules: readonly AgentRule[] = [
   },
   {
     scope: 'cluster',
+    apiGroups: ['networking.istio.io'],
+    resources: ['workloadentries'],
+    verbs: ['get', 'create', 'update', 'delete'],
+    why: 'the machines of WorkloadGroups, which come and go with their proxies. It writes none that a person has written',
+  },
+  {
+    scope: 'cluster',
     apiGroups: ['authentication.k8s.io'],
     resources: ['tokenreviews'],
     verbs: ['create'],

@@ -107,6 +107,17 @@ export class MachineGroups {
 export const toMachineKey = ({ namespace, name }: Pick<GroupMachine, 'namespace' | 'name'>): string =>
   toObjectKey(workloadEntry.kind, namespace, name)
 
+/** The WorkloadGroup that a WorkloadEntry was made of; undefined = a person has written it. */
+export const groupOfEntry = ({ metadata }: Annotated): string | undefined => metadata.annotations?.[GROUP_ANNOTATION]
+
+/** What probes have found of the machine of a WorkloadEntry; undefined = nothing. */
+export const healthOfEntry = ({ metadata }: Annotated): GroupMachine['health'] =>
+  endpointHealth.safeParse(metadata.annotations?.[HEALTH_ANNOTATION]).data
+
+interface Annotated {
+  readonly metadata: { readonly annotations?: Readonly<Record<string, string>> | undefined }
+}
+
 const groupKeyOf = ({ namespace, group }: MachineClaim): string => toObjectKey(workloadGroup.kind, namespace, group)
 
 const readGroup = (object: ConfigObject): Configured<WorkloadGroupSpec> | null => {

@@ -3,6 +3,8 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock, type Clock } from '#agent/clock.ts'
 import { KubernetesClient } from '#agent/kubernetes/kubernetes-client.ts'
+import { MachineEntries, machineEntryKind } from '#agent/kubernetes/machine-entries.ts'
+import { ObjectClient } from '#agent/kubernetes/object-client.ts'
 import { KubernetesRegistry } from '#agent/registry/kubernetes/kubernetes-registry.ts'
 import { buildAgentAccess } from '#cli/kubernetes/manifests/agent-access.ts'
 import { agentName, systemNamespace } from '#mesh/kubernetes/conventions.ts'
@@ -20,6 +22,7 @@ let lab: Lab
 let cluster: LabCluster
 let way: BreakableConnection
 let registry: KubernetesRegistry
+let machineEntries: MachineEntries
 
 const catalog = new Map<string, CatalogEntry>()
 const workloads = new Map<string, Workload>()
@@ -74,14 +77,24 @@ beforeAll(async () => {
   const { stdout: token } = await cluster.kubectl(['create', 'token', agentName, '-n', systemNamespace])
   const { address, port } = cluster.plan.apiServer
   way = await BreakableConnection.to(address, port)
+  const client = new KubernetesClient(toKubeConfig(token.trim()))
+  machineEntries = new MachineEntries({
+    entries: new ObjectClient(client, machineEntryKind),
+    replica: 'agent-1',
+    isOrphaned: () => false,
+    clock: systemClock,
+    log: pino({ level: 'silent' }),
+    onProblems: () => {},
+  })
   registry = new KubernetesRegistry({
-    client: new KubernetesClient(toKubeConfig(token.trim())),
+    client,
     cluster: clusterName.parse('east'),
     network: networkName.parse('network-east'),
     domainSuffix: 'cluster.local',
     clock: hurriedClock,
     random: Math.random,
     log: pino({ level: 'silent' }),
+    onObject: (objectKey, object) => machineEntries.takeObject(objectKey, object),
   })
   registry.start((batch) => {
     gateways.latest = batch.gateways ?? gateways.latest
@@ -97,6 +110,7 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
+  machineEntries?.stop()
   await registry?.stop()
   way?.close()
   await lab?.down()
@@ -173,6 +187,37 @@ spec:
   )
   await cluster.kubectl(['delete', 'virtualservice', 'reviews', '-n', 'shop'])
   await eventually('the VirtualService goes', () => !config.has('VirtualService/shop/reviews'))
+})
+
+test('a machine of a WorkloadGroup is behind a Service beside its pods, while it is there', async () => {
+  await cluster.apply(`
+apiVersion: networking.istio.io/v1
+kind: WorkloadGroup
+metadata: { name: reviews, namespace: shop }
+spec: { metadata: { labels: { app: reviews } }, template: { serviceAccount: reviews, weight: 2 } }
+`)
+  const claim = { namespace: 'shop', group: 'reviews', address: '10.9.0.4', serviceAccount: 'reviews' }
+  await eventually('the group is known', () => machineEntries.nameMachine(claim).ok)
+  const name = machineEntries.nameMachine(claim)
+  const machine = { ...claim, name: name.ok ? name.value : '' }
+  const entry = 'WorkloadEntry/shop/reviews-10.9.0.4'
+  const addresses = () => endpoints('reviews').map(({ address }) => address)
+  const [pod] = addresses()
+  machineEntries.takeMachines([{ key: entry, value: machine }])
+  await eventually('the machine is there', () => addresses().includes('10.9.0.4'))
+  expect(addresses()).toContain(pod)
+  expect(endpoints('reviews').find(({ address }) => address === '10.9.0.4')).toMatchObject({ weight: 2, tls: 'mutual' })
+  machineEntries.takeMachines([{ key: entry, value: { ...machine, health: 'unhealthy' } }])
+  await cluster.apply(`
+apiVersion: networking.istio.io/v1
+kind: WorkloadGroup
+metadata: { name: reviews, namespace: shop }
+spec: { metadata: { labels: { app: reviews } }, template: { serviceAccount: reviews, weight: 3 } }
+`)
+  await eventually('it is what its group is', () => endpoints('reviews').some(({ weight }) => weight === 3))
+  machineEntries.takeMachines([{ key: entry, value: null }])
+  await eventually('the machine has left', () => !addresses().includes('10.9.0.4'))
+  expect([addresses(), machineEntries.problems()]).toEqual([[pod], []])
 })
 
 test('a watch that breaks misses nothing', async () => {

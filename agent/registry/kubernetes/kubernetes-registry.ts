@@ -10,6 +10,8 @@ import type { ClusterName, NetworkName } from '#mesh/names.ts'
 import type { Problem } from '#mesh/problem.ts'
 import { isRecordKind, type RegistryDifference } from '#mesh/registry-records/registry-index.ts'
 import type { GatewayAddress } from '#mesh/service.ts'
+import { groupOfEntry } from '#mesh/registry-records/machine-groups.ts'
+import { workloadEntry } from '#mesh/config/workload-entry.ts'
 import { toWorkloadKey } from '#mesh/workload.ts'
 import { ConfigDiscovery, type ServedKind } from './config-discovery.ts'
 import { isGatewayService, sortGateways, toGatewayAddresses } from './gateway-addresses.ts'
@@ -42,6 +44,8 @@ export interface KubernetesRegistryOptions {
   readonly onProxiesChange?: () => void
   /** What `injectedNamespaces` says may have changed. */
   readonly onInjectionChange?: () => void
+  /** An object of the cluster's own has changed, by its ObjectKey; null = it is gone. */
+  readonly onObject?: (key: string, object: ConfigObject | null) => void
 }
 
 /** The cluster's own objects of one kind. */
@@ -95,6 +99,8 @@ export class KubernetesRegistry implements Registry {
   #domainSuffix: string
   /** What was not told yet. */
   readonly #configChanges = new Map<string, ConfigObject | null>()
+  /** Machines whose agents have taken them away: they are not lost. */
+  readonly #left = new Set<string>()
   readonly #gatewayServices = new Set<string>()
   #gateways: readonly GatewayAddress[] | undefined
   #namespacesChanged = true
@@ -275,6 +281,9 @@ export class KubernetesRegistry implements Registry {
       const key = objectKeyOf(present)
       if (!isRecordKind(definition.kind)) this.#configChanges.set(key, object)
       this.#index.noteConfig(key, object)
+      this.#options.onObject?.(key, object)
+      if (!object && definition === workloadEntry && groupOfEntry(present) !== undefined)
+        this.#left.add(toWorkloadKey(present.metadata.namespace, present.metadata.name))
     })
   }
 
@@ -310,9 +319,12 @@ export class KubernetesRegistry implements Registry {
     this.#namespacesChanged = false
     const problemsChanged = this.#problemsChanged
     this.#problemsChanged = false
+    const left = new Set(this.#left)
+    this.#left.clear()
     if (changes.length > 0 || gatewaysChanged || namespacesChanged || problemsChanged)
       this.#listener({
         changes,
+        ...(left.size > 0 && { left }),
         ...(gatewaysChanged ? { gateways } : {}),
         ...(namespacesChanged ? { namespaces: [...this.#namespaces.objects.keys()].toSorted() } : {}),
       })

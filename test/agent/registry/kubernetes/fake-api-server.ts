@@ -48,6 +48,10 @@ export class FakeApiServer {
     this.#publish(path, 'DELETED', this.#date(object))
   }
 
+  find(path: string, namespace: string, name: string): FakeObject | undefined {
+    return this.#collection(path).get(`${namespace}/${name}`)
+  }
+
   /** Tells all watches that time has passed, as real servers do once a minute. */
   bookmark(): void {
     this.#version += 1
@@ -74,9 +78,11 @@ export class FakeApiServer {
     return this.#watchers.length
   }
 
-  async request({ path }: KubernetesRequest): Promise<unknown> {
+  async request({ method, path, body }: KubernetesRequest): Promise<unknown> {
     const url = new URL(path, 'http://fake')
     if (this.away) throw new KubernetesError('connection refused', undefined)
+    const [, plural, name] = /^\/apis\/[^/]+\/[^/]+\/namespaces\/[^/]+\/([^/]+)(?:\/([^/]+))?$/.exec(url.pathname) ?? []
+    if (plural !== undefined) return this.#write({ method, path, ...(body && { body }) }, plural, name)
     if (url.pathname.startsWith(`/apis/${networking}`) && url.search === '') return this.#discover(url.pathname)
     this.requests.push(`LIST ${url.pathname}`)
     if (this.forbidden.has(url.pathname)) throw new KubernetesError('forbidden', 403)
@@ -104,6 +110,29 @@ export class FakeApiServer {
       watcher.wake()
     })
     return read(watcher)
+  }
+
+  /** One object, in whichever version of its group. */
+  #write({ method, path, body }: KubernetesRequest, plural: string, name: string | undefined): unknown {
+    const collection = `/apis/${networking}/v1/${plural}`
+    const [, namespace = ''] = /namespaces\/([^/]+)/.exec(path) ?? []
+    const present = this.#collection(collection).get(`${namespace}/${name}`)
+    if (method === 'GET' || method === 'DELETE') {
+      if (!present) throw new KubernetesError('not found', 404)
+      const { preconditions } = (body ?? {}) as { preconditions?: { resourceVersion?: string } }
+      if (method === 'GET') return structuredClone(present)
+      if (preconditions?.resourceVersion !== present.metadata['resourceVersion'])
+        throw new KubernetesError('conflict', 409)
+      this.delete(collection, present)
+      return { kind: 'Status' }
+    }
+    const written = body as FakeObject
+    const before = this.#collection(collection).get(`${namespace}/${written.metadata.name}`)
+    const isNew = method === 'POST'
+    if (isNew ? before : before?.metadata['resourceVersion'] !== written.metadata['resourceVersion'])
+      throw new KubernetesError('conflict', 409)
+    this.put(collection, written)
+    return structuredClone(this.#collection(collection).get(`${namespace}/${written.metadata.name}`))
   }
 
   #discover(path: string): unknown {

@@ -14,7 +14,7 @@ export const serviceKey = (name: string, suffix = 'cluster.local'): string => `s
 /** A registry on an API server, with all that it has said so far put together. */
 export const createRegistry = (
   server = new FakeApiServer(),
-  options: Pick<KubernetesRegistryOptions, 'keptPods' | 'onProxiesChange' | 'onInjectionChange'> = {},
+  options: Pick<KubernetesRegistryOptions, 'keptPods' | 'onProxiesChange' | 'onInjectionChange' | 'onObject'> = {},
 ) => {
   const clock = new VirtualClock()
   const registry = new KubernetesRegistry({

@@ -1,0 +1,237 @@
+import { z } from 'zod'
+import type { Clock } from '#agent/clock.ts'
+import type { Log } from '#agent/log.ts'
+import type { MachineRegistry } from '#agent/machines/group-machines.ts'
+import type { ConfigObject } from '#mesh/config-object.ts'
+import type { ReadinessProbe } from '#mesh/config/schema/readiness-probe.ts'
+import { workloadEntry } from '#mesh/config/workload-entry.ts'
+import { toErrorMessage } from '#mesh/error-message.ts'
+import { isEqualData } from '#mesh/merge/equal-data.ts'
+import { setOrDelete } from '#mesh/merge/set-or-delete.ts'
+import {
+  groupOfEntry,
+  healthOfEntry,
+  MachineGroups,
+  toMachineKey,
+  type MachineChange,
+  type MachineClaim,
+} from '#mesh/registry-records/machine-groups.ts'
+import { err, type Result } from '#mesh/result.ts'
+import { objectMetadata, type ObjectClient, type ObjectKind } from './object-client.ts'
+
+const machineEntry = z.object({
+  metadata: objectMetadata.extend({ annotations: z.record(z.string(), z.string()).optional() }),
+  spec: z.record(z.string(), z.unknown()),
+})
+export type MachineEntry = z.infer<typeof machineEntry>
+
+export const machineEntryKind: ObjectKind<MachineEntry> = {
+  // Of all versions that Istio's CRD has had with it.
+  apiVersion: 'networking.istio.io/v1beta1',
+  kind: workloadEntry.kind,
+  resource: workloadEntry.plural,
+  schema: machineEntry,
+}
+
+export interface MachineEntriesOptions {
+  readonly entries: Pick<ObjectClient<MachineEntry>, 'find' | 'create' | 'replace' | 'remove'>
+  /** Ours. */
+  readonly replica: string
+  /** Whether the agent of this name is gone for good, and it is for this replica to put its things in order. */
+  readonly isOrphaned: (replica: string) => boolean
+  readonly clock: Clock
+  readonly log: Log
+  readonly onProblems: () => void
+}
+
+/** Istio's: which instance of the control plane a machine is connected to. */
+const controllerAnnotation = 'istio.io/workloadController'
+const retryMilliseconds = 5000
+const sweepMilliseconds = 10_000
+/** An agent that has gone leaves its machines behind: they have so long to come to another. */
+const orphanMilliseconds = 30_000
+
+/**
+ * The machines of a Kubernetes cluster's WorkloadGroups, as WorkloadEntries that the agent writes to which they are connected: all replicas read
+ * them as any other (docs/decisions/0019). An entry is its agent's who last wrote it, and is taken away by that one alone.
+ */
+export class MachineEntries implements MachineRegistry {
+  readonly #options: MachineEntriesOptions
+  readonly #groups = new MachineGroups()
+  /** The WorkloadEntries of the cluster. */
+  readonly #present = new Map<string, ConfigObject>()
+  /** What may have to be written: of a machine that has just said that it is here, whoever has written of it before. */
+  readonly #due = new Map<string, 'claim' | 'check'>()
+  readonly #orphanedSince = new Map<string, number>()
+  #problem: string | undefined
+  #isRunning = false
+  #isStopped = false
+  #cancelRetry = (): void => {}
+  #cancelSweep = (): void => {}
+
+  constructor(options: MachineEntriesOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#cancelSweep = this.#options.clock.after(sweepMilliseconds, () => {
+      this.#sweep()
+      if (!this.#isStopped) this.start()
+    })
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#cancelRetry()
+    this.#cancelSweep()
+  }
+
+  /** An object of the cluster's own has changed; null = it is gone. */
+  takeObject(key: string, value: ConfigObject | null): void {
+    if (key.startsWith(`${workloadEntry.kind}/`)) {
+      setOrDelete(this.#present, key, value)
+      const wanted = this.#groups.find(key)
+      if (wanted && !(value && isAsWritten(value, toMachineEntry(wanted, this.#options.replica)))) this.#note(key)
+    }
+    for (const changed of this.#groups.takeObjects([{ key, value }])) this.#note(changed)
+  }
+
+  nameMachine(machine: MachineClaim): Result<string, 'no_group' | 'other_account' | 'name_taken'> {
+    const name = this.#groups.nameOf(machine)
+    if (!name.ok) return name
+    const present = this.#present.get(toMachineKey({ namespace: machine.namespace, name: name.value }))
+    return present && groupOfEntry(present) !== machine.group ? err('name_taken') : name
+  }
+
+  probeOf(machine: MachineClaim): ReadinessProbe | undefined {
+    return this.#groups.probeOf(machine)
+  }
+
+  takeMachines(changes: readonly MachineChange[]): void {
+    for (const { key, value } of changes) {
+      const present = this.#present.get(key)
+      // What was found before holds until something else is found: the machine has only come to another agent.
+      const health = value?.health ?? (present && healthOfEntry(present))
+      this.#groups.takeMachines([{ key, value: value && { ...value, ...(health && { health }) } }])
+      this.#due.set(key, value ? 'claim' : 'check')
+    }
+    void this.#run()
+  }
+
+  problems(): readonly string[] {
+    return this.#problem === undefined ? [] : [`machines can't be written down: ${this.#problem}`]
+  }
+
+  #note(key: string): void {
+    if (!this.#due.has(key)) this.#due.set(key, 'check')
+    void this.#run()
+  }
+
+  /** One after the other, as what is due comes. */
+  async #run(): Promise<void> {
+    if (this.#isRunning) return
+    this.#isRunning = true
+    this.#cancelRetry()
+    let failure: unknown
+    for (const [key, why] of this.#due) {
+      if (this.#isStopped || failure !== undefined) break
+      this.#due.delete(key)
+      try {
+        if (!(await this.#settle(key, why))) this.#restore(key, why)
+      } catch (error) {
+        failure = error
+        this.#restore(key, why)
+      }
+    }
+    this.#isRunning = false
+    this.#setProblem(failure)
+    if (failure !== undefined && !this.#isStopped)
+      this.#cancelRetry = this.#options.clock.after(retryMilliseconds, () => void this.#run())
+  }
+
+  #restore(key: string, why: 'claim' | 'check'): void {
+    if (this.#due.get(key) !== 'claim') this.#due.set(key, why)
+  }
+
+  /** False: somebody else has changed it at the same time. */
+  async #settle(key: string, why: 'claim' | 'check'): Promise<boolean> {
+    const { entries, replica, log } = this.#options
+    const [, namespace = '', name = ''] = key.split('/')
+    const wanted = this.#groups.find(key)
+    const present = await entries.find(namespace, name)
+    // One that a person has written stands.
+    if (present && groupOfEntry(present) === undefined) return true
+    const controller = present?.metadata.annotations?.[controllerAnnotation]
+    const isOurs = controller === replica
+    if (!wanted) {
+      if (!present || !(isOurs || this.#isLeftBehind(key, controller))) return true
+      log.info({ namespace, name }, 'a machine has left')
+      return entries.remove(present)
+    }
+    if (present && !isOurs && why === 'check') return true
+    const written = toMachineEntry(wanted, replica)
+    if (!present) {
+      log.info({ namespace, name }, 'a machine has come')
+      return (await entries.create(written)) !== undefined
+    }
+    if (isAsWritten(present, written)) return true
+    const { labels, annotations } = written.metadata
+    return (
+      (await entries.replace({ metadata: { ...present.metadata, labels, annotations }, spec: written.spec })) !==
+      undefined
+    )
+  }
+
+  /** Machines that were connected to an agent that is not there any more, and to this one before it was started. */
+  #sweep(): void {
+    const now = this.#options.clock.now()
+    for (const [key, entry] of this.#present) {
+      const controller = entry.metadata.annotations?.[controllerAnnotation]
+      if (groupOfEntry(entry) === undefined || this.#groups.find(key) || !this.#isNobodys(controller)) {
+        this.#orphanedSince.delete(key)
+        continue
+      }
+      const since = this.#orphanedSince.get(key) ?? now
+      this.#orphanedSince.set(key, since)
+      if (now - since >= orphanMilliseconds) this.#note(key)
+    }
+    for (const key of this.#orphanedSince.keys()) if (!this.#present.has(key)) this.#orphanedSince.delete(key)
+  }
+
+  #isNobodys(controller: string | undefined): boolean {
+    const { replica, isOrphaned } = this.#options
+    return controller !== undefined && (controller === replica || isOrphaned(controller))
+  }
+
+  #isLeftBehind(key: string, controller: string | undefined): boolean {
+    return this.#orphanedSince.has(key) && this.#isNobodys(controller)
+  }
+
+  #setProblem(failure: unknown): void {
+    const { log, onProblems } = this.#options
+    const problem = failure === undefined ? undefined : toErrorMessage(failure)
+    if (problem === this.#problem) return
+    this.#problem = problem
+    if (problem !== undefined) log.warn({ err: failure }, "machines can't be written down")
+    onProblems()
+  }
+}
+
+const toMachineEntry = ({ metadata, spec }: ConfigObject, replica: string): MachineEntry => ({
+  metadata: {
+    name: metadata.name,
+    namespace: metadata.namespace,
+    ...(metadata.labels && { labels: metadata.labels }),
+    annotations: { ...metadata.annotations, [controllerAnnotation]: replica },
+  },
+  spec: JSON.parse(JSON.stringify(spec)) as Record<string, unknown>,
+})
+
+const isAsWritten = ({ metadata: { labels = {}, annotations = {} }, spec }: Written, written: MachineEntry): boolean =>
+  isEqualData(spec, written.spec) &&
+  isEqualData(labels, written.metadata.labels ?? {}) &&
+  isEqualData(annotations, written.metadata.annotations)
+
+type Written = Pick<MachineEntry, 'spec'> & {
+  readonly metadata: Pick<MachineEntry['metadata'], 'labels' | 'annotations'>
+}
