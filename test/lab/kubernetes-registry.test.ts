@@ -194,7 +194,7 @@ test('a machine of a WorkloadGroup is behind a Service beside its pods, while it
 apiVersion: networking.istio.io/v1
 kind: WorkloadGroup
 metadata: { name: reviews, namespace: shop }
-spec: { metadata: { labels: { app: reviews } }, template: { serviceAccount: reviews, weight: 2 } }
+spec: { metadata: { labels: { app: reviews } }, template: { serviceAccount: reviews, weight: 2, ports: { web: 8080 } } }
 `)
   const claim = { namespace: 'shop', group: 'reviews', address: '10.9.0.4', serviceAccount: 'reviews' }
   await eventually('the group is known', () => machineEntries.nameMachine(claim).ok)
@@ -212,7 +212,7 @@ spec: { metadata: { labels: { app: reviews } }, template: { serviceAccount: revi
 apiVersion: networking.istio.io/v1
 kind: WorkloadGroup
 metadata: { name: reviews, namespace: shop }
-spec: { metadata: { labels: { app: reviews } }, template: { serviceAccount: reviews, weight: 3 } }
+spec: { metadata: { labels: { app: reviews } }, template: { serviceAccount: reviews, weight: 3, ports: { web: 8080 } } }
 `)
   await eventually('it is what its group is', () => endpoints('reviews').some(({ weight }) => weight === 3))
   machineEntries.takeMachines([{ key: entry, value: null }])
