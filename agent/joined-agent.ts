@@ -10,19 +10,16 @@ import type { DataDirectory } from './data-directory.ts'
 import type { AgentMeasures } from './http/agent-metrics.ts'
 import { ClusterIdentity } from './identity/cluster-identity.ts'
 import type { JoinedRecord } from './join/agent-record.ts'
-import { judgeCluster } from './judge-cluster.ts'
 import { createSigner } from './join/identity-key.ts'
 import { settingsOf, trustOf } from './join/known-mesh.ts'
 import { toIntermediates, toIntermediateStore } from './join/recorded-intermediates.ts'
-import { listProblems } from './list-problems.ts'
 import type { Log } from './log.ts'
-import { ObjectStatuses } from './object-statuses.ts'
+import { ObjectOversight } from './object-oversight.ts'
 import { openReplica } from './open-replica.ts'
 import type { PlaneConnection } from './plane-connection.ts'
 import type { ClusterPlatform, JoinedPlatform } from './platform/cluster-platform.ts'
 import { GatewayProber } from './probes/gateway-prober.ts'
 import { tcpConnect } from './probes/tcp-connect.ts'
-import { ProblemLog } from './problem-log.ts'
 import { ChangeFlow } from './programming/change-flow.ts'
 import { prewarm } from './programming/prewarm.ts'
 import { CredentialDemand } from './credentials/credential-demand.ts'
@@ -47,7 +44,6 @@ import { workloadGroup } from '#mesh/config/workload-group.ts'
 import { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import { networkName, trustDomain, type NetworkName } from '#mesh/names.ts'
 import { stateKeys, type StateChange } from '#mesh/state.ts'
-import type { Judgement } from '#mesh/status/judge-objects.ts'
 import type { TrustState } from '#mesh/trust.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { withoutExternal } from '#mesh/without-external.ts'
@@ -88,8 +84,7 @@ export class JoinedAgent {
   readonly #demand: CredentialDemand
   readonly #uplink: Uplink
   readonly #publications = new PublicationReporter(randomUUID())
-  readonly #problems: ProblemLog
-  readonly #statuses: ObjectStatuses
+  readonly #objects: ObjectOversight
   /** Trust is verified before anything is compiled by it, one state after the other. */
   #trustInOrder: Promise<void> = Promise.resolve()
   #serving = false
@@ -128,10 +123,10 @@ export class JoinedAgent {
         () => clock.now(),
       ),
       onElectionChange: () => this.#uplink.electionChanged(),
-      onProblems: () => this.#problems.changed(),
+      onProblems: () => this.#objects.problemsChanged(),
       onProxiesChange: () => {
         this.#uplink.deliveryChanged()
-        this.#problems.changed()
+        this.#objects.problemsChanged()
       },
     })
     this.#credentials = new ProxyCredentials(log)
@@ -140,7 +135,7 @@ export class JoinedAgent {
       credentials: this.#credentials,
       source: this.#platform.credentials,
       clock,
-      onGateways: () => this.#noteObjects(),
+      onGateways: () => this.#objects.changed(),
     })
     this.#ads = new AdsServer({
       source: new ProxySets(this.#compiler, identity, this.#credentials, this.#demand),
@@ -153,7 +148,7 @@ export class JoinedAgent {
       onHealthStream: ({ machine }, stream) => machine && this.#platform.machines.followHealth(machine, stream),
       onClosed: ({ machine }) => this.#platform.machines.closed(machine),
       onDeliveryChange: () => this.#uplink.deliveryChanged(),
-      onBlame: () => this.#noteObjects(),
+      onBlame: () => this.#objects.changed(),
       startedProxies: () => this.#platform.startedProxies()?.map(toProxyName).toSorted(),
     })
     this.#flow = new ChangeFlow(this.#view, this.#compiler, this.#ads, log)
@@ -176,7 +171,7 @@ export class JoinedAgent {
       log,
       onBatch: (batch, confirmed) => this.#takeRegistry(batch, confirmed),
       onSynced: () => {
-        this.#noteObjects()
+        this.#objects.changed()
         this.#uplink.registrySynced()
       },
     })
@@ -195,22 +190,25 @@ export class JoinedAgent {
       replica,
       reporter: new CatalogReporter({ boot: randomUUID(), network, now: () => clock.now() }),
       publications: this.#publications,
-      onPublished: () => this.#noteObjects(),
+      onPublished: () => this.#objects.changed(),
       election: this.#platform.election,
       removals: this.#registry.removals,
       summariseDelivery: () => (this.#serving ? this.#ads.delivery.summary() : undefined),
       onStep: (step) => this.#takeStep(step),
       answer: (query) => this.#answer(query),
     })
-    this.#problems = new ProblemLog(clock, log, () => listProblems(this.#objectSources()))
-    this.#statuses = new ObjectStatuses({
-      elapsed: () => performance.now(),
+    this.#objects = new ObjectOversight({
+      platform: this.#platform,
+      credentials: this.#credentials,
+      demand: this.#demand,
+      view: this.#view,
+      flow: this.#flow,
+      delivery: this.#ads.delivery,
+      publications: this.#publications,
       clock,
-      judge: () => this.#judge(),
-      onJudgement: (judgement) => {
-        this.#platform.takeJudgement(judgement)
-        this.#uplink.setObjectProblems(toObjectProblems(judgement.meshTroubles))
-      },
+      log,
+      isKnown: () => this.#registry.isSynced && this.#replica.items.size > 0,
+      onMeshTroubles: (troubles) => this.#uplink.setObjectProblems(toObjectProblems(troubles)),
     })
   }
 
@@ -252,7 +250,7 @@ export class JoinedAgent {
     this.#platform.credentials?.start((changes) => {
       this.#credentials.take(changes)
       this.#ads.push()
-      this.#noteObjects()
+      this.#objects.changed()
     })
     this.#platform.updateRoots(trustOf(record.membership, this.#replica.items).roots)
     const readable = this.#registry.start()
@@ -263,7 +261,7 @@ export class JoinedAgent {
     await this.#prober.lookedUp()
     prewarm(this.#compiler, this.#replica.items.values(), this.#platform.startedProxies() ?? [])
     const port = await this.#listen(config.xdsAddress)
-    this.#platform.machines?.reachable()
+    this.#platform.machines.reachable()
     this.#serving = true
     this.#uplink.deliveryChanged()
     log.info({ address: config.xdsAddress.host, port, revision: this.#flow.revision }, 'xds serving')
@@ -274,9 +272,7 @@ export class JoinedAgent {
     this.#serving = false
     this.#uplink.stop()
     this.#prober.stop()
-    this.#problems.stop()
-    this.#statuses.stop()
-    this.#demand.stop()
+    this.#objects.stop()
     this.#identity.stop()
     await Promise.all([this.#registry.stop(), this.#platform.stop(), this.#platform.credentials?.stop()])
     await this.#ads.close(drainMilliseconds)
@@ -294,7 +290,7 @@ export class JoinedAgent {
         cluster: record.membership.cluster,
         replica: record.replica,
         registry: this.#registry,
-        problems: this.#problems.count,
+        problems: this.#objects.problemCount,
         serving: this.#serving,
         hasState: this.#replica.items.size > 0,
         compiledRevision: this.#flow.revision,
@@ -319,7 +315,7 @@ export class JoinedAgent {
       registrySynced: this.#registry.isSynced,
       registryAsOf: this.#registry.asOf,
       registrySources: this.#platform.registry.sources?.() ?? [],
-      problems: this.#problems.count,
+      problems: this.#objects.problemCount,
     }
   }
 
@@ -352,7 +348,7 @@ export class JoinedAgent {
     this.#uplink.updateObjects(
       batch.changes.flatMap((change) => (change.kind === 'config' ? [[change.key, change.value] as const] : [])),
     )
-    this.#noteObjects()
+    this.#objects.changed()
   }
 
   /** Proxies first, then the disk: when this returns, both have it. */
@@ -363,7 +359,7 @@ export class JoinedAgent {
       this.#takeTrust(trustOf(this.#parts.record.membership, this.#replica.items))
     if (step.items.some(({ key }) => isMachineTokenKey(key))) this.#ads.revalidate()
     this.#journal.append(step)
-    this.#noteObjects()
+    this.#objects.changed()
   }
 
   /** Other clusters' gateways go through the prober, which makes addresses of their names. */
@@ -402,31 +398,6 @@ export class JoinedAgent {
       case 'absent-proxies':
         return this.#ads.delivery.absent()
     }
-  }
-
-  #objectSources() {
-    return {
-      platform: this.#platform,
-      secretProblems: this.#credentials.problems(this.#demand.secrets),
-      credentialProblems: this.#demand.problems(),
-      view: this.#view,
-      flow: this.#flow,
-      delivery: this.#ads.delivery,
-      publications: this.#publications,
-    }
-  }
-
-  /** Something else may be so of objects now. */
-  #noteObjects(): void {
-    this.#problems.changed()
-    this.#statuses.changed()
-    this.#demand.changed()
-  }
-
-  /** Before the registry, the mesh and the Secrets are known, much would seem to be missing. */
-  #judge(): Judgement | undefined {
-    if (!this.#registry.isSynced || this.#replica.items.size === 0 || this.#demand.isReading) return undefined
-    return judgeCluster(this.#objectSources())
   }
 }
 
