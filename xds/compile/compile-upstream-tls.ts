@@ -15,10 +15,15 @@ import type { ReachableEndpoints } from './service-endpoints.ts'
 import { toServiceSni } from './resource-names.ts'
 import { toSecretName } from './to-secret-name.ts'
 
+/** By the cluster that they run in; '' = not known. */
+type ServiceAccounts = ReadonlyMap<ClusterName, ReadonlySet<string>>
+
 /** Who proves to be one of a service's endpoints, before a DestinationRule says otherwise. */
 interface MeshPeers {
-  /** Of those that take mesh mTLS, by the cluster that they run in; '' = not known. */
-  readonly serviceAccounts: ReadonlyMap<ClusterName, ReadonlySet<string>>
+  /** Of those that take mesh mTLS. */
+  readonly marked: ServiceAccounts
+  /** Of all: gateways take mesh mTLS where a server of theirs says so, which a DestinationRule knows. */
+  readonly all: ServiceAccounts
   readonly externalIds: readonly string[]
 }
 
@@ -32,15 +37,21 @@ interface UpstreamSubset {
 
 /** Health does not count, so that an endpoint which comes and goes changes EDS alone. */
 export const findMeshPeers = (view: MeshView, service: Service, { direct, remote }: ReachableEndpoints): MeshPeers => {
-  const serviceAccounts = new Map<ClusterName, Set<string>>()
-  const accountsOf = (cluster: ClusterName) => getOrAdd(serviceAccounts, cluster, () => new Set<string>())
-  for (const { cluster, tls, issuer, serviceAccount } of direct) {
-    if (tls === 'mutual' && issuer === undefined) accountsOf(cluster).add(serviceAccount ?? '')
+  const [marked, all] = [new Map<ClusterName, Set<string>>(), new Map<ClusterName, Set<string>>()]
+  const add = (to: Map<ClusterName, Set<string>>, cluster: ClusterName, account: string) =>
+    getOrAdd(to, cluster, () => new Set<string>()).add(account)
+  for (const { cluster, tls, issuer, serviceAccount = '' } of direct) {
+    if (issuer !== undefined) continue
+    add(all, cluster, serviceAccount)
+    if (tls === 'mutual') add(marked, cluster, serviceAccount)
   }
   for (const { cluster, groups } of remote) {
-    for (const group of groups) for (const account of group.serviceAccounts) accountsOf(cluster).add(account)
+    for (const account of groups.flatMap((group) => [...group.serviceAccounts])) {
+      add(all, cluster, account)
+      add(marked, cluster, account)
+    }
   }
-  return { serviceAccounts, externalIds: toExternalIds(view, service) }
+  return { marked, all, externalIds: toExternalIds(view, service) }
 }
 
 /** Istio reference: ClientTLSSettings; without settings it is mesh mTLS with all endpoints that speak it. */
@@ -136,7 +147,7 @@ const toMesh = (
   return {
     mode: 'mesh',
     sni: settings?.sni ?? toServiceSni(port.number, subset, service.hostname),
-    workloads: toWorkloadNames(view, service, peers, only, report),
+    workloads: toWorkloadNames(view, service, settings ? peers.all : peers.marked, only, report),
     plaintext: settings ? 'never' : 'marked',
     ...(spiffeIds.length > 0 && { external: { spiffeIds, alpn: toIstioAlpn(protocol) } }),
   }
@@ -149,7 +160,7 @@ const toMesh = (
 const toWorkloadNames = (
   view: MeshView,
   service: Service,
-  { serviceAccounts }: MeshPeers,
+  serviceAccounts: ServiceAccounts,
   only: ClientTls['subjectAltNames'],
   report: Report,
 ): readonly string[] => {
