@@ -17,7 +17,7 @@ export const writeServerCertificate = (folder: string, address: string): Promise
 export const writeOwnCertificate = async (
   folder: string,
   name: string,
-  subject: { readonly type: 'ip' | 'dns'; readonly value: string },
+  ...subjects: readonly { readonly type: 'ip' | 'dns'; readonly value: string }[]
 ): Promise<ServerCertificate> => {
   const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify'])
   const certificate = await X509CertificateGenerator.createSelfSigned({
@@ -26,7 +26,7 @@ export const writeOwnCertificate = async (
     signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
     notBefore: new Date(Date.now() - 60_000),
     notAfter: new Date(Date.now() + 86_400_000),
-    extensions: [new SubjectAlternativeNameExtension([subject])],
+    extensions: [new SubjectAlternativeNameExtension([...subjects])],
   })
   const files = { file: join(folder, `${name}.pem`), keyFile: join(folder, `${name}-key.pem`) }
   await writeFile(files.file, certificate.toString('pem'))

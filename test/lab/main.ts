@@ -25,7 +25,7 @@ Kubernetes clusters on this machine, with real API servers and pods in network n
   measure  what an installation takes: time, memory, CPU; in a lab of its own, which is removed
 
   --name      what the lab is called, so that several stand side by side; default lab
-  --clusters  1 to 3: east, west, north; default 2
+  --clusters  1 to 4: east, west, north, south; default 2
   --network   split: each cluster has a network of its own, and gateways between them; flat: one for all; default split
   --no-mesh   the clusters only, to try "atoll cluster join" by hand
   --rounds, --pods, --services  of measure: how often what takes time is done, how many pods and Services there are; default 5, 10,100 and 1000
@@ -132,7 +132,7 @@ const main = async (): Promise<void> => {
   if (values.help || action === 'help') return write(usage)
   if (rest.length > 0) throw new Error(`${rest.join(' ')}?\n\n${usage}`)
   if (network !== 'flat' && network !== 'split') throw new Error(`--network is split or flat, not ${network}`)
-  if (!/^[123]$/.test(clusters)) throw new Error(`--clusters is 1 to 3, not ${clusters}`)
+  if (!/^[1234]$/.test(clusters)) throw new Error(`--clusters is 1 to 4, not ${clusters}`)
   switch (action) {
     case 'up':
       return up({ name, clusters: Number(clusters), network }, values.mesh)

@@ -7,11 +7,12 @@ import (
 	_ "github.com/coredns/coredns/plugin/bind"
 	_ "github.com/coredns/coredns/plugin/cache"
 	_ "github.com/coredns/coredns/plugin/errors"
+	_ "github.com/coredns/coredns/plugin/hosts"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/log"
 )
 
 func main() {
-	dnsserver.Directives = []string{"bind", "errors", "log", "cache", "kubernetes"}
+	dnsserver.Directives = []string{"bind", "errors", "log", "cache", "hosts", "kubernetes"}
 	coremain.Run()
 }

@@ -14,6 +14,10 @@ export interface ClusterParts {
   readonly plan: ClusterPlan
   readonly pki: ClusterPki
   readonly programs: LabPrograms
+  /** What image names stand for. */
+  readonly imagesFile: string
+  /** Names of what is outside, on this machine. */
+  readonly outsideNames: readonly string[]
 }
 
 /** Starts the API server and waits until it serves. */

@@ -5,12 +5,11 @@ import { eventually } from '#test/harness/child.ts'
 import { requestJson, requestStatus, startApiServer, startControllerManager, type ClusterParts } from './api-server.ts'
 import { runKubectl, type CommandResult, type KubectlOptions } from './kubectl.ts'
 import { serverUrl, writeKubeconfig } from './kubeconfig.ts'
-import type { ClusterPlan, LabPlan } from './lab-plan.ts'
+import type { ClusterPlan } from './lab-plan.ts'
 import type { LabProcess } from './lab-process.ts'
 import { connectNodes } from './node-network.ts'
 import { LabNode } from './node.ts'
 import { createPki } from './pki.ts'
-import type { LabPrograms } from './programs.ts'
 
 const podList = z.object({
   items: z.array(
@@ -38,27 +37,23 @@ export class LabCluster {
   readonly #parts: ClusterParts
   #apiServer: LabProcess | undefined
 
-  private constructor(parts: ClusterParts, kubeconfig: string, imagesFile: string) {
+  private constructor(parts: ClusterParts, kubeconfig: string) {
     this.plan = parts.plan
     this.kubeconfig = kubeconfig
-    this.nodes = parts.plan.nodes.map((node) => new LabNode(node, parts, kubeconfig, imagesFile))
+    this.nodes = parts.plan.nodes.map((node) => new LabNode(node, parts, kubeconfig))
     this.#parts = parts
   }
 
-  static async start(
-    labDirectory: string,
-    lab: LabPlan,
-    plan: ClusterPlan,
-    programs: LabPrograms,
-    imagesFile: string,
-  ): Promise<LabCluster> {
-    const directory = join(labDirectory, plan.name)
+  /** `ofLab`: what its clusters have in common; the directory is the lab's. */
+  static async start(ofLab: Omit<ClusterParts, 'plan' | 'pki'>, plan: ClusterPlan): Promise<LabCluster> {
+    const { lab } = ofLab
+    const directory = join(ofLab.directory, plan.name)
     await mkdir(directory, { recursive: true })
     const [pki] = await Promise.all([createPki(join(directory, 'pki'), plan), connectNodes(lab, plan)])
     const kubeconfig = join(directory, 'kubeconfig')
     await writeKubeconfig(kubeconfig, [{ cluster: plan, ca: pki.ca, user: pki.admin }])
-    const parts = { directory, lab, plan, pki, programs }
-    const cluster = new LabCluster(parts, kubeconfig, imagesFile)
+    const parts = { ...ofLab, directory, plan, pki }
+    const cluster = new LabCluster(parts, kubeconfig)
     await cluster.startApiServer()
     await Promise.all([
       startControllerManager(parts),

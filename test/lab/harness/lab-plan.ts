@@ -3,7 +3,7 @@ export type LabNetwork = 'flat' | 'split'
 
 export interface LabShape {
   readonly name: string
-  /** 1 to 3; 2 unless said. */
+  /** 1 to 4; 2 unless said. */
   readonly clusters?: number
   /** `split` unless said. */
   readonly network?: LabNetwork
@@ -57,7 +57,7 @@ export interface LabPlan {
 
 /** How many labs one machine holds side by side. */
 export const labSlots = 16
-const clusterNames = ['east', 'west', 'north'] as const
+const clusterNames = ['east', 'west', 'north', 'south'] as const
 const clustersPerSlot = 4
 const maxNodes = 2
 

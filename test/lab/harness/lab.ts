@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { prepareAgentImage, unpackAgentImage } from './agent-image.ts'
 import { LabCluster } from './cluster.ts'
 import { compactEtcd, startEtcd } from './etcd.ts'
-import { standardImages } from './images.ts'
+import { standardImages, withAuthorities } from './images.ts'
 import type { LabImage } from './lab-image.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 import { planLab, type LabPlan, type LabShape } from './lab-plan.ts'
@@ -17,10 +17,19 @@ import { removeLab } from './remove-lab.ts'
 export interface LabOptions extends LabShape {
   /** Added to the standard images, or instead of them. */
   readonly images?: Readonly<Record<string, LabImage>>
+  /** What is outside of all clusters. */
+  readonly outside?: Outside
   /** The lab stays up when this process ends. Otherwise the next lab of its name removes what a crash left. */
   readonly isKept?: boolean
   /** Hears what takes long. */
   readonly tell?: (line: string) => void
+}
+
+interface Outside {
+  /** Pods find them on this machine, at `lab.hostAddress`. */
+  readonly names: readonly string[]
+  /** PEM file of the authority that every image believes. */
+  readonly authorities: string
 }
 
 /** Kubernetes clusters on this machine: real API servers, with pods as processes in network namespaces. */
@@ -38,7 +47,7 @@ export class Lab {
 
   /** Brings a lab up; throws when another one of this name is in use. */
   static async up(options: LabOptions): Promise<Lab> {
-    const { name, images, isKept = false, tell = () => {} } = options
+    const { name, images, outside, isKept = false, tell = () => {} } = options
     const owner = identifyProcess(process.pid)
     refuseInUse(name, process.pid)
     const programs = await preparePrograms(tell)
@@ -51,15 +60,18 @@ export class Lab {
       const directory = labDirectory(name)
       const imagesFile = join(directory, 'images.json')
       const agentFiles = join(directory, 'agent-image')
+      const allImages = { ...standardImages(agentFiles), ...images }
+      const table = outside === undefined ? allImages : withAuthorities(allImages, outside.authorities)
       await Promise.all([
         connectHost(plan),
         startEtcd(directory, plan, programs),
         unpackAgentImage(agentFiles),
-        writeFile(imagesFile, JSON.stringify({ ...standardImages(agentFiles), ...images }, undefined, 2)),
+        writeFile(imagesFile, JSON.stringify(table, undefined, 2)),
       ])
+      const parts = { directory, lab: plan, programs, imagesFile, outsideNames: outside?.names ?? [] }
       const clusters = await Promise.all(
         plan.clusters.map(async (each) => {
-          const cluster = await LabCluster.start(directory, plan, each, programs, imagesFile)
+          const cluster = await LabCluster.start(parts, each)
           tell(`${cluster.name} is up`)
           return cluster
         }),

@@ -13,14 +13,12 @@ export class LabNode {
   readonly plan: NodePlan
   readonly #parts: ClusterParts
   readonly #kubeconfig: string
-  readonly #imagesFile: string
   #processes: readonly LabProcess[] = []
 
-  constructor(plan: NodePlan, parts: ClusterParts, kubeconfig: string, imagesFile: string) {
+  constructor(plan: NodePlan, parts: ClusterParts, kubeconfig: string) {
     this.plan = plan
     this.#parts = parts
     this.#kubeconfig = kubeconfig
-    this.#imagesFile = imagesFile
   }
 
   /** Starts the node, and waits until ClusterIPs lead somewhere. */
@@ -41,8 +39,9 @@ export class LabNode {
 
   /** Starts the cluster's name server, and waits until it knows the API server's Service. */
   async startDns(): Promise<void> {
-    const { directory, plan, programs } = this.#parts
+    const { directory, lab, plan, programs, outsideNames } = this.#parts
     const { namespace, podGateway } = this.plan
+    const outside = outsideNames.length > 0 ? [`${lab.hostAddress} ${outsideNames.join(' ')}`] : []
     const corefile = join(directory, 'Corefile')
     await writeFile(
       corefile,
@@ -50,6 +49,9 @@ export class LabNode {
   bind ${podGateway}
   errors
   cache 2
+  hosts ${join(directory, 'no-hosts')} {
+    ${[...outside, 'fallthrough'].join('\n    ')}
+  }
   kubernetes cluster.local in-addr.arpa {
     kubeconfig ${this.#kubeconfig} ${plan.name}
     pods insecure
@@ -73,7 +75,7 @@ export class LabNode {
   }
 
   #startLabnode(): LabProcess {
-    const { directory, plan, programs } = this.#parts
+    const { directory, plan, programs, imagesFile } = this.#parts
     const { name, suffix, namespace, address, podCidr, zone } = this.plan
     const [first] = plan.nodes
     return LabProcess.start(directory, {
@@ -90,7 +92,7 @@ export class LabNode {
         `-dns=${first.podGateway}`,
         `-directory=${join(directory, `node${suffix}`)}`,
         `-prefix=${namespace}`,
-        `-images=${this.#imagesFile}`,
+        `-images=${imagesFile}`,
         `-labels=${JSON.stringify({
           'topology.kubernetes.io/region': plan.name,
           'topology.kubernetes.io/zone': zone,

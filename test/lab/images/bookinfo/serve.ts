@@ -9,14 +9,11 @@ export interface Answer {
 
 export type Handler = (request: IncomingMessage, path: string) => Answer | Promise<Answer>
 
-/** The port of all of Bookinfo's applications. */
-const port = 9080
-
 /**
- * Serves one application of Bookinfo until it is asked to end. It logs a line a request, with the caller's SPIFFE ID where a proxy has
+ * Serves one application, of Bookinfo unless it has another port, until it is asked to end. It logs a line a request, with the caller's SPIFFE ID where a proxy has
  * told one: the only thing that Istio's own don't do.
  */
-export const serve = (handle: Handler): void => {
+export const serve = (handle: Handler, port = 9080): void => {
   const server = createServer((request, response) => void answer(handle, request, response))
   server.listen(port, '0.0.0.0', () => console.log(`Server listening on: http://0.0.0.0:${port}`))
   // As a container's first process it has to ask for the signal: nothing else ends it.
