@@ -1,7 +1,20 @@
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 
-/** One project per group of `npm test`; see scripts/test.mjs. */
+const lab = {
+  globalSetup: ['test/lab/build-programs.ts'],
+  testTimeout: 180_000,
+  hookTimeout: 180_000,
+}
+/** What counts failing requests, or takes the time, has the machine to itself. */
+const labAlone = [
+  'test/lab/agent-replicas.test.ts',
+  'test/lab/faults/faults.test.ts',
+  'test/lab/mesh/{story,upgrade}.test.ts',
+  'test/lab/migrate/migrate.test.ts',
+]
+
+/** One project per group of `npm test`, two for the lab; see scripts/test.mjs. */
 export default defineConfig({
   test: {
     maxWorkers: 2,
@@ -74,13 +87,21 @@ export default defineConfig({
       },
       {
         test: {
+          ...lab,
           name: 'lab',
           include: ['test/lab/**/*.test.ts'],
-          globalSetup: ['test/lab/build-programs.ts'],
-          // Each file runs API servers of its own.
+          exclude: labAlone,
+          // Each file has a lab of its own, and no lab an address or a name of another's: two run side by side.
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...lab,
+          name: 'lab-alone',
+          include: labAlone,
           fileParallelism: false,
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          sequence: { groupOrder: 1 },
         },
       },
     ],
