@@ -42,7 +42,7 @@ export const describeBookinfo = (stage: () => SamplesStage): void => {
     address = await stage().ingressAddress()
   }, 180_000)
 
-  test.runIf(istioClone !== undefined).each(networkingSamples)("%s of Istio's says what ours says", async (sample) => {
+  test.each(istioClone === undefined ? [] : networkingSamples)("%s of Istio's says what ours says", async (sample) => {
     const toObjects = (yaml: string) =>
       parseAllDocuments(yaml)
         .map((document): unknown => document.toJS())
