@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { parseJson } from '#mesh/parse-json.ts'
 import { stateChange, type StateChange, type StateItem } from '#mesh/state.ts'
@@ -12,7 +13,7 @@ export interface StoredState {
   /** When the plane said so, milliseconds since the epoch. */
   readonly receivedAt: number
   readonly items: ReadonlyMap<string, StateItem>
-  /** An agent has written it that knew less than this one: the plane may have left out what it did not understand. */
+  /** An agent has written it that knew less than this one: what it did not understand may be missing. */
   readonly partial?: true
 }
 
@@ -33,17 +34,31 @@ const stepFrame = z.object({
   receivedAt: z.number(),
   items: z.array(z.unknown()),
   more: z.boolean(),
-  /** The capabilities of the agent that was told this. Absent: of version 0.1. */
+  /** What the agent knew that was told this (`toKnown`). Absent: it was of version 0.1. */
   knows: z.array(z.string()).default([]),
 })
+
+let schemaHash: string | undefined
+
+/**
+ * What this version can take of a state: the plane leaves out what an agent has no capability for, and its schema what it has no field for.
+ * The schema counts by what it is, so that nobody has to remember that it has changed.
+ */
+const toKnown = (): readonly string[] => {
+  schemaHash ??= createHash('sha256')
+    .update(JSON.stringify(z.toJSONSchema(stateChange, { unrepresentable: 'any' })))
+    .digest('hex')
+  return [...UPLINK_CAPABILITIES, `schema ${schemaHash.slice(0, 16)}`]
+}
 
 const frameChars = 256 * 1024
 
 /** The JSON texts of a step's frames. */
 export const toStepFrames = function* (step: StateStep): Generator<string> {
   const { mode, position: at, revision, receivedAt } = step
+  const knows = toKnown()
   const toFrame = (items: readonly string[], more: boolean): string =>
-    `${JSON.stringify({ mode, position: at, revision, receivedAt, more, knows: UPLINK_CAPABILITIES }).slice(0, -1)},"items":[${items.join(',')}]}`
+    `${JSON.stringify({ mode, position: at, revision, receivedAt, more, knows }).slice(0, -1)},"items":[${items.join(',')}]}`
   let items: string[] = []
   let chars = 0
   for (const item of step.items) {
@@ -84,7 +99,7 @@ export class StateReader {
   get state(): StoredState | undefined {
     if (!this.#last) return undefined
     const { position: at, revision, receivedAt, knows } = this.#last
-    const partial = !UPLINK_CAPABILITIES.every((capability) => knows.includes(capability))
+    const partial = !toKnown().every((known) => knows.includes(known))
     return {
       position: this.skipped > 0 ? null : at,
       revision,

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import { firstComer } from '#agent/uplink/reporter-election.ts'
+import { StateReader, toStepFrames } from '#agent/store/stored-state.ts'
 import { stateChange } from '#mesh/state.ts'
+import { UPLINK_CAPABILITIES, type PlaneMessage } from '#mesh/uplink.ts'
 import { configItem, configKey } from '../state-items.ts'
 import { ScriptedUplink } from './scripted-uplink.ts'
 
@@ -39,6 +41,34 @@ test('an agent asks for what was left out for the version before it, and is told
   scripted.reconnect()
   scripted.greet({ sync: 'resume' })
   expect(scripted.heard()).toContainEqual(expect.objectContaining({ type: 'hello', position }))
+})
+
+test.each([
+  ['the version before, which had no capabilities,', undefined],
+  ['a version with other fields and the same capabilities', UPLINK_CAPABILITIES],
+])('settings that %s did not keep come back', (_, knows) => {
+  const meshConfig = { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } }
+  const settings = { meshId: 'm1', meshName: 'shop', trustDomain: 'shop.test', domainSuffix: 'cluster.local' }
+  const frame = (value: object, rest: object) =>
+    JSON.stringify({
+      mode: 'snapshot',
+      position,
+      revision: 1,
+      receivedAt: 0,
+      more: false,
+      ...rest,
+      items: [{ key: 'settings', item: { kind: 'settings', value } }],
+    })
+  const journal = new StateReader()
+  expect(journal.read(frame(settings, { knows }))).toBe('last')
+  const scripted = new ScriptedUplink(firstComer, journal.state)
+  scripted.greet()
+  scripted.say({ ...(JSON.parse(frame({ ...settings, meshConfig }, {})) as object), type: 'changes' } as PlaneMessage)
+  expect(scripted.replica.items.get('settings')).toMatchObject({ value: { meshConfig } })
+
+  for (const text of toStepFrames({ mode: 'delta', position, revision: 1, receivedAt: 0, items: [] }))
+    journal.read(text)
+  expect(journal.state?.partial).toBeUndefined()
 })
 
 test.each([

@@ -1,3 +1,4 @@
+import { stateKeys, type StateChange } from '#mesh/state.ts'
 import { findMember, toInterest } from '../clusters.ts'
 import type { MeshContext } from '../context.ts'
 import { findMeshRow } from '../mesh-row.ts'
@@ -24,10 +25,16 @@ const MAX_UNACKNOWLEDGED = 4
 export const bulkLimits = { batchChars: 256 * 1024, onTheWayChars: 32 * 1024 * 1024 }
 
 /** An agent that does not know a role would refuse the whole batch, and one that knows no groups take their tokens for plain ones. */
-function* withoutUnknownTokens(changes: Iterable<string>, { knowsGateways, knowsGroups }: Open): Generator<string> {
-  const unknown = [...(knowsGateways ? [] : ['"role":"gateway"']), ...(knowsGroups ? [] : ['"group":true'])]
-  for (const change of changes)
-    if (!change.startsWith('{"key":"machine-token/') || !unknown.some((part) => change.includes(part))) yield change
+function* withoutUnknownTokens(changes: Iterable<string>, agent: Open): Generator<string> {
+  for (const change of changes) if (!isUnknownToken(change, agent)) yield change
+}
+
+/** Of a change's text; of all that are no tokens it is seen by their beginning. */
+const isUnknownToken = (change: string, { knowsGateways, knowsGroups }: Open): boolean => {
+  if (!change.startsWith(`{"key":"${stateKeys.machineToken('')}`)) return false
+  const { item } = JSON.parse(change) as StateChange
+  if (item?.kind !== 'machine-token') return false
+  return (item.value.role === 'gateway' && !knowsGateways) || (item.value.group === true && !knowsGroups)
 }
 
 interface KnownInterest {
