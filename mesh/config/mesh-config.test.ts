@@ -81,6 +81,16 @@ describe('MeshConfig', () => {
       },
       'invalid extensionProviders[1].name: "a" is there already',
     ],
+    ...[
+      { name: 'a', zipkin: { port: 9411 } },
+      { name: 'a', zipkin: { service: 'zipkin.tracing.svc', port: 0 } },
+      { name: 'a', opentelemetry: { service: '/otel', port: 4317 } },
+      { name: 'a', lightstep: { service: 'a/b.example', port: 1 } },
+      { name: 'a', sds: {} },
+    ].map((provider): [Record<string, unknown>, RegExp] => [
+      { extensionProviders: [provider] },
+      /^(invalid|unsupported) extensionProviders\[0\]\.(zipkin\.(service|port)|opentelemetry\.service|lightstep\.accessToken|sds): /,
+    ]),
     [{ defaultVirtualServiceExportTo: ['*', 'a'] }, 'invalid defaultVirtualServiceExportTo[0]: "*" stands alone'],
     [{ accessLogFormat: '%A' }, /^invalid accessLogFormat: has a "%"/],
     [{ accessLogFormat: '%PROTOCOLS%' }, /^invalid accessLogFormat: has %PROTOCOLS%: .* did you mean "PROTOCOL"/],

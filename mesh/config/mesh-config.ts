@@ -5,20 +5,11 @@ import { commandOperatorFault } from './schema/command-operators.ts'
 import { connectionPool, tcpKeepalive } from './schema/connection-pool.ts'
 import { durationOrZero, positiveDuration } from './schema/duration.ts'
 import { exportToFaults } from './schema/export-to.ts'
-import { findRepeated } from './schema/find-repeated.ts'
+import { extensionProviders } from './schema/extension-providers.ts'
 import { hostFault, isDnsLabel } from './schema/host-names.ts'
 import { httpRetries } from './schema/http-retries.ts'
 import { localityLbSetting } from './schema/locality.ts'
-import {
-  checked,
-  choice,
-  fieldNotes,
-  message,
-  optionalText,
-  setFields,
-  unsupported,
-  withoutEffect,
-} from './schema/message.ts'
+import { checked, choice, fieldNotes, message, optionalText, unsupported, withoutEffect } from './schema/message.ts'
 import { cipherSuites } from './schema/server-tls.ts'
 import { outlierDetection } from './schema/outlier-detection.ts'
 import { fixedPort, proxySettings } from './schema/proxy-settings.ts'
@@ -70,47 +61,6 @@ const serviceSettings = message({
     }),
   ),
 })
-
-const providerKinds = [
-  'envoyExtAuthzHttp',
-  'envoyExtAuthzGrpc',
-  'zipkin',
-  'lightstep',
-  'datadog',
-  'stackdriver',
-  'opencensus',
-  'skywalking',
-  'opentelemetry',
-  'prometheus',
-  'envoyFileAccessLog',
-  'envoyHttpAls',
-  'envoyTcpAls',
-  'envoyOtelAls',
-  'sds',
-] as const
-
-/** Until Telemetry and AuthorizationPolicy name them, nothing follows from them. */
-const extensionProviders = checked(
-  z.array(
-    checked(
-      message({
-        name: z.string().min(1, 'is required'),
-        ...(Object.fromEntries(providerKinds.map((kind) => [kind, z.unknown().optional()])) as Record<
-          (typeof providerKinds)[number],
-          z.ZodOptional<z.ZodUnknown>
-        >),
-      }),
-      ({ value, report }) => {
-        const kinds = setFields(value, providerKinds)
-        if (kinds.length !== 1) report(`needs exactly one of ${providerKinds.join(', ')}`)
-      },
-    ),
-  ),
-  ({ value, report }) => {
-    for (const index of findRepeated(value.map(({ name }) => name)))
-      report(`"${value[index]?.name}" is there already`, [index, 'name'])
-  },
-)
 
 const ofIngress = unsupported('Kubernetes Ingress is not read: write a Gateway and a VirtualService')
 const ofTelemetry = 'comes with the Telemetry API'
