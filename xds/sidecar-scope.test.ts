@@ -46,7 +46,8 @@ test.each<[string, string[], string[]]>([
   ['nothing', [sidecar('default', 's', egress('~/*'))], []],
   ['all but a namespace', [sidecar('default', 's', egress('*/*', '~prod/*'))], ['a', 'b']],
   ['all but a host', [sidecar('default', 's', egress('*/*', '~/b.default.svc.cluster.local'))], ['a', 'c', 'ext']],
-  ['what the root namespace says', [sidecar('atoll-system', 's', egress('./*', 'prod/*'))], ['c', 'ext']],
+  ['what the root namespace says', [sidecar('atoll-system', 's', egress('prod/*'))], ['c', 'ext']],
+  ['its own namespace, of which the root namespace speaks', [sidecar('atoll-system', 's', egress('./*'))], ['a', 'b']],
   [
     'what its namespace says, not the root namespace',
     [sidecar('atoll-system', 'r', egress('prod/*')), sidecar('default', 's', egress('./*'))],

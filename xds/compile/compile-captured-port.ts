@@ -8,7 +8,13 @@ import type { ChainSelection, FilterChain, Listener, TcpHandler } from '#xds/mod
 import { toHostsOn, type Egress } from './compile-egress.ts'
 import { compileCapturedPaths } from './compile-captured-paths.ts'
 import { isTlsPort } from './compile-connection-paths.ts'
-import { compileServiceTcp, toPathsAt, type ServiceOnPort, type TcpClient } from './compile-service-tcp.ts'
+import {
+  compileServiceTcp,
+  toPathsAt,
+  type ServiceOnPort,
+  type TcpClient,
+  type TcpTarget,
+} from './compile-service-tcp.ts'
 import { compileTlsChains } from './compile-tls-chains.ts'
 import { followsNames, isHeadless } from './compile-upstreams.ts'
 import { isMaybeHttp, webPort } from './compile-virtual-host.ts'
@@ -17,7 +23,7 @@ import { isIpv4Address, isIpv4Range } from './ip-address.ts'
 import { hasRoutedHosts } from './plan-routed-host.ts'
 import type { Report } from './report.ts'
 import { toCapturedScope } from './route-scope.ts'
-import { selectService } from './select-service.ts'
+import { isReachedBy, resolveAlias, selectService } from './select-service.ts'
 
 export interface CapturedPort {
   /** For all addresses that have no listener of their own; undefined when nothing is known but those. */
@@ -87,7 +93,7 @@ export const compileCapturedPort = (
       }
       rest = target
     }
-    const compiled = compileCapturedPaths(compileServiceTcp(view, { ...target, statPort: number }, client, report), {
+    const compiled = compileCapturedPaths(compileServiceTcp(view, target, client, report), {
       hostname: service.hostname,
       addresses: shared,
       isTls: isTlsPort(port),
@@ -128,12 +134,12 @@ export const compileCapturedPort = (
 export const compileCapturedAddress = (
   view: MeshView,
   address: string,
-  target: ServiceOnPort,
+  target: TcpTarget,
   client: TcpClient,
   report: Report,
 ): Listener => {
   const { number } = target.port
-  const paths = toPathsAt(compileServiceTcp(view, { ...target, statPort: number }, client, report), address)
+  const paths = toPathsAt(compileServiceTcp(view, target, client, report), address)
   const { hostname } = target.service
   return {
     name: `${address}_${number}`,
@@ -171,7 +177,7 @@ const toPassOn = (upstream: string): TcpHandler => ({
 })
 
 /** The services that connections to this port may mean: `Service`s first, whose addresses nobody takes from them, then by key. */
-const toTargets = (view: MeshView, { captured }: Egress, number: number, namespace: string): ServiceOnPort[] => {
+const toTargets = (view: MeshView, { captured }: Egress, number: number, namespace: string): TcpTarget[] => {
   const hosts = captured && toHostsOn(captured, number)
   if (!hosts) return []
   const byHostname = new Map<string, ServiceKey[]>()
@@ -184,7 +190,9 @@ const toTargets = (view: MeshView, { captured }: Egress, number: number, namespa
   const targets = [...byHostname.values()].flatMap((keys) => {
     const service = selectService(view, keys, namespace)
     const port = service?.ports.find((each) => each.number === number)
-    return service && port ? [{ service, port }] : []
+    if (!service || !port) return []
+    const reached = { named: service, service: resolveAlias(view, service, namespace) }
+    return isReachedBy([hosts], reached) ? [{ service, port, statPort: number, hosts: [hosts] }] : []
   })
   return targets.toSorted((one, other) => toRank(one) - toRank(other))
 }

@@ -43,10 +43,9 @@ export interface Egress {
 export const compileEgress = (
   { outboundTrafficPolicy, proxyHttpPort }: MeshConfig,
   sidecar: SidecarObject | undefined,
-  isCaptured: boolean,
+  { namespace, isCaptured }: { readonly namespace: string; readonly isCaptured: boolean },
 ): Egress => {
   const listeners = sidecar?.spec.egress ?? []
-  const namespace = sidecar?.metadata.namespace ?? ''
   const own = sidecar?.spec.outboundTrafficPolicy
   const { mode } = own ?? outboundTrafficPolicy
   const unknown = mode === 'ALLOW_ANY' ? toUnknownUpstream(own?.egressProxy) : undefined
@@ -117,6 +116,14 @@ const loopback = '127.0.0.1'
 /** The filter of the services that captured connections to this port may mean. */
 export const toHostsOn = ({ byPort, rest }: CapturedEgress, port: number): HostFilter | undefined =>
   byPort.get(port) ?? rest
+
+/** The filters of the services that a route configuration of this scope is for. */
+export const toHostsIn = ({ points, captured }: Egress, { name, port }: RouteScope): readonly HostFilter[] => {
+  const point = points.find(({ scope }) => scope?.name === name)
+  if (point) return point.hosts
+  const hosts = captured && port !== undefined ? toHostsOn(captured, port) : undefined
+  return hosts ? [hosts] : []
+}
 
 /** The points whose filters take a service of this namespace and host name. */
 export const toPointsFor = ({ points }: Egress, namespace: string, hostname: string): EgressPoint[] =>

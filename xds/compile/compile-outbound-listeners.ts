@@ -12,7 +12,7 @@ import {
 import { isTakenBy } from './host-filter.ts'
 import { compileTlsChains } from './compile-tls-chains.ts'
 import type { Report } from './report.ts'
-import { selectService } from './select-service.ts'
+import { isReachedBy, resolveAlias, selectService } from './select-service.ts'
 
 /** For whom listeners are, and where. */
 export interface OutboundClient extends TcpClient {
@@ -128,7 +128,7 @@ const compilePaths = (
   client: OutboundClient,
   report: Report,
 ): TcpPath[] => {
-  const target = { service, port: { ...port, protocol: point.protocol }, statPort: point.port }
+  const target = { service, port: { ...port, protocol: point.protocol }, statPort: point.port, hosts: point.hosts }
   const address = point.bind?.startsWith('unix://') ? undefined : point.bind
   return toPathsAt(compileServiceTcp(view, target, client, report), address)
 }
@@ -143,6 +143,8 @@ const toTargets = (view: MeshView, point: EgressPoint, { namespace }: OutboundCl
   return [...hostnames].flatMap((hostname) => {
     const service = selectService(view, view.servicesByHostname(hostname), namespace)
     const port = service?.ports.find(({ number }) => point.port === 0 || number === point.port)
-    return service && port ? [{ service, port }] : []
+    if (!service || !port) return []
+    const reached = { named: service, service: resolveAlias(view, service, namespace) }
+    return isReachedBy(point.hosts, reached) ? [{ service, port }] : []
   })
 }

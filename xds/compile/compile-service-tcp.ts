@@ -10,6 +10,7 @@ import {
   type Way,
 } from './compile-connection-paths.ts'
 import { followsNames } from './compile-upstreams.ts'
+import type { HostFilter } from './host-filter.ts'
 import { isWithin } from './ip-address.ts'
 import type { Report } from './report.ts'
 import { selectDestinationPolicy } from './select-destination-policy.ts'
@@ -19,6 +20,14 @@ import { selectVirtualServiceOf } from './select-virtual-service.ts'
 export interface ServiceOnPort {
   readonly service: Service
   readonly port: ServicePort
+}
+
+/** Where connections come from and are meant to go. */
+export interface TcpTarget extends ServiceOnPort {
+  /** The port that statistics are told under. */
+  readonly statPort: number
+  /** What the part of the egress is for that they come by. */
+  readonly hosts: readonly HostFilter[]
 }
 
 /** Whose connections they are. */
@@ -38,14 +47,13 @@ export interface TcpPath extends ConnectionMatch {
 /** How connections that clients of a namespace make to a service's port are passed on. */
 export const compileServiceTcp = (
   view: MeshView,
-  /** `statPort`: the port that statistics are told under. */
-  { service: named, port, statPort }: ServiceOnPort & { readonly statPort: number },
+  { service: named, port, statPort, hosts }: TcpTarget,
   client: TcpClient,
   report: Report,
 ): TcpPath[] => {
   const clientNamespace = client.namespace
   const service = resolveAlias(view, named, clientNamespace)
-  const virtualService = selectVirtualServiceOf(view, named, service, clientNamespace)
+  const virtualService = selectVirtualServiceOf(view, { named, service }, { namespace: clientNamespace, hosts })
   const paths = compileConnectionPaths(
     view,
     { service, policy: selectDestinationPolicy(view, service, client) },

@@ -15,7 +15,7 @@ export interface HostFilter {
 
 export const everyHost: HostFilter = { included: [{ namespace: '*', host: '*' }], excluded: [] }
 
-/** Reads IstioEgressListener.hosts: "<namespace>/<host>"; "." = the Sidecar's own, "*" = all; "~<namespace>" takes out, "~" those of all. */
+/** Reads IstioEgressListener.hosts: "<namespace>/<host>"; "." = that of the workload, "*" = all; "~<namespace>" takes out, "~" those of all. */
 export const parseHostFilter = (hosts: readonly string[], ownNamespace: string): HostFilter => {
   const included: Pattern[] = []
   const excluded: Pattern[] = []
@@ -36,12 +36,27 @@ export const isTakenBy = (filters: readonly HostFilter[], namespace: string, hos
   return filters.some(({ included, excluded }) => included.some(matches) && !excluded.some(matches))
 }
 
-/** The same of a host of a VirtualService of this namespace, which may be a wildcard: as in Istio it is taken where a part of it is. */
-export const isRouteTakenBy = (filters: readonly HostFilter[], namespace: string, host: string): boolean =>
-  filters.some(
-    ({ included, excluded }) =>
-      included.some((pattern) => isOf(pattern, namespace) && hostsOverlap(pattern.host, host)) &&
-      !excluded.some((pattern) => isOf(pattern, namespace) && isSubsetOfHost(host, pattern.host)),
+/**
+ * The same of a VirtualService of this namespace, for all of its hosts as soon as one of them is taken: of a wildcard a part is enough.
+ * Istio reference: IstioEgressListener.hosts.
+ */
+export const isRoutingTakenBy = (
+  filters: readonly HostFilter[],
+  namespace: string,
+  hosts: readonly string[],
+): boolean =>
+  filters.some((filter) =>
+    hosts.some(
+      (host) =>
+        filter.included.some((pattern) => isOf(pattern, namespace) && hostsOverlap(pattern.host, host)) &&
+        !isExcludedBy([filter], namespace, host),
+    ),
+  )
+
+/** Whether each of the filters takes a host of such a VirtualService out. */
+export const isExcludedBy = (filters: readonly HostFilter[], namespace: string, host: string): boolean =>
+  filters.every(({ excluded }) =>
+    excluded.some((pattern) => isOf(pattern, namespace) && isSubsetOfHost(host, pattern.host)),
   )
 
 const isOf = (pattern: Pattern, namespace: string): boolean =>

@@ -5,7 +5,7 @@ import type { MeshView } from '#mesh/view.ts'
 import { toHostsOn, type Egress } from './compile-egress.ts'
 import { isHeadless } from './compile-upstreams.ts'
 import { isMaybeHttp, webPort } from './compile-virtual-host.ts'
-import { isRouteTakenBy, isTakenBy, type HostFilter } from './host-filter.ts'
+import { isExcludedBy, isTakenBy, type HostFilter } from './host-filter.ts'
 import { matchesHost } from '#mesh/merge/host-specificity.ts'
 import { toCapturedScope, type RouteScope } from './route-scope.ts'
 import { findByShortName, resolveAlias, selectService } from './select-service.ts'
@@ -33,10 +33,9 @@ export const planRoutedHost = (view: MeshView, egress: Egress, routed: RoutedHos
   const { host, clientNamespace } = routed
   if (view.virtualServicesFor(host).length === 0) return []
   return toScopes(view, egress, routed).flatMap(({ scope, hosts }) => {
-    const virtualService = selectVirtualService(view, host, clientNamespace, ({ metadata }) =>
-      isRouteTakenBy(hosts, metadata.namespace, host),
-    )
-    if (!virtualService || isServed(view, routed, scope.port, hosts)) return []
+    const virtualService = selectVirtualService(view, host, { namespace: clientNamespace, hosts })
+    if (!virtualService || isExcludedBy(hosts, virtualService.metadata.namespace, host)) return []
+    if (isServed(view, routed, scope.port, hosts)) return []
     const known = toHttpPorts(view, virtualService, clientNamespace, hosts)
     return toPorts(scope, known).map((port) => ({ scope, port, virtualService }))
   })

@@ -30,7 +30,8 @@ export interface PolicyClient {
 const noPolicy: DestinationPolicy = { key: '', trafficPolicy: undefined, subsets: [], isForSelected: false }
 
 /**
- * The rules for a client: its own namespace's before the service's before the root namespace's; in a namespace the closest host; of
+ * The rules for a client: its own namespace's before the service's before the root namespace's, whose own clients go by those that are
+ * for them alone first; in a namespace the closest host, and of shared ones none when that one is not for the client; of
  * several for that host those that select the client by its labels, by the oldest's selector, and only without such the others. Of what
  * is left the first policy counts, and all subsets. Istio reference: DestinationRule, "Sharing Configuration Across Namespaces",
  * exportTo and workloadSelector.
@@ -41,17 +42,28 @@ export const selectDestinationPolicy = (view: MeshView, service: Service, client
   const { domainSuffix } = view.settings()
   const { rootNamespace, defaultDestinationRuleExportTo: byDefault } = view.meshConfig()
   const selectors = new Set(client.selectors)
-  const visible = rules.filter((rule) => {
+  const isVisible = (rule: DestinationRule) => {
     const key = toSelectorKey(rule)
     return key === undefined
       ? isExportedTo(rule.spec.exportTo, rule.metadata.namespace, client.namespace, byDefault)
       : rule.metadata.namespace === client.namespace && selectors.has(key)
-  })
-  for (const namespace of new Set([client.namespace, service.namespace, rootNamespace])) {
-    const closest = toClosest(visible, namespace, domainSuffix)
-    if (closest.length > 0) return mergeRules(withOneSelector(closest))
   }
-  return noPolicy
+  const isPrivate = (rule: DestinationRule) => isForOwnAlone(rule, byDefault)
+  const isOfRoot = client.namespace === rootNamespace
+  const own = rules.filter((rule) => isVisible(rule) && (!isOfRoot || isPrivate(rule)))
+  const shared = rules.filter((rule) => !isPrivate(rule))
+  const chosen = [
+    toClosest(own, client.namespace, domainSuffix),
+    ...[service.namespace, rootNamespace].map((each) => toClosest(shared, each, domainSuffix).filter(isVisible)),
+  ].find((each) => each.length > 0)
+  return chosen ? mergeRules(withOneSelector(chosen)) : noPolicy
+}
+
+const isForOwnAlone = (rule: DestinationRule, byDefault: readonly string[] = []): boolean => {
+  const { exportTo } = rule.spec
+  const entries = exportTo?.length ? exportTo : byDefault
+  const isOwn = (entry: string) => entry === '.' || entry === rule.metadata.namespace
+  return toSelectorKey(rule) !== undefined || (entries.length > 0 && entries.every(isOwn))
 }
 
 /** The policy of this key again, so that who knows the key need not know the client. */

@@ -2,6 +2,7 @@ import { toServiceHostname, toServiceKey, type ServiceKey } from '#mesh/names.ts
 import type { Service } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { isVisibleFrom } from '#mesh/visibility.ts'
+import { isTakenBy, type HostFilter } from './host-filter.ts'
 
 /**
  * Which of the services with one host name clients of a namespace mean: that of their own namespace, else a `Service`, else the first by
@@ -24,6 +25,16 @@ export const selectService = (
     first
   )
 }
+
+/** What clients call a service by: the service itself, or an alias of it. */
+export interface NamedService {
+  readonly named: Service
+  readonly service: Service
+}
+
+/** Whether filters that take a name take what it stands for as well: an alias alone leads nowhere (as in Istio). */
+export const isReachedBy = (filters: readonly HostFilter[], { named, service }: NamedService): boolean =>
+  named.key === service.key || isTakenBy(filters, service.namespace, service.hostname)
 
 /**
  * What clients of a namespace reach by a service: itself or, by an alias, the service that it is another name of. An alias of what is no

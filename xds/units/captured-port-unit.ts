@@ -2,7 +2,7 @@ import type { ServiceKey } from '#mesh/names.ts'
 import { buildRouteConfigurationResource } from '#xds/build/build-route-configuration.ts'
 import { compileCapturedAddress, compileCapturedPort } from '#xds/compile/compile-captured-port.ts'
 import { compileCapturedCatchAll } from '#xds/compile/compile-catch-all.ts'
-import { compileEgress } from '#xds/compile/compile-egress.ts'
+import { compileEgress, toHostsIn } from '#xds/compile/compile-egress.ts'
 import type { TcpClient } from '#xds/compile/compile-service-tcp.ts'
 import { collectProblems } from '#xds/compile/report.ts'
 import { toCapturedScope } from '#xds/compile/route-scope.ts'
@@ -16,7 +16,7 @@ export const capturedPortUnit = (number: number, client: TcpClient, sidecarKey: 
   key: `captured-port|${number}|${toConnectionKey(client)}|${sidecarKey}`,
   compile(view) {
     const { problems, report } = collectProblems()
-    const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), true)
+    const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), client)
     const { listener, hasRoutes, byAddress } = compileCapturedPort(view, egress, { number, client }, report)
     const routes = compileCapturedCatchAll(egress)
     return {
@@ -24,20 +24,30 @@ export const capturedPortUnit = (number: number, client: TcpClient, sidecarKey: 
         ...buildListeners(view, listener ? [listener] : []),
         ...(hasRoutes ? [buildRouteConfigurationResource(toCapturedScope(number).name, routes)] : []),
       ],
-      includes: byAddress.map(({ address, service }) => capturedAddressUnit(address, number, service, client)),
+      includes: byAddress.map(({ address, service }) =>
+        capturedAddressUnit(address, number, service, client, sidecarKey),
+      ),
       problems,
     }
   },
 })
 
-const capturedAddressUnit = (address: string, number: number, serviceKey: ServiceKey, client: TcpClient): Unit => ({
-  key: `captured-address|${address}|${number}|${serviceKey}|${toConnectionKey(client)}`,
+const capturedAddressUnit = (
+  address: string,
+  number: number,
+  serviceKey: ServiceKey,
+  client: TcpClient,
+  sidecarKey: string,
+): Unit => ({
+  key: `captured-address|${address}|${number}|${serviceKey}|${toConnectionKey(client)}|${sidecarKey}`,
   compile(view) {
     const service = view.service(serviceKey)
     const port = service?.ports.find((each) => each.number === number)
     if (!service || !port) return {}
     const { problems, report } = collectProblems()
-    const listener = compileCapturedAddress(view, address, { service, port }, client, report)
+    const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), client)
+    const target = { service, port, statPort: number, hosts: toHostsIn(egress, toCapturedScope(number)) }
+    const listener = compileCapturedAddress(view, address, target, client, report)
     return { resources: buildListeners(view, [listener]), problems }
   },
 })

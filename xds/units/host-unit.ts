@@ -5,13 +5,20 @@ import type { ServiceKey } from '#mesh/names.ts'
 import type { Service } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { compileConnectionPaths } from '#xds/compile/compile-connection-paths.ts'
+import type { ReachedService } from '#xds/compile/compile-destination.ts'
+import { compileEgress, toHostsIn, toPointsFor } from '#xds/compile/compile-egress.ts'
 import { hasVirtualHost } from '#xds/compile/compile-virtual-host.ts'
 import type { Report } from '#xds/compile/report.ts'
 import { hasPort, toPortsKey, type CapturedPorts } from '#xds/compile/captured-ports.ts'
 import { toCapturedScope, toScopeKey, type RouteScope } from '#xds/compile/route-scope.ts'
 import { selectDestinationPolicy } from '#xds/compile/select-destination-policy.ts'
-import { resolveAlias, selectService } from '#xds/compile/select-service.ts'
-import { selectVirtualServiceOf, type VirtualService } from '#xds/compile/select-virtual-service.ts'
+import { findSidecar } from '#xds/compile/select-sidecar.ts'
+import { isReachedBy, resolveAlias, selectService, type NamedService } from '#xds/compile/select-service.ts'
+import {
+  selectVirtualServiceOf,
+  toVirtualServiceKey,
+  type VirtualService,
+} from '#xds/compile/select-virtual-service.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
 import { toClientKey, toRouting, type Client } from './client.ts'
 import { upstreamsUnit } from './upstreams-unit.ts'
@@ -26,42 +33,81 @@ export interface HostCandidate {
 }
 
 /** What one host name is to a class of sidecars: decides which of its services is meant, and which rules hold. */
-export const hostUnit = (client: Client, candidates: readonly HostCandidate[]): Unit => ({
-  key: `host|${toClientKey(client)}|${candidates.map(toCandidateKey).join(';')}`,
+export const hostUnit = (client: Client, sidecarKey: string, candidates: readonly HostCandidate[]): Unit => ({
+  key: `host|${toClientKey(client)}|${sidecarKey}|${candidates.map(toCandidateKey).join(';')}`,
   compile(view) {
     const keys = candidates.map(({ service }) => service)
     const named = selectService(view, keys, client.namespace)
     if (!named) return {}
     const service = resolveAlias(view, named, client.namespace)
-    const candidate = candidates.find((each) => each.service === named.key)
-    const scopes = [...(candidate?.scopes ?? []), ...toCapturedScopes(service, candidate?.captured)]
     const policy = selectDestinationPolicy(view, service, client)
-    const virtualService = selectVirtualServiceOf(view, named, service, client.namespace)
-    const virtualHosts = scopes.flatMap((scope) =>
+    const toUpstreams = (reached: ReachedService) => upstreamsUnit(view, reached, client)
+    const candidate = candidates.find((each) => each.service === named.key)
+    if (!candidate) return {}
+    const places = toPlaces(view, client, sidecarKey, { named, service, candidate })
+    if (named !== service && places.length === 0) return {}
+    const units = places.flatMap(({ scope, port: only, virtualService }) =>
       service.ports
-        .filter((port) => hasVirtualHost(scope, port))
-        .map((port) =>
-          virtualHostUnit({
+        .filter(({ number }) => only === undefined || number === only)
+        .flatMap((port) => {
+          const routing = virtualService && toRouting(virtualService, client)
+          const paths = routing ? compileConnectionPaths(view, { service, policy }, port, routing, toldElsewhere) : []
+          const upstreams = paths.flatMap(({ reached }) => reached.map(toUpstreams))
+          if (!scope || !hasVirtualHost(scope, port)) return upstreams
+          const virtualHost = virtualHostUnit({
             scope,
             serviceKey: service.key,
             aliasKey: named === service ? undefined : named.key,
             port: port.number,
             policyKey: policy.key,
             isOwnNamespace: named.namespace === client.namespace,
-            client: virtualService && toConcerned(view, client, virtualService),
-          }),
-        ),
+            routing: virtualService && {
+              virtualServiceKey: toVirtualServiceKey(virtualService),
+              client: toConcerned(view, client, virtualService),
+            },
+          })
+          return [...upstreams, virtualHost]
+        }),
     )
-    const routing = virtualService && toRouting(virtualService, client)
-    const reachedByConnections = service.ports.flatMap((port) =>
-      compileConnectionPaths(view, { service, policy }, port, routing, toldElsewhere).flatMap(({ reached }) => reached),
-    )
-    const upstreams = [{ service, policy }, ...reachedByConnections].map((reached) =>
-      upstreamsUnit(view, reached, client),
-    )
-    return { includes: [...upstreams, ...virtualHosts] }
+    return { includes: [toUpstreams({ service, policy }), ...units] }
   },
 })
+
+/** A part of the egress by which a host is reached, and what routes there. */
+interface Place {
+  readonly scope: RouteScope | undefined
+  /** Of the service the only one; undefined = all. */
+  readonly port: number | undefined
+  readonly virtualService: VirtualService | undefined
+}
+
+interface Candidacy extends NamedService {
+  readonly candidate: HostCandidate
+}
+
+/** Only where there is something to choose is it asked what the Sidecar says. */
+const toPlaces = (
+  view: MeshView,
+  client: Client,
+  sidecarKey: string,
+  { named, service, candidate }: Candidacy,
+): Place[] => {
+  const scopes = [...candidate.scopes, ...toCapturedScopes(service, candidate.captured)]
+  if (named === service && view.virtualServicesFor(service.hostname).length === 0)
+    return scopes.map((scope) => ({ scope, port: scope.port, virtualService: undefined }))
+  const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), client)
+  const routed = scopes.map((scope) => ({ scope, port: scope.port, hosts: toHostsIn(egress, scope) }))
+  const others = toPointsFor(egress, named.namespace, named.hostname).flatMap(({ scope, port, hosts }) =>
+    scope ? [] : [{ scope, port: port === 0 ? undefined : port, hosts }],
+  )
+  return [...routed, ...others]
+    .filter(({ hosts }) => isReachedBy(hosts, { named, service }))
+    .map(({ scope, port, hosts }) => ({
+      scope,
+      port,
+      virtualService: selectVirtualServiceOf(view, { named, service }, { namespace: client.namespace, hosts }),
+    }))
+}
 
 /**
  * The client as far as the VirtualService tells clients apart, or the rules of what it leads to: those of one namespace share what is the

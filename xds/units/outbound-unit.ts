@@ -17,7 +17,7 @@ export const outboundUnit = (place: OutboundPlace, sidecarKey: string): Unit => 
   key: `outbound|${toConnectionKey(place)}|${sidecarKey}|${place.loopback}${place.isCaptured ? '|captured' : ''}`,
   compile(view) {
     const { problems, report } = collectProblems()
-    const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), place.isCaptured)
+    const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), place)
     const listeners = compileOutboundListeners(view, egress, { ...place, object: sidecarKey }, report)
     return { resources: buildListeners(view, listeners), problems }
   },

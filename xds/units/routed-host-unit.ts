@@ -12,7 +12,7 @@ export const routedHostUnit = (client: Client, sidecarKey: string, host: string)
   key: `routed-host|${toClientKey(client)}|${sidecarKey}|${host}`,
   compile(view) {
     const { problems, report } = collectProblems()
-    const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), client.isCaptured)
+    const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), client)
     const compiled = compileRoutedHost(view, egress, host, client, report)
     return {
       resources: compiled.map(({ virtualHost }) => buildVirtualHostResource(virtualHost)),

@@ -26,7 +26,7 @@ export const sidecarClassUnit = (client: Client, sidecarKey: string): Unit => ({
   key: `sidecars|${toClientKey(client)}|${sidecarKey}`,
   compile(view) {
     const meshConfig = view.meshConfig()
-    const egress = compileEgress(meshConfig, findSidecar(view, sidecarKey), client.isCaptured)
+    const egress = compileEgress(meshConfig, findSidecar(view, sidecarKey), client)
     const routes = egress.points.flatMap((point) => {
       const catchAll = compileCatchAll(point, meshConfig, egress)
       return point.scope ? buildRouteConfigurationResource(point.scope.name, catchAll) : []
@@ -37,7 +37,7 @@ export const sidecarClassUnit = (client: Client, sidecarKey: string): Unit => ({
     return {
       resources: [...passthrough, ...routes, ...(captured.resources ?? [])],
       includes: [
-        ...[...candidates.values()].map((each) => hostUnit(client, each)),
+        ...[...candidates.values()].map((each) => hostUnit(client, sidecarKey, each)),
         ...toUnservedHosts(view, egress, candidates).map((host) => routedHostUnit(client, sidecarKey, host)),
         ...(captured.includes ?? []),
       ],

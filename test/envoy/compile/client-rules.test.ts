@@ -5,6 +5,7 @@ import { proxyPort, Theatre } from './theatre.ts'
 
 const plain = '127.0.96.1'
 const beta = '127.0.96.2'
+const ofRoot = '127.0.96.5'
 
 let theatre: Theatre
 beforeAll(async () => {
@@ -29,6 +30,7 @@ services:
 workloads:
   plain-1: {address: ${plain}, labels: {app: x}}
   beta-1: {address: ${beta}, labels: {app: x, beta: 'yes'}}
+  root-1: {address: ${ofRoot}, namespace: atoll-system}
 config:
 ${[
   rule(
@@ -40,6 +42,8 @@ ${[
   rule('second', `{host: second, trafficPolicy: ${hashed}}`),
   rule('of-server', `{host: foreign, ${ofBeta}, trafficPolicy: ${hashed}}`, 'other'),
   rule('of-all', '{host: foreign, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}}', 'other'),
+  rule('shared', `{host: '*.other.svc.cluster.local', trafficPolicy: ${hashed}}`, 'atoll-system'),
+  rule('own', `{host: '*.default.svc.cluster.local', exportTo: [.], trafficPolicy: ${hashed}}`, 'atoll-system'),
 ].join('')}
   - apiVersion: networking.istio.io/v1
     kind: VirtualService
@@ -49,7 +53,7 @@ ${[
     kind: VirtualService
     metadata: {name: weighted, namespace: default}
     spec: {hosts: [weighted], http: [{route: [{destination: {host: first}, weight: 50}, {destination: {host: second}, weight: 50}]}]}
-proxies: [sidecar/default/plain-1, sidecar/default/beta-1]
+proxies: [sidecar/default/plain-1, sidecar/default/beta-1, sidecar/atoll-system/root-1]
 `)
 })
 afterAll(() => theatre.clear())
@@ -70,12 +74,22 @@ test.for([
   ["a route's subset is that of the rule for all", 'split', plain, ['one']],
   ["a route's subset is that of the rule that selects the client", 'split', beta, ['two']],
   ['a rule selects nobody of other namespaces', 'foreign.other.svc.cluster.local', beta, ['one', 'two']],
+  [
+    "the root namespace's clients too go by the service's rule first",
+    'foreign.other.svc.cluster.local',
+    ofRoot,
+    ['one', 'two'],
+  ],
 ] as const)('%s', async ([, host, from, apps]) => {
   expect(await appsOf(host, from)).toEqual(apps)
 })
 
 test('a rule that selects the client stands before those for all', async () => {
   expect(await appsOf('reviews', beta)).toHaveLength(1)
+})
+
+test("the root namespace's clients go by the rules that it keeps to itself before the service's", async () => {
+  expect(await appsOf('reviews.default.svc.cluster.local', ofRoot)).toHaveLength(1)
 })
 
 test('each of several weighted destinations is hashed by what its own rule says', async () => {

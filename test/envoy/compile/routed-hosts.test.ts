@@ -40,13 +40,13 @@ workloads:
   server-1: {address: ${serverAddress}}
 config:
   ${sidecar('client', "egress: [{port: {number: 80, protocol: HTTP, name: http}, hosts: ['*/*']}, {hosts: ['*/*']}]")}
-  ${sidecar('scoped', "egress: [{hosts: ['other/*', '~*/not.example', './b.default.svc.cluster.local']}]")}
+  ${sidecar('scoped', "egress: [{hosts: ['other/elsewhere.example', '~*/not.example', './b.default.svc.cluster.local']}]")}
   ${virtualService('alone', `hosts: [alone.example, '*.wild.example'], http: [{match: [{uri: {prefix: /only}}], route: [{destination: {host: a}}]}]`)}
   ${virtualService('closer', `hosts: [closer.wild.example], ${route('b')}`)}
   ${virtualService('beside', `hosts: [b, beside.example], ${route('b')}`)}
   ${virtualService('root', `hosts: [delegated.example], http: [{match: [{uri: {prefix: /part}}], delegate: {name: part}}]`)}
   ${virtualService('part', route('a'))}
-  ${virtualService('elsewhere', `hosts: [elsewhere.example, not.example], ${route('b')}`, 'other')}
+  ${virtualService('elsewhere', `hosts: [elsewhere.example, along.example, not.example], ${route('b')}`, 'other')}
   ${virtualService('private', `hosts: [private.example], exportTo: ['.'], ${route('b')}`, 'other')}
   ${virtualService('edge', `hosts: [edge.example], gateways: [edge], ${route('b')}`)}
 proxies: [sidecar/default/client-1, sidecar/default/client-2, sidecar/default/server-1]
@@ -88,6 +88,7 @@ describe('a host that VirtualServices alone know', () => {
 
   test.each([
     ['http://elsewhere.example/', 200],
+    ['http://along.example/', 200],
     ['http://alone.example/only', 502],
     ['http://not.example/', 502],
   ])('is in the scope of a Sidecar as it says: %s', async (url, status) => {

@@ -87,3 +87,99 @@ test('each listener of a Sidecar leads to its hosts, and its ingress to where th
     socket.destroy()
   }
 })
+
+const [plain, routed, byOther, excluded, alias, whole] = [3128, 3129, 3130, 3131, 3132, 3133]
+
+/** VirtualServices of another namespace send all to where nothing is but "routed". */
+const takingScene = (ports: { readonly plain: Ports; readonly routed: Ports }) => `
+about: ''
+services:
+  - {host: reviews, ports: [http:9080], endpoints: {a: {address: 127.0.0.1, ports: {http: ${ports.plain.http}}, tls: none}}}
+  - {host: details, namespace: prod, ports: [http:9080], endpoints: {a: {address: 127.0.0.1, ports: {http: ${ports.plain.http}}, tls: none}}}
+  - {host: same, ports: [], fields: {aliasOf: details.prod.svc.cluster.local, resolution: dns, location: mesh-external}}
+  - host: db
+    ports: [one:5432:tcp, two:5433:tcp, three:8443:tls, four:8444:tls]
+    endpoints:
+      a: {address: 127.0.0.1, ports: {one: ${ports.plain.tcp}, two: ${ports.plain.tcp}, three: ${ports.plain.tls}, four: ${ports.plain.tls}}, tls: none}
+  - host: routed
+    namespace: routes
+    ports: [http:9080, tcp:5432, tls:8443]
+    endpoints: {a: {address: 127.0.0.1, ports: {http: ${ports.routed.http}, tcp: ${ports.routed.tcp}, tls: ${ports.routed.tls}}, tls: none}}
+workloads:
+  client-1: {address: ${clientAddress}}
+config:
+  - apiVersion: networking.istio.io/v1
+    kind: VirtualService
+    metadata: {name: all, namespace: routes}
+    spec:
+      hosts: [reviews.default.svc.cluster.local, db.default.svc.cluster.local, other.example]
+      http: [{route: [{destination: {host: routed, port: {number: 9080}}}]}]
+      tls:
+        - match: [{sniHosts: [db.default.svc.cluster.local]}]
+          route: [{destination: {host: routed, port: {number: 8443}}}]
+      tcp: [{route: [{destination: {host: routed, port: {number: 5432}}}]}]
+  - apiVersion: networking.istio.io/v1
+    kind: Sidecar
+    metadata: {name: default, namespace: atoll-system}
+    spec:
+      outboundTrafficPolicy: {mode: REGISTRY_ONLY}
+      egress:
+        - {port: {number: ${plain}, protocol: HTTP_PROXY, name: a}, hosts: [./*]}
+        - {port: {number: ${routed}, protocol: HTTP_PROXY, name: b}, hosts: [./*, routes/*.default.svc.cluster.local]}
+        - {port: {number: ${byOther}, protocol: HTTP_PROXY, name: c}, hosts: [./*, routes/other.example]}
+        - {port: {number: ${excluded}, protocol: HTTP_PROXY, name: d}, hosts: [./*, routes/*, ~routes/*]}
+        - {port: {number: ${alias}, protocol: HTTP_PROXY, name: e}, hosts: [./same.default.svc.cluster.local]}
+        - {port: {number: ${whole}, protocol: HTTP_PROXY, name: f}, hosts: [./same.default.svc.cluster.local, prod/*]}
+        - {port: {number: 5432, protocol: TCP, name: one}, hosts: [./db.default.svc.cluster.local]}
+        - {port: {number: 5433, protocol: TCP, name: two}, hosts: [./db.default.svc.cluster.local, routes/*.default.svc.cluster.local]}
+        - {port: {number: 8443, protocol: TLS, name: three}, hosts: [./db.default.svc.cluster.local]}
+        - {port: {number: 8444, protocol: TLS, name: four}, hosts: [./db.default.svc.cluster.local, routes/*.default.svc.cluster.local]}
+proxies: [sidecar/default/client-1]
+`
+
+interface Ports {
+  readonly http: number
+  readonly tcp: number
+  readonly tls: number
+}
+
+test("a VirtualService counts where a Sidecar takes its namespace and a host of it, '.' being the workload's; an alias with what it stands for", async () => {
+  const { chainPem, privateKeyPem } = await issueLeaf(theatre.east.intermediate, toAgentNames(east, domain), Date.now())
+  const start = async (name: string): Promise<Ports> => ({
+    http: (await theatre.startApp(name)).port,
+    tcp: await theatre.listen(createServer((socket) => socket.on('data', () => socket.write(name)))),
+    tls: await theatre.listen(
+      createTlsServer({ cert: chainPem, key: privateKeyPem }, (socket) => socket.end(name).on('error', () => {})),
+    ),
+  })
+  await theatre.start(takingScene({ plain: await start('plain'), routed: await start('routed') }))
+
+  const answerBy = async (port: number, host: string) => {
+    const { status, body } = await requestThroughProxy({ host: clientAddress, port }, `http://${host}:9080/`)
+    return status === 200 ? (JSON.parse(body) as Echo).app : status
+  }
+  expect({
+    plain: await answerBy(plain, 'reviews'),
+    routed: await answerBy(routed, 'reviews'),
+    byOther: await answerBy(byOther, 'reviews'),
+    excluded: await answerBy(excluded, 'reviews'),
+    alias: await answerBy(alias, 'same'),
+    whole: await answerBy(whole, 'same'),
+  }).toEqual({ plain: 'plain', routed: 'routed', byOther: 'routed', excluded: 'plain', alias: 502, whole: 'plain' })
+  expect(await ask(await theatre.dial(clientAddress, 5432), 'hello')).toBe('plain')
+  expect(await ask(await theatre.dial(clientAddress, 5433), 'hello')).toBe('routed')
+  for (const [port, expected] of [
+    [8443, 'plain'],
+    [8444, 'routed'],
+  ] as const) {
+    const socket = connectTls({
+      host: clientAddress,
+      port,
+      servername: 'db.default.svc.cluster.local',
+      rejectUnauthorized: false,
+    })
+    const [data] = (await once(socket, 'data')) as [Buffer]
+    expect(data.toString()).toBe(expected)
+    socket.destroy()
+  }
+})
