@@ -66,6 +66,7 @@ export const serviceSummary = z
     hostname: definition.hostname,
     ports: definition.ports,
     location: definition.location,
+    aliasOf: definition.aliasOf.describe('The host that it is another name of.'),
     clusters: z.array(serviceInCluster),
     drift,
   })

@@ -108,13 +108,14 @@ const readMesh = async (context: CliContext): Promise<MeshAsItIs> => {
   const { settings } = await client.call(getMesh, { params })
   const stored = await collect(client.list(listConfiguration, { params }))
   const services = await collect(client.list(listServices, { params }))
-  const hosts = new Set(services.map(({ hostname }) => hostname))
+  const byHost = new Map(services.map((service) => [service.hostname, service]))
   return {
     objects: stored.map(({ object }) => object),
     known: {
       domainSuffix: settings.domainSuffix,
       exportDefaults: toExportDefaults(readMeshConfig(settings.meshConfig)),
-      hasHost: (hostname) => hosts.has(hostname),
+      hasHost: (hostname) => byHost.has(hostname),
+      aliasOf: (hostname) => byHost.get(hostname)?.aliasOf,
     },
     drift: services.flatMap(({ drift = [] }) => drift),
   }

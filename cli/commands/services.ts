@@ -76,6 +76,7 @@ const toDetailText = (detail: ServiceDetail, paint: Paint): string => {
     ['Host', service.hostname],
     ['Namespace', service.namespace],
     ['Ports', service.ports.map((port) => `${port.name || port.number} ${port.number}/${port.protocol}`).join(', ')],
+    ...(service.aliasOf === undefined ? [] : [['Alias of', service.aliasOf] as const]),
     ['Location', service.location],
     ...clusters.map(
       (cluster) =>

@@ -308,6 +308,22 @@ describe('gateways', () => {
     expect(summary(gateway('a', https('a.org', 'x')), gateway('b', https('b.org', 'x')))).toEqual(conflicts('tls'))
     expect(summary(gateway('a', `${https('a.org', 'x')}, ${https('b.org', 'x')}`))).toEqual([])
   })
+  it('warns of a DestinationRule for another name of a service', () => {
+    const alias = (name: string, externalName: string) =>
+      object('Service', name, `{type: ExternalName, externalName: ${externalName}}`)
+    const warning = 'warning ineffective DestinationRule shop/r spec.host'
+    const rule = destinationRule('r', 'same', [])
+    expect(summary(alias('same', 'real.shop.svc.cluster.local'), rule)).toEqual([warning])
+    expect(summary(alias('same', 'outside.example'), rule)).toEqual([])
+    expect(summary(service('same'), rule)).toEqual([])
+    const offered = {
+      domainSuffix: 'cluster.local',
+      hasHost: () => true,
+      aliasOf: (host: string) => (host === 'same.shop.svc.cluster.local' ? 'real.shop.svc.cluster.local' : undefined),
+    }
+    expect(analyze(parseYaml(rule), offered)).toMatchObject([{ code: 'ineffective', path: 'spec.host' }])
+    expect(analyze(parseYaml(destinationRule('r', 'real', [])), offered)).toEqual([])
+  })
   it("warns of routes that pass by the subsets of a service's own VirtualService", () => {
     const own = virtualService('own', 'known', '{host: known, subset: v1}')
     const front = (destination: string, gateways: string) =>

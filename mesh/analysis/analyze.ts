@@ -1,6 +1,7 @@
 import type { ConfigObject } from '../config-object.ts'
 import type { Problem } from '../problem.ts'
 import { toAnalyzedObjects, type AnalyzedObjects } from './analyzed-objects.ts'
+import { findAliasRules } from './alias-rules.ts'
 import { findConflicts } from './conflicts.ts'
 import { findDanglingReferences } from './dangling-references.ts'
 import { findDelegationProblems } from './delegation.ts'
@@ -26,6 +27,7 @@ export const analyzeParsed = (objects: AnalyzedObjects, known: KnownMesh): reado
   ...findConflicts(objects, known),
   ...findGatewayProblems(objects, known.domainSuffix),
   ...findIneffectiveRoutes(objects, known.domainSuffix),
+  ...findAliasRules(objects, known),
   ...findDelegationProblems(objects, known),
   ...objects.serviceEntries.flatMap((object) => findForeignHosts(object, known.domainSuffix, 'error')),
 ]

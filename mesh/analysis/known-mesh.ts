@@ -23,6 +23,8 @@ export interface KnownMesh {
   readonly exportDefaults?: ExportDefaults
   /** Whether some cluster offers this host name to clients in this namespace. */
   hasHost(hostname: string, namespace: string): boolean
+  /** What a host that some cluster offers to clients in this namespace is another name of. */
+  aliasOf?(hostname: string, namespace: string): string | undefined
   /** Where it was looked for: `clusters` and the configuration, or nowhere but in the objects under analysis. Absent = `clusters`. */
   readonly lookedIn?: 'clusters' | 'objects'
   /** The workloads that there are; absent = they are not known. */

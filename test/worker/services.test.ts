@@ -96,4 +96,26 @@ spec:
     await east.report([toTestEntry({ cluster: 'east', network: 'net-a', name: 'reviews' })])
     expect(await warnings()).toEqual([])
   })
+
+  test('that are other names of services say so, also to whoever writes a rule for one', async () => {
+    const mesh = await createTestMesh()
+    const east = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+    await east.claim(1)
+    const { service } = toTestEntry({ cluster: 'east', network: 'net-a', name: 'same' })
+    const aliasOf = 'reviews.default.svc.cluster.local'
+    await east.report([
+      toTestEntry({ cluster: 'east', network: 'net-a', name: 'reviews' }),
+      { service: { ...service, resolution: 'dns', location: 'mesh-external', aliasOf }, endpoints: [] },
+    ])
+    const { body } = await mesh.send<{ items: ServiceSummary[] }>('GET', '/services')
+    expect(body.items.map((each) => each.aliasOf)).toEqual([undefined, aliasOf])
+    const rule = `
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: same, namespace: default }
+spec: { host: same }
+`
+    const written = await mesh.send('POST', '/configuration?dryRun=true', { yaml: rule })
+    expect(written.body).toMatchObject({ problems: [{ code: 'ineffective', severity: 'warning', path: 'spec.host' }] })
+  })
 })

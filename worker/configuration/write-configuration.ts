@@ -133,7 +133,8 @@ const readKnownMesh = async (
       },
     },
   )
-  const offered = new Set(asked.size === 0 ? [] : await store.findOffered([...asked.values()]))
+  const found = asked.size === 0 ? [] : await store.findOffered([...asked.values()])
+  const offered = new Map(found.map((host) => [toServiceKey(host.namespace, host.hostname), host]))
   return {
     domainSuffix,
     exportDefaults,
@@ -141,5 +142,6 @@ const readKnownMesh = async (
       const key = toServiceKey(namespace, hostname)
       return offered.has(key) || !asked.has(key)
     },
+    aliasOf: (hostname, namespace) => offered.get(toServiceKey(namespace, hostname))?.aliasOf,
   }
 }

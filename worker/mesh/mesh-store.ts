@@ -23,7 +23,7 @@ import type { NewMachineToken } from './machine-tokens.ts'
 import type { NewPublishGrant } from './publishing/publish-grants.ts'
 import type { Outcome } from './refusal.ts'
 import type { DocumentDiff } from './revisions.ts'
-import type { HostQuery, ServiceFilter } from './service-list.ts'
+import type { HostQuery, OfferedHost, ServiceFilter } from './service-list.ts'
 
 /** What the directory of meshes shows of a mesh. */
 export interface MeshFacts {
@@ -113,7 +113,7 @@ export interface MeshStore {
   listServices(filter: ServiceFilter, after: string, limit: number): Promise<ServiceSummary[]>
   findService(key: string): Promise<ServiceDetail | null>
   /** The keys ("<namespace>/<hostname>", the namespace being the client's) of the hosts that some cluster offers to clients there. */
-  findOffered(hosts: readonly HostQuery[]): Promise<string[]>
+  findOffered(hosts: readonly HostQuery[]): Promise<OfferedHost[]>
 
   listAudit(filter: AuditFilter, before: number, limit: number): Promise<AuditEvent[]>
 

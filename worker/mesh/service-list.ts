@@ -5,7 +5,6 @@ import { findDrift } from '#mesh/analysis/drift.ts'
 import { isClusterLocal } from '#mesh/cluster-local.ts'
 import { readMeshConfig } from '#mesh/config/mesh-config.ts'
 import { mergeDefinitions } from '#mesh/merge/merge-definitions.ts'
-import { toServiceKey } from '#mesh/names.ts'
 import type { Problem } from '#mesh/problem.ts'
 import type { CatalogEntry, Service } from '#mesh/service.ts'
 import { isVisibleFrom, withDefaultExport } from '#mesh/visibility.ts'
@@ -101,9 +100,10 @@ export const listServices = (
   const findDriftOf = toDriftFinder(sql)
   return Array.from(groupsOf(sql, services), (rows) => {
     const definitions = toServices(rows)
-    const { key, namespace, hostname, ports, location } = mergeDefinitions(...definitions).service
+    const { key, namespace, hostname, ports, location, aliasOf } = mergeDefinitions(...definitions).service
     const clusters = rows.map(toServiceInCluster)
-    return { key, namespace, hostname, ports, location, clusters, drift: findDriftOf(rows, definitions) }
+    const alias = aliasOf === undefined ? {} : { aliasOf }
+    return { key, namespace, hostname, ports, location, ...alias, clusters, drift: findDriftOf(rows, definitions) }
   })
 }
 
@@ -129,8 +129,14 @@ export interface HostQuery {
   readonly namespace: string
 }
 
-/** Those of the hosts that some cluster offers to clients in their namespace, as service keys. */
-export const findOffered = (sql: SqlStorage, hosts: readonly HostQuery[]): string[] => {
+/** A host that some cluster offers to clients in a namespace. */
+export interface OfferedHost extends HostQuery {
+  /** What it is another name of. */
+  readonly aliasOf?: string | undefined
+}
+
+/** Those of the hosts that some cluster offers to clients in their namespace. */
+export const findOffered = (sql: SqlStorage, hosts: readonly HostQuery[]): OfferedHost[] => {
   const entries = runBulk<{ hostname: string; entry: string }>(
     sql,
     'SELECT hostname, entry FROM services WHERE hostname IN (SELECT value FROM json_each(?1))',
@@ -141,9 +147,10 @@ export const findOffered = (sql: SqlStorage, hosts: readonly HostQuery[]): strin
     entries.map(({ entry }) => withDefaultExport((JSON.parse(entry) as CatalogEntry).service, defaultServiceExportTo)),
     ({ hostname }) => hostname,
   )
-  return hosts
-    .filter(({ hostname, namespace }) => services.get(hostname)?.some((service) => isVisibleFrom(service, namespace)))
-    .map(({ hostname, namespace }) => toServiceKey(namespace, hostname))
+  return hosts.flatMap(({ hostname, namespace }) => {
+    const service = services.get(hostname)?.find((each) => isVisibleFrom(each, namespace))
+    return service ? { hostname, namespace, aliasOf: service.aliasOf } : []
+  })
 }
 
 /** The namespaces in which some cluster has a service of one of these host names, wildcards as they are written. */
