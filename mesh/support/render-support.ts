@@ -34,6 +34,8 @@ const differences = `## Where Atoll does something else than Istio
   does not know is passed on for the proxies to judge (with a warning), and what a proxy refuses is left out of its configuration; see
   [EnvoyFilter](envoy-filter.md) for names that differ
 - an ExternalName of a host that no service has is resolved by the proxies, on the ports that it names; Istio's leave that to the client
+- a Sidecar takes an ExternalName by its own namespace and name, and what it stands for by that one's; Istio's takes the name as if it were in the
+  namespace of what it stands for. A host that \`~\` excludes is not routed, also where a VirtualService comes in by another of its hosts
 - a VirtualService's host that no Service or ServiceEntry has is routed on port 80 also where no service is on that port, and by HTTP
   proxies; one that clients call a Service for short (\`reviews.default\`) is not, with a problem in the proxy's report: name it in full
 
