@@ -111,7 +111,7 @@ export const meshConfigSchema = checked(
       checked(z.string(), ({ value, report }) => {
         if (!value.startsWith('/')) report('must be the path of a file, such as /dev/stdout')
       }),
-    ),
+    ).register(fieldNotes, { limit: 'a file that every proxy can write: one that can not has no listeners' }),
     accessLogFormat: optionalText(
       checked(z.string(), ({ value, report }) => {
         const fault = commandOperatorFault(value, 'access log')
@@ -144,7 +144,7 @@ export const meshConfigSchema = checked(
       .register(fieldNotes, { limit: 'only `true`' }),
     verifyCertificateAtClient: withoutEffect(
       z.boolean(),
-      "servers' certificates are verified where a DestinationRule says by what",
+      "certificates of servers are always verified, by the machine's authorities where no others are named",
     ),
     /** Whether it is the mesh's own is for who knows that to check. */
     trustDomain: optionalText(trustDomainName).register(fieldNotes, {
