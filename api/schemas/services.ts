@@ -40,6 +40,8 @@ const shownService = service
     location: openEnum(location.options),
     source: openEnum(source.options),
     isNamedByClient: z.boolean().optional(),
+    isExportedByDefault: z.boolean().optional(),
+    isNodeLocal: z.boolean().optional(),
     trafficDistribution: openEnum(trafficDistribution.options).optional(),
   })
   .readonly()
