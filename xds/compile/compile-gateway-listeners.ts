@@ -1,5 +1,6 @@
 import { isPassthrough } from '#mesh/config/schema/server-tls.ts'
 import { isUnixAddress } from '#mesh/config/schema/host-names.ts'
+import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { ChainMatch, FilterChain, HttpHandler, Listener, SniHandler, TcpHandler } from '#xds/model/listener.ts'
 import { compileRoute, selectTcp, selectTls, type Way } from './compile-connection-paths.ts'
@@ -42,7 +43,7 @@ export const compileGatewayObjects = (view: MeshView, place: GatewayPlace, repor
     const chains = group.servers.flatMap((merged) => {
       if (merged.routes !== undefined) {
         const { gateway, portName } = merged
-        routes.set(merged.routes, [...(routes.get(merged.routes) ?? []), { gateway, portName }])
+        getOrAdd(routes, merged.routes, () => []).push({ gateway, portName })
       }
       if (merged.server.tls?.mode === 'AUTO_PASSTHROUGH') passedOn.push(...merged.hosts.map(({ host }) => host))
       const compiled = compileServer(view, merged, place, report)

@@ -59,7 +59,7 @@ export const mergeServers = (
   { gateways, listenPorts, address: ownAddress }: ListenPlace,
   report: Report,
 ): ServerGroup[] => {
-  const groups = new Map<string, ServerGroup & { servers: MergedServer[] }>()
+  const groups = new Map<string, OpenGroup>()
   for (const name of gateways) {
     const gateway = view.gatewayObject(name)
     for (const { bind, ...unbound } of gateway?.spec.servers ?? []) {
@@ -75,10 +75,13 @@ export const mergeServers = (
       const address = `${server.bind ?? ''} ${port}`
       const group = groups.get(address)
       const kind = toServerKind(server)
-      if (!group) groups.set(address, { bind: server.bind, port, kind, servers: [merged] })
-      else {
+      if (!group) {
+        const opened: OpenGroup = { bind: server.bind, port, kind, servers: [], takenBy: new Map() }
+        addServer(opened, merged)
+        groups.set(address, opened)
+      } else {
         const conflict = findConflict(group, kind, merged)
-        if (conflict === undefined) group.servers.push(merged)
+        if (conflict === undefined) addServer(group, merged)
         else if (gateway) report(toGatewayKey(gateway), `server ${server.port.name} is left out: ${conflict}`)
       }
     }
@@ -123,13 +126,23 @@ const toRoutesName = (
   return ['https', port.number, port.name, name, namespace, ...parts].join('.')
 }
 
-const findConflict = (group: ServerGroup, kind: ServerKind, { hosts, server }: MergedServer): string | undefined => {
+interface OpenGroup extends ServerGroup {
+  readonly servers: MergedServer[]
+  /** The Gateway that has each host. */
+  readonly takenBy: Map<string, string>
+}
+
+const addServer = ({ servers, takenBy }: OpenGroup, merged: MergedServer): void => {
+  servers.push(merged)
+  for (const { host } of merged.hosts) takenBy.set(host, merged.gateway)
+}
+
+const findConflict = (group: OpenGroup, kind: ServerKind, { hosts, server }: MergedServer): string | undefined => {
   const [first] = group.servers
   const where = `${first?.gateway} listens on port ${group.port}`
   if (group.kind !== kind) return `${where} for ${first?.server.port.protocol}, not for ${server.port.protocol}`
   if (kind === 'http') return undefined
   if (kind === 'tcp') return `${where} already, and bytes don't tell for which of them they are`
-  const taken = new Map(group.servers.flatMap((each) => each.hosts.map(({ host }) => [host, each.gateway])))
-  const contested = hosts.find(({ host }) => taken.has(host))
-  return contested && `${taken.get(contested.host)} has ${contested.host} on port ${group.port} already`
+  const contested = hosts.find(({ host }) => group.takenBy.has(host))
+  return contested && `${group.takenBy.get(contested.host)} has ${contested.host} on port ${group.port} already`
 }
