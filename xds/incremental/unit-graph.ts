@@ -4,7 +4,7 @@ import type { ResourceSet } from '#xds/resource-set.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
 import { RecordingView } from './recording-view.ts'
 import { SetContents } from './set-contents.ts'
-import type { CompileProblem, Unit, UnitOutput, UnitResource } from './unit.ts'
+import { BlockedByObject, type CompileProblem, type Unit, type UnitOutput, type UnitResource } from './unit.ts'
 
 /** A problem together with the unit that met it. */
 export interface UnitProblem extends CompileProblem {
@@ -17,7 +17,7 @@ interface Node {
   includes: readonly Node[]
   reads: ReadonlySet<ViewKey>
   /** What `compile` threw, if it did when it last ran: `output` is then older than the view. */
-  failure: string | undefined
+  failure: CompileProblem | undefined
   /** The sets that it belongs to, with the number of includes that lead to it. */
   readonly holders: Map<SetContents<Node>, number>
 }
@@ -74,7 +74,7 @@ export class UnitGraph {
   problems(): UnitProblem[] {
     const problems: UnitProblem[] = []
     for (const { unit, output, failure } of this.#troubled) {
-      if (failure !== undefined) problems.push({ unit: unit.key, object: '', message: failure })
+      if (failure) problems.push({ unit: unit.key, ...failure })
       for (const problem of output.problems ?? []) problems.push({ unit: unit.key, ...problem })
     }
     return problems
@@ -126,7 +126,7 @@ export class UnitGraph {
       node.failure = undefined
       this.#setReads(node, reads)
     } catch (error) {
-      node.failure = toErrorMessage(error)
+      node.failure = toFailure(error)
       this.#setReads(node, new Set([...node.reads, ...reads]))
     }
     if (node.failure !== undefined || node.output.problems?.length) this.#troubled.add(node)
@@ -184,3 +184,6 @@ export class UnitGraph {
 
 const isSameResource = (one: UnitResource, other: UnitResource): boolean =>
   one.type === other.type && one.resource.name === other.resource.name
+
+const toFailure = (error: unknown): CompileProblem =>
+  error instanceof BlockedByObject ? error.problem : { object: '', message: toErrorMessage(error) }

@@ -14,6 +14,16 @@ export interface CompileProblem {
   readonly message: string
 }
 
+/** Thrown by a unit that one of the user's objects keeps from being compiled at all. */
+export class BlockedByObject extends Error {
+  readonly problem: CompileProblem
+
+  constructor(problem: CompileProblem) {
+    super(problem.message)
+    this.problem = problem
+  }
+}
+
 /** Changes what a set holds by what its units give. */
 export interface ResourcePatcher {
   /** What is in the set beside it. */

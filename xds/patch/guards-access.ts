@@ -1,36 +1,57 @@
 import { toJson } from '@bufbuild/protobuf'
+import type { ConfigPatch, PatchedPart } from '#mesh/config/envoy-filter.ts'
 import { knownTypes } from '#xds/known-types.ts'
 import { patchedTypes, type Patch } from './patch.ts'
 
 /** Filters that let through whatever comes to them. */
 const harmless: readonly string[] = [
-  ...['adaptive_concurrency', 'admission_control', 'bandwidth_limit', 'buffer', 'compressor', 'decompressor', 'fault'],
-  ...['grpc_http1_bridge', 'grpc_stats', 'grpc_web', 'router', 'tap'],
-  ...['echo', 'http_connection_manager', 'tcp_proxy'],
+  'adaptive_concurrency',
+  'admission_control',
+  'bandwidth_limit',
+  'buffer',
+  'compressor',
+  'decompressor',
+  'fault',
+  'grpc_http1_bridge',
+  'grpc_stats',
+  'grpc_web',
+  'router',
+  'tap',
+  'echo',
+  'http_connection_manager',
+  'tcp_proxy',
 ]
-const filterType = /\.filters\.(?:http|network|listener)\.(\w+)\./
+/** Those of version 2 of the API are in `envoy.config.filter`. */
+const filterType = /\.filters?\.(?:http|network|listener)\.(\w+)\./
 
 /**
  * Whether a patch may keep somebody out: it puts in or configures a filter that is not known to let everybody through; what scripts and modules do, and filters
  * that Atoll does not know, nobody can tell. What Envoy refuses of such a one is not left out: the proxy keeps what it had, or has nothing,
  * rather than let everybody in.
  */
-export const guardsAccess = ({ part, operation, value }: Patch): boolean => {
+export const guardsAccess = ({ part, operation, value }: Patch): boolean =>
+  mayGuard(part, operation, toJson(patchedTypes[part], value, { registry: knownTypes }))
+
+/** The same of a patch as it is written, which may not be a message that Atoll can read. */
+export const writtenGuardsAccess = ({ applyTo, patch }: ConfigPatch): boolean =>
+  mayGuard(applyTo, patch.operation, patch.value)
+
+const filterParts: readonly PatchedPart[] = ['HTTP_FILTER', 'NETWORK_FILTER', 'LISTENER_FILTER']
+
+const mayGuard = (part: PatchedPart, operation: Patch['operation'], value: unknown): boolean => {
   if (operation === 'REMOVE') return false
-  const types = findTypes(toJson(patchedTypes[part], value, { registry: knownTypes }))
-  const isFilter = part === 'HTTP_FILTER' || part === 'NETWORK_FILTER'
-  if (types.length === 0) return isFilter
-  return types.some((type) => {
-    const filter = filterType.exec(type)?.[1]
-    return filter !== undefined && !harmless.includes(filter)
-  })
+  const filters = findTypes(value).flatMap((type) => filterType.exec(type)?.[1] ?? [])
+  if (filters.length === 0) return filterParts.includes(part)
+  return filters.some((filter) => !harmless.includes(filter))
 }
+
+const typeFields: readonly string[] = ['@type', 'typeUrl', 'type_url']
 
 /** The types that are named anywhere in a message: of what is packed, and of what Envoy makes of a TypedStruct. */
 const findTypes = (json: unknown): readonly string[] => {
   if (Array.isArray(json)) return json.flatMap(findTypes)
   if (typeof json !== 'object' || json === null) return []
   return Object.entries(json).flatMap(([name, value]) =>
-    (name === '@type' || name === 'typeUrl') && typeof value === 'string' ? [value] : findTypes(value),
+    typeFields.includes(name) && typeof value === 'string' ? [value] : findTypes(value),
   )
 }

@@ -1,7 +1,8 @@
 import { objectKeyOf } from '#mesh/config-object.ts'
 import type { ConfigPatch } from '#mesh/config/envoy-filter.ts'
 import type { MeshView } from '#mesh/view.ts'
-import type { CompileProblem } from '#xds/incremental/unit.ts'
+import { BlockedByObject, type CompileProblem } from '#xds/incremental/unit.ts'
+import { writtenGuardsAccess } from './guards-access.ts'
 import { parsePatch, type ParsedPatch } from './parse-patch.ts'
 import type { Patch } from './patch.ts'
 import type { SelectedFilter } from './select-patches.ts'
@@ -9,7 +10,10 @@ import type { SelectedFilter } from './select-patches.ts'
 /** The same patches are read for many proxies. */
 const parsedPatches = new WeakMap<ConfigPatch, ParsedPatch>()
 
-/** The patches of these EnvoyFilters as the view has them now, in the same order. */
+/**
+ * The patches of these EnvoyFilters as the view has them now, in the same order. One that can't be read is left out, unless it may keep somebody
+ * out: then it throws, so that proxies keep what they had.
+ */
 export const readPatches = (
   view: MeshView,
   filters: readonly SelectedFilter[],
@@ -18,17 +22,20 @@ export const readPatches = (
     const filter = view.envoyFilters(namespace).find((each) => objectKeyOf(each) === key)
     return patches.flatMap((index) => {
       const written = filter?.spec.configPatches[index]
-      return written ? { key, index, parsed: parseOnce(key, written) } : []
+      if (!written) return []
+      const parsed = parseOnce(key, written)
+      const problems = parsed.errors.map(({ message }) => ({
+        object: key,
+        message: `spec.configPatches[${index}].patch.value ${message}`,
+      }))
+      const [problem] = problems
+      if (problem && writtenGuardsAccess(written)) throw new BlockedByObject(problem)
+      return { parsed, problems }
     })
   })
   return {
     patches: read.flatMap(({ parsed }) => parsed.patch ?? []),
-    problems: read.flatMap(({ key, index, parsed }) =>
-      parsed.errors.map(({ message }) => ({
-        object: key,
-        message: `spec.configPatches[${index}].patch.value ${message}`,
-      })),
-    ),
+    problems: read.flatMap(({ problems }) => problems),
   }
 }
 
