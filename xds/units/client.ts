@@ -16,7 +16,7 @@ export interface Client {
   readonly selectors: readonly ClientSelectorKey[]
   /** Whether their traffic is captured. */
   readonly isCaptured: boolean
-  /** A gateway's namespace, whose Secrets it is given. */
+  /** The `namespace` of a gateway, whose Secrets it is given: keys of units that are of gateways alone need not name it. */
   readonly secretsOf?: string
 }
 
