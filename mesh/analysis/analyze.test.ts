@@ -203,6 +203,9 @@ describe('conflicts', () => {
     expect(comparisons(80)).toBeLessThan(3 * comparisons(40))
   })
   it('refuses a ServiceEntry a host that is another namespace’s by name', () => {
+    expect(analyzeYaml(serviceEntry('a', 'pay.bank.svc.cluster.local'))[0]?.message).toBe(
+      'pay.bank.svc.cluster.local is a name of the namespace bank: only a ServiceEntry in bank may have it: apply it there ("-n bank"), or give a Service there its ports',
+    )
     expect(
       summary(
         serviceEntry('a', 'pay.bank.svc.cluster.local'),

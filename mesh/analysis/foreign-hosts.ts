@@ -17,6 +17,6 @@ export const findForeignHosts = (
     const message =
       owner === MANY_OWNERS
         ? `${host} covers names of all namespaces: name hosts of ${namespace}, or outside ".svc.${domainSuffix}"`
-        : `${host} is a name of the namespace ${owner}: only a ServiceEntry in ${owner} may have it`
+        : `${host} is a name of the namespace ${owner}: only a ServiceEntry in ${owner} may have it: apply it there ("-n ${owner}"), or give a Service there its ports`
     return [problemOf(object, 'conflict', severity, ['spec', 'hosts', index], message)]
   })
