@@ -269,7 +269,7 @@ it('reports everything at once, with what was probably meant', () => {
   ).toEqual([
     'invalid spec.http[0].match[0].uri.prefix: must be a string, not a number: put it in quotes',
     'unknown_field spec.http[0].match[0].header: is not a field: did you mean "headers"?',
-    'invalid spec.http[0].timeout: must be a string, not a number: put it in quotes',
+    'invalid spec.http[0].timeout: must be a duration such as 250ms, 5s, 1h30m',
     'unknown_field spec.http[0].retrys: is not a field: did you mean "retries"?',
     'invalid spec.exportTo: must be a list, not a string',
     'unknown_field spec.hsots: is not a field: did you mean "hosts"?',

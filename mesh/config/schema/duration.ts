@@ -30,10 +30,13 @@ const toNanoseconds = (text: string): bigint => {
   return total
 }
 
+const form = 'must be a duration such as 250ms, 5s, 1h30m'
+const text = z.string({ error: ({ input }) => (input === undefined ? undefined : form) }).max(64, { abort: true })
+
 const durationFrom = (minMilliseconds: 0 | 1) =>
-  checked(z.string().max(64, { abort: true }), ({ value, report }) => {
+  checked(text, ({ value, report }) => {
     if (value === '0' && minMilliseconds === 0) return
-    if (!duration.test(value)) return report('must be a duration such as 250ms, 5s, 1h30m')
+    if (!duration.test(value)) return report(form)
     const total = toNanoseconds(value)
     if (total < BigInt(minMilliseconds) * millisecond) report('must be at least 1ms')
     else if (total % millisecond !== 0n) report('must be a whole number of milliseconds')
