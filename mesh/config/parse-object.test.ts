@@ -67,10 +67,11 @@ describe('the envelope', () => {
     ['no name', { ...rule, metadata: {} }, ['error invalid metadata.name: is required']],
     [
       'fields beside spec',
-      { ...rule, host: 'a', metdata: {} },
+      { ...rule, host: 'a', metdata: {}, meta: {} },
       [
         'error unknown_field host: is not a field of an object: settings belong into spec',
         'error unknown_field metdata: is not a field: did you mean "metadata"?',
+        'error unknown_field meta: is not a field: did you mean "metadata"?',
       ],
     ],
     [

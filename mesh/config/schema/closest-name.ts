@@ -1,6 +1,7 @@
 /** Edit distance at which a name is still likely a typing error of another. */
 const maxDistance = 2
 const maxLength = 64
+const minBeginning = 3
 
 const distance = (left: string, right: string): number => {
   let row = Array.from({ length: right.length + 1 }, (_, index) => index)
@@ -14,7 +15,7 @@ const distance = (left: string, right: string): number => {
   return row.at(-1) ?? 0
 }
 
-/** The name of these that was probably meant. Case, "-" and "_" don't count: `max_retries` means `maxRetries`. */
+/** The name of these that was probably meant: one that is spelt nearly so, or the only one that begins so. Case, "-" and "_" don't count: `max_retries` means `maxRetries`. */
 export const closestName = (name: string, names: readonly string[]): string | undefined => {
   if (name.length > maxLength) return undefined
   const plain = (text: string): string => text.toLowerCase().replaceAll(/[-_]/g, '')
@@ -22,7 +23,8 @@ export const closestName = (name: string, names: readonly string[]): string | un
     .map((candidate) => ({ candidate, distance: distance(plain(name), plain(candidate)) }))
     .toSorted((left, right) => left.distance - right.distance)
   const [best] = ranked
-  return best !== undefined && best.distance <= Math.min(maxDistance, Math.floor(best.candidate.length / 2))
-    ? best.candidate
-    : undefined
+  if (best !== undefined && best.distance <= Math.min(maxDistance, Math.floor(best.candidate.length / 2)))
+    return best.candidate
+  const begun = names.filter((candidate) => plain(candidate).startsWith(plain(name)))
+  return begun.length === 1 && plain(name).length >= minBeginning ? begun[0] : undefined
 }
