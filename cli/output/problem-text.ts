@@ -11,7 +11,9 @@ const MAX_SHOWN = 10
 /** One line for a problem: where, which object, which field, what to do. */
 export const toProblemText = (problem: PlacedProblem, paint: Paint): string => {
   const { severity, object, path, message, place, code } = problem
-  const name = object && `${object.kind} ${object.namespace === '' ? '' : `${object.namespace}/`}${object.name}`
+  const name =
+    object &&
+    `${object.kind} ${object.namespace === '' ? '' : `${object.namespace}/`}${object.name === '' ? '(no name)' : object.name}`
   const where = [place, name, path].filter((part) => part !== undefined && part !== '').join(' ')
   const label = paint(severity === 'error' ? 'red' : 'yellow', severity)
   return `${label} (${code})${where === '' ? '' : ` ${where}`}: ${message}`

@@ -81,6 +81,11 @@ describe('atoll analyze -o json', () => {
     const file = write('unnamed.yaml', service('web'), virtualService('web').replace('metadata: {name: web}', ''))
     expect(await analyze('-f', file)).toMatchObject({ code: 0, messages: [] })
   })
+  it('says of which object without a name it speaks by its place', async () => {
+    const file = write('nameless.yaml', virtualService('web', ', nonsense: 1').replace('{name: web}', '{nmae: web}'))
+    const { stdout } = await runFake(['analyze', file])
+    expect(stdout).toContain(`${file}:4 VirtualService default/(no name) spec.nonsense: `)
+  })
   it.each([
     ['a file that is not there', ['/nowhere.yaml']],
     ['an option that it has not', ['--nonsense']],
