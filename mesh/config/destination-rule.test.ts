@@ -238,7 +238,17 @@ describe('the traffic policy', () => {
       { tls: { mode: 'MUTUAL' } },
       ['invalid tls.clientCertificate', 'invalid tls.privateKey'],
     ],
-    ['takes credentials from Secrets', { tls: { mode: 'MUTUAL', credentialName: 'a', subjectAltNames: ['b'] } }, []],
+    [
+      'takes credentials from Secrets, which gateways alone are given',
+      { tls: { mode: 'MUTUAL', credentialName: 'a', subjectAltNames: ['b'] } },
+      ['warning tls.credentialName'],
+    ],
+    [
+      'tells so of a port, too',
+      { portLevelSettings: [{ port: { number: 80 }, tls: { mode: 'SIMPLE', credentialName: 'a' } }] },
+      ['warning portLevelSettings[0].tls.credentialName'],
+    ],
+    ['tells so where it is asked for alone', { tls: { mode: 'DISABLE', credentialName: 'a' } }, []],
     [
       'takes credentials from Secrets alone',
       { tls: { mode: 'SIMPLE', credentialName: 'configmap://a' } },
@@ -258,7 +268,7 @@ describe('the traffic policy', () => {
     [
       'may hold a Secret and verify nobody',
       { tls: { mode: 'MUTUAL', insecureSkipVerify: true, credentialName: 'a' } },
-      [],
+      ['warning tls.credentialName'],
     ],
     [
       'always verifies the mesh',

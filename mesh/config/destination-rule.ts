@@ -52,6 +52,11 @@ const warnOfLevel = ({ loadBalancer, outlierDetection, tls }: Level, path: Path,
   }
   if (tls?.mode === 'ISTIO_MUTUAL' && tls.insecureSkipVerify)
     warn(['tls', 'insecureSkipVerify'], 'has no effect: proxies of the mesh are verified always')
+  if (tls?.credentialName !== undefined && (tls.mode === 'SIMPLE' || tls.mode === 'MUTUAL'))
+    warn(
+      ['tls', 'credentialName'],
+      'is for gateways: sidecars are given no Secrets, also with a workloadSelector, and believe no server: send their requests through an egress gateway, or name files that they have',
+    )
 }
 
 const warnOfPolicy = (policy: TrafficPolicy | undefined, path: Path, report: Report): void => {
