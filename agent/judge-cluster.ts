@@ -18,6 +18,7 @@ export const judgeCluster = ({
     leftOut: [...flow.problems, ...credentialProblems, ...delivery.blamed()],
     known: {
       domainSuffix: view.settings().domainSuffix,
+      defaults: view.meshConfig(),
       hasHost: (hostname) => view.servicesByHostname(hostname).length > 0,
       aliasOf: (hostname) => view.servicesByHostname(hostname).flatMap((key) => view.service(key)?.aliasOf ?? [])[0],
     },

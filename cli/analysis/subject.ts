@@ -2,7 +2,7 @@ import { listConfiguration } from '#api/routes/configuration.ts'
 import { getMesh } from '#api/routes/meshes.ts'
 import { listServices } from '#api/routes/services.ts'
 import type { ShownProblem } from '#api/schemas/shown-problem.ts'
-import { toExportDefaults, type KnownMesh, type KnownWorkload } from '#mesh/analysis/known-mesh.ts'
+import { toMeshDefaults, type KnownMesh, type KnownWorkload } from '#mesh/analysis/known-mesh.ts'
 import { objectKeyOf, type ConfigObject } from '#mesh/config-object.ts'
 import { toObjectName } from '#mesh/config/examine-object.ts'
 import { readMeshConfig } from '#mesh/config/mesh-config.ts'
@@ -113,7 +113,7 @@ const readMesh = async (context: CliContext): Promise<MeshAsItIs> => {
     objects: stored.map(({ object }) => object),
     known: {
       domainSuffix: settings.domainSuffix,
-      exportDefaults: toExportDefaults(readMeshConfig(settings.meshConfig)),
+      defaults: toMeshDefaults(readMeshConfig(settings.meshConfig)),
       hasHost: (hostname) => byHost.has(hostname),
       aliasOf: (hostname) => byHost.get(hostname)?.aliasOf,
     },

@@ -27,7 +27,10 @@ interface SettingsOptions {
 
 const addSettings = (command: Command): Command =>
   command
-    .option('--mesh-config <file>', "Istio's MeshConfig: a file of its own, the ConfigMap istio or an IstioOperator")
+    .option(
+      '--mesh-config <file>',
+      "Istio's MeshConfig, in place of what was set before: a file of its own, the ConfigMap istio or an IstioOperator",
+    )
     .addOption(
       new Option('--outbound-policy <policy>', 'what proxies do with destinations that the mesh does not know').choices(
         ['allow-any', 'registry-only'],
@@ -150,11 +153,19 @@ const use = async (context: CliContext, name: string): Promise<void> => {
 const set = async (context: CliContext, name: string | undefined, options: SettingsOptions): Promise<void> => {
   if (Object.keys(options).length === 0)
     throw new CliError('usage', 'There is nothing to set', { remedy: 'See --help.' })
-  const mesh = name ?? (await context.mesh())
-  const changed = await context.client().call(updateMesh, { params: { mesh }, json: await toChanges(context, options) })
+  const params = { mesh: name ?? (await context.mesh()) }
+  const client = context.client()
+  const { meshConfig, ...others } = await toChanges(context, options)
+  const before = options.meshConfig === undefined ? {} : (await client.call(getMesh, { params })).settings.meshConfig
+  const json = { ...others, ...(meshConfig && { meshConfig: { ...toAbsent(before), ...meshConfig } }) }
+  const changed = await client.call(updateMesh, { params, json })
   noteProblems(context, changed)
   await context.print(toMeshView(changed))
 }
+
+/** A file says all of it: what was set before, and the file does not name, has its default again. */
+const toAbsent = (before: Mesh['settings']['meshConfig']) =>
+  Object.fromEntries(Object.keys(before).map((field) => [field, null]))
 
 const noteProblems = (context: CliContext, { problems }: ChangedMesh): void => {
   for (const line of toProblemLines(problems, createPaint(context.io.stderr, context.io.env))) context.note(line)
@@ -177,7 +188,7 @@ const toChanges = async (
     ...(proxyHttpPort !== undefined && { proxyHttpPort }),
     ...(rootNamespace !== undefined && { rootNamespace }),
   }
-  return { ...others, ...(Object.keys(meshConfig).length > 0 && { meshConfig }) }
+  return { ...others, ...((file !== undefined || Object.keys(meshConfig).length > 0) && { meshConfig }) }
 }
 
 const toMeshView = (mesh: Mesh): View => ({

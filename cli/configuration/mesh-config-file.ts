@@ -12,13 +12,16 @@ import { CliError } from '../cli-error.ts'
  */
 export const readMeshConfigFile = async (path: string, context: CliContext): Promise<WrittenMeshConfig> => {
   const text = path === '-' ? await context.io.readStdin() : attemptRead(path, () => readFileSync(path, 'utf8'))
-  const { parse } = await import('yaml')
+  const { parseAllDocuments } = await import('yaml')
   const read = (content: string): unknown => {
-    try {
-      return parse(content)
-    } catch (error) {
-      throw new CliError('usage', `${path} is not YAML: ${toErrorMessage(error)}`, { cause: error })
-    }
+    const documents = parseAllDocuments(content)
+    const [fault] = documents.flatMap(({ errors }) => errors)
+    if (fault) throw new CliError('usage', `${path} is not YAML: ${toErrorMessage(fault)}`, { cause: fault })
+    if (documents.length > 1)
+      throw new CliError('usage', `${path} holds ${documents.length} documents`, {
+        remedy: 'Give the one that has the settings.',
+      })
+    return documents[0]?.toJS()
   }
   const file = toFields(read(text), path)
   const { data, spec, meshConfig } = file

@@ -10,6 +10,7 @@ import { findIneffectiveRoutes } from './gateway-routes.ts'
 import { findPortProblems } from './destination-ports.ts'
 import { findForeignHosts } from './foreign-hosts.ts'
 import type { KnownMesh } from './known-mesh.ts'
+import { findMissedRootNamespace } from './root-namespace.ts'
 import { findWorkloadProblems } from './workload-checks.ts'
 
 /**
@@ -29,5 +30,6 @@ export const analyzeParsed = (objects: AnalyzedObjects, known: KnownMesh): reado
   ...findIneffectiveRoutes(objects, known.domainSuffix),
   ...findAliasRules(objects, known),
   ...findDelegationProblems(objects, known),
+  ...findMissedRootNamespace(objects, known),
   ...objects.serviceEntries.flatMap((object) => findForeignHosts(object, known.domainSuffix, 'error')),
 ]

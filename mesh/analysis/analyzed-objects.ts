@@ -1,6 +1,8 @@
 import type { ConfigObject, Configured } from '../config-object.ts'
 import { destinationRule } from '../config/destination-rule.ts'
 import type { DestinationRuleSpec } from '../config/destination-rule.ts'
+import { envoyFilter } from '../config/envoy-filter.ts'
+import type { EnvoyFilterSpec } from '../config/envoy-filter.ts'
 import { gateway } from '../config/gateway.ts'
 import type { GatewaySpec } from '../config/gateway.ts'
 import type { KindDefinition } from '../config/kind-definition.ts'
@@ -25,6 +27,7 @@ export interface AnalyzedObjects {
   readonly serviceEntries: readonly Configured<ServiceEntrySpec>[]
   readonly services: readonly Configured<ServiceSpec>[]
   readonly sidecars: readonly Configured<SidecarSpec>[]
+  readonly envoyFilters: readonly Configured<EnvoyFilterSpec>[]
 }
 
 export const toAnalyzedObjects = (objects: readonly ConfigObject[]): AnalyzedObjects => {
@@ -41,6 +44,7 @@ export const toAnalyzedObjects = (objects: readonly ConfigObject[]): AnalyzedObj
     serviceEntries: ofKind(serviceEntry),
     services: ofKind(service),
     sidecars: ofKind(sidecar),
+    envoyFilters: ofKind(envoyFilter),
   }
 }
 

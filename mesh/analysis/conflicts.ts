@@ -83,7 +83,7 @@ const contested = (groups: readonly (readonly Claim[])[], explain: string): read
 
 const virtualServiceClaims = (
   { virtualServices }: AnalyzedObjects,
-  { domainSuffix, exportDefaults }: KnownMesh,
+  { domainSuffix, defaults }: KnownMesh,
 ): readonly Claim[] =>
   virtualServices
     .filter(({ spec }) => isForSidecars(spec.gateways))
@@ -92,37 +92,37 @@ const virtualServiceClaims = (
         object,
         host: resolveHost(host, object.metadata.namespace, domainSuffix),
         path: ['spec', 'hosts', index],
-        exportTo: resolved(object.spec.exportTo, object, exportDefaults?.defaultVirtualServiceExportTo),
+        exportTo: resolved(object.spec.exportTo, object, defaults?.defaultVirtualServiceExportTo),
       })),
     )
 
 const destinationRuleClaims = (
   { destinationRules }: AnalyzedObjects,
-  { domainSuffix, exportDefaults }: KnownMesh,
+  { domainSuffix, defaults }: KnownMesh,
 ): readonly Claim<Configured<DestinationRuleSpec>>[] =>
   destinationRules.map((object) => ({
     object,
     host: resolveHost(object.spec.host, object.metadata.namespace, domainSuffix),
     path: ['spec', 'host'],
-    exportTo: resolved(object.spec.exportTo, object, exportDefaults?.defaultDestinationRuleExportTo),
+    exportTo: resolved(object.spec.exportTo, object, defaults?.defaultDestinationRuleExportTo),
   }))
 
 const serviceClaims = (
   { services, serviceEntries }: AnalyzedObjects,
-  { domainSuffix, exportDefaults }: KnownMesh,
+  { domainSuffix, defaults }: KnownMesh,
 ): readonly Claim[] => [
   ...services.map((object) => ({
     object,
     host: toServiceHostname(object.metadata.name, object.metadata.namespace, domainSuffix),
     path: ['metadata', 'name'],
-    exportTo: resolved(exportToOf(object.metadata.annotations), object, exportDefaults?.defaultServiceExportTo),
+    exportTo: resolved(exportToOf(object.metadata.annotations), object, defaults?.defaultServiceExportTo),
   })),
   ...serviceEntries.flatMap((object) =>
     object.spec.hosts.map((host, index) => ({
       object,
       host: host.toLowerCase(),
       path: ['spec', 'hosts', index],
-      exportTo: resolved(object.spec.exportTo, object, exportDefaults?.defaultServiceExportTo),
+      exportTo: resolved(object.spec.exportTo, object, defaults?.defaultServiceExportTo),
     })),
   ),
 ]

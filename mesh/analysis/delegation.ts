@@ -9,7 +9,7 @@ import type { KnownMesh } from './known-mesh.ts'
 /** Routes that delegate to nothing, and delegates' routes that fit into no match of the route that delegates to them. */
 export const findDelegationProblems = (
   objects: AnalyzedObjects,
-  { domainSuffix, exportDefaults }: KnownMesh,
+  { domainSuffix, defaults }: KnownMesh,
 ): readonly Problem[] => {
   const byKey = new Map(
     objects.virtualServices.map((object) => [
@@ -26,7 +26,7 @@ export const findDelegationProblems = (
       const name = key.replace('/', ' ')
       const found = byKey.get(key)
       const path = ['spec', 'http', index, 'delegate']
-      const fault = delegateFault(found, namespace, exportDefaults?.defaultVirtualServiceExportTo)
+      const fault = delegateFault(found, namespace, defaults?.defaultVirtualServiceExportTo)
       if (!found || fault !== undefined)
         return problemOf(root, 'dangling_reference', 'warning', path, `${name} ${fault}: the route is left out`)
       const unfit = (found.spec.http ?? []).length - mergeDelegate(route, namespace, found, domainSuffix).length

@@ -1,17 +1,19 @@
 import type { MeshConfig } from '../config/mesh-config.ts'
 
-/** Whom objects are for that do not say it. */
-export type ExportDefaults = Pick<
+/** Whom objects are for: those of the root namespace, and those that do not say it. */
+export type MeshDefaults = Pick<
   MeshConfig,
-  'defaultServiceExportTo' | 'defaultVirtualServiceExportTo' | 'defaultDestinationRuleExportTo'
+  'rootNamespace' | 'defaultServiceExportTo' | 'defaultVirtualServiceExportTo' | 'defaultDestinationRuleExportTo'
 >
 
 /** Those alone: they are kept and passed on where all the settings would be too much. */
-export const toExportDefaults = ({
+export const toMeshDefaults = ({
+  rootNamespace,
   defaultServiceExportTo,
   defaultVirtualServiceExportTo,
   defaultDestinationRuleExportTo,
-}: MeshConfig): ExportDefaults => ({
+}: MeshConfig): MeshDefaults => ({
+  rootNamespace,
   defaultServiceExportTo,
   defaultVirtualServiceExportTo,
   defaultDestinationRuleExportTo,
@@ -20,7 +22,8 @@ export const toExportDefaults = ({
 /** What is known of the mesh beside the objects under analysis. */
 export interface KnownMesh {
   readonly domainSuffix: string
-  readonly exportDefaults?: ExportDefaults
+  /** Absent = as without any settings. */
+  readonly defaults?: MeshDefaults
   /** Whether some cluster offers this host name to clients in this namespace. */
   hasHost(hostname: string, namespace: string): boolean
   /** What a host that some cluster offers to clients in this namespace is another name of. */

@@ -114,13 +114,13 @@ describe('MeshConfig', () => {
       enablePrometheusMerge: true,
       proxyListenPort: 1,
       defaultConfig: { discoveryAddress: 'istiod.istio-system.svc:15012' },
-      extensionProviders: [{ name: 'otel', opentelemetry: { service: 'otel', port: 4317 } }],
+      extensionProviders: [{ name: 'otel', opentelemetry: { service: 'otel', port: '4317' } }],
     }
     expect(examine(istios)).toEqual([
       'unsupported proxyListenPort: is always 15001',
       'ineffective trustDomain: the mesh has prod.test for good: identities read spiffe://prod.test/…',
       'ineffective extensionProviders: nothing follows from it: Telemetry and AuthorizationPolicy, which name them, are not there yet',
-      'ineffective enablePrometheusMerge: nothing follows from it: comes with the Telemetry API',
+      'ineffective enablePrometheusMerge: nothing follows from it: the Telemetry API is not there yet',
       'ineffective defaultConfig.discoveryAddress: nothing follows from it: a proxy is told where its agent is when it is made',
     ])
   })

@@ -63,7 +63,7 @@ const serviceSettings = message({
 })
 
 const ofIngress = unsupported('Kubernetes Ingress is not read: write a Gateway and a VirtualService')
-const ofTelemetry = 'comes with the Telemetry API'
+const ofTelemetry = 'the Telemetry API is not there yet'
 
 /**
  * What holds for a whole mesh, in Istio's words and with its defaults (Istio reference: MeshConfig).
@@ -119,7 +119,7 @@ export const meshConfigSchema = checked(
       }),
     ),
     accessLogEncoding: choice(['TEXT', 'JSON']).default('TEXT'),
-    enableEnvoyAccessLogService: unsupported(ofTelemetry),
+    enableEnvoyAccessLogService: withoutEffect(z.boolean(), ofTelemetry),
     disableEnvoyListenerLog: z.boolean().default(false),
     enableTracing: withoutEffect(z.boolean(), ofTelemetry),
     extensionProviders: withoutEffect(

@@ -78,6 +78,9 @@ describe('meshes', () => {
     expect((await world.atoll(['mesh', 'set', '--mesh-config', settings])).output).toMatch(
       /warning \(ineffective\) MeshConfig .*enableTracing: nothing follows from it/,
     )
+    expect(await world.atollJson(['mesh', 'show'])).toMatchObject({ settings: { meshConfig: { enableTracing: true } } })
+    expect((await world.atoll(['mesh', 'show'])).stdout).toMatch(/Outbound policy +ALLOW_ANY/)
+    await world.atoll(['mesh', 'set', '--outbound-policy', 'registry-only'])
     expect((await failing('mesh', 'create', 'demo')).code).toBe(6)
     expect((await failing('mesh', 'show', 'nope')).code).toBe(5)
   })

@@ -1,4 +1,4 @@
-import type { ExportDefaults } from '#mesh/analysis/known-mesh.ts'
+import type { MeshDefaults } from '#mesh/analysis/known-mesh.ts'
 import { toRelatedObject } from '#mesh/analysis/related-objects.ts'
 import type { RelatedObject } from '#mesh/analysis/related-objects.ts'
 import type { ConfigObject } from '#mesh/config-object.ts'
@@ -8,7 +8,7 @@ import type { MeshStore } from '../mesh/mesh-store.ts'
 export interface BaseConfiguration {
   readonly revision: number
   readonly domainSuffix: string
-  readonly exportDefaults: ExportDefaults
+  readonly defaults: MeshDefaults
   readonly objects: ReadonlyMap<string, RelatedObject>
 }
 
@@ -24,9 +24,7 @@ export const readBaseConfiguration = async (
   store: Pick<MeshStore, 'readConfiguration'>,
 ): Promise<BaseConfiguration> => {
   const known = kept.get(meshId)
-  const { revision, domainSuffix, exportDefaults, mode, documents } = await store.readConfiguration(
-    known?.revision ?? null,
-  )
+  const { revision, domainSuffix, defaults, mode, documents } = await store.readConfiguration(known?.revision ?? null)
   const isContinued = mode === 'changes' && known?.domainSuffix === domainSuffix
   if (mode === 'changes' && !isContinued) {
     kept.delete(meshId)
@@ -37,7 +35,7 @@ export const readBaseConfiguration = async (
     if (document === null) objects.delete(key)
     else objects.set(key, toRelatedObject(JSON.parse(document) as ConfigObject, domainSuffix))
   }
-  const base = { revision, domainSuffix, exportDefaults, objects }
+  const base = { revision, domainSuffix, defaults, objects }
   keep(meshId, base)
   return base
 }

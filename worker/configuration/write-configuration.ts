@@ -119,7 +119,7 @@ const findRelatedProblems = async (
 /** What the analysis has to know of the catalog: a first run over the written objects tells which hosts they name. */
 const readKnownMesh = async (
   store: Pick<MeshStore, 'findOffered'>,
-  { domainSuffix, exportDefaults }: BaseConfiguration,
+  { domainSuffix, defaults }: BaseConfiguration,
   upserts: readonly ObjectWrite[],
 ): Promise<KnownMesh> => {
   const asked = new Map<string, { hostname: string; namespace: string }>()
@@ -137,7 +137,7 @@ const readKnownMesh = async (
   const offered = new Map(found.map((host) => [toServiceKey(host.namespace, host.hostname), host]))
   return {
     domainSuffix,
-    exportDefaults,
+    defaults,
     hasHost: (hostname, namespace) => {
       const key = toServiceKey(namespace, hostname)
       return offered.has(key) || !asked.has(key)

@@ -1,6 +1,6 @@
 import type { Actor } from '#api/schemas/audit.ts'
 import type { ChangeAction, ObjectChange } from '#api/schemas/configuration.ts'
-import { toExportDefaults, type ExportDefaults } from '#mesh/analysis/known-mesh.ts'
+import { toMeshDefaults, type MeshDefaults } from '#mesh/analysis/known-mesh.ts'
 import type { ConfigObject } from '#mesh/config-object.ts'
 import { readMeshConfig } from '#mesh/config/mesh-config.ts'
 import { ok } from '#mesh/result.ts'
@@ -255,7 +255,7 @@ export interface ConfigurationChanges {
   /** The mesh's setting: what short host names are completed with. */
   readonly domainSuffix: string
   /** Whom objects are for that do not say it. */
-  readonly exportDefaults: ExportDefaults
+  readonly defaults: MeshDefaults
   /** Whether these are changes since the reader's revision, or all there is. */
   readonly mode: 'changes' | 'everything'
   readonly documents: readonly { readonly key: string; readonly document: string | null }[]
@@ -265,7 +265,7 @@ export interface ConfigurationChanges {
 export const readConfiguration = (sql: SqlStorage, since: number | null): ConfigurationChanges => {
   const { revision, settings } = readMeshRow(sql)
   const { domainSuffix } = settings
-  const exportDefaults = toExportDefaults(readMeshConfig(settings.meshConfig))
+  const defaults = toMeshDefaults(readMeshConfig(settings.meshConfig))
   if (since !== null && since <= revision && since > revision - RETAINED_REVISIONS) {
     const documents = sql
       .exec<{ key: string; document: string | null }>(
@@ -276,11 +276,11 @@ export const readConfiguration = (sql: SqlStorage, since: number | null): Config
     return {
       revision,
       domainSuffix,
-      exportDefaults,
+      defaults,
       mode: 'changes',
       documents: documents.map(({ key, document }) => ({ key, document })),
     }
   }
   const documents = sql.exec<{ key: string; document: string }>('SELECT key, document FROM objects').toArray()
-  return { revision, domainSuffix, exportDefaults, mode: 'everything', documents }
+  return { revision, domainSuffix, defaults, mode: 'everything', documents }
 }

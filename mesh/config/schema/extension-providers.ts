@@ -11,7 +11,8 @@ const server = z.looseObject({
     const fault = namespace === '' ? 'has no namespace before its "/"' : hostFault(host)
     if (fault !== undefined) report(fault)
   }),
-  port: portNumber,
+  /** Istio's documentation has it in quotes, which JSON's form of protobuf allows. */
+  port: z.preprocess((value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value), portNumber),
 })
 
 const asServer = (schema: z.ZodType) =>

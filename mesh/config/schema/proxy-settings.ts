@@ -36,7 +36,7 @@ export const fixedPort = (fixed: number) =>
     .register(fieldNotes, { limit: `only ${fixed}` })
 
 const ofBootstrap = "what proxies start with is the agent's to write"
-const ofTelemetry = 'comes with the Telemetry API'
+const ofTelemetry = 'the Telemetry API is not there yet'
 const ofFilter = 'an EnvoyFilter sets it in the HTTP connection manager'
 
 /**
@@ -72,12 +72,12 @@ export const proxySettings = message({
   proxyBootstrapTemplatePath: unsupported(ofBootstrap),
   runtimeValues: unsupported(ofBootstrap),
   serviceCluster: withoutEffect(z.string(), 'in a trace a service has the name of its workload'),
-  tracingServiceName: unsupported(ofTelemetry),
-  tracing: unsupported(ofTelemetry),
-  zipkinAddress: unsupported(ofTelemetry),
-  envoyAccessLogService: unsupported(ofTelemetry),
-  envoyMetricsService: unsupported(ofTelemetry),
-  envoyMetricsServiceAddress: unsupported(ofTelemetry),
+  tracingServiceName: withoutEffect(z.unknown(), ofTelemetry),
+  tracing: withoutEffect(z.unknown(), ofTelemetry),
+  zipkinAddress: withoutEffect(z.unknown(), ofTelemetry),
+  envoyAccessLogService: withoutEffect(z.unknown(), ofTelemetry),
+  envoyMetricsService: withoutEffect(z.unknown(), ofTelemetry),
+  envoyMetricsServiceAddress: withoutEffect(z.unknown(), ofTelemetry),
   statsdUdpAddress: unsupported('statistics are scraped: proxies send none'),
   statNameLength: withoutEffect(z.int(), 'names of statistics are not cut'),
   proxyStatsMatcher: withoutEffect(z.unknown(), 'proxies have all of their statistics'),
