@@ -34,6 +34,8 @@ const differences = `## Where Atoll does something else than Istio
   does not know is passed on for the proxies to judge (with a warning), and what a proxy refuses is left out of its configuration; see
   [EnvoyFilter](envoy-filter.md) for names that differ
 - an ExternalName of a host that no service has is resolved by the proxies, on the ports that it names; Istio's leave that to the client
+- an HTTP proxy of a Sidecar that is bound to other addresses than loopback calls no hosts that the mesh does not know: others would reach by it
+  whatever the workload reaches
 - a Sidecar takes an ExternalName by its own namespace and name, and what it stands for by that one's; Istio's takes the name as if it were in the
   namespace of what it stands for. A host that \`~\` excludes is not routed, also where a VirtualService comes in by another of its hosts
 - a VirtualService's host that no Service or ServiceEntry has is routed on port 80 also where no service is on that port, and by HTTP

@@ -7,13 +7,14 @@ import { passthroughUpstream } from './resource-names.ts'
 
 /**
  * What the route configuration of an egress point does with hosts that it has no virtual host for. An HTTP proxy may resolve and call
- * them, as the mesh's outbound policy says; all else answers 502 (Istio's BlackHoleCluster). A proxy is never asked to call a port that
+ * them, as the mesh's outbound policy says, for the workload beside it alone; all else answers 502 (Istio's BlackHoleCluster). A proxy is never asked to call a port that
  * it listens on itself: it would for ever.
  */
 export const compileCatchAll = (point: EgressPoint, { proxyHttpPort }: MeshConfig, egress: Egress): VirtualHost[] => {
   if (point.isCaptured) return compileCapturedCatchAll(egress)
   // Where traffic is captured, unknown hosts need no proxy: PassthroughCluster then is the original destination.
   if (point.scope?.port !== undefined || egress.unknown === undefined || egress.captured) return [blockAll]
+  if (!isOfWorkloadAlone(point)) return [blockAll]
   const ownPorts = [...new Set([proxyHttpPort, point.port])].filter((port) => port > 0)
   const allowAny = toAllowAny(egress.unknown)
   const connect = allowAny.routes.map((route) => ({
@@ -25,6 +26,10 @@ export const compileCatchAll = (point: EgressPoint, { proxyHttpPort }: MeshConfi
     { ...allowAny, routes: [...connect, ...allowAny.routes] },
   ]
 }
+
+/** Who else reaches the point would reach whatever the workload can, its own loopback too. */
+const isOfWorkloadAlone = ({ bind }: EgressPoint): boolean =>
+  bind === undefined || bind === '::1' || bind.startsWith('127.') || bind.startsWith('unix://')
 
 /** Captured requests for hosts that the mesh does not know go where they were going, or get 502. */
 export const compileCapturedCatchAll = ({ unknown }: Egress): VirtualHost[] => [
