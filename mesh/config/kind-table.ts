@@ -69,12 +69,13 @@ export const toUnknownKind = (
 ): { readonly code: 'unknown_kind' | 'unsupported'; readonly message: string } =>
   apiVersion.startsWith('gateway.networking.k8s.io/') || [...unsupportedKinds, ...gatewayApiKinds].includes(kind)
     ? { code: 'unsupported', message: `${kind} is not supported yet: nothing would follow from it` }
-    : { code: 'unknown_kind', message: unknownKindMessage(kind) }
+    : { code: 'unknown_kind', message: unknownKindMessage(kind, apiVersion) }
 
-const unknownKindMessage = (kind: string): string => {
+const unknownKindMessage = (kind: string, apiVersion: string): string => {
   const sameName = kinds.find((definition) => definition.kind === kind)
   if (sameName)
     return `${kind} is taken as ${sameName.versions.map((version) => toApiVersion(sameName, version)).join(', ')}`
+  if (isOfKubernetes(kind, apiVersion)) return 'goes to the cluster, with kubectl: the mesh has no such kind'
   const names = kinds.map((definition) => definition.kind)
   const meant = closestName(kind, names)
   return meant === undefined
@@ -111,6 +112,18 @@ const kubernetesKinds: ReadonlySet<string> = new Set([
   'ServiceAccount',
 ])
 
+/** Those whose names have no domain. */
+const kubernetesGroups: ReadonlySet<string> = new Set(['apps', 'autoscaling', 'batch', 'policy'])
+
+const toGroup = (apiVersion: string): string => apiVersion.slice(0, Math.max(apiVersion.indexOf('/'), 0))
+
+/** Of Kubernetes itself, beside Service and the Gateway API. */
+const isOfKubernetes = (kind: string, apiVersion: string): boolean => {
+  const group = toGroup(apiVersion)
+  if (apiVersion === 'v1') return kubernetesKinds.has(kind)
+  return kubernetesGroups.has(group) || (group.endsWith('.k8s.io') && !configurationGroups.has(group))
+}
+
 /**
  * Whether something that was submitted is, or is meant to be, configuration of a mesh. What Kubernetes and others have beside it in
  * people's files is not. A known kind of a misspelt group is.
@@ -119,9 +132,8 @@ export const isConfiguration = (value: unknown): boolean => {
   if (typeof value !== 'object' || value === null || !('apiVersion' in value) || !('kind' in value)) return true
   const { apiVersion, kind } = value
   if (typeof apiVersion !== 'string' || typeof kind !== 'string' || apiVersion === '') return true
-  const slash = apiVersion.indexOf('/')
-  if (slash === -1) return !kubernetesKinds.has(kind)
+  if (!apiVersion.includes('/')) return !kubernetesKinds.has(kind)
   // "Service" is a kind of many.
   const isOurs = kind !== 'Service' && kinds.some((definition) => definition.kind === kind)
-  return configurationGroups.has(apiVersion.slice(0, slash)) || isOurs
+  return configurationGroups.has(toGroup(apiVersion)) || isOurs
 }

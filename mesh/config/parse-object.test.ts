@@ -79,6 +79,20 @@ describe('the envelope', () => {
       { ...rule, kind: 'DestinationRules' },
       ['error unknown_kind kind: there is no such kind: did you mean DestinationRule?'],
     ],
+    ...[
+      ['v1', 'ConfigMap'],
+      ['apps/v1', 'Deployment'],
+      ['rbac.authorization.k8s.io/v1', 'Role'],
+    ].map(([apiVersion, kind]): [string, unknown, string[]] => [
+      `a ${kind} of Kubernetes`,
+      { ...rule, apiVersion, kind },
+      ['error unknown_kind kind: goes to the cluster, with kubectl: the mesh has no such kind'],
+    ]),
+    [
+      'a misspelt kind of the core group',
+      { ...rule, apiVersion: 'v1', kind: 'Servce' },
+      ['error unknown_kind kind: there is no such kind: did you mean Service?'],
+    ],
     [
       'a kind that Istio has, and Atoll has not',
       { ...rule, apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy' },
