@@ -76,6 +76,8 @@ export interface ExaminedDocuments {
   /** Those that are right. */
   readonly objects: readonly Omit<ParsedObject, 'warnings'>[]
   readonly problems: readonly Problem[]
+  /** How many objects were looked at, right or wrong. */
+  readonly count: number
   /** What is no configuration of a mesh, as it is written: Deployments, ConfigMaps … Empty unless `others` says to skip them. */
   readonly others: readonly unknown[]
 }
@@ -89,7 +91,7 @@ export const examineDocuments = (text: string, options: DocumentOptions): Examin
   if (!items.ok) {
     const { error } = items
     const problems = error.length > maxProblems ? [...error.slice(0, maxProblems), tooMany(error.length)] : error
-    return { objects: [], problems, others: [] }
+    return { objects: [], problems, count: 0, others: [] }
   }
   const isSkipped = ({ value }: SubmittedItem): boolean => options.others === 'skip' && !isConfiguration(value)
   const results = items.value.flatMap((item, index) =>
@@ -114,6 +116,7 @@ export const examineDocuments = (text: string, options: DocumentOptions): Examin
       ).values(),
     ],
     problems: toProblems(findings, options.defaultNamespace),
+    count: results.length,
     others: items.value.filter(isSkipped).map(({ value }) => value),
   }
 }

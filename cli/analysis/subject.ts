@@ -14,6 +14,7 @@ import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { readClusterFiles } from '../configuration/cluster-files.ts'
 import { readConfiguration } from '../configuration/configuration-files.ts'
+import { holdsMeshConfig } from '../configuration/mesh-config-file.ts'
 import { examineConfiguration } from '../configuration/examine-configuration.ts'
 import { placeProblems } from '../configuration/place-problems.ts'
 import { collect } from '../output/list-view.ts'
@@ -29,6 +30,8 @@ export interface SubjectOptions {
 
 /** What is looked at. */
 export interface Subject {
+  /** How many objects, with those that are wrong. */
+  readonly count: number
   readonly objects: readonly ConfigObject[]
   /** Those of them that the person has written. */
   readonly written: readonly ConfigObject[]
@@ -51,12 +54,17 @@ export const findSubject = async (
   if (ofMesh) {
     if (withMesh) throw new CliError('usage', 'Which files --with-mesh?', { remedy: 'Name them, or leave it out.' })
     const mesh = await readMesh(context)
-    return { ...mesh, written: mesh.objects, problems: mesh.drift, place: async (found) => found }
+    return {
+      ...mesh,
+      count: mesh.objects.length,
+      written: mesh.objects,
+      problems: mesh.drift,
+      place: async (found) => found,
+    }
   }
   const configuration = await readConfiguration(paths, context.io)
-  const { objects, problems, others } = examineConfiguration(configuration, namespace)
-  if (others.length > 0)
-    context.note(`Left out, for they are no configuration of a mesh: ${toShort(others.map(toManifestName))}`)
+  const { objects, problems, count, others } = examineConfiguration(configuration, namespace)
+  noteOthers(others, context)
   const written = objects.map(({ object }) => object)
   const ofClusters = await readClusterFiles(cluster, { io: context.io, namespace, domainSuffix })
   const place = async (found: readonly ShownProblem[]) => [
@@ -71,7 +79,7 @@ export const findSubject = async (
       lookedIn: 'objects',
       ...(workloads.length > 0 && { workloads }),
     }
-    return { objects: written, written, problems, known, place }
+    return { count, objects: written, written, problems, known, place }
   }
   const mesh = await readMesh(context)
   const keys = new Set(written.map(objectKeyOf))
@@ -80,7 +88,22 @@ export const findSubject = async (
     ...mesh.known,
     hasHost: (hostname, inNamespace) => ofClusters.hosts.has(hostname) || mesh.known.hasHost(hostname, inNamespace),
   }
-  return { objects: [...unwritten, ...written], written, problems: [...problems, ...mesh.drift], known, place }
+  return {
+    count: unwritten.length + count,
+    objects: [...unwritten, ...written],
+    written,
+    problems: [...problems, ...mesh.drift],
+    known,
+    place,
+  }
+}
+
+const noteOthers = (others: readonly unknown[], context: CliContext): void => {
+  const manifests = others.filter((value) => !holdsMeshConfig(value)).map(toManifestName)
+  if (manifests.length > 0)
+    context.note(`Not checked themselves, for they are no configuration of a mesh: ${toShort(manifests)}`)
+  const settings = others.filter(holdsMeshConfig).map(toManifestName)
+  if (settings.length > 0) context.note(`Settings, for "atoll mesh set --mesh-config": ${toShort(settings)}`)
 }
 
 /** Pods of manifests and WorkloadEntries; none = nothing is known of workloads. */

@@ -37,12 +37,12 @@ export const defineAnalyze = (command: Command, context: CliContext): void => {
 }
 
 const run = async (context: CliContext, paths: readonly string[], options: AnalyzeOptions): Promise<void> => {
-  const { objects, problems } = await examine(context, paths, options).catch((error: unknown) => {
+  const { count, problems } = await examine(context, paths, options).catch((error: unknown) => {
     throw toCouldNotRun(error)
   })
   const errors = problems.filter(({ severity }) => severity === 'error').length
   const counts = [
-    toCount(objects, 'object'),
+    toCount(count, 'object'),
     toCount(errors, 'error'),
     toCount(problems.length - errors, 'warning'),
   ].join(', ')
@@ -55,10 +55,10 @@ const run = async (context: CliContext, paths: readonly string[], options: Analy
 }
 
 const examine = async (context: CliContext, paths: readonly string[], options: AnalyzeOptions) => {
-  const { objects, written, problems, known, place } = await findSubject(context, paths, options)
+  const { count, objects, written, problems, known, place } = await findSubject(context, paths, options)
   const { examineEnvoyFilters } = await import('#xds/patch/examine-envoy-filters.ts')
   const found = [...examineEnvoyFilters(objects), ...analyze(objects, known), ...findStyleProblems(written)]
-  return { objects: objects.length, problems: await place([...problems, ...found]) }
+  return { count, problems: await place([...problems, ...found]) }
 }
 
 /** The form that scripts read: docs/problems.md. */

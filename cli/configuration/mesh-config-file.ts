@@ -36,6 +36,13 @@ export const readMeshConfigFile = async (path: string, context: CliContext): Pro
   return meshConfig === undefined ? file : toFields(meshConfig, `${path}: meshConfig`)
 }
 
+/** Whether `readMeshConfigFile` would find settings in an object of Kubernetes. */
+export const holdsMeshConfig = (value: unknown): boolean => {
+  if (!isFields(value)) return false
+  const { data, spec } = value
+  return (isFields(data) && typeof data['mesh'] === 'string') || (isFields(spec) && spec['meshConfig'] !== undefined)
+}
+
 const toFields = (value: unknown, place: string): Readonly<Record<string, unknown>> => {
   if (isFields(value)) return value
   throw new CliError('usage', `${place} is no MeshConfig: it has to be an object`)

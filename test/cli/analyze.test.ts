@@ -103,7 +103,20 @@ describe('atoll analyze -o json', () => {
   it('says what it leaves out', async () => {
     const { code, stdout, stderr } = await runFake(['analyze', write('manifests.yaml', deployment, service('web'))])
     expect({ code, stdout }).toEqual({ code: 0, stdout: '1 object, 0 errors, 0 warnings\n' })
-    expect(stderr).toBe('Left out, for they are no configuration of a mesh: Deployment web\n')
+    expect(stderr).toBe('Not checked themselves, for they are no configuration of a mesh: Deployment web\n')
+  })
+  it("says what the mesh's settings are for", async () => {
+    const settings = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata: {mesh: "trustDomain: a"}'
+    const { code, stderr } = await runFake(['analyze', write('settings.yaml', settings, service('web'))])
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: 'Settings, for "atoll mesh set --mesh-config": ConfigMap istio\n',
+    })
+  })
+  it('counts what is wrong among the objects', async () => {
+    const wrong = virtualService('web', ', nonsense: 1')
+    const { stdout } = await runFake(['analyze', write('count.yaml', wrong, service('web'), deployment)])
+    expect(stdout).toContain('\n2 objects, 1 error, 0 warnings\n')
   })
 })
 
