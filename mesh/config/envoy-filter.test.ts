@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { pathsOfProblems } from '#test/kinds/problems-of-spec.ts'
+import { pathsOfProblems, problemsOfSpec } from '#test/kinds/problems-of-spec.ts'
 
 const paths = (spec: object) => pathsOfProblems('EnvoyFilter', spec, {}, 'networking.istio.io/v1alpha3')
 const ofPatch = (patch: unknown) =>
@@ -83,6 +83,24 @@ describe('a patch', () => {
       ['warning patch.match.listener.filterChain.filter'],
     ],
     [
+      'by names of old',
+      {
+        applyTo: 'HTTP_FILTER',
+        match: {
+          listener: {
+            filterChain: { filter: { name: 'envoy.http_connection_manager', subFilter: { name: 'envoy.router' } } },
+            listenerFilter: 'envoy.listener.tls_inspector',
+          },
+        },
+        patch: add,
+      },
+      [
+        'warning patch.match.listener.filterChain.filter.name',
+        'warning patch.match.listener.filterChain.filter.subFilter.name',
+        'warning patch.match.listener.listenerFilter',
+      ],
+    ],
+    [
       'for a version that is none',
       { applyTo: 'CLUSTER', match: { proxy: { proxyVersion: '(' } }, patch: add },
       ['invalid patch.match.proxy.proxyVersion'],
@@ -109,6 +127,17 @@ describe('a patch', () => {
     ],
   ])('%s', (_, patch, expected) => {
     expect(ofPatch(patch)).toEqual(expected)
+  })
+
+  it.each([
+    ['envoy.rate_limit', { name: filter.name, subFilter: { name: 'envoy.rate_limit' } }, 'http.ratelimit'],
+    ['envoy.ext_authz of HTTP', { name: filter.name, subFilter: { name: 'envoy.ext_authz' } }, 'http.ext_authz'],
+    ['envoy.ext_authz of connections', { name: 'envoy.ext_authz' }, 'network.ext_authz'],
+  ])('tells what %s is called today', (_, wanted, name) => {
+    const match = { listener: { filterChain: { filter: wanted } } }
+    const spec = { priority: 1, configPatches: [{ applyTo: 'HTTP_FILTER', match, patch: add }] }
+    const [problem] = problemsOfSpec('EnvoyFilter', spec, {}, 'networking.istio.io/v1alpha3')
+    expect(problem).toMatch(new RegExp(`: use "envoy\\.filters\\.${name}"$`))
   })
 
   it.each(['INSERT_BEFORE', 'INSERT_AFTER', 'REPLACE'])(

@@ -4,6 +4,7 @@ import type { KindDefinition, Report } from './kind-definition.ts'
 import { envoyFilterMatch, maxVersionLength } from './schema/envoy-filter-match.ts'
 import { workloadSelector } from './schema/labels.ts'
 import { checked, choice, fieldNotes, message, unsupported } from './schema/message.ts'
+import { oldFilterNames } from './schema/old-filter-names.ts'
 
 const listenerParts = ['LISTENER', 'FILTER_CHAIN', 'NETWORK_FILTER', 'HTTP_FILTER'] as const
 const routeParts = ['ROUTE_CONFIGURATION', 'VIRTUAL_HOST', 'HTTP_ROUTE'] as const
@@ -92,6 +93,15 @@ const checkMatch = ({ applyTo: part, match }: ConfigPatch, path: readonly Proper
       warn(['proxy', 'metadata', name], `selects no proxy: there are ${knownMetadata.join(', ')}`)
   if (listener?.filterChain?.filter && isOneOf(part, ['LISTENER', 'FILTER_CHAIN']))
     warn(['listener', 'filterChain', 'filter'], `has no effect on ${part}`)
+  const { filterChain: { filter } = {}, listenerFilter } = listener ?? {}
+  const warnOfOld = (names: ReadonlyMap<string, string>, name: string | undefined, inner: readonly PropertyKey[]) => {
+    const today = name === undefined ? undefined : names.get(name)
+    if (today !== undefined)
+      warn(['listener', ...inner], `is a deprecated name, which Envoy's own filter does not have: use "${today}"`)
+  }
+  warnOfOld(oldFilterNames.network, filter?.name, ['filterChain', 'filter', 'name'])
+  warnOfOld(oldFilterNames.http, filter?.subFilter?.name, ['filterChain', 'filter', 'subFilter', 'name'])
+  warnOfOld(oldFilterNames.listener, listenerFilter, ['listenerFilter'])
 }
 
 /** Istio's analysis: IST0152 to IST0154. */
