@@ -108,6 +108,17 @@ describe('the envelope', () => {
   ])('refuses %s', (_, value, expected) => {
     expect(problems(value)).toEqual(expected)
   })
+  it('knows the two ways in which kinds write selectors', () => {
+    const filter = { apiVersion: 'networking.istio.io/v1alpha3', kind: 'EnvoyFilter' }
+    const spec = { host: 'a', workloadSelector: { labels: { app: 'a' } } }
+    expect([
+      ...problems({ ...rule, ...filter, spec: { workloadSelector: { matchLabels: { app: 'a' } } } }),
+      ...problems({ ...rule, spec }),
+    ]).toEqual([
+      'error unknown_field spec.workloadSelector.matchLabels: is not a field: did you mean "labels"?',
+      'error unknown_field spec.workloadSelector.labels: is not a field: did you mean "matchLabels"?',
+    ])
+  })
   it.each([
     [{ name: 'A' }, 'metadata.name'],
     [{ name: 'a', namespace: 'a.b' }, 'metadata.namespace'],

@@ -66,8 +66,9 @@ const toMessage = (issue: z.core.$ZodIssue): string => {
   return issue.message
 }
 
-const suggestion = (name: unknown, known: readonly string[] | undefined): string => {
-  const meant = typeof name === 'string' && known ? closestName(name, known) : undefined
+const suggestion = (name: unknown, { known = [], meant: others = {} }: ReturnType<typeof issueParams>): string => {
+  if (typeof name !== 'string') return ''
+  const meant = Object.hasOwn(others, name) ? others[name] : closestName(name, known)
   return meant === undefined ? '' : `: did you mean "${meant}"?`
 }
 
@@ -86,7 +87,7 @@ export const toProblems = (error: z.ZodError, root: Path): readonly FoundProblem
   error.issues.map((issue, index) => {
     const params = issueParams(issue)
     const code = params.problem ?? 'invalid'
-    const known = index < maxSuggestions ? params.known : undefined
-    const meant = suggestion(code === 'unknown_field' ? issue.path.at(-1) : issue.input, known)
+    const name = code === 'unknown_field' ? issue.path.at(-1) : issue.input
+    const meant = index < maxSuggestions ? suggestion(name, params) : ''
     return { code, severity: 'error', path: [...root, ...issue.path], message: `${toMessage(issue)}${meant}` }
   })

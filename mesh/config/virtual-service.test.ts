@@ -276,6 +276,21 @@ it('reports everything at once, with what was probably meant', () => {
   ])
 })
 
+it('says what is written here where people write what others take', () => {
+  const fault = { abort: { httpStatus: 503, percent: 50 }, delay: { fixedDelay: '1s', percentage: 50 } }
+  const destinations = [{ port: 9080 }, { port: { name: 'http' } }].map((port) => ({
+    destination: { host: 'reviews', ...port },
+    weight: 1,
+  }))
+  expect(problems({ http: [{ route: destinations, fault }] })).toEqual([
+    'invalid spec.http[0].route[0].destination.port: must be an object such as {number: 9080}',
+    'invalid spec.http[0].route[1].destination.port.number: is required',
+    'unknown_field spec.http[0].route[1].destination.port.name: is not a field: did you mean "number"?',
+    'invalid spec.http[0].fault.delay.percentage: must be an object such as {value: 50}',
+    'unknown_field spec.http[0].fault.abort.percent: is not a field: did you mean "percentage: {value: …}"?',
+  ])
+})
+
 it.each([
   [['.', 'shop'], ['invalid spec.exportTo[1]']],
   [['*', 'a'], ['invalid spec.exportTo[0]']],

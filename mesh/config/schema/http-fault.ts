@@ -43,13 +43,16 @@ export const httpFault = checked(
       }).optional(),
     }).optional(),
     abort: checked(
-      message({
-        httpStatus: httpStatus.optional(),
-        grpcStatus: choice(grpcStatuses).optional(),
-        http2Error: unsupported('is not supported upstream either: use httpStatus'),
-        /** Absent: no request is aborted. */
-        percentage: faultPercentage.optional(),
-      }),
+      message(
+        {
+          httpStatus: httpStatus.optional(),
+          grpcStatus: choice(grpcStatuses).optional(),
+          http2Error: unsupported('is not supported upstream either: use httpStatus'),
+          /** Absent: no request is aborted. */
+          percentage: faultPercentage.optional(),
+        },
+        { meant: { percent: 'percentage: {value: …}' } },
+      ),
       ({ value, report }) => {
         if (setFields(value, ['httpStatus', 'grpcStatus']).length > 1)
           report('takes only one of httpStatus, grpcStatus')

@@ -27,7 +27,7 @@ const selectedLabels = checked(z.record(z.string(), z.string()), ({ value, repor
 }).optional()
 
 /** networking.istio.io WorkloadSelector. */
-export const workloadSelector = message({ labels: selectedLabels })
+export const workloadSelector = message({ labels: selectedLabels }, { meant: { matchLabels: 'labels' } })
 
 /** type.istio.io WorkloadSelector. */
-export const matchLabelsSelector = message({ matchLabels: selectedLabels })
+export const matchLabelsSelector = message({ matchLabels: selectedLabels }, { meant: { labels: 'matchLabels' } })

@@ -27,6 +27,8 @@ const issueParamsSchema = z.object({
   problem: problemCode.optional(),
   /** The names that would have been right here, for a "did you mean". */
   known: z.array(z.string()).readonly().optional(),
+  /** What is meant by names that are unlike the right ones. */
+  meant: z.record(z.string(), z.string()).readonly().optional(),
 })
 type IssueParams = z.output<typeof issueParamsSchema>
 
@@ -60,18 +62,31 @@ export const checked = <S extends z.ZodType>(schema: S, check: (on: Checked<z.ou
     })
   })
 
-const unknownField = (known: readonly string[]) =>
-  checked(z.unknown(), ({ report }) => report('is not a field', [], { problem: 'unknown_field', known }))
+const unknownField = (known: readonly string[], meant: Hints['meant']) =>
+  checked(z.unknown(), ({ report }) => report('is not a field', [], { problem: 'unknown_field', known, meant }))
 
 /** In protobuf's JSON form a field that is null is unset. (An entry of a map is not: it stays, and is refused.) */
 const withoutNulls = (value: unknown): unknown =>
   isFields(value) ? Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null)) : value
 
+/** For people who take a message for another one. */
+interface Hints {
+  /** An example, for whoever writes what is no object. */
+  readonly example?: string
+  /** What other messages call its fields, and what is written here. */
+  readonly meant?: Readonly<Record<string, string>>
+}
+
+const notAnObject =
+  (example: string) =>
+  ({ input }: { readonly input?: unknown }): string | undefined =>
+    input === undefined ? undefined : `must be an object such as ${example}`
+
 /** A protobuf message: every field that it has; others are reported. */
-export const message = <Shape extends z.ZodRawShape>(shape: Shape) => {
+export const message = <Shape extends z.ZodRawShape>(shape: Shape, { example, meant }: Hints = {}) => {
   const known: z.ZodType<z.output<z.ZodObject<Shape, z.core.$strip>>> = z
-    .object(shape)
-    .catchall(unknownField(Object.keys(shape)))
+    .object(shape, example === undefined ? undefined : { error: notAnObject(example) })
+    .catchall(unknownField(Object.keys(shape), meant))
   return z.preprocess(withoutNulls, known)
 }
 

@@ -14,7 +14,7 @@ export const portName = checked(z.string(), ({ value, report }) => {
 })
 
 /** networking.istio.io PortSelector. */
-export const portSelector = message({ number: portNumber })
+export const portSelector = message({ number: portNumber }, { example: '{number: 9080}', meant: { name: 'number' } })
 
 const knownProtocols = [
   'tcp',
