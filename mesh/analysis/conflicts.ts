@@ -1,7 +1,9 @@
+import { toClientSelectorKey, toRuleSelector } from '../client-selectors.ts'
 import type { ConfigObject, Configured } from '../config-object.ts'
 import type { DestinationRuleSpec } from '../config/destination-rule.ts'
 import { exportToOf } from '../config/service.ts'
 import { isForSidecars } from '../config/schema/gateway-names.ts'
+import { byAge } from '../merge/by-age.ts'
 import { getOrAdd } from '../merge/get-or-add.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
@@ -9,6 +11,7 @@ import type { Problem } from '../problem.ts'
 import { nameOf, problemOf } from './analyzed-objects.ts'
 import type { AnalyzedObjects } from './analyzed-objects.ts'
 import type { KnownMesh } from './known-mesh.ts'
+import { olderOf } from './older-of.ts'
 
 type AnyObject = Omit<ConfigObject, 'spec'>
 
@@ -30,39 +33,44 @@ const resolved = (
   return entries.map((entry) => (entry === '.' ? metadata.namespace : entry))
 }
 
-/** Groups of more than one claim. */
+/** Groups of more than one claim, the oldest object's first. */
 const groupsOf = <Source extends AnyObject>(
   claims: readonly Claim<Source>[],
   toKey: (claim: Claim<Source>) => string,
-): readonly (readonly Claim<Source>[])[] => [...Map.groupBy(claims, toKey).values()].filter(({ length }) => length > 1)
+): readonly (readonly Claim<Source>[])[] =>
+  [...Map.groupBy(claims, toKey).values()]
+    .filter(({ length }) => length > 1)
+    .map((group) => group.toSorted((left, right) => byAge(left.object, right.object)))
 
 const hostOf = ({ host }: Claim): string => host
 const hostAndNamespaceOf = ({ host, object }: Claim): string => `${object.metadata.namespace}/${host}`
 
 /** The first of some claims, and the first that another object makes: one of them is another's for whoever asks. */
-class FirstClaims {
-  #first: Claim | undefined
-  #second: Claim | undefined
+class FirstClaims<Source extends AnyObject> {
+  #first: Claim<Source> | undefined
+  #second: Claim<Source> | undefined
 
-  add(claim: Claim): void {
+  add(claim: Claim<Source>): void {
     if (!this.#first) this.#first = claim
     else if (!this.#second && claim.object !== this.#first.object) this.#second = claim
   }
 
-  ofAnother(than: Claim): Claim | undefined {
+  ofAnother(than: Claim<Source>): Claim<Source> | undefined {
     return this.#first?.object === than.object ? this.#second : this.#first
   }
 }
 
 /** For each claim of a group another object's that holds for some of the same clients, in time proportional to the group. */
-const findRivals = (group: readonly Claim[]): ReadonlyMap<Claim, Claim> => {
-  const all = new FirstClaims()
-  const byNamespace = new Map<string, FirstClaims>()
+const findRivals = <Source extends AnyObject>(
+  group: readonly Claim<Source>[],
+): ReadonlyMap<Claim<Source>, Claim<Source>> => {
+  const all = new FirstClaims<Source>()
+  const byNamespace = new Map<string, FirstClaims<Source>>()
   for (const claim of group) {
     all.add(claim)
-    for (const namespace of claim.exportTo) getOrAdd(byNamespace, namespace, () => new FirstClaims()).add(claim)
+    for (const namespace of claim.exportTo) getOrAdd(byNamespace, namespace, () => new FirstClaims<Source>()).add(claim)
   }
-  const rivals = new Map<Claim, Claim>()
+  const rivals = new Map<Claim<Source>, Claim<Source>>()
   for (const claim of group) {
     const candidates = claim.exportTo.includes('*')
       ? [all]
@@ -74,12 +82,18 @@ const findRivals = (group: readonly Claim[]): ReadonlyMap<Claim, Claim> => {
 }
 
 /** A warning to each object that claims what another one of its group claims too. */
-const contested = (groups: readonly (readonly Claim[])[], explain: string): readonly Problem[] =>
+const contested = <Source extends AnyObject>(
+  groups: readonly (readonly Claim<Source>[])[],
+  explain: (object: Source, other: Source) => string,
+): readonly Problem[] =>
   groups.flatMap((group) =>
-    [...findRivals(group)].map(([{ object, host, path }, other]) =>
-      problemOf(object, 'conflict', 'warning', path, `${nameOf(other.object)} is for ${host} too: ${explain}`),
-    ),
+    [...findRivals(group)].map(([{ object, host, path }, other]) => {
+      const message = `${nameOf(other.object)} is for ${host} too: ${explain(object, other.object)}`
+      return problemOf(object, 'conflict', 'warning', path, message)
+    }),
   )
+
+const explainOldest = (object: AnyObject, other: AnyObject): string => `${olderOf(object, other)} holds`
 
 const virtualServiceClaims = (
   { virtualServices }: AnalyzedObjects,
@@ -155,7 +169,7 @@ const disagreeingProtocols = ({ serviceEntries }: AnalyzedObjects): readonly Pro
 /** Subsets of one name in several rules of one namespace for one host. */
 const repeatedSubsets = (groups: readonly (readonly Claim<Configured<DestinationRuleSpec>>[])[]): readonly Problem[] =>
   groups.flatMap((group) => {
-    const bySubset = new Map<string, FirstClaims>()
+    const bySubset = new Map<string, FirstClaims<Configured<DestinationRuleSpec>>>()
     for (const claim of group)
       for (const { name } of claim.object.spec.subsets ?? [])
         getOrAdd(bySubset, name, () => new FirstClaims()).add(claim)
@@ -164,9 +178,8 @@ const repeatedSubsets = (groups: readonly (readonly Claim<Configured<Destination
         const other = bySubset.get(name)?.ofAnother(claim)
         if (!other) return []
         const path = ['spec', 'subsets', index, 'name']
-        return [
-          problemOf(claim.object, 'conflict', 'warning', path, `${nameOf(other.object)} has a subset "${name}" too`),
-        ]
+        const message = `${nameOf(other.object)} has a subset "${name}" too: ${explainOldest(claim.object, other.object)}`
+        return [problemOf(claim.object, 'conflict', 'warning', path, message)]
       }),
     )
   })
@@ -176,15 +189,44 @@ const sidecarClaims = ({ sidecars }: AnalyzedObjects): readonly Claim[] =>
     .filter(({ spec }) => Object.keys(spec.workloadSelector?.labels ?? {}).length === 0)
     .map((object) => ({ object, host: 'the whole namespace', path: ['spec', 'workloadSelector'], exportTo: ['*'] }))
 
+type RuleClaim = Claim<Configured<DestinationRuleSpec>>
+
+/** Rules with different selectors are not for the same clients, and one with a selector is meant to go before those without. */
+const toRuleGroup = (claim: RuleClaim): string => {
+  const selector = toRuleSelector(claim.object)
+  return `${hostAndNamespaceOf(claim)}/${selector === undefined ? '' : toClientSelectorKey(selector)}`
+}
+
+/** Of several rules the oldest one's policy holds that has one: such come first. */
+const byPolicy = (left: RuleClaim, right: RuleClaim): number =>
+  Number(!left.object.spec.trafficPolicy) - Number(!right.object.spec.trafficPolicy)
+
+const explainRules = (object: Configured<DestinationRuleSpec>, other: Configured<DestinationRuleSpec>): string =>
+  object.spec.trafficPolicy && other.spec.trafficPolicy
+    ? `the trafficPolicy of ${olderOf(object, other)} holds, and the subsets of both: put them into one`
+    : 'they hold as one: put them into one'
+
+/** In one namespace they are one service: the Service's fields, or the older ServiceEntry's, and the ports of both. */
+const explainServices = (object: AnyObject, other: AnyObject): string => {
+  if (object.metadata.namespace !== other.metadata.namespace)
+    return "a client sees its own namespace's, or the first by namespace"
+  const isService = [object, other].map(({ kind }) => kind === 'Service')
+  const holder = isService[0] === isService[1] ? olderOf(object, other) : 'the Service'
+  return `they are one, as ${holder} says it, with the ports of both`
+}
+
 /** Objects of which only one can hold. Istio's rule is that the oldest does; what the others say is lost without a word. */
 export const findConflicts = (objects: AnalyzedObjects, known: KnownMesh): readonly Problem[] => {
-  const rules = groupsOf(destinationRuleClaims(objects, known), hostAndNamespaceOf)
+  const rules = groupsOf(destinationRuleClaims(objects, known), toRuleGroup)
   return [
-    ...contested(groupsOf(virtualServiceClaims(objects, known), hostOf), 'the oldest holds'),
-    ...contested(rules, 'put them into one'),
+    ...contested(groupsOf(virtualServiceClaims(objects, known), hostOf), explainOldest),
+    ...contested(
+      rules.map((group) => group.toSorted(byPolicy)),
+      explainRules,
+    ),
     ...repeatedSubsets(rules),
     ...disagreeingProtocols(objects),
-    ...contested(groupsOf(serviceClaims(objects, known), hostOf), 'a client sees only one of them'),
-    ...contested(groupsOf(sidecarClaims(objects), hostAndNamespaceOf), 'the oldest holds'),
+    ...contested(groupsOf(serviceClaims(objects, known), hostOf), explainServices),
+    ...contested(groupsOf(sidecarClaims(objects), hostAndNamespaceOf), explainOldest),
   ]
 }

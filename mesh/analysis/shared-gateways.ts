@@ -1,7 +1,9 @@
 import type { Configured } from '../config-object.ts'
 import { toServerHosts, toServerKind, type GatewayServer, type GatewaySpec } from '../config/gateway.ts'
+import { byAge } from '../merge/by-age.ts'
 import type { Problem } from '../problem.ts'
 import { nameOf, problemOf } from './analyzed-objects.ts'
+import { olderOf } from './older-of.ts'
 
 type Gateway = Configured<GatewaySpec>
 
@@ -25,22 +27,22 @@ export const findSharedServers = (gateways: readonly Gateway[]): readonly Proble
       ({ gateway, server }) => [toPlace(gateway, server)],
       isOfOtherKind,
       ['port'],
-      (other) => {
+      (one, other) => {
         const { protocol, number } = other.server.port
-        return `${nameOf(other.gateway)} has ${protocol} on port ${number} of the same proxies: the oldest holds`
+        return `${nameOf(other.gateway)} has ${protocol} on port ${number} of the same proxies: ${olderOf(one.gateway, other.gateway)} holds`
       },
     ),
-    ...findRivals(all, toHosts, isOfOtherGateway, ['hosts'], ({ gateway, server }) =>
+    ...findRivals(all, toHosts, isOfOtherGateway, ['hosts'], (one, { gateway, server }) =>
       toServerKind(server) === 'http'
         ? `${nameOf(gateway)} has one of the hosts on the same port of the same proxies: the VirtualServices of both are for it`
-        : `${nameOf(gateway)} has one of the hosts on the same port of the same proxies: the oldest holds`,
+        : `${nameOf(gateway)} has one of the hosts on the same port of the same proxies: ${olderOf(one.gateway, gateway)} holds`,
     ),
     ...findRivals(
       all,
       toCertificates,
       isOfOtherGateway,
       ['tls'],
-      ({ gateway }) =>
+      (_, { gateway }) =>
         `${nameOf(gateway)} has the same certificate on the same proxies: clients that use a connection for the hosts of both are answered 404`,
     ),
   ]
@@ -50,22 +52,22 @@ const isOfOtherGateway = (one: Listening, other: Listening): boolean => one.gate
 const isOfOtherKind = ({ server }: Listening, other: Listening): boolean =>
   toServerKind(server) !== toServerKind(other.server)
 
-/** A warning to each of the servers that have a key in common with a rival. */
+/** A warning to each of the servers that have a key in common with a rival, of which it names the oldest. */
 const findRivals = (
   all: readonly Listening[],
   toKeys: (listening: Listening) => readonly string[],
   isRival: (one: Listening, other: Listening) => boolean,
   field: readonly string[],
-  explain: (other: Listening) => string,
+  explain: (one: Listening, other: Listening) => string,
 ): readonly Problem[] => {
   const byKey = new Map<string, Listening[]>()
-  for (const listening of all)
+  for (const listening of all.toSorted((left, right) => byAge(left.gateway, right.gateway)))
     for (const key of new Set(toKeys(listening))) byKey.set(key, [...(byKey.get(key) ?? []), listening])
   return all.flatMap((listening) => {
     const rivals = toKeys(listening).flatMap((key) => byKey.get(key) ?? [])
     const other = rivals.find((each) => isRival(listening, each))
     const path = ['spec', 'servers', listening.index, ...field]
-    return other ? [problemOf(listening.gateway, 'conflict', 'warning', path, explain(other))] : []
+    return other ? [problemOf(listening.gateway, 'conflict', 'warning', path, explain(listening, other))] : []
   })
 }
 

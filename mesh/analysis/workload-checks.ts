@@ -7,6 +7,7 @@ import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
 import { nameOf, problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
 import type { KnownMesh, KnownWorkload } from './known-mesh.ts'
+import { olderOf } from './older-of.ts'
 
 type Labels = Readonly<Record<string, string>>
 
@@ -134,7 +135,7 @@ const findSharedSidecars = ({ sidecars }: AnalyzedObjects, workloads: readonly K
     const shared = selectedBy(sidecar).flatMap((workload) => byWorkload.get(workload) ?? [])
     const other = shared.find((each) => each !== sidecar)
     if (!other) return []
-    const message = `${nameOf(other)} selects some of the same workloads: the oldest holds`
+    const message = `${nameOf(other)} selects some of the same workloads: ${olderOf(sidecar, other)} holds`
     return [problemOf(sidecar, 'conflict', 'warning', ['spec', 'workloadSelector'], message)]
   })
 }
