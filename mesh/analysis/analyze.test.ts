@@ -146,62 +146,6 @@ describe('conflicts', () => {
       'VirtualService shop/b is for known.shop.svc.cluster.local too: the older one, or of one age the first by name, holds',
     )
   })
-  const told = (...documents: (readonly [text: string, created: string])[]) =>
-    analyze(
-      parseYaml(...documents.map(([text]) => text)).map((each, index) => ({
-        ...each,
-        metadata: { ...each.metadata, creationTimestamp: documents[index]?.[1] },
-      })),
-      known,
-    ).map(({ object: of, path, message }) => `${of?.name} ${path}: ${message}`)
-  const [first, second, third] = ['2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z', '2026-01-03T00:00:00Z'] as const
-  it('says which of several holds, by their age', () => {
-    const ofKnown = (name: string) => virtualService(name, 'known', '{host: known}')
-    expect(told([ofKnown('a'), third], [ofKnown('b'), second], [ofKnown('c'), first])).toEqual([
-      'c spec.hosts[0]: VirtualService shop/b is for known.shop.svc.cluster.local too: this one, which is older, holds',
-      'b spec.hosts[0]: VirtualService shop/c is for known.shop.svc.cluster.local too: that one, which is older, holds',
-      'a spec.hosts[0]: VirtualService shop/c is for known.shop.svc.cluster.local too: that one, which is older, holds',
-    ])
-    const sidecar = (name: string) => object('Sidecar', name, '{egress: [{hosts: ["./*"]}]}')
-    expect(told([sidecar('b'), first], [sidecar('a'), first])).toEqual([
-      'a spec.workloadSelector: Sidecar shop/b is for the whole namespace too: this one, which is as old and the first by name, holds',
-      'b spec.workloadSelector: Sidecar shop/a is for the whole namespace too: that one, which is as old and the first by name, holds',
-    ])
-  })
-  it('says what of several DestinationRules holds: the oldest policy, and all subsets', () => {
-    const policy = (name: string) =>
-      object('DestinationRule', name, '{host: known, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}')
-    const subsets = destinationRule('a', 'known', ['v1'])
-    expect(told([subsets, first], [policy('b'), third], [policy('c'), second])).toEqual([
-      'c spec.host: DestinationRule shop/b is for known.shop.svc.cluster.local too: the trafficPolicy of this one, which is older, holds, and the subsets of both: put them into one',
-      'b spec.host: DestinationRule shop/c is for known.shop.svc.cluster.local too: the trafficPolicy of that one, which is older, holds, and the subsets of both: put them into one',
-      'a spec.host: DestinationRule shop/c is for known.shop.svc.cluster.local too: they hold as one: put them into one',
-    ])
-    expect(told([subsets, second], [destinationRule('b', 'known', ['v1']), first])).toContain(
-      'a spec.subsets[0].name: DestinationRule shop/b has a subset "v1" too: that one, which is older, holds',
-    )
-  })
-  it('lets DestinationRules be that are for different clients', () => {
-    const ruleFor = (name: string, app: string) =>
-      object(
-        'DestinationRule',
-        name,
-        `{host: known, subsets: [{name: v1}], workloadSelector: {matchLabels: {app: ${app}}}}`,
-      )
-    expect(summary(destinationRule('a', 'known', ['v1']), ruleFor('b', 'one'), ruleFor('c', 'two'))).toEqual([])
-    expect(summary(ruleFor('b', 'one'), ruleFor('c', 'one'))).toHaveLength(4)
-  })
-  it('says that a Service holds before ServiceEntries, and which namespace’s host a client sees', () => {
-    expect(told([service('known'), second], [serviceEntry('known', 'known.shop.svc.cluster.local'), first])).toEqual([
-      'known spec.hosts[0]: Service shop/known is for known.shop.svc.cluster.local too: they are one, as the Service says it, with the ports of both',
-      'known metadata.name: ServiceEntry shop/known is for known.shop.svc.cluster.local too: they are one, as the Service says it, with the ports of both',
-    ])
-    expect(
-      told([serviceEntry('a', 'a.org', '*', 'one'), first], [serviceEntry('b', 'a.org', '*', 'two'), second])[0],
-    ).toBe(
-      "a spec.hosts[0]: ServiceEntry two/b is for a.org too: a client sees its own namespace's, or the first by namespace",
-    )
-  })
   it('lets VirtualServices be that no client sees both of', () => {
     const privately = (name: string, namespace: string) =>
       object('VirtualService', name, '{hosts: [a.org], exportTo: [.], http: [{redirect: {uri: /}}]}', namespace)

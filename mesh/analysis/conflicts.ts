@@ -33,14 +33,11 @@ const resolved = (
   return entries.map((entry) => (entry === '.' ? metadata.namespace : entry))
 }
 
-/** Groups of more than one claim, the oldest object's first. */
+/** Groups of more than one claim. */
 const groupsOf = <Source extends AnyObject>(
   claims: readonly Claim<Source>[],
   toKey: (claim: Claim<Source>) => string,
-): readonly (readonly Claim<Source>[])[] =>
-  [...Map.groupBy(claims, toKey).values()]
-    .filter(({ length }) => length > 1)
-    .map((group) => group.toSorted((left, right) => byAge(left.object, right.object)))
+): readonly (readonly Claim<Source>[])[] => [...Map.groupBy(claims, toKey).values()].filter(({ length }) => length > 1)
 
 const hostOf = ({ host }: Claim): string => host
 const hostAndNamespaceOf = ({ host, object }: Claim): string => `${object.metadata.namespace}/${host}`
@@ -60,13 +57,19 @@ class FirstClaims<Source extends AnyObject> {
   }
 }
 
-/** For each claim of a group another object's that holds for some of the same clients, in time proportional to the group. */
+type Order<Source extends AnyObject> = (left: Source, right: Source) => number
+
+const sorted = <Source extends AnyObject>(group: readonly Claim<Source>[], order: Order<Source>) =>
+  group.toSorted((left, right) => order(left.object, right.object))
+
+/** For each claim of a group another object's that holds for some of the same clients, the first in an order, in time proportional to the group. */
 const findRivals = <Source extends AnyObject>(
   group: readonly Claim<Source>[],
+  order: Order<Source>,
 ): ReadonlyMap<Claim<Source>, Claim<Source>> => {
   const all = new FirstClaims<Source>()
   const byNamespace = new Map<string, FirstClaims<Source>>()
-  for (const claim of group) {
+  for (const claim of sorted(group, order)) {
     all.add(claim)
     for (const namespace of claim.exportTo) getOrAdd(byNamespace, namespace, () => new FirstClaims<Source>()).add(claim)
   }
@@ -85,9 +88,10 @@ const findRivals = <Source extends AnyObject>(
 const contested = <Source extends AnyObject>(
   groups: readonly (readonly Claim<Source>[])[],
   explain: (object: Source, other: Source) => string,
+  order: Order<Source> = byAge,
 ): readonly Problem[] =>
   groups.flatMap((group) =>
-    [...findRivals(group)].map(([{ object, host, path }, other]) => {
+    [...findRivals(group, order)].map(([{ object, host, path }, other]) => {
       const message = `${nameOf(other.object)} is for ${host} too: ${explain(object, other.object)}`
       return problemOf(object, 'conflict', 'warning', path, message)
     }),
@@ -170,7 +174,7 @@ const disagreeingProtocols = ({ serviceEntries }: AnalyzedObjects): readonly Pro
 const repeatedSubsets = (groups: readonly (readonly Claim<Configured<DestinationRuleSpec>>[])[]): readonly Problem[] =>
   groups.flatMap((group) => {
     const bySubset = new Map<string, FirstClaims<Configured<DestinationRuleSpec>>>()
-    for (const claim of group)
+    for (const claim of sorted(group, byAge))
       for (const { name } of claim.object.spec.subsets ?? [])
         getOrAdd(bySubset, name, () => new FirstClaims()).add(claim)
     return group.flatMap((claim) =>
@@ -189,19 +193,19 @@ const sidecarClaims = ({ sidecars }: AnalyzedObjects): readonly Claim[] =>
     .filter(({ spec }) => Object.keys(spec.workloadSelector?.labels ?? {}).length === 0)
     .map((object) => ({ object, host: 'the whole namespace', path: ['spec', 'workloadSelector'], exportTo: ['*'] }))
 
-type RuleClaim = Claim<Configured<DestinationRuleSpec>>
+type Rule = Configured<DestinationRuleSpec>
 
 /** Rules with different selectors are not for the same clients, and one with a selector is meant to go before those without. */
-const toRuleGroup = (claim: RuleClaim): string => {
+const toRuleGroup = (claim: Claim<Rule>): string => {
   const selector = toRuleSelector(claim.object)
   return `${hostAndNamespaceOf(claim)}/${selector === undefined ? '' : toClientSelectorKey(selector)}`
 }
 
 /** Of several rules the oldest one's policy holds that has one: such come first. */
-const byPolicy = (left: RuleClaim, right: RuleClaim): number =>
-  Number(!left.object.spec.trafficPolicy) - Number(!right.object.spec.trafficPolicy)
+const byPolicy = (left: Rule, right: Rule): number =>
+  Number(!left.spec.trafficPolicy) - Number(!right.spec.trafficPolicy) || byAge(left, right)
 
-const explainRules = (object: Configured<DestinationRuleSpec>, other: Configured<DestinationRuleSpec>): string =>
+const explainRules = (object: Rule, other: Rule): string =>
   object.spec.trafficPolicy && other.spec.trafficPolicy
     ? `the trafficPolicy of ${olderOf(object, other)} holds, and the subsets of both: put them into one`
     : 'they hold as one: put them into one'
@@ -220,10 +224,7 @@ export const findConflicts = (objects: AnalyzedObjects, known: KnownMesh): reado
   const rules = groupsOf(destinationRuleClaims(objects, known), toRuleGroup)
   return [
     ...contested(groupsOf(virtualServiceClaims(objects, known), hostOf), explainOldest),
-    ...contested(
-      rules.map((group) => group.toSorted(byPolicy)),
-      explainRules,
-    ),
+    ...contested(rules, explainRules, byPolicy),
     ...repeatedSubsets(rules),
     ...disagreeingProtocols(objects),
     ...contested(groupsOf(serviceClaims(objects, known), hostOf), explainServices),
