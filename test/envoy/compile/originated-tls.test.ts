@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { issueLeaf } from '#agent/identity/issue-leaf.ts'
 import { createIntermediate, east } from '#test/agent/test-pki.ts'
 import { eventually } from '#test/harness/child.ts'
+import { Stage } from './stage.ts'
 import { clientAddress, get, Theatre } from './theatre.ts'
 
 let theatre: Theatre
@@ -128,4 +129,32 @@ test.each<[string, TlsOptions, object, object]>([
   await untilAnswered(fit, 200)
   await untilAnswered(unfit, 503)
   await untilAnswered(fit, 200)
+})
+
+test.each([
+  ['missing', 'nowhere.pem'],
+  ['broken', 'garbage.pem'],
+])('%s files of one rule are told as refused, and keep nobody from what other rules are for', async (_, file) => {
+  await writeFile(join(certificates, 'garbage.pem'), '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n')
+  const port = await startServer('outside.example')
+  const faulty = `services:
+  - host: faulty.example
+    ports: [http:80]
+    fields: {location: mesh-external}
+    endpoints: {b: {address: 127.0.0.1, ports: {http: ${port}}, tls: none}}`
+  const rule = `config:
+  - apiVersion: networking.istio.io/v1
+    kind: DestinationRule
+    metadata: {name: faulty, namespace: default}
+    spec: {host: faulty.example, trafficPolicy: {tls: {mode: SIMPLE, caCertificates: $certificates/${file}}}}`
+  const good = scene(port, '{mode: SIMPLE, caCertificates: $certificates/ca.pem}')
+  const both = good.replace('services:', faulty).replace('config:', rule)
+  const mesh = { root: theatre.root, member: theatre.east, members: [theatre.east], certificates }
+  const stage = await Stage.start(both, mesh)
+  theatre.onClear(() => stage.stop())
+  expect(await stage.untilDelivered()).toEqual([
+    expect.stringMatching(/outbound\|80\|\|faulty\.example: .*(?:nowhere\.pem|CA)/),
+  ])
+  expect(await get('http://outside.example/')).toMatchObject({ status: 200 })
+  expect((await get('http://faulty.example/')).status).not.toBe(200)
 })
