@@ -1,14 +1,18 @@
+import type { ServiceKey } from '#mesh/names.ts'
 import { buildVirtualHostResource } from '#xds/build/build-virtual-host.ts'
-import { compileEgress } from '#xds/compile/compile-egress.ts'
+import { compileEgress, toPointsFor, type Egress } from '#xds/compile/compile-egress.ts'
 import { compileRoutedHost } from '#xds/compile/compile-routed-host.ts'
+import { toCapturedPorts } from '#xds/compile/captured-ports.ts'
 import { collectProblems } from '#xds/compile/report.ts'
+import { webPort } from '#xds/compile/compile-virtual-host.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
+import { capturedPortUnit } from './captured-port-unit.ts'
 import { toClientKey, type Client } from './client.ts'
 import { upstreamsUnit } from './upstreams-unit.ts'
 
 /** A host that VirtualServices alone know to a class of sidecars. */
-export const routedHostUnit = (client: Client, sidecarKey: string, host: string): Unit => ({
+const routedHostUnit = (client: Client, sidecarKey: string, host: string): Unit => ({
   key: `routed-host|${toClientKey(client)}|${sidecarKey}|${host}`,
   compile(view) {
     const { problems, report } = collectProblems()
@@ -21,3 +25,37 @@ export const routedHostUnit = (client: Client, sidecarKey: string, host: string)
     }
   },
 })
+
+/**
+ * The hosts that VirtualServices alone know to a class of sidecars, and the port of the web, where captured connections to them go. Apart
+ * from the class: a VirtualService for another host is no reason to look at all services again.
+ */
+export const routedHostsUnit = (client: Client, sidecarKey: string): Unit => ({
+  key: `routed-hosts|${toClientKey(client)}|${sidecarKey}`,
+  compile(view) {
+    const hosts = view.routedHosts()
+    if (hosts.length === 0) return {}
+    const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), client)
+    const { points, captured } = egress
+    const hasPorts = captured !== undefined || points.some(({ scope }) => scope?.port !== undefined)
+    const onWebPort = new Set(hasPorts ? view.servicesOnPort(webPort) : [])
+    const isServed = (host: string): boolean => {
+      const services = view.servicesByHostname(host).filter((service) => isTaken(egress, service))
+      return services.length > 0 && (!hasPorts || services.some((service) => onWebPort.has(service)))
+    }
+    return {
+      includes: [
+        ...hosts.filter((host) => !isServed(host)).map((host) => routedHostUnit(client, sidecarKey, host)),
+        ...(captured ? [capturedPortUnit(webPort, client, sidecarKey)] : []),
+      ],
+    }
+  },
+})
+
+/** Whether a class reaches a service at all. */
+const isTaken = (egress: Egress, service: ServiceKey): boolean => {
+  const namespace = service.slice(0, service.indexOf('/'))
+  const hostname = service.slice(namespace.length + 1)
+  if (toPointsFor(egress, namespace, hostname).length > 0) return true
+  return egress.captured !== undefined && toCapturedPorts(egress.captured, namespace, hostname) !== undefined
+}

@@ -7,7 +7,6 @@ import { compileCatchAll, toPassthrough } from '#xds/compile/compile-catch-all.t
 import { compileEgress, toPointsFor, type Egress } from '#xds/compile/compile-egress.ts'
 import { blackHole, compileGate } from '#xds/compile/compile-gate.ts'
 import { passthroughUpstream } from '#xds/compile/resource-names.ts'
-import { webPort } from '#xds/compile/compile-virtual-host.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
 import type { Unit, UnitOutput } from '#xds/incremental/unit.ts'
 import { buildListeners } from './build-listeners.ts'
@@ -15,7 +14,7 @@ import { capturedPortUnit } from './captured-port-unit.ts'
 import { toClientKey, type Client } from './client.ts'
 import { hostUnit, type HostCandidate } from './host-unit.ts'
 import { outboundUnit } from './outbound-unit.ts'
-import { routedHostUnit } from './routed-host-unit.ts'
+import { routedHostsUnit } from './routed-host-unit.ts'
 
 /**
  * What all sidecars of a namespace have in common to which the same Sidecar object applies: route configurations, virtual hosts,
@@ -38,7 +37,7 @@ export const sidecarClassUnit = (client: Client, sidecarKey: string): Unit => ({
       resources: [...passthrough, ...routes, ...(captured.resources ?? [])],
       includes: [
         ...[...candidates.values()].map((each) => hostUnit(client, sidecarKey, each)),
-        ...toUnservedHosts(view, egress, candidates).map((host) => routedHostUnit(client, sidecarKey, host)),
+        routedHostsUnit(client, sidecarKey),
         ...(captured.includes ?? []),
       ],
     }
@@ -63,28 +62,12 @@ const findCandidates = (view: MeshView, egress: Egress): Candidates => {
   return candidates
 }
 
-/** The hosts of VirtualServices that may have routes where no service has the host: those of a service on port 80 have none. */
-const toUnservedHosts = (view: MeshView, { points, captured }: Egress, candidates: Candidates): readonly string[] => {
-  const hosts = view.routedHosts()
-  if (hosts.length === 0) return []
-  const hasPorts = captured !== undefined || points.some(({ scope }) => scope?.port !== undefined)
-  const onWebPort = new Set(hasPorts ? view.servicesOnPort(webPort) : [])
-  return hosts.filter((host) => {
-    const services = candidates.get(host) ?? []
-    return services.length === 0 || (hasPorts && !services.some(({ service }) => onWebPort.has(service)))
-  })
-}
-
 const loopback = '127.0.0.1'
 
 const compileCaptured = (view: MeshView, egress: Egress, client: Client, sidecarKey: string): UnitOutput => ({
   resources: [buildCluster(blackHole), ...buildListeners(view, [compileGate(egress)])],
   includes: [
     outboundUnit({ ...client, loopback }, sidecarKey),
-    ...[...toPorts(view)].map((port) => capturedPortUnit(port, client, sidecarKey)),
+    ...view.servicePorts().map((port) => capturedPortUnit(port, client, sidecarKey)),
   ],
 })
-
-/** Also hosts that no service has are routed on port 80. */
-const toPorts = (view: MeshView): ReadonlySet<number> =>
-  new Set([...view.servicePorts(), ...(view.routedHosts().length > 0 ? [webPort] : [])])
