@@ -171,11 +171,13 @@ proxies: [sidecar/default/client-1]
       delegating: await ask('delegating'),
     }
   }
-  const become = (expected: Record<string, unknown>) =>
-    eventually(`answers ${JSON.stringify(expected)}`, async () => {
-      const found = await answers()
-      return Object.entries(expected).every(([name, value]) => found[name] === value)
+  const become = async (expected: Record<string, unknown>) => {
+    const found = await eventually(`answers ${JSON.stringify(expected)}`, async () => {
+      const now = await answers()
+      return Object.entries(expected).every(([name, value]) => now[name] === value) && now
     })
+    expect(found).toEqual(expected)
+  }
   const registryOnly = { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } }
   const everywhere = { untold: 200, told: 200, ruled: 503, routed: 'other', delegating: 'leaf' }
   const atHome = { untold: 502, told: 200, ruled: 200, routed: 200, delegating: 'root' }
