@@ -44,12 +44,12 @@ export interface MachineEntriesOptions {
   readonly onProblems: () => void
 }
 
-/** Istio's: which instance of the control plane a machine is connected to. */
-const controllerAnnotation = 'istio.io/workloadController'
+/** Which agent a machine is connected to. Not Istio's `istio.io/workloadController`: entries of an istiod beside us are its own. */
+const controllerAnnotation = 'atoll.dev/workload-controller'
 const retryMilliseconds = 5000
 const sweepMilliseconds = 10_000
 /** An agent that has gone leaves its machines behind: they have so long to come to another. */
-const orphanMilliseconds = 30_000
+const orphanMilliseconds = 90_000
 
 /**
  * The machines of a Kubernetes cluster's WorkloadGroups, as WorkloadEntries that the agent writes to which they are connected: all replicas read
@@ -100,7 +100,9 @@ export class MachineEntries implements MachineRegistry {
     const name = this.#groups.nameOf(machine)
     if (!name.ok) return name
     const present = this.#present.get(toMachineKey({ namespace: machine.namespace, name: name.value }))
-    return present && groupOfEntry(present) !== machine.group ? err('name_taken') : name
+    return present && (controllerOf(present) === undefined || groupOfEntry(present) !== machine.group)
+      ? err('name_taken')
+      : name
   }
 
   probeOf(machine: MachineClaim): ReadinessProbe | undefined {
@@ -133,16 +135,19 @@ export class MachineEntries implements MachineRegistry {
     this.#isRunning = true
     this.#cancelRetry()
     let failure: unknown
+    const failed: (readonly [string, 'claim' | 'check'])[] = []
     for (const [key, why] of this.#due) {
-      if (this.#isStopped || failure !== undefined) break
+      if (this.#isStopped) break
       this.#due.delete(key)
       try {
         if (!(await this.#settle(key, why))) this.#restore(key, why)
       } catch (error) {
+        // One namespace's quota or admission is no reason for others to wait.
         failure = error
-        this.#restore(key, why)
+        failed.push([key, why])
       }
     }
+    for (const [key, why] of failed) this.#restore(key, why)
     this.#isRunning = false
     this.#setProblem(failure)
     if (failure !== undefined && !this.#isStopped)
@@ -159,9 +164,9 @@ export class MachineEntries implements MachineRegistry {
     const [, namespace = '', name = ''] = key.split('/')
     const wanted = this.#groups.find(key)
     const present = await entries.find(namespace, name)
-    // One that a person has written stands.
-    if (present && groupOfEntry(present) === undefined) return true
-    const controller = present?.metadata.annotations?.[controllerAnnotation]
+    const controller = present && controllerOf(present)
+    // One that a person has written stands, or an istiod.
+    if (present && controller === undefined) return true
     const isOurs = controller === replica
     if (!wanted) {
       if (!present || !(isOurs || this.#isLeftBehind(key, controller))) return true
@@ -186,8 +191,7 @@ export class MachineEntries implements MachineRegistry {
   #sweep(): void {
     const now = this.#options.clock.now()
     for (const [key, entry] of this.#present) {
-      const controller = entry.metadata.annotations?.[controllerAnnotation]
-      if (groupOfEntry(entry) === undefined || this.#groups.find(key) || !this.#isNobodys(controller)) {
+      if (this.#groups.find(key) || !this.#isNobodys(controllerOf(entry))) {
         this.#orphanedSince.delete(key)
         continue
       }
@@ -235,3 +239,10 @@ const isAsWritten = ({ metadata: { labels = {}, annotations = {} }, spec }: Writ
 type Written = Pick<MachineEntry, 'spec'> & {
   readonly metadata: Pick<MachineEntry['metadata'], 'labels' | 'annotations'>
 }
+
+/** The agent whose entry it is; undefined = it is none of ours. */
+const controllerOf = ({
+  metadata,
+}: {
+  readonly metadata: { readonly annotations?: Readonly<Record<string, string>> | undefined }
+}) => metadata.annotations?.[controllerAnnotation]

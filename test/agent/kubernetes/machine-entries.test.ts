@@ -88,7 +88,7 @@ test('a machine serves beside the pods of its Service while its proxy is connect
   expect(first.entry('reviews-10.9.0.4')).toMatchObject({
     metadata: {
       labels: { app: 'reviews', version: 'v1' },
-      annotations: { 'istio.io/autoRegistrationGroup': 'reviews', 'istio.io/workloadController': 'agent-1' },
+      annotations: { 'istio.io/autoRegistrationGroup': 'reviews', 'atoll.dev/workload-controller': 'agent-1' },
     },
     spec: { address: '10.9.0.4', serviceAccount: 'reviews' },
   })
@@ -116,12 +116,12 @@ test('a machine that comes back to another replica stays, whatever the first thi
   first.machines.closed(before)
   second.machines.opened(after)
   const controller = () => first.entry('reviews-10.9.0.4')?.metadata['annotations']
-  await untilHolds(() => expect(controller()).toMatchObject({ 'istio.io/workloadController': 'agent-2' }))
+  await untilHolds(() => expect(controller()).toMatchObject({ 'atoll.dev/workload-controller': 'agent-2' }))
   server.put(groupPath, groupOf('v2'))
   await untilHolds(() => expect(second.workloads.get('shop/reviews-10.9.0.4')?.labels['version']).toBe('v2'))
   first.clock.advance(10_000)
   await first.settled()
-  expect(controller()).toMatchObject({ 'istio.io/workloadController': 'agent-2' })
+  expect(controller()).toMatchObject({ 'atoll.dev/workload-controller': 'agent-2' })
 })
 
 test('machines that an agent has left behind leave when they come to no other', async () => {
@@ -133,7 +133,7 @@ test('machines that an agent has left behind leave when they come to no other', 
   await first.stop()
   gone.add('agent-1')
   second.machines.opened(second.admit('10.9.0.5:2'))
-  for (let seconds = 0; seconds < 60; seconds += 10) second.clock.advance(10_000)
+  for (let seconds = 0; seconds < 120; seconds += 10) second.clock.advance(10_000)
   await untilHolds(() => expect(second.addresses()).toEqual([...pods, '10.9.0.5']))
 })
 
@@ -145,7 +145,7 @@ test('an agent that starts again under its name lets go of machines that do not 
   await before.stop()
   const after = await startReplica(server, 'agent-1')
   expect(after.addresses()).toContain('10.9.0.4')
-  for (let seconds = 0; seconds < 60; seconds += 10) after.clock.advance(10_000)
+  for (let seconds = 0; seconds < 120; seconds += 10) after.clock.advance(10_000)
   await untilHolds(() => expect(after.addresses()).toEqual(pods))
 })
 
@@ -168,7 +168,7 @@ test('what a probe of a machine has found is in its entry, and holds when it com
   second.machines.opened(second.admit('10.9.0.4:2'))
   await untilHolds(() =>
     expect(first.entry('reviews-10.9.0.4')?.metadata['annotations']).toMatchObject({
-      'istio.io/workloadController': 'agent-2',
+      'atoll.dev/workload-controller': 'agent-2',
       'atoll.dev/health': 'healthy',
     }),
   )
@@ -194,6 +194,19 @@ test('an entry that a person has written stands, and one that somebody takes awa
   if (ours) server.delete(entryPath, ours)
   await untilHolds(() => expect(addresses()).toContain('10.9.0.4'))
   expect(entry('reviews-10.9.0.9')).toMatchObject({ spec: { address: '10.9.0.9' } })
+})
+
+test('an entry of an istiod beside us stands, whatever becomes of that', async () => {
+  const server = createServer()
+  const annotations = { 'istio.io/autoRegistrationGroup': 'reviews', 'istio.io/workloadController': 'istiod-1' }
+  server.put(entryPath, {
+    metadata: { name: 'reviews-10.9.0.9', namespace: 'shop', annotations },
+    spec: { address: '10.9.0.9' },
+  })
+  const { machines, entry, clock } = await startReplica(server, 'agent-1')
+  expect(machines.admit(token, '10.9.0.9:1')).toEqual({ ok: false, error: 'name_taken' })
+  for (let seconds = 0; seconds < 200; seconds += 10) clock.advance(10_000)
+  await untilHolds(() => expect(entry('reviews-10.9.0.9')?.metadata['annotations']).toEqual(annotations))
 })
 
 test('without its group there is no machine, and pods are no concern of it', async () => {
