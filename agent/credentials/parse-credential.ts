@@ -64,13 +64,18 @@ const isKeyOfEnvoy = ({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): b
     ? (asymmetricKeyDetails?.modulusLength ?? 0) >= 2048
     : asymmetricKeyType === 'ec' && curves.includes(asymmetricKeyDetails?.namedCurve)
 
-const block = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g
+const boundary = /-----(BEGIN|END) ([A-Z0-9 ]{1,64})-----/g
 
-/** The blocks with this label; undefined when some block has no end. */
+/** The blocks with this label; undefined when some block has no end. One pass: whoever writes a Secret may write anything into it. */
 const toBlocks = (pem: string, label: string): string[] | undefined => {
-  const blocks = [...pem.matchAll(block)]
-  if (blocks.length !== pem.split('-----BEGIN').length - 1) return undefined
-  return blocks.flatMap(([text, found]) => (found === label ? text : []))
+  const blocks: string[] = []
+  let open: { readonly label: string; readonly at: number } | undefined
+  for (const { 0: text, 1: which, 2: name = '', index } of pem.matchAll(boundary)) {
+    if ((which === 'BEGIN') === (open !== undefined) || (open && open.label !== name)) return undefined
+    if (open && name === label) blocks.push(pem.slice(open.at, index + text.length))
+    open = open ? undefined : { label: name, at: index }
+  }
+  return open ? undefined : blocks
 }
 
 /** Whether there is none, or one that is not to be read. */
