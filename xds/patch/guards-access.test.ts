@@ -89,7 +89,10 @@ it.each<[boolean, string, string, unknown]>([
     { name: 'a', typed_per_filter_config: { rbac: http('rbac.v3.RBACPerRoute').typed_config } },
   ],
   [false, 'buffering', 'HTTP_FILTER', http('buffer.v3.Buffer')],
-  [false, 'a route', 'HTTP_ROUTE', { name: 'a', match: { prefix: '/' }, direct_response: { status: 200 } }],
+  [false, 'a route', 'HTTP_ROUTE', { name: 'a', match: { prefix: '/' }, route: { timeout: '1s' } }],
+  [true, 'a route that answers itself', 'HTTP_ROUTE', { name: 'a', direct_response: { status: 403 } }],
+  [true, 'a host that wants TLS', 'VIRTUAL_HOST', { require_tls: 'ALL' }],
+  [true, 'how an EnvoyCluster is spoken to', 'CLUSTER', { name: 'a', transport_socket: { name: 'tls' } }],
   [false, 'an EnvoyCluster', 'CLUSTER', { name: 'a' }],
 ])('%s: %s may keep somebody out', (expected, _, applyTo, value) => {
   expect(guards(applyTo, value)).toBe(expected)

@@ -1,4 +1,5 @@
 import { toJson } from '@bufbuild/protobuf'
+import { isFields } from '#mesh/is-fields.ts'
 import type { ConfigPatch, PatchedPart } from '#mesh/config/envoy-filter.ts'
 import { knownTypes } from '#xds/known-types.ts'
 import { patchedTypes, type Patch } from './patch.ts'
@@ -39,19 +40,39 @@ export const writtenGuardsAccess = ({ applyTo, patch }: ConfigPatch): boolean =>
 const filterParts: readonly PatchedPart[] = ['HTTP_FILTER', 'NETWORK_FILTER', 'LISTENER_FILTER']
 
 const mayGuard = (part: PatchedPart, operation: Patch['operation'], value: unknown): boolean => {
-  if (operation === 'REMOVE') return false
+  // What it takes away may be what lets in.
+  if (operation === 'REMOVE') return true
+  if (hasGuardField(value)) return true
   const filters = findTypes(value).flatMap((type) => filterType.exec(type)?.[1] ?? [])
   if (filters.length === 0) return filterParts.includes(part)
   return filters.some((filter) => !harmless.includes(filter))
 }
 
-const typeFields: readonly string[] = ['@type', 'typeUrl', 'type_url']
+const typeFields: readonly string[] = ['@type', 'typeUrl', 'type_url', 'typeUrls', 'type_urls']
+
+/** Of listeners, routes and EnvoyClusters, in small letters: who is spoken to and how, and what is answered instead. */
+const guardFields: readonly string[] = [
+  'transportsocket',
+  'transportsocketmatches',
+  'directresponse',
+  'redirect',
+  'requiretls',
+  'pathwithescapedslashesaction',
+]
+
+const hasGuardField = (json: unknown): boolean => {
+  if (Array.isArray(json)) return json.some(hasGuardField)
+  if (!isFields(json)) return false
+  return Object.entries(json).some(
+    ([name, value]) => guardFields.includes(name.replaceAll('_', '').toLowerCase()) || hasGuardField(value),
+  )
+}
 
 /** The types that are named anywhere in a message: of what is packed, and of what Envoy makes of a TypedStruct. */
 const findTypes = (json: unknown): readonly string[] => {
   if (Array.isArray(json)) return json.flatMap(findTypes)
-  if (typeof json !== 'object' || json === null) return []
+  if (!isFields(json)) return []
   return Object.entries(json).flatMap(([name, value]) =>
-    typeFields.includes(name) && typeof value === 'string' ? [value] : findTypes(value),
+    typeFields.includes(name) ? [value].flat().filter((type) => typeof type === 'string') : findTypes(value),
   )
 }
