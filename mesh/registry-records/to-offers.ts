@@ -1,6 +1,7 @@
 import type { Configured } from '../config-object.ts'
 import { isForeignHost } from '../host-owner.ts'
 import { exportToOf, isProxied, trafficDistributionOf, type ServiceSpec } from '../config/service.ts'
+import { isIpAddress } from '../config/schema/host-names.ts'
 import type { ServiceEntrySpec } from '../config/service-entry.ts'
 import { type NetworkName, toServiceHostname, toServiceKey } from '../names.ts'
 import type { Endpoint, Service, ServicePort } from '../service.ts'
@@ -20,7 +21,8 @@ export const toServiceOffer = (
   const hostname = toServiceHostname(metadata.name, namespace, domainSuffix)
   const labels = spec.selector ?? {}
   const ports = spec.ports.filter(isProxied)
-  const aliasOf = spec.type === 'ExternalName' ? spec.externalName?.toLowerCase().replace(/\.$/, '') : undefined
+  const named = spec.type === 'ExternalName' ? spec.externalName?.toLowerCase().replace(/\.$/, '') : undefined
+  const aliasOf = named !== undefined && isElsewhere(named) ? named : undefined
   const distribution = trafficDistributionOf(spec.trafficDistribution, metadata.annotations)
   const clusterIps = [spec.clusterIP ?? 'None', ...(spec.clusterIPs ?? [])].filter((address) => address !== 'None')
   return {
@@ -138,3 +140,7 @@ const toInlineWorkloads = (
     )
   })
 }
+
+/** To a proxy these would be itself, its pod or its node. An ExternalName is a name of DNS, no address. */
+const isElsewhere = (host: string): boolean =>
+  !isIpAddress(host) && host !== 'localhost' && !host.endsWith('.localhost') && host !== 'ip6-localhost'
