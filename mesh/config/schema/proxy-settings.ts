@@ -5,17 +5,17 @@ import { checked, choice, fieldNotes, message, optionalText, unsupported, withou
 /** The injector's own: a proxy says its name by them. */
 const reservedVariables: readonly string[] = ['POD_NAME', 'POD_NAMESPACE']
 
-/** Variables of a proxy's environment. Their names are what an API server takes (Kubernetes: IsRelaxedEnvVarName). */
+/** Variables of a proxy's environment. Their names are what every API server takes (Kubernetes: IsEnvVarName). */
 export const environmentVariables = checked(z.record(z.string(), z.string().max(2048)), ({ value, report }) => {
   for (const name of Object.keys(value)) {
-    if (!/^[\x20-\x3c\x3e-\x7e]+$/.test(name))
-      report('is not the name of a variable: printable ASCII characters but "="', [name])
+    if (!/^[-._a-zA-Z][-._a-zA-Z0-9]*$/.test(name))
+      report('is not the name of a variable: letters, digits, "_", "-" and ".", not starting with a digit', [name])
     else if (reservedVariables.includes(name)) report("is the injector's own", [name], { problem: 'unsupported' })
   }
 })
 
 /** Worker threads: 0 = one for each CPU of the node. */
-export const concurrency = z.int().min(0).max(0x7fff_ffff)
+export const concurrency = z.int().min(0).max(1024)
 
 /** Istio: the variant of an installation's image. */
 export const proxyImage = message({
