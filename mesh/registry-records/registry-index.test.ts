@@ -84,16 +84,13 @@ describe('a Service', () => {
     })
   })
 
-  test.each(['localhost', 'a.localhost', '127.0.0.1', '169.254.169.254', '::1'])(
-    'of type ExternalName leads no proxy to its own %s',
-    (externalName) => {
-      const index = makeIndex()
-      index.apply([put(service({ type: 'ExternalName', externalName }))])
-      const found = index.catalog().get(key)
-      expect(found).toMatchObject({ service: { resolution: 'static' }, endpoints: [] })
-      expect(found?.service.aliasOf).toBeUndefined()
-    },
-  )
+  test.each(['localhost', 'a.localhost'])('of type ExternalName leads no proxy to its own %s', (externalName) => {
+    const index = makeIndex()
+    index.apply([put(service({ type: 'ExternalName', externalName }))])
+    const found = index.catalog().get(key)
+    expect(found).toMatchObject({ service: { resolution: 'static' }, endpoints: [] })
+    expect(found?.service.aliasOf).toBeUndefined()
+  })
 
   test('without a virtual IP, an annotation or a port name has none, is for all, has a port without a name', () => {
     const index = makeIndex()

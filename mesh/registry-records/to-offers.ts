@@ -141,6 +141,6 @@ const toInlineWorkloads = (
   })
 }
 
-/** To a proxy these would be itself, its pod or its node. An ExternalName is a name of DNS, no address. */
+/** To a proxy these would be itself, its pod or its node. An ExternalName is a name of DNS, no address: an API server does not look. */
 const isElsewhere = (host: string): boolean =>
   !isIpAddress(host) && host !== 'localhost' && !host.endsWith('.localhost') && host !== 'ip6-localhost'
