@@ -7,7 +7,7 @@ import type { Examined } from './config/examine-object.ts'
 import { isConfiguration } from './config/kind-table.ts'
 import type { ParsedObject } from './config/parse-object.ts'
 import type { FoundProblem } from './config/to-problems.ts'
-import type { Problem } from './problem.ts'
+import { hasErrors, type Problem } from './problem.ts'
 import { err, ok } from './result.ts'
 import type { Result } from './result.ts'
 
@@ -124,5 +124,5 @@ export const examineDocuments = (text: string, options: DocumentOptions): Examin
 /** The same where one error is enough, and nothing of the text counts. */
 export const parseDocuments = (text: string, options: DocumentOptions): Result<ParsedDocuments, readonly Problem[]> => {
   const { objects, problems } = examineDocuments(text, options)
-  return problems.some(({ severity }) => severity === 'error') ? err(problems) : ok({ objects, warnings: problems })
+  return hasErrors(problems) ? err(problems) : ok({ objects, warnings: problems })
 }

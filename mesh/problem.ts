@@ -62,3 +62,7 @@ export const problem = z.object({
   line: z.int().optional(),
 })
 export type Problem = z.infer<typeof problem>
+
+/** Whether something is wrong, and not only worth a word. */
+export const hasErrors = (problems: readonly Pick<Problem, 'severity'>[]): boolean =>
+  problems.some(({ severity }) => severity === 'error')

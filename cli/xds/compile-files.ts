@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { examineMeshConfig } from '#mesh/config/examine-mesh-config.ts'
-import type { Problem } from '#mesh/problem.ts'
+import { hasErrors } from '#mesh/problem.ts'
 import { meshSettings } from '#mesh/settings.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
@@ -56,5 +56,3 @@ export const compileFiles = async (
   const files = { objects: objects.map(({ object }) => object), manifests: others, namespace: namespace ?? 'default' }
   return compileOffline(files, proxy, settings)
 }
-
-const hasErrors = (problems: readonly Problem[]): boolean => problems.some(({ severity }) => severity === 'error')

@@ -1,6 +1,6 @@
 import { isFields } from '../is-fields.ts'
 import type { ConfigObject, Configured } from '../config-object.ts'
-import type { Problem } from '../problem.ts'
+import { hasErrors, type Problem } from '../problem.ts'
 import { findHostileValue } from './hostile-values.ts'
 import type { KindDefinition } from './kind-definition.ts'
 import { findKind, toUnknownKind } from './kind-table.ts'
@@ -134,7 +134,5 @@ export const examineObject = (value: unknown, defaults: NameDefaults): Examined 
   if (!metadata || !spec.success) return { problems }
   const object: ConfigObject = { apiVersion, kind, metadata, spec: { ...rawSpec } }
   const all = [...problems, ...semanticProblems(definition, { ...object, spec: spec.data })]
-  return all.some((problem) => problem.severity === 'error')
-    ? { problems: all }
-    : { problems: all, accepted: { object, spec: spec.data } }
+  return hasErrors(all) ? { problems: all } : { problems: all, accepted: { object, spec: spec.data } }
 }

@@ -7,7 +7,7 @@ import type { RelatedObject } from '#mesh/analysis/related-objects.ts'
 import { toObjectKey, type ConfigObject } from '#mesh/config-object.ts'
 import { envoyFilter } from '#mesh/config/envoy-filter.ts'
 import { toServiceKey } from '#mesh/names.ts'
-import type { Problem } from '#mesh/problem.ts'
+import { hasErrors, type Problem } from '#mesh/problem.ts'
 import type { Initiator } from '../mesh/audit.ts'
 import type { CommitRequest, ObjectWrite } from '../mesh/configuration.ts'
 import type { MeshStore } from '../mesh/mesh-store.ts'
@@ -56,7 +56,7 @@ export const writeConfiguration = async (
     const { upserts, deletes, warnings = [] } = await write.plan(base)
     const found = await findProblems(mesh.store, base, upserts, deletes)
     const problems = [...warnings, ...findShadowed(base, upserts), ...found]
-    if (problems.some(({ severity }) => severity === 'error')) {
+    if (hasErrors(problems)) {
       throw new AtollError('invalid_configuration', 'the configuration has errors; nothing was applied', { problems })
     }
     const rollbackTo = write.rollbackTo ?? null

@@ -1,6 +1,7 @@
 import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
 import { examineMeshConfig } from '#mesh/config/examine-mesh-config.ts'
 import { withChangedFields } from '#mesh/config/mesh-config.ts'
+import { hasErrors } from '#mesh/problem.ts'
 import { ok } from '#mesh/result.ts'
 import { meshSettings, withOlderFields } from '#mesh/settings.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
@@ -25,7 +26,7 @@ export const updateSettings = (context: MeshContext, changes: UpdateMeshBody, in
   const before = readMeshRow(context.sql).settings
   const meshConfig = withChangedFields(before.meshConfig, changes.meshConfig)
   const problems = examineMeshConfig(meshConfig, { name: before.meshName, trustDomain: before.trustDomain })
-  if (problems.some(({ severity }) => severity === 'error'))
+  if (hasErrors(problems))
     return refuse('conflict', 'somebody else has changed the settings meanwhile: look at them, and try again')
   const settings = meshSettings.parse({ ...before, ...changes, meshConfig })
   writeSettings(context.sql, settings)

@@ -3,7 +3,7 @@ import { AtollError } from '#api/atoll-error.ts'
 import { createMesh, deleteMesh, getMesh, listMeshes, updateMesh } from '#api/routes/meshes.ts'
 import type { Mesh } from '#api/schemas/meshes.ts'
 import { trustDomain } from '#mesh/names.ts'
-import type { Problem } from '#mesh/problem.ts'
+import { hasErrors, type Problem } from '#mesh/problem.ts'
 import { examineMeshConfig } from '#mesh/config/examine-mesh-config.ts'
 import { withChangedFields } from '#mesh/config/mesh-config.ts'
 import { meshSettings, type MeshSettings } from '#mesh/settings.ts'
@@ -41,7 +41,7 @@ const listOrgMeshes: RouteHandler<typeof listMeshes, AppEnv> = async (c) => {
 /** Warnings about Istio's settings for a mesh. Throws when they are not what they may be. */
 const examineSettings = ({ meshConfig, meshName: name, trustDomain: domain }: MeshSettings): readonly Problem[] => {
   const problems = examineMeshConfig(meshConfig, { name, trustDomain: domain })
-  if (problems.some(({ severity }) => severity === 'error'))
+  if (hasErrors(problems))
     throw new AtollError('invalid_configuration', 'the settings have errors; nothing was changed', { problems })
   return problems
 }
