@@ -5,6 +5,7 @@ import { CliError } from './cli-error.ts'
 import type { CliIo } from './cli-io.ts'
 import { createPaint } from './output/colour.ts'
 import type { Paint } from './output/colour.ts'
+import { toProblemLines, type PlacedProblem } from './output/problem-text.ts'
 import { toSafeText } from './output/safe-text.ts'
 import { formatView } from './output/view.ts'
 import type { OutputFormat, View } from './output/view.ts'
@@ -90,6 +91,11 @@ export class CliContext {
     return createPaint(this.io.stdout, this.io.env)
   }
 
+  /** Paints what goes to the standard error. */
+  get paintNotes(): Paint {
+    return createPaint(this.io.stderr, this.io.env)
+  }
+
   /** The result, on the standard output, as `--output` wants it. */
   async print(view: View): Promise<void> {
     this.io.stdout.write(await formatView(view, this.options.output, this.paint))
@@ -98,6 +104,11 @@ export class CliContext {
   /** A word to the person, beside the result: on the standard error. */
   note(text: string): void {
     this.io.stderr.write(`${toSafeText(text)}\n`)
+  }
+
+  /** The first warnings about what a person gave, a line each, as notes. */
+  noteProblems(problems: readonly PlacedProblem[]): void {
+    for (const line of toProblemLines(problems, this.paintNotes)) this.note(line)
   }
 
   #env(name: string): string | undefined {

@@ -55,4 +55,3 @@ export const changedMesh = mesh
       .describe('Warnings about the settings that were given: what nothing follows from.'),
   })
   .meta({ id: 'ChangedMesh' })
-export type ChangedMesh = z.infer<typeof changedMesh>

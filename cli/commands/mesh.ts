@@ -1,7 +1,7 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
 import { createMesh, deleteMesh, getMesh, listMeshes, updateMesh } from '#api/routes/meshes.ts'
-import type { ChangedMesh, Mesh, UpdateMeshBody } from '#api/schemas/meshes.ts'
+import type { Mesh, UpdateMeshBody } from '#api/schemas/meshes.ts'
 import { readMeshConfig } from '#mesh/config/mesh-config.ts'
 import { settingsFields } from '#mesh/settings.ts'
 import type { CliContext } from '../cli-context.ts'
@@ -10,9 +10,7 @@ import { readMeshConfigFile } from '../configuration/mesh-config-file.ts'
 import { confirmByName } from '../confirm.ts'
 import { addExamples } from '../examples.ts'
 import { parseWholeNumber } from '../number-option.ts'
-import { createPaint } from '../output/colour.ts'
 import { collect, toListView } from '../output/list-view.ts'
-import { toProblemLines } from '../output/problem-text.ts'
 import { toFields } from '../output/table.ts'
 import type { View } from '../output/view.ts'
 
@@ -106,7 +104,7 @@ const create = async (context: CliContext, name: string, { trustDomain, ...optio
     json: { name, ...(trustDomain !== undefined && { trustDomain }), ...(await toChanges(context, options)) },
   })
   remember(context, name)
-  noteProblems(context, mesh)
+  context.noteProblems(mesh.problems)
   await context.print({
     ...toMeshView(mesh),
     table: () => `Mesh ${name} is there, with trust domain ${mesh.settings.trustDomain}`,
@@ -159,17 +157,13 @@ const set = async (context: CliContext, name: string | undefined, options: Setti
   const before = options.meshConfig === undefined ? {} : (await client.call(getMesh, { params })).settings.meshConfig
   const json = { ...others, ...(meshConfig && { meshConfig: { ...toAbsent(before), ...meshConfig } }) }
   const changed = await client.call(updateMesh, { params, json })
-  noteProblems(context, changed)
+  context.noteProblems(changed.problems)
   await context.print(toMeshView(changed))
 }
 
 /** A file says all of it: what was set before, and the file does not name, has its default again. */
 const toAbsent = (before: Mesh['settings']['meshConfig']) =>
   Object.fromEntries(Object.keys(before).map((field) => [field, null]))
-
-const noteProblems = (context: CliContext, { problems }: ChangedMesh): void => {
-  for (const line of toProblemLines(problems, createPaint(context.io.stderr, context.io.env))) context.note(line)
-}
 
 const remove = async (context: CliContext, name: string, options: { readonly yes?: true }): Promise<void> => {
   await confirmByName(context, name, `Mesh ${name}, its configuration and its root of trust will be gone`, options)

@@ -3,8 +3,6 @@ import type { CliContext } from '../cli-context.ts'
 import { requireComplete, toDeliveryText, waitForDelivery } from '../delivery/wait-for-delivery.ts'
 import { findObjectTroubles, toTroubleLine } from '../delivery/object-troubles.ts'
 import type { Colour, Paint } from '../output/colour.ts'
-import { createPaint } from '../output/colour.ts'
-import { toProblemLines } from '../output/problem-text.ts'
 import type { PlacedProblem } from '../output/problem-text.ts'
 
 /** The options of every command that writes configuration. */
@@ -44,8 +42,7 @@ export const printApplyResult = async (
   result: ApplyResult & { readonly problems: readonly PlacedProblem[] },
   options: WriteOptions,
 ): Promise<void> => {
-  const paintNotes = createPaint(context.io.stderr, context.io.env)
-  for (const line of toProblemLines(result.problems, paintNotes)) context.note(line)
+  context.noteProblems(result.problems)
   const table = (paint: Paint) =>
     [...result.changes.map((change) => toChangeText(change, paint)), toSummary(result, options.dryRun === true)].join(
       '\n',
@@ -59,6 +56,6 @@ export const printApplyResult = async (
   const delivery = await waitForDelivery(context, mesh, result.revision, options.timeout)
   const troubles = await findObjectTroubles(context, mesh, result.changes)
   await context.print({ value: { ...result, delivery, troubles }, names, table: () => toDeliveryText(delivery) })
-  for (const trouble of troubles) context.note(`${paintNotes('yellow', 'warning')} ${toTroubleLine(trouble)}`)
+  for (const trouble of troubles) context.note(`${context.paintNotes('yellow', 'warning')} ${toTroubleLine(trouble)}`)
   requireComplete(context, delivery, options.timeout)
 }

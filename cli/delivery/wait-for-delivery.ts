@@ -3,7 +3,6 @@ import { MAX_WAIT_SECONDS } from '#api/schemas/revisions.ts'
 import type { RevisionDelivery } from '#api/schemas/revisions.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
-import { createPaint } from '../output/colour.ts'
 import { Progress } from '../output/progress.ts'
 import { isInSync, isSettled, toLaggardLines, toLiveSentence } from './delivery-text.ts'
 
@@ -58,8 +57,7 @@ export const toDeliveryText = (delivery: RevisionDelivery): string =>
 export const requireComplete = (context: CliContext, delivery: RevisionDelivery, timeoutSeconds: number): void => {
   if (delivery.complete) return
   const refused = delivery.clusters.some((cluster) => cluster.nacks.length > 0)
-  const paint = createPaint(context.io.stderr, context.io.env)
-  throw new CliError('notInSync', paint('bold', `Revision ${delivery.revision} is not live everywhere`), {
+  throw new CliError('notInSync', context.paintNotes('bold', `Revision ${delivery.revision} is not live everywhere`), {
     remedy: refused
       ? 'Roll back with "atoll revision rollback", or apply a correction.'
       : `It was waited for at most ${timeoutSeconds} s.`,

@@ -14,7 +14,6 @@ import { toOrigin } from '../cli-context.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { waitForCluster } from '../cluster/wait-for-cluster.ts'
-import { createPaint } from '../output/colour.ts'
 import { findProgramFiles } from '../program-files.ts'
 import { findAgentComplaints } from './agent-complaints.ts'
 import { checkCluster, isFailure, toFindingLines } from './checks/check-cluster.ts'
@@ -73,9 +72,8 @@ export const joinKubernetes = async (
   const api = new KubernetesApi(await context.io.connectKubernetes(options.context))
 
   const findings = await checkCluster(context, api, { ...settings, definitions })
-  const paint = createPaint(context.io.stderr, context.io.env)
   for (const finding of findings.filter(({ status }) => status !== 'ok'))
-    for (const line of toFindingLines(finding, paint)) context.note(line)
+    for (const line of toFindingLines(finding, context.paintNotes)) context.note(line)
   if (findings.some(isFailure)) {
     throw new CliError(
       'conflict',

@@ -8,8 +8,6 @@ import { readConfiguration } from '../configuration/configuration-files.ts'
 import { examineConfiguration } from '../configuration/examine-configuration.ts'
 import { readMeshConfigFile } from '../configuration/mesh-config-file.ts'
 import { placeProblems } from '../configuration/place-problems.ts'
-import { createPaint } from '../output/colour.ts'
-import { toProblemLines } from '../output/problem-text.ts'
 import type { OfflineResult } from './offline-compile.ts'
 import { parseProxySpec, proxySpecHelp, type ProxySpec } from './proxy-spec.ts'
 
@@ -49,9 +47,7 @@ export const compileFiles = async (
   const faults = examineMeshConfig(meshConfig, { name: file ?? '', trustDomain })
   if (hasErrors(faults)) throw new CliError('invalid', 'The settings have errors', { problems: faults })
   const settings = meshSettings.parse({ meshId: 'offline', meshName: 'offline', trustDomain, domainSuffix, meshConfig })
-  const warnings = [...(await placeProblems(problems, configuration, namespace)), ...faults]
-  const paint = createPaint(context.io.stderr, context.io.env)
-  for (const line of toProblemLines(warnings, paint)) context.note(line)
+  context.noteProblems([...(await placeProblems(problems, configuration, namespace)), ...faults])
   const { compileOffline } = await import('./offline-compile.ts')
   const files = { objects: objects.map(({ object }) => object), manifests: others, namespace: namespace ?? 'default' }
   return compileOffline(files, proxy, settings)
