@@ -10,7 +10,7 @@ import { CliError } from '../cli-error.ts'
 import { readConfiguration, type ConfigurationText } from '../configuration/configuration-files.ts'
 import { addExamples } from '../examples.ts'
 import { toYaml } from '../kubernetes/manifests/to-yaml.ts'
-import { toProblemLines, type PlacedProblem } from '../output/problem-text.ts'
+import type { PlacedProblem } from '../output/problem-text.ts'
 import { findProgramFiles } from '../program-files.ts'
 
 interface InjectOptions {
@@ -59,7 +59,7 @@ const injectFiles = async (context: CliContext, options: InjectOptions): Promise
 
   const injected = results.flatMap(({ document, result }) => (result.ok ? [{ document, ...result.value }] : []))
   const warnings = injected.flatMap((each) => place(each.warnings, 'warning', each.document, configuration))
-  for (const line of toProblemLines(warnings, context.paint)) context.note(line)
+  context.noteProblems(warnings)
   for (const { name, reason } of injected.flatMap(({ skipped }) => skipped))
     context.note(`${name} is left as it is: ${reason}`)
   if (injected.every((each) => each.injected.length === 0)) context.note('There is nothing to put a proxy into')
