@@ -128,7 +128,8 @@ export class FanOut {
     const { epoch, sequence, revision } = mesh
     const mode = since === 0 ? 'snapshot' : 'delta'
     let messages = 0
-    const told = withoutUnknownTokens(changes, session.state)
+    const { knowsGateways, knowsGroups } = session.state
+    const told = knowsGateways && knowsGroups ? changes : withoutUnknownTokens(changes, session.state)
     for (const text of toChangeMessages({ mode, position: { epoch, sequence }, revision }, told)) {
       sendText(session.socket, text)
       messages += 1
