@@ -31,50 +31,53 @@ interface Row extends Record<string, SqlStorageValue> {
   entry: string
 }
 
+/** What one cluster offers of a service. */
+interface Offer {
+  readonly row: Row
+  readonly entry: CatalogEntry
+}
+type Offers = readonly [Offer, ...Offer[]]
+
 /** What clusters offer of each of the services, by name; of one service in memory at a time: a page of large ones is too much. */
-function* groupsOf(sql: SqlStorage, services: readonly string[]): Generator<readonly [Row, ...Row[]]> {
+function* groupsOf(sql: SqlStorage, services: readonly string[]): Generator<Offers> {
   const rows = sql.exec<Row>(
     `SELECT service, cluster, network, kind, contribution, endpoints, healthy, entry
      FROM services JOIN clusters ON clusters.name = services.cluster
      WHERE service IN (SELECT value FROM json_each(?)) ORDER BY service, cluster`,
     JSON.stringify(services),
   )
-  let group: [Row, ...Row[]] | undefined
+  let group: [Offer, ...Offer[]] | undefined
   for (const row of rows) {
-    if (group?.[0].service === row.service) group.push(row)
+    const offer: Offer = { row, entry: JSON.parse(row.entry) as CatalogEntry }
+    if (group?.[0].row.service === row.service) group.push(offer)
     else {
       if (group) yield group
-      group = [row]
+      group = [offer]
     }
   }
   if (group) yield group
 }
 
-const toServiceInCluster = ({ cluster, network, contribution, endpoints, healthy }: Row): ServiceInCluster => ({
-  cluster,
-  network,
-  contribution,
-  endpoints,
-  healthy,
-})
-
-const toServices = ([first, ...others]: readonly [Row, ...Row[]]): readonly [Service, ...Service[]] => {
-  const serviceOf = ({ entry }: Row) => (JSON.parse(entry) as CatalogEntry).service
-  return [serviceOf(first), ...others.map(serviceOf)]
+const toServiceInCluster = ({ row }: Offer): ServiceInCluster => {
+  const { cluster, network, contribution, endpoints, healthy } = row
+  return { cluster, network, contribution, endpoints, healthy }
 }
+
+const toDefinition = ([first, ...others]: Offers): Service =>
+  mergeDefinitions(first.entry.service, ...others.map(({ entry }) => entry.service)).service
 
 /** Where the clusters of the mesh say different things of one service. */
 const toDriftFinder = (sql: SqlStorage) => {
   const { domainSuffix, meshConfig } = readMeshRow(sql).settings
   const { serviceSettings } = readMeshConfig(meshConfig)
-  return (rows: readonly Row[], services: readonly [Service, ...Service[]]): Problem[] => {
-    if (isClusterLocal(services[0].hostname, { domainSuffix, serviceSettings })) return []
-    const definitions = rows.flatMap(({ cluster, kind, contribution }, index) => {
-      const service = services[index]
-      if (!service || contribution === 'withdrawn') return []
-      const isOfKubernetes = kind === 'kubernetes' && service.source === 'service' && service.aliasOf === undefined
-      return [{ cluster, service, ...(isOfKubernetes && { isHeadless: service.addresses.length === 0 }) }]
-    })
+  return (offers: Offers): Problem[] => {
+    if (isClusterLocal(offers[0].entry.service.hostname, { domainSuffix, serviceSettings })) return []
+    const definitions = offers
+      .filter(({ row }) => row.contribution !== 'withdrawn')
+      .map(({ row: { cluster, kind }, entry: { service } }) => {
+        const isOfKubernetes = kind === 'kubernetes' && service.source === 'service' && service.aliasOf === undefined
+        return { cluster, service, ...(isOfKubernetes && { isHeadless: service.addresses.length === 0 }) }
+      })
     return [...findDrift(definitions)]
   }
 }
@@ -98,26 +101,22 @@ export const listServices = (
     .toArray()
     .map(({ service }) => service)
   const findDriftOf = toDriftFinder(sql)
-  return Array.from(groupsOf(sql, services), (rows) => {
-    const definitions = toServices(rows)
-    const { key, namespace, hostname, ports, location, aliasOf } = mergeDefinitions(...definitions).service
-    const clusters = rows.map(toServiceInCluster)
+  return Array.from(groupsOf(sql, services), (offers) => {
+    const { key, namespace, hostname, ports, location, aliasOf } = toDefinition(offers)
+    const clusters = offers.map(toServiceInCluster)
     const alias = aliasOf === undefined ? {} : { aliasOf }
-    return { key, namespace, hostname, ports, location, ...alias, clusters, drift: findDriftOf(rows, definitions) }
+    return { key, namespace, hostname, ports, location, ...alias, clusters, drift: findDriftOf(offers) }
   })
 }
 
 export const findService = (sql: SqlStorage, key: string): ServiceDetail | undefined => {
-  const [rows] = groupsOf(sql, [key])
-  if (!rows) return undefined
-  const endpoints = rows.flatMap(({ entry }) =>
-    (JSON.parse(entry) as CatalogEntry).endpoints.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
-  )
-  const definitions = toServices(rows)
+  const [offers] = groupsOf(sql, [key])
+  if (!offers) return undefined
+  const endpoints = offers.flatMap(({ entry }) => entry.endpoints.toSorted((a, b) => (a.id < b.id ? -1 : 1)))
   return {
-    service: mergeDefinitions(...definitions).service,
-    clusters: rows.map(toServiceInCluster),
-    drift: toDriftFinder(sql)(rows, definitions),
+    service: toDefinition(offers),
+    clusters: offers.map(toServiceInCluster),
+    drift: toDriftFinder(sql)(offers),
     endpoints: endpoints.slice(0, MAX_ENDPOINTS_SHOWN),
     endpointsLeftOut: Math.max(0, endpoints.length - MAX_ENDPOINTS_SHOWN),
   }
