@@ -8,7 +8,6 @@ import { toObjectName } from '#mesh/config/examine-object.ts'
 import { readMeshConfig } from '#mesh/config/mesh-config.ts'
 import { configuredAs } from '#mesh/config/parse-object.ts'
 import { workloadEntry } from '#mesh/config/workload-entry.ts'
-import { networkName } from '#mesh/names.ts'
 import { toWorkload } from '#mesh/registry-records/to-workload.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
@@ -19,6 +18,7 @@ import { examineConfiguration } from '../configuration/examine-configuration.ts'
 import { placeProblems } from '../configuration/place-problems.ts'
 import { collect } from '../output/list-view.ts'
 import type { PlacedProblem } from '../output/problem-text.ts'
+import { offlineNetwork } from '../xds/offline-network.ts'
 import { toManifestWorkloads } from '../xds/manifest-workloads.ts'
 
 export interface SubjectOptions {
@@ -112,11 +112,11 @@ const findWorkloads = (
   manifests: readonly unknown[],
   namespace = 'default',
 ): readonly KnownWorkload[] => [
-  ...toManifestWorkloads(manifests, { namespace, network: networkName.parse('offline') }),
+  ...toManifestWorkloads(manifests, { namespace, network: offlineNetwork }),
   ...objects.flatMap((object) => {
     if (object.kind !== workloadEntry.kind) return []
     const parsed = configuredAs(workloadEntry, object)
-    return parsed.ok ? toWorkload(parsed.value, networkName.parse('offline')) : []
+    return parsed.ok ? toWorkload(parsed.value, offlineNetwork) : []
   }),
 ]
 

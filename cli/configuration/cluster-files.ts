@@ -1,11 +1,12 @@
 import { findDrift, type ClusterDefinition } from '#mesh/analysis/drift.ts'
 import { toAnalyzedObjects } from '#mesh/analysis/analyzed-objects.ts'
-import { clusterName, networkName } from '#mesh/names.ts'
+import { clusterName } from '#mesh/names.ts'
 import type { Problem } from '#mesh/problem.ts'
 import { toServiceEntryOffers, toServiceOffer } from '#mesh/registry-records/to-offers.ts'
 import type { CliIo } from '../cli-io.ts'
 import { CliError } from '../cli-error.ts'
 import type { PlacedProblem } from '../output/problem-text.ts'
+import { offlineNetwork } from '../xds/offline-network.ts'
 import { readConfiguration } from './configuration-files.ts'
 import { examineConfiguration } from './examine-configuration.ts'
 import { placeProblems } from './place-problems.ts'
@@ -47,7 +48,7 @@ const readCluster = async (text: string, { io, namespace, domainSuffix }: Readin
   const configuration = await readConfiguration([path], io)
   const { objects, problems } = examineConfiguration(configuration, namespace)
   const { services, serviceEntries } = toAnalyzedObjects(objects.map(({ object }) => object))
-  const place = { network: networkName.parse('offline'), domainSuffix }
+  const place = { network: offlineNetwork, domainSuffix }
   const definitions: readonly ClusterDefinition[] = [
     ...services.map((each) => ({
       cluster: cluster.data,

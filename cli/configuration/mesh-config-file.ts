@@ -1,7 +1,7 @@
-import { isFields } from '#mesh/is-fields.ts'
 import { readFileSync } from 'node:fs'
 import type { WrittenMeshConfig } from '#mesh/config/mesh-config.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
+import { isFields } from '#mesh/is-fields.ts'
 import { attemptRead } from '../attempt-read.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'

@@ -1,5 +1,5 @@
-import { isFields } from '#mesh/is-fields.ts'
 import { z } from 'zod'
+import { isFields } from '#mesh/is-fields.ts'
 import { podTemplatePaths } from '#mesh/kubernetes/pod-template-paths.ts'
 import type { NetworkName } from '#mesh/names.ts'
 import type { Workload } from '#mesh/workload.ts'

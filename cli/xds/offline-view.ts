@@ -8,11 +8,11 @@ import type { MeshSettings } from '#mesh/settings.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import type { Proxy } from '#xds/proxy.ts'
+import { offlineNetwork as network } from './offline-network.ts'
 import { toManifestWorkloads, toPodAddress, toServiceAddress } from './manifest-workloads.ts'
 import type { ProxySpec } from './proxy-spec.ts'
 
 const cluster = clusterName.parse('offline')
-const network = networkName.parse('offline')
 
 /** What files hold. */
 export interface OfflineFiles {

@@ -1,6 +1,6 @@
-import { isFields } from '../is-fields.ts'
 import { z } from 'zod'
 import type { ObjectMeta } from '../config-object.ts'
+import { isFields } from '../is-fields.ts'
 import { namespaceName, objectName } from '../names.ts'
 import { closestName } from './schema/closest-name.ts'
 import { isLabelKey, labels } from './schema/labels.ts'

@@ -1,5 +1,5 @@
-import { isFields } from '#mesh/is-fields.ts'
 import type { MeshConfig } from '#mesh/config/mesh-config.ts'
+import { isFields } from '#mesh/is-fields.ts'
 import { parseJson } from '#mesh/parse-json.ts'
 import type { AccessLog, ListenerDefaults } from '#xds/model/listener-defaults.ts'
 import { compileTlsHandshake } from './compile-tls-handshake.ts'
