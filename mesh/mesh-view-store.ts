@@ -1,11 +1,10 @@
 import type { ConfigObject, Configured, Origin } from './config-object.ts'
-import { type ClientSelector, toSourceSelectors } from './client-selectors.ts'
+import type { ClientSelector } from './client-selectors.ts'
 import { readMeshConfig, type MeshConfig } from './config/mesh-config.ts'
 import { destinationRule, type DestinationRuleSpec } from './config/destination-rule.ts'
 import { envoyFilter, type EnvoyFilterSpec } from './config/envoy-filter.ts'
 import { gateway, type GatewaySpec } from './config/gateway.ts'
 import { proxyConfig, type ProxyConfigSpec } from './config/proxy-config.ts'
-import { isForSidecars } from './config/schema/gateway-names.ts'
 import { serviceEntry, type ServiceEntrySpec } from './config/service-entry.ts'
 import { sidecar, type SidecarSpec } from './config/sidecar.ts'
 import { virtualService, type VirtualServiceSpec } from './config/virtual-service.ts'
@@ -14,13 +13,13 @@ import { ClusterTable } from './merge/cluster-table.ts'
 import { DestinationRuleTable } from './merge/destination-rule-table.ts'
 import { isEqualData } from './merge/equal-data.ts'
 import { GatewayTable } from './merge/gateway-table.ts'
-import { HostedKind } from './merge/hosted-kind.ts'
-import { delegateKeys, mergeDelegates } from './merge/merge-delegates.ts'
+import type { DelegationSettings } from './merge/merge-delegates.ts'
 import { NamespacedKind } from './merge/namespaced-kind.ts'
 import { type Holding, isOverride, PrecedenceTable } from './merge/precedence-table.ts'
 import { SelectorsInUse } from './merge/selectors-in-use.ts'
 import { ServiceTable, type WorkloadService } from './merge/service-table.ts'
 import { setOrDelete } from './merge/set-or-delete.ts'
+import { VirtualServiceTable } from './merge/virtual-service-table.ts'
 import type { ClusterName, NetworkName, ServiceKey } from './names.ts'
 import type { Problem } from './problem.ts'
 import { CatalogIndex } from './registry-records/catalog-index.ts'
@@ -70,7 +69,7 @@ export class MeshViewStore implements MeshView {
   #trust: TrustState
   readonly #workloads = new Map<string, Workload>()
   readonly #services: ServiceTable
-  readonly #virtualServices: HostedKind<VirtualServiceSpec>
+  readonly #virtualServices: VirtualServiceTable
   readonly #destinationRules: DestinationRuleTable
   readonly #clientSelectors = new SelectorsInUse()
   readonly #sidecars: NamespacedKind<SidecarSpec>
@@ -97,29 +96,16 @@ export class MeshViewStore implements MeshView {
       defaultExportTo: () => this.#meshConfig.defaultServiceExportTo,
       domainSuffix,
     })
-    this.#virtualServices = new HostedKind({
-      definition: virtualService,
-      localCluster,
-      order: 'age',
-      toHosts: (spec) => (isForSidecars(spec.gateways) ? spec.hosts : []),
-      domainSuffix,
-      completion: {
-        toNeeded: delegateKeys,
-        complete: (root, find, suffix) =>
-          mergeDelegates(root, find, {
-            domainSuffix: suffix,
-            defaultExportTo: this.#meshConfig.defaultVirtualServiceExportTo,
-          }),
-      },
-    })
-    this.#destinationRules = new DestinationRuleTable({
-      localCluster,
-      domainSuffix,
-      watch: this.#watch,
-      clientSelectors: this.#clientSelectors,
-    })
-    this.#gatewayObjects = new GatewayTable(localCluster, this.#watch)
     const watch = this.#watch
+    const clientSelectors = this.#clientSelectors
+    this.#virtualServices = new VirtualServiceTable({
+      localCluster,
+      settings: this.#delegationSettings(),
+      watch,
+      clientSelectors,
+    })
+    this.#destinationRules = new DestinationRuleTable({ localCluster, domainSuffix, watch, clientSelectors })
+    this.#gatewayObjects = new GatewayTable(localCluster, watch)
     this.#sidecars = new NamespacedKind({ definition: sidecar, localCluster, watch, toViewKey: viewKeys.sidecars })
     this.#envoyFilters = new NamespacedKind({
       definition: envoyFilter,
@@ -190,11 +176,11 @@ export class MeshViewStore implements MeshView {
   }
 
   virtualServicesFor(hostname: string): readonly Configured<VirtualServiceSpec>[] {
-    return this.#virtualServices.find(hostname)
+    return this.#virtualServices.objects.find(hostname)
   }
 
   routedHosts(): readonly string[] {
-    return this.#virtualServices.hosts()
+    return this.#virtualServices.objects.hosts()
   }
 
   destinationRulesFor(hostname: string): readonly Configured<DestinationRuleSpec>[] {
@@ -206,7 +192,7 @@ export class MeshViewStore implements MeshView {
   }
 
   virtualService(key: string): Configured<VirtualServiceSpec> | undefined {
-    return this.#virtualServices.effective(key)
+    return this.#virtualServices.object(key)
   }
 
   clientSelectors(): readonly ClientSelector[] {
@@ -222,7 +208,7 @@ export class MeshViewStore implements MeshView {
   }
 
   virtualServicesOf(name: string): readonly Configured<VirtualServiceSpec>[] {
-    return this.#gatewayObjects.bound(name)
+    return this.#virtualServices.boundTo(name)
   }
 
   sidecars(namespace: string): readonly Configured<SidecarSpec>[] {
@@ -249,7 +235,7 @@ export class MeshViewStore implements MeshView {
   /** What is wrong with what was put in: objects that are left out, definitions and objects that contradict each other. */
   problems(): readonly Problem[] {
     return [
-      ...this.#virtualServices.problems(),
+      ...this.#virtualServices.objects.problems(),
       ...this.#destinationRules.rules.problems(),
       ...this.#gatewayObjects.objects.problems(),
       ...this.#sidecars.objects.problems(),
@@ -264,7 +250,7 @@ export class MeshViewStore implements MeshView {
   /** Whose objects are here, and which of them hold. Costs work in proportion to all of them. */
   configuration(): HeldConfiguration {
     return {
-      virtualServices: this.#virtualServices.holdings(),
+      virtualServices: this.#virtualServices.objects.holdings(),
       destinationRules: this.#destinationRules.rules.holdings(),
       gateways: this.#gatewayObjects.objects.holdings(),
       serviceEntries: this.#serviceEntries.holdings(),
@@ -335,23 +321,25 @@ export class MeshViewStore implements MeshView {
 
   #setSettings(settings: MeshSettings): void {
     this.#watch.note(viewKeys.settings, () => this.#settings)
-    const before = this.#meshConfig
-    const { domainSuffix } = settings
-    const isRenamed = domainSuffix !== this.#settings.domainSuffix
-    const after = readMeshConfig(settings.meshConfig)
-    const isDelegatedOtherwise = !isEqualData(before.defaultVirtualServiceExportTo, after.defaultVirtualServiceExportTo)
-    this.#changeVirtualServices(isRenamed || isDelegatedOtherwise ? this.#virtualServices.keys() : [], () => {
-      this.#settings = settings
-      this.#meshConfig = after
-      this.#virtualServices.setDomainSuffix(domainSuffix)
-      if (isDelegatedOtherwise) this.#virtualServices.complete()
-    })
-    this.#destinationRules.rules.setDomainSuffix(domainSuffix)
-    if (!isEqualData(before.defaultServiceExportTo, after.defaultServiceExportTo)) this.#services.unsettleAll()
-    if (isRenamed) {
-      this.#services.setDomainSuffix(domainSuffix)
-      for (const key of this.#serviceEntries.keys()) this.#offerServiceEntry(key, domainSuffix)
-    }
+    const { domainSuffix } = this.#settings
+    const { defaultServiceExportTo } = this.#meshConfig
+    this.#settings = settings
+    this.#meshConfig = readMeshConfig(settings.meshConfig)
+    this.#virtualServices.setSettings(this.#delegationSettings())
+    if (!isEqualData(defaultServiceExportTo, this.#meshConfig.defaultServiceExportTo)) this.#services.unsettleAll()
+    if (settings.domainSuffix !== domainSuffix) this.#setDomainSuffix(settings.domainSuffix)
+  }
+
+  #delegationSettings(): DelegationSettings {
+    const { defaultVirtualServiceExportTo } = this.#meshConfig
+    return { domainSuffix: this.#settings.domainSuffix, defaultExportTo: defaultVirtualServiceExportTo }
+  }
+
+  /** Other hosts are namespaces' by name now. */
+  #setDomainSuffix(domainSuffix: string): void {
+    this.#destinationRules.rules.reindex(domainSuffix)
+    this.#services.setDomainSuffix(domainSuffix)
+    for (const key of this.#serviceEntries.keys()) this.#offerServiceEntry(key)
   }
 
   #setCluster(cluster: ClusterName, state: ClusterState | null): void {
@@ -364,7 +352,7 @@ export class MeshViewStore implements MeshView {
   #setConfig(origin: Origin, key: string, object: ConfigObject | null): void {
     switch (key.slice(0, key.indexOf('/'))) {
       case virtualService.kind:
-        this.#setVirtualService(origin, key, object)
+        this.#virtualServices.set(origin, key, object)
         break
       case gateway.kind:
         this.#gatewayObjects.set(origin, key, object)
@@ -387,38 +375,15 @@ export class MeshViewStore implements MeshView {
     }
   }
 
-  #setVirtualService(origin: Origin, key: string, object: ConfigObject | null): void {
-    this.#changeVirtualServices(this.#virtualServices.dependents(key), () =>
-      this.#virtualServices.set(origin, key, object),
-    )
-  }
-
-  /** Makes a change that may alter these VirtualServices, and takes note of what follows from it. */
-  #changeVirtualServices(keys: readonly string[], change: () => void): void {
-    this.#watch.note(viewKeys.clientSelectors, () => this.clientSelectors())
-    for (const key of keys) this.#watch.note(viewKeys.virtualService(key), () => this.virtualService(key))
-    const before = keys.map((key) => ({ key, object: this.virtualService(key) }))
-    change()
-    for (const { key, object } of before) {
-      const after = this.virtualService(key)
-      this.#gatewayObjects.rebind(object, after)
-      this.#clientSelectors.replace(
-        key,
-        object ? toSourceSelectors(object.spec) : [],
-        after ? toSourceSelectors(after.spec) : [],
-      )
-    }
-  }
-
   /** A cluster's own ServiceEntries come with its catalog; here they only stand before the mesh's of the same key. */
   #setServiceEntry(origin: Origin, key: string, object: ConfigObject | null): void {
     this.#serviceEntries.set(origin, key, object)
-    this.#offerServiceEntry(key, this.#settings.domainSuffix)
+    this.#offerServiceEntry(key)
   }
 
-  #offerServiceEntry(key: string, domainSuffix: string): void {
+  #offerServiceEntry(key: string): void {
     const effective = this.#serviceEntries.effective(key)
-    const place = { network: this.localNetwork, domainSuffix }
+    const place = { network: this.localNetwork, domainSuffix: this.#settings.domainSuffix }
     this.#meshCatalog.setOffers(key, effective?.origin === 'mesh' ? toServiceEntryOffers(effective.object, place) : [])
   }
 
@@ -427,12 +392,10 @@ export class MeshViewStore implements MeshView {
     this.#settleMeshCatalog()
     for (const hostname of this.#services.settle(touched)) {
       const exists = this.servicesByHostname(hostname).length > 0
-      this.#virtualServices.setServiceHost(hostname, exists)
+      this.#virtualServices.objects.setServiceHost(hostname, exists)
       this.#destinationRules.rules.setServiceHost(hostname, exists)
     }
-    const routedHosts = this.routedHosts()
-    for (const hostname of this.#virtualServices.settle()) touched.add(viewKeys.virtualServicesFor(hostname))
-    if (this.routedHosts() !== routedHosts) touched.add(viewKeys.routedHosts)
+    this.#virtualServices.settle(touched)
     for (const hostname of this.#destinationRules.rules.settle()) touched.add(viewKeys.destinationRulesFor(hostname))
     this.#watch.settle(touched)
     return touched

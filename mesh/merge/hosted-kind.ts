@@ -22,11 +22,7 @@ interface Options<Spec> {
 interface Completion<Spec> {
   /** The keys of those others, which need not be there. */
   readonly toNeeded: (object: Configured<Spec>) => readonly string[]
-  readonly complete: (
-    object: Configured<Spec>,
-    find: (key: string) => Configured<Spec> | undefined,
-    domainSuffix: string,
-  ) => Configured<Spec>
+  readonly complete: (object: Configured<Spec>, find: (key: string) => Configured<Spec> | undefined) => Configured<Spec>
 }
 
 /** The objects of one kind that say something of hosts, by host. */
@@ -85,15 +81,9 @@ export class HostedKind<Spec> {
     for (const dependent of this.dependents(key)) this.#index(dependent)
   }
 
-  /** Short host names mean other hosts now. */
-  setDomainSuffix(domainSuffix: string): void {
-    if (domainSuffix === this.#domainSuffix) return
+  /** Short host names mean other hosts now, or objects take over something else from others. */
+  reindex(domainSuffix: string): void {
     this.#domainSuffix = domainSuffix
-    this.complete()
-  }
-
-  /** What objects take over from others is decided otherwise now. */
-  complete(): void {
     for (const key of this.#objects.keys()) this.#index(key)
   }
 
@@ -127,6 +117,6 @@ export class HostedKind<Spec> {
     for (const needed of needs) this.#needing.add(needed, key)
     setOrDelete(this.#needed, key, needs.length > 0 ? needs : null)
     const find = (other: string) => this.#objects.effective(other)?.object
-    return object && this.#completion.complete(object, find, this.#domainSuffix)
+    return object && this.#completion.complete(object, find)
   }
 }

@@ -13,7 +13,7 @@ type Delegate = NonNullable<HttpRoute['delegate']>
 export const toDelegateKey = ({ name = '', namespace }: Delegate, own: string): ObjectKey =>
   toObjectKey(virtualService.kind, namespace ?? own, name)
 
-interface DelegationSettings {
+export interface DelegationSettings {
   readonly domainSuffix: string
   /** MeshConfig.defaultVirtualServiceExportTo */
   readonly defaultExportTo: readonly string[] | undefined
