@@ -1,16 +1,15 @@
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import type { DeliveryTracker } from './ads/delivery-tracker.ts'
+import type { CredentialDemand } from './credentials/credential-demand.ts'
+import type { ProxyCredentials } from './credentials/proxy-credentials.ts'
 import type { JoinedPlatform } from './platform/cluster-platform.ts'
-import type { CompileProblem } from '#xds/incremental/unit.ts'
 import type { ChangeFlow } from './programming/change-flow.ts'
 import type { PublicationReporter } from './uplink/publication-reporter.ts'
 
 export interface ProblemSources {
   readonly platform: Pick<JoinedPlatform, 'registry' | 'problems'>
-  /** What is wrong with Secrets that nothing names. */
-  readonly secretProblems: readonly string[]
-  /** What is wrong with what Gateways and DestinationRules name. */
-  readonly credentialProblems: readonly CompileProblem[]
+  readonly credentials: Pick<ProxyCredentials, 'problems'>
+  readonly demand: Pick<CredentialDemand, 'secrets' | 'problems'>
   readonly view: Pick<MeshViewStore, 'problems'>
   readonly flow: Pick<ChangeFlow, 'problems'>
   readonly delivery: Pick<DeliveryTracker, 'blamed'>
@@ -20,8 +19,8 @@ export interface ProblemSources {
 /** All that is wrong with what an agent was given, a line each, for people. */
 export function* listProblems({
   platform,
-  secretProblems,
-  credentialProblems,
+  credentials,
+  demand,
   view,
   flow,
   delivery,
@@ -30,10 +29,10 @@ export function* listProblems({
   for (const { source, problem } of platform.registry.problems())
     yield `${source}: ${toObjectText(problem.object)}${problem.path} ${problem.message}`
   yield* platform.problems()
-  yield* secretProblems
+  yield* credentials.problems(demand.secrets)
   yield* publications.problems()
   for (const { object, path, message } of view.problems()) yield `${toObjectText(object)}${path} ${message}`
-  for (const { object, message } of [...flow.problems, ...credentialProblems, ...delivery.blamed()])
+  for (const { object, message } of [...flow.problems, ...demand.problems(), ...delivery.blamed()])
     yield `${object}: ${message}`
 }
 

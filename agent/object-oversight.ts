@@ -31,18 +31,18 @@ export interface ObjectOversightOptions {
 
 /** Follows what becomes of the configuration objects in this cluster: what is wrong, what holds, which Secrets they name. */
 export class ObjectOversight {
-  readonly #options: ObjectOversightOptions
+  readonly #demand: CredentialDemand
   readonly #problems: ProblemLog
   readonly #statuses: ObjectStatuses
 
   constructor(options: ObjectOversightOptions) {
     const { clock, log, platform, demand, isKnown, onMeshTroubles } = options
-    this.#options = options
-    this.#problems = new ProblemLog(clock, log, () => listProblems(this.#toSources()))
+    this.#demand = demand
+    this.#problems = new ProblemLog(clock, log, () => listProblems(options))
     this.#statuses = new ObjectStatuses({
       elapsed: () => performance.now(),
       clock,
-      judge: () => (isKnown() && !demand.isReading ? judgeCluster(this.#toSources()) : undefined),
+      judge: () => (isKnown() && !demand.isReading ? judgeCluster(options) : undefined),
       onJudgement: (judgement) => {
         platform.takeJudgement(judgement)
         onMeshTroubles(judgement.meshTroubles)
@@ -54,7 +54,7 @@ export class ObjectOversight {
   changed(): void {
     this.#problems.changed()
     this.#statuses.changed()
-    this.#options.demand.changed()
+    this.#demand.changed()
   }
 
   /** Only what is wrong may be something else. */
@@ -69,15 +69,6 @@ export class ObjectOversight {
   stop(): void {
     this.#problems.stop()
     this.#statuses.stop()
-    this.#options.demand.stop()
-  }
-
-  #toSources() {
-    const { credentials, demand } = this.#options
-    return {
-      ...this.#options,
-      secretProblems: credentials.problems(demand.secrets),
-      credentialProblems: demand.problems(),
-    }
+    this.#demand.stop()
   }
 }
