@@ -1,4 +1,3 @@
-import { isEqualData } from '#mesh/merge/equal-data.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import type { CredentialSource } from './credential-source.ts'
 import type { NamedCredential } from './named-credentials.ts'
@@ -17,7 +16,7 @@ export const findCredentialProblems = (
     const text = fault === 'missing' ? toMissing(source?.failureOf(namespace)) : fault.reason
     return [{ object, message: `${place}: Secret ${secret} ${text}` }]
   })
-  return problems.filter((problem, index) => problems.findIndex((other) => isEqualData(other, problem)) === index)
+  return [...new Map(problems.map((problem) => [`${problem.object} ${problem.message}`, problem])).values()]
 }
 
 const toMissing = (failure: string | undefined): string =>
