@@ -34,8 +34,8 @@ export const parseCredential = (secret: z.output<typeof secretObject>): Result<C
   if (chainPem === undefined && caPem === undefined) return err('it has neither a certificate nor an authority')
   const fault =
     (chainPem !== undefined && keyPem !== undefined && pairFault(chainPem, keyPem)) ||
-    (caPem !== undefined && certificatesFault(caPem) && 'its authority can not be read') ||
-    (crlPem !== undefined && revocationFault(crlPem))
+    (caPem !== undefined && !isReadable(caPem, 'CERTIFICATE', X509Certificate) && 'its authority can not be read') ||
+    (crlPem !== undefined && !isReadable(crlPem, 'X509 CRL', X509Crl) && 'its list of what is revoked can not be read')
   if (fault) return err(fault)
   return ok({
     ...(chainPem !== undefined && keyPem !== undefined && { certificate: { chainPem, keyPem } }),
@@ -47,7 +47,7 @@ const unreadable = 'its certificate or key can not be read'
 
 /** What Envoy would refuse of a certificate: found here, what was said before goes on, and it is told at the object that names it. */
 const pairFault = (chainPem: string, keyPem: string): string | undefined => {
-  if (certificatesFault(chainPem)) return unreadable
+  if (!isReadable(chainPem, 'CERTIFICATE', X509Certificate)) return unreadable
   try {
     const key = createPrivateKey(keyPem)
     if (!new X509Certificate(chainPem).checkPrivateKey(key)) return 'its key is not that of its certificate'
@@ -78,21 +78,12 @@ const toBlocks = (pem: string, label: string): string[] | undefined => {
   return open ? undefined : blocks
 }
 
-/** Whether there is none, or one that is not to be read. */
-const certificatesFault = (pem: string): boolean => {
+/** Whether there is some block with this label, and each is what it should be. */
+const isReadable = (pem: string, label: string, Content: new (text: string) => unknown): boolean => {
   try {
-    const certificates = toBlocks(pem, 'CERTIFICATE')?.map((text) => new X509Certificate(text))
-    return certificates === undefined || certificates.length === 0
+    const contents = toBlocks(pem, label)?.map((text) => new Content(text))
+    return contents !== undefined && contents.length > 0
   } catch {
-    return true
-  }
-}
-
-const revocationFault = (pem: string): string | undefined => {
-  try {
-    const lists = toBlocks(pem, 'X509 CRL')?.map((text) => new X509Crl(text))
-    return lists && lists.length > 0 ? undefined : 'its list of what is revoked can not be read'
-  } catch {
-    return 'its list of what is revoked can not be read'
+    return false
   }
 }
