@@ -6,11 +6,9 @@ import { encode } from '#xds/build/encode.ts'
 import { toCredentialSecret, type Proxy } from '#xds/proxy.ts'
 import { ResourceSet, type ResourceUpdate } from '#xds/resource-set.ts'
 import { typeUrls } from '#xds/type-url.ts'
+import { authoritiesSuffix, isSecretOfUse, withoutAuthoritiesSuffix } from './authorities-secret.ts'
 import type { CredentialChanges } from './credential-source.ts'
 import type { Credential } from './parse-credential.ts'
-
-/** Of a Secret that holds nothing but the authorities of the one that is named without it. */
-const authoritiesSuffix = '-cacert'
 
 /** Why a Secret is of no use; "missing": there is none. */
 export type CredentialFault = 'missing' | { readonly reason: string }
@@ -42,8 +40,8 @@ export class ProxyCredentials {
       else this.#credentials.delete(key)
       const slash = key.indexOf('/')
       const [namespace, name] = [key.slice(0, slash), key.slice(slash + 1)]
-      this.#setOf(namespace).apply(this.#toUpdates(namespace, name.replace(/-cacert$/, '')))
-      if (name.endsWith(authoritiesSuffix)) this.#setOf(namespace).apply(this.#toUpdates(namespace, name))
+      for (const each of new Set([withoutAuthoritiesSuffix(name), name]))
+        this.#setOf(namespace).apply(this.#toUpdates(namespace, each))
     }
   }
 
@@ -68,9 +66,7 @@ export class ProxyCredentials {
 
   /** One line each, for people, of Secrets that are of no use and not `named`; they say nothing of what the Secrets hold. */
   problems(named: ReadonlySet<string>): string[] {
-    return [...this.#faults].flatMap(([key, fault]) =>
-      named.has(key) || named.has(key.replace(/-cacert$/, '')) ? [] : [`Secret/${key}: ${fault}`],
-    )
+    return [...this.#faults].flatMap(([key, fault]) => (isSecretOfUse(key, named) ? [] : [`Secret/${key}: ${fault}`]))
   }
 
   #setOf(namespace: string): ResourceSet {

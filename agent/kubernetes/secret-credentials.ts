@@ -1,4 +1,5 @@
 import type { Clock } from '#agent/clock.ts'
+import { isSecretOfUse } from '#agent/credentials/authorities-secret.ts'
 import type { CredentialChanges, CredentialSource } from '#agent/credentials/credential-source.ts'
 import { parseCredential, secretObject, type Credential } from '#agent/credentials/parse-credential.ts'
 import type { Log } from '#agent/log.ts'
@@ -88,7 +89,7 @@ export class SecretCredentials implements CredentialSource {
   #createStore(namespace: string): NamespaceWatch['store'] {
     const isNamed = (name: string): boolean => {
       const names = this.#namespaces.get(namespace)?.names
-      return names?.has(name) === true || names?.has(name.replace(/-cacert$/, '')) === true
+      return names !== undefined && isSecretOfUse(name, names)
     }
     return new ResourceStore(
       (object) => {

@@ -1,0 +1,10 @@
+/** Istio: of a Secret that holds nothing but the authorities of the one that is named without it. */
+export const authoritiesSuffix = '-cacert'
+
+/** The Secret by whose name this one is asked for too; itself when it is of no other. */
+export const withoutAuthoritiesSuffix = (secret: string): string =>
+  secret.endsWith(authoritiesSuffix) ? secret.slice(0, -authoritiesSuffix.length) : secret
+
+/** Whether a Secret is of use where these are named. */
+export const isSecretOfUse = (secret: string, named: ReadonlySet<string>): boolean =>
+  named.has(secret) || named.has(withoutAuthoritiesSuffix(secret))
