@@ -23,7 +23,7 @@ import { tcpConnect } from './probes/tcp-connect.ts'
 import { ChangeFlow } from './programming/change-flow.ts'
 import { prewarm } from './programming/prewarm.ts'
 import { CredentialDemand } from './credentials/credential-demand.ts'
-import { ProxyCredentials } from './credentials/proxy-credentials.ts'
+import { GatewayCredentials } from './credentials/gateway-credentials.ts'
 import { ProxySets } from './programming/proxy-sets.ts'
 import { clusterOfKey, isMachineTokenKey, toViewChanges } from './programming/to-view-changes.ts'
 import { MachineTokenAuthenticator } from './proxy-auth/machine-token-authenticator.ts'
@@ -80,7 +80,7 @@ export class JoinedAgent {
   readonly #prober: GatewayProber
   readonly #platform: JoinedPlatform
   readonly #registry: LocalRegistry
-  readonly #credentials: ProxyCredentials
+  readonly #credentials: GatewayCredentials
   readonly #demand: CredentialDemand
   readonly #uplink: Uplink
   readonly #publications = new PublicationReporter(randomUUID())
@@ -129,7 +129,7 @@ export class JoinedAgent {
         this.#objects.problemsChanged()
       },
     })
-    this.#credentials = new ProxyCredentials(log)
+    this.#credentials = new GatewayCredentials(log)
     this.#demand = new CredentialDemand({
       view: this.#view,
       credentials: this.#credentials,

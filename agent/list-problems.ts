@@ -1,14 +1,14 @@
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import type { DeliveryTracker } from './ads/delivery-tracker.ts'
 import type { CredentialDemand } from './credentials/credential-demand.ts'
-import type { ProxyCredentials } from './credentials/proxy-credentials.ts'
+import type { GatewayCredentials } from './credentials/gateway-credentials.ts'
 import type { JoinedPlatform } from './platform/cluster-platform.ts'
 import type { ChangeFlow } from './programming/change-flow.ts'
 import type { PublicationReporter } from './uplink/publication-reporter.ts'
 
 export interface ProblemSources {
   readonly platform: Pick<JoinedPlatform, 'registry' | 'problems'>
-  readonly credentials: Pick<ProxyCredentials, 'problems'>
+  readonly credentials: Pick<GatewayCredentials, 'problems'>
   readonly demand: Pick<CredentialDemand, 'secrets' | 'problems'>
   readonly view: Pick<MeshViewStore, 'problems'>
   readonly flow: Pick<ChangeFlow, 'problems'>

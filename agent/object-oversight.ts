@@ -1,7 +1,7 @@
 import type { DeliveryTracker } from './ads/delivery-tracker.ts'
 import type { Clock } from './clock.ts'
 import type { CredentialDemand } from './credentials/credential-demand.ts'
-import type { ProxyCredentials } from './credentials/proxy-credentials.ts'
+import type { GatewayCredentials } from './credentials/gateway-credentials.ts'
 import { judgeCluster } from './judge-cluster.ts'
 import { listProblems } from './list-problems.ts'
 import type { Log } from './log.ts'
@@ -15,7 +15,7 @@ import type { Judgement } from '#mesh/status/judge-objects.ts'
 
 export interface ObjectOversightOptions {
   readonly platform: JoinedPlatform
-  readonly credentials: ProxyCredentials
+  readonly credentials: GatewayCredentials
   readonly demand: CredentialDemand
   readonly view: MeshViewStore
   readonly flow: ChangeFlow

@@ -5,11 +5,11 @@ import { toProxyName, type Proxy } from '#xds/proxy.ts'
 import { findCredentialProblems } from './credential-problems.ts'
 import type { CredentialSource } from './credential-source.ts'
 import { findNamedCredentials, type NamedCredential } from './named-credentials.ts'
-import type { ProxyCredentials } from './proxy-credentials.ts'
+import type { GatewayCredentials } from './gateway-credentials.ts'
 
 export interface CredentialDemandOptions {
   readonly view: Parameters<typeof findNamedCredentials>[0] & Pick<MeshViewStore, 'destinationRules'>
-  readonly credentials: Pick<ProxyCredentials, 'faultOf'>
+  readonly credentials: Pick<GatewayCredentials, 'faultOf'>
   readonly source: CredentialSource | undefined
   readonly clock: Pick<Clock, 'after'>
   /** Other gateways are connected than before. */

@@ -1,12 +1,12 @@
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import type { CredentialSource } from './credential-source.ts'
 import type { NamedCredential } from './named-credentials.ts'
-import type { ProxyCredentials } from './proxy-credentials.ts'
+import type { GatewayCredentials } from './gateway-credentials.ts'
 
 /** What is wrong with what Gateways and DestinationRules name, at these. Of what is being read nothing is wrong yet. */
 export const findCredentialProblems = (
   named: readonly NamedCredential[],
-  credentials: Pick<ProxyCredentials, 'faultOf'>,
+  credentials: Pick<GatewayCredentials, 'faultOf'>,
   source: Pick<CredentialSource, 'isReading' | 'failureOf'> | undefined,
 ): readonly CompileProblem[] => {
   const problems = named.flatMap(({ object, place, secret, part }) => {

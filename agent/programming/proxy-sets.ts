@@ -1,7 +1,7 @@
 import type { ProxySource } from '#agent/ads/attachments.ts'
 import type { Attachment } from '#agent/ads/proxy-resources.ts'
 import type { CredentialDemand } from '#agent/credentials/credential-demand.ts'
-import type { ProxyCredentials } from '#agent/credentials/proxy-credentials.ts'
+import type { GatewayCredentials } from '#agent/credentials/gateway-credentials.ts'
 import type { ClusterIdentity } from '#agent/identity/cluster-identity.ts'
 import type { Compiler } from '#xds/compiler.ts'
 import type { Proxy } from '#xds/proxy.ts'
@@ -10,13 +10,13 @@ import type { Proxy } from '#xds/proxy.ts'
 export class ProxySets implements ProxySource {
   readonly #compiler: Compiler
   readonly #identity: ClusterIdentity
-  readonly #credentials: Pick<ProxyCredentials, 'setsOf'>
+  readonly #credentials: Pick<GatewayCredentials, 'setsOf'>
   readonly #demand: Pick<CredentialDemand, 'attach' | 'detach'>
 
   constructor(
     compiler: Compiler,
     identity: ClusterIdentity,
-    credentials: Pick<ProxyCredentials, 'setsOf'>,
+    credentials: Pick<GatewayCredentials, 'setsOf'>,
     demand: Pick<CredentialDemand, 'attach' | 'detach'>,
   ) {
     this.#compiler = compiler

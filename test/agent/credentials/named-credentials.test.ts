@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { findCredentialProblems } from '#agent/credentials/credential-problems.ts'
-import { ProxyCredentials } from '#agent/credentials/proxy-credentials.ts'
+import { GatewayCredentials } from '#agent/credentials/gateway-credentials.ts'
 import { createLog } from '#agent/log.ts'
 import type { Credential } from '#agent/credentials/parse-credential.ts'
 import { err, ok, type Result } from '#mesh/result.ts'
@@ -59,7 +59,7 @@ test('the Secrets of use are those that Gateways and DestinationRules name for t
 })
 
 test('a Secret that is of no use is told once, at what names it, or by itself', () => {
-  const credentials = new ProxyCredentials(createLog('silent'))
+  const credentials = new GatewayCredentials(createLog('silent'))
   credentials.take(
     new Map<string, Result<Credential, string>>([
       ['default/pair', err('bad pair')],

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { AdsServer } from '#agent/ads/ads-server.ts'
 import { systemClock } from '#agent/clock.ts'
 import type { CredentialChanges } from '#agent/credentials/credential-source.ts'
-import { ProxyCredentials } from '#agent/credentials/proxy-credentials.ts'
+import { GatewayCredentials } from '#agent/credentials/gateway-credentials.ts'
 import { ClusterIdentity } from '#agent/identity/cluster-identity.ts'
 import { createLog } from '#agent/log.ts'
 import { ProxySets } from '#agent/programming/proxy-sets.ts'
@@ -69,7 +69,7 @@ type AgentAddress = { readonly host: string; readonly port: number }
 /** One cluster with the compiler, an xDS server and the Envoys of a scene's proxies. */
 export class Stage {
   readonly scene: Scene
-  readonly credentials = new ProxyCredentials(createLog('silent'))
+  readonly credentials = new GatewayCredentials(createLog('silent'))
   readonly #root: TestRoot
   readonly #member: Member
   readonly #compiler: Compiler

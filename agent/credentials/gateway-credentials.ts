@@ -14,7 +14,7 @@ import type { Credential } from './parse-credential.ts'
 export type CredentialFault = 'missing' | { readonly reason: string }
 
 /** What `credentialName` of Gateways and DestinationRules means, by namespace: a gateway is given the secrets of its own namespace, and of no other. */
-export class ProxyCredentials {
+export class GatewayCredentials {
   readonly #sets = new Map<string, ResourceSet>()
   readonly #credentials = new Map<string, Credential>()
   readonly #faults = new Map<string, string>()
@@ -45,7 +45,7 @@ export class ProxyCredentials {
     }
   }
 
-  /** The secrets that a proxy may have beside its own identity. */
+  /** The secrets that a proxy may have beside its own identity: those of a gateway. */
   setsOf({ role, namespace }: Proxy): readonly ResourceSet[] {
     return role === 'gateway' ? [this.#setOf(namespace)] : []
   }
