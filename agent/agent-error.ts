@@ -1,3 +1,5 @@
+import { toErrorMessage } from '#mesh/error-message.ts'
+
 /** What the agent can't go on with by itself. The code decides the exit code; the message is for people and holds no secret. */
 export type AgentErrorCode =
   | 'bad_config'
@@ -17,3 +19,10 @@ export class AgentError extends Error {
     this.code = code
   }
 }
+
+/** Why an address can't be listened on. */
+export const toAddressError = (
+  { host, port }: { readonly host: string; readonly port: number },
+  cause: unknown,
+): AgentError =>
+  new AgentError('address_in_use', `${host}:${port} can't be listened on: ${toErrorMessage(cause)}`, { cause })

@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
-import { toErrorMessage } from '#mesh/error-message.ts'
 import { AdsServer } from './ads/ads-server.ts'
-import { AgentError } from './agent-error.ts'
 import { agentVersion } from './agent-version.ts'
 import type { Clock } from './clock.ts'
-import type { AgentConfig, HostPort } from './config.ts'
+import type { AgentConfig } from './config.ts'
 import type { DataDirectory } from './data-directory.ts'
 import type { AgentMeasures } from './http/agent-metrics.ts'
 import { ClusterIdentity } from './identity/cluster-identity.ts'
@@ -260,7 +258,7 @@ export class JoinedAgent {
     // Without the addresses of other networks' gateways, proxies that come back would lose what is behind them.
     await this.#prober.lookedUp()
     prewarm(this.#compiler, this.#replica.items.values(), this.#platform.startedProxies() ?? [])
-    const port = await this.#listen(config.xdsAddress)
+    const port = await this.#ads.listen(config.xdsAddress)
     this.#platform.machines.reachable()
     this.#serving = true
     this.#uplink.deliveryChanged()
@@ -316,17 +314,6 @@ export class JoinedAgent {
       registryAsOf: this.#registry.asOf,
       registrySources: this.#platform.registry.sources?.() ?? [],
       problems: this.#objects.problemCount,
-    }
-  }
-
-  async #listen(address: HostPort): Promise<number> {
-    try {
-      return await this.#ads.listen(address)
-    } catch (error) {
-      const reason = toErrorMessage(error)
-      throw new AgentError('address_in_use', `${address.host}:${address.port} can't be listened on: ${reason}`, {
-        cause: error,
-      })
     }
   }
 

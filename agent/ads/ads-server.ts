@@ -1,4 +1,5 @@
 import * as grpc from '@grpc/grpc-js'
+import { toAddressError } from '#agent/agent-error.ts'
 import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
 import type { ProxyAuthenticator, ProxyGrant } from '#agent/proxy-auth/proxy-authenticator.ts'
@@ -124,7 +125,7 @@ export class AdsServer implements ConnectionHost {
     })
   }
 
-  /** Returns the port. @throws when the address can't be had */
+  /** Returns the port. @throws {AgentError} when the address can't be had */
   async listen(address: { readonly host: string; readonly port: number }): Promise<number> {
     const host = address.host.includes(':') ? `[${address.host}]` : address.host
     // A provider of certificates, unlike a certificate, may hand out another one later; connections stay.
@@ -137,6 +138,8 @@ export class AdsServer implements ConnectionHost {
       this.#server.bindAsync(`${host}:${address.port}`, credentials, (error, bound) =>
         error ? reject(error) : resolve(bound),
       )
+    }).catch((error: unknown) => {
+      throw toAddressError(address, error)
     })
     this.#boundTo = `${host}:${port}`
     this.#keepHouse()
