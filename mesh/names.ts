@@ -50,6 +50,11 @@ export type ServiceKey = z.infer<typeof serviceKey>
 export const toServiceKey = (namespace: string, hostname: string): ServiceKey =>
   `${namespace}/${hostname}` as ServiceKey
 
+export const splitServiceKey = (key: ServiceKey): { readonly namespace: string; readonly hostname: string } => {
+  const slash = key.indexOf('/')
+  return { namespace: key.slice(0, slash), hostname: key.slice(slash + 1) }
+}
+
 /** The host name of a `Service` object: "<name>.<namespace>.svc.<domain suffix>". */
 export const toServiceHostname = (name: string, namespace: string, domainSuffix: string): string =>
   `${name}.${namespace}.svc.${domainSuffix}`

@@ -1,5 +1,5 @@
 import { isForeignHost } from '../host-owner.ts'
-import type { ClusterName, ServiceKey } from '../names.ts'
+import { splitServiceKey, type ClusterName, type ServiceKey } from '../names.ts'
 import type { Problem } from '../problem.ts'
 import { tellsNodes, type Endpoint, type Service } from '../service.ts'
 import { type RemoteGroups, type ViewKey, viewKeys } from '../view.ts'
@@ -187,8 +187,8 @@ export class ServiceTable {
 
   /** Nobody's word makes a host another namespace's than its name says: an older agent or plane may pass one on. */
   #merge(key: ServiceKey): MergedService | undefined {
-    const slash = key.indexOf('/')
-    const isForeign = isForeignHost(key.slice(slash + 1), key.slice(0, slash), this.#domainSuffix)
+    const { namespace, hostname } = splitServiceKey(key)
+    const isForeign = isForeignHost(hostname, namespace, this.#domainSuffix)
     if (!isForeign || !this.#contributions.has(key)) this.#foreign.delete(key)
     else this.#foreign.add(key)
     if (isForeign) return undefined

@@ -2,7 +2,7 @@ import { toMilliseconds } from '#mesh/config/schema/duration.ts'
 import { isHttpProtocol } from '#mesh/service.ts'
 import { inboundCapturePort, outboundCapturePort, proxyHealthPort } from '#mesh/kubernetes/conventions.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
-import type { ServiceKey } from '#mesh/names.ts'
+import { splitServiceKey, type ServiceKey } from '#mesh/names.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { ChainSelection, FilterChain, Listener, TcpHandler } from '#xds/model/listener.ts'
 import { toHostsOn, type Egress } from './compile-egress.ts'
@@ -182,10 +182,8 @@ const toTargets = (view: MeshView, { captured }: Egress, number: number, namespa
   if (!hosts) return []
   const byHostname = new Map<string, ServiceKey[]>()
   for (const key of view.servicesOnPort(number)) {
-    const slash = key.indexOf('/')
-    const hostname = key.slice(slash + 1)
-    if (isTakenBy([hosts], key.slice(0, slash), hostname))
-      getOrAdd(byHostname, hostname, (): ServiceKey[] => []).push(key)
+    const { namespace: owner, hostname } = splitServiceKey(key)
+    if (isTakenBy([hosts], owner, hostname)) getOrAdd(byHostname, hostname, (): ServiceKey[] => []).push(key)
   }
   const targets = [...byHostname.values()].flatMap((keys) => {
     const service = selectService(view, keys, namespace)

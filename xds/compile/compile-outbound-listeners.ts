@@ -1,3 +1,4 @@
+import { splitServiceKey } from '#mesh/names.ts'
 import { isHttpProtocol } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { HttpHandler, Listener, TcpHandler } from '#xds/model/listener.ts'
@@ -137,8 +138,8 @@ const compilePaths = (
 const toTargets = (view: MeshView, point: EgressPoint, { namespace }: OutboundClient): ServiceOnPort[] => {
   const hostnames = new Set<string>()
   for (const key of view.serviceKeys()) {
-    const slash = key.indexOf('/')
-    if (isTakenBy(point.hosts, key.slice(0, slash), key.slice(slash + 1))) hostnames.add(key.slice(slash + 1))
+    const { namespace: owner, hostname } = splitServiceKey(key)
+    if (isTakenBy(point.hosts, owner, hostname)) hostnames.add(hostname)
   }
   return [...hostnames].flatMap((hostname) => {
     const service = selectService(view, view.servicesByHostname(hostname), namespace)

@@ -1,5 +1,6 @@
 import { isWildcard } from '#mesh/config/schema/host-names.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
+import { splitServiceKey } from '#mesh/names.ts'
 import type { Service } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { toHostsOn, type Egress } from './compile-egress.ts'
@@ -129,7 +130,7 @@ const toServices = (
     ? new Set(
         view
           .serviceKeys()
-          .map((key) => key.slice(key.indexOf('/') + 1))
+          .map((key) => splitServiceKey(key).hostname)
           .filter((hostname) => matchesHost(host, hostname)),
       )
     : [host]

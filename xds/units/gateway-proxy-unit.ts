@@ -1,4 +1,5 @@
 import { isSubsetOfHost } from '#mesh/config/schema/host-names.ts'
+import { splitServiceKey } from '#mesh/names.ts'
 import { buildRouteConfigurationResource } from '#xds/build/build-route-configuration.ts'
 import { buildVirtualHostResource } from '#xds/build/build-virtual-host.ts'
 import { compileGatewayObjects, type GatewayPlace } from '#xds/compile/compile-gateway-listeners.ts'
@@ -21,9 +22,10 @@ export const gatewayProxyClassUnit = (client: Client, place: GatewayPlace): Unit
     const services =
       passedOn.length === 0
         ? []
-        : view
-            .serviceKeys()
-            .filter((key) => passedOn.some((host) => isSubsetOfHost(key.slice(key.indexOf('/') + 1), host)))
+        : view.serviceKeys().filter((key) => {
+            const { hostname } = splitServiceKey(key)
+            return passedOn.some((host) => isSubsetOfHost(hostname, host))
+          })
     return {
       resources: buildListeners(view, listeners),
       includes: [

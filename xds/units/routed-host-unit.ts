@@ -1,4 +1,4 @@
-import type { ServiceKey } from '#mesh/names.ts'
+import { splitServiceKey, type ServiceKey } from '#mesh/names.ts'
 import { buildVirtualHostResource } from '#xds/build/build-virtual-host.ts'
 import { compileEgress, toPointsFor, type Egress } from '#xds/compile/compile-egress.ts'
 import { compileRoutedHost } from '#xds/compile/compile-routed-host.ts'
@@ -54,8 +54,7 @@ export const routedHostsUnit = (client: Client, sidecarKey: string): Unit => ({
 
 /** Whether a class reaches a service at all. */
 const isTaken = (egress: Egress, service: ServiceKey): boolean => {
-  const namespace = service.slice(0, service.indexOf('/'))
-  const hostname = service.slice(namespace.length + 1)
+  const { namespace, hostname } = splitServiceKey(service)
   if (toPointsFor(egress, namespace, hostname).length > 0) return true
   return egress.captured !== undefined && toCapturedPorts(egress.captured, namespace, hostname) !== undefined
 }

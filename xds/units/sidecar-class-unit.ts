@@ -1,4 +1,5 @@
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
+import { splitServiceKey } from '#mesh/names.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { buildCluster } from '#xds/build/build-cluster.ts'
 import { buildRouteConfigurationResource } from '#xds/build/build-route-configuration.ts'
@@ -50,9 +51,7 @@ type Candidates = ReadonlyMap<string, readonly HostCandidate[]>
 const findCandidates = (view: MeshView, egress: Egress): Candidates => {
   const candidates = new Map<string, HostCandidate[]>()
   for (const service of view.serviceKeys()) {
-    const slash = service.indexOf('/')
-    const namespace = service.slice(0, slash)
-    const hostname = service.slice(slash + 1)
+    const { namespace, hostname } = splitServiceKey(service)
     const points = toPointsFor(egress, namespace, hostname)
     const captured = egress.captured && toCapturedPorts(egress.captured, namespace, hostname)
     if (points.length === 0 && !captured) continue
