@@ -1,15 +1,15 @@
 import { destinationsOf } from '#mesh/analysis/destinations-of.ts'
 import { toClientSelectorKey, toRuleSelector, toSourceSelectors } from '#mesh/client-selectors.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
-import type { ServiceKey } from '#mesh/names.ts'
+import { splitServiceKey, type ServiceKey } from '#mesh/names.ts'
 import type { Service } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { compileConnectionPaths } from '#xds/compile/compile-connection-paths.ts'
 import type { ReachedService } from '#xds/compile/compile-destination.ts'
-import { compileEgress, toHostsIn, toPointsFor } from '#xds/compile/compile-egress.ts'
+import { compileEgress, toHostsIn, toPointsFor, type Egress } from '#xds/compile/compile-egress.ts'
 import { hasVirtualHost } from '#xds/compile/compile-virtual-host.ts'
 import type { Report } from '#xds/compile/report.ts'
-import { hasPort, toPortsKey, type CapturedPorts } from '#xds/compile/captured-ports.ts'
+import { hasPort, toCapturedPorts, toPortsKey, type CapturedPorts } from '#xds/compile/captured-ports.ts'
 import { toCapturedScope, toScopeKey, type RouteScope } from '#xds/compile/route-scope.ts'
 import { selectDestinationPolicy } from '#xds/compile/select-destination-policy.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
@@ -30,6 +30,15 @@ export interface HostCandidate {
   readonly scopes: readonly RouteScope[]
   /** On which of its ports captured connections may mean it; undefined = on none. */
   readonly captured: CapturedPorts | undefined
+}
+
+/** A service of a host name as a class of sidecars reaches it; undefined = nowhere. */
+export const toHostCandidate = (egress: Egress, service: ServiceKey): HostCandidate | undefined => {
+  const { namespace, hostname } = splitServiceKey(service)
+  const points = toPointsFor(egress, namespace, hostname)
+  const captured = egress.captured && toCapturedPorts(egress.captured, namespace, hostname)
+  if (points.length === 0 && !captured) return undefined
+  return { service, scopes: points.flatMap(({ scope }) => scope ?? []), captured }
 }
 
 /** What one host name is to a class of sidecars: decides which of its services is meant, and which rules hold. */

@@ -1,14 +1,13 @@
-import { splitServiceKey, type ServiceKey } from '#mesh/names.ts'
 import { buildVirtualHostResource } from '#xds/build/build-virtual-host.ts'
-import { compileEgress, toPointsFor, type Egress } from '#xds/compile/compile-egress.ts'
+import { compileEgress } from '#xds/compile/compile-egress.ts'
 import { compileRoutedHost } from '#xds/compile/compile-routed-host.ts'
-import { toCapturedPorts } from '#xds/compile/captured-ports.ts'
 import { collectProblems } from '#xds/compile/report.ts'
 import { webPort } from '#xds/compile/compile-virtual-host.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
 import { capturedPortUnit } from './captured-port-unit.ts'
 import { toClientKey, type Client } from './client.ts'
+import { toHostCandidate } from './host-unit.ts'
 import { upstreamsUnit } from './upstreams-unit.ts'
 
 /** A host that VirtualServices alone know to a class of sidecars. */
@@ -40,7 +39,7 @@ export const routedHostsUnit = (client: Client, sidecarKey: string): Unit => ({
     const hasPorts = captured !== undefined || points.some(({ scope }) => scope?.port !== undefined)
     const onWebPort = new Set(hasPorts ? view.servicesOnPort(webPort) : [])
     const isServed = (host: string): boolean => {
-      const services = view.servicesByHostname(host).filter((service) => isTaken(egress, service))
+      const services = view.servicesByHostname(host).filter((service) => toHostCandidate(egress, service) !== undefined)
       return services.length > 0 && (!hasPorts || services.some((service) => onWebPort.has(service)))
     }
     return {
@@ -51,10 +50,3 @@ export const routedHostsUnit = (client: Client, sidecarKey: string): Unit => ({
     }
   },
 })
-
-/** Whether a class reaches a service at all. */
-const isTaken = (egress: Egress, service: ServiceKey): boolean => {
-  const { namespace, hostname } = splitServiceKey(service)
-  if (toPointsFor(egress, namespace, hostname).length > 0) return true
-  return egress.captured !== undefined && toCapturedPorts(egress.captured, namespace, hostname) !== undefined
-}

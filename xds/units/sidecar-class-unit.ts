@@ -1,11 +1,9 @@
-import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import { splitServiceKey } from '#mesh/names.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { buildCluster } from '#xds/build/build-cluster.ts'
 import { buildRouteConfigurationResource } from '#xds/build/build-route-configuration.ts'
-import { toCapturedPorts } from '#xds/compile/captured-ports.ts'
 import { compileCatchAll, toPassthrough } from '#xds/compile/compile-catch-all.ts'
-import { compileEgress, toPointsFor, type Egress } from '#xds/compile/compile-egress.ts'
+import { compileEgress, type Egress } from '#xds/compile/compile-egress.ts'
 import { blackHole, compileGate } from '#xds/compile/compile-gate.ts'
 import { passthroughUpstream } from '#xds/compile/resource-names.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
@@ -13,7 +11,7 @@ import type { Unit, UnitOutput } from '#xds/incremental/unit.ts'
 import { buildListeners } from './build-listeners.ts'
 import { capturedPortUnit } from './captured-port-unit.ts'
 import { toClientKey, type Client } from './client.ts'
-import { hostUnit, type HostCandidate } from './host-unit.ts'
+import { hostUnit, toHostCandidate, type HostCandidate } from './host-unit.ts'
 import { outboundUnit } from './outbound-unit.ts'
 import { routedHostsUnit } from './routed-host-unit.ts'
 
@@ -45,21 +43,12 @@ export const sidecarClassUnit = (client: Client, sidecarKey: string): Unit => ({
   },
 })
 
-type Candidates = ReadonlyMap<string, readonly HostCandidate[]>
-
 /** By host name. */
-const findCandidates = (view: MeshView, egress: Egress): Candidates => {
-  const candidates = new Map<string, HostCandidate[]>()
-  for (const service of view.serviceKeys()) {
-    const { namespace, hostname } = splitServiceKey(service)
-    const points = toPointsFor(egress, namespace, hostname)
-    const captured = egress.captured && toCapturedPorts(egress.captured, namespace, hostname)
-    if (points.length === 0 && !captured) continue
-    const scopes = points.flatMap(({ scope }) => scope ?? [])
-    getOrAdd(candidates, hostname, (): HostCandidate[] => []).push({ service, scopes, captured })
-  }
-  return candidates
-}
+const findCandidates = (view: MeshView, egress: Egress): ReadonlyMap<string, readonly HostCandidate[]> =>
+  Map.groupBy(
+    view.serviceKeys().flatMap((service) => toHostCandidate(egress, service) ?? []),
+    ({ service }) => splitServiceKey(service).hostname,
+  )
 
 const loopback = '127.0.0.1'
 
