@@ -1,7 +1,7 @@
 import { isWildcard } from '#mesh/config/schema/host-names.ts'
+import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
 import { splitServiceKey } from '#mesh/names.ts'
-import type { Service } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { toHostsOn, type Egress } from './compile-egress.ts'
 import { isHeadless } from './compile-upstreams.ts'
@@ -9,7 +9,7 @@ import { isMaybeHttp, webPort } from './compile-virtual-host.ts'
 import { isExcludedBy, isTakenBy, type HostFilter } from './host-filter.ts'
 import { matchesHost } from '#mesh/merge/host-specificity.ts'
 import { toCapturedScope, type RouteScope } from './route-scope.ts'
-import { findByShortName, resolveAlias, selectService } from './select-service.ts'
+import { findByShortName, resolveAlias, selectService, type NamedService } from './select-service.ts'
 import { selectVirtualService, type VirtualService } from './select-virtual-service.ts'
 
 /** Where clients have routes for a host that no service there has, and whose. */
@@ -33,11 +33,14 @@ export interface RoutedHost {
 export const planRoutedHost = (view: MeshView, egress: Egress, routed: RoutedHost): RoutedPlace[] => {
   const { host, clientNamespace } = routed
   if (view.virtualServicesFor(host).length === 0) return []
-  return toScopes(view, egress, routed).flatMap(({ scope, hosts }) => {
+  // A wildcard looks at all services: once, not for each scope.
+  const found = new Map<string, readonly NamedService[]>()
+  const servicesOf: ServicesOf = (each) => getOrAdd(found, each, () => findServices(view, each, clientNamespace))
+  return toScopes(view, egress, host, servicesOf).flatMap(({ scope, hosts }) => {
     const virtualService = selectVirtualService(view, host, { namespace: clientNamespace, hosts })
     if (!virtualService || isExcludedBy(hosts, virtualService.metadata.namespace, host)) return []
-    if (isServed(view, routed, scope.port, hosts)) return []
-    const known = toHttpPorts(view, virtualService, clientNamespace, hosts)
+    if (isServed(servicesOf(host), scope.port, hosts)) return []
+    const known = toHttpPorts(toServices(view, virtualService, servicesOf).filter(isIn(hosts)))
     return toPorts(scope, known).map((port) => ({ scope, port, virtualService }))
   })
 }
@@ -50,7 +53,7 @@ export const hasRoutedHosts = (view: MeshView, egress: Egress, clientNamespace: 
     view.routedHosts().some((host) => {
       const routed = { host, clientNamespace }
       return (
-        !isServed(view, routed, undefined, [hosts]) &&
+        !isServed(findServices(view, host, clientNamespace), undefined, [hosts]) &&
         planRoutedHost(view, egress, routed).some(({ scope }) => scope.isCaptured && scope.port === webPort)
       )
     })
@@ -74,13 +77,15 @@ interface FilteredScope {
   readonly hosts: readonly HostFilter[]
 }
 
-const toScopes = (view: MeshView, egress: Egress, { host, clientNamespace }: RoutedHost): FilteredScope[] => {
+type ServicesOf = (host: string) => readonly NamedService[]
+
+const toScopes = (view: MeshView, egress: Egress, host: string, servicesOf: ServicesOf): FilteredScope[] => {
   const { captured } = egress
   const ofPoints = egress.points.flatMap(({ scope, hosts }) => (scope ? [{ scope, hosts }] : []))
   if (!captured) return ofPoints
   const beside = view
     .virtualServicesFor(host)
-    .flatMap((virtualService) => toHttpPorts(view, virtualService, clientNamespace, undefined))
+    .flatMap((virtualService) => toHttpPorts(toServices(view, virtualService, servicesOf)))
   const ofPorts = [...new Set([webPort, ...beside])].flatMap((port) => {
     const hosts = toHostsOn(captured, port)
     return hosts ? [{ scope: toCapturedScope(port), hosts: [hosts] }] : []
@@ -93,51 +98,37 @@ const toPorts = ({ port }: RouteScope, known: readonly number[]): readonly numbe
   return port === webPort || known.includes(port) ? [port] : []
 }
 
-/** Whether a service that clients there know has the host on this port (undefined = on any), or a part of the wildcard that it is. */
-const isServed = (
-  view: MeshView,
-  { host, clientNamespace }: RoutedHost,
-  port: number | undefined,
-  hosts: readonly HostFilter[],
-): boolean =>
-  toServices(view, host, clientNamespace, hosts).some(
-    ({ ports }) => port === undefined || ports.some(({ number }) => number === port),
-  )
+/** Whether a service of the host, of those that the filters take, is on this port (undefined = on any). */
+const isServed = (services: readonly NamedService[], port: number | undefined, hosts: readonly HostFilter[]): boolean =>
+  services
+    .filter(isIn(hosts))
+    .some(({ service }) => port === undefined || service.ports.some(({ number }) => number === port))
 
-/** The ports for HTTP of the services that a VirtualService names, of those that the filters take. */
-const toHttpPorts = (
-  view: MeshView,
-  { metadata, spec }: VirtualService,
-  clientNamespace: string,
-  hosts: readonly HostFilter[] | undefined,
-): readonly number[] => {
+const toHttpPorts = (services: readonly NamedService[]): readonly number[] => [
+  ...new Set(services.flatMap(({ service }) => service.ports.filter(isMaybeHttp).map(({ number }) => number))),
+]
+
+const isIn =
+  (hosts: readonly HostFilter[]) =>
+  ({ named }: NamedService): boolean =>
+    isTakenBy(hosts, named.namespace, named.hostname)
+
+/** The services that a VirtualService names. */
+const toServices = (view: MeshView, { metadata, spec }: VirtualService, servicesOf: ServicesOf): NamedService[] => {
   const { domainSuffix } = view.settings()
-  const ports = spec.hosts
-    .map((host) => resolveHost(host, metadata.namespace, domainSuffix))
-    .flatMap((host) => toServices(view, host, clientNamespace, hosts))
-    .flatMap((service) => service.ports.filter(isMaybeHttp).map(({ number }) => number))
-  return [...new Set(ports)]
+  return spec.hosts.flatMap((host) => servicesOf(resolveHost(host, metadata.namespace, domainSuffix)))
 }
 
 /** The services of a host, or of a wildcard, that clients may call. */
-const toServices = (
-  view: MeshView,
-  host: string,
-  clientNamespace: string,
-  hosts: readonly HostFilter[] | undefined,
-): Service[] => {
-  const hostnames = isWildcard(host)
-    ? new Set(
-        view
-          .serviceKeys()
-          .map((key) => splitServiceKey(key).hostname)
-          .filter((hostname) => matchesHost(host, hostname)),
-      )
-    : [host]
-  return [...hostnames].flatMap((hostname) => {
-    const service = selectService(view, view.servicesByHostname(hostname), clientNamespace)
-    return service && (!hosts || isTakenBy(hosts, service.namespace, hostname))
-      ? resolveAlias(view, service, clientNamespace)
-      : []
+const findServices = (view: MeshView, host: string, clientNamespace: string): NamedService[] =>
+  toHostnames(view, host).flatMap((hostname) => {
+    const named = selectService(view, view.servicesByHostname(hostname), clientNamespace)
+    return named ? { named, service: resolveAlias(view, named, clientNamespace) } : []
   })
+
+const toHostnames = (view: MeshView, host: string): readonly string[] => {
+  if (!isWildcard(host)) return [host]
+  // It tells keys apart as it does the host names that they end in.
+  const keys = view.serviceKeys().filter((key) => matchesHost(host, key))
+  return [...new Set(keys.map((key) => splitServiceKey(key).hostname))]
 }
