@@ -39,7 +39,6 @@ export const compileGatewayObjects = (view: MeshView, place: GatewayPlace, repor
   const reached: ReachedService[] = []
   const passedOn: string[] = []
   const listeners = mergeServers(view, place, report).flatMap((group) => {
-    const owners = toOwners(group)
     const chains = group.servers.flatMap((merged) => {
       if (merged.routes !== undefined) {
         const { gateway, portName } = merged
@@ -48,7 +47,7 @@ export const compileGatewayObjects = (view: MeshView, place: GatewayPlace, repor
       if (merged.server.tls?.mode === 'AUTO_PASSTHROUGH') passedOn.push(...merged.hosts.map(({ host }) => host))
       const compiled = compileServer(view, merged, place, report)
       reached.push(...compiled.reached)
-      return leaveToOwners(compiled.chains, merged, owners).map((chain) => ({
+      return leaveToOwners(compiled.chains, merged, group).map((chain) => ({
         ...chain,
         object: `Gateway/${merged.gateway}`,
       }))
@@ -71,15 +70,11 @@ const toListener = (view: MeshView, group: ServerGroup, place: GatewayPlace, cha
   }
 }
 
-/** Whose each host is that a server names. */
-const toOwners = ({ servers }: ServerGroup): ReadonlyMap<string, MergedServer> =>
-  new Map(servers.flatMap((merged) => merged.hosts.map(({ host }) => [host, merged])))
-
 /** A route of a server for many hosts takes nothing from a server that names one of them. */
 const leaveToOwners = (
   chains: readonly FilterChain[],
   merged: MergedServer,
-  owners: ReadonlyMap<string, MergedServer>,
+  { owners }: ServerGroup,
 ): readonly FilterChain[] =>
   chains.flatMap((chain) => {
     const { serverNames } = chain.match

@@ -35,6 +35,8 @@ export interface ServerGroup {
   readonly kind: ServerKind
   /** In the order of their Gateways' age. */
   readonly servers: readonly MergedServer[]
+  /** Whose each host is that a server names. */
+  readonly owners: ReadonlyMap<string, MergedServer>
 }
 
 /** Where a gateway listens. */
@@ -76,7 +78,7 @@ export const mergeServers = (
       const group = groups.get(address)
       const kind = toServerKind(server)
       if (!group) {
-        const opened: OpenGroup = { bind: server.bind, port, kind, servers: [], takenBy: new Map() }
+        const opened: OpenGroup = { bind: server.bind, port, kind, servers: [], owners: new Map() }
         addServer(opened, merged)
         groups.set(address, opened)
       } else {
@@ -128,13 +130,12 @@ const toRoutesName = (
 
 interface OpenGroup extends ServerGroup {
   readonly servers: MergedServer[]
-  /** The Gateway that has each host. */
-  readonly takenBy: Map<string, string>
+  readonly owners: Map<string, MergedServer>
 }
 
-const addServer = ({ servers, takenBy }: OpenGroup, merged: MergedServer): void => {
+const addServer = ({ servers, owners }: OpenGroup, merged: MergedServer): void => {
   servers.push(merged)
-  for (const { host } of merged.hosts) takenBy.set(host, merged.gateway)
+  for (const { host } of merged.hosts) owners.set(host, merged)
 }
 
 const findConflict = (group: OpenGroup, kind: ServerKind, { hosts, server }: MergedServer): string | undefined => {
@@ -143,6 +144,6 @@ const findConflict = (group: OpenGroup, kind: ServerKind, { hosts, server }: Mer
   if (group.kind !== kind) return `${where} for ${first?.server.port.protocol}, not for ${server.port.protocol}`
   if (kind === 'http') return undefined
   if (kind === 'tcp') return `${where} already, and bytes don't tell for which of them they are`
-  const contested = hosts.find(({ host }) => group.takenBy.has(host))
-  return contested && `${group.takenBy.get(contested.host)} has ${contested.host} on port ${group.port} already`
+  const contested = hosts.find(({ host }) => group.owners.has(host))
+  return contested && `${group.owners.get(contested.host)?.gateway} has ${contested.host} on port ${group.port} already`
 }
