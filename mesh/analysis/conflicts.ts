@@ -5,6 +5,7 @@ import { exportToOf } from '../config/service.ts'
 import { isForSidecars } from '../config/schema/gateway-names.ts'
 import { byAge } from '../merge/by-age.ts'
 import { getOrAdd } from '../merge/get-or-add.ts'
+import { toAudience } from '../merge/is-exported-to.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
 import type { Problem } from '../problem.ts'
@@ -22,15 +23,6 @@ interface Claim<Source extends AnyObject = AnyObject> {
   readonly path: readonly PropertyKey[]
   /** Namespaces to which the claim holds; "*" = all. */
   readonly exportTo: readonly string[]
-}
-
-const resolved = (
-  exportTo: readonly string[] | undefined,
-  { metadata }: AnyObject,
-  byDefault: readonly string[] | undefined,
-): readonly string[] => {
-  const entries = exportTo?.length ? exportTo : byDefault?.length ? byDefault : ['*']
-  return entries.map((entry) => (entry === '.' ? metadata.namespace : entry))
 }
 
 /** Groups of more than one claim. */
@@ -110,7 +102,7 @@ const virtualServiceClaims = (
         object,
         host: resolveHost(host, object.metadata.namespace, domainSuffix),
         path: ['spec', 'hosts', index],
-        exportTo: resolved(object.spec.exportTo, object, defaults?.defaultVirtualServiceExportTo),
+        exportTo: toAudience(object.spec.exportTo, object.metadata.namespace, defaults?.defaultVirtualServiceExportTo),
       })),
     )
 
@@ -122,7 +114,7 @@ const destinationRuleClaims = (
     object,
     host: resolveHost(object.spec.host, object.metadata.namespace, domainSuffix),
     path: ['spec', 'host'],
-    exportTo: resolved(object.spec.exportTo, object, defaults?.defaultDestinationRuleExportTo),
+    exportTo: toAudience(object.spec.exportTo, object.metadata.namespace, defaults?.defaultDestinationRuleExportTo),
   }))
 
 const serviceClaims = (
@@ -133,14 +125,18 @@ const serviceClaims = (
     object,
     host: toServiceHostname(object.metadata.name, object.metadata.namespace, domainSuffix),
     path: ['metadata', 'name'],
-    exportTo: resolved(exportToOf(object.metadata.annotations), object, defaults?.defaultServiceExportTo),
+    exportTo: toAudience(
+      exportToOf(object.metadata.annotations),
+      object.metadata.namespace,
+      defaults?.defaultServiceExportTo,
+    ),
   })),
   ...serviceEntries.flatMap((object) =>
     object.spec.hosts.map((host, index) => ({
       object,
       host: host.toLowerCase(),
       path: ['spec', 'hosts', index],
-      exportTo: resolved(object.spec.exportTo, object, defaults?.defaultServiceExportTo),
+      exportTo: toAudience(object.spec.exportTo, object.metadata.namespace, defaults?.defaultServiceExportTo),
     })),
   ),
 ]

@@ -6,8 +6,15 @@ export const isExportedTo = (
   exportTo: readonly string[] | undefined,
   own: string,
   namespace: string,
-  byDefault: readonly string[] = [],
-): boolean => {
-  const entries = exportTo?.length ? exportTo : byDefault
-  return entries.length === 0 || entries.some((entry) => entry === '*' || (entry === '.' ? own : entry) === namespace)
+  byDefault: readonly string[] | undefined,
+): boolean => toAudience(exportTo, own, byDefault).some((entry) => entry === '*' || entry === namespace)
+
+/** The namespaces that such an object holds for; "*" = all. */
+export const toAudience = (
+  exportTo: readonly string[] | undefined,
+  own: string,
+  byDefault: readonly string[] | undefined,
+): readonly string[] => {
+  const entries = exportTo?.length ? exportTo : byDefault?.length ? byDefault : ['*']
+  return entries.map((entry) => (entry === '.' ? own : entry))
 }

@@ -6,7 +6,7 @@ import { resolveHost } from '#mesh/merge/resolve-host.ts'
 import type { Service } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { toSpecificity } from '#mesh/merge/host-specificity.ts'
-import { isExportedTo } from '#mesh/merge/is-exported-to.ts'
+import { isExportedTo, toAudience } from '#mesh/merge/is-exported-to.ts'
 
 type DestinationRule = Configured<DestinationRuleSpec>
 
@@ -59,11 +59,12 @@ export const selectDestinationPolicy = (view: MeshView, service: Service, client
   return chosen ? mergeRules(withOneSelector(chosen)) : noPolicy
 }
 
-const isForOwnAlone = (rule: DestinationRule, byDefault: readonly string[] = []): boolean => {
-  const { exportTo } = rule.spec
-  const entries = exportTo?.length ? exportTo : byDefault
-  const isOwn = (entry: string) => entry === '.' || entry === rule.metadata.namespace
-  return toSelectorKey(rule) !== undefined || (entries.length > 0 && entries.every(isOwn))
+const isForOwnAlone = (rule: DestinationRule, byDefault: readonly string[] | undefined): boolean => {
+  const { namespace } = rule.metadata
+  return (
+    toSelectorKey(rule) !== undefined ||
+    toAudience(rule.spec.exportTo, namespace, byDefault).every((entry) => entry === namespace)
+  )
 }
 
 /** The policy of this key again, so that who knows the key need not know the client. */
