@@ -1,5 +1,3 @@
-import type { ClientSelectorKey } from '#mesh/client-selectors.ts'
-import { toObjectKey } from '#mesh/config-object.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { compileHttpRoutes } from './compile-http-routes.ts'
 import { compileDefaultRetries } from './compile-retries.ts'
@@ -7,27 +5,20 @@ import { toDomains, type CompiledVirtualHost } from './compile-virtual-host.ts'
 import type { Egress } from './compile-egress.ts'
 import { isNameOfService, planRoutedHost } from './plan-routed-host.ts'
 import type { Report } from './report.ts'
-
-interface RoutingClient {
-  readonly namespace: string
-  readonly selectors: readonly ClientSelectorKey[]
-}
+import type { PolicyClient } from './select-destination-policy.ts'
+import { toVirtualServiceKey } from './select-virtual-service.ts'
 
 /** The virtual hosts of a host that VirtualServices alone know. */
 export const compileRoutedHost = (
   view: MeshView,
   egress: Egress,
   host: string,
-  { namespace: clientNamespace, selectors }: RoutingClient,
+  { namespace: clientNamespace, selectors }: PolicyClient,
   report: Report,
 ): CompiledVirtualHost[] =>
   planRoutedHost(view, egress, { host, clientNamespace }).flatMap(({ scope, port, virtualService }) => {
-    const { kind, metadata } = virtualService
     if (isNameOfService(view, { host, clientNamespace })) {
-      report(
-        toObjectKey(kind, metadata.namespace, metadata.name),
-        `${host} is what clients call a service: write its full name`,
-      )
+      report(toVirtualServiceKey(virtualService), `${host} is what clients call a service: write its full name`)
       return []
     }
     const origin = { clientNamespace, selectors: new Set(selectors), port }
