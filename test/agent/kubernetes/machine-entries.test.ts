@@ -5,23 +5,12 @@ import { ObjectClient } from '#agent/kubernetes/object-client.ts'
 import { createLog } from '#agent/log.ts'
 import { GroupMachines } from '#agent/machines/group-machines.ts'
 import { HealthStatus } from '#envoy/envoy/config/core/v3/health_check_pb.ts'
-import type { MachineToken } from '#mesh/state.ts'
+import { greet, report, token } from '../machines/group-member.ts'
 import { kubePod, kubeSlice, paths, shop } from '../registry/kubernetes/kube-objects.ts'
 import { createRegistry } from '../registry/kubernetes/registry-fixture.ts'
 import type { FakeApiServer } from '../registry/kubernetes/fake-api-server.ts'
 import { untilHolds } from '../until-holds.ts'
 import { VirtualClock } from '../virtual-clock.ts'
-
-const token: MachineToken = {
-  id: '0123456789abcdef',
-  secretHash: '',
-  role: 'sidecar',
-  namespace: 'shop',
-  serviceAccount: 'reviews',
-  workload: 'reviews',
-  group: true,
-  expiresAt: '2100-01-01T00:00:00Z',
-}
 
 const groupOf = (version: string, probe = '') => ({
   metadata: { name: 'reviews', namespace: 'shop' },
@@ -159,11 +148,9 @@ test('what a probe of a machine has found is in its entry, and holds when it com
   await untilHolds(() => expect(health()).toBe('unhealthy'))
   const stream = Object.assign(new EventEmitter(), { write: () => {} })
   first.machines.followHealth(machine, stream)
-  stream.emit('data', { requestType: { case: 'healthCheckRequest', value: {} } })
+  greet(stream)
   first.clock.advance(0)
-  const endpointsHealth = [{ healthStatus: HealthStatus.HEALTHY }]
-  const value = { clusterEndpointsHealth: [{ localityEndpointsHealth: [{ endpointsHealth }] }] }
-  stream.emit('data', { requestType: { case: 'endpointHealthResponse', value } })
+  report(stream, HealthStatus.HEALTHY)
   await untilHolds(() => expect(health()).toBe('healthy'))
   second.machines.opened(second.admit('10.9.0.4:2'))
   await untilHolds(() =>

@@ -17,6 +17,7 @@ import type { MachineToken } from '#mesh/state.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 import { untilHolds } from '../until-holds.ts'
 import { VirtualClock } from '../virtual-clock.ts'
+import { greet, report, token } from './group-member.ts'
 
 const service = `apiVersion: v1
 kind: Service
@@ -44,17 +45,6 @@ kind: WorkloadEntry
 metadata: {name: ${name}, namespace: shop}
 spec: {address: 10.0.0.99, labels: {app: reviews}}
 `
-
-const token: MachineToken = {
-  id: '0123456789abcdef',
-  secretHash: '',
-  role: 'sidecar',
-  namespace: 'shop',
-  serviceAccount: 'reviews',
-  workload: 'reviews',
-  group: true,
-  expiresAt: '2100-01-01T00:00:00Z',
-}
 
 /** An agent's registry and machines over a directory, and what it says of the service's endpoints. */
 const open = async (text: string, directory = temporaryDirectory()) => {
@@ -103,15 +93,6 @@ const open = async (text: string, directory = temporaryDirectory()) => {
   }
   return { directory, write, clock, registry, machines, endpoints, changes, ids, left, admit }
 }
-
-/** A proxy has found its application so. */
-const report = (stream: EventEmitter, healthStatus: HealthStatus): unknown =>
-  stream.emit('data', {
-    requestType: {
-      case: 'endpointHealthResponse',
-      value: { clusterEndpointsHealth: [{ localityEndpointsHealth: [{ endpointsHealth: [{ healthStatus }] }] }] },
-    },
-  })
 
 test('a machine is a workload of its group from its first stream to a grace after its last', async () => {
   const { clock, machines, endpoints, ids, admit } = await open(service + groupYaml())
@@ -262,7 +243,7 @@ test('a machine that is probed is healthy when a probe has found it so, also ove
   before.machines.opened(machine)
   before.machines.followHealth(machine, Object.assign(stream, { write: () => {} }))
   expect(before.endpoints()).toMatchObject([{ health: 'unhealthy' }])
-  stream.emit('data', { requestType: { case: 'healthCheckRequest', value: {} } })
+  greet(stream)
   before.clock.advance(0)
   report(stream, HealthStatus.HEALTHY)
   expect(before.endpoints()).toMatchObject([{ health: 'healthy' }])
@@ -280,7 +261,7 @@ test('machines whose health flaps are told of once a second, all together, as th
     const [machine, stream] = [admit(peer), new EventEmitter()]
     machines.opened(machine)
     machines.followHealth(machine, Object.assign(stream, { write: () => {} }))
-    stream.emit('data', { requestType: { case: 'healthCheckRequest', value: {} } })
+    greet(stream)
     return stream
   })
   clock.advance(0)
