@@ -16,9 +16,7 @@ export const describeBookinfo = (stage: () => SamplesStage): void => {
 
   const apply = async (sample: NetworkingSample) => stage().apply(stage().east, namespace, await readNetworking(sample))
   const remove = async (sample: NetworkingSample) =>
-    stage().east.kubectl(['delete', '-n', namespace, '--ignore-not-found', '-f', '-'], {
-      input: await readNetworking(sample),
-    })
+    stage().remove(stage().east, namespace, await readNetworking(sample))
   /** Subsets are for the whole mesh: by these labels other clusters tell apart what they have. */
   const applyToMesh = async (sample: NetworkingSample) => stage().applyToMesh(namespace, await readNetworking(sample))
   const install = async (cluster: 'east' | 'west', sample: PlatformSample, in_ = namespace, ...options: string[]) =>

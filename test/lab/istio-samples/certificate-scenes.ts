@@ -87,6 +87,12 @@ export const describeCertificates = (stage: () => SamplesStage): void => {
     address = await stage().ingressAddress()
   })
 
+  const conditionOf = async (gateway: string): Promise<string> => {
+    const path = 'jsonpath={.status.conditions[*].message}'
+    return (await stage().east.kubectl(['get', 'gateways.networking.istio.io', gateway, '-n', 'bookinfo', '-o', path]))
+      .stdout
+  }
+
   describe('Gateways with certificates', () => {
     const ratings = { host: 'ratings.bookinfo.example', path: '/ratings/0' }
 
@@ -110,13 +116,6 @@ export const describeCertificates = (stage: () => SamplesStage): void => {
       return readFile(file, 'utf8')
     }
     const readBase64 = async (file: string) => (await readFile(file)).toString('base64')
-
-    const conditionOf = async (gateway: string): Promise<string> => {
-      const path = 'jsonpath={.status.conditions[*].message}'
-      return (
-        await stage().east.kubectl(['get', 'gateways.networking.istio.io', gateway, '-n', 'bookinfo', '-o', path])
-      ).stdout
-    }
 
     test('a Secret that is missing is told of at the Gateway, and plaintext goes on', async () => {
       await stage().apply(stage().east, 'bookinfo', secure)
@@ -164,18 +163,8 @@ export const describeCertificates = (stage: () => SamplesStage): void => {
       return status === 200 && body
     })
     expect(answer).toContain('PublisherA')
-    const path = 'jsonpath={.status.conditions[*].message}'
-    await eventually('it is told of', async () => {
-      const { stdout } = await stage().east.kubectl([
-        'get',
-        'gateways.networking.istio.io',
-        'edge',
-        '-n',
-        'bookinfo',
-        '-o',
-        path,
-      ])
-      return /Secret edge\/edge can not be read: .* 403 Forbidden/.test(stdout)
-    })
+    await eventually('it is told of', async () =>
+      /Secret edge\/edge can not be read: .* 403 Forbidden/.test(await conditionOf('edge')),
+    )
   })
 }

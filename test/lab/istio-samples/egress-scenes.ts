@@ -62,8 +62,7 @@ export const describeEgress = (stage: () => SamplesStage): void => {
     client = new Client(east, namespace, ['sleep', 'sleep'])
   }, 120_000)
   afterEach(async () => {
-    for (const yaml of applied)
-      await stage().east.kubectl(['delete', '-n', namespace, '--ignore-not-found', '-f', '-'], { input: yaml })
+    for (const yaml of applied) await stage().remove(stage().east, namespace, yaml)
     applied = []
   })
 

@@ -15,17 +15,17 @@ const readIstio = async (clone: string, path: string): Promise<string> => {
   const { code, stdout, output } = await run({
     name: 'git',
     command: 'git',
-    args: ['-C', clone, 'show', `${release}:samples/${path}.yaml`.replace(/\.sh\.yaml$/, '.sh')],
+    args: ['-C', clone, 'show', `${release}:samples/${path}`],
   })
   if (code !== 0) throw new Error(`${path} is not in ${clone}: ${output}`)
   return stdout
 }
 
 export const readNetworking = async (name: NetworkingSample): Promise<string> =>
-  istioClone === undefined ? toNetworkingYaml(name) : readIstio(istioClone, `bookinfo/networking/${name}`)
+  istioClone === undefined ? toNetworkingYaml(name) : readIstio(istioClone, `bookinfo/networking/${name}.yaml`)
 
 export const readPlatform = async (path: PlatformSample): Promise<string> =>
-  istioClone === undefined ? ownPlatform[path]() : readIstio(istioClone, path)
+  istioClone === undefined ? ownPlatform[path]() : readIstio(istioClone, `${path}.yaml`)
 
 /** What Istio's script makes for a version. */
 export const readHelloworld = async (version: string): Promise<string> => {

@@ -67,6 +67,10 @@ export class SamplesStage {
     await cluster.kubectl(['apply', '-n', namespace, '-f', '-', ...options], { input: yaml })
   }
 
+  async remove(cluster: LabCluster, namespace: string, yaml: string): Promise<void> {
+    await cluster.kubectl(['delete', '-n', namespace, '--ignore-not-found', '-f', '-'], { input: yaml })
+  }
+
   /** For the whole mesh. */
   async applyToMesh(namespace: string, yaml: string): Promise<void> {
     const file = join(this.folder, 'mesh.yaml')
@@ -80,8 +84,7 @@ export class SamplesStage {
   }
 
   async untilReady(cluster: LabCluster, namespace: string): Promise<void> {
-    const wait = ['rollout', 'status', 'deployment', '-n', namespace, '--timeout=90s']
-    await cluster.kubectl(wait)
+    await cluster.kubectl(['rollout', 'status', 'deployment', '-n', namespace, '--timeout=90s'])
   }
 
   addressOf(namespace: string, service: string): Promise<string> {
