@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { status as grpcStatus } from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { stringify } from 'yaml'
 import { z } from 'zod'
 import { buildAgentAccess } from '#cli/kubernetes/manifests/agent-access.ts'
 import { agentStateSecret, reporterLease, systemNamespace } from '#mesh/kubernetes/conventions.ts'
@@ -13,6 +12,7 @@ import { AgentReplica } from './agent-replica.ts'
 import type { LabCluster } from './harness/cluster.ts'
 import { Lab } from './harness/lab.ts'
 import { askForConfiguration } from './ask-for-configuration.ts'
+import { toYaml } from './to-yaml.ts'
 
 const registryState = z.object({
   ready: z.boolean(),
@@ -65,7 +65,7 @@ const pod = (name: string, account = 'reviews') => ({
   spec: { serviceAccountName: account, containers: [{ name: 'app', image: 'lab/app' }] },
 })
 
-const apply = (...objects: readonly object[]) => cluster.apply(objects.map((object) => stringify(object)).join('---\n'))
+const apply = (...objects: readonly object[]) => cluster.apply(toYaml(objects))
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'atoll-replicas-'))

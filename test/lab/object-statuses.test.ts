@@ -12,6 +12,7 @@ import { AgentReplica } from './agent-replica.ts'
 import type { LabCluster } from './harness/cluster.ts'
 import { Lab } from './harness/lab.ts'
 import { repository } from './harness/paths.ts'
+import { toYaml } from './to-yaml.ts'
 
 vi.setConfig({ testTimeout: 600_000 })
 
@@ -41,7 +42,7 @@ beforeAll(async () => {
     kind: 'Namespace',
     metadata: { name },
   }))
-  await cluster.apply([...namespaces, ...buildAgentAccess(), service].map((object) => stringify(object)).join('---\n'))
+  await cluster.apply(toYaml([...namespaces, ...buildAgentAccess(), service]))
   agent = await AgentReplica.start(folder, 'agent-1', { cluster, planeUrl: world.url, joinToken })
 }, 900_000)
 

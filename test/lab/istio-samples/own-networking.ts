@@ -1,4 +1,4 @@
-import { stringify } from 'yaml'
+import { toYaml } from '../to-yaml.ts'
 
 /** Objects that say what those of Istio's samples/bookinfo/networking say, by the names of its files; without a namespace, as there. */
 
@@ -138,7 +138,6 @@ const samples = {
 } satisfies Readonly<Record<string, readonly object[]>>
 export type NetworkingSample = keyof typeof samples
 
-export const toNetworkingYaml = (sample: NetworkingSample): string =>
-  samples[sample].map((object) => stringify(object)).join('---\n')
+export const toNetworkingYaml = (sample: NetworkingSample): string => toYaml(samples[sample])
 
 export const networkingSamples = Object.keys(samples) as readonly NetworkingSample[]

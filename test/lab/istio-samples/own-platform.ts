@@ -1,5 +1,5 @@
-import { stringify } from 'yaml'
 import { bookinfo } from '../mesh/bookinfo.ts'
+import { toYaml } from '../to-yaml.ts'
 
 /** Objects that do what those of Istio's samples do, with its names, labels, ports, arguments and images; without a namespace, as there. */
 
@@ -52,10 +52,8 @@ const toService = (name: string, port: number, portName: string) => ({
   spec: { ports: [{ port, name: portName }], selector: { app: name } },
 })
 
-const toYaml = (...objects: readonly object[]): string => objects.map((object) => stringify(object)).join('---\n')
-
 const toRatings = (version: string, env: Readonly<Record<string, string>>) =>
-  toYaml(
+  toYaml([
     toDeployment({
       name: `ratings-${version}`,
       app: 'ratings',
@@ -64,17 +62,17 @@ const toRatings = (version: string, env: Readonly<Record<string, string>>) =>
       port: 9080,
       env,
     }),
-  )
+  ])
 const mysql = (host: string) => ({ DB_TYPE: 'mysql', MYSQL_DB_HOST: host, MYSQL_DB_PORT: '3306' })
 
 const toDatabase = (name: string, port: number, portName: string) =>
-  toYaml(
+  toYaml([
     toService(name, port, portName),
     toDeployment({ name: `${name}-v1`, app: name, version: 'v1', image: `${registry}-bookinfo-${name}`, port }),
-  )
+  ])
 
 const toClient = (name: string) =>
-  toYaml(
+  toYaml([
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name } },
     toService(name, 80, 'http'),
     toDeployment({
@@ -84,14 +82,14 @@ const toClient = (name: string) =>
       command: ['/bin/sleep', 'infinity'],
       serviceAccountName: name,
     }),
-  )
+  ])
 
 /** By the paths of Istio's files in its folder `samples`. */
 export const ownPlatform = {
   'bookinfo/platform/kube/bookinfo': () =>
     bookinfo(['productpage-v1', 'details-v1', 'reviews-v1', 'reviews-v2', 'reviews-v3', 'ratings-v1']),
   'bookinfo/platform/kube/bookinfo-details-v2': () =>
-    toYaml(
+    toYaml([
       toDeployment({
         name: 'details-v2',
         app: 'details',
@@ -100,7 +98,7 @@ export const ownPlatform = {
         port: 9080,
         env: { DO_NOT_ENCRYPT: 'true' },
       }),
-    ),
+    ]),
   'bookinfo/platform/kube/bookinfo-db': () => toDatabase('mongodb', 27_017, 'mongo'),
   'bookinfo/platform/kube/bookinfo-mysql': () => toDatabase('mysqldb', 3306, 'tcp'),
   'bookinfo/platform/kube/bookinfo-ratings-v2': () => toRatings('v2', { MONGO_DB_URL: 'mongodb://mongodb:27017/test' }),
@@ -113,7 +111,7 @@ export const ownPlatform = {
 export type PlatformSample = keyof typeof ownPlatform
 
 export const toHelloworldYaml = (version: string): string =>
-  toYaml(
+  toYaml([
     toService('helloworld', 5000, 'http'),
     toDeployment({
       name: `helloworld-${version}`,
@@ -123,4 +121,4 @@ export const toHelloworldYaml = (version: string): string =>
       port: 5000,
       env: { SERVICE_VERSION: version },
     }),
-  )
+  ])

@@ -1,4 +1,4 @@
-import { stringify } from 'yaml'
+import { toYaml } from '../to-yaml.ts'
 
 /** Bookinfo as Istio installs it: the same objects with the same names, labels, ports and volumes. Nothing in it knows of a mesh. */
 
@@ -56,8 +56,6 @@ const toDeployment = (workload: Workload) => {
     },
   }
 }
-
-const toYaml = (objects: readonly unknown[]): string => objects.map((object) => stringify(object)).join('---\n')
 
 /** All Services and accounts, and these of the Deployments: what runs elsewhere is called by the same names. */
 export const bookinfo = (workloads: readonly Workload[]): string =>
