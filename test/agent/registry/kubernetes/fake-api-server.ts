@@ -78,11 +78,11 @@ export class FakeApiServer {
     return this.#watchers.length
   }
 
-  async request({ method, path, body }: KubernetesRequest): Promise<unknown> {
-    const url = new URL(path, 'http://fake')
+  async request(request: KubernetesRequest): Promise<unknown> {
+    const url = new URL(request.path, 'http://fake')
     if (this.away) throw new KubernetesError('connection refused', undefined)
-    const [, plural, name] = /^\/apis\/[^/]+\/[^/]+\/namespaces\/[^/]+\/([^/]+)(?:\/([^/]+))?$/.exec(url.pathname) ?? []
-    if (plural !== undefined) return this.#write({ method, path, ...(body && { body }) }, plural, name)
+    const one = /^\/apis\/[^/]+\/[^/]+\/namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?$/.exec(url.pathname)
+    if (one) return this.#write(request, one)
     if (url.pathname.startsWith(`/apis/${networking}`) && url.search === '') return this.#discover(url.pathname)
     this.requests.push(`LIST ${url.pathname}`)
     if (this.forbidden.has(url.pathname)) throw new KubernetesError('forbidden', 403)
@@ -113,9 +113,8 @@ export class FakeApiServer {
   }
 
   /** One object, in whichever version of its group. */
-  #write({ method, path, body }: KubernetesRequest, plural: string, name: string | undefined): unknown {
+  #write({ method, body }: KubernetesRequest, [, namespace, plural, name]: readonly string[]): unknown {
     const collection = `/apis/${networking}/v1/${plural}`
-    const [, namespace = ''] = /namespaces\/([^/]+)/.exec(path) ?? []
     const present = this.#collection(collection).get(`${namespace}/${name}`)
     if (method === 'GET' || method === 'DELETE') {
       if (!present) throw new KubernetesError('not found', 404)
