@@ -193,11 +193,8 @@ proxies: [gateway/default/gateway-1]
         'x-envoy-external-address'
       ]
     expect(await clientOf()).not.toBe('192.0.2.1')
-    const value = {
-      ...stage.scene.store.settings(),
-      meshConfig: { defaultConfig: { gatewayTopology: { numTrustedProxies: 1 } } },
-    }
-    expect(await stage.change({ kind: 'settings', value })).toEqual([])
+    const meshConfig = { defaultConfig: { gatewayTopology: { numTrustedProxies: 1 } } }
+    expect(await stage.changeSettings({ meshConfig })).toEqual([])
     await eventually('the proxy before the gateway is believed', async () => (await clientOf()) === '192.0.2.1')
   })
 

@@ -6,7 +6,6 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { issueLeaf, toWorkloadNames } from '#agent/identity/issue-leaf.ts'
 import { domain, east } from '#test/agent/test-pki.ts'
 import { eventually } from '#test/harness/child.ts'
-import { settings } from '#test/mesh/records.ts'
 import type { Stage } from './stage.ts'
 import { clientAddress, exchange, get, proxyPort, serverAddress, Theatre } from './theatre.ts'
 
@@ -36,13 +35,7 @@ workloads:
 proxies: [sidecar/default/client-1, sidecar/default/server-1]
 `
 const configure = async (stage: Stage, meshConfig: Record<string, unknown>) => {
-  const value = {
-    ...stage.scene.store.settings(),
-    ...settings,
-    trustDomain: stage.scene.store.settings().trustDomain,
-    meshConfig,
-  }
-  expect(await stage.change({ kind: 'settings', value })).toEqual([])
+  expect(await stage.changeSettings({ meshConfig })).toEqual([])
 }
 const clusterLocal = { serviceSettings: [{ settings: { clusterLocal: true }, hosts: ['*.default.svc.cluster.local'] }] }
 

@@ -122,8 +122,7 @@ test.each<[string, TlsOptions, object, object]>([
   const tls = '{mode: SIMPLE, caCertificates: $certificates/ca.pem}'
   const stage = await theatre.start(scene(port, tls), { certificates })
   const untilAnswered = async (tlsDefaults: object, status: number) => {
-    const value = { ...stage.scene.store.settings(), meshConfig: { tlsDefaults } }
-    expect(await stage.change({ kind: 'settings', value })).toEqual([])
+    expect(await stage.changeSettings({ meshConfig: { tlsDefaults } })).toEqual([])
     await eventually(`it is answered ${status}`, async () => (await get('http://outside.example/')).status === status)
   }
   await untilAnswered(fit, 200)

@@ -119,8 +119,7 @@ test('strict listeners take no plaintext, permissive ones do and say that nobody
   const headers = { host: 'reviews', 'x-forwarded-client-cert': 'URI=spiffe://forged' }
   const bypass = () => requestThroughProxy({ host: serverAddress, port: app.port }, 'http://reviews/', { headers })
   await expect(bypass()).rejects.toThrow(/hang up|ECONNRESET/)
-  const settings = { ...stage.scene.store.settings(), inboundMtls: 'permissive' as const }
-  expect(await stage.change({ kind: 'settings', value: settings })).toEqual([])
+  expect(await stage.changeSettings({ inboundMtls: 'permissive' })).toEqual([])
   const { body } = await eventually('plaintext is taken', bypass)
   expect(JSON.parse(body)).toMatchObject({ app: 'reviews', caller: null })
   expect(await getEcho('http://reviews/')).toMatchObject({ caller: mtlsCaller })

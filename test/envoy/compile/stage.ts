@@ -140,6 +140,11 @@ export class Stage {
     return this.untilDelivered()
   }
 
+  /** Changes some of the mesh's settings, as `change` does. */
+  changeSettings(changed: Partial<MeshSettings>): Promise<readonly string[]> {
+    return this.change({ kind: 'settings', value: { ...this.scene.store.settings(), ...changed } })
+  }
+
   /** Changes what Gateways' credentials are, and waits until all proxies have it. */
   async changeCredentials(changes: CredentialChanges): Promise<readonly string[]> {
     this.credentials.take(changes)
