@@ -8,7 +8,6 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { issueLeaf } from '#agent/identity/issue-leaf.ts'
 import { createIntermediate, east } from '#test/agent/test-pki.ts'
 import { eventually } from '#test/harness/child.ts'
-import { Stage } from './stage.ts'
 import { clientAddress, get, Theatre } from './theatre.ts'
 
 let theatre: Theatre
@@ -148,9 +147,7 @@ test.each([
     spec: {host: faulty.example, trafficPolicy: {tls: {mode: SIMPLE, caCertificates: $certificates/${file}}}}`
   const good = scene(port, '{mode: SIMPLE, caCertificates: $certificates/ca.pem}')
   const both = good.replace('services:', faulty).replace('config:', rule)
-  const mesh = { root: theatre.root, member: theatre.east, members: [theatre.east], certificates }
-  const stage = await Stage.start(both, mesh)
-  theatre.onClear(() => stage.stop())
+  const stage = await theatre.startFaulty(both, { certificates })
   expect(await stage.untilDelivered()).toEqual([
     expect.stringMatching(/outbound\|80\|\|faulty\.example: .*(?:nowhere\.pem|CA)/),
   ])

@@ -11,7 +11,7 @@ import { ok } from '#mesh/result.ts'
 import { createIntermediate, east, TestRoot } from '#test/agent/test-pki.ts'
 import { eventually } from '#test/harness/child.ts'
 import { readScene } from '#test/compile/scene.ts'
-import { Stage } from './stage.ts'
+import type { Stage } from './stage.ts'
 import { Theatre } from './theatre.ts'
 
 /** A gateway on which several people have Gateway objects: what one of them does costs the others nothing. */
@@ -63,13 +63,7 @@ ${config}
 proxies: [gateway/default/gateway-1]
 `
 
-/** Envoys that may refuse something. */
-const start = async (config: string): Promise<Stage> => {
-  const mesh = { root: theatre.root, member: theatre.east, members: [theatre.east], certificates }
-  const stage = await Stage.start(scene(config), mesh)
-  theatre.onClear(() => stage.stop())
-  return stage
-}
+const start = (config: string): Promise<Stage> => theatre.startFaulty(scene(config), { certificates })
 
 const add = (stage: Stage, config: string): Promise<readonly string[]> => {
   const { changes } = readScene(scene(config), { certificates, standpoint: theatre.east })

@@ -16,6 +16,8 @@ export const serverAddress = '127.0.78.2'
 export const gatewayAddress = '127.0.78.3'
 export const proxyPort = defaultMeshConfig.proxyHttpPort
 
+type StartOptions = Partial<Pick<StageOptions, 'member' | 'certificates' | 'drainSeconds' | 'issuers'>>
+
 /** What tests with stages need, and what has to be closed after each. */
 export class Theatre {
   readonly root: TestRoot
@@ -43,14 +45,17 @@ export class Theatre {
     this.#closing.push(close)
   }
 
-  /** A stage whose Envoys have taken everything. */
-  async start(
-    yaml: string,
-    options: Partial<Pick<StageOptions, 'member' | 'certificates' | 'drainSeconds' | 'issuers'>> = {},
-  ): Promise<Stage> {
+  /** A stage whose Envoys may refuse something. */
+  async startFaulty(yaml: string, options: StartOptions = {}): Promise<Stage> {
     const mesh = { root: this.root, member: this.east, members: [this.east, this.west] }
     const stage = await Stage.start(yaml, { ...mesh, ...options })
     this.#closing.push(() => stage.stop())
+    return stage
+  }
+
+  /** A stage whose Envoys have taken everything. */
+  async start(yaml: string, options: StartOptions = {}): Promise<Stage> {
+    const stage = await this.startFaulty(yaml, options)
     const refused = await stage.untilDelivered()
     if (refused.length > 0) throw new Error(refused.join('\n'))
     return stage
