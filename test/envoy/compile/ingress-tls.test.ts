@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connect as connectTls, createServer as createTlsServer, type ConnectionOptions } from 'node:tls'
+import { createServer as createTlsServer, type ConnectionOptions } from 'node:tls'
 import { ExtendedKeyUsage } from '@peculiar/x509'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { eventually } from '#test/harness/child.ts'
@@ -11,6 +11,7 @@ import { issueLeaf, toWorkloadNames, type Leaf } from '#agent/identity/issue-lea
 import { parseCredential, secretObject } from '#agent/credentials/parse-credential.ts'
 import { createIntermediate, domain, east, TestRoot, type TestIntermediate } from '#test/agent/test-pki.ts'
 import type { Echo } from '#test/harness/echo-app.ts'
+import { getTls, statusOf, talkTls } from './talk-tls.ts'
 import { ask, Theatre } from './theatre.ts'
 
 const gateway = '127.0.78.62'
@@ -166,46 +167,12 @@ afterAll(async () => {
   await rm(certificates, { recursive: true, force: true })
 })
 
-interface Seen {
-  /** The name in the server's certificate. */
-  readonly shown: string
-  readonly version: string | null
-  readonly cipher: string
-  readonly text: string
-}
-
-/** Connects by TLS, sends a text, and gives what comes back; the code of the error when that fails. */
-const talk = async (servername: string, text: string, options: ConnectionOptions = {}): Promise<Seen | string> => {
-  const socket = connectTls({ host: gateway, port: 18443, servername, rejectUnauthorized: false, ...options })
-  try {
-    return await new Promise((resolve, reject) => {
-      socket.on('error', reject)
-      socket.on('close', () => reject(new Error('closed')))
-      socket.once('secureConnect', () => socket.write(text))
-      let received = ''
-      socket.on('data', (data) => {
-        received += String(data)
-        if (received.startsWith('HTTP') && !received.includes('\r\n\r\n')) return
-        resolve({
-          shown: socket.getPeerCertificate().subjectaltname ?? '',
-          version: socket.getProtocol(),
-          cipher: socket.getCipher().name,
-          text: received,
-        })
-      })
-    })
-  } catch {
-    return 'refused'
-  } finally {
-    socket.destroy()
-  }
-}
-
-const get = (host: string, options: ConnectionOptions = {}, path = '/') =>
-  talk(host, `GET ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`, options)
+const talk = (servername: string, text: string, options: ConnectionOptions = {}) =>
+  talkTls({ host: gateway, port: 18443, ...options, servername }, text)
+const get = (servername: string, options: ConnectionOptions = {}, path = '/') =>
+  getTls({ host: gateway, port: 18443, ...options, servername }, path)
 const withLeaf = (leaf: Leaf | undefined): ConnectionOptions => ({ cert: leaf?.chainPem, key: leaf?.privateKeyPem })
 const byName = (name: string): ConnectionOptions => withLeaf(leaves.get(name))
-const status = (seen: Seen | string): string => (typeof seen === 'string' ? seen : (seen.text.split(' ')[1] ?? ''))
 
 test.each<[string, string, () => ConnectionOptions, string]>([
   ['SIMPLE', 'a.example', () => ({}), '200'],
@@ -239,7 +206,7 @@ test.each<[string, string, () => ConnectionOptions, string]>([
   ['a cipher suite that is not wanted', 'x.b.example', () => ({ ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' }), 'refused'],
   ['a credential of another namespace', 'foreign.example', () => ({}), 'refused'],
 ])('%s', async (_, host, options, expected) => {
-  expect(status(await get(host, options()))).toBe(expected)
+  expect(statusOf(await get(host, options()))).toBe(expected)
 })
 
 test('several certificates by SNI, with the versions and cipher suites of each', async () => {
@@ -268,7 +235,7 @@ test('passes TLS on by SNI, and streams with and without TLS', async () => {
 
 test('a request is served by a cluster on another network, whose gateway passes mesh mTLS on', async () => {
   const seen = await get('a.example', {}, '/remote')
-  expect(status(seen)).toBe('200')
+  expect(statusOf(seen)).toBe('200')
   expect(seen).toMatchObject({ text: expect.stringContaining('"app":"remote"') as string })
   expect(seen).toMatchObject({
     text: expect.stringContaining('"caller":"spiffe://td.example/ns/default/sa/ingress"') as string,
@@ -309,8 +276,8 @@ proxies: [gateway/default/gateway-1]
     leaves.get('b.example'),
     await readFile(join(certificates, 'ca.pem'), 'utf8'),
   ]
-  expect(status(await get('file.example', at()))).toBe('200')
-  expect(status(await get('a.example', at()))).toBe('refused')
+  expect(statusOf(await get('file.example', at()))).toBe('200')
+  expect(statusOf(await get('a.example', at()))).toBe('refused')
 
   const first = toSecret({ 'tls.crt': a?.chainPem, 'tls.key': a?.privateKeyPem })
   const second = toSecret({ cert: b?.chainPem, key: b?.privateKeyPem })
@@ -330,9 +297,9 @@ proxies: [gateway/default/gateway-1]
   await untilShown('a.example')
   await eventually(
     'the client with a certificate is let in',
-    async () => status(await get('b.example', at(byName('client.example')))) === '200',
+    async () => statusOf(await get('b.example', at(byName('client.example')))) === '200',
   )
-  expect(status(await get('b.example', at()))).toBe('refused')
+  expect(statusOf(await get('b.example', at()))).toBe('refused')
 
   await stage.changeCredentials(new Map([['default/first', second]]))
   await untilShown('b.example')

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServer } from 'node:net'
-import { connect as connectTls, type ConnectionOptions } from 'node:tls'
+import { connect as connectTls } from 'node:tls'
 import { ExtendedKeyUsage } from '@peculiar/x509'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { issueLeaf, type Leaf } from '#agent/identity/issue-leaf.ts'
@@ -12,6 +12,7 @@ import { createIntermediate, east, TestRoot } from '#test/agent/test-pki.ts'
 import { eventually } from '#test/harness/child.ts'
 import { readScene } from '#test/compile/scene.ts'
 import type { Stage } from './stage.ts'
+import { getTls, statusOf } from './talk-tls.ts'
 import { Theatre } from './theatre.ts'
 
 /** A gateway on which several people have Gateway objects: what one of them does costs the others nothing. */
@@ -71,24 +72,8 @@ const add = (stage: Stage, config: string): Promise<readonly string[]> => {
 }
 
 /** The status of an answer; 'refused' when TLS is. */
-const ask = async (name: string, options: ConnectionOptions = {}): Promise<string> => {
-  const servername = `${name}.example`
-  const socket = connectTls({ host: address, port, servername, rejectUnauthorized: false, ...options })
-  try {
-    return await new Promise((resolve, reject) => {
-      socket.on('error', reject)
-      socket.on('close', () => reject(new Error('closed')))
-      socket.once('secureConnect', () =>
-        socket.write(`GET / HTTP/1.1\r\nhost: ${servername}\r\nconnection: close\r\n\r\n`),
-      )
-      socket.on('data', (data) => resolve(String(data).split(' ')[1] ?? ''))
-    })
-  } catch {
-    return 'refused'
-  } finally {
-    socket.destroy()
-  }
-}
+const ask = async (name: string): Promise<string> =>
+  statusOf(await getTls({ host: address, port, servername: `${name}.example` }))
 
 const bad: Readonly<Record<string, string>> = {
   absent: `{mode: SIMPLE, ${files('absent')}}`,
