@@ -11,10 +11,12 @@ import { toServiceHostname } from '../names.ts'
 import type { Problem } from '../problem.ts'
 import { nameOf, problemOf } from './analyzed-objects.ts'
 import type { AnalyzedObjects } from './analyzed-objects.ts'
+import { FirstByOwner } from './first-by-owner.ts'
 import type { KnownMesh } from './known-mesh.ts'
 import { olderOf } from './older-of.ts'
 
 type AnyObject = Omit<ConfigObject, 'spec'>
+type Rule = Configured<DestinationRuleSpec>
 
 /** One object's claim to a host, or to something else that only one can have. */
 interface Claim<Source extends AnyObject = AnyObject> {
@@ -34,43 +36,29 @@ const groupsOf = <Source extends AnyObject>(
 const hostOf = ({ host }: Claim): string => host
 const hostAndNamespaceOf = ({ host, object }: Claim): string => `${object.metadata.namespace}/${host}`
 
-/** The first of some claims, and the first that another object makes: one of them is another's for whoever asks. */
-class FirstClaims<Source extends AnyObject> {
-  #first: Claim<Source> | undefined
-  #second: Claim<Source> | undefined
-
-  add(claim: Claim<Source>): void {
-    if (!this.#first) this.#first = claim
-    else if (!this.#second && claim.object !== this.#first.object) this.#second = claim
-  }
-
-  ofAnother(than: Claim<Source>): Claim<Source> | undefined {
-    return this.#first?.object === than.object ? this.#second : this.#first
-  }
-}
-
 type Order<Source extends AnyObject> = (left: Source, right: Source) => number
 
 const sorted = <Source extends AnyObject>(group: readonly Claim<Source>[], order: Order<Source>) =>
   group.toSorted((left, right) => order(left.object, right.object))
 
-/** For each claim of a group another object's that holds for some of the same clients, the first in an order, in time proportional to the group. */
+/** For each claim of a group another object that has one for some of the same clients, the first in an order, in time proportional to the group. */
 const findRivals = <Source extends AnyObject>(
   group: readonly Claim<Source>[],
   order: Order<Source>,
-): ReadonlyMap<Claim<Source>, Claim<Source>> => {
-  const all = new FirstClaims<Source>()
-  const byNamespace = new Map<string, FirstClaims<Source>>()
-  for (const claim of sorted(group, order)) {
-    all.add(claim)
-    for (const namespace of claim.exportTo) getOrAdd(byNamespace, namespace, () => new FirstClaims<Source>()).add(claim)
+): ReadonlyMap<Claim<Source>, Source> => {
+  const all = new FirstByOwner<Source>()
+  const byNamespace = new Map<string, FirstByOwner<Source>>()
+  for (const { object, exportTo } of sorted(group, order)) {
+    all.add(object, object)
+    for (const namespace of exportTo)
+      getOrAdd(byNamespace, namespace, () => new FirstByOwner<Source>()).add(object, object)
   }
-  const rivals = new Map<Claim<Source>, Claim<Source>>()
+  const rivals = new Map<Claim<Source>, Source>()
   for (const claim of group) {
     const candidates = claim.exportTo.includes('*')
       ? [all]
       : ['*', ...claim.exportTo].flatMap((namespace) => byNamespace.get(namespace) ?? [])
-    const rival = candidates.map((each) => each.ofAnother(claim)).find((each) => each !== undefined)
+    const rival = candidates.map((each) => each.ofAnother(claim.object)).find((each) => each !== undefined)
     if (rival) rivals.set(claim, rival)
   }
   return rivals
@@ -84,7 +72,7 @@ const contested = <Source extends AnyObject>(
 ): readonly Problem[] =>
   groups.flatMap((group) =>
     [...findRivals(group, order)].map(([{ object, host, path }, other]) => {
-      const message = `${nameOf(other.object)} is for ${host} too: ${explain(object, other.object)}`
+      const message = `${nameOf(other)} is for ${host} too: ${explain(object, other)}`
       return problemOf(object, 'conflict', 'warning', path, message)
     }),
   )
@@ -109,7 +97,7 @@ const virtualServiceClaims = (
 const destinationRuleClaims = (
   { destinationRules }: AnalyzedObjects,
   { domainSuffix, defaults }: KnownMesh,
-): readonly Claim<Configured<DestinationRuleSpec>>[] =>
+): readonly Claim<Rule>[] =>
   destinationRules.map((object) => ({
     object,
     host: resolveHost(object.spec.host, object.metadata.namespace, domainSuffix),
@@ -167,19 +155,19 @@ const disagreeingProtocols = ({ serviceEntries }: AnalyzedObjects): readonly Pro
 }
 
 /** Subsets of one name in several rules of one namespace for one host. */
-const repeatedSubsets = (groups: readonly (readonly Claim<Configured<DestinationRuleSpec>>[])[]): readonly Problem[] =>
+const repeatedSubsets = (groups: readonly (readonly Claim<Rule>[])[]): readonly Problem[] =>
   groups.flatMap((group) => {
-    const bySubset = new Map<string, FirstClaims<Configured<DestinationRuleSpec>>>()
-    for (const claim of sorted(group, byAge))
-      for (const { name } of claim.object.spec.subsets ?? [])
-        getOrAdd(bySubset, name, () => new FirstClaims()).add(claim)
-    return group.flatMap((claim) =>
-      (claim.object.spec.subsets ?? []).flatMap(({ name }, index) => {
-        const other = bySubset.get(name)?.ofAnother(claim)
+    const bySubset = new Map<string, FirstByOwner<Rule>>()
+    for (const { object } of sorted(group, byAge))
+      for (const { name } of object.spec.subsets ?? [])
+        getOrAdd(bySubset, name, () => new FirstByOwner<Rule>()).add(object, object)
+    return group.flatMap(({ object }) =>
+      (object.spec.subsets ?? []).flatMap(({ name }, index) => {
+        const other = bySubset.get(name)?.ofAnother(object)
         if (!other) return []
         const path = ['spec', 'subsets', index, 'name']
-        const message = `${nameOf(other.object)} has a subset "${name}" too: ${explainOldest(claim.object, other.object)}`
-        return [problemOf(claim.object, 'conflict', 'warning', path, message)]
+        const message = `${nameOf(other)} has a subset "${name}" too: ${explainOldest(object, other)}`
+        return [problemOf(object, 'conflict', 'warning', path, message)]
       }),
     )
   })
@@ -188,8 +176,6 @@ const sidecarClaims = ({ sidecars }: AnalyzedObjects): readonly Claim[] =>
   sidecars
     .filter(({ spec }) => Object.keys(spec.workloadSelector?.labels ?? {}).length === 0)
     .map((object) => ({ object, host: 'the whole namespace', path: ['spec', 'workloadSelector'], exportTo: ['*'] }))
-
-type Rule = Configured<DestinationRuleSpec>
 
 /** Rules with different selectors are not for the same clients, and one with a selector is meant to go before those without. */
 const toRuleGroup = (claim: Claim<Rule>): string => {

@@ -1,8 +1,10 @@
 import type { Configured } from '../config-object.ts'
 import { toServerHosts, toServerKind, type GatewayServer, type GatewaySpec } from '../config/gateway.ts'
 import { byAge } from '../merge/by-age.ts'
+import { getOrAdd } from '../merge/get-or-add.ts'
 import type { Problem } from '../problem.ts'
 import { nameOf, problemOf } from './analyzed-objects.ts'
+import { FirstByOwner } from './first-by-owner.ts'
 import { olderOf } from './older-of.ts'
 
 type Gateway = Configured<GatewaySpec>
@@ -22,25 +24,25 @@ export const findSharedServers = (gateways: readonly Gateway[]): readonly Proble
     gateway.spec.servers.map((server, index): Listening => ({ gateway, server, index })),
   )
   return [
-    ...findRivals(
+    ...contested(
       all,
       ({ gateway, server }) => [toPlace(gateway, server)],
-      isOfOtherKind,
+      ({ server }) => toServerKind(server),
       ['port'],
       (one, other) => {
         const { protocol, number } = other.server.port
         return `${nameOf(other.gateway)} has ${protocol} on port ${number} of the same proxies: ${olderOf(one.gateway, other.gateway)} holds`
       },
     ),
-    ...findRivals(all, toHosts, isOfOtherGateway, ['hosts'], (one, { gateway, server }) =>
+    ...contested(all, toHosts, toGateway, ['hosts'], (one, { gateway, server }) =>
       toServerKind(server) === 'http'
         ? `${nameOf(gateway)} has one of the hosts on the same port of the same proxies: the VirtualServices of both are for it`
         : `${nameOf(gateway)} has one of the hosts on the same port of the same proxies: ${olderOf(one.gateway, gateway)} holds`,
     ),
-    ...findRivals(
+    ...contested(
       all,
       toCertificates,
-      isOfOtherGateway,
+      toGateway,
       ['tls'],
       (_, { gateway }) =>
         `${nameOf(gateway)} has the same certificate on the same proxies: clients that use a connection for the hosts of both are answered 404`,
@@ -48,24 +50,23 @@ export const findSharedServers = (gateways: readonly Gateway[]): readonly Proble
   ]
 }
 
-const isOfOtherGateway = (one: Listening, other: Listening): boolean => one.gateway !== other.gateway
-const isOfOtherKind = ({ server }: Listening, other: Listening): boolean =>
-  toServerKind(server) !== toServerKind(other.server)
+const toGateway = ({ gateway }: Listening): Gateway => gateway
 
-/** A warning to each of the servers that have a key in common with a rival, of which it names the oldest. */
-const findRivals = (
+/** A warning to each of the servers that have a key in common with another owner's, of which it names the oldest. */
+const contested = <Owner>(
   all: readonly Listening[],
   toKeys: (listening: Listening) => readonly string[],
-  isRival: (one: Listening, other: Listening) => boolean,
+  toOwner: (listening: Listening) => Owner,
   field: readonly string[],
   explain: (one: Listening, other: Listening) => string,
 ): readonly Problem[] => {
-  const byKey = new Map<string, Listening[]>()
+  const byKey = new Map<string, FirstByOwner<Listening, Owner>>()
   for (const listening of all.toSorted((left, right) => byAge(left.gateway, right.gateway)))
-    for (const key of new Set(toKeys(listening))) byKey.set(key, [...(byKey.get(key) ?? []), listening])
+    for (const key of toKeys(listening))
+      getOrAdd(byKey, key, () => new FirstByOwner<Listening, Owner>()).add(toOwner(listening), listening)
   return all.flatMap((listening) => {
-    const rivals = toKeys(listening).flatMap((key) => byKey.get(key) ?? [])
-    const other = rivals.find((each) => isRival(listening, each))
+    const rivals = toKeys(listening).map((key) => byKey.get(key)?.ofAnother(toOwner(listening)))
+    const other = rivals.find((each) => each !== undefined)
     const path = ['spec', 'servers', listening.index, ...field]
     return other ? [problemOf(listening.gateway, 'conflict', 'warning', path, explain(listening, other))] : []
   })

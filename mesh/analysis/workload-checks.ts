@@ -1,15 +1,19 @@
-import type { ConfigObject } from '../config-object.ts'
+import type { ConfigObject, Configured } from '../config-object.ts'
 import { isProxied } from '../config/service.ts'
+import type { SidecarSpec } from '../config/sidecar.ts'
 import { hasLabels } from '../has-labels.ts'
 import type { Problem } from '../problem.ts'
 import { selectProtocol } from '../registry-records/select-protocol.ts'
+import { getOrAdd } from '../merge/get-or-add.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
 import { nameOf, problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
+import { FirstByOwner } from './first-by-owner.ts'
 import type { KnownMesh, KnownWorkload } from './known-mesh.ts'
 import { olderOf } from './older-of.ts'
 
 type Labels = Readonly<Record<string, string>>
+type Sidecar = Configured<SidecarSpec>
 
 /**
  * What selects no workload, and Services that disagree about a port of a workload that they share. Says nothing where the workloads are
@@ -123,17 +127,18 @@ const findDisagreements = (objects: AnalyzedObjects, workloads: readonly KnownWo
 
 /** Sidecars that select the same workload: one of them counts. Istio: "ConflictingSidecarWorkloadSelectors". */
 const findSharedSidecars = ({ sidecars }: AnalyzedObjects, workloads: readonly KnownWorkload[]): readonly Problem[] => {
-  const selecting = sidecars.filter(({ spec }) => Object.keys(spec.workloadSelector?.labels ?? {}).length > 0)
-  const selectedBy = (sidecar: (typeof selecting)[number]) =>
-    workloads.filter((each) =>
-      isSelected(each, sidecar.spec.workloadSelector?.labels ?? {}, sidecar.metadata.namespace),
-    )
-  const byWorkload = new Map<KnownWorkload, (typeof selecting)[number][]>()
-  for (const sidecar of selecting)
-    for (const workload of selectedBy(sidecar)) byWorkload.set(workload, [...(byWorkload.get(workload) ?? []), sidecar])
-  return selecting.flatMap((sidecar) => {
-    const shared = selectedBy(sidecar).flatMap((workload) => byWorkload.get(workload) ?? [])
-    const other = shared.find((each) => each !== sidecar)
+  const selecting = sidecars.flatMap((sidecar) => {
+    const labels = sidecar.spec.workloadSelector?.labels ?? {}
+    if (Object.keys(labels).length === 0) return []
+    return [{ sidecar, selected: workloads.filter((each) => isSelected(each, labels, sidecar.metadata.namespace)) }]
+  })
+  const byWorkload = new Map<KnownWorkload, FirstByOwner<Sidecar>>()
+  for (const { sidecar, selected } of selecting)
+    for (const workload of selected)
+      getOrAdd(byWorkload, workload, () => new FirstByOwner<Sidecar>()).add(sidecar, sidecar)
+  return selecting.flatMap(({ sidecar, selected }) => {
+    const others = selected.map((workload) => byWorkload.get(workload)?.ofAnother(sidecar))
+    const other = others.find((each) => each !== undefined)
     if (!other) return []
     const message = `${nameOf(other)} selects some of the same workloads: ${olderOf(sidecar, other)} holds`
     return [problemOf(sidecar, 'conflict', 'warning', ['spec', 'workloadSelector'], message)]
@@ -148,11 +153,9 @@ const findHiddenPorts = (
   gateways.flatMap((gateway) => {
     const { selector = {}, servers } = gateway.spec
     const selected = workloads.filter((each) => isSelected(each, selector))
-    const leading = services.filter(({ metadata, spec }) =>
-      selected.some(
-        (each) =>
-          Object.keys(spec.selector ?? {}).length > 0 && isSelected(each, spec.selector ?? {}, metadata.namespace),
-      ),
+    const leading = services.filter(
+      ({ metadata, spec: { selector: wanted = {} } }) =>
+        Object.keys(wanted).length > 0 && selected.some((each) => isSelected(each, wanted, metadata.namespace)),
     )
     if (leading.length === 0) return []
     const ports = new Set(
