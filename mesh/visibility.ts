@@ -7,7 +7,7 @@ export type ExportedService = Pick<Service, 'namespace' | 'exportTo' | 'source' 
  * Who may call a service: `exportTo` of Istio's ServiceEntry, and the annotation `networking.istio.io/exportTo` of a Service.
  * "~" beside other entries closes the service all the same.
  */
-const isExportedTo = (service: ExportedService, hasNamespace: (namespace: string) => boolean): boolean =>
+const isOpenTo = (service: ExportedService, hasNamespace: (namespace: string) => boolean): boolean =>
   !service.exportTo.includes('~') &&
   service.exportTo.some((entry) => entry === '*' || hasNamespace(entry === '.' ? service.namespace : entry))
 
@@ -23,8 +23,8 @@ export const isShared = (service: ExportedService): boolean =>
 
 /** Whether a service of one cluster is offered to another one, which has these namespaces. */
 export const isOfferedTo = (service: ExportedService, cluster: { readonly namespaces: ReadonlySet<string> }): boolean =>
-  isShared(service) && isExportedTo(service, (namespace) => cluster.namespaces.has(namespace))
+  isShared(service) && isOpenTo(service, (namespace) => cluster.namespaces.has(namespace))
 
 /** Whether clients in this namespace may call a service. */
 export const isVisibleFrom = (service: ExportedService, namespace: string): boolean =>
-  isExportedTo(service, (exported) => exported === namespace)
+  isOpenTo(service, (exported) => exported === namespace)
