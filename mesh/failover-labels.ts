@@ -1,3 +1,4 @@
+import { toPolicyLevels } from './policy-levels.ts'
 import { toOwnLabels } from './topology.ts'
 
 interface Level {
@@ -22,10 +23,10 @@ interface Rule {
 }
 
 /** The labels of clients and endpoints that a rule's failover priorities look at, beside those of topology. */
-export const toFailoverLabels = ({ trafficPolicy, subsets = [] }: Rule): string[] =>
-  [trafficPolicy, ...subsets.map((subset) => subset.trafficPolicy)]
-    .flatMap((policy) => [policy, ...(policy?.portLevelSettings ?? [])])
-    .flatMap((level) => toOwnLabels(level?.loadBalancer?.localityLbSetting?.failoverPriority ?? []))
+export const toFailoverLabels = (rule: Rule): string[] =>
+  toPolicyLevels<Level>(rule).flatMap(({ loadBalancer }) =>
+    toOwnLabels(loadBalancer?.localityLbSetting?.failoverPriority ?? []),
+  )
 
 /** The labels that a rule tells the endpoints of its host apart by: those of its subsets and of its failover priorities. */
 export const toToldLabels = (rule: Rule): string[] => [

@@ -3,10 +3,11 @@ import { toObjectKey, type Configured } from '#mesh/config-object.ts'
 import type { DestinationRuleSpec } from '#mesh/config/destination-rule.ts'
 import { toCredentialKey } from '#mesh/config/schema/credential-name.ts'
 import type { ServerTls } from '#mesh/config/schema/server-tls.ts'
+import type { TrafficPolicy } from '#mesh/config/schema/traffic-policy.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { isExportedTo } from '#mesh/merge/is-exported-to.ts'
+import { toPolicyLevels } from '#mesh/policy-levels.ts'
 import { toWorkloadKey, type Workload } from '#mesh/workload.ts'
-import { toPolicies } from '#xds/compile/compile-traffic-policy.ts'
 import { selectGateways } from '#xds/compile/select-gateways.ts'
 import type { Proxy } from '#xds/proxy.ts'
 
@@ -67,7 +68,7 @@ const holdsFor = (
 }
 
 const toNamedByRule = ({ metadata, spec }: Configured<DestinationRuleSpec>, namespace: string): NamedCredential[] =>
-  toPolicies({ trafficPolicy: spec.trafficPolicy, subsets: spec.subsets ?? [] }).flatMap(({ tls }) => {
+  toPolicyLevels<Pick<TrafficPolicy, 'tls'>>(spec).flatMap(({ tls }) => {
     if (tls?.credentialName === undefined || (tls.mode !== 'SIMPLE' && tls.mode !== 'MUTUAL')) return []
     const parts = [
       ...(tls.mode === 'MUTUAL' ? (['certificate'] as const) : []),

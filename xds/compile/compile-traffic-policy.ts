@@ -1,4 +1,3 @@
-import type { DestinationRuleSpec, Subset } from '#mesh/config/destination-rule.ts'
 import type { LocalityLbSetting } from '#mesh/config/schema/locality.ts'
 import type { MeshConfig } from '#mesh/config/mesh-config.ts'
 import { toMilliseconds, type Duration } from '#mesh/config/schema/duration.ts'
@@ -60,15 +59,6 @@ const toLevel = (level: TrafficPolicy | undefined, port: number) => {
 
 const dropUnset = <T extends object>(fields: T): Partial<T> =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>
-
-/** All that may become effective for some port. */
-export const toPolicies = ({
-  trafficPolicy,
-  subsets,
-}: Pick<DestinationRuleSpec, 'trafficPolicy'> & { readonly subsets: readonly Subset[] }): EffectivePolicy[] =>
-  [trafficPolicy, ...subsets.map((subset) => subset.trafficPolicy)].flatMap((level) =>
-    level ? [level, ...(level.portLevelSettings ?? [])] : [],
-  )
 
 /** What a rule leaves out, block by block, is what the mesh says (Istio reference: MeshConfig). */
 export const withMeshDefaults = (

@@ -1,6 +1,7 @@
 import { passedConnectionSeconds } from '#mesh/passed-connection.ts'
 import { toMilliseconds } from '#mesh/config/schema/duration.ts'
 import { isWildcard } from '#mesh/config/schema/host-names.ts'
+import { toPolicyLevels } from '#mesh/policy-levels.ts'
 import { tellsNodes, type Protocol, type Service, type ServicePort } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { LoadAssignment } from '#xds/model/load-assignment.ts'
@@ -9,13 +10,7 @@ import type { MeshConfig } from '#mesh/config/mesh-config.ts'
 import type { ReachedService } from './compile-destination.ts'
 import { compileLoadAssignment } from './compile-load-assignment.ts'
 import { compileLocality, toLocalityInterest, withDistribution, type LocalityPreference } from './compile-locality.ts'
-import {
-  compilePolicy,
-  toEffectivePolicy,
-  toPolicies,
-  withMeshDefaults,
-  type EffectivePolicy,
-} from './compile-traffic-policy.ts'
+import { compilePolicy, toEffectivePolicy, withMeshDefaults, type EffectivePolicy } from './compile-traffic-policy.ts'
 import { toTransport } from './external-peers.ts'
 import { compileUpstreamTls, findMeshPeers } from './compile-upstream-tls.ts'
 import type { Report } from './report.ts'
@@ -159,7 +154,7 @@ export const toUpstreamClient = (
   client: UpstreamClient,
 ): UpstreamClient => {
   const meshConfig = view.meshConfig()
-  const policies = [{}, ...toPolicies(policy)].map((each) =>
+  const policies = [{}, ...toPolicyLevels<EffectivePolicy>(policy)].map((each) =>
     withMeshDefaults(withDistribution(each, service), meshConfig),
   )
   const interest = toLocalityInterest(policies)
