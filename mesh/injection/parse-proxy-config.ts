@@ -3,6 +3,7 @@ import { issueParams } from '../config/schema/message.ts'
 import { proxySettings, type ProxySettings } from '../config/schema/proxy-settings.ts'
 import { toPathText } from '../config/to-problems.ts'
 import { readYaml } from '../documents/read-yaml.ts'
+import { isFields } from '../is-fields.ts'
 import { err, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 import { mergeProxySettings } from './proxy-layers.ts'
@@ -21,7 +22,7 @@ export const parseProxyConfig = (text: string): Result<ParsedProxyConfig, string
   const documents = readYaml(text, 1)
   if (!documents.ok) return err(`is not YAML: ${documents.error[0]?.message ?? ''}`)
   const value = documents.value[0]?.value ?? {}
-  if (typeof value !== 'object' || Array.isArray(value)) return err('is not a mapping of fields')
+  if (!isFields(value)) return err('is not a mapping of fields')
   const settings: ProxySettings[] = []
   const ignored: string[] = []
   for (const [name, field] of Object.entries(value)) {
