@@ -4,6 +4,13 @@ import type { MeshView } from '#mesh/view.ts'
 import { isVisibleFrom } from '#mesh/visibility.ts'
 import { isTakenBy, type HostFilter } from './host-filter.ts'
 
+/** The services of these that clients of a namespace may call. */
+export const findVisible = (view: MeshView, candidates: readonly ServiceKey[], clientNamespace: string): Service[] =>
+  candidates.flatMap((key) => {
+    const service = view.service(key)
+    return service && isVisibleFrom(service, clientNamespace) ? service : []
+  })
+
 /**
  * Which of the services with one host name clients of a namespace mean: that of their own namespace, else a `Service`, else the first by
  * key, of those that they may call. None when the host is what they call a `Service` for short.
@@ -13,10 +20,7 @@ export const selectService = (
   candidates: readonly ServiceKey[],
   clientNamespace: string,
 ): Service | undefined => {
-  const visible = candidates.flatMap((key) => {
-    const service = view.service(key)
-    return service && isVisibleFrom(service, clientNamespace) ? service : []
-  })
+  const visible = findVisible(view, candidates, clientNamespace)
   const [first] = visible
   if (!first || isShortForAnother(view, first.hostname, clientNamespace)) return undefined
   return (

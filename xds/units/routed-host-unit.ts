@@ -3,6 +3,7 @@ import { compileEgress } from '#xds/compile/compile-egress.ts'
 import { compileRoutedHost } from '#xds/compile/compile-routed-host.ts'
 import { collectProblems } from '#xds/compile/report.ts'
 import { webPort } from '#xds/compile/compile-virtual-host.ts'
+import { findVisible } from '#xds/compile/select-service.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
 import { capturedPortUnit } from './captured-port-unit.ts'
@@ -39,8 +40,10 @@ export const routedHostsUnit = (client: Client, sidecarKey: string): Unit => ({
     const hasPorts = captured !== undefined || points.some(({ scope }) => scope?.port !== undefined)
     const onWebPort = new Set(hasPorts ? view.servicesOnPort(webPort) : [])
     const isServed = (host: string): boolean => {
-      const services = view.servicesByHostname(host).filter((service) => toHostCandidate(egress, service) !== undefined)
-      return services.length > 0 && (!hasPorts || services.some((service) => onWebPort.has(service)))
+      const services = findVisible(view, view.servicesByHostname(host), client.namespace).filter(
+        ({ key }) => toHostCandidate(egress, key) !== undefined,
+      )
+      return services.length > 0 && (!hasPorts || services.some(({ key }) => onWebPort.has(key)))
     }
     return {
       includes: [

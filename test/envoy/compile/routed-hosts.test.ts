@@ -34,6 +34,7 @@ settings: {meshConfig: {outboundTrafficPolicy: {mode: REGISTRY_ONLY}}}
 services:
   - {host: a, ports: [http:9080], endpoints: {server-1: {address: ${serverAddress}, ports: {http: ${a}}}}}
   - {host: b, ports: [http:9081], endpoints: {server-1: {address: ${serverAddress}, ports: {http: ${b}}}}}
+  - {host: hidden.example, namespace: other, ports: [http:80], fields: {location: mesh-external, exportTo: [.], source: service-entry}, endpoints: {server-1: {address: ${serverAddress}, ports: {http: ${a}}, tls: none}}}
 workloads:
   client-1: {address: ${clientAddress}, labels: {app: client}}
   client-2: {address: ${scopedAddress}, labels: {app: scoped}}
@@ -48,6 +49,7 @@ config:
   ${virtualService('part', route('a'))}
   ${virtualService('elsewhere', `hosts: [elsewhere.example, along.example, not.example], ${route('b')}`, 'other')}
   ${virtualService('private', `hosts: [private.example], exportTo: ['.'], ${route('b')}`, 'other')}
+  ${virtualService('hidden', `hosts: [hidden.example], ${route('b')}`)}
   ${virtualService('edge', `hosts: [edge.example], gateways: [edge], ${route('b')}`)}
 proxies: [sidecar/default/client-1, sidecar/default/client-2, sidecar/default/server-1]
 `
@@ -57,6 +59,7 @@ const caller = 'spiffe://td.example/ns/default/sa/default'
 describe('a host that VirtualServices alone know', () => {
   test.each([
     ['is routed by the HTTP proxy, with its rules', 'http://alone.example/only', 'a'],
+    ['also where another namespace has a service of that name for itself', 'http://hidden.example/', 'b'],
     ['also with the port that goes without saying', 'http://alone.example:80/only', 'a'],
     ['may be a wildcard', 'http://any.wild.example/only', 'a'],
     ['a closer one goes before it', 'http://closer.wild.example/', 'b'],
