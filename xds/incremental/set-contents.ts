@@ -1,4 +1,5 @@
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
+import { setOrDelete } from '#mesh/merge/set-or-delete.ts'
 import type { EncodedResource, ResourceSet, ResourceUpdate } from '#xds/resource-set.ts'
 import type { TypeUrl } from '#xds/type-url.ts'
 import type { ResourcePatcher, UnitResource } from './unit.ts'
@@ -6,11 +7,13 @@ import type { ResourcePatcher, UnitResource } from './unit.ts'
 interface Provided<Provider> {
   readonly by: Provider
   readonly resource: EncodedResource
+  /** The same name of a unit that provides it still, and has been overtaken. */
+  readonly beneath: Provided<Provider> | undefined
 }
 
 /**
  * Who provides each resource of a set. Between two flushes units may come, go and hand a name over to each other in any
- * order: what counts is who provides it in the end.
+ * order, and be compiled again before they go: what counts is who provides it in the end.
  */
 export class SetContents<Provider> {
   readonly set: ResourceSet
@@ -35,13 +38,14 @@ export class SetContents<Provider> {
   }
 
   put(by: Provider, { type, resource }: UnitResource): void {
-    this.#touch(type, resource.name).set(resource.name, { by, resource })
+    const byName = this.#touch(type, resource.name)
+    byName.set(resource.name, { by, resource, beneath: without(byName.get(resource.name), by) })
   }
 
-  /** Does nothing when another unit has taken the name over. */
+  /** The name is another unit's then, if one provides it too. */
   remove(by: Provider, { type, resource }: UnitResource): void {
     const byName = this.#touch(type, resource.name)
-    if (byName.get(resource.name)?.by === by) byName.delete(resource.name)
+    setOrDelete(byName, resource.name, without(byName.get(resource.name), by))
   }
 
   /** Brings the set up to date; tells whether it changed. */
@@ -66,4 +70,9 @@ export class SetContents<Provider> {
     getOrAdd(this.#touched, type, () => new Set<string>()).add(name)
     return getOrAdd(this.#provided, type, () => new Map<string, Provided<Provider>>())
   }
+}
+
+const without = <Provider>(provided: Provided<Provider> | undefined, by: Provider): Provided<Provider> | undefined => {
+  if (!provided || provided.by === by) return provided?.beneath
+  return provided.beneath ? { ...provided, beneath: without(provided.beneath, by) } : provided
 }

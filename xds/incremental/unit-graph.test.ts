@@ -4,6 +4,7 @@ import { viewKeys, type MeshView } from '#mesh/view.ts'
 import { east, network1, settings, trust } from '#test/mesh/records.ts'
 import { ResourceSet } from '#xds/resource-set.ts'
 import { typeUrls } from '#xds/type-url.ts'
+import { SetContents } from './set-contents.ts'
 import { UnitGraph } from './unit-graph.ts'
 import type { Unit, UnitOutput, UnitResource } from './unit.ts'
 
@@ -118,6 +119,20 @@ test('a name goes from one unit to another within one generation, whoever runs f
     expect(set.get(typeUrls.cluster, 'x')?.version).toBe('new')
     expect(set.changesSince(typeUrls.cluster, 1)).toEqual(['x'])
   }
+})
+
+test('a name stays with who has taken it over, though who had it is compiled again before it goes', () => {
+  const set = new ResourceSet('s')
+  const contents = new SetContents<string>(set, 'root')
+  contents.put('old', resource('a', '1'))
+  contents.put('new', resource('a', '2'))
+  contents.put('old', resource('a', '3'))
+  contents.remove('old', resource('a', '3'))
+  contents.flush()
+  expect(set.get(typeUrls.cluster, 'a')?.version).toBe('2')
+  contents.remove('new', resource('a', '2'))
+  contents.flush()
+  expect(namesIn(set)).toEqual([])
 })
 
 test('problems last as long as their units', () => {
