@@ -75,7 +75,7 @@ const endpoint = fc.record<Endpoint>({
   cluster,
   network,
   locality: fc.constant(''),
-  address: fc.constantFrom(...addresses),
+  address: fc.constantFrom(...addresses, ''),
   ports: fc.constantFrom({ http: 80 }, { web: 8080 }, { http: 80, web: 8080 }),
   labels,
   weight: fc.constant(1),

@@ -100,7 +100,7 @@ describe('a service of several clusters', () => {
       summary(west, { service: reviews, groups }),
     )
     expect(ids(view)).toEqual(['a', 'b', 'c'])
-    expect(view.remoteGroups(reviews.key)).toEqual([{ cluster: west, network: network2, groups }])
+    expect(view.remoteGroups(reviews.key)).toEqual([{ clusters: [west], network: network2, groups }])
   })
 
   test('does not take endpoints that a cluster reports under the name of another', () => {

@@ -93,6 +93,7 @@ export class MeshViewStore implements MeshView {
       localCluster,
       localNetwork,
       clusterState: (cluster) => this.#clusters.state(cluster),
+      clustersOn: (network) => this.#clusters.on(network),
       defaultExportTo: () => this.#meshConfig.defaultServiceExportTo,
       domainSuffix,
     })

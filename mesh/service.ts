@@ -67,7 +67,7 @@ export const endpoint = z
   .object({
     /**
      * Unique in its service and cluster, stable over changes of the other fields: the workload's name or, for an endpoint
-     * that is written into a ServiceEntry, "<entry>/<address>".
+     * that is written into a ServiceEntry, "<entry>/<address>", without one "<entry>/<network>".
      */
     id: z.string(),
     cluster: clusterName,
@@ -76,7 +76,7 @@ export const endpoint = z
     locality: z.string(),
     /** Where it runs in its cluster: absent where that does not matter (`tellsNodes`), or is not known. */
     node: z.string().optional(),
-    /** An IP, a host name (resolution dns) or "unix:///path". */
+    /** An IP, a host name (resolution dns) or "unix:///path"; "" = what is behind the gateways of its network. */
     address: z.string(),
     /** Service port name → port number at this endpoint. A port that is missing here is not served by it. */
     ports: z.record(z.string(), z.int().min(1).max(65535)).readonly(),

@@ -12,9 +12,10 @@ import type { MeshSettings } from './settings.ts'
 import type { TrustState } from './trust.ts'
 import type { Workload } from './workload.ts'
 
-/** What another cluster on another network offers of a service. */
+/** What is to be had of a service on another network. */
 export interface RemoteGroups {
-  readonly cluster: ClusterName
+  /** Which have it, each behind gateways of its own: the one that offers it, or all on a network that an endpoint without an address names. */
+  readonly clusters: readonly ClusterName[]
   readonly network: NetworkName
   readonly groups: readonly EndpointGroup[]
 }
@@ -62,7 +63,7 @@ export interface MeshView {
   tellsNodes(): boolean
   /** Directly reachable endpoints: this cluster's and those of other clusters on this network. Sorted by cluster, then id. */
   endpoints(key: ServiceKey): readonly Endpoint[]
-  /** What is behind other networks' gateways, sorted by cluster. Withdrawn clusters are left out. */
+  /** What is behind other networks' gateways: what clusters offer, sorted by cluster, and what endpoints say. Withdrawn clusters are left out. */
   remoteGroups(key: ServiceKey): readonly RemoteGroups[]
   /** The gateways of a cluster on another network. */
   gateways(cluster: ClusterName): ReachableGateways

@@ -23,10 +23,7 @@ it('accepts all that it says it supports', () => {
     ],
     location: 'MESH_INTERNAL',
     resolution: 'STATIC',
-    endpoints: [
-      { address: '10.0.0.2', ...endpoint },
-      { address: '2001:db8::1', ...endpoint },
-    ],
+    endpoints: [{ address: '10.0.0.2', ...endpoint }, { address: '2001:db8::1', ...endpoint }, endpoint],
     exportTo: ['~'],
     subjectAltNames: ['spiffe://a/b'],
   }
@@ -63,6 +60,16 @@ it.each<[string, object, string[]]>([
     'a socket for two ports',
     { resolution: 'STATIC', ports: [http, { ...http, name: 'b', number: 81 }], endpoints: [{ address: 'unix:///a' }] },
     ['invalid spec.endpoints[0].address'],
+  ],
+  [
+    'a network to be resolved',
+    { resolution: 'DNS', endpoints: [{ network: 'west', serviceAccount: 'sa' }] },
+    ['invalid spec.endpoints[0].address'],
+  ],
+  [
+    'a network of what its gateways do not pass on',
+    { resolution: 'STATIC', endpoints: [{ network: 'west' }] },
+    ['warning spec.endpoints[0].address'],
   ],
   [
     'an endpoint port that the service does not have',

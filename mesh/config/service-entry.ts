@@ -13,7 +13,7 @@ import {
 import { workloadSelector } from './schema/labels.ts'
 import { checked, choice, message, optionalText } from './schema/message.ts'
 import { isStreamProtocol, optionalPortNumber, portName, portNumber, protocolName } from './schema/ports.ts'
-import { workloadEntrySpec } from './workload-entry.ts'
+import { gatewayEndpointFault, workloadEntrySpec } from './workload-entry.ts'
 
 /** networking.istio.io ServicePort. */
 const servicePort = message({
@@ -52,13 +52,18 @@ const fields = message({
 })
 export type ServiceEntrySpec = z.output<typeof fields>
 
+const byDns = ({ resolution }: Pick<ServiceEntrySpec, 'resolution'>): boolean =>
+  resolution === 'DNS' || resolution === 'DNS_ROUND_ROBIN'
+
 type FieldReport = (message: string, path: readonly PropertyKey[]) => void
 
 const checkEndpoints = (spec: ServiceEntrySpec, report: FieldReport): void => {
   const portNames = new Set(spec.ports.map((port) => port.name))
   for (const [index, endpoint] of (spec.endpoints ?? []).entries()) {
     const unix = isUnixAddress(endpoint.address)
-    if (spec.resolution === 'STATIC' && !unix && !isIpAddress(endpoint.address)) {
+    if (endpoint.address === '') {
+      if (byDns(spec)) report('is required with resolution DNS', ['endpoints', index, 'address'])
+    } else if (spec.resolution === 'STATIC' && !unix && !isIpAddress(endpoint.address)) {
       report('must be an IP address or unix:///path with resolution STATIC', ['endpoints', index, 'address'])
     }
     if (spec.resolution !== 'STATIC' && unix)
@@ -73,14 +78,13 @@ const checkEndpoints = (spec: ServiceEntrySpec, report: FieldReport): void => {
 
 const checkResolution = (spec: ServiceEntrySpec, report: FieldReport): void => {
   const endpointCount = spec.endpoints?.length ?? 0
-  const byDns = spec.resolution === 'DNS' || spec.resolution === 'DNS_ROUND_ROBIN'
   if (spec.resolution === 'NONE' && endpointCount > 0) report('are not possible with resolution NONE', ['endpoints'])
   if (spec.resolution === 'DNS_ROUND_ROBIN' && endpointCount > 1)
     report('takes one at most with resolution DNS_ROUND_ROBIN', ['endpoints'])
-  if (byDns && spec.addresses?.some((address) => address.includes('/')))
+  if (byDns(spec) && spec.addresses?.some((address) => address.includes('/')))
     report('CIDR blocks need resolution NONE or STATIC', ['addresses'])
   const wildcard = spec.hosts.findIndex(isWildcard)
-  if (byDns && endpointCount === 0 && wildcard !== -1) {
+  if (byDns(spec) && endpointCount === 0 && wildcard !== -1) {
     report('a wildcard can not be resolved: name endpoints, or use resolution DYNAMIC_DNS', ['hosts', wildcard])
   }
 }
@@ -128,6 +132,11 @@ export const serviceEntry: KindDefinition<ServiceEntrySpec> = {
         report(['spec', 'hosts', index], 'a wildcard stands for a whole label: "*.example.org"', {
           severity: 'warning',
         })
+    }
+    for (const [index, endpoint] of (object.spec.endpoints ?? []).entries()) {
+      const fault = gatewayEndpointFault(endpoint)
+      if (fault !== undefined)
+        report(['spec', 'endpoints', index, 'address'], fault, { severity: 'warning', code: 'ineffective' })
     }
     const waypoint = object.metadata.labels?.[waypointLabel] ?? ''
     const isWithWaypoint = waypoint !== '' && waypoint.toLowerCase() !== 'none'

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { networkName } from '../names.ts'
+import { TLS_MODE_LABEL } from '../registry-records/to-endpoint.ts'
 import { istioNetworking } from './kind-definition.ts'
 import type { KindDefinition } from './kind-definition.ts'
 import { fqdnFault, isIpAddress, isUnixAddress, unixAddressFault } from './schema/host-names.ts'
@@ -20,7 +21,7 @@ const network = checked(z.string(), ({ value, report }) => {
 })
 
 export const workloadEntryFields = message({
-  /** An IP address, a host name or "unix:///path". */
+  /** An IP address, a host name or "unix:///path"; "" = what is behind the gateways of its network. */
   address: z.string().max(256).default(''),
   /** Port name → number, where it differs from the service's. */
   ports: checked(z.record(z.string(), portNumber), ({ value, report }) => {
@@ -39,11 +40,7 @@ export const workloadEntryFields = message({
 /** Istio reference: networking/workload-entry; also the endpoints of a ServiceEntry. */
 export const workloadEntrySpec = checked(workloadEntryFields, ({ value, report }) => {
   if (value.address === '') {
-    if (value.network === undefined) report('is required', ['address'])
-    else
-      report("endpoints without an address, behind a network's gateway, are not supported", ['address'], {
-        problem: 'unsupported',
-      })
+    if (value.network === undefined) report('is required without a network', ['address'])
     return
   }
   const fault = addressFault(value.address)
@@ -53,9 +50,23 @@ export const workloadEntrySpec = checked(workloadEntryFields, ({ value, report }
 })
 export type WorkloadEntrySpec = z.output<typeof workloadEntrySpec>
 
+/** Why nobody reaches an endpoint that has a network and no address: gateways pass on mesh mTLS alone. */
+export const gatewayEndpointFault = ({
+  address,
+  labels = {},
+  serviceAccount,
+}: Pick<WorkloadEntrySpec, 'address' | 'labels' | 'serviceAccount'>): string | undefined =>
+  address === '' && (labels[TLS_MODE_LABEL] ?? (serviceAccount === undefined ? 'disabled' : 'istio')) !== 'istio'
+    ? "is missing, and a network's gateways take mesh mTLS alone: name the serviceAccount of what is behind them"
+    : undefined
+
 export const workloadEntry: KindDefinition<WorkloadEntrySpec> = {
   ...istioNetworking,
   kind: 'WorkloadEntry',
   plural: 'workloadentries',
   schema: workloadEntrySpec,
+  check({ metadata, spec }, report) {
+    const fault = gatewayEndpointFault({ ...spec, labels: { ...spec.labels, ...metadata.labels } })
+    if (fault !== undefined) report(['spec', 'address'], fault, { severity: 'warning', code: 'ineffective' })
+  },
 }

@@ -1,8 +1,9 @@
-import type { ClusterName } from '../names.ts'
+import type { ClusterName, NetworkName } from '../names.ts'
 import type { GatewayAddress } from '../service.ts'
 import type { ClusterState } from '../state.ts'
 import { type ReachableGateways, viewKeys } from '../view.ts'
 import type { AnswerWatch } from './answer-watch.ts'
+import { compareText } from './compare-text.ts'
 import { MultiMap } from './multi-map.ts'
 import { setOrDelete } from './set-or-delete.ts'
 
@@ -18,6 +19,14 @@ export class ClusterTable {
 
   state(cluster: ClusterName): ClusterState | undefined {
     return this.#states.get(cluster)
+  }
+
+  /** Those on a network that are not withdrawn, sorted. */
+  on(network: NetworkName): readonly ClusterName[] {
+    return [...this.#states.values()]
+      .filter((state) => state.network === network && state.contribution !== 'withdrawn')
+      .map(({ name }) => name)
+      .toSorted(compareText)
   }
 
   gateways(cluster: ClusterName): ReachableGateways {

@@ -6,7 +6,7 @@ import type { RemoteGroups } from '../view.ts'
 import { withDefaultExport } from '../visibility.ts'
 import { toWorkloadKey } from '../workload.ts'
 import { compareText } from './compare-text.ts'
-import { combineEndpoints, mergeDefinitions, type PortRenames } from './merge-definitions.ts'
+import { combineEndpoints, mergeDefinitions, toConflict, type PortRenames } from './merge-definitions.ts'
 
 /** What one place says of one service. */
 export interface Contribution {
@@ -26,6 +26,8 @@ export interface MergedService {
   readonly remoteGroups: readonly RemoteGroups[]
   /** Workload key → port numbers, for the local cluster's endpoints, also those on another network. */
   readonly workloadPorts: ReadonlyMap<string, Readonly<Record<string, number>>>
+  /** Whether endpoints of it are all that is behind a network's gateways: which clusters are there counts. */
+  readonly namesNetworks: boolean
   readonly problems: readonly Problem[]
 }
 
@@ -34,6 +36,8 @@ export interface Standpoint {
   readonly localCluster: ClusterName
   readonly localNetwork: NetworkName
   readonly clusterState: (cluster: ClusterName) => ClusterState | undefined
+  /** The clusters on a network that are not withdrawn, sorted. */
+  readonly clustersOn: (network: NetworkName) => readonly ClusterName[]
   /** MeshConfig.defaultServiceExportTo */
   readonly defaultExportTo: () => readonly string[] | undefined
 }
@@ -62,16 +66,58 @@ export const mergeService = (
     merged,
     kept.map((offer) => offer.endpoints),
   )
+  const [ofNetworks, addressed] = [endpoints.filter(isOfNetwork), endpoints.filter((each) => !isOfNetwork(each))]
+  const behindNetworks = toNetworkGroups(ofNetworks, standpoint)
   return {
     service: merged.service,
-    endpoints: endpoints.filter(({ network }) => network === standpoint.localNetwork),
-    remoteGroups: merged.parts.flatMap(({ isCompatible, portRenames }, index) =>
-      isCompatible ? (kept[index]?.remoteGroups ?? []).map((remote) => renameGroupPorts(remote, portRenames)) : [],
-    ),
-    workloadPorts: toWorkloadPorts(merged.service, endpoints, standpoint.localCluster),
-    problems: merged.problems,
+    endpoints: addressed.filter(({ network }) => network === standpoint.localNetwork),
+    remoteGroups: [
+      ...merged.parts.flatMap(({ isCompatible, portRenames }, index) =>
+        isCompatible ? (kept[index]?.remoteGroups ?? []).map((remote) => renameGroupPorts(remote, portRenames)) : [],
+      ),
+      ...behindNetworks.filter(({ clusters }) => clusters.length > 0),
+    ],
+    workloadPorts: toWorkloadPorts(merged.service, addressed, standpoint.localCluster),
+    namesNetworks: ofNetworks.length > 0,
+    problems: [
+      ...merged.problems,
+      ...behindNetworks
+        .filter(({ clusters }) => clusters.length === 0)
+        .map(({ network }) => toUnknownNetwork(merged.service, network)),
+    ],
   }
 }
+
+const isOfNetwork = ({ address }: Endpoint): boolean => address === ''
+
+/**
+ * Istio reference: WorkloadEntry.address. "If the address is empty and network is set, the endpoint is all the gateways of that
+ * network": for clients on others. As behind all gateways, what takes no mesh mTLS is not reached.
+ */
+const toNetworkGroups = (
+  endpoints: readonly Endpoint[],
+  { localNetwork, clustersOn }: Standpoint,
+): readonly RemoteGroups[] => {
+  const usable = endpoints.filter(
+    ({ network, health, tls }) => network !== localNetwork && health === 'healthy' && tls === 'mutual',
+  )
+  return [...Map.groupBy(usable, ({ network }) => network)]
+    .map(([network, ofNetwork]) => ({ clusters: clustersOn(network), network, groups: ofNetwork.map(toGroup) }))
+    .toSorted((left, right) => compareText(left.network, right.network))
+}
+
+const toGroup = ({ locality, ports, labels, weight, serviceAccount }: Endpoint): EndpointGroup => ({
+  locality,
+  ports: Object.keys(ports).toSorted(),
+  labels,
+  weight,
+  serviceAccounts: serviceAccount === undefined ? [] : [serviceAccount],
+})
+
+const toUnknownNetwork = (service: Service, network: NetworkName): Problem => ({
+  ...toConflict(service, `no cluster of the mesh is on network ${network}: its gateways can't be an endpoint`),
+  code: 'dangling_reference',
+})
 
 /** The virtual IPs that another cluster gave its `Service` mean something there alone; here they may be somebody else's. */
 const toDefinition = ({ cluster, service }: Contribution, { localCluster, defaultExportTo }: Standpoint): Service => {
@@ -96,10 +142,11 @@ const toOffer = (
   return {
     standing: cluster === localCluster ? 'live' : (state?.contribution ?? 'withdrawn'),
     isUsable:
-      isBehindGateway || endpoints.some(({ health, network }) => health === 'healthy' && network === localNetwork),
+      isBehindGateway ||
+      endpoints.some((each) => each.health === 'healthy' && (each.network === localNetwork) !== isOfNetwork(each)),
     // A cluster speaks for itself alone: an endpoint under another cluster's name is not believed.
     endpoints: endpoints.filter((endpoint) => endpoint.cluster === cluster),
-    remoteGroups: isBehindGateway ? [{ cluster, network: state.network, groups }] : [],
+    remoteGroups: isBehindGateway ? [{ clusters: [cluster], network: state.network, groups }] : [],
   }
 }
 

@@ -33,6 +33,8 @@ export class ServiceTable {
   readonly #byPort = new MultiMap<number, ServiceKey>()
   readonly #byAddress = new MultiMap<string, ServiceKey>()
   readonly #byWorkload = new Map<string, readonly WorkloadService[]>()
+  /** Those to which it matters which clusters are on which networks. */
+  readonly #ofNetworks = new Set<ServiceKey>()
   /** Those to which nodes matter. */
   readonly #ofNodes = new Set<ServiceKey>()
   /** Those that say of a host that is another namespace's by name. */
@@ -146,6 +148,7 @@ export class ServiceTable {
   /** The state of a cluster has changed, and with it what its contributions count for. */
   unsettleCluster(cluster: ClusterName): void {
     for (const key of this.#servicesOf.get(cluster)) this.#unsettled.add(key)
+    for (const key of this.#ofNetworks) this.#unsettled.add(key)
   }
 
   /**
@@ -164,8 +167,8 @@ export class ServiceTable {
       this.#indexWorkloads(key, before?.workloadPorts ?? noPorts, after?.workloadPorts ?? noPorts, touched)
       this.#indexReach(key, before?.service, after?.service, touched)
       setOrDelete(this.#merged, key, after)
-      if (after && tellsNodes(after.service)) this.#ofNodes.add(key)
-      else this.#ofNodes.delete(key)
+      setMember(this.#ofNodes, key, after !== undefined && tellsNodes(after.service))
+      setMember(this.#ofNetworks, key, after?.namesNetworks === true)
       if (before && !after) isAnyGone = true
       if (!before && after) added.push(key)
       const service = after?.service ?? before?.service
@@ -247,6 +250,11 @@ const toPortNumbers = (service: Service | undefined): readonly number[] =>
 /** What is in one list alone. */
 const toDifference = <T>(left: readonly T[], right: readonly T[]): ReadonlySet<T> =>
   new Set([...left.filter((each) => !right.includes(each)), ...right.filter((each) => !left.includes(each))])
+
+const setMember = <T>(set: Set<T>, value: T, isIn: boolean): void => {
+  if (isIn) set.add(value)
+  else set.delete(value)
+}
 
 const noPorts: ReadonlyMap<string, Ports> = new Map()
 

@@ -15,7 +15,7 @@ export interface Offer {
   readonly kind: 'Service' | 'ServiceEntry'
   readonly metadata: ObjectMeta
   readonly service: Service
-  /** Endpoints that the object itself holds, named "<object>/<address>". */
+  /** Endpoints that the object itself holds, named "<object>/<address>", or "<object>/<network>" without one. */
   readonly inline: readonly Workload[]
   /** Endpoints that a Kubernetes API server tells: it has worked out which pods serve this. */
   readonly told?: readonly Endpoint[]

@@ -39,9 +39,12 @@ const toPeer = (workload: Workload): Pick<Endpoint, 'tls' | 'issuer'> => {
   return isForeign ? { tls, issuer: 'external' } : { tls }
 }
 
-/** Whether Envoy can reach an address of this form: it resolves names only for services with resolution DNS. */
+/**
+ * Whether Envoy can reach an address of this form: it resolves names only for services with resolution DNS. None is needed where
+ * gateways are gone through.
+ */
 export const isReachableBy = (resolution: Service['resolution'], address: string): boolean => {
   if (resolution === 'none') return false
-  if (resolution === 'static') return isUnixAddress(address) || isIpAddress(address)
+  if (resolution === 'static') return address === '' || isUnixAddress(address) || isIpAddress(address)
   return address !== '' && !isUnixAddress(address)
 }

@@ -130,10 +130,11 @@ const toInlineWorkloads = (
   const endpoints = isTheHost ? [{ address: hostname }] : (spec.endpoints ?? [])
   const seen = new Map<string, number>()
   return endpoints.map((endpoint) => {
-    const count = (seen.get(endpoint.address) ?? 0) + 1
-    seen.set(endpoint.address, count)
+    const place = endpoint.address || endpoint.network || ''
+    const count = (seen.get(place) ?? 0) + 1
+    seen.set(place, count)
     // The same address may stand there several times, with different ports.
-    const name = `${metadata.name}/${endpoint.address}${count > 1 ? `#${count}` : ''}`
+    const name = `${metadata.name}/${place}${count > 1 ? `#${count}` : ''}`
     return toWorkload(
       { apiVersion, kind, metadata: { namespace: metadata.namespace, name }, spec: endpoint },
       localNetwork,

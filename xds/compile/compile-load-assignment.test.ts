@@ -60,3 +60,54 @@ test.each([
 ] as const)('%s', (_when, endpoints, dead, addresses) => {
   expect(addressesWith(endpoints, ...dead)).toEqual(addresses)
 })
+
+/** What a client is given for an endpoint of weight 4 that is a network of two clusters, west and south, one more is here: "<address> <weight>". */
+const weightsWith = (...dead: readonly string[]): string[] => {
+  const { store } = readScene(`
+about: ''
+clusters:
+  west: {network: network-2, gateways: [{address: 192.0.2.1, port: 1}, {address: 192.0.2.2, port: 1}]}
+  south: {network: network-2, gateways: [{address: 192.0.2.3, port: 1}]}
+  bare: {network: network-2}
+services: []
+config:
+  - apiVersion: networking.istio.io/v1
+    kind: ServiceEntry
+    metadata: {name: far, namespace: default}
+    spec:
+      hosts: [far.example]
+      location: MESH_INTERNAL
+      resolution: STATIC
+      ports: [{number: 80, name: http, protocol: HTTP}]
+      endpoints: [{network: network-2, weight: 4, serviceAccount: far}, {address: 10.0.0.1, serviceAccount: far}]
+`)
+  for (const [address, name] of Object.entries({ '192.0.2.1': 'west', '192.0.2.2': 'west', '192.0.2.3': 'south' }))
+    store.apply([
+      {
+        kind: 'gateway-health',
+        cluster: clusterName.parse(name),
+        address: { address, port: 1 },
+        alive: !dead.includes(address),
+      },
+    ])
+  const service = store.servicesByHostname('far.example').map((key) => store.service(key))[0]
+  const port = service?.ports[0]
+  if (!service || !port) throw new Error('the scene has a service')
+  const { localities } = compileLoadAssignment(
+    store,
+    'far',
+    findReachableEndpoints(store, service, undefined),
+    { service, port, labels: {} },
+    () => {},
+  )
+  return localities.flatMap((each) => each.endpoints.map(({ address, weight }) => `${address} ${weight}`)).toSorted()
+}
+
+test.each([
+  ['all are alive', [], ['10.0.0.1 3', '192.0.2.1 4', '192.0.2.2 4', '192.0.2.3 4']],
+  ['one of several is dead', ['192.0.2.1'], ['10.0.0.1 1', '192.0.2.2 2', '192.0.2.3 2']],
+  ['a cluster has none alive', ['192.0.2.3'], ['10.0.0.1 1', '192.0.2.1 2', '192.0.2.2 2']],
+  ['none is alive, and there are endpoints here', ['192.0.2.1', '192.0.2.2', '192.0.2.3'], ['10.0.0.1 1']],
+] as const)('a network is all of its gateways: %s', (_when, dead, expected) => {
+  expect(weightsWith(...dead)).toEqual(expected)
+})

@@ -1,6 +1,7 @@
 import { hasLabels } from '#mesh/has-labels.ts'
 import { compareText } from '#mesh/merge/compare-text.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
+import type { ClusterName } from '#mesh/names.ts'
 import type { Endpoint, GatewayAddress, Service, ServicePort } from '#mesh/service.ts'
 import { type Place } from '#mesh/topology.ts'
 import type { MeshView, RemoteGroups } from '#mesh/view.ts'
@@ -31,6 +32,8 @@ interface Candidate extends UpstreamEndpoint {
 /** What the gateways of one other cluster lead to. */
 interface RemoteOffer {
   readonly gateways: readonly GatewayAddress[]
+  /** Those among which the weight is split: of several clusters where all of them lead to the same. */
+  readonly gatewayCount: number
   readonly areAlive: boolean
   /** Never empty. */
   readonly groups: readonly RemoteGroup[]
@@ -52,7 +55,7 @@ export const compileLoadAssignment = (
 ): LoadAssignment => {
   const hasDirect = toDirect(view, endpoints, choice, 1).some(({ isDraining }) => !isDraining)
   const offers = leaveUnreached(toRemoteOffers(view, remote, choice), hasDirect)
-  const denominator = toCommonDenominator(offers.map(({ gateways }) => gateways.length))
+  const denominator = toCommonDenominator(offers.map(({ gatewayCount }) => gatewayCount))
   const direct = toDirect(view, endpoints, choice, denominator)
   if (endpoints.some((endpoint) => toTransport(view, endpoint) === undefined))
     report(
@@ -122,19 +125,31 @@ const toRemoteOffers = (
   { port, labels, preference }: EndpointChoice,
 ): RemoteOffer[] => {
   const offers: RemoteOffer[] = []
-  for (const { cluster, network, groups: all } of remote) {
-    const groups = all
+  for (const { clusters, network, groups: all } of remote) {
+    const chosen = all
       .filter((group) => group.ports.includes(port.name) && hasLabels(group.labels, labels))
       .filter(({ locality }) => hasShare(preference, locality))
-      .map(({ locality, labels: ofGroup, weight }) => {
+    if (chosen.length === 0) continue
+    const reached = toReached(view, clusters)
+    const gatewayCount = reached.reduce((count, { addresses }) => count + addresses.length, 0)
+    for (const { cluster, addresses: gateways, areAlive } of reached) {
+      const groups = chosen.map(({ locality, labels: ofGroup, weight }) => {
         const distance = toDistanceOf(preference, { locality, network, cluster, labels: ofGroup })
         return { locality, distance, weight }
       })
-    if (groups.length === 0) continue
-    const { addresses: gateways, areAlive } = view.gateways(cluster)
-    if (gateways.length > 0) offers.push({ gateways, areAlive, groups })
+      offers.push({ gateways, gatewayCount, areAlive, groups })
+    }
   }
   return offers
+}
+
+/** Of clusters that lead to the same those with live gateways; all that have any where none is alive. */
+const toReached = (view: MeshView, clusters: readonly ClusterName[]) => {
+  const reached = clusters
+    .map((cluster) => ({ cluster, ...view.gateways(cluster) }))
+    .filter(({ addresses }) => addresses.length > 0)
+  const alive = reached.filter(({ areAlive }) => areAlive)
+  return alive.length > 0 ? alive : reached
 }
 
 const leaveUnreached = (offers: readonly RemoteOffer[], hasDirect: boolean): readonly RemoteOffer[] => {
@@ -148,11 +163,11 @@ const leaveUnreached = (offers: readonly RemoteOffer[], hasDirect: boolean): rea
  */
 const toGateways = (offers: readonly RemoteOffer[], denominator: number): Candidate[] => {
   const byAddress = new Map<string, GatewayAddress & { weight: number; readonly groups: RemoteGroup[] }>()
-  for (const { gateways, groups } of offers) {
+  for (const { gateways, gatewayCount, groups } of offers) {
     const sum = groups.reduce((total, { weight }) => total + weight, 0)
     for (const { address, port } of gateways) {
       const gateway = getOrAdd(byAddress, `${address}|${port}`, () => ({ address, port, weight: 0, groups: [] }))
-      gateway.weight += Math.max(1, Math.round((sum * denominator) / gateways.length))
+      gateway.weight += Math.max(1, Math.round((sum * denominator) / gatewayCount))
       gateway.groups.push(...groups)
     }
   }

@@ -45,10 +45,12 @@ export const findMeshPeers = (view: MeshView, service: Service, { direct, remote
     add(all, cluster, serviceAccount)
     if (tls === 'mutual') add(marked, cluster, serviceAccount)
   }
-  for (const { cluster, groups } of remote) {
+  for (const { clusters, groups } of remote) {
     for (const account of groups.flatMap((group) => [...group.serviceAccounts])) {
-      add(all, cluster, account)
-      add(marked, cluster, account)
+      for (const cluster of clusters) {
+        add(all, cluster, account)
+        add(marked, cluster, account)
+      }
     }
   }
   return { marked, all, externalIds: toExternalIds(view, service) }

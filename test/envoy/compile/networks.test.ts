@@ -28,6 +28,10 @@ services:
     fields: {exportTo: ['~']}
     endpoints:
       server-1: {cluster: west, network: network-2, address: ${serverAddress}, ports: {http: ${port}}, serviceAccount: western}
+  - host: vm.example
+    ports: [http:80]
+    endpoints:
+      server-1: {cluster: west, network: network-2, address: ${serverAddress}, ports: {http: ${port}}, serviceAccount: western}
 workloads:
   server-1: {address: ${serverAddress}, network: network-2, serviceAccount: western}
   gateway-1: {address: ${gatewayAddress}, network: network-2, ports: {tls: ${gatewayPort}}}
@@ -36,6 +40,13 @@ proxies: [sidecar/default/server-1/western, east-west-gateway/default/gateway-1]
 `
 const subsets = `{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: reviews, namespace: default},
   spec: {host: reviews, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]}}`
+
+/** A host that is nothing but west's network, and one that is this network's, which has no gateways for its own. */
+const byNetwork = (
+  account: string,
+) => `{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: vm, namespace: default},
+  spec: {hosts: [vm.example], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}],
+    endpoints: [{network: network-2, serviceAccount: ${account}}, {network: network-1, serviceAccount: ${account}}]}}`
 
 /** The same seen from cluster east. */
 const easternScene = (account: string) => `
@@ -51,7 +62,7 @@ services:
     remote: {west: [{weight: 1, serviceAccounts: [western]}]}
 workloads:
   client-1: {address: ${clientAddress}}
-config: [${subsets},
+config: [${subsets}, ${byNetwork(account)},
   {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: reviews, namespace: default},
     spec: {hosts: [reviews], http: [
       {match: [{uri: {prefix: /v1}}], route: [{destination: {host: reviews, subset: v1}}]},
@@ -76,10 +87,19 @@ test('a request crosses networks through the gateway, end to end over mTLS, by s
   expect(await get('http://reviews/v2')).toMatchObject({ status: 503 })
 })
 
+test('an endpoint with a network and no address is what is behind the gateways there', async () => {
+  await startWest()
+  await theatre.start(easternScene('western'))
+  const caller = 'spiffe://td.example/ns/default/sa/default'
+  for (let visit = 0; visit < 5; visit += 1)
+    expect(await getEcho('http://vm.example/')).toMatchObject({ app: 'reviews', caller })
+})
+
 test('the client believes the account that the other cluster said, and no other', async () => {
   const { app } = await startWest()
   await theatre.start(easternScene('somebody'))
   expect(await get('http://reviews/')).toMatchObject({ status: 503 })
+  expect(await get('http://vm.example/')).toMatchObject({ status: 503 })
   expect(app.requests).toBe(0)
 })
 

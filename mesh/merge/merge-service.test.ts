@@ -1,0 +1,50 @@
+import {
+  east,
+  makeClusterState,
+  makeObject,
+  network1,
+  network2,
+  north,
+  settings,
+  trust,
+  west,
+} from '#test/mesh/records.ts'
+import { expect, test } from 'vitest'
+import { MeshViewStore } from '../mesh-view-store.ts'
+import { toServiceKey } from '../names.ts'
+import type { ClusterState } from '../state.ts'
+import { type ViewChange, viewKeys } from '../view.ts'
+
+const key = toServiceKey('default', 'far.example')
+const cluster = (value: ClusterState): ViewChange => ({ kind: 'cluster', cluster: value.name, value })
+const makeStore = (...endpoints: readonly object[]): MeshViewStore => {
+  const view = new MeshViewStore({ localCluster: east, localNetwork: network1, settings, trust })
+  const ports = [{ number: 80, name: 'http', protocol: 'HTTP' }]
+  const spec = { hosts: ['far.example'], ports, resolution: 'STATIC', location: 'MESH_INTERNAL', endpoints }
+  view.apply([
+    { kind: 'config', origin: 'mesh', key: 'ServiceEntry/default/far', value: makeObject('ServiceEntry', 'far', spec) },
+  ])
+  return view
+}
+
+test('an endpoint without an address leads to what is behind the gateways of its network', () => {
+  const endpoint = { network: 'network-2', weight: 3, serviceAccount: 'far', labels: { version: 'v1' } }
+  const view = makeStore(endpoint, { ...endpoint, network: 'network-1' })
+  expect(view.problems()).toMatchObject([
+    { code: 'dangling_reference', object: { kind: 'ServiceEntry' }, message: expect.stringContaining('network-2') },
+  ])
+  expect(view.apply([cluster(makeClusterState(west, network2))])).toContain(viewKeys.remoteGroups(key))
+  view.apply([cluster(makeClusterState(north, network2))])
+  expect(view.problems()).toEqual([])
+  expect(view.endpoints(key)).toEqual([])
+  const group = { locality: '', ports: ['http'], labels: { version: 'v1' }, weight: 3, serviceAccounts: ['far'] }
+  expect(view.remoteGroups(key)).toEqual([{ clusters: [north, west], network: network2, groups: [group] }])
+  view.apply([cluster(makeClusterState(north, network2, { contribution: 'withdrawn' }))])
+  expect(view.remoteGroups(key)).toMatchObject([{ clusters: [west] }])
+})
+
+test('gateways lead to nothing that takes no mesh mTLS', () => {
+  const view = makeStore({ network: 'network-2' })
+  view.apply([cluster(makeClusterState(west, network2))])
+  expect([view.endpoints(key), view.remoteGroups(key)]).toEqual([[], []])
+})
