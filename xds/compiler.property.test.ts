@@ -389,15 +389,15 @@ const takeChanges = (
   compiler: Compiler,
   attached: ReadonlyMap<string, Attached>,
 ): string[] => {
-  const all = [...attached].map(([name, { resources }]) => ({ name, resources, shared: resources.sets[0] }))
+  const all = [...attached].map(([name, { resources }]) => ({ name, resources, sets: resources.sets }))
   const generations = new Map(all.flatMap(({ resources }) => resources.sets.map((set) => [set, set.generation])))
   const { changed, moved } = compiler.update(store.apply(changes), 1)
   return [
     ...[...generations].flatMap(([set, before]) =>
       changed.includes(set) === set.generation > before ? [] : `changed is wrong about ${set.id}`,
     ),
-    ...all.flatMap(({ name, resources, shared }) =>
-      moved.includes(name) === (resources.sets[0] !== shared) ? [] : `moved is wrong about ${name}`,
+    ...all.flatMap(({ name, resources, sets }) =>
+      moved.includes(name) === (resources.sets !== sets) ? [] : `moved is wrong about ${name}`,
     ),
   ]
 }

@@ -1,4 +1,5 @@
 import type { MeshView, ViewKey } from '#mesh/view.ts'
+import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { Unit } from './incremental/unit.ts'
 import { UnitGraph, type UnitProblem } from './incremental/unit-graph.ts'
 import { toProxyName, type Proxy } from './proxy.ts'
@@ -7,7 +8,7 @@ import { proxyUnit } from './units/proxy-unit.ts'
 
 /** What a proxy is to be given. The names of resources in its sets are disjoint. */
 export interface ProxyResources {
-  /** First what it shares with all proxies of its class, then what is its own. Read it anew after an update that moved the proxy. */
+  /** First what it shares with all proxies of its class, then what with those of its node (if services tell nodes apart), then what is its own. Read it anew after an update that moved the proxy. */
   readonly sets: readonly ResourceSet[]
 }
 
@@ -16,7 +17,7 @@ export interface CompileResult {
   readonly revision: number
   /** The sets that have a new generation. */
   readonly changed: readonly ResourceSet[]
-  /** The proxies that belong to another class now, by `toProxyName`: their sets are not those from before. */
+  /** The proxies that belong to another class now, or are at another place, by `toProxyName`: their sets are not those from before. */
   readonly moved: readonly string[]
   /** All that is wrong now, not only what this update met. */
   readonly problems: readonly UnitProblem[]
@@ -42,6 +43,14 @@ interface ProxyClass {
   readonly root: Unit
   readonly set: ResourceSet
   members: number
+  readonly parts: Map<string, ClassPart>
+}
+
+/** Those of a class that are at one place, and share what differs by place. */
+interface ClassPart {
+  readonly place: string
+  readonly set: ResourceSet
+  members: number
 }
 
 interface AttachedProxy {
@@ -49,6 +58,7 @@ interface AttachedProxy {
   readonly root: Unit
   readonly own: ResourceSet
   proxyClass: ProxyClass | undefined
+  part: ClassPart | undefined
   /** What `resources` tells: a new list when the class is another one. */
   sets: readonly ResourceSet[]
   attachments: number
@@ -68,7 +78,7 @@ export const createCompiler = (view: MeshView): Compiler => {
   const enterClass = (root: Unit): ProxyClass => {
     let proxyClass = classes.get(root.key)
     if (!proxyClass) {
-      proxyClass = { root, set: new ResourceSet(root.key), members: 0 }
+      proxyClass = { root, set: new ResourceSet(root.key), members: 0, parts: new Map() }
       classes.set(root.key, proxyClass)
       graph.fill(proxyClass.set, root)
     }
@@ -88,15 +98,37 @@ export const createCompiler = (view: MeshView): Compiler => {
     graph.drop(oldest.set, oldest.root)
   }
 
-  /** Tells whether the proxy belongs to another class than before. */
+  const enterPart = ({ set: of, parts }: ProxyClass, place: string): ClassPart => {
+    const part = getOrAdd(parts, place, () => {
+      const set = new ResourceSet(`${of.id}|at ${place}`)
+      graph.fillPart(set, of, place)
+      return { place, set, members: 0 }
+    })
+    part.members++
+    return part
+  }
+
+  const leavePart = ({ set, parts }: ProxyClass, part: ClassPart): void => {
+    if (--part.members > 0) return
+    parts.delete(part.place)
+    graph.dropPart(set, part.place)
+  }
+
+  /** Tells whether the proxy belongs to another class than before, or is at another place. */
   const settleClass = (proxy: AttachedProxy): boolean => {
-    const before = proxy.proxyClass
-    const root = graph.outputOf(proxy.root)?.sharedRoot
-    if (root?.key === before?.root.key) return false
+    const { proxyClass: before, part: partBefore } = proxy
+    const { sharedRoot: root, place } = graph.outputOf(proxy.root) ?? {}
+    if (root?.key === before?.root.key && place === partBefore?.place) return false
     proxy.proxyClass = root && enterClass(root)
-    proxy.sets = proxy.proxyClass ? [proxy.proxyClass.set, proxy.own] : [proxy.own]
-    if (before) leaveClass(before)
+    proxy.part = proxy.proxyClass && place !== undefined ? enterPart(proxy.proxyClass, place) : undefined
+    proxy.sets = [proxy.proxyClass, proxy.part].flatMap((shared) => shared?.set ?? []).concat(proxy.own)
+    if (before) leave(before, partBefore)
     return true
+  }
+
+  const leave = (proxyClass: ProxyClass, part: ClassPart | undefined): void => {
+    if (part) leavePart(proxyClass, part)
+    leaveClass(proxyClass)
   }
 
   return {
@@ -113,6 +145,7 @@ export const createCompiler = (view: MeshView): Compiler => {
         root: proxyUnit(proxy),
         own,
         proxyClass: undefined,
+        part: undefined,
         attachments: 1,
         resources: {
           get sets() {
@@ -133,7 +166,7 @@ export const createCompiler = (view: MeshView): Compiler => {
       if (!attached || --attached.attachments > 0) return
       proxies.delete(name)
       graph.drop(attached.own, attached.root)
-      if (attached.proxyClass) leaveClass(attached.proxyClass)
+      if (attached.proxyClass) leave(attached.proxyClass, attached.part)
     },
 
     update(touched, revision) {

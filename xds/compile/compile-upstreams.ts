@@ -2,7 +2,7 @@ import { passedConnectionSeconds } from '#mesh/passed-connection.ts'
 import { toMilliseconds } from '#mesh/config/schema/duration.ts'
 import { isWildcard } from '#mesh/config/schema/host-names.ts'
 import { toPolicyLevels } from '#mesh/policy-levels.ts'
-import { tellsNodes, type Protocol, type Service, type ServicePort } from '#mesh/service.ts'
+import { type Protocol, type Service, type ServicePort } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { LoadAssignment } from '#xds/model/load-assignment.ts'
 import type { Discovery, Upstream, UpstreamPolicy, UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
@@ -23,12 +23,15 @@ export interface UpstreamClient {
   readonly locality: string
   /** Those that failover priorities look at. */
   readonly labels: Readonly<Record<string, string>>
-  /** Where it runs in its cluster; "" where that does not matter. */
-  readonly node: string
   /** Whether its connections are captured, so that it is known where they were made to. */
   readonly isCaptured: boolean
   /** The namespace whose Secrets it is given; absent = none. */
   readonly secretsOf?: string
+}
+
+export interface PlacedClient extends UpstreamClient {
+  /** Where it runs in its cluster; undefined = anywhere. Makes a difference to endpoints alone, of services that tell nodes apart. */
+  readonly node?: string
 }
 
 export interface CompiledUpstream {
@@ -60,7 +63,7 @@ export const compileUpstreams = (
   view: MeshView,
   service: Service,
   policy: DestinationPolicy,
-  { locality, labels, node, isCaptured, secretsOf }: UpstreamClient,
+  { locality, labels, node, isCaptured, secretsOf }: PlacedClient,
   report: Report,
 ): CompiledUpstream[] => {
   const meshConfig = view.meshConfig()
@@ -69,9 +72,9 @@ export const compileUpstreams = (
     labels,
     cluster: view.localCluster,
     network: view.localNetwork,
-    node: tellsNodes(service) ? node : undefined,
+    node,
   }
-  const reachable = findReachableEndpoints(view, service, place.node)
+  const reachable = findReachableEndpoints(view, service, node)
   const peers = findMeshPeers(view, service, reachable)
   const isElsewhereToo = reachable.remote.length > 0
   const whole = { name: '', labels: {}, trafficPolicy: undefined }
@@ -162,7 +165,6 @@ export const toUpstreamClient = (
   return {
     locality: interest.locality ? client.locality : '',
     labels: Object.fromEntries(labels),
-    node: tellsNodes(service) ? client.node : '',
     isCaptured: client.isCaptured && (keepsDestination(service) || policies.some(passesThrough)),
     ...(client.secretsOf !== undefined &&
       policies.some(({ tls }) => tls?.credentialName !== undefined) && { secretsOf: client.secretsOf }),

@@ -15,13 +15,15 @@ export interface ReachableEndpoints {
 export const findReachableEndpoints = (
   view: MeshView,
   service: NamedService,
-  /** The clients'; undefined = not known. */
+  /** The clients'; undefined = of all nodes. */
   clientNode: string | undefined,
 ): ReachableEndpoints => {
   const endpoints = view.endpoints(service.key)
   if (service.isNodeLocal)
     return {
-      direct: endpoints.filter(({ cluster, node }) => cluster === view.localCluster && node === clientNode),
+      direct: endpoints.filter(
+        ({ cluster, node }) => cluster === view.localCluster && (clientNode === undefined || node === clientNode),
+      ),
       remote: [],
     }
   return isClusterLocalIn(view, service)

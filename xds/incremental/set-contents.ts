@@ -17,13 +17,17 @@ interface Provided<Provider> {
  */
 export class SetContents<Provider> {
   readonly set: ResourceSet
-  /** Whose output says how the set is patched. */
-  readonly root: Provider
+  /** Whose output says how the set is patched; undefined = it is a part of another one, and not patched. */
+  readonly root: Provider | undefined
+  /** Those of its providers that give something by place, … */
+  readonly placing = new Set<Provider>()
+  /** … and the sets of that, one for each place. */
+  readonly parts = new Map<string, SetContents<Provider>>()
   #patcher: ResourcePatcher | undefined
   readonly #provided = new Map<TypeUrl, Map<string, Provided<Provider>>>()
   readonly #touched = new Map<TypeUrl, Set<string>>()
 
-  constructor(set: ResourceSet, root: Provider) {
+  constructor(set: ResourceSet, root: Provider | undefined) {
     this.set = set
     this.root = root
   }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import { viewKeys, type MeshView } from '#mesh/view.ts'
 import { east, network1, settings, trust } from '#test/mesh/records.ts'
@@ -143,4 +144,36 @@ test('problems last as long as their units', () => {
   expect(graph.problems()).toEqual([{ unit: 'root', object: 'Kind/ns/name', message: 'dangling' }])
   graph.drop(set, root)
   expect(graph.problems()).toEqual([])
+})
+
+test('what units give by place is in a set of its own for each place, as long as they are in the whole', () => {
+  const graph = makeGraph()
+  const placed = new Map<string, TestUnit>()
+  const byPlace = (place: string) => getOrAdd(placed, place, () => new TestUnit(`at ${place}`))
+  const placing = new TestUnit('placing', { resources: [resource('everywhere')], byPlace })
+  const root = new TestUnit('root', { includes: [placing] })
+  const [whole, here, there, alike] = ['whole', 'here', 'there', 'alike'].map((id) => new ResourceSet(id))
+  if (!whole || !here || !there || !alike) throw new Error('no sets')
+  graph.fill(whole, root)
+  graph.fillPart(here, whole, 'here')
+  graph.fillPart(there, whole, 'there')
+  const otherRoot = new TestUnit('other', { includes: [placing] })
+  const other = new ResourceSet('other whole')
+  graph.fill(other, otherRoot)
+  graph.fillPart(alike, other, 'here')
+  expect([whole, here, there, alike].map(namesIn)).toEqual([['everywhere'], ['at here'], ['at there'], ['at here']])
+  expect(placed.get('here')?.runs).toBe(1)
+
+  placing.output = { resources: [resource('everywhere')] }
+  expect(graph.update(touched)).toEqual([here, there, alike])
+  expect([whole, here, there, alike].map(namesIn)).toEqual([['everywhere'], [], [], []])
+  placing.output = { byPlace }
+  graph.update(touched)
+  graph.dropPart(whole, 'there')
+  root.output = {}
+  graph.update(touched)
+  expect([whole, here, alike].map(namesIn)).toEqual([[], [], ['at here']])
+  const runs = placed.get('there')?.runs
+  graph.update(touched)
+  expect(placed.get('there')?.runs).toBe(runs)
 })

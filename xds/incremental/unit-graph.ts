@@ -48,6 +48,26 @@ export class UnitGraph {
     this.#flush()
   }
 
+  /** Fills a set with what the units of another set give for one place: until it is dropped, and before that one is. */
+  fillPart(part: ResourceSet, of: ResourceSet, place: string): void {
+    const whole = this.#sets.get(of)
+    if (!whole) return
+    const contents = new SetContents<Node>(part, undefined)
+    whole.parts.set(place, contents)
+    for (const { output } of whole.placing) this.#holdPlaced(output, place, contents)
+    this.#changed.add(contents)
+    this.#flush()
+  }
+
+  dropPart(of: ResourceSet, place: string): void {
+    const whole = this.#sets.get(of)
+    const contents = whole?.parts.get(place)
+    if (!whole || !contents) return
+    for (const { output } of whole.placing) this.#releasePlaced(output, place, contents)
+    whole.parts.delete(place)
+    this.#changed.delete(contents)
+  }
+
   /** Stops keeping a set up to date; units that are in no other set are forgotten. */
   drop(set: ResourceSet, root: Unit): void {
     const contents = this.#sets.get(set)
@@ -106,6 +126,11 @@ export class UnitGraph {
       if (contents.root === node) contents.patchWith(node.output.patcher)
       for (const resource of resources) contents.put(node, resource)
       for (const resource of gone) contents.remove(node, resource)
+      this.#place(node, contents)
+      for (const [place, part] of contents.parts) {
+        this.#holdPlaced(node.output, place, part)
+        this.#releasePlaced(before, place, part)
+      }
     }
 
     const included = node.includes
@@ -154,6 +179,8 @@ export class UnitGraph {
     this.#changed.add(contents)
     for (const resource of node.output.resources ?? []) contents.put(node, resource)
     for (const child of node.includes) this.#hold(child, contents)
+    this.#place(node, contents)
+    for (const [place, part] of contents.parts) this.#holdPlaced(node.output, place, part)
   }
 
   #release(node: Node, contents: SetContents<Node>): void {
@@ -166,7 +193,23 @@ export class UnitGraph {
     this.#changed.add(contents)
     for (const resource of node.output.resources ?? []) contents.remove(node, resource)
     for (const child of node.includes) this.#release(child, contents)
+    contents.placing.delete(node)
+    for (const [place, part] of contents.parts) this.#releasePlaced(node.output, place, part)
     if (node.holders.size === 0) this.#forget(node)
+  }
+
+  #place(node: Node, contents: SetContents<Node>): void {
+    if (node.output.byPlace) contents.placing.add(node)
+    else contents.placing.delete(node)
+  }
+
+  #holdPlaced({ byPlace }: UnitOutput, place: string, part: SetContents<Node>): void {
+    if (byPlace) this.#hold(this.#nodeOf(byPlace(place)), part)
+  }
+
+  #releasePlaced({ byPlace }: UnitOutput, place: string, part: SetContents<Node>): void {
+    const node = byPlace && this.#nodes.get(byPlace(place).key)
+    if (node) this.#release(node, part)
   }
 
   #forget(node: Node): void {

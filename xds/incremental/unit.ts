@@ -36,8 +36,12 @@ export interface UnitOutput {
   readonly resources?: readonly UnitResource[]
   /** What belongs to every set that this unit belongs to. */
   readonly includes?: readonly Unit[]
+  /** What those who receive a set that this unit belongs to are given beside it, each for the place where they are. It has no such units itself. */
+  readonly byPlace?: (place: string) => Unit
   /** The root of another set that whoever receives this unit's set receives as well. */
   readonly sharedRoot?: Unit
+  /** Where this unit's receiver is, for `byPlace` of that other set's units. Absent = it is given nothing of it. */
+  readonly place?: string
   /** For the set whose root this unit is. */
   readonly patcher?: ResourcePatcher
   readonly problems?: readonly CompileProblem[]

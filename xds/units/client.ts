@@ -10,8 +10,6 @@ export interface Client {
   readonly locality: string
   /** Those that failover priorities look at. */
   readonly labels: Readonly<Record<string, string>>
-  /** Where they run in their cluster; "" where no service tells nodes apart. */
-  readonly node: string
   /** Those of the selectors in use that select them, sorted. */
   readonly selectors: readonly ClientSelectorKey[]
   /** Whether their traffic is captured. */
@@ -20,8 +18,8 @@ export interface Client {
   readonly secretsOf?: string
 }
 
-export const toClientKey = ({ namespace, locality, labels, node, selectors, isCaptured }: Client): string =>
-  `${namespace}|${locality}${toLabelsKey(labels)}${node === '' ? '' : `|on ${node}`}${selectors.map((each) => `|${each}`).join('')}${isCaptured ? '|captured' : ''}`
+export const toClientKey = ({ namespace, locality, labels, selectors, isCaptured }: Client): string =>
+  `${namespace}|${locality}${toLabelsKey(labels)}${selectors.map((each) => `|${each}`).join('')}${isCaptured ? '|captured' : ''}`
 
 /** What tells clients apart for whose connections listeners are. */
 export const toConnectionKey = ({ namespace, selectors }: TcpClient): string => [namespace, ...selectors].join('|')

@@ -42,16 +42,15 @@ const compileProxy = (view: MeshView, proxy: Proxy, workload: Workload | undefin
     namespace: proxy.namespace,
     locality: workload?.locality ?? '',
     labels: toFailoverLabels(view, workload),
-    node: toClientNode(view, workload),
     selectors: toSelectors(view, proxy.namespace, workload),
     isCaptured: workload !== undefined && isCaptured(workload),
   }
-  const sharedRoot = sidecarClassUnit(client, sidecarKey)
-  if (!workload) return { sharedRoot, problems: [toUnknown(workloadKey)] }
+  const shared = { sharedRoot: sidecarClassUnit(client, sidecarKey), ...toPlace(view, workload) }
+  if (!workload) return { ...shared, problems: [toUnknown(workloadKey)] }
   const inbound = inboundUnit(workloadKey, sidecarKey)
-  if (isCaptured(workload)) return { sharedRoot, includes: [inbound] }
+  if (isCaptured(workload)) return { ...shared, includes: [inbound] }
   const place = { ...client, loopback: toLoopback(workload) }
-  return { sharedRoot, includes: [inbound, outboundUnit(place, sidecarKey)] }
+  return { ...shared, includes: [inbound, outboundUnit(place, sidecarKey)] }
 }
 
 const toFailoverLabels = (view: MeshView, workload: Workload | undefined): Client['labels'] =>
@@ -62,8 +61,9 @@ const toFailoverLabels = (view: MeshView, workload: Workload | undefined): Clien
     }),
   )
 
-const toClientNode = (view: MeshView, workload: Workload | undefined): string =>
-  workload && view.tellsNodes() ? toNode(workload) : ''
+/** Its node, where some service tells nodes apart. */
+const toPlace = (view: MeshView, workload: Workload | undefined): Pick<UnitOutput, 'place'> =>
+  view.tellsNodes() ? { place: workload ? toNode(workload) : '' } : {}
 
 const toSelectors = (view: MeshView, namespace: string, workload: Workload | undefined): Client['selectors'] =>
   view
@@ -89,7 +89,6 @@ const compileGatewayProxy = (
     namespace,
     locality: workload.locality,
     labels: toFailoverLabels(view, workload),
-    node: toClientNode(view, workload),
     selectors: toSelectors(view, namespace, workload),
     isCaptured: false,
     secretsOf: namespace,
@@ -103,6 +102,7 @@ const compileGatewayProxy = (
   }
   return {
     sharedRoot: gatewayProxyClassUnit(client, place),
+    ...toPlace(view, workload),
     resources: buildListeners(view, [compileHealthListener(address, [])]),
   }
 }

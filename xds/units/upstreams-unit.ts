@@ -1,4 +1,5 @@
 import type { ServiceKey } from '#mesh/names.ts'
+import { tellsNodes } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { buildCluster } from '#xds/build/build-cluster.ts'
 import { buildEndpoints } from '#xds/build/build-load-assignment.ts'
@@ -9,25 +10,61 @@ import {
   type UpstreamClient,
 } from '#xds/compile/compile-upstreams.ts'
 import type { ReachedService } from '#xds/compile/compile-destination.ts'
-import { collectProblems } from '#xds/compile/report.ts'
+import { collectProblems, type Report } from '#xds/compile/report.ts'
 import { findDestinationPolicy } from '#xds/compile/select-destination-policy.ts'
 import { toLabelsKey } from './client.ts'
 import type { Unit, UnitResource } from '#xds/incremental/unit.ts'
 
 /** A service's EnvoyClusters and their endpoints, for all clients to whom the same DestinationRules apply. */
 export const upstreamsUnit = (view: MeshView, reached: ReachedService, client: UpstreamClient): Unit =>
-  toUnit(reached.service.key, reached.policy.key, toUpstreamClient(view, reached, client))
+  toUnit({
+    serviceKey: reached.service.key,
+    policyKey: reached.policy.key,
+    client: toUpstreamClient(view, reached, client),
+  })
 
-const toUnit = (serviceKey: ServiceKey, policyKey: string, client: UpstreamClient): Unit => ({
-  key: `upstreams|${serviceKey}|${policyKey}|${client.locality}${toLabelsKey(client.labels)}${client.node === '' ? '' : `|on ${client.node}`}${client.isCaptured ? '|captured' : ''}${client.secretsOf === undefined ? '' : `|secrets of ${client.secretsOf}`}`,
+interface Inputs {
+  readonly serviceKey: ServiceKey
+  readonly policyKey: string
+  readonly client: UpstreamClient
+}
+
+const toUnit = (inputs: Inputs): Unit => ({
+  key: `upstreams|${toInputsKey(inputs)}`,
   compile(view) {
-    const service = view.service(serviceKey)
+    const service = view.service(inputs.serviceKey)
     if (!service) return {}
     const { problems, report } = collectProblems()
-    const policy = findDestinationPolicy(view, service, policyKey)
-    return { resources: buildUpstreams(compileUpstreams(view, service, policy, client, report)), problems }
+    const policy = findDestinationPolicy(view, service, inputs.policyKey)
+    const compiled = compileUpstreams(view, service, policy, inputs.client, report)
+    if (!tellsNodes(service)) return { resources: buildUpstreams(compiled), problems }
+    return {
+      resources: compiled.map(({ upstream }) => buildCluster(upstream)),
+      byPlace: (node) => endpointsUnit(inputs, node),
+      problems,
+    }
   },
 })
+
+/** The endpoints of a service that tells nodes apart, for the clients on one of them. */
+const endpointsUnit = (inputs: Inputs, node: string): Unit => ({
+  key: `endpoints|${toInputsKey(inputs)}|on ${node}`,
+  compile(view) {
+    const service = view.service(inputs.serviceKey)
+    if (!service) return {}
+    const policy = findDestinationPolicy(view, service, inputs.policyKey)
+    const compiled = compileUpstreams(view, service, policy, { ...inputs.client, node }, toldElsewhere)
+    return { resources: compiled.flatMap(({ assignment }) => (assignment ? buildEndpoints(assignment) : [])) }
+  },
+})
+
+/** What is wrong with a service's endpoints is so on any node. */
+const toldElsewhere: Report = () => {}
+
+const toInputsKey = ({ serviceKey, policyKey, client }: Inputs): string => {
+  const { locality, labels, isCaptured, secretsOf } = client
+  return `${serviceKey}|${policyKey}|${locality}${toLabelsKey(labels)}${isCaptured ? '|captured' : ''}${secretsOf === undefined ? '' : `|secrets of ${secretsOf}`}`
+}
 
 export const buildUpstreams = (compiled: readonly CompiledUpstream[]): UnitResource[] =>
   compiled.flatMap(({ upstream, assignment }) =>

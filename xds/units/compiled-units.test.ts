@@ -1,0 +1,114 @@
+import { expect, test } from 'vitest'
+import { getOrAdd } from '#mesh/merge/get-or-add.ts'
+import { MeshViewStore } from '#mesh/mesh-view-store.ts'
+import type { Service } from '#mesh/service.ts'
+import type { ViewChange } from '#mesh/view.ts'
+import {
+  east,
+  makeEndpoint,
+  makeEntry,
+  makeObject,
+  makeService,
+  makeWorkload,
+  network1,
+  settings,
+  trust,
+} from '#test/mesh/records.ts'
+import type { Unit } from '#xds/incremental/unit.ts'
+import { UnitGraph } from '#xds/incremental/unit-graph.ts'
+import { ResourceSet } from '#xds/resource-set.ts'
+import { typeUrls } from '#xds/type-url.ts'
+import { proxyUnit } from './proxy-unit.ts'
+
+const nodes = Array.from({ length: 40 }, (_, index) => `node-${index}`)
+
+const toHost = (name: string): string => `${name}.default.svc.cluster.local`
+
+const offer = (name: string, told: Partial<Service> = {}): ViewChange => {
+  const service = makeService({ hostname: toHost(name), ...told })
+  const endpoints = nodes.map((node) => makeEndpoint(node, { node }))
+  return { kind: 'catalog', cluster: east, service: service.key, value: makeEntry(service, ...endpoints) }
+}
+
+const route = (name: string, host: string): ViewChange => ({
+  kind: 'config',
+  origin: 'mesh',
+  key: `VirtualService/default/${name}`,
+  value: makeObject('VirtualService', name, { hosts: [host], http: [{ route: [{ destination: { host: 'a' } }] }] }),
+})
+
+/** A sidecar on each node, compiled for these changes; `take` tells the units that are compiled again for others. */
+const start = (...changes: readonly ViewChange[]) => {
+  const store = new MeshViewStore({ localCluster: east, localNetwork: network1, settings, trust })
+  store.apply([
+    ...nodes.map((node): ViewChange => ({
+      kind: 'workload',
+      key: `default/${node}`,
+      value: makeWorkload(node, { node }),
+    })),
+    ...changes,
+  ])
+  let compiled: string[] = []
+  const observe = (unit: Unit): Unit => ({
+    key: unit.key,
+    compile(view) {
+      compiled.push(unit.key)
+      const { includes = [], sharedRoot, byPlace, ...output } = unit.compile(view)
+      return {
+        ...output,
+        includes: includes.map(observe),
+        ...(sharedRoot && { sharedRoot: observe(sharedRoot) }),
+        ...(byPlace && { byPlace: (place: string) => observe(byPlace(place)) }),
+      }
+    },
+  })
+  const graph = new UnitGraph(store)
+  const classes = new Map<string, ResourceSet>()
+  const parts = new Map<string, ResourceSet>()
+  for (const node of nodes) {
+    const root = observe(
+      proxyUnit({ role: 'sidecar', namespace: 'default', serviceAccount: 'default', workload: node }),
+    )
+    graph.fill(new ResourceSet(node), root)
+    const { sharedRoot, place } = graph.outputOf(root) ?? {}
+    if (!sharedRoot) continue
+    const shared = getOrAdd(classes, sharedRoot.key, () => {
+      const set = new ResourceSet(sharedRoot.key)
+      graph.fill(set, sharedRoot)
+      return set
+    })
+    if (place !== undefined)
+      graph.fillPart(
+        getOrAdd(parts, place, () => new ResourceSet(place)),
+        shared,
+        place,
+      )
+  }
+  return {
+    compiled,
+    classes,
+    parts,
+    take(...further: readonly ViewChange[]): readonly string[] {
+      compiled = []
+      graph.update(store.apply(further))
+      return compiled.toSorted()
+    },
+  }
+}
+
+test.each([{ isNodeLocal: true }, { trafficDistribution: 'PreferSameNode' }] as const)(
+  'a service that tells nodes apart costs its endpoints once a node, and nothing else: $isNodeLocal $trafficDistribution',
+  (told) => {
+    const all = ['a', 'b', 'c', 'd'].flatMap((name) => [offer(name), route(name, toHost(name))])
+    const before = start(...all)
+    const after = start(...all, offer('a', told))
+    expect([before.classes.size, after.classes.size]).toEqual([1, 1])
+    expect(after.compiled.filter((key) => !before.compiled.includes(key))).toHaveLength(nodes.length)
+    expect(after.compiled).toHaveLength(before.compiled.length + nodes.length)
+    const contents = [...after.parts.values()].map((set) => ({
+      endpoints: [...set.all(typeUrls.endpoint).keys()],
+      all: Object.values(typeUrls).reduce((sum, type) => sum + set.all(type).size, 0),
+    }))
+    expect(contents).toEqual(nodes.map(() => ({ endpoints: [`outbound|80||${toHost('a')}`], all: 1 })))
+  },
+)
