@@ -1,6 +1,6 @@
 import type { ConfigObject, Configured, Origin } from './config-object.ts'
 import type { ClientSelector } from './client-selectors.ts'
-import { readMeshConfig, type MeshConfig } from './config/mesh-config.ts'
+import { findStrangeFields, readMeshConfig, type MeshConfig } from './config/mesh-config.ts'
 import { destinationRule, type DestinationRuleSpec } from './config/destination-rule.ts'
 import { envoyFilter, type EnvoyFilterSpec } from './config/envoy-filter.ts'
 import { gateway, type GatewaySpec } from './config/gateway.ts'
@@ -236,6 +236,7 @@ export class MeshViewStore implements MeshView {
   /** What is wrong with what was put in: objects that are left out, definitions and objects that contradict each other. */
   problems(): readonly Problem[] {
     return [
+      ...findStrangeFields(this.#settings.meshConfig).map(toSettingsProblem),
       ...this.#virtualServices.objects.problems(),
       ...this.#destinationRules.rules.problems(),
       ...this.#gatewayObjects.objects.problems(),
@@ -411,3 +412,10 @@ export class MeshViewStore implements MeshView {
     }
   }
 }
+
+const toSettingsProblem = (message: string): Problem => ({
+  code: 'unsupported',
+  severity: 'warning',
+  path: 'meshConfig:',
+  message,
+})

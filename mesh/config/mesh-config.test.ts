@@ -3,7 +3,13 @@ import { describe, expect, it } from 'vitest'
 import { describeSchema } from '#mesh/support/describe-fields.ts'
 import { meshSettings, withOlderFields } from '#mesh/settings.ts'
 import { examineMeshConfig } from './examine-mesh-config.ts'
-import { defaultMeshConfig, meshConfigSchema, readMeshConfig, withChangedFields } from './mesh-config.ts'
+import {
+  defaultMeshConfig,
+  meshConfigSchema,
+  findStrangeFields,
+  readMeshConfig,
+  withChangedFields,
+} from './mesh-config.ts'
 import { proxySettings } from './schema/proxy-settings.ts'
 
 const examine = (written: Record<string, unknown>) =>
@@ -140,6 +146,26 @@ describe('MeshConfig', () => {
       ...defaultMeshConfig,
       proxyHttpPort: 1,
     })
+  })
+  it.each([
+    ['outboundTrafficPolicy', { mode: 'ALLOW_SOME' }, { mode: 'REGISTRY_ONLY' }],
+    ['outboundTrafficPolicy', { mode: 'ALLOW_ANY', only: ['a.org'] }, { mode: 'REGISTRY_ONLY' }],
+    ['pathNormalization', { normalization: 'MORE' }, { normalization: 'DECODE_AND_MERGE_SLASHES' }],
+    ['meshMTLS', { minProtocolVersion: 'TLSV1_4' }, { minProtocolVersion: 'TLSV1_3' }],
+    ['tlsDefaults', { cipherSuites: ['BETTER'] }, { minProtocolVersion: 'TLSV1_3' }],
+    ['defaultServiceExportTo', ['team:a'], ['.']],
+  ] as const)('is strict where it does not understand %s %j', (name, value, expected) => {
+    expect(readMeshConfig({ [name]: value, proxyHttpPort: 1 })).toEqual({
+      ...defaultMeshConfig,
+      proxyHttpPort: 1,
+      [name]: expected,
+    })
+    expect(findStrangeFields({ [name]: value, proxyHttpPort: 1 })).toMatchObject([expect.stringContaining(name)])
+  })
+  it('tells of fields that it does not know, and of none else', () => {
+    expect(findStrangeFields({ notYet: 1, accessLogEncoding: 'JSON' })).toEqual([
+      'notYet says what this version does not understand: it is taken as if it were not there',
+    ])
   })
   it('leaves out what is right alone and wrong together', () => {
     const written = { accessLogEncoding: 'JSON', accessLogFormat: 'plain', proxyHttpPort: 1 }

@@ -191,16 +191,48 @@ export const withChangedFields = (
 export const defaultMeshConfig: MeshConfig = meshConfigSchema.parse({})
 
 /**
- * The settings of a mesh that were accepted before. What this version does not understand, of a newer plane's, is left at its default,
- * field by field.
+ * What this version takes a field for that says more than it understands: the strictest that the field can be, where leaving it out
+ * would let through what it forbids.
  */
-export const readMeshConfig = (written: WrittenMeshConfig): MeshConfig => {
-  const whole = meshConfigSchema.safeParse(written)
-  if (whole.success) return whole.data
-  // Fields may be right one by one and wrong together.
-  const understood = Object.entries(written).reduce<WrittenMeshConfig>((kept, [name, value]) => {
-    const more = { ...kept, [name]: value }
-    return meshConfigSchema.safeParse(more).success ? more : kept
-  }, {})
-  return meshConfigSchema.parse(understood)
+const strictest: WrittenMeshConfig = {
+  outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' },
+  pathNormalization: { normalization: 'DECODE_AND_MERGE_SLASHES' },
+  meshMTLS: { minProtocolVersion: 'TLSV1_3' },
+  tlsDefaults: { minProtocolVersion: 'TLSV1_3' },
+  defaultServiceExportTo: ['.'],
+  defaultVirtualServiceExportTo: ['.'],
+  defaultDestinationRuleExportTo: ['.'],
 }
+
+interface Reading {
+  readonly understood: WrittenMeshConfig
+  readonly strange: readonly string[]
+}
+
+const readFields = (written: WrittenMeshConfig): Reading => {
+  if (meshConfigSchema.safeParse(written).success) return { understood: written, strange: [] }
+  // Fields may be right one by one and wrong together.
+  return Object.entries(written).reduce<Reading>(
+    ({ understood, strange }, [name, value]) => {
+      const more = { ...understood, [name]: value }
+      if (meshConfigSchema.safeParse(more).success) return { understood: more, strange }
+      const strict = Object.hasOwn(strictest, name) ? { [name]: strictest[name] } : {}
+      return { understood: { ...understood, ...strict }, strange: [...strange, name] }
+    },
+    { understood: {}, strange: [] },
+  )
+}
+
+/**
+ * The settings of a mesh that were accepted before. What this version does not understand, of a newer plane's, is left at its default,
+ * field by field, or is as strict as the field can be where that is about who may do what.
+ */
+export const readMeshConfig = (written: WrittenMeshConfig): MeshConfig =>
+  meshConfigSchema.parse(readFields(written).understood)
+
+/** The fields that this version does not understand, and what it takes them for. */
+export const findStrangeFields = (written: WrittenMeshConfig): readonly string[] =>
+  readFields(written).strange.map((name) => {
+    const taken = Object.hasOwn(strictest, name) ? `for ${JSON.stringify(strictest[name])}` : 'as if it were not there'
+    return `${name} says what this version does not understand: it is taken ${taken}`
+  })
