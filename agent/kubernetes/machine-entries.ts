@@ -6,6 +6,7 @@ import type { ConfigObject } from '#mesh/config-object.ts'
 import type { ReadinessProbe } from '#mesh/config/schema/readiness-probe.ts'
 import { workloadEntry } from '#mesh/config/workload-entry.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
+import { hasLabels } from '#mesh/has-labels.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { setOrDelete } from '#mesh/merge/set-or-delete.ts'
 import {
@@ -16,6 +17,7 @@ import {
   type MachineChange,
   type MachineClaim,
 } from '#mesh/registry-records/machine-groups.ts'
+import { toWorkloadKey } from '#mesh/workload.ts'
 import { err, type Result } from '#mesh/result.ts'
 import { objectMetadata, type ObjectClient, type ObjectKind } from './object-client.ts'
 
@@ -33,6 +35,9 @@ export const machineEntryKind: ObjectKind<MachineEntry> = {
   schema: machineEntry,
 }
 
+/** `claim`: the machine has just said that it is here, whoever has written of it before; `leave`: it is known to have left. */
+type Reason = 'claim' | 'leave' | 'check'
+
 export interface MachineEntriesOptions {
   readonly entries: Pick<ObjectClient<MachineEntry>, 'find' | 'create' | 'replace' | 'remove'>
   /** Ours. */
@@ -46,6 +51,8 @@ export interface MachineEntriesOptions {
 
 /** Which agent a machine is connected to. Not Istio's `istio.io/workloadController`: entries of an istiod beside us are its own. */
 const controllerAnnotation = 'atoll.dev/workload-controller'
+/** On an entry that is about to go because its machine has left: one that goes without it is lost. */
+const leftAnnotation = 'atoll.dev/workload-left'
 const retryMilliseconds = 5000
 const sweepMilliseconds = 10_000
 /** An agent that has gone leaves its machines behind: they have so long to come to another. */
@@ -60,8 +67,8 @@ export class MachineEntries implements MachineRegistry {
   readonly #groups = new MachineGroups()
   /** The WorkloadEntries of the cluster. */
   readonly #present = new Map<string, ConfigObject>()
-  /** What may have to be written: of a machine that has just said that it is here, whoever has written of it before. */
-  readonly #due = new Map<string, 'claim' | 'check'>()
+  /** What may have to be written. */
+  readonly #due = new Map<string, Reason>()
   readonly #orphanedSince = new Map<string, number>()
   #problem: string | undefined
   #isRunning = false
@@ -91,7 +98,7 @@ export class MachineEntries implements MachineRegistry {
     if (key.startsWith(`${workloadEntry.kind}/`)) {
       setOrDelete(this.#present, key, value)
       const wanted = this.#groups.find(key)
-      if (wanted && !(value && isAsWritten(value, toMachineEntry(wanted, this.#options.replica)))) this.#note(key)
+      if (wanted && !(value && holdsWritten(value, toMachineEntry(wanted, this.#options.replica)))) this.#note(key)
     }
     for (const changed of this.#groups.takeObjects([{ key, value }])) this.#note(changed)
   }
@@ -109,13 +116,15 @@ export class MachineEntries implements MachineRegistry {
     return this.#groups.probeOf(machine)
   }
 
-  takeMachines(changes: readonly MachineChange[]): void {
+  takeMachines(changes: readonly MachineChange[], left?: ReadonlySet<string>): void {
     for (const { key, value } of changes) {
       const present = this.#present.get(key)
       // What was found before holds until something else is found: the machine has only come to another agent.
       const health = value?.health ?? (present && healthOfEntry(present))
       this.#groups.takeMachines([{ key, value: value && { ...value, ...(health && { health }) } }])
-      this.#due.set(key, value ? 'claim' : 'check')
+      const [, namespace = '', name = ''] = key.split('/')
+      const gone = left?.has(toWorkloadKey(namespace, name)) ? 'leave' : 'check'
+      this.#due.set(key, value ? 'claim' : gone)
     }
     void this.#run()
   }
@@ -135,7 +144,7 @@ export class MachineEntries implements MachineRegistry {
     this.#isRunning = true
     this.#cancelRetry()
     let failure: unknown
-    const failed: (readonly [string, 'claim' | 'check'])[] = []
+    const failed: (readonly [string, Reason])[] = []
     for (const [key, why] of this.#due) {
       if (this.#isStopped) break
       this.#due.delete(key)
@@ -154,12 +163,17 @@ export class MachineEntries implements MachineRegistry {
       this.#cancelRetry = this.#options.clock.after(retryMilliseconds, () => void this.#run())
   }
 
-  #restore(key: string, why: 'claim' | 'check'): void {
+  #markAsLeft({ metadata, spec }: MachineEntry): Promise<MachineEntry | undefined> {
+    const annotations = { ...metadata.annotations, [leftAnnotation]: 'true' }
+    return this.#options.entries.replace({ metadata: { ...metadata, annotations }, spec })
+  }
+
+  #restore(key: string, why: Reason): void {
     if (this.#due.get(key) !== 'claim') this.#due.set(key, why)
   }
 
   /** False: somebody else has changed it at the same time. */
-  async #settle(key: string, why: 'claim' | 'check'): Promise<boolean> {
+  async #settle(key: string, why: Reason): Promise<boolean> {
     const { entries, replica, log } = this.#options
     const [, namespace = '', name = ''] = key.split('/')
     const wanted = this.#groups.find(key)
@@ -170,10 +184,13 @@ export class MachineEntries implements MachineRegistry {
     const isOurs = controller === replica
     if (!wanted) {
       if (!present || !(isOurs || this.#isLeftBehind(key, controller))) return true
+      // What else it goes by, such as a group that is not there, may be a loss: the mass-removal guard is to see it.
+      const leaving = why === 'leave' ? await this.#markAsLeft(present) : present
+      if (!leaving) return false
       log.info({ namespace, name }, 'a machine has left')
-      return entries.remove(present)
+      return entries.remove(leaving)
     }
-    if (present && !isOurs && why === 'check') return true
+    if (present && !isOurs && why !== 'claim') return true
     const written = toMachineEntry(wanted, replica)
     if (!present) {
       log.info({ namespace, name }, 'a machine has come')
@@ -236,13 +253,22 @@ const isAsWritten = ({ metadata: { labels = {}, annotations = {} }, spec }: Writ
   isEqualData(labels, written.metadata.labels ?? {}) &&
   isEqualData(annotations, written.metadata.annotations)
 
+/** Whether it says all that was written: what others add to it beside that is theirs. */
+const holdsWritten = ({ metadata: { labels = {}, annotations = {} }, spec }: Written, written: MachineEntry): boolean =>
+  isEqualData(spec, written.spec) &&
+  hasLabels(labels, written.metadata.labels ?? {}) &&
+  hasLabels(annotations, written.metadata.annotations ?? {})
+
 type Written = Pick<MachineEntry, 'spec'> & {
   readonly metadata: Pick<MachineEntry['metadata'], 'labels' | 'annotations'>
 }
 
-/** The agent whose entry it is; undefined = it is none of ours. */
-const controllerOf = ({
-  metadata,
-}: {
+interface Annotated {
   readonly metadata: { readonly annotations?: Readonly<Record<string, string>> | undefined }
-}) => metadata.annotations?.[controllerAnnotation]
+}
+
+/** The agent whose entry it is; undefined = it is none of ours. */
+const controllerOf = ({ metadata }: Annotated): string | undefined => metadata.annotations?.[controllerAnnotation]
+
+/** Whether its agent has said that its machine has left. */
+export const hasLeft = ({ metadata }: Annotated): boolean => metadata.annotations?.[leftAnnotation] !== undefined

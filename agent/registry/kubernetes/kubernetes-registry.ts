@@ -1,5 +1,6 @@
 import type { Clock } from '#agent/clock.ts'
 import type { KubernetesClient } from '#agent/kubernetes/kubernetes-client.ts'
+import { hasLeft } from '#agent/kubernetes/machine-entries.ts'
 import type { Log } from '#agent/log.ts'
 import type { Registry, RegistryBatch, RegistryChange, RegistryProblem } from '#agent/registry/registry.ts'
 import { objectKeyOf, type ConfigObject } from '#mesh/config-object.ts'
@@ -10,7 +11,6 @@ import type { ClusterName, NetworkName } from '#mesh/names.ts'
 import type { Problem } from '#mesh/problem.ts'
 import { isRecordKind, type RegistryDifference } from '#mesh/registry-records/registry-index.ts'
 import type { GatewayAddress } from '#mesh/service.ts'
-import { groupOfEntry } from '#mesh/registry-records/machine-groups.ts'
 import { workloadEntry } from '#mesh/config/workload-entry.ts'
 import { toWorkloadKey } from '#mesh/workload.ts'
 import { ConfigDiscovery, type ServedKind } from './config-discovery.ts'
@@ -99,7 +99,7 @@ export class KubernetesRegistry implements Registry {
   #domainSuffix: string
   /** What was not told yet. */
   readonly #configChanges = new Map<string, ConfigObject | null>()
-  /** Machines whose agents have taken them away: they are not lost. */
+  /** Machines that have left, as their agents say: they are not lost. */
   readonly #left = new Set<string>()
   readonly #gatewayServices = new Set<string>()
   #gateways: readonly GatewayAddress[] | undefined
@@ -282,9 +282,15 @@ export class KubernetesRegistry implements Registry {
       if (!isRecordKind(definition.kind)) this.#configChanges.set(key, object)
       this.#index.noteConfig(key, object)
       this.#options.onObject?.(key, object)
-      if (!object && definition === workloadEntry && groupOfEntry(present) !== undefined)
-        this.#left.add(toWorkloadKey(present.metadata.namespace, present.metadata.name))
+      if (definition === workloadEntry) this.#noteLeaving(present, object !== null)
     })
+  }
+
+  /** One that is there again in the same turn has not left. */
+  #noteLeaving(entry: ConfigObject, isPresent: boolean): void {
+    const key = toWorkloadKey(entry.metadata.namespace, entry.metadata.name)
+    if (isPresent) this.#left.delete(key)
+    else if (hasLeft(entry)) this.#left.add(key)
   }
 
   #forgetKind(kind: string, { watch, feed }: ConfigKind): void {

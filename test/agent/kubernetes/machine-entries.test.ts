@@ -64,7 +64,9 @@ const startReplica = async (server: FakeApiServer, replica: string, gone: Readon
   const settled = async (): Promise<void> => {
     for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate)
   }
-  return { ...registry, settled, clock, entries, machines, admit, entry, addresses, stop }
+  /** The workloads that were told to have left. */
+  const left = () => registry.batches.flatMap((batch) => [...(batch.left ?? [])])
+  return { ...registry, left, settled, clock, entries, machines, admit, entry, addresses, stop }
 }
 
 test('a machine serves beside the pods of its Service while its proxy is connected, for all replicas', async () => {
@@ -93,7 +95,7 @@ test('a machine serves beside the pods of its Service while its proxy is connect
   expect(first.entry('reviews-10.9.0.4')).toBeDefined()
   first.clock.advance(1)
   for (const { addresses } of [first, second]) await untilHolds(() => expect(addresses()).toEqual(pods))
-  expect(second.batches.some(({ left }) => left?.has('shop/reviews-10.9.0.4'))).toBe(true)
+  expect(second.left()).toEqual(['shop/reviews-10.9.0.4'])
 })
 
 test('a machine that comes back to another replica stays, whatever the first thinks of it', async () => {
@@ -124,6 +126,7 @@ test('machines that an agent has left behind leave when they come to no other', 
   second.machines.opened(second.admit('10.9.0.5:2'))
   for (let seconds = 0; seconds < 120; seconds += 10) second.clock.advance(10_000)
   await untilHolds(() => expect(second.addresses()).toEqual([...pods, '10.9.0.5']))
+  expect(second.left()).toEqual([])
 })
 
 test('an agent that starts again under its name lets go of machines that do not come back', async () => {
@@ -183,6 +186,40 @@ test('an entry that a person has written stands, and one that somebody takes awa
   expect(entry('reviews-10.9.0.9')).toMatchObject({ spec: { address: '10.9.0.9' } })
 })
 
+test('what others add to an entry stays, and is no reason to write it', async () => {
+  const server = createServer()
+  const { machines, admit, entry, settled, addresses } = await startReplica(server, 'agent-1')
+  machines.opened(admit('10.9.0.4:1'))
+  await untilHolds(() => expect(addresses()).toContain('10.9.0.4'))
+  const ours = entry('reviews-10.9.0.4')
+  if (!ours) throw new Error('there is an entry')
+  const { labels, annotations } = ours.metadata as Record<string, object>
+  const added = { labels: { ...labels, team: 'a' }, annotations: { ...annotations, 'policy.example/checked': 'yes' } }
+  server.put(entryPath, { ...ours, metadata: { ...ours.metadata, ...added } })
+  await settled()
+  expect(entry('reviews-10.9.0.4')?.metadata).toMatchObject(added)
+})
+
+test('entries that somebody takes away are lost, not left, whoever wrote them', async () => {
+  const server = createServer()
+  const annotations = { 'istio.io/autoRegistrationGroup': 'reviews', 'istio.io/workloadController': 'istiod-1' }
+  const labels = { app: 'reviews' }
+  const istiods = {
+    metadata: { name: 'reviews-10.9.0.9', namespace: 'shop', labels, annotations },
+    spec: { address: '10.9.0.9' },
+  }
+  server.put(entryPath, istiods)
+  const { machines, admit, entry, addresses, left } = await startReplica(server, 'agent-1')
+  machines.opened(admit('10.9.0.4:1'))
+  await untilHolds(() => expect(addresses()).toContain('10.9.0.4'))
+  const ours = entry('reviews-10.9.0.4')
+  if (!ours) throw new Error('there is an entry')
+  server.delete(entryPath, ours)
+  server.delete(entryPath, istiods)
+  await untilHolds(() => expect(addresses()).toEqual([...pods, '10.9.0.4']))
+  expect(left()).toEqual([])
+})
+
 test('an entry of an istiod beside us stands, whatever becomes of that', async () => {
   const server = createServer()
   const annotations = { 'istio.io/autoRegistrationGroup': 'reviews', 'istio.io/workloadController': 'istiod-1' }
@@ -198,12 +235,13 @@ test('an entry of an istiod beside us stands, whatever becomes of that', async (
 
 test('without its group there is no machine, and pods are no concern of it', async () => {
   const server = createServer()
-  const { machines, admit, addresses, clock, entries } = await startReplica(server, 'agent-1')
+  const { machines, admit, addresses, clock, entries, left } = await startReplica(server, 'agent-1')
   const machine = admit('10.9.0.4:1')
   machines.opened(machine)
   await untilHolds(() => expect(addresses()).toContain('10.9.0.4'))
   server.delete(groupPath, group)
   await untilHolds(() => expect(addresses()).toEqual(pods))
+  expect(left()).toEqual([])
   expect(machines.admit(token, '10.9.0.4:1')).toEqual({ ok: false, error: 'no_group' })
   server.put(paths.pods, kubePod('reviews', 3))
   server.put(paths.slices, kubeSlice('reviews', [1, 2, 3]))
