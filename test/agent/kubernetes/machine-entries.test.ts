@@ -73,9 +73,9 @@ test('a machine serves beside the pods of its Service while its proxy is connect
   const server = createServer()
   const [first, second] = [await startReplica(server, 'agent-1'), await startReplica(server, 'agent-2')]
   const machine = first.admit('10.9.0.4:40000')
-  first.machines.opened(machine)
+  for (const each of [machine, first.admit('10.9.0.5:40000')]) first.machines.opened(each)
   for (const { addresses } of [first, second])
-    await untilHolds(() => expect(addresses()).toEqual([...pods, '10.9.0.4']))
+    await untilHolds(() => expect(addresses()).toEqual([...pods, '10.9.0.4', '10.9.0.5']))
   expect(first.entry('reviews-10.9.0.4')).toMatchObject({
     metadata: {
       labels: { app: 'reviews', version: 'v1' },
@@ -94,7 +94,8 @@ test('a machine serves beside the pods of its Service while its proxy is connect
   first.clock.advance(9_999)
   expect(first.entry('reviews-10.9.0.4')).toBeDefined()
   first.clock.advance(1)
-  for (const { addresses } of [first, second]) await untilHolds(() => expect(addresses()).toEqual(pods))
+  for (const { addresses } of [first, second])
+    await untilHolds(() => expect(addresses()).toEqual([...pods, '10.9.0.5']))
   expect(second.left()).toEqual(['shop/reviews-10.9.0.4'])
 })
 
@@ -127,6 +128,18 @@ test('machines that an agent has left behind leave when they come to no other', 
   for (let seconds = 0; seconds < 120; seconds += 10) second.clock.advance(10_000)
   await untilHolds(() => expect(second.addresses()).toEqual([...pods, '10.9.0.5']))
   expect(second.left()).toEqual([])
+})
+
+test('an agent from which all machines go may be cut off: none is known to have left', async () => {
+  const server = createServer()
+  const { machines, admit, addresses, clock, left } = await startReplica(server, 'agent-1')
+  const machine = admit('10.9.0.4:1')
+  machines.opened(machine)
+  await untilHolds(() => expect(addresses()).toContain('10.9.0.4'))
+  machines.closed(machine)
+  clock.advance(10_000)
+  await untilHolds(() => expect(addresses()).toEqual(pods))
+  expect(left()).toEqual([])
 })
 
 test('an agent that starts again under its name lets go of machines that do not come back', async () => {
