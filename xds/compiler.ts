@@ -10,6 +10,8 @@ import { proxyUnit } from './units/proxy-unit.ts'
 export interface ProxyResources {
   /** First what it shares with all proxies of its class, then what with those of its node (if services tell nodes apart), then what is its own. Read it anew after an update that moved the proxy. */
   readonly sets: readonly ResourceSet[]
+  /** It could not be compiled, and was not before either: that something is not in the sets says nothing of what the proxy is to have. */
+  readonly isBlocked: boolean
 }
 
 export interface CompileResult {
@@ -150,6 +152,10 @@ export const createCompiler = (view: MeshView): Compiler => {
         resources: {
           get sets() {
             return attached.sets
+          },
+          get isBlocked() {
+            const { root, proxyClass } = attached
+            return graph.isBlocked(root) || (proxyClass !== undefined && graph.isBlocked(proxyClass.root))
           },
         },
         sets: [own],

@@ -1,5 +1,5 @@
 import type { EncodedResource, ResourceSet } from '#xds/resource-set.ts'
-import type { TypeUrl } from '#xds/type-url.ts'
+import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
 import type { WholeSet } from './batch.ts'
 import type { Quarantine, Rejection } from './quarantine.ts'
 import { toSharedChunks } from './shared-chunks.ts'
@@ -8,6 +8,8 @@ import { toWireResource, type WireResource } from './wire-resource.ts'
 /** What the compiler and the workload identities have for one proxy. The sets may change while it is attached. */
 export interface Attachment {
   readonly sets: readonly ResourceSet[]
+  /** The compiler cannot tell what the proxy is to have. */
+  readonly isBlocked?: boolean
 }
 
 /** Below, putting a response together costs less than looking whether it can be shared. */
@@ -20,6 +22,7 @@ export class ProxyResources {
   readonly #attachment: Attachment
   readonly #quarantine: Quarantine
   #sets: readonly ResourceSet[]
+  #isBlocked: boolean
   #generations: readonly number[] = []
   #state = 0
 
@@ -28,6 +31,7 @@ export class ProxyResources {
     this.#attachment = attachment
     this.#quarantine = quarantine
     this.#sets = attachment.sets
+    this.#isBlocked = attachment.isBlocked ?? false
   }
 
   /** As of the last `refresh`. */
@@ -42,14 +46,24 @@ export class ProxyResources {
 
   /** Takes over how the sets are now. */
   refresh(): void {
-    const { sets } = this.#attachment
+    const { sets, isBlocked = false } = this.#attachment
     const isSame =
+      isBlocked === this.#isBlocked &&
       sets.length === this.#sets.length &&
       sets.every((set, index) => set === this.#sets[index] && set.generation === this.#generations[index])
     if (isSame) return
     this.#sets = sets
+    this.#isBlocked = isBlocked
     this.#generations = sets.map(({ generation }) => generation)
     this.#state++
+  }
+
+  /**
+   * Whether nobody knows what there is of a type: the proxy is not told that anything is gone, so that one which comes back keeps what it has
+   * and a new one has nothing. Secrets are not compiled.
+   */
+  withholds(type: TypeUrl): boolean {
+    return this.#isBlocked && type !== typeUrls.secret
   }
 
   /** The resource as it should be. */
@@ -74,7 +88,7 @@ export class ProxyResources {
       const served = this.#quarantine.servedTo(this.#identity, set, wire)
       return served ? toWireResource(type, served) : 'kept'
     }
-    return 'gone'
+    return this.withholds(type) ? 'kept' : 'gone'
   }
 
   /** The set that holds most of a type, when all that it holds is among these names and nothing of it was refused. */

@@ -37,6 +37,8 @@ export class Subscription {
   #asked = new Set<string>()
   /** Names of which the client may have something else than we do, beyond what the generations tell. */
   #doubtful = new Set<string>()
+  /** What the client said that it has, or waits for, while nobody knew what there is: looked at when somebody does. Name → version. */
+  readonly #withheld = new Map<string, string>()
   #mustAnswer = false
   /** Names to be removed when nothing can be routed to them by what the client was told last. */
   readonly #waitingRemovals = new Set<string>()
@@ -94,11 +96,11 @@ export class Subscription {
   know(versions: Readonly<Record<string, string>>): void {
     for (const [name, version] of Object.entries(versions)) {
       const current = this.#resources.current(this.type, name)
-      if (current?.version === version) this.#asked.delete(name)
-      else if (!current) {
-        this.#asked.delete(name)
-        this.#doubtful.add(name)
-      }
+      if (current && current.version !== version) continue
+      this.#asked.delete(name)
+      if (current) continue
+      if (this.#resources.withholds(this.type)) this.#withheld.set(name, version)
+      else this.#doubtful.add(name)
     }
   }
 
@@ -143,13 +145,23 @@ export class Subscription {
 
   /** Whether there is more to say than the current batch does. */
   get #isStale(): boolean {
-    if (this.#asked.size > 0 || this.#doubtful.size > 0 || this.#mustAnswer) return true
+    if (this.#asked.size > 0 || this.#doubtful.size > 0 || this.#owesAnswer || this.#hasReleased) return true
     const { sets, state } = this.#resources
     if (state === this.#servedState) return false
     const isStale =
       sets.length !== this.#served.size || sets.some((set) => set.lastChange(this.type) > (this.#served.get(set) ?? -1))
     if (!isStale) this.#servedState = state
     return isStale
+  }
+
+  /** In the state of the world an answer says that there is nothing else. */
+  get #owesAnswer(): boolean {
+    return this.#mustAnswer && (this.#options.pipelined || !this.#resources.withholds(this.type))
+  }
+
+  /** It is known again what is to become of what was withheld. */
+  get #hasReleased(): boolean {
+    return this.#withheld.size > 0 && !this.#resources.withholds(this.type)
   }
 
   /** Everything due has been written. Removals that were put off are not due. */
@@ -201,10 +213,10 @@ export class Subscription {
     const changed = [...this.#doubtful, ...this.#takeChanges()]
     const asked = changed.length > 0 ? new Set(names) : names
     for (const name of changed) names.add(name)
-    const mustAnswer = this.#mustAnswer
+    const mustAnswer = this.#owesAnswer
     this.#asked = new Set()
     this.#doubtful = new Set()
-    this.#mustAnswer = false
+    if (mustAnswer) this.#mustAnswer = false
     if (names.size === 0 && !mustAnswer) return
     const whole = this.#options.maxBytes === Infinity ? undefined : this.#resources.wholeSet(this.type, names)
     const rest = whole ? [...names].filter((name) => !whole.has(name)) : names
@@ -256,7 +268,16 @@ export class Subscription {
         if (this.covers(name)) changed.push(name)
       this.#served.set(set, set.generation)
     }
-    return changed
+    return this.#hasReleased ? this.#withReleased(changed) : changed
+  }
+
+  #withReleased(changed: readonly string[]): string[] {
+    const held = new Map(this.#withheld)
+    this.#withheld.clear()
+    return [...changed, ...held.keys()].filter(
+      (name) =>
+        this.covers(name) && (!held.has(name) || held.get(name) !== this.#resources.current(this.type, name)?.version),
+    )
   }
 
   /** The proxy was given other sets: what it has of the old ones is compared with what the new ones hold. */
@@ -283,7 +304,10 @@ export class Subscription {
 
   #lookUp(batch: Batch, name: string): WireResource | 'removed' | undefined {
     const served = this.#resources.served(this.type, name)
-    if (served === 'kept') return undefined
+    if (served === 'kept') {
+      if (this.#resources.withholds(this.type) && !this.#withheld.has(name)) this.#withheld.set(name, 'unknown')
+      return undefined
+    }
     if (served !== 'gone') return served
     this.#keep(name)
     if (!makeBeforeBreak.has(this.type) || batch.isRemoval || batch.asked.has(name)) return 'removed'

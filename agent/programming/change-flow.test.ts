@@ -19,7 +19,7 @@ const createFlow = () => {
   const happened: string[] = []
   const faults = { next: false }
   const compiler: Compiler = {
-    attach: () => ({ sets: [] }),
+    attach: () => ({ sets: [], isBlocked: false }),
     detach: () => {},
     update: (touched, revision) => {
       if (faults.next) throw new Error('a fault')

@@ -37,6 +37,9 @@ export class ProxySets implements ProxySource {
         if (compiled.sets !== last) all = [...(last = compiled.sets), ...secrets]
         return all
       },
+      get isBlocked() {
+        return compiled.isBlocked
+      },
     }
   }
 

@@ -83,6 +83,11 @@ export class UnitGraph {
     return this.#nodes.get(unit.key)?.output
   }
 
+  /** Whether a unit of some set has thrown since it is in one: what it would give is not known. */
+  isBlocked(unit: Unit): boolean {
+    return this.#nodes.get(unit.key)?.output === nothingYet
+  }
+
   /** Compiles again what read a touched key. Returns the sets that changed. */
   update(touched: Iterable<ViewKey>): ResourceSet[] {
     const stale = new Set<Node>()
@@ -103,7 +108,14 @@ export class UnitGraph {
   #nodeOf(unit: Unit): Node {
     const known = this.#nodes.get(unit.key)
     if (known) return known
-    const node: Node = { unit, output: {}, includes: [], reads: new Set(), failure: undefined, holders: new Map() }
+    const node: Node = {
+      unit,
+      output: nothingYet,
+      includes: [],
+      reads: new Set(),
+      failure: undefined,
+      holders: new Map(),
+    }
     this.#nodes.set(unit.key, node)
     this.#compile(node)
     node.includes = this.#includesOf(node)
@@ -224,6 +236,9 @@ export class UnitGraph {
     return changed
   }
 }
+
+/** The output of what was never compiled. */
+const nothingYet: UnitOutput = {}
 
 const isSameResource = (one: UnitResource, other: UnitResource): boolean =>
   one.type === other.type && one.resource.name === other.resource.name

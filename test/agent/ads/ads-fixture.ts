@@ -25,6 +25,11 @@ export const put = (type: TypeUrl, name: string, version = '1', bytes = 0): Reso
 
 export const remove = (type: TypeUrl, name: string): ResourceUpdate => ({ type, name, resource: null })
 
+interface TestAttachment {
+  sets: ResourceSet[]
+  isBlocked?: boolean
+}
+
 /** An xDS server over TLS whose proxies share one set; others get more with `give`. */
 export class AdsFixture {
   readonly shared = new ResourceSet('shared')
@@ -34,7 +39,7 @@ export class AdsFixture {
   failAttach = false
   /** Names of the proxies that are said to run. */
   started: readonly string[] | undefined
-  readonly #attachments = new Map<string, { sets: ResourceSet[] }>()
+  readonly #attachments = new Map<string, TestAttachment>()
   /** How often each proxy has reported health. */
   readonly reports = new Map<string, number>()
   readonly #clients: (DeltaTestProxy | HealthTestProxy | SotwTestProxy)[] = []
@@ -90,7 +95,7 @@ export class AdsFixture {
   }
 
   /** What a workload's proxy is attached to; its sets may be replaced. */
-  attachment(workload: string): { sets: ResourceSet[] } {
+  attachment(workload: string): TestAttachment {
     let attachment = this.#attachments.get(workload)
     if (!attachment) this.#attachments.set(workload, (attachment = { sets: [this.shared] }))
     return attachment

@@ -3,7 +3,7 @@ import { ResourceSet } from '#xds/resource-set.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import { AdsFixture, put, remove } from './ads-fixture.ts'
 
-const { cluster, endpoint, listener, route, virtualHost } = typeUrls
+const { cluster, endpoint, listener, route, secret, virtualHost } = typeUrls
 
 let ads: AdsFixture
 beforeEach(async () => {
@@ -260,5 +260,84 @@ describe('a proxy that is given other sets', () => {
     other.apply([put(listener, 'new', '2')])
     ads.server.push()
     expect((await proxy.take(listener)).resources).toEqual(['new@2'])
+  })
+})
+
+describe('a proxy of which nobody knows what it is to have', () => {
+  const block = (...sets: ResourceSet[]) => Object.assign(ads.attachment('w'), { sets, isBlocked: true })
+  const release = (...sets: ResourceSet[]) => {
+    Object.assign(ads.attachment('w'), { sets: [ads.shared, ...sets], isBlocked: false })
+    ads.server.push()
+  }
+
+  test('keeps what it has when it comes back, and is sent the difference when it is known', async () => {
+    block()
+    ads.change(put(listener, 'same'), put(listener, 'differs', '2'), put(listener, 'new'))
+    const proxy = ads.delta()
+    proxy.send(listener, {
+      resourceNamesSubscribe: ['*'],
+      initialResourceVersions: { same: '1', differs: '1', gone: '1' },
+    })
+    expect(await proxy.take(listener)).toMatchObject({ resources: [], removed: [] })
+    ads.server.push()
+    await proxy.untilHeard()
+    expect(proxy.takeUnread()).toEqual([])
+    release()
+    const response = await proxy.take(listener)
+    expect(response.resources.toSorted()).toEqual(['differs@2', 'new@1'])
+    expect(response.removed).toEqual(['gone'])
+  })
+
+  test('has nothing when it is new, and gets all when it is known', async () => {
+    block()
+    ads.change(put(listener, 'a'))
+    const proxy = ads.delta()
+    proxy.subscribe(listener, '*')
+    expect(await proxy.take(listener)).toMatchObject({ resources: [], removed: [] })
+    release()
+    expect((await proxy.take(listener)).resources).toEqual(['a@1'])
+  })
+
+  test('is answered by name as soon as it is known', async () => {
+    block()
+    const proxy = ads.delta()
+    proxy.send(route, { resourceNamesSubscribe: ['held', 'gone'], initialResourceVersions: { held: '1' } })
+    await proxy.untilHeard()
+    expect(proxy.takeUnread()).toEqual([])
+    ads.shared.apply([put(route, 'held')])
+    release()
+    expect(await proxy.take(route)).toMatchObject({ resources: [], removed: ['gone'] })
+  })
+
+  test('loses the clusters that it has no more when nothing routes to them', async () => {
+    block()
+    const proxy = ads.delta()
+    proxy.send(cluster, { resourceNamesSubscribe: ['*'], initialResourceVersions: { gone: '1', same: '1' } })
+    await proxy.take(cluster)
+    ads.shared.apply([put(cluster, 'same')])
+    release()
+    await ads.untilLingered(proxy)
+    expect(await proxy.take(cluster)).toMatchObject({ resources: [], removed: ['gone'] })
+  })
+
+  test('is told of Secrets that are gone: those are known', async () => {
+    block()
+    const proxy = ads.delta()
+    proxy.send(secret, { resourceNamesSubscribe: ['s'], initialResourceVersions: { s: '1' } })
+    expect(await proxy.take(secret)).toMatchObject({ resources: [], removed: ['s'] })
+  })
+
+  test('is not told by an answer of the state of the world that there is nothing', async () => {
+    const secrets = new ResourceSet('secrets')
+    secrets.apply([put(secret, 's')])
+    block(secrets)
+    const proxy = ads.sotw()
+    proxy.send(listener, { versionInfo: '7' })
+    proxy.send(secret, { resourceNames: ['s'] })
+    proxy.ack(await proxy.next(secret), 's')
+    expect(proxy.takeUnread()).toEqual([])
+    ads.shared.apply([put(listener, 'a')])
+    release(secrets)
+    expect((await proxy.next(listener)).resources).toEqual(['a@1'])
   })
 })

@@ -72,33 +72,45 @@ export class Stage {
   readonly credentials = new GatewayCredentials(createLog('silent'))
   readonly #root: TestRoot
   readonly #member: Member
-  readonly #compiler: Compiler
+  #compiler: Compiler
   readonly #identity: ClusterIdentity
-  readonly #server: AdsServer
+  #server: AdsServer
   readonly #tokens = new Map<string, MachineToken>()
   readonly #envoys: StageEnvoy[] = []
+  readonly #drainSeconds: number
   #agent: AgentAddress = { host: '127.0.0.1', port: 0 }
   #revision = 1
 
-  private constructor(scene: Scene, root: TestRoot, member: Member, identity: ClusterIdentity) {
+  private constructor(
+    scene: Scene,
+    root: TestRoot,
+    member: Member,
+    identity: ClusterIdentity,
+    { drainSeconds = 1 }: StageOptions,
+  ) {
     this.scene = scene
     this.#root = root
     this.#member = member
     this.#identity = identity
+    this.#drainSeconds = drainSeconds
     this.#compiler = createCompiler(scene.store)
-    this.#server = new AdsServer({
-      source: new ProxySets(this.#compiler, identity, this.credentials, nobody),
+    this.#server = this.#createServer()
+  }
+
+  #createServer(): AdsServer {
+    return new AdsServer({
+      source: new ProxySets(this.#compiler, this.#identity, this.credentials, nobody),
       authenticator: new MachineTokenAuthenticator({ machineToken: (id) => this.#tokens.get(id) }, () => Date.now()),
-      certificates: identity.serverCertificate,
+      certificates: this.#identity.serverCertificate,
       clock: systemClock,
       log: createLog('silent'),
-      reporter: { cluster: member.cluster, replica: 'stage' },
+      reporter: { cluster: this.#member.cluster, replica: 'stage' },
       onDeliveryChange: () => {},
     })
   }
 
   static async start(yaml: string, options: StageOptions): Promise<Stage> {
-    const { root, member, members, certificates = '', drainSeconds = 1 } = options
+    const { root, member, members, certificates = '' } = options
     const settings = { trustDomain: domain, ...options.settings }
     const scene = readScene(yaml, { certificates, standpoint: member, settings })
     const identity = await ClusterIdentity.start({
@@ -113,14 +125,13 @@ export class Stage {
       store: { load: async () => undefined, save: async () => {} },
       onSecretsChange: () => {},
     })
-    const stage = new Stage(scene, root, member, identity)
+    const stage = new Stage(scene, root, member, identity, options)
     const intermediates = members.map(({ cluster, intermediate }) => ({ cluster, pem: intermediate.pem }))
     await identity.updateTrust({ roots: [root.pem], intermediates, issuers: options.issuers, epoch: 0 })
     scene.store.apply([{ kind: 'trust', value: { ...scene.store.trust(), roots: [root.pem], intermediates } }])
     const port = await stage.#server.listen({ host: '127.0.0.1', port: 0 })
     stage.#agent = options.exposeAgent ? await options.exposeAgent(port) : { host: '127.0.0.1', port }
-    for (const proxy of scene.proxies)
-      stage.#envoys.push(await stage.#startEnvoy(proxy, drainSeconds, options.place?.(proxy)))
+    for (const proxy of scene.proxies) await stage.#startEnvoy(proxy, options.place?.(proxy))
     for (const envoy of stage.#envoys) await envoy.untilLive()
     return stage
   }
@@ -152,6 +163,23 @@ export class Stage {
     return this.untilDelivered()
   }
 
+  /** Another agent, that remembers nothing, takes the place of the one that there was. */
+  async restartAgent(): Promise<readonly string[]> {
+    await this.#server.close(0)
+    this.#compiler = createCompiler(this.scene.store)
+    this.#server = this.#createServer()
+    await this.#server.listen(this.#agent)
+    this.#server.compiled(this.#revision)
+    return this.untilDelivered()
+  }
+
+  /** Starts the Envoy of one more proxy. */
+  async add(proxy: Proxy): Promise<readonly string[]> {
+    const envoy = await this.#startEnvoy(proxy, undefined)
+    await envoy.untilLive()
+    return this.untilDelivered()
+  }
+
   /** Waits until every proxy has all that it is due, or refuses something; tells what was refused. */
   async untilDelivered(): Promise<readonly string[]> {
     return eventually('all proxies have ACKed everything', () => {
@@ -159,7 +187,7 @@ export class Stage {
       if (nacks.length > 0)
         return nacks.map(({ proxy, resources, reason }) => `${proxy} ${resources.join(', ')}: ${reason}`)
       const isLive = live.every(({ revision }) => revision === this.#server.revision)
-      return proxies === this.scene.proxies.length && isLive && []
+      return proxies === this.#envoys.length && isLive && []
     })
   }
 
@@ -190,7 +218,7 @@ export class Stage {
     await this.#server.close(1000)
   }
 
-  async #startEnvoy(proxy: Proxy, drainSeconds: number, place: ProxyPlace | undefined): Promise<StageEnvoy> {
+  async #startEnvoy(proxy: Proxy, place: ProxyPlace | undefined): Promise<StageEnvoy> {
     const directory = await mkdtemp(join(tmpdir(), 'atoll-stage-'))
     const tokenFile = join(directory, 'machine-token')
     await writeFile(tokenFile, this.#issueToken(proxy))
@@ -206,7 +234,9 @@ export class Stage {
     })
     for (const { name, content } of files) await writeFile(join(directory, name), content)
     if (place) await chown(directory, place.user, place.user)
-    return new StageEnvoy(directory, drainSeconds, place?.enter ?? [])
+    const envoy = new StageEnvoy(directory, this.#drainSeconds, place?.enter ?? [])
+    this.#envoys.push(envoy)
+    return envoy
   }
 
   #issueToken(proxy: Proxy): string {
