@@ -2,7 +2,7 @@ import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 
 const lab = {
-  globalSetup: ['test/lab/build-programs.ts'],
+  globalSetup: ['test/lab/build-lab.ts', 'test/harness/build-programs.ts'],
   testTimeout: 180_000,
   hookTimeout: 180_000,
 }
@@ -68,6 +68,7 @@ export default defineConfig({
         test: {
           name: 'envoy',
           include: ['test/envoy/**/*.test.ts'],
+          globalSetup: ['test/harness/build-programs.ts'],
           // Each file runs several Envoys and agents of its own.
           fileParallelism: false,
           testTimeout: 60_000,
@@ -78,7 +79,7 @@ export default defineConfig({
         test: {
           name: 'skew',
           include: ['test/skew/**/*.test.ts'],
-          globalSetup: ['test/skew/build-programs.ts'],
+          globalSetup: ['test/harness/build-programs.ts', 'test/skew/build-previous-release.ts'],
           // Each file runs planes, agents and Envoys of its own.
           fileParallelism: false,
           testTimeout: 300_000,

@@ -4,7 +4,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import type { MachineToken } from '#mesh/state.ts'
 import { Child, run } from './child.ts'
-import { sourcePrograms, type Programs } from './programs.ts'
+import { ownPrograms, type Programs } from './programs.ts'
 import type { ServerCertificate } from './server-certificate.ts'
 import { envoyPath } from '../../scripts/envoy-path.mjs'
 
@@ -49,7 +49,7 @@ export interface PlaneOptions {
 }
 
 /** `atoll plane serve` */
-export const toPlaneProgram = ({ data, host, port, certificate, programs = sourcePrograms }: PlaneOptions) => ({
+export const toPlaneProgram = ({ data, host, port, certificate, programs = ownPrograms }: PlaneOptions) => ({
   command: process.execPath,
   args: [
     programs.atoll,
@@ -84,7 +84,7 @@ export class World {
   readonly clusters = new Map<string, WorldCluster>()
   mesh = 'demo'
   /** Which version's programs are started from now on. */
-  readonly programs = { plane: sourcePrograms, agents: sourcePrograms, cli: sourcePrograms }
+  readonly programs = { plane: ownPrograms, agents: ownPrograms, cli: ownPrograms }
   plane: Child | undefined
   #octet = randomInt(16, 240)
 

@@ -22,9 +22,7 @@ let mesh: TwoClusters
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'atoll-older-plane-'))
   world = await World.create(directory)
-  const { previous, current } = inject('releases')
-  world.programs.plane = builtPrograms(previous)
-  world.programs.agents = world.programs.cli = builtPrograms(current)
+  world.programs.plane = builtPrograms(inject('previousRelease'))
   await TwoClusters.startPlane(world)
   mesh = await TwoClusters.join(world)
   await untilAllProxies(world)

@@ -7,7 +7,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { previousRelease } from '../../scripts/previous-release.mjs'
 import { toErrorMessage } from '#mesh/error-message.ts'
 import { eventually } from '#test/harness/child.ts'
-import { builtPrograms, type Programs } from '#test/harness/programs.ts'
+import { builtPrograms, ownPrograms, type Programs } from '#test/harness/programs.ts'
 import { TwoClusters } from '#test/harness/two-clusters.ts'
 import { World, type WorldCluster } from '#test/harness/world.ts'
 import { Load } from './load.ts'
@@ -16,8 +16,7 @@ import { readEverything } from './read-everything.ts'
 import { admitAndEvict, applySplit, expectAnswersOf, untilAllProxies, workADay } from './working-day.ts'
 
 /** A mesh of the previous release is brought to this one part by part: plane, one agent, the other; in order, under load throughout. */
-const { previous, current } = inject('releases')
-const [older, newer] = [builtPrograms(previous), builtPrograms(current)]
+const [older, newer] = [builtPrograms(inject('previousRelease')), ownPrograms]
 let directory: string
 let world: World
 let mesh: TwoClusters

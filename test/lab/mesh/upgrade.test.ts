@@ -8,7 +8,7 @@ import {
 } from '../../../scripts/previous-release.mjs'
 import { agentUser, joinTokenSecret, systemNamespace } from '#mesh/kubernetes/conventions.ts'
 import { eventually } from '#test/harness/child.ts'
-import { builtPrograms, sourcePrograms } from '#test/harness/programs.ts'
+import { builtPrograms, ownPrograms } from '#test/harness/programs.ts'
 import type { LabCluster } from '../harness/cluster.ts'
 import { Lab } from '../harness/lab.ts'
 import { nodeImage } from '../harness/lab-image.ts'
@@ -82,7 +82,7 @@ describe.skipIf(obstacle !== undefined)(
       expect(Object.values(before)).toEqual([proxyOf(previousRelease.version), proxyOf(previousRelease.version)])
 
       const answers = await frontendOfEast.callDuring(url, async () => {
-        mesh.world.programs.cli = sourcePrograms
+        mesh.world.programs.cli = ownPrograms
         expect(await mesh.join('east')).toContain(`Deployment ${systemNamespace}/atoll-agent changed`)
         // One that is ending drains first.
         await eventually('the older agents have ended', async () => {
@@ -98,7 +98,7 @@ describe.skipIf(obstacle !== undefined)(
       const newNames = await manifestNames()
       mesh.world.programs.cli = older
       const gone = (await manifestNames()).filter((name) => !newNames.includes(name))
-      mesh.world.programs.cli = sourcePrograms
+      mesh.world.programs.cli = ownPrograms
       // Any other object that is none of ours any more would stay behind: join takes away only what the command line still knows of.
       expect(gone.filter((name) => name !== `Secret ${systemNamespace}/${joinTokenSecret}`)).toEqual([])
       const token = ['get', 'secret', joinTokenSecret, '-n', systemNamespace, '--ignore-not-found', '-o', 'name']
