@@ -4,6 +4,8 @@ import { AtollError } from '#api/atoll-error.ts'
 import { createJoinToken, listClusters } from '#api/routes/clusters.ts'
 import { clusterKind } from '#api/schemas/clusters.ts'
 import type { Cluster, ClusterKind } from '#api/schemas/clusters.ts'
+import { egressGateway, ingressGateway, istioNamespace } from '#mesh/kubernetes/installed-gateways.ts'
+import type { InstalledGateway } from '#mesh/kubernetes/installed-gateways.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { refuseExistingAgent, writeAgentFiles } from '../cluster/agent-files.ts'
@@ -46,9 +48,9 @@ export const defineClusterJoin = (group: Command, context: CliContext): void => 
     .option('--image <name>', "with --context: the agent's image; default: atoll/agent with this command's version")
     .option('--proxy-image <name>', "with --context: the proxies' image; default: atoll/proxy, the same version")
     .option('--replicas <number>', 'with --context: of the agent and of each gateway; default: 2', parseWholeNumber)
-    .option('--ingress-gateway', 'with --context: install a gateway that Gateways select by "istio: ingressgateway"')
+    .addOption(gatewayOption('ingress', ingressGateway))
     .option('--no-ingress-gateway', 'with --context: remove it; default: it stays as it is')
-    .option('--egress-gateway', 'with --context: install a gateway that Gateways select by "istio: egressgateway"')
+    .addOption(gatewayOption('egress', egressGateway))
     .option('--no-egress-gateway', 'with --context: remove it; default: it stays as it is')
     .addOption(
       new Option(
@@ -82,6 +84,12 @@ export const defineClusterJoin = (group: Command, context: CliContext): void => 
     ['atoll cluster join east --network east --data ./east-agent --run --wait', 'and starts the agent here'],
   ])
 }
+
+const gatewayOption = (name: 'ingress' | 'egress', { namespace, istio }: InstalledGateway): Option =>
+  new Option(
+    `--${name}-gateway [namespace]`,
+    `with --context: install a gateway that Gateways select by "istio: ${istio}"; in ${istioNamespace} YAML of Istio finds it by name, and the agent may read no Secrets`,
+  ).choices([namespace, istioNamespace])
 
 const join = async (context: CliContext, name: string, options: JoinOptions): Promise<void> => {
   const { context: kubernetesContext, data, run, wait } = options

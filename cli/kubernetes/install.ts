@@ -1,9 +1,10 @@
 import { selectOwnDefinitions } from './custom-resource-definitions.ts'
 import type { UpstreamDefinition } from './custom-resource-definitions.ts'
 import type { ApplyOutcome, KubernetesApi } from './kubernetes-api.ts'
+import { isInstalled } from './keep-gateways.ts'
 import { toObjectPath, toObjectText } from './kubernetes-object.ts'
 import type { KubernetesObject, ObjectReference } from './kubernetes-object.ts'
-import { buildManifests, installedReferences } from './manifests/build-manifests.ts'
+import { buildManifests, installedReferences, referencesAtIstio } from './manifests/build-manifests.ts'
 import type { InstallSettings } from './manifests/install-settings.ts'
 
 export type InstallOutcome = ApplyOutcome | 'removed'
@@ -25,6 +26,10 @@ export const install = async (
   // Of a gateway that goes, the namespace stays: people's certificates are in it.
   for (const reference of installedReferences.filter(({ kind }) => kind !== 'Namespace')) {
     if (!applied.has(toObjectPath(reference)) && (await api.remove(reference))) report(reference, 'removed')
+  }
+  for (const reference of referencesAtIstio) {
+    if (applied.has(toObjectPath(reference)) || !(await isInstalled(api, reference))) continue
+    if (await api.remove(reference)) report(reference, 'removed')
   }
 }
 

@@ -20,7 +20,7 @@ import { checkCluster, isFailure, toFindingLines } from './checks/check-cluster.
 import { readUpstreamDefinitions } from './custom-resource-definitions.ts'
 import { toGatewaySettings } from './gateway-option.ts'
 import { install, toInstallLine } from './install.ts'
-import { keepGateways } from './keep-gateways.ts'
+import { keepGateways, refuseIstiosGateways, toNamespaces, type GatewayWish } from './keep-gateways.ts'
 import { KubernetesApi } from './kubernetes-api.ts'
 import type { FoundObject } from './kubernetes-api.ts'
 import type { ObjectReference } from './kubernetes-object.ts'
@@ -40,8 +40,8 @@ export interface KubernetesJoinOptions {
   readonly timeout: number
   readonly gateway?: readonly string[]
   /** Absent: as it is. */
-  readonly ingressGateway?: boolean
-  readonly egressGateway?: boolean
+  readonly ingressGateway?: GatewayWish
+  readonly egressGateway?: GatewayWish
   readonly dryRun?: true
   readonly image?: string
   readonly proxyImage?: string
@@ -84,9 +84,11 @@ export const joinKubernetes = async (
     )
   }
 
+  const { ingressGateway, egressGateway } = options
+  const gateways = await keepGateways(api, { ingressGateway, egressGateway }, (line) => context.note(line))
+  await refuseIstiosGateways(api, gateways)
   const joinToken = await makeJoinToken(context, api, { mesh, known, settings, ttlSeconds: options.ttl })
   let unchanged = 0
-  const gateways = await keepGateways(api, settings, (line) => context.note(line))
   await install(api, { ...settings, ...gateways, joinToken }, definitions, (object, outcome) => {
     if (outcome === 'unchanged') unchanged += 1
     else context.note(toInstallLine(object, outcome))
@@ -144,8 +146,7 @@ const toSettings = (
     proxyImage: proxyImage ?? `atoll/proxy:${version}`,
     replicas: replicas ?? defaultReplicas,
     gateway: toGatewaySettings(gateway),
-    ingressGateway,
-    egressGateway,
+    ...toNamespaces({ ingressGateway, egressGateway }),
     failurePolicy: failurePolicy === 'ignore' ? 'Ignore' : 'Fail',
     revision: revision ?? defaultRevision,
   }

@@ -1,13 +1,16 @@
 import { z } from 'zod'
+import { hasLabels } from '#mesh/has-labels.ts'
 import { hasProxyOfAtoll } from '#mesh/injection/has-proxy-of-atoll.ts'
 import { agentObjectLabels, proxyConfigMap } from '#mesh/kubernetes/conventions.ts'
 import { CliError } from '../cli-error.ts'
 import { isOurs } from './custom-resource-definitions.ts'
 import type { UpstreamDefinition } from './custom-resource-definitions.ts'
+import { isInstalled } from './keep-gateways.ts'
 import type { KubernetesApi } from './kubernetes-api.ts'
 import { toObjectText } from './kubernetes-object.ts'
 import type { ObjectReference } from './kubernetes-object.ts'
-import { installedReferences } from './manifests/build-manifests.ts'
+import { installedReferences, referencesAtIstio } from './manifests/build-manifests.ts'
+import { partOfAtoll } from './manifests/object-labels.ts'
 
 const POLL_MS = 500
 
@@ -36,6 +39,7 @@ export const uninstall = async (
   const deployments = installedReferences.filter(({ kind }) => kind === 'Deployment')
 
   for (const reference of [...webhooks, ...deployments]) await removeAndReport(reference)
+  for (const reference of referencesAtIstio) if (await isInstalled(api, reference)) await removeAndReport(reference)
   // Kubernetes looks again at a namespace with pods after half the time that these may take at most, however soon they are gone.
   for (const { metadata } of namespace) await waitUntilNoPods(api, metadata.name, time)
   for (const reference of namespace) await removeAndReport(reference)
@@ -121,7 +125,7 @@ export const removeDefinitions = async (
 }
 
 const podWithVolumes = z.object({
-  metadata: z.object({ namespace: z.string() }),
+  metadata: z.object({ namespace: z.string(), labels: z.record(z.string(), z.string()).default({}) }),
   spec: z.object({
     volumes: z.array(z.object({ configMap: z.object({ name: z.string().optional() }).optional() })).default([]),
   }),
@@ -134,7 +138,8 @@ export const findNamespacesWithProxies = async (api: KubernetesApi): Promise<rea
   const pods = await api.list({ group: '', version: 'v1', resource: 'pods' }, running)
   const namespaces = pods.flatMap((pod) => {
     const { metadata, spec } = podWithVolumes.parse(pod)
-    return hasProxyOfAtoll(spec.volumes) && !ours.includes(metadata.namespace) ? [metadata.namespace] : []
+    const isOurGateway = ours.includes(metadata.namespace) || hasLabels(metadata.labels, partOfAtoll)
+    return hasProxyOfAtoll(spec.volumes) && !isOurGateway ? [metadata.namespace] : []
   })
   return [...new Set(namespaces)].toSorted()
 }

@@ -6,6 +6,12 @@ export interface InstalledGateway {
   readonly istio: string
 }
 
+/**
+ * Where Istio has its own, and where people's YAML calls them by name. Keys of an istiod may be in its Secrets: the agent is let into
+ * none of them.
+ */
+export const istioNamespace = 'istio-system'
+
 export const ingressGateway: InstalledGateway = {
   name: 'istio-ingressgateway',
   namespace: 'atoll-ingress',

@@ -5,7 +5,7 @@ import { buildManifests } from '#cli/kubernetes/manifests/build-manifests.ts'
 import { agentResources, defaultReplicas, gatewayResources } from '#cli/kubernetes/manifests/install-settings.ts'
 import type { InstallSettings } from '#cli/kubernetes/manifests/install-settings.ts'
 import type { KubernetesObject } from '#cli/kubernetes/kubernetes-object.ts'
-import { egressGateway, ingressGateway } from '#mesh/kubernetes/installed-gateways.ts'
+import { egressGateway, ingressGateway, istioNamespace } from '#mesh/kubernetes/installed-gateways.ts'
 import { toYaml } from '#cli/kubernetes/manifests/to-yaml.ts'
 import {
   agentName,
@@ -42,8 +42,8 @@ const settings: InstallSettings = {
   proxyImage: marker('PROXYIMAGE'),
   replicas: REPLICAS,
   gateway: { service: 'LoadBalancer', addresses: [marker('GATEWAYADDRESS')] },
-  ingressGateway: true,
-  egressGateway: true,
+  ingressGateway: ingressGateway.namespace,
+  egressGateway: egressGateway.namespace,
   failurePolicy: 'Fail',
   revision: marker('REVISION'),
 }
@@ -92,19 +92,39 @@ const isKind =
   ({ kind }: KubernetesObject) =>
     kinds.includes(kind)
 
+/** The same gateway in Istio's namespace, which has to be there: Helm takes over none that is. */
+const ofIstioNamespace =
+  (name: string) =>
+  ({ kind, metadata }: KubernetesObject) =>
+    kind !== 'Namespace' && metadata.namespace === istioNamespace && metadata.name === name
+
+const isIn = (value: string): string => `eq (toString .Values.${value}) "${istioNamespace}"`
+
 /** Each object goes to the first template that holds it. */
 const templates: readonly Template[] = [
   {
     name: 'ingress-gateway',
     holds: isOfNamespace(ingressGateway.namespace),
     edits: [replicaEdit, resourceEdit('gateway'), { find: /type: LoadBalancer/, replace: 'type: HELM_GATEWAYSERVICE' }],
-    condition: '.Values.ingressGateway',
+    condition: `and .Values.ingressGateway (not (${isIn('ingressGateway')}))`,
+  },
+  {
+    name: 'ingress-gateway-at-istio',
+    holds: ofIstioNamespace(ingressGateway.name),
+    edits: [replicaEdit, resourceEdit('gateway'), { find: /type: LoadBalancer/, replace: 'type: HELM_GATEWAYSERVICE' }],
+    condition: isIn('ingressGateway'),
   },
   {
     name: 'egress-gateway',
     holds: isOfNamespace(egressGateway.namespace),
     edits: [replicaEdit, resourceEdit('gateway')],
-    condition: '.Values.egressGateway',
+    condition: `and .Values.egressGateway (not (${isIn('egressGateway')}))`,
+  },
+  {
+    name: 'egress-gateway-at-istio',
+    holds: ofIstioNamespace(egressGateway.name),
+    edits: [replicaEdit, resourceEdit('gateway')],
+    condition: isIn('egressGateway'),
   },
   { name: 'namespace', holds: isKind('Namespace') },
   {
@@ -188,7 +208,8 @@ proxyImage: ""
 replicas: ${defaultReplicas}
 # Of the east-west gateway's Service: loadbalancer, nodeport, or none for no gateway.
 gateway: loadbalancer
-# Gateways for Istio's Gateway objects with the selector istio: ingressgateway, or istio: egressgateway.
+# Gateways for Istio's Gateway objects with the selector istio: ingressgateway, or istio: egressgateway: true for a namespace of its own,
+# or ${istioNamespace}, which has to be there, and where the agent may read no Secrets.
 ingressGateway: false
 egressGateway: false
 # host:port of the gateways as other networks reach them, where the cluster can't tell.
@@ -202,7 +223,11 @@ ${toYaml({ resources: { agent: agentResources, gateway: gatewayResources } })}`
 
 /** The chart's files by their paths; upstream's CRDs in crds/ are not among them. */
 export const toHelmChart = (version: string): Readonly<Record<string, string>> => {
-  const objects = buildManifests(settings).filter(({ metadata }) => metadata.name !== injectorWebhook)
+  const atIstio = { ...settings, ingressGateway: istioNamespace, egressGateway: istioNamespace }
+  const objects = [
+    ...buildManifests(settings).filter(({ metadata }) => metadata.name !== injectorWebhook),
+    ...buildManifests(atIstio).filter(({ metadata }) => metadata.namespace === istioNamespace),
+  ]
   const files = templates.map((template) => {
     const held = objects.filter((object) => templates.find(({ holds }) => holds(object)) === template)
     return [`templates/${template.name}.yaml`, withExpressions(toTemplate(template, held))] as const

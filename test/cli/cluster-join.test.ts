@@ -116,6 +116,42 @@ describe('atoll cluster join --context, where a gateway is installed,', () => {
   })
 })
 
+describe("atoll cluster join --context, with a gateway in Istio's namespace,", () => {
+  const name = 'istio-system/istio-egressgateway'
+  const path = '/api/v1/namespaces/istio-system/services/istio-egressgateway'
+  const service = (labels: Readonly<Record<string, string>>) => ({
+    [path]: { metadata: { namespace: 'istio-system', name: 'istio-egressgateway', resourceVersion: '1', labels } },
+  })
+  const ours = service({ 'app.kubernetes.io/part-of': 'atoll' })
+  const istios = service({ release: 'istio' })
+
+  it('installs it there, and lets the agent read no Secrets', async () => {
+    const { stderr } = await joinKubernetes('', ['--egress-gateway', 'istio-system'])
+    expect(stderr).toContain('Namespace istio-system created')
+    expect(stderr).toContain(`Deployment ${name} created`)
+    expect(stderr).not.toMatch(/Role(Binding)? istio-system/)
+  })
+
+  it.each([
+    ['keeps it', [], `${name} is kept; --no-egress-gateway removes it\n`, 'removed'],
+    ['leaves it where it is when it is asked for', ['--egress-gateway'], `Service ${name} changed`, 'is kept'],
+    ['takes it away when that is said', ['--no-egress-gateway'], `Service ${name} removed`, 'is kept'],
+    ['moves it', ['--egress-gateway', 'atoll-egress'], `Service ${name} removed`, `Service ${name} changed`],
+  ])('%s', async (_what, options, said, unsaid) => {
+    const { stderr } = await joinKubernetes('', options, ours)
+    expect(stderr).toContain(said)
+    expect(stderr.split('\n').filter((line) => line.includes(name) && line.includes(unsaid))).toEqual([])
+  })
+
+  it("writes over nothing of Istio's, and takes nothing of it away", async () => {
+    const refusal = await joinKubernetes('', ['--egress-gateway', 'istio-system'], istios)
+    expect(refusal.code).not.toBe(0)
+    expect(refusal.stderr).toContain(`Service ${name} is there, and is not Atoll's; nothing was changed`)
+    expect(refusal.stderr).not.toContain('created')
+    expect((await joinKubernetes('', [], istios)).stderr).not.toContain(name)
+  })
+})
+
 describe('atoll cluster join', () => {
   it('shows the token to who may see no other cluster', async () => {
     const { code, stdout, stderr } = await join(refused('forbidden', 403))

@@ -4,7 +4,7 @@ import { buildAgentAccess } from './agent-access.ts'
 import { buildAgentDeployment } from './agent-deployment.ts'
 import { buildAgentNetwork } from './agent-network.ts'
 import { buildEastWestGateway } from './east-west-gateway.ts'
-import { egressGateway, ingressGateway } from '#mesh/kubernetes/installed-gateways.ts'
+import { egressGateway, ingressGateway, istioNamespace } from '#mesh/kubernetes/installed-gateways.ts'
 import { buildGatewayProxy } from './gateway-proxy.ts'
 import { buildInjectorGuard } from './injector-guard.ts'
 import { buildInjectorWebhook } from './injector-webhook.ts'
@@ -21,13 +21,23 @@ export const buildManifests = (settings: InstallSettings): readonly KubernetesOb
   ...buildAgentNetwork(),
   ...buildAgentDeployment(settings),
   ...(settings.gateway === undefined ? [] : buildEastWestGateway(settings, settings.gateway)),
-  ...(settings.ingressGateway
-    ? buildGatewayProxy(settings, ingressGateway, settings.gateway?.service ?? 'LoadBalancer')
-    : []),
-  ...(settings.egressGateway ? buildGatewayProxy(settings, egressGateway, 'ClusterIP') : []),
+  ...buildIstioGateways(settings),
   buildInjectorWebhook(settings),
   ...buildInjectorGuard(),
 ]
+
+const buildIstioGateways = (settings: InstallSettings): readonly KubernetesObject[] => {
+  const { ingressGateway: ingress, egressGateway: egress, gateway } = settings
+  return [
+    ...(ingress === istioNamespace || egress === istioNamespace
+      ? [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: istioNamespace } }]
+      : []),
+    ...(ingress === undefined
+      ? []
+      : buildGatewayProxy(settings, { ...ingressGateway, namespace: ingress }, gateway?.service ?? 'LoadBalancer')),
+    ...(egress === undefined ? [] : buildGatewayProxy(settings, { ...egressGateway, namespace: egress }, 'ClusterIP')),
+  ]
+}
 
 const buildSystemNamespace = (cluster: string): KubernetesObject => ({
   apiVersion: 'v1',
@@ -39,8 +49,7 @@ const buildSystemNamespace = (cluster: string): KubernetesObject => ({
   },
 })
 
-/** What an installation may consist of, whatever its settings: they change no name. The join token is not among it. */
-export const installedReferences: readonly ObjectReference[] = buildManifests({
+const everything: InstallSettings = {
   cluster: '',
   network: '',
   plane: '',
@@ -48,8 +57,18 @@ export const installedReferences: readonly ObjectReference[] = buildManifests({
   proxyImage: '',
   replicas: 1,
   gateway: { service: 'LoadBalancer' },
-  ingressGateway: true,
-  egressGateway: true,
+  ingressGateway: ingressGateway.namespace,
+  egressGateway: egressGateway.namespace,
   failurePolicy: 'Fail',
   revision: defaultRevision,
-})
+}
+
+/** What an installation may consist of in namespaces of its own, whatever its settings: they change no name. The join token is not among it. */
+export const installedReferences: readonly ObjectReference[] = buildManifests(everything)
+
+/** What it may have in Istio's namespace, where objects of these names may be Istio's too. The namespace is not among it. */
+export const referencesAtIstio: readonly ObjectReference[] = buildIstioGateways({
+  ...everything,
+  ingressGateway: istioNamespace,
+  egressGateway: istioNamespace,
+}).filter(({ kind }) => kind !== 'Namespace')

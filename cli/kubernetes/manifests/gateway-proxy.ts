@@ -6,7 +6,7 @@ import {
   proxyHealthPort,
   systemNamespace,
 } from '#mesh/kubernetes/conventions.ts'
-import type { InstalledGateway } from '#mesh/kubernetes/installed-gateways.ts'
+import { istioNamespace, type InstalledGateway } from '#mesh/kubernetes/installed-gateways.ts'
 import type { KubernetesObject } from '../kubernetes-object.ts'
 import { buildDisruptionBudget } from './agent-network.ts'
 import { toPolicyRules } from './agent-access.ts'
@@ -27,9 +27,24 @@ const ports = [
   { name: 'https', protocol: 'TCP', port: 443, targetPort: 8443 },
 ]
 
+const buildOwnNamespace = (name: string, namespace: string): readonly KubernetesObject[] => {
+  const metadata = { name: secretsRole, namespace, labels: toLabels(agentName) }
+  return [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: restrictedNamespace(name) } },
+    { apiVersion: `${rbac}/v1`, kind: 'Role', metadata, rules: toPolicyRules('gateway') },
+    {
+      apiVersion: `${rbac}/v1`,
+      kind: 'RoleBinding',
+      metadata,
+      roleRef: { apiGroup: rbac, kind: 'Role', name: secretsRole },
+      subjects: [{ kind: 'ServiceAccount', name: agentName, namespace: systemNamespace }],
+    },
+  ]
+}
+
 /**
- * A gateway that Istio's Gateway objects find by the labels of Istio's own, in a namespace of its own: the agent may read the Secrets there,
- * and no others.
+ * A gateway that Istio's Gateway objects find by the labels of Istio's own. In a namespace of its own, which comes with it, the agent may
+ * read the Secrets, and no others.
  */
 export const buildGatewayProxy = (
   { proxyImage, replicas }: InstallSettings,
@@ -39,17 +54,8 @@ export const buildGatewayProxy = (
   const selector = { app: name, istio }
   const labels = { ...toLabels(name), ...selector }
   const metadata = { name, namespace, labels }
-  const agent = { name: secretsRole, namespace, labels: toLabels(agentName) }
   return [
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: restrictedNamespace(name) } },
-    { apiVersion: `${rbac}/v1`, kind: 'Role', metadata: agent, rules: toPolicyRules('gateway') },
-    {
-      apiVersion: `${rbac}/v1`,
-      kind: 'RoleBinding',
-      metadata: agent,
-      roleRef: { apiGroup: rbac, kind: 'Role', name: secretsRole },
-      subjects: [{ kind: 'ServiceAccount', name: agentName, namespace: systemNamespace }],
-    },
+    ...(namespace === istioNamespace ? [] : buildOwnNamespace(name, namespace)),
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata, automountServiceAccountToken: false },
     { apiVersion: 'v1', kind: 'Service', metadata, spec: { type: service, selector, ports } },
     {

@@ -27,9 +27,9 @@ export interface InstallSettings {
   readonly replicas: number
   /** Absent: no gateway. */
   readonly gateway?: GatewaySettings | undefined
-  /** For what Gateway objects select by Istio's labels of these gateways. */
-  readonly ingressGateway?: boolean | undefined
-  readonly egressGateway?: boolean | undefined
+  /** For what Gateway objects select by Istio's labels of these gateways: the namespace that each is in. Absent: there is none. */
+  readonly ingressGateway?: string | undefined
+  readonly egressGateway?: string | undefined
   /** What happens to new pods while no agent answers: "Fail" keeps them from starting, "Ignore" lets them start without a proxy. */
   readonly failurePolicy: 'Fail' | 'Ignore'
   /** Of the injector: "default", or another where Istio's injects by default. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { proxyAdminPort, proxyContainer } from '#mesh/kubernetes/conventions.ts'
-import { egressGateway } from '#mesh/kubernetes/installed-gateways.ts'
+import { egressGateway, istioNamespace } from '#mesh/kubernetes/installed-gateways.ts'
 import { eventually } from '#test/harness/child.ts'
 import { Client } from '../mesh/client.ts'
 import { readPlatform } from './istio-files.ts'
@@ -8,22 +8,6 @@ import type { SamplesStage } from './samples-stage.ts'
 import * as tasks from './tasks.ts'
 
 const namespace = 'default'
-
-/** Istio's name of the egress gateway, for the one of this installation. */
-const alias = `
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {name: istio-egressgateway, namespace: istio-system}
-spec:
-  hosts: [${tasks.gatewayHost}]
-  location: MESH_INTERNAL
-  ports:
-  - {number: 80, name: http2, protocol: HTTP}
-  - {number: 443, name: https, protocol: TLS}
-  resolution: DNS
-  endpoints: [{address: ${egressGateway.name}.${egressGateway.namespace}.svc.cluster.local}]
-  subjectAltNames: [spiffe://lab.atoll.local/ns/${egressGateway.namespace}/sa/${egressGateway.name}]
-`
 
 export const describeEgress = (stage: () => SamplesStage): void => {
   let client: Client
@@ -47,9 +31,9 @@ export const describeEgress = (stage: () => SamplesStage): void => {
   /** How often the gateway has connected to somebody outside. */
   const countThroughGateway = async (): Promise<number> => {
     const { east } = stage()
-    const [pod] = await east.waitForPods(egressGateway.namespace, `istio=${egressGateway.istio}`)
+    const [pod] = await east.waitForPods(istioNamespace, `istio=${egressGateway.istio}`)
     const url = `http://127.0.0.1:${proxyAdminPort}/clusters`
-    const { stdout } = await east.exec(egressGateway.namespace, pod?.name ?? '', proxyContainer, ['curl', '-s', url])
+    const { stdout } = await east.exec(istioNamespace, pod?.name ?? '', proxyContainer, ['curl', '-s', url])
     const counts = stdout.matchAll(/^[^:]*\bedition\.cnn\.com.*::cx_total::(\d+)$/gm)
     return [...counts].reduce((sum, [, count]) => sum + Number(count), 0)
   }
@@ -57,7 +41,6 @@ export const describeEgress = (stage: () => SamplesStage): void => {
     const { east } = stage()
     await east.kubectl(['label', 'namespace', namespace, 'istio-injection=enabled'])
     await stage().apply(east, namespace, await readPlatform('sleep/sleep'))
-    await stage().apply(east, 'istio-system', alias)
     await stage().untilReady(east, namespace)
     client = new Client(east, namespace, ['sleep', 'sleep'])
   }, 120_000)

@@ -10,7 +10,6 @@ let stage: SamplesStage
 
 beforeAll(async () => {
   stage = await SamplesStage.start()
-  await stage.east.kubectl(['create', 'namespace', 'istio-system'])
 }, 900_000)
 afterAll(() => stage?.stop(), 60_000)
 

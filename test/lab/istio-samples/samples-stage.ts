@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ingressGateway } from '#mesh/kubernetes/installed-gateways.ts'
+import { ingressGateway, istioNamespace } from '#mesh/kubernetes/installed-gateways.ts'
 import { eventually } from '#test/harness/child.ts'
 import { writeOwnCertificate } from '#test/harness/server-certificate.ts'
 import type { LabCluster } from '../harness/cluster.ts'
@@ -45,7 +45,7 @@ export class SamplesStage {
         const cluster = lab.cluster(name)
         const labels = [`topology.kubernetes.io/region=${region}`, `topology.kubernetes.io/zone=${zone}`]
         await cluster.kubectl(['label', 'node', '--all', '--overwrite', ...labels])
-        const gateways = name === 'east' ? ['--ingress-gateway', '--egress-gateway'] : []
+        const gateways = name === 'east' ? ['--ingress-gateway', '--egress-gateway', istioNamespace] : []
         await mesh.join(name, '--replicas', '1', ...gateways)
       }),
     )
