@@ -19,6 +19,7 @@ export const judgeCluster = ({
     known: {
       domainSuffix: view.settings().domainSuffix,
       defaults: view.meshConfig(),
+      networks: view.networks(),
       hasHost: (hostname) => view.servicesByHostname(hostname).length > 0,
       aliasOf: (hostname) => view.servicesByHostname(hostname).flatMap((key) => view.service(key)?.aliasOf ?? [])[0],
     },

@@ -176,6 +176,11 @@ export class MeshViewStore implements MeshView {
     return this.#clusters.gateways(cluster)
   }
 
+  /** On which its clusters are, this one among them. */
+  networks(): ReadonlySet<NetworkName> {
+    return new Set([this.localNetwork, ...this.#clusters.networks()])
+  }
+
   virtualServicesFor(hostname: string): readonly Configured<VirtualServiceSpec>[] {
     return this.#virtualServices.objects.find(hostname)
   }

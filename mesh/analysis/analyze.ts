@@ -11,6 +11,7 @@ import { findPortProblems } from './destination-ports.ts'
 import { findForeignHosts } from './foreign-hosts.ts'
 import type { KnownMesh } from './known-mesh.ts'
 import { findMissedRootNamespace } from './root-namespace.ts'
+import { findUnknownNetworks } from './unknown-networks.ts'
 import { findWorkloadProblems } from './workload-checks.ts'
 
 /**
@@ -31,5 +32,6 @@ export const analyzeParsed = (objects: AnalyzedObjects, known: KnownMesh): reado
   ...findAliasRules(objects, known),
   ...findDelegationProblems(objects, known),
   ...findMissedRootNamespace(objects, known),
+  ...findUnknownNetworks(objects, known),
   ...objects.serviceEntries.flatMap((object) => findForeignHosts(object, known.domainSuffix, 'error')),
 ]

@@ -30,6 +30,8 @@ export interface KnownMesh {
   aliasOf?(hostname: string, namespace: string): string | undefined
   /** Where it was looked for: `clusters` and the configuration, or nowhere but in the objects under analysis. Absent = `clusters`. */
   readonly lookedIn?: 'clusters' | 'objects'
+  /** The networks of its clusters; absent = they are not known. */
+  readonly networks?: ReadonlySet<string>
   /** The workloads that there are; absent = they are not known. */
   readonly workloads?: readonly KnownWorkload[]
 }

@@ -21,6 +21,10 @@ export class ClusterTable {
     return this.#states.get(cluster)
   }
 
+  networks(): readonly NetworkName[] {
+    return [...this.#states.values()].map(({ network }) => network)
+  }
+
   /** Those on a network that are not withdrawn, sorted. */
   on(network: NetworkName): readonly ClusterName[] {
     return [...this.#states.values()]

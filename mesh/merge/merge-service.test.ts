@@ -12,6 +12,7 @@ import {
 import { expect, test } from 'vitest'
 import { MeshViewStore } from '../mesh-view-store.ts'
 import { toServiceKey } from '../names.ts'
+import { judgeObjects } from '../status/judge-objects.ts'
 import type { ClusterState } from '../state.ts'
 import { type ViewChange, viewKeys } from '../view.ts'
 
@@ -41,6 +42,22 @@ test('an endpoint without an address leads to what is behind the gateways of its
   expect(view.remoteGroups(key)).toEqual([{ clusters: [north, west], network: network2, groups: [group] }])
   view.apply([cluster(makeClusterState(north, network2, { contribution: 'withdrawn' }))])
   expect(view.remoteGroups(key)).toMatchObject([{ clusters: [west] }])
+})
+
+test('a network on which no cluster is is told at the object that names it', () => {
+  const view = makeStore({ network: 'network-2', serviceAccount: 'far' })
+  const conditions = () =>
+    judgeObjects({
+      held: view.configuration(),
+      ownProblems: [],
+      leftOut: [],
+      known: { domainSuffix: 'cluster.local', hasHost: () => true, networks: view.networks() },
+    }).meshTroubles
+  expect(conditions()).toMatchObject([
+    { key: 'ServiceEntry/default/far', condition: { message: expect.stringContaining('spec.endpoints[0].network') } },
+  ])
+  view.apply([cluster(makeClusterState(west, network2))])
+  expect(conditions()).toEqual([])
 })
 
 test('gateways lead to nothing that takes no mesh mTLS', () => {

@@ -105,7 +105,7 @@ describe('the chart', () => {
     const rendered = await render(['--set', `plane=${plane},cluster=east`, ...values])
     const join = ['cluster', 'join', 'east', '--context', 'east', '--dry-run', '--plane', plane, '--output', 'yaml']
     const { stdout } = await mesh.world.atoll([...join, ...options])
-    const { 'Namespace /istio-system': _, ...printed } = toObjects(stdout)
+    const { 'Namespace/undefined/istio-system': _istios, ...printed } = toObjects(stdout)
     expect(toObjects(rendered)).toEqual(printed)
   })
 })
