@@ -287,6 +287,7 @@ const readAll = (view: MeshViewStore): ReadonlyMap<ViewKey, unknown> =>
     ]),
     ...readHosts.flatMap((hostname): [ViewKey, unknown][] => [
       [viewKeys.servicesByHostname(hostname), view.servicesByHostname(hostname)],
+      [viewKeys.serviceHostsUnder(hostname), view.serviceHostsUnder(hostname)],
       [viewKeys.virtualServicesFor(hostname), view.virtualServicesFor(hostname)],
       [viewKeys.destinationRulesFor(hostname), view.destinationRulesFor(hostname)],
     ]),

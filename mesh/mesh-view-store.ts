@@ -185,6 +185,10 @@ export class MeshViewStore implements MeshView {
     return this.#virtualServices.objects.find(hostname)
   }
 
+  serviceHostsUnder(wildcard: string): readonly string[] {
+    return this.#virtualServices.serviceHostsUnder(wildcard)
+  }
+
   routedHosts(): readonly string[] {
     return this.#virtualServices.objects.hosts()
   }
@@ -399,7 +403,7 @@ export class MeshViewStore implements MeshView {
     this.#settleMeshCatalog()
     for (const hostname of this.#services.settle(touched)) {
       const exists = this.servicesByHostname(hostname).length > 0
-      this.#virtualServices.objects.setServiceHost(hostname, exists)
+      this.#virtualServices.setServiceHost(hostname, exists)
       this.#destinationRules.rules.setServiceHost(hostname, exists)
     }
     this.#virtualServices.settle(touched)

@@ -55,6 +55,11 @@ export interface MeshView {
   servicesByHostname(hostname: string): readonly ServiceKey[]
   /** The port numbers that some service has, sorted: changes when a number comes into use or out of it. */
   servicePorts(): readonly number[]
+  /**
+   * The host names of services that a wildcard means, sorted: changes when one comes or goes. Empty for one that no VirtualService for
+   * sidecars names.
+   */
+  serviceHostsUnder(wildcard: string): readonly string[]
   /** The services that have a port of this number, sorted: changes when one comes or goes, not when one changes. */
   servicesOnPort(port: number): readonly ServiceKey[]
   /** The services with this virtual address, sorted. */
@@ -113,6 +118,7 @@ export const viewKeys = {
   service: (service: ServiceKey) => key(`service:${service}`),
   servicesByHostname: (hostname: string) => key(`hostname:${hostname}`),
   servicePorts: key('service-ports'),
+  serviceHostsUnder: (wildcard: string) => key(`hosts-under:${wildcard}`),
   servicesOnPort: (port: number) => key(`port:${port}`),
   servicesAt: (address: string) => key(`address:${address}`),
   tellsNodes: key('nodes'),

@@ -11,6 +11,7 @@ import { HostedKind } from './hosted-kind.ts'
 import { delegateKeys, type DelegationSettings, mergeDelegates } from './merge-delegates.ts'
 import { MultiMap } from './multi-map.ts'
 import type { SelectorsInUse } from './selectors-in-use.ts'
+import { WildcardIndex } from './wildcard-index.ts'
 
 type VirtualService = Configured<VirtualServiceSpec>
 
@@ -28,6 +29,7 @@ export class VirtualServiceTable {
   readonly #clientSelectors: SelectorsInUse
   /** By the full names of gateways, which need not be there. */
   readonly #bound = new MultiMap<string, VirtualService>()
+  readonly #serviceHosts = new WildcardIndex()
   #settings: DelegationSettings
 
   constructor({ localCluster, settings, watch, clientSelectors }: Start) {
@@ -56,6 +58,16 @@ export class VirtualServiceTable {
     return [...this.#bound.get(gateway)].sort(byAge)
   }
 
+  /** The host names of services that a wildcard means, of those that these name; sorted. */
+  serviceHostsUnder(wildcard: string): readonly string[] {
+    return this.#serviceHosts.find(wildcard)
+  }
+
+  setServiceHost(host: string, exists: boolean): void {
+    this.objects.setServiceHost(host, exists)
+    this.#serviceHosts.setHost(host, exists)
+  }
+
   set(origin: Origin, key: string, object: ConfigObject | null): void {
     this.#change(this.objects.dependents(key), () => this.objects.set(origin, key, object))
   }
@@ -73,6 +85,8 @@ export class VirtualServiceTable {
     const hosts = this.objects.hosts()
     for (const hostname of this.objects.settle()) touched.add(viewKeys.virtualServicesFor(hostname))
     if (this.objects.hosts() !== hosts) touched.add(viewKeys.routedHosts)
+    for (const wildcard of this.#serviceHosts.settle(this.objects.hosts()))
+      touched.add(viewKeys.serviceHostsUnder(wildcard))
   }
 
   /** Makes a change that may alter these, and takes note of what follows from it. */

@@ -1,13 +1,11 @@
 import { isWildcard } from '#mesh/config/schema/host-names.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import { resolveHost } from '#mesh/merge/resolve-host.ts'
-import { splitServiceKey } from '#mesh/names.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { toHostsOn, type Egress } from './compile-egress.ts'
 import { isHeadless } from './compile-upstreams.ts'
 import { isMaybeHttp, webPort } from './compile-virtual-host.ts'
 import { isExcludedBy, isTakenBy, type HostFilter } from './host-filter.ts'
-import { matchesHost } from '#mesh/merge/host-specificity.ts'
 import { toCapturedScope, type RouteScope } from './route-scope.ts'
 import { findByShortName, resolveAlias, selectService, type NamedService } from './select-service.ts'
 import { selectVirtualService, type VirtualService } from './select-virtual-service.ts'
@@ -33,7 +31,7 @@ export interface RoutedHost {
 export const planRoutedHost = (view: MeshView, egress: Egress, routed: RoutedHost): RoutedPlace[] => {
   const { host, clientNamespace } = routed
   if (view.virtualServicesFor(host).length === 0) return []
-  // A wildcard looks at all services: once, not for each scope.
+  // A wildcard looks at all services that it means: once, not for each scope.
   const found = new Map<string, readonly NamedService[]>()
   const servicesOf: ServicesOf = (each) => getOrAdd(found, each, () => findServices(view, each, clientNamespace))
   return toScopes(view, egress, host, servicesOf).flatMap(({ scope, hosts }) => {
@@ -126,9 +124,5 @@ const findServices = (view: MeshView, host: string, clientNamespace: string): Na
     return named ? { named, service: resolveAlias(view, named, clientNamespace) } : []
   })
 
-const toHostnames = (view: MeshView, host: string): readonly string[] => {
-  if (!isWildcard(host)) return [host]
-  // It tells keys apart as it does the host names that they end in.
-  const keys = view.serviceKeys().filter((key) => matchesHost(host, key))
-  return [...new Set(keys.map((key) => splitServiceKey(key).hostname))]
-}
+const toHostnames = (view: MeshView, host: string): readonly string[] =>
+  isWildcard(host) ? view.serviceHostsUnder(host) : [host]

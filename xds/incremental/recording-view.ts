@@ -45,6 +45,10 @@ export class RecordingView implements MeshView {
     this.#reads.add(viewKeys.servicesByHostname(hostname))
     return this.#view.servicesByHostname(hostname)
   }
+  serviceHostsUnder(wildcard: string) {
+    this.#reads.add(viewKeys.serviceHostsUnder(wildcard))
+    return this.#view.serviceHostsUnder(wildcard)
+  }
   servicePorts() {
     this.#reads.add(viewKeys.servicePorts)
     return this.#view.servicePorts()

@@ -19,23 +19,27 @@ export const gatewayProxyClassUnit = (client: Client, place: GatewayPlace): Unit
   compile(view) {
     const { problems, report } = collectProblems()
     const { listeners, routes, reached, passedOn } = compileGatewayObjects(view, place, report)
-    const services =
-      passedOn.length === 0
-        ? []
-        : view.serviceKeys().filter((key) => {
-            const { hostname } = splitServiceKey(key)
-            return passedOn.some((host) => isSubsetOfHost(hostname, host))
-          })
     return {
       resources: buildListeners(view, listeners),
       includes: [
         ...[...routes].map(([name, servers]) => gatewayRoutesUnit(client, name, servers)),
         ...reached.map((each) => upstreamsUnit(view, each, client)),
-        ...services.map(gatewayServiceUnit),
+        ...(passedOn.length > 0 ? [passedOnUnit(passedOn)] : []),
       ],
       problems,
     }
   },
+})
+
+/** The services that connections are passed on to by SNI. Apart from the listeners: a new service does not change those. */
+const passedOnUnit = (hosts: readonly string[]): Unit => ({
+  key: `passed-on|${hosts.join(',')}`,
+  compile: (view) => ({
+    includes: view
+      .serviceKeys()
+      .filter((key) => hosts.some((host) => isSubsetOfHost(splitServiceKey(key).hostname, host)))
+      .map(gatewayServiceUnit),
+  }),
 })
 
 /** A route configuration, for the hosts of these servers. */
