@@ -20,8 +20,9 @@ import { GatewayProber } from './probes/gateway-prober.ts'
 import { tcpConnect } from './probes/tcp-connect.ts'
 import { ChangeFlow } from './programming/change-flow.ts'
 import { prewarm } from './programming/prewarm.ts'
-import { CredentialDemand } from './credentials/credential-demand.ts'
-import { GatewayCredentials } from './credentials/gateway-credentials.ts'
+import type { Credential } from './credentials/parse-credential.ts'
+import { ProxyCredentials } from './credentials/proxy-credentials.ts'
+import { createNobodysCredential } from './identity/nobody.ts'
 import { ProxySets } from './programming/proxy-sets.ts'
 import { clusterOfKey, isMachineTokenKey, toViewChanges } from './programming/to-view-changes.ts'
 import { MachineTokenAuthenticator } from './proxy-auth/machine-token-authenticator.ts'
@@ -78,8 +79,7 @@ export class JoinedAgent {
   readonly #prober: GatewayProber
   readonly #platform: JoinedPlatform
   readonly #registry: LocalRegistry
-  readonly #credentials: GatewayCredentials
-  readonly #demand: CredentialDemand
+  readonly #credentials: ProxyCredentials
   readonly #uplink: Uplink
   readonly #publications = new PublicationReporter(randomUUID())
   readonly #objects: ObjectOversight
@@ -92,6 +92,7 @@ export class JoinedAgent {
     replica: PlaneReplica,
     journal: StateJournal,
     identity: ClusterIdentity,
+    nobody: Required<Credential>,
   ) {
     const { record, connection, clock, random, log } = parts
     const { cluster, mesh, meshId } = record.membership
@@ -127,16 +128,19 @@ export class JoinedAgent {
         this.#objects.problemsChanged()
       },
     })
-    this.#credentials = new GatewayCredentials(log)
-    this.#demand = new CredentialDemand({
+    this.#credentials = new ProxyCredentials({
       view: this.#view,
-      credentials: this.#credentials,
       source: this.#platform.credentials,
       clock,
-      onGateways: () => this.#objects.changed(),
+      log,
+      nobody,
+      onChange: () => {
+        this.#ads.push()
+        this.#objects.changed()
+      },
     })
     this.#ads = new AdsServer({
-      source: new ProxySets(this.#compiler, identity, this.#credentials, this.#demand),
+      source: new ProxySets(this.#compiler, identity, this.#credentials),
       authenticator: this.#platform.authenticator,
       certificates: identity.serverCertificate,
       clock,
@@ -198,7 +202,6 @@ export class JoinedAgent {
     this.#objects = new ObjectOversight({
       platform: this.#platform,
       credentials: this.#credentials,
-      demand: this.#demand,
       view: this.#view,
       flow: this.#flow,
       delivery: this.#ads.delivery,
@@ -234,7 +237,7 @@ export class JoinedAgent {
       },
     })
     await identity.updateTrust(trustOf(record.membership, replica.items))
-    late.agent = new JoinedAgent(parts, replica, journal, identity)
+    late.agent = new JoinedAgent(parts, replica, journal, identity, await createNobodysCredential())
     return late.agent
   }
 
@@ -245,11 +248,7 @@ export class JoinedAgent {
     this.#flow.submit(this.#toChanges(stored), this.#replica.revision)
     this.#prober.start()
     this.#platform.start()
-    this.#platform.credentials?.start((changes) => {
-      this.#credentials.take(changes)
-      this.#ads.push()
-      this.#objects.changed()
-    })
+    this.#credentials.start()
     this.#platform.updateRoots(trustOf(record.membership, this.#replica.items).roots)
     const readable = this.#registry.start()
     if (config.gateways) this.#uplink.updateFacts({ gateways: config.gateways })
@@ -272,7 +271,7 @@ export class JoinedAgent {
     this.#prober.stop()
     this.#objects.stop()
     this.#identity.stop()
-    await Promise.all([this.#registry.stop(), this.#platform.stop(), this.#platform.credentials?.stop()])
+    await Promise.all([this.#registry.stop(), this.#platform.stop(), this.#credentials.stop()])
     await this.#ads.close(drainMilliseconds)
     await this.#journal.close()
   }

@@ -8,14 +8,14 @@ export const judgeCluster = ({
   platform,
   view,
   flow,
-  demand,
+  credentials,
   delivery,
   publications,
-}: Omit<ProblemSources, 'view' | 'credentials'> & { readonly view: MeshViewStore }): Judgement => {
+}: Omit<ProblemSources, 'view'> & { readonly view: MeshViewStore }): Judgement => {
   const judgement = judgeObjects({
     held: view.configuration(),
     ownProblems: platform.registry.problems().map(({ problem }) => problem),
-    leftOut: [...flow.problems, ...demand.problems(), ...delivery.blamed()],
+    leftOut: [...flow.problems, ...credentials.problems(), ...delivery.blamed()],
     known: {
       domainSuffix: view.settings().domainSuffix,
       defaults: view.meshConfig(),

@@ -1,15 +1,13 @@
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import type { DeliveryTracker } from './ads/delivery-tracker.ts'
-import type { CredentialDemand } from './credentials/credential-demand.ts'
-import type { GatewayCredentials } from './credentials/gateway-credentials.ts'
+import type { ProxyCredentials } from './credentials/proxy-credentials.ts'
 import type { JoinedPlatform } from './platform/cluster-platform.ts'
 import type { ChangeFlow } from './programming/change-flow.ts'
 import type { PublicationReporter } from './uplink/publication-reporter.ts'
 
 export interface ProblemSources {
   readonly platform: Pick<JoinedPlatform, 'registry' | 'problems'>
-  readonly credentials: Pick<GatewayCredentials, 'problems'>
-  readonly demand: Pick<CredentialDemand, 'secrets' | 'problems'>
+  readonly credentials: Pick<ProxyCredentials, 'problems' | 'unnamedProblems'>
   readonly view: Pick<MeshViewStore, 'problems'>
   readonly flow: Pick<ChangeFlow, 'problems'>
   readonly delivery: Pick<DeliveryTracker, 'blamed'>
@@ -20,7 +18,6 @@ export interface ProblemSources {
 export function* listProblems({
   platform,
   credentials,
-  demand,
   view,
   flow,
   delivery,
@@ -29,10 +26,10 @@ export function* listProblems({
   for (const { source, problem } of platform.registry.problems())
     yield `${source}: ${toObjectText(problem.object)}${problem.path} ${problem.message}`
   yield* platform.problems()
-  yield* credentials.problems(demand.secrets)
+  yield* credentials.unnamedProblems()
   yield* publications.problems()
   for (const { object, path, message } of view.problems()) yield `${toObjectText(object)}${path} ${message}`
-  for (const { object, message } of [...flow.problems, ...demand.problems(), ...delivery.blamed()])
+  for (const { object, message } of [...flow.problems, ...credentials.problems(), ...delivery.blamed()])
     yield `${object}: ${message}`
 }
 

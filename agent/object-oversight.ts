@@ -1,7 +1,6 @@
 import type { DeliveryTracker } from './ads/delivery-tracker.ts'
 import type { Clock } from './clock.ts'
-import type { CredentialDemand } from './credentials/credential-demand.ts'
-import type { GatewayCredentials } from './credentials/gateway-credentials.ts'
+import type { ProxyCredentials } from './credentials/proxy-credentials.ts'
 import { judgeCluster } from './judge-cluster.ts'
 import { listProblems } from './list-problems.ts'
 import type { Log } from './log.ts'
@@ -15,8 +14,7 @@ import type { Judgement } from '#mesh/status/judge-objects.ts'
 
 export interface ObjectOversightOptions {
   readonly platform: JoinedPlatform
-  readonly credentials: GatewayCredentials
-  readonly demand: CredentialDemand
+  readonly credentials: ProxyCredentials
   readonly view: MeshViewStore
   readonly flow: ChangeFlow
   readonly delivery: DeliveryTracker
@@ -31,18 +29,18 @@ export interface ObjectOversightOptions {
 
 /** Follows what becomes of the configuration objects in this cluster: what is wrong, what holds, which Secrets they name. */
 export class ObjectOversight {
-  readonly #demand: CredentialDemand
+  readonly #credentials: ProxyCredentials
   readonly #problems: ProblemLog
   readonly #statuses: ObjectStatuses
 
   constructor(options: ObjectOversightOptions) {
-    const { clock, log, platform, demand, isKnown, onMeshTroubles } = options
-    this.#demand = demand
+    const { clock, log, platform, credentials, isKnown, onMeshTroubles } = options
+    this.#credentials = credentials
     this.#problems = new ProblemLog(clock, log, () => listProblems(options))
     this.#statuses = new ObjectStatuses({
       elapsed: () => performance.now(),
       clock,
-      judge: () => (isKnown() && !demand.isReading ? judgeCluster(options) : undefined),
+      judge: () => (isKnown() && !credentials.isReading ? judgeCluster(options) : undefined),
       onJudgement: (judgement) => {
         platform.takeJudgement(judgement)
         onMeshTroubles(judgement.meshTroubles)
@@ -54,7 +52,7 @@ export class ObjectOversight {
   changed(): void {
     this.#problems.changed()
     this.#statuses.changed()
-    this.#demand.changed()
+    this.#credentials.namesChanged()
   }
 
   /** Only what is wrong may be something else. */
@@ -69,6 +67,5 @@ export class ObjectOversight {
   stop(): void {
     this.#problems.stop()
     this.#statuses.stop()
-    this.#demand.stop()
   }
 }

@@ -4,15 +4,19 @@ import type { Credential } from './parse-credential.ts'
 /** What Secrets say now, by "<namespace>/<name>"; null = it is gone, an error why it is of no use. */
 export type CredentialChanges = ReadonlyMap<string, Result<Credential, string> | null>
 
-/** Where the certificates of gateways come from: they never leave the cluster. */
+/** Whether an account may read the Secrets of its namespace; `asked` = nobody knows yet, `failure` = why nobody can tell. */
+export type SecretAccess = 'allowed' | 'refused' | 'asked' | { readonly failure: string }
+
+/** Where the certificates of Gateways and DestinationRules come from: they never leave the cluster. */
 export interface CredentialSource {
-  /** The listener is called, also without changes, when `isReading` or `failureOf` say something else than before. */
+  /** The listener is called, also without changes, when `isReading`, `failureOf` or `accessOf` say something else than before. */
   start(listener: (changes: CredentialChanges) => void): void
   stop(): Promise<void>
-  /** No others than these Secrets, "<namespace>/<name>", are of use. */
-  want?(secrets: ReadonlySet<string>): void
+  /** No others than these Secrets, and of these accounts whether they may read some, are of use: both as "<namespace>/<name>". */
+  want?(secrets: ReadonlySet<string>, readers: ReadonlySet<string>): void
   /** Whether the Secrets of a namespace are being read, and nobody knows yet which are not there. */
   isReading(namespace: string): boolean
   /** Why a Secret of a namespace that is not there could not be read; undefined = it is not there. */
   failureOf(namespace: string): string | undefined
+  accessOf(account: string): SecretAccess
 }

@@ -3,7 +3,7 @@ import { DirectoryWatcher, type FileContent } from '#agent/registry/universal/di
 import { readItems } from '#mesh/documents/read-items.ts'
 import type { Problem } from '#mesh/problem.ts'
 import { err, ok, type Result } from '#mesh/result.ts'
-import type { CredentialChanges, CredentialSource } from './credential-source.ts'
+import type { CredentialChanges, CredentialSource, SecretAccess } from './credential-source.ts'
 import { parseCredential, secretObject, type Credential } from './parse-credential.ts'
 
 type Secrets = ReadonlyMap<string, Result<Credential, string>>
@@ -47,6 +47,11 @@ export class DirectoryCredentials implements CredentialSource {
     if (this.#unreadable !== undefined) return this.#unreadable
     const faults = [...this.problems()]
     return faults.length === 0 ? undefined : `it may be in ${faults.join(', or in ')}`
+  }
+
+  /** Who put a Secret into the directory has said for which namespace it is. */
+  accessOf(): SecretAccess {
+    return 'allowed'
   }
 
   /** One line each, for people: what of the directory is passed over. */

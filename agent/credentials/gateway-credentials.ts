@@ -1,21 +1,18 @@
-import { toContentHash } from '#xds/content-hash.ts'
-import { SecretSchema } from '#envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts'
 import type { Log } from '#agent/log.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
-import { encode } from '#xds/build/encode.ts'
-import { toCredentialSecret, type Proxy } from '#xds/proxy.ts'
-import { ResourceSet, type ResourceUpdate } from '#xds/resource-set.ts'
+import { ResourceSet, type EncodedResource } from '#xds/resource-set.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import { authoritiesSuffix, isSecretOfUse, withoutAuthoritiesSuffix } from './authorities-secret.ts'
+import { buildCredentialSecret, toPartName } from './build-credential-secret.ts'
 import type { CredentialChanges } from './credential-source.ts'
 import type { Credential } from './parse-credential.ts'
 
 /** Why a Secret is of no use; "missing": there is none. */
 export type CredentialFault = 'missing' | { readonly reason: string }
 
-/** What `credentialName` of Gateways and DestinationRules means, by namespace: a gateway is given the secrets of its own namespace, and of no other. */
+/** What Secrets say, and what gateways are given of it: each what is of its own namespace, and of no other. */
 export class GatewayCredentials {
-  readonly #sets = new Map<string, ResourceSet>()
+  readonly #sets = new Map<string, readonly [ResourceSet]>()
   readonly #credentials = new Map<string, Credential>()
   readonly #faults = new Map<string, string>()
   readonly #log: Log
@@ -38,16 +35,26 @@ export class GatewayCredentials {
       this.#faults.delete(key)
       if (credential) this.#credentials.set(key, credential.value)
       else this.#credentials.delete(key)
-      const slash = key.indexOf('/')
-      const [namespace, name] = [key.slice(0, slash), key.slice(slash + 1)]
-      for (const each of new Set([withoutAuthoritiesSuffix(name), name]))
-        this.#setOf(namespace).apply(this.#toUpdates(namespace, each))
+      for (const secret of new Set([withoutAuthoritiesSuffix(key), key]))
+        this.setsOf(key.slice(0, key.indexOf('/')))[0].apply(
+          parts.map((part) => {
+            const resource = this.secretOf(secret, part) ?? null
+            return { type: typeUrls.secret, name: toPartName(secret, part), resource }
+          }),
+        )
     }
   }
 
-  /** The secrets that a proxy may have beside its own identity: those of a gateway. */
-  setsOf({ role, namespace }: Proxy): readonly ResourceSet[] {
-    return role === 'gateway' ? [this.#setOf(namespace)] : []
+  /** The secrets that a gateway of this namespace may have beside its own identity. Always the same list. */
+  setsOf(namespace: string): readonly [ResourceSet] {
+    return getOrAdd(this.#sets, namespace, () => [new ResourceSet(`credentials ${namespace}`)] as const)
+  }
+
+  /** A Secret as a certificate, or as authorities: those of the Secret of its own, where there is one (Istio: "<name>-cacert"). */
+  secretOf(secret: string, part: keyof Credential): EncodedResource | undefined {
+    const beside = part === 'authorities' ? this.#credentials.get(`${secret}${authoritiesSuffix}`) : undefined
+    const credential = beside?.authorities ? beside : this.#credentials.get(secret)
+    return credential && buildCredentialSecret(toPartName(secret, part), credential, part)
   }
 
   /** What is wrong with a Secret as a certificate, or as authorities; undefined = nothing. */
@@ -68,42 +75,6 @@ export class GatewayCredentials {
   problems(named: ReadonlySet<string>): string[] {
     return [...this.#faults].flatMap(([key, fault]) => (isSecretOfUse(key, named) ? [] : [`Secret/${key}: ${fault}`]))
   }
-
-  #setOf(namespace: string): ResourceSet {
-    return getOrAdd(this.#sets, namespace, () => new ResourceSet(`credentials ${namespace}`))
-  }
-
-  /** The authorities are those of the Secret of its own, where there is one (Istio: "<name>-cacert"). */
-  #toUpdates(namespace: string, name: string): ResourceUpdate[] {
-    const own = this.#credentials.get(`${namespace}/${name}`)
-    const beside = this.#credentials.get(`${namespace}/${name}${authoritiesSuffix}`)
-    return [
-      toCertificate(toCredentialSecret(namespace, name, false), own?.certificate),
-      toAuthorities(toCredentialSecret(namespace, name, true), beside?.authorities ?? own?.authorities),
-    ]
-  }
 }
 
-const inline = (value: string) => ({ specifier: { case: 'inlineString' as const, value } })
-
-const toCertificate = (name: string, certificate: Credential['certificate']): ResourceUpdate => {
-  if (!certificate) return { type: typeUrls.secret, name, resource: null }
-  const { chainPem, keyPem } = certificate
-  const value = { certificateChain: inline(chainPem), privateKey: inline(keyPem) }
-  const { resource } = encode(typeUrls.secret, SecretSchema, name, { name, type: { case: 'tlsCertificate', value } })
-  // Versions appear in logs and dumps: a certificate's says nothing about its key.
-  const version = toContentHash(new TextEncoder().encode(chainPem))
-  return { type: typeUrls.secret, name, resource: { ...resource, version } }
-}
-
-const toAuthorities = (name: string, authorities: Credential['authorities']): ResourceUpdate => {
-  if (!authorities) return { type: typeUrls.secret, name, resource: null }
-  const { caPem, crlPem } = authorities
-  const value = { trustedCa: inline(caPem), ...(crlPem !== undefined && { crl: inline(crlPem) }) }
-  return {
-    type: typeUrls.secret,
-    name,
-    resource: encode(typeUrls.secret, SecretSchema, name, { name, type: { case: 'validationContext', value } })
-      .resource,
-  }
-}
+const parts = ['certificate', 'authorities'] as const

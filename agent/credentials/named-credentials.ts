@@ -11,6 +11,8 @@ import { toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import { selectGateways } from '#xds/compile/select-gateways.ts'
 import type { Proxy } from '#xds/proxy.ts'
 
+type Rule = Configured<DestinationRuleSpec>
+
 /** What a Gateway that selects a proxy here, or a DestinationRule that holds for one, names by `credentialName`. */
 export interface NamedCredential {
   /** "<kind>/<namespace>/<name>" of who names it. */
@@ -20,26 +22,56 @@ export interface NamedCredential {
   /** "<namespace>/<name>" of the Secret. */
   readonly secret: string
   readonly part: 'certificate' | 'authorities'
+  /** "<namespace>/<name>" of the service account that has to be one that may read Secrets; absent = whoever the proxy is. */
+  readonly reader?: string
 }
 
+/** The rules that name some. */
+export const findNamingRules = (rules: readonly Rule[]): readonly Rule[] =>
+  rules.filter(({ spec }) => toPolicyLevels<OwnTls>(spec).some(({ tls }) => tls?.credentialName !== undefined))
+
 /**
- * What is named for these proxies, which are gateways. Secrets of other namespaces than a proxy's are not for it, and not among these.
- * Whether a proxy calls the host of a DestinationRule is left open.
+ * What is named for a proxy, if it is a gateway or a sidecar. Secrets of other namespaces than its own are not for it, and not among
+ * these. Whether it calls the host of a DestinationRule is left open.
  */
 export const findNamedCredentials = (
   view: Pick<MeshView, 'workload' | 'gatewaySelectors' | 'gatewayObject' | 'meshConfig'>,
-  rules: readonly Configured<DestinationRuleSpec>[],
-  gateways: Iterable<Proxy>,
+  rules: readonly Rule[],
+  proxy: Proxy,
 ): readonly NamedCredential[] => {
-  const found = [...gateways].flatMap(({ namespace, workload: name }) => {
-    const workload = view.workload(toWorkloadKey(namespace, name))
-    if (!workload) return []
-    return [
-      ...selectGateways(view, workload).flatMap((gateway) => toNamedByGateway(view, gateway, namespace)),
-      ...rules.filter((rule) => holdsFor(view, rule, workload)).flatMap((rule) => toNamedByRule(rule, namespace)),
-    ].filter(({ secret }) => secret.startsWith(`${namespace}/`))
-  })
-  return [...new Map(found.map((each) => [JSON.stringify(each), each])).values()]
+  const { role, namespace } = proxy
+  if (role === 'east-west-gateway' || (role === 'sidecar' && rules.length === 0)) return []
+  const workload = view.workload(toWorkloadKey(namespace, proxy.workload))
+  if (!workload) return []
+  const named = role === 'gateway' ? findForGateway(view, rules, workload) : findForSidecar(rules, workload, proxy)
+  return withoutRepeats(named.filter(({ secret }) => secret.startsWith(`${namespace}/`)))
+}
+
+export const withoutRepeats = (named: readonly NamedCredential[]): readonly NamedCredential[] => [
+  ...new Map(named.map((each) => [JSON.stringify(each), each])).values(),
+]
+
+const findForGateway = (
+  view: Parameters<typeof findNamedCredentials>[0],
+  rules: readonly Rule[],
+  workload: Workload,
+): NamedCredential[] => [
+  ...selectGateways(view, workload).flatMap((gateway) => toNamedByGateway(view, gateway, workload.namespace)),
+  ...rules.filter((rule) => holdsFor(view, rule, workload)).flatMap((rule) => toNamedByRule(rule, workload.namespace)),
+]
+
+/** Istio: rules that select it alone, and of keys only what its account may read. Whom to trust is no secret. */
+const findForSidecar = (rules: readonly Rule[], workload: Workload, { serviceAccount }: Proxy): NamedCredential[] =>
+  rules
+    .filter((rule) => isSelecting(rule, workload))
+    .flatMap((rule) => toNamedByRule(rule, workload.namespace))
+    .map((each) =>
+      each.part === 'certificate' ? { ...each, reader: `${workload.namespace}/${serviceAccount}` } : each,
+    )
+
+const isSelecting = (rule: Rule, workload: Workload): boolean => {
+  const selector = toRuleSelector(rule)
+  return selector !== undefined && selectsClient(selector, workload)
 }
 
 const toNamedByGateway = (
@@ -56,19 +88,16 @@ const toNamedByGateway = (
     })),
   )
 
-const holdsFor = (
-  view: Pick<MeshView, 'meshConfig'>,
-  rule: Configured<DestinationRuleSpec>,
-  workload: Workload,
-): boolean => {
-  const selector = toRuleSelector(rule)
-  if (selector) return selectsClient(selector, workload)
+const holdsFor = (view: Pick<MeshView, 'meshConfig'>, rule: Rule, workload: Workload): boolean => {
+  if (toRuleSelector(rule)) return isSelecting(rule, workload)
   const { defaultDestinationRuleExportTo: byDefault } = view.meshConfig()
   return isExportedTo(rule.spec.exportTo, rule.metadata.namespace, workload.namespace, byDefault)
 }
 
-const toNamedByRule = ({ metadata, spec }: Configured<DestinationRuleSpec>, namespace: string): NamedCredential[] =>
-  toPolicyLevels<Pick<TrafficPolicy, 'tls'>>(spec).flatMap(({ tls }) => {
+type OwnTls = Pick<TrafficPolicy, 'tls'>
+
+const toNamedByRule = ({ metadata, spec }: Rule, namespace: string): NamedCredential[] =>
+  toPolicyLevels<OwnTls>(spec).flatMap(({ tls }) => {
     if (tls?.credentialName === undefined || (tls.mode !== 'SIMPLE' && tls.mode !== 'MUTUAL')) return []
     const parts = [
       ...(tls.mode === 'MUTUAL' ? (['certificate'] as const) : []),

@@ -19,6 +19,9 @@ export class KubernetesError extends Error {
   }
 }
 
+/** Whether an API server did not let us. */
+export const isForbidden = (error: unknown): boolean => error instanceof KubernetesError && error.status === 403
+
 export interface KubernetesRequest {
   /** PATCH: a JSON merge patch. */
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'

@@ -1,13 +1,17 @@
 import type { Clock } from '#agent/clock.ts'
 import { isSecretOfUse } from '#agent/credentials/authorities-secret.ts'
-import type { CredentialChanges, CredentialSource } from '#agent/credentials/credential-source.ts'
+import type { CredentialChanges, CredentialSource, SecretAccess } from '#agent/credentials/credential-source.ts'
 import { parseCredential, secretObject, type Credential } from '#agent/credentials/parse-credential.ts'
 import type { Log } from '#agent/log.ts'
 import { ResourceStore } from '#agent/registry/kubernetes/resource-store.ts'
 import { ResourceWatch } from '#agent/registry/kubernetes/resource-watch.ts'
+import { toErrorMessage } from '#mesh/error-message.ts'
+import { agentSecretsRole } from '#mesh/kubernetes/conventions.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import type { Result } from '#mesh/result.ts'
-import type { KubernetesClient } from './kubernetes-client.ts'
+import { isForbidden, type KubernetesClient } from './kubernetes-client.ts'
+import { mayListSecrets } from './may-list-secrets.ts'
+import { SecretReaders } from './secret-readers.ts'
 
 export interface SecretCredentialsOptions {
   readonly client: Pick<KubernetesClient, 'request' | 'stream'>
@@ -17,7 +21,7 @@ export interface SecretCredentialsOptions {
   readonly log: Log
 }
 
-/** What is many in a namespace and never a gateway's. */
+/** What is many in a namespace and never a proxy's. */
 const fieldSelector = 'type!=kubernetes.io/service-account-token,type!=helm.sh/release.v1'
 
 interface NamespaceWatch {
@@ -27,17 +31,23 @@ interface NamespaceWatch {
 }
 
 /**
- * The Secrets that gateways here name. Only namespaces with such a gateway are read, where a Role lets the agent; of what is read only
- * what is named is kept, and nothing of it on disk.
+ * The Secrets that are named for proxies here. Only namespaces with such a proxy are read, where a Role lets the agent; of what is read
+ * only what is named is kept, and nothing of it on disk.
  */
 export class SecretCredentials implements CredentialSource {
   readonly #options: SecretCredentialsOptions
   readonly #namespaces = new Map<string, NamespaceWatch>()
   readonly #stopping = new Set<Promise<void>>()
+  readonly #readers: SecretReaders
   #listener: (changes: CredentialChanges) => void = () => {}
 
   constructor(options: SecretCredentialsOptions) {
     this.#options = options
+    this.#readers = new SecretReaders({
+      review: (namespace, serviceAccount) => this.#review(namespace, serviceAccount),
+      clock: options.clock,
+      onChange: () => this.#listener(new Map()),
+    })
   }
 
   start(listener: (changes: CredentialChanges) => void): void {
@@ -45,11 +55,13 @@ export class SecretCredentials implements CredentialSource {
   }
 
   async stop(): Promise<void> {
+    this.#readers.stop()
     for (const { watch } of this.#namespaces.values()) void this.#end(watch)
     await Promise.all(this.#stopping)
   }
 
-  want(secrets: ReadonlySet<string>): void {
+  want(secrets: ReadonlySet<string>, readers: ReadonlySet<string>): void {
+    this.#readers.want(readers)
     const wanted = Map.groupBy(secrets, (key) => key.slice(0, key.indexOf('/')))
     for (const namespace of new Set([...this.#namespaces.keys(), ...wanted.keys()]))
       this.#follow(namespace, new Set(wanted.get(namespace)?.map((key) => key.slice(namespace.length + 1))))
@@ -61,7 +73,20 @@ export class SecretCredentials implements CredentialSource {
   }
 
   failureOf(namespace: string): string | undefined {
-    return this.#namespaces.get(namespace)?.watch.status.failure
+    const { failure, forbidden } = this.#namespaces.get(namespace)?.watch.status ?? {}
+    return failure !== undefined && forbidden ? withRole(failure, namespace) : failure
+  }
+
+  accessOf(account: string): SecretAccess {
+    return this.#readers.accessOf(account)
+  }
+
+  async #review(namespace: string, serviceAccount: string): Promise<boolean> {
+    try {
+      return await mayListSecrets(this.#options.client, namespace, serviceAccount)
+    } catch (error) {
+      throw isForbidden(error) ? new Error(withRole(toErrorMessage(error), namespace), { cause: error }) : error
+    }
   }
 
   /** Other names than before are listed anew: of what nobody had named nothing was kept. */
@@ -107,3 +132,7 @@ export class SecretCredentials implements CredentialSource {
     return ending
   }
 }
+
+/** What lets the agent, for whom it does not yet. */
+const withRole = (failure: string, namespace: string): string =>
+  `${failure} (see docs/ingress.md for the Role ${agentSecretsRole} that namespace ${namespace} needs)`

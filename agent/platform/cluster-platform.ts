@@ -35,7 +35,7 @@ export interface JoinedPlatform {
   readonly election: ReporterElection
   /** Where the machines of WorkloadGroups come and go. */
   readonly machines: GroupMachines
-  /** The certificates of gateways; absent = there are none. */
+  /** What `credentialName` names; absent = there are none. */
   readonly credentials?: CredentialSource
   /** Not the registry, which is started by who listens to it. */
   start(): void

@@ -239,7 +239,7 @@ describe('the traffic policy', () => {
       ['invalid tls.clientCertificate', 'invalid tls.privateKey'],
     ],
     [
-      'takes credentials from Secrets, which gateways alone are given',
+      'takes credentials from Secrets, which gateways are given, and sidecars that it selects',
       { tls: { mode: 'MUTUAL', credentialName: 'a', subjectAltNames: ['b'] } },
       ['warning tls.credentialName'],
     ],
@@ -384,6 +384,14 @@ it('may be for some clients of its own namespace', () => {
   ])
   expect(paths({ workloadSelector: { matchLabels: { a: 'b' } }, exportTo: ['*'] })).toEqual([
     'invalid spec.exportTo[0]',
+  ])
+})
+
+it('names Secrets for the clients that it selects', () => {
+  const trafficPolicy = { tls: { mode: 'SIMPLE', credentialName: 'a' } }
+  expect(paths({ trafficPolicy, workloadSelector: { matchLabels: { a: 'b' } } })).toEqual([])
+  expect(paths({ subsets: [{ name: 'v1', trafficPolicy }] })).toEqual([
+    'warning spec.subsets[0].trafficPolicy.tls.credentialName',
   ])
 })
 

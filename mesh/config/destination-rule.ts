@@ -34,8 +34,18 @@ export type DestinationRuleSpec = z.output<typeof destinationRuleSpec>
 type Path = readonly PropertyKey[]
 type Level = Pick<TrafficPolicy, 'loadBalancer' | 'outlierDetection' | 'tls'>
 
+/** Where a policy is: of a rule with a workloadSelector, or of one without. */
+interface Place {
+  readonly path: Path
+  readonly isSelective: boolean
+}
+
 /** What Istio takes, and nothing follows from. */
-const warnOfLevel = ({ loadBalancer, outlierDetection, tls }: Level, path: Path, report: Report): void => {
+const warnOfLevel = (
+  { loadBalancer, outlierDetection, tls }: Level,
+  { path, isSelective }: Place,
+  report: Report,
+): void => {
   const warn = (place: Path, message: string, code?: 'deprecated') =>
     report([...path, ...place], message, { severity: 'warning', ...(code && { code }) })
   if (outlierDetection?.consecutiveErrors)
@@ -52,19 +62,20 @@ const warnOfLevel = ({ loadBalancer, outlierDetection, tls }: Level, path: Path,
   }
   if (tls?.mode === 'ISTIO_MUTUAL' && tls.insecureSkipVerify)
     warn(['tls', 'insecureSkipVerify'], 'has no effect: proxies of the mesh are verified always')
-  if (tls?.credentialName !== undefined && (tls.mode === 'SIMPLE' || tls.mode === 'MUTUAL'))
+  if (!isSelective && tls?.credentialName !== undefined && (tls.mode === 'SIMPLE' || tls.mode === 'MUTUAL'))
     warn(
       ['tls', 'credentialName'],
-      'is for gateways: sidecars are given no Secrets, also with a workloadSelector, and believe no server: send their requests through an egress gateway, or name files that they have',
+      'is for gateways, and for sidecars that a workloadSelector selects: others are given no Secret, and believe no server',
     )
 }
 
-const warnOfPolicy = (policy: TrafficPolicy | undefined, path: Path, report: Report): void => {
+const warnOfPolicy = (policy: TrafficPolicy | undefined, place: Place, report: Report): void => {
   if (!policy) return
+  const { path } = place
   const { portLevelSettings = [] } = policy
-  warnOfLevel(policy, path, report)
+  warnOfLevel(policy, place, report)
   for (const [index, settings] of portLevelSettings.entries())
-    warnOfLevel(settings, [...path, 'portLevelSettings', index], report)
+    warnOfLevel(settings, { ...place, path: [...path, 'portLevelSettings', index] }, report)
   for (const index of findRepeated(portLevelSettings.map(({ port }) => port.number)))
     report([...path, 'portLevelSettings', index], 'has no effect: there are settings for its port before', {
       severity: 'warning',
@@ -89,8 +100,10 @@ export const destinationRule: KindDefinition<DestinationRuleSpec> = {
   check(object, report) {
     checkExportTo(object, report)
     checkSelector(object, report)
-    warnOfPolicy(object.spec.trafficPolicy, ['spec', 'trafficPolicy'], report)
-    for (const [index, each] of (object.spec.subsets ?? []).entries())
-      warnOfPolicy(each.trafficPolicy, ['spec', 'subsets', index, 'trafficPolicy'], report)
+    const { trafficPolicy: policy, subsets = [], workloadSelector } = object.spec
+    const isSelective = workloadSelector !== undefined
+    warnOfPolicy(policy, { path: ['spec', 'trafficPolicy'], isSelective }, report)
+    for (const [index, each] of subsets.entries())
+      warnOfPolicy(each.trafficPolicy, { path: ['spec', 'subsets', index, 'trafficPolicy'], isSelective }, report)
   },
 }

@@ -148,6 +148,6 @@ export const agentRules: readonly AgentRule[] = [
     apiGroups: [''],
     resources: ['secrets'],
     verbs: read,
-    why: 'the certificates that Gateways name by `credentialName`; of a gateway of your own the agent reads them where a Role of yours lets it',
+    why: 'the certificates that Gateways and DestinationRules name by `credentialName`; for gateways and sidecars elsewhere the agent reads them where a Role of yours lets it ([ingress.md](../ingress.md#in-kubernetes))',
   },
 ]

@@ -8,6 +8,9 @@ export const systemNamespace = 'atoll-system'
 /** The agent's Deployment, Service and ServiceAccount. */
 export const agentName = 'atoll-agent'
 
+/** The Role that lets the agent read the Secrets of a namespace, where the manifests or docs/ingress.md have it. */
+export const agentSecretsRole = 'atoll-agent-secrets'
+
 /** Port of the agent's Service (and of its pods) for xDS. */
 export const agentXdsPort = 15_010
 /** Port of the agent's Service (and of its pods) for the injector's webhook. */

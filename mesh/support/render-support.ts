@@ -24,8 +24,9 @@ const differences = `## Where Atoll does something else than Istio
 - \`simple: PASSTHROUGH\` holds for captured connections; those through a sidecar's HTTP proxy port have no destination of their own
   and are balanced by least request (with a problem in the proxy's report)
 - \`tls.mode: ISTIO_MUTUAL\` takes \`subjectAltNames\` that are SPIFFE IDs, and always verifies
-- a DestinationRule's \`credentialName\` is for gateways; it makes a sidecar believe no server (with a warning), where Istio's would send
-  plaintext, or take the Secret if the rule has a \`workloadSelector\`
+- a DestinationRule's \`credentialName\` is for gateways, and for sidecars that its \`workloadSelector\` selects; without one it makes a sidecar
+  believe no server (with a warning), where Istio's would send plaintext. A sidecar is given the Secrets of its namespace that such rules
+  name, and no others, and has no use of one that is gone, where Istio's goes on with it
 - a \`tunnel\` is inherited by subsets
 - a Gateway's \`ISTIO_MUTUAL\` takes \`subjectAltNames\` that are SPIFFE IDs of the mesh; on machines a server without \`bind\` listens on the
   WorkloadEntry's address alone

@@ -75,7 +75,9 @@ export const compileUpstreamTls = (
       if (settings.credentialName === undefined) return toOriginated(view, service, settings, toFiles(settings))
       const secrets =
         secretsOf === undefined
-          ? { fault: 'its credentialName is for gateways: sidecars are given no Secrets' }
+          ? {
+              fault: 'its credentialName is for gateways, and for sidecars that a workloadSelector of its rule selects',
+            }
           : toSecrets(settings.credentialName, secretsOf)
       if (!('fault' in secrets)) return toOriginated(view, service, settings, secrets)
       report(`Service/${service.key}`, `is not reached: ${secrets.fault}`)

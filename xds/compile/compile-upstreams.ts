@@ -27,6 +27,8 @@ export interface UpstreamClient {
   readonly isCaptured: boolean
   /** The namespace whose Secrets it is given; absent = none. */
   readonly secretsOf?: string
+  /** Whether it is given those alone that are named by a rule whose workloadSelector selects it: a sidecar. */
+  readonly needsSelection?: boolean
 }
 
 export interface PlacedClient extends UpstreamClient {
@@ -167,6 +169,7 @@ export const toUpstreamClient = (
     labels: Object.fromEntries(labels),
     isCaptured: client.isCaptured && (keepsDestination(service) || policies.some(passesThrough)),
     ...(client.secretsOf !== undefined &&
+      (policy.isForSelected || !client.needsSelection) &&
       policies.some(({ tls }) => tls?.credentialName !== undefined) && { secretsOf: client.secretsOf }),
   }
 }

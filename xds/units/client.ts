@@ -14,8 +14,9 @@ export interface Client {
   readonly selectors: readonly ClientSelectorKey[]
   /** Whether their traffic is captured. */
   readonly isCaptured: boolean
-  /** The `namespace` of a gateway, whose Secrets it is given: keys of units that are of gateways alone need not name it. */
-  readonly secretsOf?: string
+  /** Their `namespace`, whose Secrets they are given, and whether as sidecars are: keys of units that are of one role alone need not name it. */
+  readonly secretsOf: string
+  readonly needsSelection: boolean
 }
 
 export const toClientKey = ({ namespace, locality, labels, selectors, isCaptured }: Client): string =>

@@ -44,6 +44,8 @@ const compileProxy = (view: MeshView, proxy: Proxy, workload: Workload | undefin
     labels: toFailoverLabels(view, workload),
     selectors: toSelectors(view, proxy.namespace, workload),
     isCaptured: workload !== undefined && isCaptured(workload),
+    secretsOf: proxy.namespace,
+    needsSelection: true,
   }
   const shared = { sharedRoot: sidecarClassUnit(client, sidecarKey), ...toPlace(view, workload) }
   if (!workload) return { ...shared, problems: [toUnknown(workloadKey)] }
@@ -92,6 +94,7 @@ const compileGatewayProxy = (
     selectors: toSelectors(view, namespace, workload),
     isCaptured: false,
     secretsOf: namespace,
+    needsSelection: false,
   }
   const place = {
     namespace,

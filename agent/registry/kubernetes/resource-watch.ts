@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Clock } from '#agent/clock.ts'
-import { KubernetesError, type KubernetesClient } from '#agent/kubernetes/kubernetes-client.ts'
+import { isForbidden, KubernetesError, type KubernetesClient } from '#agent/kubernetes/kubernetes-client.ts'
 import type { Log } from '#agent/log.ts'
 import type { RegistrySource } from '#agent/registry/registry.ts'
 import { toBackoffMilliseconds } from '#agent/uplink/backoff.ts'
@@ -31,6 +31,8 @@ export interface WatchStatus extends RegistrySource {
   readonly synced: boolean
   /** Why it can't be read now; what was read before goes on. */
   readonly failure: string | undefined
+  /** Whether that is because the server does not let us. */
+  readonly forbidden: boolean
 }
 
 const pageSize = 250
@@ -77,6 +79,7 @@ export class ResourceWatch {
   #synced = false
   #heardAt = 0
   #failure: string | undefined
+  #forbidden = false
   #attempts = 0
   #running: Promise<void> = Promise.resolve()
 
@@ -90,6 +93,7 @@ export class ResourceWatch {
       synced: this.#synced,
       heardAt: this.#heardAt,
       failure: this.#failure,
+      forbidden: this.#forbidden,
     }
   }
 
@@ -185,6 +189,7 @@ export class ResourceWatch {
     this.#heardAt = clock.now()
     if (this.#failure === undefined) return
     log.info({ resource: name }, 'the API server can be read again')
+    this.#forbidden = false
     this.#setFailure(undefined)
   }
 
@@ -197,6 +202,7 @@ export class ResourceWatch {
       return
     }
     const reason = toErrorMessage(error)
+    this.#forbidden = isForbidden(error)
     if (this.#failure === undefined)
       log.warn({ resource: name, reason }, "the API server can't be read; what was read before goes on")
     this.#setFailure(reason)

@@ -1,5 +1,6 @@
 import {
   agentName,
+  agentSecretsRole,
   gatewayTemplate,
   injectLabel,
   injectionTemplatesAnnotation,
@@ -17,7 +18,6 @@ import { toLabels } from './object-labels.ts'
 
 /** Load balancers hear first that it is to be spared; clients that hold on to a connection have so long to be answered. */
 const DRAIN_SECONDS = 45
-const secretsRole = 'atoll-agent-secrets'
 const rbac = 'rbac.authorization.k8s.io'
 
 /** Ports of the Service, and where the proxy listens for them, as Istio's: who is not root may listen there. */
@@ -28,7 +28,7 @@ const ports = [
 ]
 
 const buildOwnNamespace = (name: string, namespace: string): readonly KubernetesObject[] => {
-  const metadata = { name: secretsRole, namespace, labels: toLabels(agentName) }
+  const metadata = { name: agentSecretsRole, namespace, labels: toLabels(agentName) }
   return [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: restrictedNamespace(name) } },
     { apiVersion: `${rbac}/v1`, kind: 'Role', metadata, rules: toPolicyRules('gateway') },
@@ -36,7 +36,7 @@ const buildOwnNamespace = (name: string, namespace: string): readonly Kubernetes
       apiVersion: `${rbac}/v1`,
       kind: 'RoleBinding',
       metadata,
-      roleRef: { apiGroup: rbac, kind: 'Role', name: secretsRole },
+      roleRef: { apiGroup: rbac, kind: 'Role', name: agentSecretsRole },
       subjects: [{ kind: 'ServiceAccount', name: agentName, namespace: systemNamespace }],
     },
   ]

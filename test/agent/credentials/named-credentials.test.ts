@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { findCredentialProblems } from '#agent/credentials/credential-problems.ts'
 import { GatewayCredentials } from '#agent/credentials/gateway-credentials.ts'
+import type { SecretAccess } from '#agent/credentials/credential-source.ts'
 import { createLog } from '#agent/log.ts'
 import type { Credential } from '#agent/credentials/parse-credential.ts'
 import { err, ok, type Result } from '#mesh/result.ts'
@@ -16,6 +17,8 @@ about: ''
 services: []
 workloads:
   gateway-1: {address: 127.0.96.4, labels: {app: edge}}
+  client-1: {address: 127.0.96.5, labels: {app: x}}
+  client-2: {address: 127.0.96.6, labels: {app: x, tier: front}}
 config:
   - apiVersion: networking.istio.io/v1
     kind: Gateway
@@ -34,14 +37,29 @@ ${[
     'default',
     `workloadSelector: {matchLabels: {app: x}}, ${tls('{mode: SIMPLE, credentialName: inner}')}`,
   ),
+  rule(
+    'front',
+    'default',
+    `workloadSelector: {matchLabels: {tier: front}}, subsets: [{name: v1, ${tls('{mode: MUTUAL, credentialName: front}')}}]`,
+  ),
   rule('foreign', 'default', tls("{mode: SIMPLE, credentialName: 'kubernetes://other/foreign'}")),
   rule('idle', 'default', tls('{mode: ISTIO_MUTUAL, credentialName: idle}')),
 ].join('')}
-proxies: [gateway/default/gateway-1]
+proxies: [gateway/default/gateway-1, sidecar/default/client-1/sleep, sidecar/default/client-2/sleep]
 `)
 
+const [gateway, ...sidecars] = proxies.map((proxy) => findNamedCredentials(store, store.destinationRules(), proxy))
+const named = gateway ?? []
+
+test('a sidecar is named what rules name that select it, and of keys only what its account may read', () => {
+  const inner = 'default/inner authorities undefined'
+  expect(sidecars.map((each) => each.map(({ secret, part, reader }) => `${secret} ${part} ${reader}`))).toEqual([
+    [inner],
+    [inner, 'default/front certificate default/sleep', 'default/front authorities undefined'],
+  ])
+})
+
 test('the Secrets of use are those that Gateways and DestinationRules name for the gateways that are here', () => {
-  const named = findNamedCredentials(store, store.destinationRules(), proxies)
   expect(named.map(({ object, secret, part }) => `${object} ${secret} ${part}`).toSorted()).toEqual([
     'DestinationRule/default/edge default/edge authorities',
     'DestinationRule/other/mutual default/pair authorities',
@@ -53,9 +71,31 @@ test('the Secrets of use are those that Gateways and DestinationRules name for t
     { object: 'DestinationRule/default/edge', message: `tls: Secret default/edge ${text}` },
   ]
   expect(findCredentialProblems(named, { faultOf }, undefined)).toEqual(problem('is not there'))
-  const source = { isReading: () => false, failureOf: () => 'forbidden' }
+  const source = { isReading: () => false, failureOf: () => 'forbidden', accessOf: () => 'allowed' as const }
   expect(findCredentialProblems(named, { faultOf }, source)).toEqual(problem('can not be read: forbidden'))
   expect(findCredentialProblems(named, { faultOf }, { ...source, isReading: () => true })).toEqual([])
+})
+
+test.each<[SecretAccess, string[]]>([
+  ['allowed', []],
+  ['asked', []],
+  [
+    'refused',
+    [
+      'tls: Secret default/front is not given to sidecars of service account default/sleep: a Role does not let it list Secrets',
+    ],
+  ],
+  [
+    { failure: 'away' },
+    [expect.stringMatching(/Secret default\/front .* default\/sleep: .* tell .*: away$/) as string],
+  ],
+])('that an account is %s is told at the rule', (access, expected) => {
+  const credentials = { faultOf: () => undefined }
+  const source = { isReading: () => false, failureOf: () => undefined, accessOf: () => access }
+  const problems = findCredentialProblems(sidecars.flat(), credentials, source)
+  expect(problems.map(({ object, message }) => `${object} ${message}`)).toEqual(
+    expected.map((text) => (typeof text === 'string' ? `DestinationRule/default/front ${text}` : text)),
+  )
 })
 
 test('a Secret that is of no use is told once, at what names it, or by itself', () => {
@@ -68,8 +108,11 @@ test('a Secret that is of no use is told once, at what names it, or by itself', 
       ['default/unnamed', err('bad')],
     ]),
   )
-  const named = findNamedCredentials(store, store.destinationRules(), proxies)
-  const source = { isReading: () => false, failureOf: () => 'not of what is there' }
+  const source = {
+    isReading: () => false,
+    failureOf: () => 'not of what is there',
+    accessOf: () => 'allowed' as const,
+  }
   expect(
     findCredentialProblems(named, credentials, source)
       .map(({ message }) => message)

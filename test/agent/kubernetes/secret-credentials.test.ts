@@ -39,7 +39,8 @@ const secret = (name: string, caPem: string) => ({
   data: { cacert: Buffer.from(caPem).toString('base64') },
 })
 
-const want = (...names: readonly string[]) => credentials.want(new Set(names.map((name) => `atoll-ingress/${name}`)))
+const want = (...names: readonly string[]) =>
+  credentials.want(new Set(names.map((name) => `atoll-ingress/${name}`)), new Set())
 
 test('only what is named is kept, follows its Secret, and goes when nobody names it any more', async () => {
   const { pem } = await TestRoot.create(Date.now())
@@ -74,7 +75,11 @@ test('a namespace that the agent may not read is told of, and read as soon as it
   server.forbidden.add(path)
   want('front')
   expect(credentials.isReading('atoll-ingress')).toBe(true)
-  await untilHolds(() => expect(credentials.failureOf('atoll-ingress')).toBe('forbidden'))
+  await untilHolds(() =>
+    expect(credentials.failureOf('atoll-ingress')).toMatch(
+      /^forbidden .* Role atoll-agent-secrets that namespace atoll-ingress needs/,
+    ),
+  )
   expect(credentials.isReading('atoll-ingress')).toBe(false)
   expect(calls).toBe(1)
   server.forbidden.clear()
@@ -91,4 +96,40 @@ test('it is told that all is read where none of what is named is there', async (
   await untilHolds(() => expect(calls).toBe(1))
   expect(credentials.isReading('atoll-ingress')).toBe(false)
   expect(seen.size).toBe(0)
+})
+
+test('accounts are asked about again and again, and what was said goes on while nobody answers', async () => {
+  const reviews = '/apis/authorization.k8s.io/v1/namespaces/shop/localsubjectaccessreviews'
+  const asked = () => server.requests.filter((request) => request === `POST ${reviews}`).length
+  server.forbidden.add(reviews)
+  credentials.want(new Set(), new Set(['shop/sleep']))
+  expect(credentials.accessOf('shop/sleep')).toBe('asked')
+  await untilHolds(() =>
+    expect(credentials.accessOf('shop/sleep')).toEqual({
+      failure: expect.stringMatching(/^forbidden .*Role/) as string,
+    }),
+  )
+  server.forbidden.clear()
+  clock.advance(10_000)
+  await untilHolds(() => expect(credentials.accessOf('shop/sleep')).toBe('refused'))
+  server.secretReaders.add('system:serviceaccount:shop:sleep')
+  clock.advance(10_000)
+  await untilHolds(() => expect(credentials.accessOf('shop/sleep')).toBe('allowed'))
+  expect(calls).toBe(3)
+
+  server.forbidden.add(reviews)
+  clock.advance(60_000)
+  await untilHolds(() => expect(asked()).toBe(4))
+  expect(credentials.accessOf('shop/sleep')).toBe('allowed')
+  server.forbidden.clear()
+  server.secretReaders.clear()
+  await untilHolds(() => {
+    clock.advance(60_000)
+    expect(credentials.accessOf('shop/sleep')).toBe('refused')
+  })
+  const before = asked()
+  credentials.want(new Set(), new Set())
+  clock.advance(120_000)
+  expect(asked()).toBe(before)
+  expect(credentials.accessOf('shop/sleep')).toBe('asked')
 })

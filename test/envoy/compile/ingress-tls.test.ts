@@ -304,8 +304,11 @@ proxies: [gateway/default/gateway-1]
   await stage.changeCredentials(new Map([['default/first', second]]))
   await untilShown('b.example')
   await stage.changeCredentials(new Map([['default/first', toSecret({ cert: a?.chainPem, key: b?.privateKeyPem })]]))
-  expect(stage.credentials.problems(new Set())).toEqual([
-    'Secret/default/first: its key is not that of its certificate',
+  expect(stage.credentialProblems()).toEqual([
+    {
+      object: 'Gateway/default/front',
+      message: 'server a: Secret default/first is of no use: its key is not that of its certificate',
+    },
   ])
   expect(await get('a.example', at())).toMatchObject({ shown: 'DNS:b.example' })
 })

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AdsServer } from '#agent/ads/ads-server.ts'
 import { systemClock } from '#agent/clock.ts'
-import type { CredentialChanges } from '#agent/credentials/credential-source.ts'
-import { GatewayCredentials } from '#agent/credentials/gateway-credentials.ts'
+import type { CredentialChanges, SecretAccess } from '#agent/credentials/credential-source.ts'
+import { ProxyCredentials } from '#agent/credentials/proxy-credentials.ts'
 import { ClusterIdentity } from '#agent/identity/cluster-identity.ts'
+import { createNobodysCredential } from '#agent/identity/nobody.ts'
 import { createLog } from '#agent/log.ts'
 import { ProxySets } from '#agent/programming/proxy-sets.ts'
 import { MachineTokenAuthenticator } from '#agent/proxy-auth/machine-token-authenticator.ts'
@@ -22,6 +23,7 @@ import { Child, eventually } from '#test/harness/child.ts'
 import { buildBootstrap } from '#xds/bootstrap.ts'
 import { createCompiler, type Compiler } from '#xds/compiler.ts'
 import { toProxyName, type Proxy } from '#xds/proxy.ts'
+import { GivenCredentials } from './given-credentials.ts'
 import { envoyPath } from '../../../scripts/envoy-path.mjs'
 
 /** A cluster that is in the mesh. */
@@ -61,20 +63,21 @@ export interface StageOptions {
   readonly issuers?: readonly ExternalIssuer[]
 }
 
-/** Secrets are given here, not asked for. */
-const nobody = { attach: () => {}, detach: () => {} }
+type Nobody = ConstructorParameters<typeof ProxyCredentials>[0]['nobody']
 
 type AgentAddress = { readonly host: string; readonly port: number }
 
 /** One cluster with the compiler, an xDS server and the Envoys of a scene's proxies. */
 export class Stage {
   readonly scene: Scene
-  readonly credentials = new GatewayCredentials(createLog('silent'))
   readonly #root: TestRoot
   readonly #member: Member
   #compiler: Compiler
   readonly #identity: ClusterIdentity
   #server: AdsServer
+  readonly #given = new GivenCredentials()
+  readonly #nobody: Nobody
+  #credentials: ProxyCredentials
   readonly #tokens = new Map<string, MachineToken>()
   readonly #envoys: StageEnvoy[] = []
   readonly #drainSeconds: number
@@ -86,6 +89,7 @@ export class Stage {
     root: TestRoot,
     member: Member,
     identity: ClusterIdentity,
+    nobody: Nobody,
     { drainSeconds = 1 }: StageOptions,
   ) {
     this.scene = scene
@@ -94,12 +98,27 @@ export class Stage {
     this.#identity = identity
     this.#drainSeconds = drainSeconds
     this.#compiler = createCompiler(scene.store)
+    this.#nobody = nobody
+    this.#credentials = this.#createCredentials()
     this.#server = this.#createServer()
+    this.#credentials.start()
+  }
+
+  #createCredentials(): ProxyCredentials {
+    return new ProxyCredentials({
+      view: this.scene.store,
+      source: this.#given,
+      // It is settled where it is waited for.
+      clock: { after: () => () => {} },
+      log: createLog('silent'),
+      nobody: this.#nobody,
+      onChange: () => this.#server.push(),
+    })
   }
 
   #createServer(): AdsServer {
     return new AdsServer({
-      source: new ProxySets(this.#compiler, this.#identity, this.credentials, nobody),
+      source: new ProxySets(this.#compiler, this.#identity, this.#credentials),
       authenticator: new MachineTokenAuthenticator({ machineToken: (id) => this.#tokens.get(id) }, () => Date.now()),
       certificates: this.#identity.serverCertificate,
       clock: systemClock,
@@ -125,7 +144,7 @@ export class Stage {
       store: { load: async () => undefined, save: async () => {} },
       onSecretsChange: () => {},
     })
-    const stage = new Stage(scene, root, member, identity, options)
+    const stage = new Stage(scene, root, member, identity, await createNobodysCredential(), options)
     const intermediates = members.map(({ cluster, intermediate }) => ({ cluster, pem: intermediate.pem }))
     await identity.updateTrust({ roots: [root.pem], intermediates, issuers: options.issuers, epoch: 0 })
     scene.store.apply([{ kind: 'trust', value: { ...scene.store.trust(), roots: [root.pem], intermediates } }])
@@ -156,18 +175,31 @@ export class Stage {
     return this.change({ kind: 'settings', value: { ...this.scene.store.settings(), ...changed } })
   }
 
-  /** Changes what Gateways' credentials are, and waits until all proxies have it. */
-  async changeCredentials(changes: CredentialChanges): Promise<readonly string[]> {
-    this.credentials.take(changes)
-    this.#server.push()
+  /** Changes what Secrets say, and waits until all proxies have it. */
+  changeCredentials(changes: CredentialChanges): Promise<readonly string[]> {
+    this.#given.give(changes)
     return this.untilDelivered()
   }
 
-  /** Another agent, that remembers nothing, takes the place of the one that there was. */
-  async restartAgent(): Promise<readonly string[]> {
-    await this.#server.close(0)
+  /** Changes whether an account, "<namespace>/<name>", may read the Secrets of its namespace, as `changeCredentials` does. */
+  changeAccess(account: string, access: SecretAccess): Promise<readonly string[]> {
+    this.#given.allow(account, access)
+    return this.untilDelivered()
+  }
+
+  /** What is wrong with what is named by `credentialName`. */
+  credentialProblems(): readonly { readonly object: string; readonly message: string }[] {
+    return this.#credentials.problems()
+  }
+
+  /** Another agent, that remembers nothing, takes the place of the one that there was; Secrets may have changed in between. */
+  async restartAgent(changed: CredentialChanges = new Map()): Promise<readonly string[]> {
+    await Promise.all([this.#server.close(0), this.#credentials.stop()])
+    this.#given.give(changed)
     this.#compiler = createCompiler(this.scene.store)
+    this.#credentials = this.#createCredentials()
     this.#server = this.#createServer()
+    this.#credentials.start()
     await this.#server.listen(this.#agent)
     this.#server.compiled(this.#revision)
     return this.untilDelivered()
@@ -183,6 +215,7 @@ export class Stage {
   /** Waits until every proxy has all that it is due, or refuses something; tells what was refused. */
   async untilDelivered(): Promise<readonly string[]> {
     return eventually('all proxies have ACKed everything', () => {
+      this.#credentials.settle()
       const { proxies, live, nacks } = this.#server.delivery.summary()
       if (nacks.length > 0)
         return nacks.map(({ proxy, resources, reason }) => `${proxy} ${resources.join(', ')}: ${reason}`)

@@ -21,8 +21,10 @@ export class FakeApiServer {
   readonly requests: string[] = []
   /** Lists of these paths are not answered until they are taken out. */
   readonly held = new Set<string>()
-  /** Lists of these paths are refused. */
+  /** Lists of these paths, and posts to them, are refused. */
   readonly forbidden = new Set<string>()
+  /** Users that may list Secrets, where it is asked about them. */
+  readonly secretReaders = new Set<string>()
   /** Versions of networking.istio.io, with the plurals that each has. */
   served: Readonly<Record<string, readonly string[]>> = {}
   away = false
@@ -81,6 +83,7 @@ export class FakeApiServer {
   async request(request: KubernetesRequest): Promise<unknown> {
     const url = new URL(request.path, 'http://fake')
     if (this.away) throw new KubernetesError('connection refused', undefined)
+    if (url.pathname.endsWith('/localsubjectaccessreviews')) return this.#review(url.pathname, request.body)
     const one = /^\/apis\/[^/]+\/[^/]+\/namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?$/.exec(url.pathname)
     if (one) return this.#write(request, one)
     if (url.pathname.startsWith(`/apis/${networking}`) && url.search === '') return this.#discover(url.pathname)
@@ -110,6 +113,13 @@ export class FakeApiServer {
       watcher.wake()
     })
     return read(watcher)
+  }
+
+  #review(path: string, body: object | undefined): unknown {
+    this.requests.push(`POST ${path}`)
+    if (this.forbidden.has(path)) throw new KubernetesError('forbidden', 403)
+    const { spec } = body as { readonly spec: { readonly user: string } }
+    return { status: { allowed: this.secretReaders.has(spec.user) } }
   }
 
   /** One object, in whichever version of its group. */

@@ -1,0 +1,111 @@
+import type { Clock } from '#agent/clock.ts'
+import type { Log } from '#agent/log.ts'
+import type { CompileProblem } from '#xds/incremental/unit.ts'
+import type { Proxy } from '#xds/proxy.ts'
+import type { ResourceSet } from '#xds/resource-set.ts'
+import { CredentialDemand, type CredentialDemandOptions } from './credential-demand.ts'
+import { findCredentialProblems } from './credential-problems.ts'
+import type { CredentialSource } from './credential-source.ts'
+import { GatewayCredentials } from './gateway-credentials.ts'
+import { withoutRepeats, type NamedCredential } from './named-credentials.ts'
+import type { Credential } from './parse-credential.ts'
+import { SidecarCredentials } from './sidecar-credentials.ts'
+
+export interface ProxyCredentialsOptions {
+  readonly view: CredentialDemandOptions['view']
+  /** Absent = there are no Secrets. */
+  readonly source: CredentialSource | undefined
+  readonly clock: Pick<Clock, 'after'>
+  readonly log: Log
+  /** What nobody vouches for, and what vouches for nobody. */
+  readonly nobody: Required<Credential>
+  /** Proxies may be due something else, and something else may be wrong. */
+  readonly onChange: () => void
+}
+
+/** What `credentialName` of Gateways and DestinationRules means to the proxies that are connected. */
+export class ProxyCredentials {
+  readonly #source: CredentialSource | undefined
+  readonly #onChange: () => void
+  readonly #gateways: GatewayCredentials
+  readonly #sidecars: SidecarCredentials
+  readonly #demand: CredentialDemand
+  #named: readonly NamedCredential[] = []
+
+  constructor({ view, source, clock, log, nobody, onChange }: ProxyCredentialsOptions) {
+    this.#source = source
+    this.#onChange = onChange
+    this.#gateways = new GatewayCredentials(log)
+    this.#sidecars = new SidecarCredentials({ credentials: this.#gateways, source, nobody })
+    this.#demand = new CredentialDemand({ view, clock, onNamed: () => this.#takeNamed() })
+  }
+
+  start(): void {
+    this.#source?.start((changes) => {
+      this.#gateways.take(changes)
+      this.#sidecars.refresh()
+      this.#onChange()
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#demand.stop()
+    await this.#source?.stop()
+  }
+
+  attach(proxy: Proxy): void {
+    this.#demand.attach(proxy)
+  }
+
+  detach(proxy: Proxy): void {
+    this.#demand.detach(proxy)
+  }
+
+  /** The secrets that a proxy may have beside its own identity. The same list as before until it is one of others. */
+  setsOf(proxy: Proxy): readonly ResourceSet[] {
+    return proxy.role === 'gateway' ? this.#gateways.setsOf(proxy.namespace) : this.#sidecars.setsOf(proxy)
+  }
+
+  /** Others may be named now. Called as often as one likes. */
+  namesChanged(): void {
+    this.#demand.changed()
+  }
+
+  /** Does at once what is to be done in a moment. */
+  settle(): void {
+    this.#demand.settle()
+  }
+
+  /** Whether of something that is named nobody knows yet if it is there, or may be had. */
+  get isReading(): boolean {
+    const source = this.#source
+    if (!source) return false
+    return this.#named.some(
+      ({ secret, reader }) =>
+        source.isReading(secret.slice(0, secret.indexOf('/'))) ||
+        (reader !== undefined && source.accessOf(reader) === 'asked'),
+    )
+  }
+
+  /** What is wrong with what is named, at the objects that name it. */
+  problems(): readonly CompileProblem[] {
+    return findCredentialProblems(this.#named, this.#gateways, this.#source)
+  }
+
+  /** One line each, for people, of Secrets that are of no use and that nobody names. */
+  unnamedProblems(): readonly string[] {
+    return this.#gateways.problems(this.#secrets)
+  }
+
+  get #secrets(): ReadonlySet<string> {
+    return new Set(this.#named.map(({ secret }) => secret))
+  }
+
+  #takeNamed(): void {
+    const { namedFor } = this.#demand
+    this.#named = withoutRepeats([...namedFor.values()].flat())
+    this.#source?.want?.(this.#secrets, new Set(this.#named.flatMap(({ reader }) => reader ?? [])))
+    this.#sidecars.grant(namedFor)
+    this.#onChange()
+  }
+}

@@ -1,0 +1,120 @@
+import { expect, test } from 'vitest'
+import type { SecretAccess } from '#agent/credentials/credential-source.ts'
+import type { NamedCredential } from '#agent/credentials/named-credentials.ts'
+import { buildCredentialSecret, toPartName } from '#agent/credentials/build-credential-secret.ts'
+import { SidecarCredentials } from '#agent/credentials/sidecar-credentials.ts'
+import type { Proxy } from '#xds/proxy.ts'
+import { typeUrls } from '#xds/type-url.ts'
+
+const toCredential = (text: string) => ({
+  certificate: { chainPem: `chain of ${text}`, keyPem: `key of ${text}` },
+  authorities: { caPem: `authority of ${text}` },
+})
+
+/** Secrets of namespace shop, which a test changes, and who may read them. */
+const start = () => {
+  const secrets = new Set(['shop/pair', 'shop/hidden'])
+  const state: { access: SecretAccess; isReading: boolean; failure: string | undefined } = {
+    access: 'allowed',
+    isReading: false,
+    failure: undefined,
+  }
+  const credentials = new SidecarCredentials({
+    credentials: {
+      secretOf: (secret, part) =>
+        secrets.has(secret) ? buildCredentialSecret(toPartName(secret, part), toCredential(secret), part) : undefined,
+    },
+    source: { accessOf: () => state.access, isReading: () => state.isReading, failureOf: () => state.failure },
+    nobody: toCredential('nobody'),
+  })
+  return { credentials, secrets, state }
+}
+
+const toSidecar = (workload: string): Proxy => ({
+  role: 'sidecar',
+  namespace: 'shop',
+  serviceAccount: 'sleep',
+  workload,
+})
+const [sleep, other] = [toSidecar('sleep-1'), toSidecar('other-1')]
+
+const toNamed = (part: NamedCredential['part']): NamedCredential => ({
+  object: 'DestinationRule/shop/outside',
+  place: 'tls',
+  secret: 'shop/pair',
+  part,
+  ...(part === 'certificate' && { reader: 'shop/sleep' }),
+})
+const mutual = [toNamed('certificate'), toNamed('authorities')]
+
+/** "<name>: <whose>", as Envoy would read it. */
+const readSets = (credentials: SidecarCredentials, proxy: Proxy): string[] =>
+  credentials.setsOf(proxy).flatMap((set) =>
+    [...set.all(typeUrls.secret)].map(([name, { body }]) => {
+      const [, whose] = /(?:chain|authority) of ([a-z/]+)/.exec(Buffer.from(body).toString('latin1')) ?? []
+      return `${name}: ${whose}`
+    }),
+  )
+const toPair = (whose: string) => [`certificate/shop/pair: ${whose}`, `authorities/shop/pair: ${whose}`]
+
+test('a sidecar has what is named for it, and no other has it; those with the same share it', () => {
+  const { credentials } = start()
+  const twin = toSidecar('sleep-2')
+  credentials.grant([
+    [sleep, mutual],
+    [twin, mutual],
+    [{ ...sleep, role: 'gateway', workload: 'gateway-1' }, mutual],
+  ])
+  expect(readSets(credentials, sleep)).toEqual(toPair('shop/pair'))
+  expect(credentials.setsOf(twin)[0]).toBe(credentials.setsOf(sleep)[0])
+  expect(credentials.setsOf(other)).toEqual([])
+  expect(credentials.setsOf({ ...sleep, serviceAccount: 'another' })).toEqual([])
+  const list = credentials.setsOf(sleep)
+  credentials.grant([[sleep, mutual]])
+  expect(credentials.setsOf(sleep)).toBe(list)
+  credentials.grant([])
+  expect(credentials.setsOf(sleep)).toEqual([])
+})
+
+test.each<[string, (scene: ReturnType<typeof start>) => void, string]>([
+  ['is refused', ({ state }) => (state.access = 'refused'), 'nobody'],
+  ['is not there', ({ secrets }) => secrets.delete('shop/pair'), 'nobody'],
+])('what %s is replaced by what is of no use, until it may be had again', (_, withdraw, expected) => {
+  const scene = start()
+  scene.credentials.grant([[sleep, mutual]])
+  withdraw(scene)
+  scene.credentials.refresh()
+  expect(readSets(scene.credentials, sleep)).toEqual(toPair(expected))
+  scene.state.access = 'allowed'
+  scene.secrets.add('shop/pair')
+  scene.credentials.refresh()
+  expect(readSets(scene.credentials, sleep)).toEqual(toPair('shop/pair'))
+})
+
+test.each<[string, (scene: ReturnType<typeof start>) => void]>([
+  ['nobody has said yet who may read', ({ state }) => (state.access = 'asked')],
+  ['nobody can tell who may read', ({ state }) => (state.access = { failure: 'away' })],
+  ['Secrets are being read', ({ state, secrets }) => (state.isReading = secrets.delete('shop/pair'))],
+  [
+    'Secrets can not be read',
+    ({ state, secrets }) => {
+      secrets.delete('shop/pair')
+      state.failure = 'away'
+    },
+  ],
+])('while %s, what a sidecar has goes on, and who has nothing gets nothing', (_, change) => {
+  const scene = start()
+  scene.credentials.grant([[sleep, mutual]])
+  change(scene)
+  scene.credentials.refresh()
+  expect(readSets(scene.credentials, sleep)).toEqual(toPair('shop/pair'))
+  scene.credentials.grant([[sleep, [...mutual].reverse()]])
+  expect(readSets(scene.credentials, sleep)).not.toContain('certificate/shop/pair: shop/pair')
+})
+
+test('whom to trust needs no permission', () => {
+  const { credentials, state } = start()
+  state.access = 'refused'
+  credentials.grant([[sleep, [toNamed('authorities')]]])
+  expect(readSets(credentials, sleep)).toEqual(['authorities/shop/pair: shop/pair'])
+})
