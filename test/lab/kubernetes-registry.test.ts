@@ -4,13 +4,15 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock, type Clock } from '#agent/clock.ts'
 import { KubernetesClient } from '#agent/kubernetes/kubernetes-client.ts'
 import { MachineEntries, machineEntryKind } from '#agent/kubernetes/machine-entries.ts'
+import { SecretCredentials } from '#agent/kubernetes/secret-credentials.ts'
 import { ObjectClient } from '#agent/kubernetes/object-client.ts'
 import { KubernetesRegistry } from '#agent/registry/kubernetes/kubernetes-registry.ts'
 import { buildAgentAccess } from '#cli/kubernetes/manifests/agent-access.ts'
-import { agentName, systemNamespace } from '#mesh/kubernetes/conventions.ts'
+import { agentName, agentSecretsRole, systemNamespace } from '#mesh/kubernetes/conventions.ts'
 import { clusterName, networkName } from '#mesh/names.ts'
 import type { CatalogEntry } from '#mesh/service.ts'
 import type { Workload } from '#mesh/workload.ts'
+import { TestRoot } from '#test/agent/test-pki.ts'
 import { eventually } from '#test/harness/child.ts'
 import type { LabCluster } from './harness/cluster.ts'
 import { Lab } from './harness/lab.ts'
@@ -21,6 +23,7 @@ import { BreakableConnection } from './registry/breakable-connection.ts'
 let lab: Lab
 let cluster: LabCluster
 let way: BreakableConnection
+let client: KubernetesClient
 let registry: KubernetesRegistry
 let machineEntries: MachineEntries
 
@@ -77,7 +80,7 @@ beforeAll(async () => {
   const { stdout: token } = await cluster.kubectl(['create', 'token', agentName, '-n', systemNamespace])
   const { address, port } = cluster.plan.apiServer
   way = await BreakableConnection.to(address, port)
-  const client = new KubernetesClient(toKubeConfig(token.trim()))
+  client = new KubernetesClient(toKubeConfig(token.trim()))
   machineEntries = new MachineEntries({
     entries: new ObjectClient(client, machineEntryKind),
     replica: 'agent-1',
@@ -231,6 +234,63 @@ test('a watch that breaks misses nothing', async () => {
   await eventually('two healthy endpoints', () => endpoints('reviews').filter(isHealthy).length === 2)
   expect(told.slice(before).filter((change) => change === `catalog ${key('idle')}`)).toEqual([])
   await eventually('the problems are over', () => registry.problems().length === 0)
+})
+
+/** The Role of docs/ingress.md. */
+const secretsRole = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: { name: ${agentSecretsRole}, namespace: shop }
+rules:
+  - { apiGroups: [""], resources: [secrets], verbs: [list, watch] }
+  - { apiGroups: [authorization.k8s.io], resources: [localsubjectaccessreviews], verbs: [create] }
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: { name: ${agentSecretsRole}, namespace: shop }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: Role, name: ${agentSecretsRole} }
+subjects: [{ kind: ServiceAccount, name: ${agentName}, namespace: ${systemNamespace} }]
+`
+
+test('Secrets are read where a Role lets the agent, which then knows who else may read them', async () => {
+  const { pem } = await TestRoot.create(Date.now())
+  await cluster.kubectl(['create', 'secret', 'generic', 'pair', '-n', 'shop', `--from-literal=cacert=${pem}`])
+  await cluster.kubectl(['create', 'serviceaccount', 'sleep', '-n', 'shop'])
+  const credentials = new SecretCredentials({
+    client,
+    clock: hurriedClock,
+    random: Math.random,
+    log: pino({ level: 'silent' }),
+  })
+  const seen = new Map<string, unknown>()
+  credentials.start((changes) => {
+    for (const [secret, value] of changes) seen.set(secret, value)
+  })
+  const until = (what: string, access: unknown) =>
+    eventually(what, () => {
+      expect(credentials.accessOf('shop/sleep')).toEqual(access)
+      return true
+    })
+  try {
+    credentials.want(new Set(['shop/pair']), new Set(['shop/sleep']))
+    const needed = /403 Forbidden.*Role atoll-agent-secrets that namespace shop needs/
+    await eventually('Secrets are refused', () => needed.test(credentials.failureOf('shop') ?? ''))
+    await until('reviews are refused', { failure: expect.stringMatching(needed) as string })
+
+    await cluster.apply(secretsRole)
+    await eventually('the Secret is read', () => seen.has('shop/pair'))
+    await until('the account may not read it', 'refused')
+    await cluster.kubectl(['create', 'role', 'reader', '-n', 'shop', '--resource=secret', '--verb=list'])
+    const binding = ['rolebinding', 'reader', '-n', 'shop']
+    await cluster.kubectl(['create', ...binding, '--role=reader', '--serviceaccount=shop:sleep'])
+    await until('the account may', 'allowed')
+    await cluster.kubectl(['delete', ...binding])
+    await until('the account may not any more', 'refused')
+    await cluster.kubectl(['create', ...binding, '--role=reader', '--group=system:serviceaccounts:shop'])
+    await until('all accounts of the namespace may', 'allowed')
+  } finally {
+    await credentials.stop()
+  }
 })
 
 test('an API server that was away, and has forgotten what was, tells what is different and nothing else', async () => {
