@@ -121,11 +121,11 @@ const captured: ViewChange = {
 }
 
 test('a new service plans the hosts of wildcards again that mean it, and no other', () => {
-  const { take } = start(proxied, captured, offer('a'), route('under', '*.example.org'), route('all', '*.test'))
-  const unrelated = take(offer('new', { ports: [{ name: 'http', number: 9000, protocol: 'http' }] }))
+  const mesh = start(proxied, captured, offer('a'), route('under', '*.example.org'), route('all', '*.test'))
+  const unrelated = mesh.take(offer('new', { ports: [{ name: 'http', number: 9000, protocol: 'http' }] }))
   expect(unrelated.filter((key) => /^(routed|captured-port\|80)/.test(key))).toEqual([])
   const outside = { hostname: 'new.example.org', source: 'service-entry', location: 'mesh-external' } as const
-  const related = take(offer('outside', { ...outside, ports: [{ name: 'http', number: 9001, protocol: 'http' }] }))
+  const related = mesh.take(offer('outside', { ...outside, ports: [{ name: 'http', number: 9001, protocol: 'http' }] }))
   const planned = related.filter((key) => key.startsWith('routed-host|'))
   expect([...new Set(planned.map((key) => key.split('|').at(-1)))]).toEqual(['*.example.org'])
 })
