@@ -1,7 +1,15 @@
+import type { ProxyCredentials } from './credentials/proxy-credentials.ts'
 import type { ProblemSources } from './list-problems.ts'
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
-import { judgeObjects, type Judgement } from '#mesh/status/judge-objects.ts'
+import { judgeObjects, type Judgement, type ObjectTrouble } from '#mesh/status/judge-objects.ts'
 import { toPublishedCondition } from '#mesh/status/to-published-condition.ts'
+
+interface JudgeSources extends Omit<ProblemSources, 'view' | 'credentials'> {
+  readonly view: MeshViewStore
+  readonly credentials: Pick<ProxyCredentials, 'problems' | 'undecided'>
+  /** What was told before of the mesh's objects. */
+  readonly earlier: readonly ObjectTrouble[]
+}
 
 /** What holds of all configuration objects in this cluster, by all that its agent knows. */
 export const judgeCluster = ({
@@ -11,10 +19,12 @@ export const judgeCluster = ({
   credentials,
   delivery,
   publications,
-}: Omit<ProblemSources, 'view'> & { readonly view: MeshViewStore }): Judgement => {
+  earlier,
+}: JudgeSources): Judgement => {
   const judgement = judgeObjects({
     held: view.configuration(),
     ownProblems: platform.registry.problems().map(({ problem }) => problem),
+    undecided: { keys: credentials.undecided, earlier },
     leftOut: [...flow.problems, ...credentials.problems(), ...delivery.blamed()],
     known: {
       domainSuffix: view.settings().domainSuffix,

@@ -32,6 +32,7 @@ export class ObjectOversight {
   readonly #credentials: ProxyCredentials
   readonly #problems: ProblemLog
   readonly #statuses: ObjectStatuses
+  #meshTroubles: Judgement['meshTroubles'] = []
 
   constructor(options: ObjectOversightOptions) {
     const { clock, log, platform, credentials, isKnown, onMeshTroubles } = options
@@ -40,8 +41,9 @@ export class ObjectOversight {
     this.#statuses = new ObjectStatuses({
       elapsed: () => performance.now(),
       clock,
-      judge: () => (isKnown() && !credentials.isReading ? judgeCluster(options) : undefined),
+      judge: () => (isKnown() ? judgeCluster({ ...options, earlier: this.#meshTroubles }) : undefined),
       onJudgement: (judgement) => {
+        this.#meshTroubles = judgement.meshTroubles
         platform.takeJudgement(judgement)
         onMeshTroubles(judgement.meshTroubles)
       },

@@ -3,7 +3,7 @@ import type { Judgement } from '#mesh/status/judge-objects.ts'
 import { VirtualClock } from '#test/agent/virtual-clock.ts'
 import { ObjectStatuses } from './object-statuses.ts'
 
-const judgement: Judgement = { clusterConditions: () => [], meshTroubles: [] }
+const judgement: Judgement = { undecided: new Set(), clusterConditions: () => [], meshTroubles: [] }
 
 /** One that takes `cost` for a look, and the times of its looks. */
 const watch = (cost = 0) => {

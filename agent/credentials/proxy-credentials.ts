@@ -76,15 +76,16 @@ export class ProxyCredentials {
     this.#demand.settle()
   }
 
-  /** Whether of something that is named nobody knows yet if it is there, or may be had. */
-  get isReading(): boolean {
+  /** The objects that name something of which nobody knows yet if it is there, or may be had. */
+  get undecided(): ReadonlySet<string> {
     const source = this.#source
-    if (!source) return false
-    return this.#named.some(
+    if (!source) return new Set()
+    const open = this.#named.filter(
       ({ secret, reader }) =>
         source.isReading(secret.slice(0, secret.indexOf('/'))) ||
         (reader !== undefined && source.accessOf(reader) === 'asked'),
     )
+    return new Set(open.map(({ object }) => object))
   }
 
   /** What is wrong with what is named, at the objects that name it. */

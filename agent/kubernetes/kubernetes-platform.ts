@@ -207,8 +207,8 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
     this.#configMaps.updateRoots(rootsPem)
   }
 
-  takeJudgement({ clusterConditions }: Judgement): void {
-    this.#statuses.update(clusterConditions)
+  takeJudgement({ clusterConditions, undecided }: Judgement): void {
+    this.#statuses.update(clusterConditions, undecided)
   }
 
   startedProxies(): readonly Proxy[] | undefined {

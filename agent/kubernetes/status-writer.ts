@@ -71,11 +71,16 @@ export class StatusWriter {
     return this.#pending.size + this.#retries.size
   }
 
-  /** What is so of each object as it is now. */
-  update(conditionsOf: (key: string) => readonly Condition[]): void {
+  /** What is so of each object as it is now, but for those of which that is not known: their conditions stay. */
+  update(conditionsOf: (key: string) => readonly Condition[], unknown: ReadonlySet<string> = new Set()): void {
     const { objects } = this.#options.observed
+    const before = this.#wanted
     this.#wanted = new Map(
-      Array.from(objects, ([key, { generation }]) => [key, { generation, conditions: conditionsOf(key) }]),
+      [...objects].flatMap(([key, { generation }]): (readonly [string, Wanted])[] => {
+        if (!unknown.has(key)) return [[key, { generation, conditions: conditionsOf(key) }]]
+        const wanted = before.get(key)
+        return wanted ? [[key, wanted]] : []
+      }),
     )
     for (const key of this.#wanted.keys()) this.consider(key)
   }

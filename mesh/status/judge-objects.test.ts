@@ -4,7 +4,7 @@ import { objectKeyOf, type Origin } from '#mesh/config-object.ts'
 import { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import { parseDocuments } from '#mesh/parse-documents.ts'
 import type { Problem } from '#mesh/problem.ts'
-import { MAX_CONDITION_MESSAGE, type Condition } from './condition.ts'
+import { conditionTypes, MAX_CONDITION_MESSAGE, type Condition } from './condition.ts'
 import { judgeObjects, type JudgedCluster } from './judge-objects.ts'
 
 const key = 'VirtualService/shop/reviews'
@@ -191,4 +191,17 @@ test('the same is found in whatever order things came', () => {
     return ['a', 'b', 'c'].map((name) => clusterConditions(`VirtualService/shop/${name}`))
   }
   expect(found(objects.toReversed(), leftOut.toReversed())).toEqual(found(objects, leftOut))
+})
+
+test('of an object that names what is still being read, what was told before stays; of others all is told', () => {
+  const both = { mesh: [virtualService(), virtualService('other')] }
+  const leftOut = ['reviews', 'other'].map((name) => ({ object: `VirtualService/shop/${name}`, message: 'now' }))
+  const earlier = judge(both, { leftOut: leftOut.map((each) => ({ ...each, message: 'before' })) }).meshTroubles
+  const told = (undecided: JudgedCluster['undecided']) =>
+    judge(both, { leftOut, ...(undecided && { undecided }) })
+      .meshTroubles.filter(({ condition }) => condition.type === conditionTypes.effective)
+      .map((trouble) => `${trouble.key.split('/').at(-1)} ${trouble.condition.message}`)
+  expect(told(undefined)).toEqual(['other now', 'reviews now'])
+  expect(told({ keys: new Set([key]), earlier })).toEqual(['other now', 'reviews before'])
+  expect(told({ keys: new Set([key]), earlier: [] })).toEqual(['other now'])
 })

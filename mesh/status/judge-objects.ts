@@ -17,6 +17,8 @@ export interface JudgedCluster {
   /** What the compiler left out; `object` is its key. */
   readonly leftOut: readonly { readonly object: string; readonly message: string }[]
   readonly known: KnownMesh
+  /** Objects that name what is still being read, by key, and what was wrong with those of the mesh before. Absent = none. */
+  readonly undecided?: { readonly keys: ReadonlySet<string>; readonly earlier: readonly ObjectTrouble[] }
 }
 
 /** Something that is not as it should be with an object, by its ObjectKey. */
@@ -26,14 +28,16 @@ export interface ObjectTrouble {
 }
 
 export interface Judgement {
+  /** The objects of which not enough is known: what is said of them stays. */
+  readonly undecided: ReadonlySet<string>
   /** Of the cluster's own object of this key, which is there: all is well with one of which nothing else is known. */
   readonly clusterConditions: (key: string) => readonly Condition[]
-  /** What is wrong in this cluster with objects of the mesh: the worst first, and by key. */
+  /** What is wrong in this cluster with objects of the mesh, or was with the undecided ones: the worst first, and by key. */
   readonly meshTroubles: readonly ObjectTrouble[]
 }
 
 /** Finds out about all configuration objects of a cluster. Costs work in proportion to all of them. */
-export const judgeObjects = ({ held, ownProblems, leftOut, known }: JudgedCluster): Judgement => {
+export const judgeObjects = ({ held, ownProblems, leftOut, known, undecided = nobody }: JudgedCluster): Judgement => {
   const holdings = Object.values(held).flat()
   const own = Map.groupBy(ownProblems, keyOf)
   const related = Map.groupBy(analyzeParsed(toObjectsInForce(held), known), keyOf)
@@ -58,18 +62,24 @@ export const judgeObjects = ({ held, ownProblems, leftOut, known }: JudgedCluste
     }
   }
 
+  const troublesOf = (key: string): readonly ObjectTrouble[] =>
+    undecided.keys.has(key)
+      ? undecided.earlier.filter((trouble) => trouble.key === key)
+      : toConditions(findingsOf('mesh', key))
+          .filter(isTrouble)
+          .map((condition) => ({ key, condition }))
+
   return {
+    undecided: undecided.keys,
     clusterConditions: (key) => toConditions(findingsOf('cluster', key)),
     meshTroubles: holdings
       .filter(({ mesh, refusals }) => mesh !== undefined || refusals.mesh.length > 0)
-      .flatMap(({ key }) =>
-        toConditions(findingsOf('mesh', key))
-          .filter(isTrouble)
-          .map((condition) => ({ key, condition })),
-      )
+      .flatMap(({ key }) => troublesOf(key))
       .toSorted((one, other) => toRank(one) - toRank(other) || compareText(one.key, other.key)),
   }
 }
+
+const nobody = { keys: new Set<string>(), earlier: [] }
 
 const keyOf = ({ object }: Problem): string => (object ? toObjectKey(object.kind, object.namespace, object.name) : '')
 
