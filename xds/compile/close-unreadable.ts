@@ -3,15 +3,23 @@ import { blackHoleUpstream } from './resource-names.ts'
 
 export interface ClosedListener {
   readonly listener: Listener
-  /** The keys of the objects whose chains answer nobody now. */
+  /** The keys of the objects of which chains answer nobody now. */
   readonly closed: readonly string[]
 }
 
+/** The proxy is asked once for each file, and others wait for it: who has more that can not be read is closed as a whole. */
+const maxFilesOfObject = 5
+
 /**
- * A listener that a proxy refuses for files which are not there, or not what they should be: the chains of who names them answer nobody, so that
- * the others go on. Which files, the proxy's words tell: they name one. undefined when they name none of the listener's.
+ * A listener that a proxy refuses for a file which is not there, or not what it should be: the chains that name it answer nobody, so that the
+ * others go on. Which file, the proxy's words tell. undefined when they name none of the listener's. `before`: for which objects that was
+ * done already, once for each file.
  */
-export const closeUnreadable = (listener: Listener, reason: string): ClosedListener | undefined => {
+export const closeUnreadable = (
+  listener: Listener,
+  reason: string,
+  before: readonly string[],
+): ClosedListener | undefined => {
   const named = listener.chains.flatMap(toFiles).filter((file) => reason.includes(file))
   // A name that is within another one is not meant.
   const [file] = named.toSorted((one, other) => other.length - one.length)
@@ -19,9 +27,10 @@ export const closeUnreadable = (listener: Listener, reason: string): ClosedListe
   const closed = new Set(
     listener.chains.flatMap((chain) => (toFiles(chain).includes(file) ? (chain.object ?? []) : [])),
   )
+  const isWhole = (object: string) =>
+    closed.has(object) && before.filter((each) => each === object).length + 1 >= maxFilesOfObject
   const isClosed = (chain: FilterChain) =>
-    toFiles(chain).includes(file) ||
-    (chain.object !== undefined && closed.has(chain.object) && toFiles(chain).length > 0)
+    toFiles(chain).includes(file) || (chain.object !== undefined && isWhole(chain.object) && toFiles(chain).length > 0)
   const chains = listener.chains.map((chain) => (isClosed(chain) ? close(chain) : chain))
   return { listener: { ...listener, chains }, closed: [...closed] }
 }

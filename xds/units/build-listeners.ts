@@ -13,7 +13,7 @@ export const buildListeners = (view: MeshView, listeners: readonly Listener[]): 
   return listeners.map((listener) => buildWithFallbacks(listener, defaults, []))
 }
 
-/** `closed`: whose chains answer nobody already. */
+/** `closed`: of whom chains answer nobody already. */
 const buildWithFallbacks = (
   listener: Listener,
   defaults: ListenerDefaults,
@@ -22,7 +22,8 @@ const buildWithFallbacks = (
   const { type, resource } = buildListener(listener, defaults)
   if (!listener.chains.some((chain) => toFiles(chain).length > 0)) return { type, resource }
   const fallbacks = (reason: string) => {
-    const other = closeUnreadable(listener, reason)
+    const before = closed.map(({ object }) => object)
+    const other = closeUnreadable(listener, reason, before)
     if (!other) return []
     const without = [...closed, ...other.closed.map((object) => ({ object, reason }))]
     return [{ resource: buildWithFallbacks(other.listener, defaults, without).resource, without }]

@@ -75,6 +75,17 @@ const add = (stage: Stage, config: string): Promise<readonly string[]> => {
 const ask = async (name: string): Promise<string> =>
   statusOf(await getTls({ host: address, port, servername: `${name}.example` }))
 
+/** One whose files are broken, and one that is as it should be. */
+const twoServers = `  - apiVersion: networking.istio.io/v1
+    kind: Gateway
+    metadata: {name: two, namespace: two}
+    spec:
+      servers:
+        - {port: {number: ${port}, name: torn, protocol: HTTPS}, hosts: [torn.example], tls: {mode: SIMPLE, ${files('torn')}}}
+        - {port: {number: ${port}, name: whole, protocol: HTTPS}, hosts: [whole.example], tls: {mode: SIMPLE, ${files('good')}}}
+  - {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: two, namespace: two}, spec: {hosts: [torn.example, whole.example], gateways: [two], http: [{directResponse: {status: 200}}]}}
+`
+
 const bad: Readonly<Record<string, string>> = {
   absent: `{mode: SIMPLE, ${files('absent')}}`,
   mismatched: `{mode: SIMPLE, ${files('good', 'other')}}`,
@@ -87,18 +98,20 @@ const bad: Readonly<Record<string, string>> = {
 test('certificate files that are missing or broken keep nobody else from the port, now or when it changes, and are told', async () => {
   const all = [
     gateway('good', `{mode: SIMPLE, ${files('good')}}`),
+    twoServers,
     ...Object.entries(bad).map(([name, tls]) => gateway(name, tls)),
   ]
   const stage = await start(all.join(''))
   const blamed = await eventually('all are to blame', () => {
     const found = new Map(stage.blamed().map(({ object, message }) => [object, message]))
-    return found.size === Object.keys(bad).length && found
+    return found.size === Object.keys(bad).length + 1 && found
   })
   expect([...blamed.keys()].toSorted()).toEqual(
-    Object.keys(bad)
-      .map((name) => `Gateway/${name}/${name}`)
-      .toSorted(),
+    [...Object.keys(bad), 'two'].map((name) => `Gateway/${name}/${name}`).toSorted(),
   )
+  expect(blamed.get('Gateway/two/two')).toContain('torn.key')
+  expect(await ask('whole')).toBe('200')
+  expect(await ask('torn')).toBe('refused')
   expect(blamed.get('Gateway/rootless/rootless')).toContain('nowhere.pem')
   expect(blamed.get('Gateway/mismatched/mismatched')).toContain('other.key')
   expect(await ask('good')).toBe('200')
