@@ -65,3 +65,30 @@ test.each<[string, string[], string[]]>([
 ])('a proxy has what its Sidecar names, and nothing else: %s', (_, sidecars, expected) => {
   expect(compile(...sidecars)).toEqual(expected)
 })
+
+/** The names of the captured ports' listeners of a client whose Sidecar has an egress listener of an address's own. */
+const compileCaptured = (restHosts: string) => {
+  const { store, proxies } = readScene(`
+about: ''
+services:
+  - {host: known, namespace: prod, ports: [tcp:9000]}
+workloads:
+  client-1: {address: 127.0.77.1, capture: transparent}
+config:
+  - apiVersion: networking.istio.io/v1
+    kind: VirtualService
+    metadata: {name: routed, namespace: default}
+    spec: {hosts: [routed.example], http: [{directResponse: {status: 418}}]}
+${sidecar('default', 's', `{egress: [{port: {number: 80, protocol: HTTP, name: http}, bind: 10.0.0.5, hosts: [./*]}, {hosts: ['${restHosts}']}]}`)}
+proxies: [sidecar/default/client-1]
+`)
+  const sets = proxies.flatMap((proxy) => createCompiler(store).attach(proxy).sets)
+  return sets.flatMap((set) => [...set.all(typeUrls.listener).keys()]).filter((name) => name.endsWith('_80'))
+}
+
+test.each<[string, string, string[]]>([
+  ['where they are routed', './*', ['0.0.0.0_80', 'outbound_10.0.0.5_80']],
+  ['not where only a listener of its own address has them', 'prod/*', ['outbound_10.0.0.5_80']],
+])('hosts that no service has take captured connections to port 80 %s', (_, restHosts, expected) => {
+  expect(compileCaptured(restHosts).toSorted()).toEqual(expected)
+})

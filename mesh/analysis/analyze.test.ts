@@ -174,6 +174,8 @@ describe('conflicts', () => {
     ])
     expect(summary(serviceEntry('a', 'a.org', '.', 'one'), serviceEntry('a', 'a.org', '.', 'two'))).toEqual([])
     expect(summary(serviceEntry('a', 'a.org', '*', 'one'), serviceEntry('a', 'A.org', '.', 'two'))).toHaveLength(2)
+    for (const other of ['*', '~'])
+      expect(summary(serviceEntry('a', 'a.org', other, 'one'), serviceEntry('a', 'a.org', '~', 'two'))).toEqual([])
   })
   it('names another object for each, whichever came first', () => {
     const rule = (name: string, exportTo: string) =>

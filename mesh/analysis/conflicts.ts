@@ -27,11 +27,14 @@ interface Claim<Source extends AnyObject = AnyObject> {
   readonly exportTo: readonly string[]
 }
 
-/** Groups of more than one claim. */
+/** Groups of more than one claim. One that is exported to nobody is in nobody's way. */
 const groupsOf = <Source extends AnyObject>(
   claims: readonly Claim<Source>[],
   toKey: (claim: Claim<Source>) => string,
-): readonly (readonly Claim<Source>[])[] => [...Map.groupBy(claims, toKey).values()].filter(({ length }) => length > 1)
+): readonly (readonly Claim<Source>[])[] => {
+  const held = claims.filter(({ exportTo }) => !exportTo.includes('~'))
+  return [...Map.groupBy(held, toKey).values()].filter(({ length }) => length > 1)
+}
 
 const hostOf = ({ host }: Claim): string => host
 const hostAndNamespaceOf = ({ host, object }: Claim): string => `${object.metadata.namespace}/${host}`

@@ -7,14 +7,17 @@ export const isExportedTo = (
   own: string,
   namespace: string,
   byDefault: readonly string[] | undefined,
-): boolean => toAudience(exportTo, own, byDefault).some((entry) => entry === '*' || entry === namespace)
+): boolean =>
+  toEntries(exportTo, byDefault).some((entry) => entry === '*' || (entry === '.' ? own : entry) === namespace)
 
 /** The namespaces that such an object holds for; "*" = all. */
 export const toAudience = (
   exportTo: readonly string[] | undefined,
   own: string,
   byDefault: readonly string[] | undefined,
-): readonly string[] => {
-  const entries = exportTo?.length ? exportTo : byDefault?.length ? byDefault : ['*']
-  return entries.map((entry) => (entry === '.' ? own : entry))
-}
+): readonly string[] => toEntries(exportTo, byDefault).map((entry) => (entry === '.' ? own : entry))
+
+const toEntries = (exportTo: readonly string[] | undefined, byDefault: readonly string[] | undefined) =>
+  exportTo?.length ? exportTo : byDefault?.length ? byDefault : forAll
+
+const forAll: readonly string[] = ['*']

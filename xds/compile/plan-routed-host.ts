@@ -46,13 +46,14 @@ export const planRoutedHost = (view: MeshView, egress: Egress, routed: RoutedHos
 /** Whether some host that no service has at all is routed where captured connections to port 80 are. */
 export const hasRoutedHosts = (view: MeshView, egress: Egress, clientNamespace: string): boolean => {
   const hosts = egress.captured && toHostsOn(egress.captured, webPort)
+  const { name } = toCapturedScope(webPort)
   return (
     hosts !== undefined &&
     view.routedHosts().some((host) => {
       const routed = { host, clientNamespace }
       return (
         !isServed(findServices(view, host, clientNamespace), undefined, [hosts]) &&
-        planRoutedHost(view, egress, routed).some(({ scope }) => scope.isCaptured && scope.port === webPort)
+        planRoutedHost(view, egress, routed).some(({ scope }) => scope.name === name)
       )
     })
   )
