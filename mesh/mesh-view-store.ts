@@ -271,9 +271,9 @@ export class MeshViewStore implements MeshView {
     }
   }
 
-  /** All that hold. Costs work in proportion to them. */
-  destinationRules(): readonly Configured<DestinationRuleSpec>[] {
-    return this.#destinationRules.all()
+  /** The DestinationRules that hold and name a Secret, sorted. */
+  destinationRulesWithCredentials(): readonly Configured<DestinationRuleSpec>[] {
+    return this.#destinationRules.withCredentials()
   }
 
   /** Takes a batch of changes; the keys of the reads that answer differently after it. Never throws. */

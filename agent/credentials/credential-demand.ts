@@ -3,10 +3,10 @@ import type { Clock } from '#agent/clock.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import type { Proxy } from '#xds/proxy.ts'
-import { findNamedCredentials, findNamingRules, type NamedCredential } from './named-credentials.ts'
+import { findNamedCredentials, type NamedCredential } from './named-credentials.ts'
 
 export interface CredentialDemandOptions {
-  readonly view: Parameters<typeof findNamedCredentials>[0] & Pick<MeshViewStore, 'destinationRules'>
+  readonly view: Parameters<typeof findNamedCredentials>[0] & Pick<MeshViewStore, 'destinationRulesWithCredentials'>
   readonly clock: Pick<Clock, 'after'>
   /** Others are named than before, or for others. */
   readonly onNamed: () => void
@@ -46,7 +46,7 @@ export class CredentialDemand {
   /** Does at once what `changed` does in a moment. */
   settle(): void {
     const { view, onNamed } = this.#options
-    const rules = findNamingRules(view.destinationRules())
+    const rules = view.destinationRulesWithCredentials()
     const namedFor = new Map(
       [...this.#proxies.values()].flatMap((proxy) => {
         const named = findNamedCredentials(view, rules, proxy)

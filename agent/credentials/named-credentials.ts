@@ -26,10 +26,6 @@ export interface NamedCredential {
   readonly reader?: string
 }
 
-/** The rules that name some. */
-export const findNamingRules = (rules: readonly Rule[]): readonly Rule[] =>
-  rules.filter(({ spec }) => toPolicyLevels<OwnTls>(spec).some(({ tls }) => tls?.credentialName !== undefined))
-
 /**
  * What is named for a proxy, if it is a gateway or a sidecar. Secrets of other namespaces than its own are not for it, and not among
  * these. Whether it calls the host of a DestinationRule is left open.

@@ -48,14 +48,32 @@ ${[
 proxies: [gateway/default/gateway-1, sidecar/default/client-1/sleep, sidecar/default/client-2/sleep]
 `)
 
-const [gateway, ...sidecars] = proxies.map((proxy) => findNamedCredentials(store, store.destinationRules(), proxy))
+const rules = store.destinationRulesWithCredentials()
+const [gateway, ...sidecars] = proxies.map((proxy) => findNamedCredentials(store, rules, proxy))
 const named = gateway ?? []
+
+test('rules that name a Secret are known as they come, change and go', () => {
+  const { store: changing, changes } = readScene(`
+about: ''
+services: []
+config:
+${rule('one', 'default', tls('{mode: SIMPLE, credentialName: one}'))}${rule('other', 'default', tls('{mode: SIMPLE}'))}
+`)
+  const names = () => changing.destinationRulesWithCredentials().map(({ metadata }) => metadata.name)
+  const [one, other] = changes.filter((change) => change.kind === 'config')
+  if (!one?.value || !other?.value) throw new Error('no rules')
+  expect(names()).toEqual(['one'])
+  changing.apply([{ ...other, value: { ...other.value, spec: one.value.spec } }])
+  expect(names()).toEqual(['one', 'other'])
+  changing.apply([{ ...one, value: null }, other])
+  expect(names()).toEqual([])
+})
 
 test('a sidecar is named what rules name that select it, and of keys only what its account may read', () => {
   const inner = 'default/inner authorities undefined'
   expect(sidecars.map((each) => each.map(({ secret, part, reader }) => `${secret} ${part} ${reader}`))).toEqual([
     [inner],
-    [inner, 'default/front certificate default/sleep', 'default/front authorities undefined'],
+    ['default/front certificate default/sleep', 'default/front authorities undefined', inner],
   ])
 })
 
