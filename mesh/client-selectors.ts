@@ -1,7 +1,7 @@
 import type { Configured } from './config-object.ts'
 import type { DestinationRuleSpec } from './config/destination-rule.ts'
 import type { VirtualServiceSpec } from './config/virtual-service.ts'
-import { hasLabels } from './has-labels.ts'
+import { hasLabelsThere, type Place } from './topology.ts'
 
 /** Clients for whom a rule holds: those that have all of these labels, in one namespace or in all. */
 export interface ClientSelector {
@@ -21,8 +21,9 @@ export const toClientSelectorKey = ({ namespace = '', labels }: ClientSelector):
 
 export const selectsClient = (
   selector: ClientSelector,
-  client: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> },
-): boolean => (selector.namespace ?? client.namespace) === client.namespace && hasLabels(client.labels, selector.labels)
+  client: Place & { readonly namespace: string },
+): boolean =>
+  (selector.namespace ?? client.namespace) === client.namespace && hasLabelsThere(client, selector.labels)
 
 type SourceMatch = {
   readonly sourceLabels?: Readonly<Record<string, string>> | undefined

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { clusterName, networkName } from './names.ts'
-import { toLocality, toPlaceLabel } from './topology.ts'
+import { hasLabelsThere, toLocality, toPlaceLabel } from './topology.ts'
 
 const place = {
   locality: 'eu/a/rack/7',
@@ -19,6 +19,22 @@ test.each([
   ['other', ''],
 ])('the label %s of a place is "%s"', (label, value) => {
   expect(toPlaceLabel(place, label)).toBe(value)
+})
+
+test.each([
+  [{}, true],
+  [{ team: 'one', 'topology.istio.io/cluster': 'east', 'topology.kubernetes.io/zone': 'a' }, true],
+  [{ 'topology.kubernetes.io/zone': 'claimed' }, false],
+  [{ 'topology.istio.io/cluster': 'west' }, false],
+  [{ 'topology.istio.io/cluster': 'east', team: 'two' }, false],
+])('whether a place has the labels %j: %s', (wanted, has) => {
+  expect(hasLabelsThere(place, wanted)).toBe(has)
+})
+
+test('where the locality is not known a label of it counts, and nothing is not an empty one', () => {
+  const unplaced = { ...place, locality: '' }
+  expect(hasLabelsThere(unplaced, { 'topology.kubernetes.io/zone': 'claimed' })).toBe(true)
+  expect(hasLabelsThere(unplaced, { 'topology.kubernetes.io/region': '' })).toBe(false)
 })
 
 test.each([

@@ -47,6 +47,22 @@ export const toPlaceLabel = ({ locality, network, cluster, node, labels }: Place
 
 const derived: ReadonlySet<string> = new Set(Object.values(topologyLabels))
 
+/**
+ * Whether something there has all of these labels. Where it is counts as labels of it, before those that it carries itself (Istio: "Partitioning Services",
+ * subsets by `topology.istio.io/cluster`).
+ */
+export const hasLabelsThere = (place: Place, wanted: Place['labels']): boolean => {
+  for (const name in wanted) {
+    const label = (derived.has(name) && toPlaceLabel(place, name)) || place.labels[name]
+    if (label !== wanted[name]) return false
+  }
+  return true
+}
+
+/** Labels without those that are known from a place. */
+export const withoutTopology = (labels: Place['labels']): Place['labels'] =>
+  Object.fromEntries(Object.entries(labels).filter(([name]) => !derived.has(name)))
+
 /** The labels of a failover priority that are not known from the place itself: "label" and "label=value" as they are written. */
 export const toOwnLabels = (failoverPriority: readonly string[]): string[] =>
   failoverPriority.map((entry) => entry.split('=', 1)[0] ?? '').filter((label) => !derived.has(label))

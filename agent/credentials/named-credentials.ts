@@ -31,7 +31,7 @@ export interface NamedCredential {
  * these. Whether it calls the host of a DestinationRule is left open.
  */
 export const findNamedCredentials = (
-  view: Pick<MeshView, 'workload' | 'gatewaySelectors' | 'gatewayObject' | 'meshConfig'>,
+  view: Pick<MeshView, 'localCluster' | 'workload' | 'gatewaySelectors' | 'gatewayObject' | 'meshConfig'>,
   rules: readonly Rule[],
   proxy: Proxy,
 ): readonly NamedCredential[] => {
@@ -39,7 +39,8 @@ export const findNamedCredentials = (
   if (role === 'east-west-gateway' || (role === 'sidecar' && rules.length === 0)) return []
   const workload = view.workload(toWorkloadKey(namespace, proxy.workload))
   if (!workload) return []
-  const named = role === 'gateway' ? findForGateway(view, rules, workload) : findForSidecar(rules, workload, proxy)
+  const named =
+    role === 'gateway' ? findForGateway(view, rules, workload) : findForSidecar(view, rules, workload, proxy)
   return withoutRepeats(named.filter(({ secret }) => secret.startsWith(`${namespace}/`)))
 }
 
@@ -57,17 +58,26 @@ const findForGateway = (
 ]
 
 /** Istio: rules that select it alone, and of keys only what its account may read. Whom to trust is no secret. */
-const findForSidecar = (rules: readonly Rule[], workload: Workload, { serviceAccount }: Proxy): NamedCredential[] =>
+const findForSidecar = (
+  view: Pick<MeshView, 'localCluster'>,
+  rules: readonly Rule[],
+  workload: Workload,
+  { serviceAccount }: Proxy,
+): NamedCredential[] =>
   rules
-    .filter((rule) => isSelecting(rule, workload))
+    .filter((rule) => isSelecting(view, rule, workload))
     .flatMap((rule) => toNamedByRule(rule, workload.namespace))
     .map((each) =>
       each.part === 'certificate' ? { ...each, reader: `${workload.namespace}/${serviceAccount}` } : each,
     )
 
-const isSelecting = (rule: Rule, workload: Workload): boolean => {
+const isSelecting = (
+  { localCluster: cluster }: Pick<MeshView, 'localCluster'>,
+  rule: Rule,
+  workload: Workload,
+): boolean => {
   const selector = toRuleSelector(rule)
-  return selector !== undefined && selectsClient(selector, workload)
+  return selector !== undefined && selectsClient(selector, { ...workload, cluster })
 }
 
 const toNamedByGateway = (
@@ -84,8 +94,8 @@ const toNamedByGateway = (
     })),
   )
 
-const holdsFor = (view: Pick<MeshView, 'meshConfig'>, rule: Rule, workload: Workload): boolean => {
-  if (toRuleSelector(rule)) return isSelecting(rule, workload)
+const holdsFor = (view: Pick<MeshView, 'localCluster' | 'meshConfig'>, rule: Rule, workload: Workload): boolean => {
+  if (toRuleSelector(rule)) return isSelecting(view, rule, workload)
   const { defaultDestinationRuleExportTo: byDefault } = view.meshConfig()
   return isExportedTo(rule.spec.exportTo, rule.metadata.namespace, workload.namespace, byDefault)
 }

@@ -33,7 +33,7 @@ it('finds selectors and subsets that no workload has the labels of', () => {
     object(
       'DestinationRule',
       'web',
-      '{host: web, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]}',
+      '{host: web, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}, {name: here, labels: {topology.istio.io/cluster: here, version: v1}}]}',
     ),
   ]
   expect(summary([web], ...objects)).toEqual([

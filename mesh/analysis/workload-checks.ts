@@ -7,6 +7,7 @@ import { selectProtocol } from '../registry-records/select-protocol.ts'
 import { getOrAdd } from '../merge/get-or-add.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
+import { withoutTopology } from '../topology.ts'
 import { nameOf, problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
 import { FirstByOwner } from './first-by-owner.ts'
 import type { KnownMesh, KnownWorkload } from './known-mesh.ts'
@@ -83,7 +84,7 @@ const findIdleSubsets = (
     const served = workloads.filter((each) => isSelected(each, selector, service.metadata.namespace))
     if (served.length === 0) return []
     return (rule.spec.subsets ?? []).flatMap(({ name, labels = {} }, index) =>
-      served.some((each) => isSelected(each, labels))
+      served.some((each) => isSelected(each, withoutTopology(labels)))
         ? []
         : problemOf(
             rule,

@@ -1,9 +1,8 @@
-import { hasLabels } from '#mesh/has-labels.ts'
 import { compareText } from '#mesh/merge/compare-text.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { ClusterName } from '#mesh/names.ts'
 import type { Endpoint, GatewayAddress, Service, ServicePort } from '#mesh/service.ts'
-import { type Place } from '#mesh/topology.ts'
+import { hasLabelsThere, type Place } from '#mesh/topology.ts'
 import type { MeshView, RemoteGroups } from '#mesh/view.ts'
 import type { LoadAssignment, LocalityEndpoints, UpstreamEndpoint } from '#xds/model/load-assignment.ts'
 import { matchesLocality, toDistance, type LocalityPreference } from './compile-locality.ts'
@@ -95,7 +94,7 @@ const toDirect = (
 ): Candidate[] => {
   const candidates: Candidate[] = []
   for (const endpoint of endpoints) {
-    if (endpoint.health === 'unhealthy' || !hasLabels(endpoint.labels, labels)) continue
+    if (endpoint.health === 'unhealthy' || !hasLabelsThere(endpoint, labels)) continue
     if (!hasShare(preference, endpoint.locality)) continue
     const number = endpoint.ports[port.name]
     const transport = toTransport(view, endpoint)
@@ -126,27 +125,29 @@ const toRemoteOffers = (
 ): RemoteOffer[] => {
   const offers: RemoteOffer[] = []
   for (const { clusters, network, groups: all } of remote) {
-    const chosen = all
-      .filter((group) => group.ports.includes(port.name) && hasLabels(group.labels, labels))
-      .filter(({ locality }) => hasShare(preference, locality))
-    if (chosen.length === 0) continue
-    const reached = toReached(view, clusters)
-    const gatewayCount = reached.reduce((count, { addresses }) => count + addresses.length, 0)
-    for (const { cluster, addresses: gateways, areAlive } of reached) {
-      const groups = chosen.map(({ locality, labels: ofGroup, weight }) => {
-        const distance = toDistanceOf(preference, { locality, network, cluster, labels: ofGroup })
-        return { locality, distance, weight }
+    const serving = all.filter((group) => group.ports.includes(port.name) && hasShare(preference, group.locality))
+    const offering = clusters.flatMap((cluster) => {
+      const groups = serving.flatMap(({ locality, labels: ofGroup, weight }): RemoteGroup[] => {
+        const place = { locality, network, cluster, labels: ofGroup }
+        return hasLabelsThere(place, labels) ? [{ locality, distance: toDistanceOf(preference, place), weight }] : []
       })
+      return groups.length > 0 ? { cluster, groups } : []
+    })
+    const reached = toReached(view, offering)
+    const gatewayCount = reached.reduce((count, { addresses }) => count + addresses.length, 0)
+    for (const { addresses: gateways, areAlive, groups } of reached)
       offers.push({ gateways, gatewayCount, areAlive, groups })
-    }
   }
   return offers
 }
 
 /** Of clusters that lead to the same those with live gateways; all that have any where none is alive. */
-const toReached = (view: MeshView, clusters: readonly ClusterName[]) => {
-  const reached = clusters
-    .map((cluster) => ({ cluster, ...view.gateways(cluster) }))
+const toReached = (
+  view: MeshView,
+  offering: readonly { readonly cluster: ClusterName; readonly groups: readonly RemoteGroup[] }[],
+) => {
+  const reached = offering
+    .map(({ cluster, groups }) => ({ groups, ...view.gateways(cluster) }))
     .filter(({ addresses }) => addresses.length > 0)
   const alive = reached.filter(({ areAlive }) => areAlive)
   return alive.length > 0 ? alive : reached

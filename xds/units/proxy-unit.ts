@@ -67,11 +67,14 @@ const toFailoverLabels = (view: MeshView, workload: Workload | undefined): Clien
 const toPlace = (view: MeshView, workload: Workload | undefined): Pick<UnitOutput, 'place'> =>
   view.tellsNodes() ? { place: workload ? toNode(workload) : '' } : {}
 
-const toSelectors = (view: MeshView, namespace: string, workload: Workload | undefined): Client['selectors'] =>
-  view
+const toSelectors = (view: MeshView, namespace: string, workload: Workload | undefined): Client['selectors'] => {
+  const { locality = '', network = view.localNetwork, labels = {} } = workload ?? {}
+  const client = { namespace, locality, network, labels, cluster: view.localCluster }
+  return view
     .clientSelectors()
-    .filter((selector) => selectsClient(selector, { namespace, labels: workload?.labels ?? {} }))
+    .filter((selector) => selectsClient(selector, client))
     .map(toClientSelectorKey)
+}
 
 const compileGateway = (view: MeshView, workload: Workload | undefined, workloadKey: string): UnitOutput =>
   workload

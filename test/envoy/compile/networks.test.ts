@@ -39,7 +39,8 @@ config: [${subsets}]
 proxies: [sidecar/default/server-1/western, east-west-gateway/default/gateway-1]
 `
 const subsets = `{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: reviews, namespace: default},
-  spec: {host: reviews, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]}}`
+  spec: {host: reviews, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}},
+    {name: west, labels: {topology.istio.io/cluster: west, version: v1}}, {name: east, labels: {topology.istio.io/cluster: east}}]}}`
 
 /** A host that is nothing but west's network, and one that is this network's, which has no gateways for its own. */
 const byNetwork = (
@@ -61,12 +62,17 @@ services:
     ports: [http:80]
     remote: {west: [{weight: 1, serviceAccounts: [western]}]}
 workloads:
-  client-1: {address: ${clientAddress}}
+  client-1: {address: ${clientAddress}, locality: eu/a}
 config: [${subsets}, ${byNetwork(account)},
   {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: reviews, namespace: default},
     spec: {hosts: [reviews], http: [
       {match: [{uri: {prefix: /v1}}], route: [{destination: {host: reviews, subset: v1}}]},
       {match: [{uri: {prefix: /v2}}], route: [{destination: {host: reviews, subset: v2}}]},
+      {match: [{uri: {prefix: /west}}], route: [{destination: {host: reviews, subset: west}}]},
+      {match: [{uri: {prefix: /east}}], route: [{destination: {host: reviews, subset: east}}]},
+      {match: [{uri: {prefix: /source}, sourceLabels: {topology.istio.io/cluster: west}}], directResponse: {status: 400}},
+      {match: [{uri: {prefix: /source}, sourceLabels: {topology.istio.io/cluster: east, topology.istio.io/network: network-1, topology.kubernetes.io/region: eu}}],
+        directResponse: {status: 299}},
       {route: [{destination: {host: reviews}}]}]}}]
 proxies: [sidecar/default/client-1]
 `
@@ -85,6 +91,14 @@ test('a request crosses networks through the gateway, end to end over mTLS, by s
   expect(await getEcho('http://reviews/')).toMatchObject({ app: 'reviews', caller })
   expect(await getEcho('http://reviews/v1')).toMatchObject({ app: 'reviews', caller })
   expect(await get('http://reviews/v2')).toMatchObject({ status: 503 })
+})
+
+test('clusters, networks and localities are labels of what is there, for subsets and sourceLabels', async () => {
+  await startWest()
+  await theatre.start(easternScene('western'))
+  expect(await getEcho('http://reviews/west')).toMatchObject({ app: 'reviews' })
+  expect(await get('http://reviews/east')).toMatchObject({ status: 503 })
+  expect(await get('http://reviews/source')).toMatchObject({ status: 299 })
 })
 
 test('an endpoint with a network and no address is what is behind the gateways there', async () => {
