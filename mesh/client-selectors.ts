@@ -19,10 +19,7 @@ export const toClientSelectorKey = ({ namespace = '', labels }: ClientSelector):
     ...Object.entries(labels).sort(([left], [right]) => (left < right ? -1 : 1)),
   ]) as ClientSelectorKey
 
-export const selectsClient = (
-  selector: ClientSelector,
-  client: Place & { readonly namespace: string },
-): boolean =>
+export const selectsClient = (selector: ClientSelector, client: Place & { readonly namespace: string }): boolean =>
   (selector.namespace ?? client.namespace) === client.namespace && hasLabelsThere(client, selector.labels)
 
 type SourceMatch = {

@@ -17,7 +17,7 @@ const container = z.object({
 const manifest = z.object({ apiVersion: z.string(), kind: z.string(), metadata })
 const template = z.object({
   metadata: metadata.nullish(),
-  spec: z.object({ serviceAccountName: z.string().nullish(), containers: z.array(container).nullish() }),
+  spec: z.object({ serviceAccountName: z.string().nullish(), containers: z.array(container).nullish() }).nullish(),
 })
 
 /**
@@ -35,11 +35,11 @@ export const toManifestWorkloads = (
       name: owner.metadata.name ?? 'unnamed',
       address: toPodAddress(index),
       labels: pod.metadata?.labels ?? {},
-      serviceAccount: pod.spec.serviceAccountName || 'default',
+      serviceAccount: pod.spec?.serviceAccountName || 'default',
       network,
       locality: '',
       ports: Object.fromEntries(
-        (pod.spec.containers ?? [])
+        (pod.spec?.containers ?? [])
           .flatMap(({ ports }) => ports ?? [])
           .flatMap(({ name, containerPort, protocol }) =>
             name && (protocol ?? 'TCP') === 'TCP' ? [[name, containerPort] as const] : [],
