@@ -1,7 +1,10 @@
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { clusterName } from '#mesh/names.ts'
+import { tellsNodes, type Service } from '#mesh/service.ts'
 import type { Echo } from '#test/harness/echo-app.ts'
 import { requestThroughProxy } from '#test/harness/proxy-request.ts'
+import type { Stage } from './stage.ts'
 import { ask, clientAddress, get, getEcho, proxyPort, serverAddress, Theatre } from './theatre.ts'
 
 /** A client on another node. */
@@ -10,12 +13,13 @@ const otherAddress = '127.0.78.61'
 const nearAddress = '127.0.0.1'
 
 let theatre: Theatre
+let stage: Stage
 beforeAll(async () => {
   theatre = await Theatre.open()
   const web = await theatre.startApp('web')
   const outside = await theatre.startApp('outside')
   const tcp = await theatre.listen(createServer((socket) => socket.pipe(socket)))
-  await theatre.start(scene({ web: web.port, outside: outside.port, tcp }))
+  stage = await theatre.start(scene({ web: web.port, outside: outside.port, tcp }))
   outsidePort = outside.port
 })
 afterAll(() => theatre.clear())
@@ -121,5 +125,39 @@ describe('a Service that tells nodes apart', () => {
 
   test('leads nowhere from a node that has none of its endpoints, when it is local', async () => {
     expect(await get('http://absent/')).toMatchObject({ status: 503 })
+  })
+
+  test('tells them apart, or no more, from when it says so', async () => {
+    const { store } = stage.scene
+    const [key] = store.servicesByHostname('absent.default.svc.cluster.local')
+    const service = key && store.service(key)
+    if (!service) throw new Error('no service')
+    const endpoints = store.endpoints(key)
+    const { isNodeLocal: _, ...everywhere } = service
+    const say = (told: Service) =>
+      stage.change({ kind: 'catalog', cluster: store.localCluster, service: key, value: { service: told, endpoints } })
+    expect(await say(everywhere)).toEqual([])
+    expect(await get('http://absent/')).toMatchObject({ status: 200 })
+    expect(await say(service)).toEqual([])
+    expect(await get('http://absent/')).toMatchObject({ status: 503 })
+  })
+
+  test('takes what is told apart with it when it is the last that goes, and nothing else', async () => {
+    const { store } = stage.scene
+    const told = store
+      .serviceKeys()
+      .flatMap((key) => store.service(key) ?? [])
+      .filter(tellsNodes)
+    expect(told).toHaveLength(3)
+    const clusters = [store.localCluster, clusterName.parse('north'), clusterName.parse('west')]
+    const removals = told.flatMap(({ key }) =>
+      clusters.flatMap((cluster) =>
+        (['catalog', 'summary'] as const).map((kind) => ({ kind, cluster, service: key, value: null })),
+      ),
+    )
+    expect(await stage.change(...removals)).toEqual([])
+    expect(store.tellsNodes()).toBe(false)
+    expect(await getEcho('http://same/')).toMatchObject({ app: 'web', caller })
+    expect((await get('http://absent/')).status).toBe(502)
   })
 })
