@@ -37,6 +37,15 @@ spec:
   labels: { app: ${app} }
 `
 
+const rule = `apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: outside, namespace: shop }
+spec:
+  host: outside.example
+  workloadSelector: { matchLabels: { app: frontend } }
+  trafficPolicy: { tls: { mode: SIMPLE, credentialName: named } }
+`
+
 /** A plane, a registry and a place for an agent of cluster east. */
 const createEast = async () => {
   const directory = temporaryDirectory()
@@ -45,6 +54,7 @@ const createEast = async () => {
   const [xdsPort, httpPort] = [await freePort(), await freePort()]
   const registry = join(directory, 'registry')
   mkdirSync(registry)
+  mkdirSync(join(directory, 'secrets'))
   writeFileSync(join(directory, 'join-token'), `${joinToken}\n`)
   const config = join(directory, 'agent.yaml')
   writeFileSync(
@@ -52,6 +62,7 @@ const createEast = async () => {
     JSON.stringify({
       plane: plane.url,
       directory: 'registry',
+      secrets: 'secrets',
       xdsAddress: `127.0.0.1:${xdsPort}`,
       httpAddress: `127.0.0.1:${httpPort}`,
       joinTokenFile: 'join-token',
@@ -128,6 +139,29 @@ describe('the agent', () => {
     await agent.stop()
     expect(agent.exitCode).toBe(0)
     expect(plane.joins).toBe(1)
+  })
+
+  test('a sidecar is given the Secret that a rule names which selects it, and no other Secret or sidecar is', async () => {
+    const { directory, plane, write, startServing, connect } = await createEast()
+    await startServing()
+    const secrets = ['named', 'other'].map((name) => ({
+      kind: 'Secret',
+      metadata: { name, namespace: 'shop' },
+      stringData: { cacert: plane.root.pem },
+    }))
+    writeFileSync(join(directory, 'secrets', 'all.yaml'), secrets.map((each) => JSON.stringify(each)).join('\n---\n'))
+    const proxies = ['frontend', 'reviews-1'].map((name) => connect(plane.createMachineToken(name)))
+    const [chosen, other] = proxies
+    for (const proxy of proxies) {
+      await untilHolds(() => expect(proxy.addresses('reviews')).toEqual(['10.0.0.1']))
+      proxy.askSecrets('authorities/shop/named', 'authorities/shop/other')
+    }
+    write('rule.yaml', rule)
+    await untilHolds(() => expect(chosen?.secrets()).toEqual(['authorities/shop/named']))
+    write('reviews-2.yaml', workload('reviews-2', 'reviews', '10.0.0.2'))
+    await untilHolds(() => expect(other?.addresses('reviews')).toEqual(['10.0.0.1', '10.0.0.2']))
+    expect(other?.secrets()).toEqual([])
+    expect(chosen?.secrets()).toEqual(['authorities/shop/named'])
   })
 
   test('killed and started with the plane away, it serves its last configuration and still follows its registry', async () => {

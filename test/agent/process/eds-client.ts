@@ -9,13 +9,17 @@ import { typeUrls } from '#xds/type-url.ts'
 
 const method = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
 
-/** A sidecar that takes clusters, endpoints and listeners, remembers each cluster's endpoints, and connects again when it is cut off. */
+/**
+ * A sidecar that takes clusters, endpoints and listeners, and secrets that it is told to ask for, remembers each cluster's endpoints, and
+ * connects again when it is cut off.
+ */
 export class EdsClient {
   readonly #client: grpc.Client
   readonly #metadata = new grpc.Metadata()
   #stream: grpc.ClientDuplexStream<Buffer, Buffer>
   #assignments = new Map<string, string[]>()
   #known = new Set<string>()
+  #secrets = new Set<string>()
   #retry: NodeJS.Timeout | undefined
 
   constructor(address: string, rootPem: string, serverName: string, token: string) {
@@ -32,6 +36,15 @@ export class EdsClient {
   addresses(host: string): string[] {
     const found = [...this.#assignments].filter(([name]) => name.includes(host)).flatMap(([, addresses]) => addresses)
     return [...new Set(found)].toSorted()
+  }
+
+  askSecrets(...names: string[]): void {
+    send(this.#stream, typeUrls.secret, { resourceNamesSubscribe: names })
+  }
+
+  /** The names of the secrets that it was given, sorted. */
+  secrets(): string[] {
+    return [...this.#secrets].toSorted()
   }
 
   close(): void {
@@ -63,6 +76,8 @@ export class EdsClient {
     if (typeUrl === typeUrls.endpoint) {
       for (const { name, resource } of resources) this.#assignments.set(name, toAddresses(resource?.value))
       for (const name of removedResources) this.#assignments.delete(name)
+    } else if (typeUrl === typeUrls.secret) {
+      for (const { name } of resources) this.#secrets.add(name)
     } else if (typeUrl === typeUrls.cluster) {
       for (const name of removedResources) this.#known.delete(name)
       const fresh = resources.map(({ name }) => name).filter((name) => !this.#known.has(name))
