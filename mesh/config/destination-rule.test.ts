@@ -390,6 +390,10 @@ it('may be for some clients of its own namespace', () => {
 it('names Secrets for the clients that it selects', () => {
   const trafficPolicy = { tls: { mode: 'SIMPLE', credentialName: 'a' } }
   expect(paths({ trafficPolicy, workloadSelector: { matchLabels: { a: 'b' } } })).toEqual([])
+  const foreign = { tls: { mode: 'SIMPLE', credentialName: 'kubernetes://elsewhere/a' } }
+  expect(paths({ trafficPolicy: foreign, workloadSelector: { matchLabels: { a: 'b' } } })).toEqual([
+    'warning spec.trafficPolicy.tls.credentialName',
+  ])
   expect(paths({ subsets: [{ name: 'v1', trafficPolicy }] })).toEqual([
     'warning spec.subsets[0].trafficPolicy.tls.credentialName',
   ])

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Configured } from '../config-object.ts'
 import { checkExportTo, istioNetworking } from './kind-definition.ts'
 import type { KindDefinition, Report } from './kind-definition.ts'
+import { toCredentialKey } from './schema/credential-name.ts'
 import { subsetName } from './schema/destination.ts'
 import { findRepeated } from './schema/find-repeated.ts'
 import { hostPattern } from './schema/host-names.ts'
@@ -34,16 +35,17 @@ export type DestinationRuleSpec = z.output<typeof destinationRuleSpec>
 type Path = readonly PropertyKey[]
 type Level = Pick<TrafficPolicy, 'loadBalancer' | 'outlierDetection' | 'tls'>
 
-/** Where a policy is: of a rule with a workloadSelector, or of one without. */
+/** Where a policy is. */
 interface Place {
   readonly path: Path
-  readonly isSelective: boolean
+  /** The namespace in which its rule selects clients; undefined = it leaves open who they are. */
+  readonly selectsIn: string | undefined
 }
 
 /** What Istio takes, and nothing follows from. */
 const warnOfLevel = (
   { loadBalancer, outlierDetection, tls }: Level,
-  { path, isSelective }: Place,
+  { path, selectsIn }: Place,
   report: Report,
 ): void => {
   const warn = (place: Path, message: string, code?: 'deprecated') =>
@@ -62,11 +64,15 @@ const warnOfLevel = (
   }
   if (tls?.mode === 'ISTIO_MUTUAL' && tls.insecureSkipVerify)
     warn(['tls', 'insecureSkipVerify'], 'has no effect: proxies of the mesh are verified always')
-  if (!isSelective && tls?.credentialName !== undefined && (tls.mode === 'SIMPLE' || tls.mode === 'MUTUAL'))
+  if (tls?.credentialName === undefined || (tls.mode !== 'SIMPLE' && tls.mode !== 'MUTUAL')) return
+  const place = ['tls', 'credentialName']
+  if (selectsIn === undefined)
     warn(
-      ['tls', 'credentialName'],
+      place,
       'is for gateways, and for sidecars that a workloadSelector selects: others are given no Secret, and believe no server',
     )
+  else if (!toCredentialKey(tls.credentialName, selectsIn).startsWith(`${selectsIn}/`))
+    warn(place, 'is of another namespace: clients are given Secrets of their own alone, and believe no server')
 }
 
 const warnOfPolicy = (policy: TrafficPolicy | undefined, place: Place, report: Report): void => {
@@ -101,9 +107,9 @@ export const destinationRule: KindDefinition<DestinationRuleSpec> = {
     checkExportTo(object, report)
     checkSelector(object, report)
     const { trafficPolicy: policy, subsets = [], workloadSelector } = object.spec
-    const isSelective = workloadSelector !== undefined
-    warnOfPolicy(policy, { path: ['spec', 'trafficPolicy'], isSelective }, report)
+    const selectsIn = workloadSelector && object.metadata.namespace
+    warnOfPolicy(policy, { path: ['spec', 'trafficPolicy'], selectsIn }, report)
     for (const [index, each] of subsets.entries())
-      warnOfPolicy(each.trafficPolicy, { path: ['spec', 'subsets', index, 'trafficPolicy'], isSelective }, report)
+      warnOfPolicy(each.trafficPolicy, { path: ['spec', 'subsets', index, 'trafficPolicy'], selectsIn }, report)
   },
 }
