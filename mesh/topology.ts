@@ -59,9 +59,9 @@ export const hasLabelsThere = (place: Place, wanted: Place['labels']): boolean =
   return true
 }
 
-/** Labels without those that are known from a place. */
-export const withoutTopology = (labels: Place['labels']): Place['labels'] =>
-  Object.fromEntries(Object.entries(labels).filter(([name]) => !derived.has(name)))
+/** Wanted labels without those that some place may have by being where it is. None is known by an empty one. */
+export const withoutTopology = (wanted: Place['labels']): Place['labels'] =>
+  Object.fromEntries(Object.entries(wanted).filter(([name, value]) => value === '' || !derived.has(name)))
 
 /** The labels of a failover priority that are not known from the place itself: "label" and "label=value" as they are written. */
 export const toOwnLabels = (failoverPriority: readonly string[]): string[] =>

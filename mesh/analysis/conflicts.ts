@@ -28,10 +28,10 @@ interface Claim<Source extends AnyObject = AnyObject> {
 }
 
 /** Groups of more than one claim. One that is exported to nobody is in nobody's way. */
-const groupsOf = <Source extends AnyObject>(
-  claims: readonly Claim<Source>[],
-  toKey: (claim: Claim<Source>) => string,
-): readonly (readonly Claim<Source>[])[] => {
+const groupsOf = <Each extends Claim>(
+  claims: readonly Each[],
+  toKey: (claim: Each) => string,
+): readonly (readonly Each[])[] => {
   const held = claims.filter(({ exportTo }) => !exportTo.includes('~'))
   return [...Map.groupBy(held, toKey).values()].filter(({ length }) => length > 1)
 }
@@ -41,27 +41,28 @@ const hostAndNamespaceOf = ({ host, object }: Claim): string => `${object.metada
 
 type Order<Source extends AnyObject> = (left: Source, right: Source) => number
 
-const sorted = <Source extends AnyObject>(group: readonly Claim<Source>[], order: Order<Source>) =>
+const sorted = <Each extends Claim>(group: readonly Each[], order: Order<Each['object']>) =>
   group.toSorted((left, right) => order(left.object, right.object))
 
-/** For each claim of a group another object that has one for some of the same clients, the first in an order, in time proportional to the group. */
-const findRivals = <Source extends AnyObject>(
-  group: readonly Claim<Source>[],
-  order: Order<Source>,
-): ReadonlyMap<Claim<Source>, Source> => {
-  const all = new FirstByOwner<Source>()
-  const byNamespace = new Map<string, FirstByOwner<Source>>()
-  for (const { object, exportTo } of sorted(group, order)) {
-    all.add(object, object)
-    for (const namespace of exportTo)
-      getOrAdd(byNamespace, namespace, () => new FirstByOwner<Source>()).add(object, object)
+/** For each claim of a group another owner's for some of the same clients, the first in an order, in time proportional to the group. */
+const findRivals = <Each extends Claim, Owner>(
+  group: readonly Each[],
+  toOwner: (claim: Each) => Owner,
+  order: Order<Each['object']>,
+): ReadonlyMap<Each, Each> => {
+  const all = new FirstByOwner<Each, Owner>()
+  const byNamespace = new Map<string, FirstByOwner<Each, Owner>>()
+  for (const claim of sorted(group, order)) {
+    all.add(toOwner(claim), claim)
+    for (const namespace of claim.exportTo)
+      getOrAdd(byNamespace, namespace, () => new FirstByOwner<Each, Owner>()).add(toOwner(claim), claim)
   }
-  const rivals = new Map<Claim<Source>, Source>()
+  const rivals = new Map<Each, Each>()
   for (const claim of group) {
     const candidates = claim.exportTo.includes('*')
       ? [all]
       : ['*', ...claim.exportTo].flatMap((namespace) => byNamespace.get(namespace) ?? [])
-    const rival = candidates.map((each) => each.ofAnother(claim.object)).find((each) => each !== undefined)
+    const rival = candidates.map((each) => each.ofAnother(toOwner(claim))).find((each) => each !== undefined)
     if (rival) rivals.set(claim, rival)
   }
   return rivals
@@ -74,7 +75,7 @@ const contested = <Source extends AnyObject>(
   order: Order<Source> = byAge,
 ): readonly Problem[] =>
   groups.flatMap((group) =>
-    [...findRivals(group, order)].map(([{ object, host, path }, other]) => {
+    [...findRivals(group, ({ object }) => object, order)].map(([{ object, host, path }, { object: other }]) => {
       const message = `${nameOf(other)} is for ${host} too: ${explain(object, other)}`
       return problemOf(object, 'conflict', 'warning', path, message)
     }),
@@ -132,29 +133,25 @@ const serviceClaims = (
   ),
 ]
 
-/** ServiceEntries that give one port of a host different protocols. */
-const disagreeingProtocols = ({ serviceEntries }: AnalyzedObjects): readonly Problem[] => {
-  const claims = serviceEntries.flatMap((object) =>
-    object.spec.hosts.flatMap((host) =>
-      object.spec.ports.map(({ number, protocol }, index) => ({
+/** ServiceEntries that give one port of a host different protocols, for some of the same clients. */
+const disagreeingProtocols = ({ serviceEntries }: AnalyzedObjects, { defaults }: KnownMesh): readonly Problem[] => {
+  const claims = serviceEntries.flatMap((object) => {
+    const { exportTo, hosts, ports } = object.spec
+    return hosts.flatMap((host) =>
+      ports.map(({ number, protocol }, index) => ({
         object,
-        place: `port ${number} of ${host.toLowerCase()}`,
+        host: `port ${number} of ${host.toLowerCase()}`,
+        path: ['spec', 'ports', index, 'protocol'],
+        exportTo: toAudience(exportTo, object.metadata.namespace, defaults?.defaultServiceExportTo),
         protocol: protocol?.toUpperCase() ?? 'TCP',
-        index,
       })),
+    )
+  })
+  return groupsOf(claims, hostOf).flatMap((group) =>
+    [...findRivals(group, ({ protocol }) => protocol, byAge)].map(([{ object, host, path }, other]) =>
+      problemOf(object, 'conflict', 'warning', path, `${nameOf(other.object)} says that ${host} is ${other.protocol}`),
     ),
   )
-  return [...Map.groupBy(claims, ({ place }) => place).values()].flatMap((group) => {
-    const byProtocol = Map.groupBy(group, ({ protocol }) => protocol)
-    if (byProtocol.size === 1) return []
-    const [first, second] = [...byProtocol.values()].map(([claim]) => claim)
-    return group.flatMap(({ object, place, protocol, index }) => {
-      const other = first?.protocol === protocol ? second : first
-      if (!other) return []
-      const message = `${nameOf(other.object)} says that ${place} is ${other.protocol}`
-      return [problemOf(object, 'conflict', 'warning', ['spec', 'ports', index, 'protocol'], message)]
-    })
-  })
 }
 
 /** Subsets of one name in several rules of one namespace for one host. */
@@ -211,7 +208,7 @@ export const findConflicts = (objects: AnalyzedObjects, known: KnownMesh): reado
     ...contested(groupsOf(virtualServiceClaims(objects, known), hostOf), explainOldest),
     ...contested(rules, explainRules, byPolicy),
     ...repeatedSubsets(rules),
-    ...disagreeingProtocols(objects),
+    ...disagreeingProtocols(objects, known),
     ...contested(groupsOf(serviceClaims(objects, known), hostOf), explainServices),
     ...contested(groupsOf(sidecarClaims(objects), hostAndNamespaceOf), explainOldest),
   ]

@@ -5,6 +5,7 @@ import { getOrAdd } from '../merge/get-or-add.ts'
 import type { Problem } from '../problem.ts'
 import { nameOf, problemOf } from './analyzed-objects.ts'
 import { FirstByOwner } from './first-by-owner.ts'
+import { findSelected } from './selected-proxies.ts'
 import { olderOf } from './older-of.ts'
 
 type Gateway = Configured<GatewaySpec>
@@ -13,6 +14,7 @@ interface Listening {
   readonly gateway: Gateway
   readonly server: GatewayServer
   readonly index: number
+  readonly proxies: readonly string[]
 }
 
 /**
@@ -20,13 +22,15 @@ interface Listening {
  * Istio: "ConflictingGateways", "GatewayDuplicateCertificate".
  */
 export const findSharedServers = (gateways: readonly Gateway[]): readonly Problem[] => {
-  const all = gateways.flatMap((gateway) =>
-    gateway.spec.servers.map((server, index): Listening => ({ gateway, server, index })),
-  )
+  const selected = findSelected(gateways.map(({ spec: { selector = {} } }) => selector))
+  const all = gateways.flatMap((gateway, each) => {
+    const proxies = selected[each] ?? []
+    return gateway.spec.servers.map((server, index): Listening => ({ gateway, server, index, proxies }))
+  })
   return [
     ...contested(
       all,
-      ({ gateway, server }) => [toPlace(gateway, server)],
+      toPlaces,
       ({ server }) => toServerKind(server),
       ['port'],
       (one, other) => {
@@ -72,21 +76,20 @@ const contested = <Owner>(
   })
 }
 
-/** Those with the same selector are of the same proxies. */
-const toSelector = ({ spec }: Gateway): unknown =>
-  Object.entries(spec.selector ?? {}).sort(([left], [right]) => (left < right ? -1 : 1))
+const toPlaces = ({ proxies, server: { bind, port } }: Listening): string[] =>
+  proxies.map((each) => JSON.stringify([each, bind ?? '', port.number ?? 0]))
 
-const toPlace = (gateway: Gateway, { bind, port }: GatewayServer): string =>
-  JSON.stringify([toSelector(gateway), bind ?? '', port.number ?? 0])
-
-const toHosts = ({ gateway, server }: Listening): string[] =>
-  toServerHosts(gateway.metadata.namespace, server).map(({ namespace = '*', host }) =>
-    JSON.stringify([toPlace(gateway, server), toServerKind(server), namespace, host]),
+const toHosts = (listening: Listening): string[] => {
+  const { gateway, server } = listening
+  const hosts = toServerHosts(gateway.metadata.namespace, server)
+  return toPlaces(listening).flatMap((place) =>
+    hosts.map(({ namespace = '*', host }) => JSON.stringify([place, toServerKind(server), namespace, host])),
   )
+}
 
-const toCertificates = ({ gateway, server: { tls } }: Listening): string[] =>
+const toCertificates = ({ proxies, server: { tls } }: Listening): string[] =>
   [
     tls?.credentialName,
     ...(tls?.credentialNames ?? []),
     tls?.privateKey && `${tls.serverCertificate} ${tls.privateKey}`,
-  ].flatMap((certificate) => (certificate ? JSON.stringify([toSelector(gateway), certificate]) : []))
+  ].flatMap((certificate) => (certificate ? proxies.map((each) => JSON.stringify([each, certificate])) : []))

@@ -3,6 +3,8 @@ import { exportToAnnotation, isProxied, trafficDistributionAnnotation } from '..
 import { closestName } from '../config/schema/closest-name.ts'
 import type { Problem } from '../problem.ts'
 import { selectProtocol } from '../registry-records/select-protocol.ts'
+import { uninjectedNamespaces } from '../injection/decide-injection.ts'
+import { istioNamespace } from '../kubernetes/installed-gateways.ts'
 import { problemOf, toAnalyzedObjects } from './analyzed-objects.ts'
 
 /**
@@ -14,15 +16,19 @@ export const findStyleProblems = (objects: readonly ConfigObject[]): readonly Pr
   ...objects.flatMap(findUnknownAnnotations),
 ]
 
+/** Of Kubernetes, Istio and Atoll, whose Services are nobody's to rename. */
+const systemNamespaces: readonly string[] = [...uninjectedNamespaces, istioNamespace]
+
 const findUnclearPorts = (objects: readonly ConfigObject[]): readonly Problem[] =>
-  toAnalyzedObjects(objects).services.flatMap((service) =>
-    service.spec.ports.flatMap((port, index) => {
+  toAnalyzedObjects(objects).services.flatMap((service) => {
+    if (systemNamespaces.includes(service.metadata.namespace)) return []
+    return service.spec.ports.flatMap((port, index) => {
       const { name = '', appProtocol, port: number } = port
       if (!isProxied(port) || selectProtocol({ explicit: appProtocol, name, number }) !== 'auto') return []
       const message = `says nothing of its protocol, which is found out connection by connection: say it in appProtocol, or name the port "http-${name || 'web'}", "tcp-…"`
       return [problemOf(service, 'port_name', 'warning', ['spec', 'ports', index, 'name'], message)]
-    }),
-  )
+    })
+  })
 
 /** Of Istio's, those that mean something on an object of configuration; on pods there are others. */
 const knownAnnotations: readonly string[] = [

@@ -91,16 +91,19 @@ it('finds destinations whose port is not there, or one of several', () => {
   ])
 })
 it('finds ServiceEntries that give one port of a host different protocols', () => {
-  const entry = (name: string, protocol: string) =>
+  const entry = (name: string, protocol: string, exportTo: string) =>
     object(
       'ServiceEntry',
       name,
-      `{hosts: [a.org], resolution: DNS, exportTo: [.], ports: [{number: 80, name: p, protocol: ${protocol}}]}`,
+      `{hosts: [a.org], resolution: DNS, exportTo: ['${exportTo}'], ports: [{number: 80, name: p, protocol: ${protocol}}]}`,
       name,
     )
-  expect(summary(undefined, entry('one', 'HTTP'), entry('two', 'GRPC'))).toEqual([
+  const conflicts = (...entries: ConfigObject[]) =>
+    summary(undefined, ...entries).filter((each) => each.endsWith('protocol'))
+  expect(conflicts(entry('one', 'HTTP', '*'), entry('two', 'GRPC', '.'))).toEqual([
     'conflict ServiceEntry one spec.ports[0].protocol',
     'conflict ServiceEntry two spec.ports[0].protocol',
   ])
-  expect(summary(undefined, entry('one', 'HTTP'), entry('two', 'http'))).toEqual([])
+  expect(conflicts(entry('one', 'HTTP', '*'), entry('two', 'http', '*'))).toEqual([])
+  expect(conflicts(entry('one', 'HTTP', '.'), entry('two', 'GRPC', '.'))).toEqual([])
 })

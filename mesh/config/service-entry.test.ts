@@ -92,7 +92,12 @@ it.each<[string, object, string[]]>([
     { resolution: 'DNS', hosts: ['a.org', 'b.org'], ports: [http, tcp] },
     ['invalid spec.ports[1].protocol'],
   ],
-  ['several hosts on a TCP port that goes where the client wanted', { hosts: ['a.org', 'b.org'], ports: [tcp] }, []],
+  [
+    'several hosts on a TCP port that goes where the client wanted',
+    { hosts: ['a.org', 'b.org'], ports: [tcp] },
+    ['warning spec.ports[0].protocol'],
+  ],
+  ['the same with addresses', { hosts: ['a.org', 'b.org'], ports: [tcp], addresses: ['10.0.0.0/8'] }, []],
   [
     'a wildcard in a selector',
     { resolution: 'STATIC', workloadSelector: { labels: { a: '*' } } },

@@ -144,9 +144,11 @@ export const serviceEntry: KindDefinition<ServiceEntrySpec> = {
       report(['spec', 'location'], 'must be MESH_EXTERNAL with resolution DYNAMIC_DNS and a waypoint')
     const { addresses = [], ports, resolution } = object.spec
     const stream = ports.findIndex(({ protocol }) => isStreamProtocol(protocol))
-    if (stream !== -1 && addresses.length === 0 && resolution !== 'NONE' && resolution !== 'DYNAMIC_DNS') {
+    if (stream !== -1 && addresses.length === 0 && resolution !== 'DYNAMIC_DNS') {
       const message =
-        'without addresses TCP is told from that of other hosts by its port alone, where traffic is captured'
+        resolution === 'NONE'
+          ? 'without addresses all TCP to its port is taken for it that nobody else has, where traffic is captured'
+          : 'without addresses TCP is told from that of other hosts by its port alone, where traffic is captured'
       report(['spec', 'ports', stream, 'protocol'], message, { severity: 'warning', code: 'ambiguous' })
     }
     const selector = object.spec.workloadSelector

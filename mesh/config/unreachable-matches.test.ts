@@ -29,6 +29,38 @@ test.each<[string, object, object, string[]]>([
   expect(pathsOfProblems('VirtualService', { hosts: ['reviews'], http })).toEqual(expected)
 })
 
+test.each<[string, object, object, boolean]>([
+  ['the same port', { port: 80 }, { port: 80 }, true],
+  ['another port', { port: 80 }, { port: 81 }, false],
+  ['any port', { port: 80 }, {}, false],
+  [
+    'some of the addresses',
+    { destinationSubnets: ['10.0.0.0/8', '11.0.0.0/8'] },
+    { destinationSubnets: ['10.0.0.0/8'] },
+    true,
+  ],
+  ['other addresses', { destinationSubnets: ['10.0.0.0/8'] }, { destinationSubnets: ['11.0.0.0/8'] }, false],
+  ['more labels', { sourceLabels: { a: 'b' } }, { sourceLabels: { a: 'b', c: 'd' } }, true],
+])('connections: %s', (_, first, other, isTaken) => {
+  const tcp = [first, other].map((each) => ({ match: [each], route }))
+  const tls = [first, other].map((each) => ({ match: [{ ...each, sniHosts: ['a.org'] }], route }))
+  expect(pathsOfProblems('VirtualService', { hosts: ['a.org'], tcp, tls })).toEqual(
+    isTaken ? ['warning spec.tls[1].match[0]', 'warning spec.tcp[1].match[0]'] : [],
+  )
+})
+
+test.each<[string, string[], string[], boolean]>([
+  ['a name within a wildcard', ['*.a.org'], ['x.a.org'], true],
+  ['one of several names', ['x.a.org', 'y.a.org'], ['y.a.org'], true],
+  ['another name', ['x.a.org'], ['y.a.org'], false],
+  ['a wildcard after a name', ['x.a.org'], ['*.a.org'], false],
+])('TLS: %s', (_, first, other, isTaken) => {
+  const tls = [first, other].map((sniHosts) => ({ match: [{ sniHosts }], route }))
+  expect(pathsOfProblems('VirtualService', { hosts: ['*.a.org'], tls })).toEqual(
+    isTaken ? ['warning spec.tls[1].match[0]'] : [],
+  )
+})
+
 test('a delegate leaves to the next what it has no route for', () => {
   const match = [{ uri: { prefix: '/a' } }]
   const http = [

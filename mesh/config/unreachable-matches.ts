@@ -1,7 +1,14 @@
 import { hasLabels } from '../has-labels.ts'
+import { isSubsetOfHost } from './schema/host-names.ts'
 import type { HttpMatch } from './schema/http-match.ts'
 import type { HttpRoute } from './schema/http-route.ts'
 import type { StringMatch } from './schema/string-match.ts'
+import type { TcpRoute } from './schema/tcp-route.ts'
+import type { TlsRoute } from './schema/tls-route.ts'
+import type { VirtualServiceSpec } from './virtual-service.ts'
+
+type TcpMatch = NonNullable<TcpRoute['match']>[number]
+type TlsMatch = TlsRoute['match'][number]
 
 /** The place of a match: http[route].match[match]. */
 interface Place {
@@ -18,10 +25,23 @@ interface UnreachableMatch extends Place {
 const maxCompared = 500
 
 /**
- * Matches that no request comes to, because an earlier one takes all that they match. What follows a route without matches is not among
+ * Matches that nothing comes to, because an earlier one takes all that they match. What follows a route without matches is not among
  * them. Istio: its analyser's IneffectiveMatch.
  */
-export const findUnreachableMatches = (routes: readonly HttpRoute[]): readonly UnreachableMatch[] => {
+export const findUnreachableMatches = ({
+  http = [],
+  tls = [],
+  tcp = [],
+}: Pick<VirtualServiceSpec, 'http' | 'tls' | 'tcp'>) => ({
+  http: findCovered<HttpMatch>(http, coversRequest),
+  tls: findCovered<TlsMatch>(tls, coversHandshake),
+  tcp: findCovered<TcpMatch>(tcp, coversConnection),
+})
+
+const findCovered = <Match>(
+  routes: readonly { readonly match?: readonly Match[] | undefined; readonly delegate?: HttpRoute['delegate'] }[],
+  covers: (wide: Match, narrow: Match) => boolean,
+): readonly UnreachableMatch[] => {
   const catchAll = routes.findIndex(({ match }) => (match?.length ?? 0) === 0)
   const places = routes
     .slice(0, catchAll === -1 ? undefined : catchAll)
@@ -37,19 +57,32 @@ export const findUnreachableMatches = (routes: readonly HttpRoute[]): readonly U
 }
 
 /** Whether every request of the narrow match fits the wide one. */
-const covers = (wide: HttpMatch, narrow: HttpMatch): boolean =>
+const coversRequest = (wide: HttpMatch, narrow: HttpMatch): boolean =>
   coversUri(wide, narrow) &&
   (['scheme', 'method', 'authority'] as const).every((field) => coversText(wide[field], narrow[field])) &&
   (['headers', 'queryParams'] as const).every((field) =>
     Object.entries(wide[field] ?? {}).every(([name, text]) => coversText(text, narrow[field]?.[name])),
   ) &&
   Object.entries(wide.withoutHeaders ?? {}).every(([name, text]) => isSame(text, narrow.withoutHeaders?.[name])) &&
+  coversOrigin(wide, narrow)
+
+const coversHandshake = (wide: TlsMatch, narrow: TlsMatch): boolean =>
+  narrow.sniHosts.every((host) => wide.sniHosts.some((other) => isSubsetOfHost(host, other))) &&
+  coversConnection(wide, narrow)
+
+const coversConnection = (wide: TcpMatch, narrow: TcpMatch): boolean =>
+  coversOrigin(wide, narrow) && coversList(wide.destinationSubnets, narrow.destinationSubnets)
+
+type Origin = Pick<HttpMatch, 'port' | 'sourceNamespace' | 'sourceLabels' | 'gateways'>
+
+const coversOrigin = (wide: Origin, narrow: Origin): boolean =>
   (wide.port === undefined || wide.port === narrow.port) &&
   (wide.sourceNamespace === undefined || wide.sourceNamespace === narrow.sourceNamespace) &&
   hasLabels(narrow.sourceLabels ?? {}, wide.sourceLabels ?? {}) &&
-  coversGateways(wide.gateways ?? [], narrow.gateways ?? [])
+  coversList(wide.gateways, narrow.gateways)
 
-const coversGateways = (wide: readonly string[], narrow: readonly string[]): boolean =>
+/** No entries = all there are. */
+const coversList = (wide: readonly string[] = [], narrow: readonly string[] = []): boolean =>
   wide.length === 0 || (narrow.length > 0 && narrow.every((name) => wide.includes(name)))
 
 const coversUri = (wide: HttpMatch, narrow: HttpMatch): boolean => {

@@ -77,9 +77,11 @@ export const virtualService: KindDefinition<VirtualServiceSpec> = {
     checkExportTo(object, report)
     checkSniHosts(object, report)
     for (const [index, route] of (object.spec.http ?? []).entries()) warnOfRoute(route, ['spec', 'http', index], report)
-    for (const { route, match, taken } of findUnreachableMatches(object.spec.http ?? [])) {
-      const message = `is never reached: http[${taken.route}].match[${taken.match}] takes all of it before`
-      report(['spec', 'http', route, 'match', match], message, { severity: 'warning', code: 'unreachable' })
+    for (const [protocol, unreachable] of Object.entries(findUnreachableMatches(object.spec))) {
+      for (const { route, match, taken } of unreachable) {
+        const message = `is never reached: ${protocol}[${taken.route}].match[${taken.match}] takes all of it before`
+        report(['spec', protocol, route, 'match', match], message, { severity: 'warning', code: 'unreachable' })
+      }
     }
     for (const protocol of ['http', 'tcp'] as const) {
       const routes = object.spec[protocol] ?? []
