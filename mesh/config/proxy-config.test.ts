@@ -15,7 +15,7 @@ it.each<[string, object, string[]]>([
     [],
   ],
   ['nothing', {}, []],
-  ['another image than there is', { image: { imageType: 'debug' } }, ['unsupported spec.image.imageType']],
+  ['another image than there is', { image: { imageType: 'debug' } }, ['warning spec.image.imageType']],
   [
     "a variable of the injector's",
     { environmentVariables: { POD_NAME: 'x' } },

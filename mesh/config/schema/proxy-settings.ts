@@ -17,14 +17,12 @@ export const environmentVariables = checked(z.record(z.string(), z.string().max(
 /** Worker threads: 0 = one for each CPU of the node. */
 export const concurrency = z.int().min(0).max(1024)
 
+/** Why nothing follows from an image's type. */
+export const onlyImage = 'there is one image: sidecar.istio.io/proxyImage names another'
+
 /** Istio: the variant of an installation's image. */
 export const proxyImage = message({
-  imageType: optionalText(
-    checked(z.string(), ({ value, report }) => {
-      if (value !== 'default')
-        report('there is one image: sidecar.istio.io/proxyImage names another', [], { problem: 'unsupported' })
-    }),
-  ).register(fieldNotes, { limit: 'only `default`' }),
+  imageType: optionalText(z.string()).register(fieldNotes, { withoutEffect: onlyImage }),
 })
 
 /** A port that is the same for all proxies; 0 = not said. */
