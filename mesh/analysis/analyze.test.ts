@@ -272,6 +272,36 @@ it('finds mirrors that lead nowhere', () => {
   )
 })
 
+describe('destinations that are not exported to the clients of a route', () => {
+  const entry = (exportTo: string, namespace = 'other') =>
+    object(
+      'ServiceEntry',
+      'b',
+      `{hosts: [b.org], exportTo: ['${exportTo}'], ports: [{number: 80, name: http, protocol: HTTP}]}`,
+      namespace,
+    )
+  const route = (fields = '') =>
+    object('VirtualService', 'a', `{hosts: [known], http: [{route: [{destination: {host: b.org}}]}]${fields}}`)
+  const warning = ['warning dangling_reference VirtualService shop/a spec.http[0].route[0].destination.host']
+
+  it.each([
+    ['of another namespace, that keep to it', entry('.'), route(), warning],
+    ['of another namespace, for all', entry('*'), route(), []],
+    ['for the namespace of the route', entry('shop'), route(), []],
+    ['of the same namespace', entry('.', 'shop'), route(), []],
+    ['where the route is for clients who see it', entry('.'), route(', exportTo: [other]'), []],
+    ['where the route is for clients who do not', entry('.', 'shop'), route(', exportTo: [third]'), warning],
+    ['of gateways, which may be anywhere', entry('.'), route(', gateways: [front]'), []],
+  ])('%s', (_, defined, routed, expected) => {
+    const front = object(
+      'Gateway',
+      'front',
+      '{selector: {app: a}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]}',
+    )
+    expect(summary(front, defined, routed)).toEqual(expected)
+  })
+})
+
 describe('gateways', () => {
   const gateway = (name: string, servers: string, selector = 'app: a') =>
     object('Gateway', name, `{selector: {${selector}}, servers: [${servers}]}`)

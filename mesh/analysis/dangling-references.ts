@@ -1,11 +1,13 @@
 import type { Configured } from '../config-object.ts'
 import { isForSidecars } from '../config/schema/gateway-names.ts'
 import { hostsOverlap, isWildcard } from '../config/schema/host-names.ts'
+import { exportToOf } from '../config/service.ts'
 import type { VirtualServiceSpec } from '../config/virtual-service.ts'
+import { toAudience } from '../merge/is-exported-to.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
 import type { Problem } from '../problem.ts'
-import { problemOf } from './analyzed-objects.ts'
+import { nameOf, problemOf } from './analyzed-objects.ts'
 import type { AnalyzedObjects } from './analyzed-objects.ts'
 import { destinationsOf, type DestinationReference } from './destinations-of.ts'
 import type { KnownMesh } from './known-mesh.ts'
@@ -31,11 +33,30 @@ class HostLookup<Value> {
   }
 }
 
-const definedHosts = ({ services, serviceEntries }: AnalyzedObjects, domainSuffix: string): HostLookup<true> => {
-  const hosts = new HostLookup<true>()
-  for (const { metadata } of services)
-    hosts.add(toServiceHostname(metadata.name, metadata.namespace, domainSuffix), true)
-  for (const { spec } of serviceEntries) for (const host of spec.hosts) hosts.add(host.toLowerCase(), true)
+interface DefinedHost {
+  /** "Service shop/web" */
+  readonly owner: string
+  /** Namespaces whose clients see it; "*" = all. */
+  readonly audience: readonly string[]
+}
+
+const definedHosts = (
+  { services, serviceEntries }: AnalyzedObjects,
+  { domainSuffix, defaults }: KnownMesh,
+): HostLookup<DefinedHost> => {
+  const hosts = new HostLookup<DefinedHost>()
+  const define = (object: Parameters<typeof nameOf>[0], exportTo: readonly string[] | undefined): DefinedHost => ({
+    owner: nameOf(object),
+    audience: toAudience(exportTo, object.metadata.namespace, defaults?.defaultServiceExportTo),
+  })
+  for (const object of services) {
+    const { name, namespace, annotations } = object.metadata
+    hosts.add(toServiceHostname(name, namespace, domainSuffix), define(object, exportToOf(annotations)))
+  }
+  for (const object of serviceEntries) {
+    const defined = define(object, object.spec.exportTo)
+    for (const host of object.spec.hosts) hosts.add(host.toLowerCase(), defined)
+  }
   return hosts
 }
 
@@ -56,7 +77,7 @@ const definedSubsets = ({ destinationRules }: AnalyzedObjects, domainSuffix: str
  * known of its host yet.
  */
 export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMesh): readonly Problem[] => {
-  const hosts = definedHosts(objects, known.domainSuffix)
+  const hosts = definedHosts(objects, known)
   const subsets = definedSubsets(objects, known.domainSuffix)
   const toAbsence = (host: string): string =>
     known.lookedIn === 'objects'
@@ -70,12 +91,18 @@ export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMes
     const host = resolveHost(destination.host, object.metadata.namespace, known.domainSuffix)
     const { subset } = destination
     const rules = subsets.find(host)
-    const isKnown = hosts.find(host).length > 0 || known.hasHost(host, object.metadata.namespace)
+    const defined = hosts.find(host)
+    const isOffered = known.hasHost(host, object.metadata.namespace)
+    const isKnown = defined.length > 0 || isOffered
+    const [hidden] = isOffered || !isForSidecars(object.spec.gateways) ? [] : findHidden(object, defined)
     const hasSubset = subset === undefined || rules.some((names) => names.includes(subset))
     const dangling = (severity: Problem['severity'], field: string, message: string): Problem =>
       problemOf(object, 'dangling_reference', severity, [...path, field], message)
     return [
       ...(isKnown ? [] : [dangling('warning', 'host', toAbsence(host))]),
+      ...(hidden
+        ? [dangling('warning', 'host', `${hidden.owner} has ${host} and is not exported to the clients of this route`)]
+        : []),
       ...(hasSubset
         ? []
         : [
@@ -86,6 +113,17 @@ export const findDanglingReferences = (objects: AnalyzedObjects, known: KnownMes
             ),
           ]),
     ]
+  }
+  /** Those that have a host, where none of them is for any of the clients that are known of a route: of one for all, those of its namespace. */
+  const findHidden = (
+    { metadata: { namespace }, spec }: Configured<VirtualServiceSpec>,
+    all: readonly DefinedHost[],
+  ) => {
+    const routed = toAudience(spec.exportTo, namespace, known.defaults?.defaultVirtualServiceExportTo)
+    const clients = routed.map((each) => (each === '*' ? namespace : each))
+    const isSeen = ({ audience }: DefinedHost) =>
+      audience.includes('*') || clients.some((each) => audience.includes(each))
+    return all.some(isSeen) ? [] : all
   }
   /** What a wildcard is for is left open: a service of any name may come. */
   const findAbsentHosts = ({ metadata: { namespace }, spec }: Configured<VirtualServiceSpec>) => {
