@@ -19,6 +19,20 @@ const problemsOf = (applyTo: string, value: object, operation = 'ADD') =>
 test.each<[string, string, object, RegExp[]]>([
   ['a cluster', 'CLUSTER', { name: 'a', connect_timeout: '0.25s', lb_policy: 'RANDOM' }, []],
   [
+    "with durations in Go's notation",
+    'CLUSTER',
+    {
+      name: 'a',
+      connect_timeout: '500ms',
+      dnsRefreshRate: '1m0.5s',
+      health_checks: [
+        { timeout: '1h', interval: '0', unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {} },
+      ],
+    },
+    [],
+  ],
+  ['with what is no duration', 'CLUSTER', { connect_timeout: '5 minutes' }, [/^error invalid: .*5 minutes/]],
+  [
     'of the wrong type',
     'CLUSTER',
     { connect_timeout: 5 },

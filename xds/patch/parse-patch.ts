@@ -4,6 +4,7 @@ import { toErrorMessage } from '#mesh/error-message.ts'
 import { knownTypes } from '#xds/known-types.ts'
 import { passUnknownTypes } from './pass-unknown-types.ts'
 import { patchedTypes, type Patch } from './patch.ts'
+import { toProtoDurations } from './to-proto-durations.ts'
 
 interface Fault {
   readonly code: 'invalid' | 'unsupported' | 'unknown_field'
@@ -25,7 +26,7 @@ export const parsePatch = (object: string, { applyTo, match, patch }: ConfigPatc
   // What a removal says beyond that has no effect; Istio wants it to be right all the same.
   if (patch.value === undefined) return { patch: toPatch(create(schema) as Patch['value']), errors: [], warnings: [] }
 
-  const { value, passed, wrong } = passUnknownTypes(patch.value)
+  const { value: known, passed, wrong } = passUnknownTypes(patch.value)
   if (wrong.length > 0)
     return {
       errors: wrong.map(({ type, message }) => ({ code: 'unsupported', message: `${type} ${message}` })),
@@ -35,6 +36,7 @@ export const parsePatch = (object: string, { applyTo, match, patch }: ConfigPatc
     code: 'unsupported',
     message: `${type} is not among the types that Atoll knows: what it says is checked by the proxies only`,
   }))
+  const value = toProtoDurations(schema, known)
   const read = (ignoreUnknownFields: boolean) =>
     fromJson(schema, value as JsonValue, { registry: knownTypes, ignoreUnknownFields }) as Patch['value']
   try {

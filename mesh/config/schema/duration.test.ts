@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { durationOrZero, positiveDuration, toMilliseconds } from '#mesh/config/schema/duration.ts'
+import { durationOrZero, positiveDuration, toMilliseconds, toProtoDuration } from '#mesh/config/schema/duration.ts'
 
 it.each([
   ['250ms', 250],
@@ -41,4 +41,16 @@ it('reads back what was written in hours, minutes, seconds and milliseconds', ()
       },
     ),
   )
+})
+
+it.each([
+  ['500ms', '0.5s'],
+  ['1.5s', '1.5s'],
+  ['1h30m', '5400s'],
+  ['1ns', '0.000000001s'],
+  ['0', '0s'],
+  ['5', undefined],
+  ['soon', undefined],
+])("%s is %s in protobuf's JSON", (text, expected) => {
+  expect(toProtoDuration(text)).toBe(expected)
 })

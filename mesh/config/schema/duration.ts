@@ -4,7 +4,7 @@ import { checked } from './message.ts'
 /** A span of time as Istio writes it: Go's notation, such as `250ms`, `1.5s`, `1h30m`. Read it with `toMilliseconds`. */
 export type Duration = string & z.core.$brand<'Duration'>
 
-const unitNanoseconds: Readonly<Record<string, bigint>> = {
+const unitNanoseconds: Readonly<Record<string, bigint>> & { readonly s: bigint } = {
   ns: 1n,
   us: 1000n,
   µs: 1000n,
@@ -46,5 +46,15 @@ const durationFrom = (minMilliseconds: 0 | 1) =>
 /** At least 1ms (Istio's rule for all durations but the few that 0s switches off). */
 export const positiveDuration = durationFrom(1)
 export const durationOrZero = durationFrom(0)
+
+/** Any span of Go's notation as protobuf's JSON has it, in seconds alone: "0.25s". Undefined = it is none. */
+export const toProtoDuration = (text: string): string | undefined => {
+  if (text !== '0' && !duration.test(text)) return undefined
+  const total = toNanoseconds(text)
+  const fraction = String(total % unitNanoseconds.s)
+    .padStart(9, '0')
+    .replace(/0+$/, '')
+  return `${total / unitNanoseconds.s}${fraction && `.${fraction}`}s`
+}
 
 export const toMilliseconds = (text: Duration): number => Number(toNanoseconds(text) / millisecond)

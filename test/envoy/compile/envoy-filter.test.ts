@@ -64,6 +64,7 @@ config:
               typed_config:
                 '@type': type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
                 server_name: patched
+                stream_idle_timeout: 2m3s
                 server_header_transformation: APPEND_IF_ABSENT
         - applyTo: HTTP_FILTER
           match: {context: SIDECAR_OUTBOUND, ${beforeRouter}}
@@ -75,7 +76,7 @@ config:
                 '@type': type.googleapis.com/envoy.extensions.filters.http.thrift_to_metadata.v3.ThriftToMetadata
                 request_rules: [{field: PROTOCOL, on_present: {metadata_namespace: a, key: b}}]
         - {applyTo: CLUSTER, match: {cluster: {service: reviews.default.svc.cluster.local}}, patch: {operation: MERGE, value: {connect_timeout: 1.234s}}}
-        - {applyTo: CLUSTER, match: {context: SIDECAR_OUTBOUND}, patch: {operation: ADD, value: {name: added-cluster, type: STATIC, connect_timeout: 1s}}}
+        - {applyTo: CLUSTER, match: {context: SIDECAR_OUTBOUND}, patch: {operation: ADD, value: {name: added-cluster, type: STATIC, connect_timeout: 1750ms}}}
         - {applyTo: HTTP_ROUTE, match: {context: SIDECAR_OUTBOUND, routeConfiguration: {vhost: {route: {name: main, action: ROUTE}}}}, patch: {operation: MERGE, value: {response_headers_to_add: [{header: {key: x-route, value: 'yes'}}]}}}
         - {applyTo: HTTP_ROUTE, match: {context: SIDECAR_OUTBOUND, routeConfiguration: {vhost: {name: 'reviews.default.svc.cluster.local:9080', route: {name: legacy}}}}, patch: {operation: REMOVE}}
         - {applyTo: VIRTUAL_HOST, match: {context: SIDECAR_OUTBOUND, routeConfiguration: {vhost: {name: 'reviews.default.svc.cluster.local:9080'}}}, patch: {operation: MERGE, value: {response_headers_to_add: [{header: {key: x-host, value: 'yes'}}]}}}
@@ -129,6 +130,8 @@ test('EnvoyFilter: clusters are changed and added, and a filter of a type that o
   const dump = await stage.configDumps()
   expect(dump).toContain('"connect_timeout": "1.234s"')
   expect(dump).toContain('"name": "added-cluster"')
+  expect(dump).toContain('"connect_timeout": "1.750s"')
+  expect(dump).toContain('"stream_idle_timeout": "123s"')
   expect(dump).toContain('"name": "passed"')
 })
 
