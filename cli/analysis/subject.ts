@@ -73,11 +73,13 @@ export const findSubject = async (
   ]
   if (withMesh !== true) {
     const workloads = findWorkloads(written, others, namespace)
+    const secrets = findSecrets(others, namespace)
     const known: KnownMesh = {
       domainSuffix,
       hasHost: (hostname) => ofClusters.hosts.has(hostname),
       lookedIn: 'objects',
       ...(workloads.length > 0 && { workloads }),
+      ...(secrets.size > 0 && { secrets }),
     }
     return { count, objects: written, written, problems, known, place }
   }
@@ -119,6 +121,15 @@ const findWorkloads = (
     return parsed.ok ? toWorkload(parsed.value, offlineNetwork) : []
   }),
 ]
+
+/** Those of manifests; none = nothing is known of Secrets. */
+const findSecrets = (manifests: readonly unknown[], namespace = 'default'): ReadonlySet<string> =>
+  new Set(
+    manifests.flatMap((value) => {
+      const named = toObjectName(value, namespace)
+      return named?.kind === 'Secret' ? `${named.namespace}/${named.name}` : []
+    }),
+  )
 
 interface MeshAsItIs extends Pick<Subject, 'objects' | 'known'> {
   /** Where clusters say different things of one service. */

@@ -1,5 +1,6 @@
 import type { ConfigObject } from '../config-object.ts'
 import type { Problem } from '../problem.ts'
+import { findAbsentSecrets } from './absent-secrets.ts'
 import { toAnalyzedObjects, type AnalyzedObjects } from './analyzed-objects.ts'
 import { findAliasRules } from './alias-rules.ts'
 import { findConflicts } from './conflicts.ts'
@@ -33,5 +34,6 @@ export const analyzeParsed = (objects: AnalyzedObjects, known: KnownMesh): reado
   ...findDelegationProblems(objects, known),
   ...findMissedRootNamespace(objects, known),
   ...findUnknownNetworks(objects, known),
+  ...findAbsentSecrets(objects, known),
   ...objects.serviceEntries.flatMap((object) => findForeignHosts(object, known.domainSuffix, 'error')),
 ]

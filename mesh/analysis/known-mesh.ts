@@ -34,6 +34,8 @@ export interface KnownMesh {
   readonly networks?: ReadonlySet<string>
   /** The workloads that there are; absent = they are not known. */
   readonly workloads?: readonly KnownWorkload[]
+  /** "<namespace>/<name>" of the Secrets that there are; absent = they are not known. */
+  readonly secrets?: ReadonlySet<string>
 }
 
 export interface KnownWorkload {

@@ -105,6 +105,20 @@ describe('atoll analyze -o json', () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: '1 object, 0 errors, 0 warnings\n' })
     expect(stderr).toBe('Not checked themselves, for they are no configuration of a mesh: Deployment web\n')
   })
+  it('looks for certificates among the Secrets of the files, and not where there are none', async () => {
+    const gateway = `apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: front}
+spec: {selector: {app: web}, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: [a.org], tls: {mode: SIMPLE, credentialName: a}}]}`
+    const secret = (name: string) => `apiVersion: v1\nkind: Secret\nmetadata: {name: ${name}}`
+    const pathsWith = async (...secrets: string[]) => {
+      const { messages } = await analyze(write('secrets.yaml', gateway, deployment, ...secrets))
+      return (messages as { readonly path: string }[]).map(({ path }) => path)
+    }
+    expect(await pathsWith()).toEqual([])
+    expect(await pathsWith(secret('a'))).toEqual([])
+    expect(await pathsWith(secret('b'))).toEqual(['spec.servers[0].tls.credentialName'])
+  })
   it("says what the mesh's settings are for", async () => {
     const settings = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata: {mesh: "trustDomain: a"}'
     const { code, stderr } = await runFake(['analyze', write('settings.yaml', settings, service('web'))])

@@ -1,0 +1,41 @@
+import { toCredentialKey } from '../config/schema/credential-name.ts'
+import { hasLabels } from '../has-labels.ts'
+import type { Problem } from '../problem.ts'
+import { problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
+import type { KnownMesh } from './known-mesh.ts'
+
+/**
+ * Certificates of Gateways that are in no Secret of a namespace where their proxies run. Says nothing where the Secrets or the workloads are not
+ * known.
+ */
+export const findAbsentSecrets = (
+  { gateways }: AnalyzedObjects,
+  { workloads, secrets }: KnownMesh,
+): readonly Problem[] => {
+  if (!workloads || !secrets) return []
+  return gateways.flatMap((gateway) => {
+    const { selector = {}, servers } = gateway.spec
+    const selected = workloads.filter(({ labels }) => hasLabels(labels, selector))
+    const namespaces = [...new Set(selected.map(({ namespace }) => namespace))]
+    return servers.flatMap(({ tls }, index) => {
+      const named: readonly (readonly [readonly PropertyKey[], string])[] = [
+        ...(tls?.credentialName === undefined ? [] : [[['credentialName'], tls.credentialName] as const]),
+        ...(tls?.credentialNames ?? []).map((name, each) => [['credentialNames', each], name] as const),
+      ]
+      return named.flatMap(([field, name]) => {
+        const absent = namespaces.map((each) => toCredentialKey(name, each)).find((key) => !secrets.has(key))
+        if (absent === undefined) return []
+        const path = ['spec', 'servers', index, 'tls', ...field]
+        return [
+          problemOf(
+            gateway,
+            'dangling_reference',
+            'warning',
+            path,
+            `no Secret here is ${absent}, where its proxies run`,
+          ),
+        ]
+      })
+    })
+  })
+}
