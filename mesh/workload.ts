@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { probeRoutes } from './injection/probe-routes.ts'
-import { networkName } from './names.ts'
+import { networkName, type ClusterName } from './names.ts'
 import { endpointHealth } from './service.ts'
+import type { Place } from './topology.ts'
 
 /** A workload of the agent's own cluster: a pod, or a machine's WorkloadEntry. What a sidecar is configured for. */
 export const workload = z
@@ -39,6 +40,14 @@ export const isCaptured = ({ capture }: Workload): boolean => capture === 'trans
 
 /** Where it runs in its cluster: a machine is a node of its own, by its address. */
 export const toNode = ({ node, address }: Pick<Workload, 'node' | 'address'>): string => node ?? address
+
+/** Where it is, as selectors look at it. */
+export const placeOf = ({ locality, network, labels }: Workload, cluster: ClusterName): Place => ({
+  locality,
+  network,
+  labels,
+  cluster,
+})
 
 /** "<namespace>/<name>" */
 export const toWorkloadKey = (namespace: string, name: string): string => `${namespace}/${name}`

@@ -7,7 +7,7 @@ import type { TrafficPolicy } from '#mesh/config/schema/traffic-policy.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { isExportedTo } from '#mesh/merge/is-exported-to.ts'
 import { toPolicyLevels } from '#mesh/policy-levels.ts'
-import { toWorkloadKey, type Workload } from '#mesh/workload.ts'
+import { placeOf, toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import { selectGateways } from '#xds/compile/select-gateways.ts'
 import type { Proxy } from '#xds/proxy.ts'
 
@@ -77,7 +77,9 @@ const isSelecting = (
   workload: Workload,
 ): boolean => {
   const selector = toRuleSelector(rule)
-  return selector !== undefined && selectsClient(selector, { ...workload, cluster })
+  return (
+    selector !== undefined && selectsClient(selector, { namespace: workload.namespace, ...placeOf(workload, cluster) })
+  )
 }
 
 const toNamedByGateway = (

@@ -58,7 +58,10 @@ const findIdleSelectors = (objects: AnalyzedObjects, workloads: readonly KnownWo
     })),
   ]
   return selecting
-    .filter(({ labels, namespace }) => !workloads.some((workload) => isSelected(workload, labels, namespace)))
+    .filter(({ labels, namespace }) => {
+      const carried = withoutTopology(labels)
+      return !workloads.some((workload) => isSelected(workload, carried, namespace))
+    })
     .map(({ object, labels, path, namespace }) => {
       const where = namespace === undefined ? '' : ` of namespace ${namespace}`
       return problemOf(object, 'selects_nothing', 'warning', path, `no workload${where} has ${toText(labels)}`)

@@ -1,13 +1,18 @@
-import { hasLabels } from '#mesh/has-labels.ts'
+import { hasLabelsThere } from '#mesh/topology.ts'
 import type { MeshView } from '#mesh/view.ts'
-import type { Workload } from '#mesh/workload.ts'
+import { placeOf, type Workload } from '#mesh/workload.ts'
 
 /** The Gateway objects, "<namespace>/<name>", that are for a gateway's proxy, oldest first. Istio reference: Gateway.selector. */
-export const selectGateways = (view: Pick<MeshView, 'gatewaySelectors'>, { labels }: Workload): string[] =>
-  view
+export const selectGateways = (
+  view: Pick<MeshView, 'gatewaySelectors' | 'localCluster'>,
+  workload: Workload,
+): string[] => {
+  const place = placeOf(workload, view.localCluster)
+  return view
     .gatewaySelectors()
-    .filter(({ selector }) => hasLabels(labels, selector))
+    .filter(({ selector }) => hasLabelsThere(place, selector))
     .map(({ gateway }) => gateway)
+}
 
 /**
  * Where a gateway's proxy listens for a port of a server, when that is the port of a Service that leads to the proxy at another one. Ports

@@ -1,6 +1,6 @@
 import { toObjectKey, type Configured } from '#mesh/config-object.ts'
 import type { SidecarSpec } from '#mesh/config/sidecar.ts'
-import { hasLabels } from '#mesh/has-labels.ts'
+import { hasLabelsThere, type Place } from '#mesh/topology.ts'
 import type { MeshView } from '#mesh/view.ts'
 
 export type SidecarObject = Configured<SidecarSpec>
@@ -9,14 +9,10 @@ export type SidecarObject = Configured<SidecarSpec>
  * The Sidecar object for a workload: one of its namespace whose selector fits, else its namespace's without a selector, else the root
  * namespace's without one; the oldest of several. Istio reference: Sidecar.
  */
-export const selectSidecar = (
-  view: MeshView,
-  namespace: string,
-  labels: Readonly<Record<string, string>>,
-): SidecarObject | undefined => {
+export const selectSidecar = (view: MeshView, namespace: string, place: Place): SidecarObject | undefined => {
   const own = view.sidecars(namespace)
   return (
-    own.find((sidecar) => hasSelector(sidecar) && isSelected(sidecar, labels)) ??
+    own.find((sidecar) => hasSelector(sidecar) && isSelected(sidecar, place)) ??
     own.find((sidecar) => !hasSelector(sidecar)) ??
     view.sidecars(view.meshConfig().rootNamespace).find((sidecar) => !hasSelector(sidecar))
   )
@@ -33,5 +29,4 @@ export const toSidecarKey = ({ metadata }: SidecarObject): string =>
 
 const toSelector = ({ spec }: SidecarObject) => spec.workloadSelector?.labels ?? {}
 const hasSelector = (sidecar: SidecarObject): boolean => Object.keys(toSelector(sidecar)).length > 0
-const isSelected = (sidecar: SidecarObject, labels: Readonly<Record<string, string>>): boolean =>
-  hasLabels(labels, toSelector(sidecar))
+const isSelected = (sidecar: SidecarObject, place: Place): boolean => hasLabelsThere(place, toSelector(sidecar))

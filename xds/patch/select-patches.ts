@@ -4,8 +4,8 @@ import type { EnvoyFilterSpec } from '#mesh/config/envoy-filter.ts'
 import { maxVersionLength } from '#mesh/config/schema/envoy-filter-match.ts'
 import { hasLabels } from '#mesh/has-labels.ts'
 import { byAge } from '#mesh/merge/by-age.ts'
+import { hasLabelsThere, type Place } from '#mesh/topology.ts'
 import type { MeshView } from '#mesh/view.ts'
-import type { Workload } from '#mesh/workload.ts'
 import type { Proxy } from '#xds/proxy.ts'
 
 type EnvoyFilter = Configured<EnvoyFilterSpec>
@@ -25,18 +25,13 @@ const istioVersion = '1.31.1'
  * The EnvoyFilters for a proxy in the order in which they apply: of the root namespace and of its own; by priority, those of the root
  * namespace before others, the older before the younger.
  */
-export const selectPatches = (
-  view: MeshView,
-  proxy: Proxy,
-  workload: Workload | undefined,
-): readonly SelectedFilter[] => {
+export const selectPatches = (view: MeshView, proxy: Proxy, place: Place): readonly SelectedFilter[] => {
   const { rootNamespace } = view.meshConfig()
   const namespaces = [...new Set([rootNamespace, proxy.namespace])]
-  const labels = workload?.labels ?? {}
   const metadata = toMetadata(view, proxy)
   return namespaces
     .flatMap((namespace) => view.envoyFilters(namespace))
-    .filter(({ spec }) => hasLabels(labels, spec.workloadSelector?.labels ?? {}))
+    .filter(({ spec }) => hasLabelsThere(place, spec.workloadSelector?.labels ?? {}))
     .toSorted((one, other) => compareFilters(one, other, rootNamespace))
     .flatMap((filter) => {
       const patches = [...filter.spec.configPatches.keys()].filter((index) => isForProxy(filter, index, metadata))

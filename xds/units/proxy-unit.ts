@@ -1,6 +1,7 @@
 import { selectsClient, toClientSelectorKey } from '#mesh/client-selectors.ts'
+import type { Place } from '#mesh/topology.ts'
 import type { MeshView } from '#mesh/view.ts'
-import { isCaptured, toNode, toWorkloadKey, type Workload } from '#mesh/workload.ts'
+import { isCaptured, placeOf, toNode, toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import { buildCluster } from '#xds/build/build-cluster.ts'
 import { compileGatewayListeners } from '#xds/compile/compile-gateway.ts'
 import { compileHealthListener } from '#xds/compile/compile-health.ts'
@@ -27,7 +28,7 @@ export const proxyUnit = (proxy: Proxy): Unit => {
     compile(view) {
       const workload = view.workload(workloadKey)
       const output = compileProxy(view, proxy, workload)
-      return patchOutput(view, output, proxy.role, selectPatches(view, proxy, workload))
+      return patchOutput(view, output, proxy.role, selectPatches(view, proxy, whereIs(view, workload)))
     },
   }
 }
@@ -36,7 +37,7 @@ const compileProxy = (view: MeshView, proxy: Proxy, workload: Workload | undefin
   const workloadKey = toWorkloadKey(proxy.namespace, proxy.workload)
   if (proxy.role === 'east-west-gateway') return compileGateway(view, workload, workloadKey)
   if (proxy.role === 'gateway') return compileGatewayProxy(view, proxy, workload)
-  const sidecar = selectSidecar(view, proxy.namespace, workload?.labels ?? {})
+  const sidecar = selectSidecar(view, proxy.namespace, whereIs(view, workload))
   const sidecarKey = sidecar ? toSidecarKey(sidecar) : ''
   const client: Client = {
     namespace: proxy.namespace,
@@ -67,9 +68,13 @@ const toFailoverLabels = (view: MeshView, workload: Workload | undefined): Clien
 const toPlace = (view: MeshView, workload: Workload | undefined): Pick<UnitOutput, 'place'> =>
   view.tellsNodes() ? { place: workload ? toNode(workload) : '' } : {}
 
+const whereIs = (view: MeshView, workload: Workload | undefined): Place =>
+  workload
+    ? placeOf(workload, view.localCluster)
+    : { locality: '', network: view.localNetwork, cluster: view.localCluster, labels: {} }
+
 const toSelectors = (view: MeshView, namespace: string, workload: Workload | undefined): Client['selectors'] => {
-  const { locality = '', network = view.localNetwork, labels = {} } = workload ?? {}
-  const client = { namespace, locality, network, labels, cluster: view.localCluster }
+  const client = { namespace, ...whereIs(view, workload) }
   return view
     .clientSelectors()
     .filter((selector) => selectsClient(selector, client))

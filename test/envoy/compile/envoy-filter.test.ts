@@ -31,7 +31,7 @@ config:
   - apiVersion: networking.istio.io/v1
     kind: Gateway
     metadata: {name: front, namespace: default}
-    spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 8095, name: http, protocol: HTTP}, hosts: ['*']}]}
+    spec: {selector: {istio: ingressgateway, topology.istio.io/cluster: east}, servers: [{port: {number: 8095, name: http, protocol: HTTP}, hosts: ['*']}]}
   - apiVersion: networking.istio.io/v1
     kind: VirtualService
     metadata: {name: reviews, namespace: default}
@@ -53,7 +53,7 @@ config:
     kind: EnvoyFilter
     metadata: {name: client, namespace: default}
     spec:
-      workloadSelector: {labels: {app: client}}
+      workloadSelector: {labels: {app: client, topology.istio.io/cluster: east}}
       priority: 10
       configPatches:
         - applyTo: NETWORK_FILTER
@@ -81,6 +81,13 @@ config:
         - {applyTo: HTTP_ROUTE, match: {context: SIDECAR_OUTBOUND, routeConfiguration: {vhost: {name: 'reviews.default.svc.cluster.local:9080', route: {name: legacy}}}}, patch: {operation: REMOVE}}
         - {applyTo: VIRTUAL_HOST, match: {context: SIDECAR_OUTBOUND, routeConfiguration: {vhost: {name: 'reviews.default.svc.cluster.local:9080'}}}, patch: {operation: MERGE, value: {response_headers_to_add: [{header: {key: x-host, value: 'yes'}}]}}}
         - {applyTo: VIRTUAL_HOST, match: {context: SIDECAR_OUTBOUND}, patch: {operation: ADD, value: {name: added, domains: [added.example.org], routes: [{match: {prefix: /}, direct_response: {status: 207}}]}}}
+  - apiVersion: networking.istio.io/v1alpha3
+    kind: EnvoyFilter
+    metadata: {name: elsewhere, namespace: default}
+    spec:
+      workloadSelector: {labels: {app: client, topology.istio.io/cluster: west}}
+      configPatches:
+        - {applyTo: HTTP_FILTER, match: {context: SIDECAR_OUTBOUND, ${beforeRouter}}, patch: {operation: INSERT_BEFORE, value: ${sayLua('x-elsewhere')}}}
   - apiVersion: networking.istio.io/v1alpha3
     kind: EnvoyFilter
     metadata: {name: front, namespace: default}
@@ -111,6 +118,7 @@ test.each([
   ['a filter of what a sidecar sends', ofSidecar, `http://${host}:9080/`, 200, { 'x-outbound': 'yes' }],
   ['a filter of what a sidecar receives', ofSidecar, `http://${host}:9080/`, 200, { 'x-inbound': 'yes' }],
   ['no filter of another context', ofSidecar, `http://${host}:9080/`, 200, { 'x-gateway': undefined }],
+  ["no filter of another cluster's proxies", ofSidecar, `http://${host}:9080/`, 200, { 'x-elsewhere': undefined }],
   ['a filter of a gateway', ofGateway, '/', 200, { 'x-gateway': 'yes', 'x-outbound': undefined }],
   ['a setting of the connection manager', ofSidecar, `http://${host}:9080/`, 200, { server: 'patched' }],
   ['a route', ofSidecar, `http://${host}:9080/`, 200, { 'x-route': 'yes' }],

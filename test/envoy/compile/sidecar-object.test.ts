@@ -31,9 +31,13 @@ workloads:
 config:
   - apiVersion: networking.istio.io/v1
     kind: Sidecar
+    metadata: {name: another-cluster, namespace: default}
+    spec: {workloadSelector: {labels: {app: client, topology.istio.io/cluster: west}}, egress: [{hosts: ['~/*']}]}
+  - apiVersion: networking.istio.io/v1
+    kind: Sidecar
     metadata: {name: client, namespace: default}
     spec:
-      workloadSelector: {labels: {app: client}}
+      workloadSelector: {labels: {app: client, topology.istio.io/network: network-1}}
       egress:
         - {port: {number: 9080, protocol: HTTP, name: http}, hosts: [./reviews.default.svc.cluster.local]}
         - {port: {number: 7000, name: any}, hosts: [./reviews.default.svc.cluster.local]}
