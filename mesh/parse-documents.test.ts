@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { parseDocuments } from '#mesh/parse-documents.ts'
+import { examineDocuments, parseDocuments } from '#mesh/parse-documents.ts'
 
 const options = { defaultNamespace: 'default', maxCharacters: 1_000_000, maxObjects: 50 }
 const parse = (text: string) => parseDocuments(text, options)
@@ -43,6 +43,29 @@ describe('the forms of a text', () => {
   it('takes a text without objects', () => {
     expect(names('')).toEqual([])
     expect(names('---\n# only a comment\n')).toEqual([])
+  })
+  it('merges what anchors stand for, as kubectl does', () => {
+    const text = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: a}
+spec:
+  hosts: [a]
+  http:
+  - &first {name: one, timeout: 1s, route: [{destination: {host: a}}]}
+  - {<<: *first, name: two, timeout: soon}
+  - <<: [{timeout: 2s}, *first]
+    name: three`
+    expect(examineDocuments(text, options).problems).toMatchObject([{ path: 'spec.http[1].timeout', line: 9 }])
+    const { objects } = examineDocuments(text.replace('soon', '3s'), options)
+    const route = [{ destination: { host: 'a' } }]
+    expect(objects.map(({ object }) => object.spec['http'])).toEqual([
+      [
+        { name: 'one', timeout: '1s', route },
+        { name: 'two', timeout: '3s', route },
+        { name: 'three', timeout: '2s', route },
+      ],
+    ])
   })
   it('resolves a few anchors', () => {
     expect(
@@ -116,6 +139,7 @@ describe('what is refused', () => {
     ],
     ['a key that is a collection', '? [a, b]\n: 1', 'syntax', 'a key must be a plain string'],
     ['an alias without its anchor', 'a: *b', 'syntax', 'Unresolved alias'],
+    ['a merge of what is no map', 'a: {<<: 1}', 'syntax', 'Merge sources must be maps'],
     ['a tag', 'a: !!js/function x', 'syntax', 'Unresolved tag'],
     ['a text instead of an object', 'just words', 'syntax', 'must be an object'],
     ['an unknown kind', 'apiVersion: v1\nkind: Servise\nmetadata: {name: a}', 'unknown_kind', 'did you mean Service?'],
@@ -179,6 +203,20 @@ describe('what is refused', () => {
           .map(
             (name, index) =>
               `${name}: &${name} [${Array.from({ length: 9 }, () => `*${'abcdefgh'[index]}`).join(',')}]`,
+          ),
+      ].join('\n'),
+      'too_large',
+      'alias',
+    ],
+    [
+      'a bomb of merges',
+      [
+        'a: &a {x: 1}',
+        ...'bcdefghi'
+          .split('')
+          .map(
+            (name, index) =>
+              `${name}: &${name} {<<: [${Array.from({ length: 9 }, () => `*${'abcdefgh'[index]}`).join(',')}]}`,
           ),
       ].join('\n'),
       'too_large',

@@ -44,6 +44,8 @@ interface Fault {
 const keyName = (key: unknown): string | undefined => {
   if (!isScalar(key)) return undefined
   const { value } = key
+  // The library's mark of "<<".
+  if (typeof value === 'symbol') return value.description
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
     ? String(value)
     : undefined
@@ -108,18 +110,16 @@ const readDocument = (
   } catch (error) {
     // A ReferenceError: an alias without its anchor, or too many repetitions.
     const message = error instanceof Error ? error.message : "has aliases that can't be resolved"
-    return err([
-      syntaxProblem(message, { document: number }, message.startsWith('Unresolved') ? 'syntax' : 'too_large'),
-    ])
+    return err([syntaxProblem(message, { document: number }, message.startsWith('Excessive') ? 'too_large' : 'syntax')])
   }
 }
 
 const isNotOfKubernetes = ({ tag, format }: { readonly tag: string; readonly format?: string | undefined }): boolean =>
   format === 'TIME' || /:(?:timestamp|binary|omap|pairs|set)$/.test(tag)
 
-/** How plain scalars are read. "kubernetes": as kubectl does, with YAML 1.1's `0644` and `yes`, but with dates as text. */
+/** How plain scalars are read: "kubernetes" as kubectl does, with YAML 1.1's `0644` and `yes`, but with dates as text. Both take its merges (`<<`). */
 const dialects = {
-  core: { version: '1.2', schema: 'core' },
+  core: { version: '1.2', schema: 'core', merge: true },
   kubernetes: {
     version: '1.1',
     schema: 'yaml-1.1',
