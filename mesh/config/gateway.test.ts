@@ -68,19 +68,11 @@ describe('servers', () => {
     ['no name', { servers: [{ ...http, port: { number: 80, protocol: 'HTTP' } }] }, ['invalid port.name']],
     ['no protocol', { servers: [{ ...http, port: { number: 80, name: 'a' } }] }, ['invalid port.protocol']],
     ['one that is none', { servers: [{ ...http, port: { ...http.port, protocol: 'x' } }] }, ['invalid port.protocol']],
-    [
-      'targetPort',
-      { servers: [{ ...http, port: { ...http.port, targetPort: 8080 } }] },
-      ['unsupported port.targetPort'],
-    ],
+    ['targetPort', { servers: [{ ...http, port: { ...http.port, targetPort: 8080 } }] }, ['warning port.targetPort']],
     ['a bind that is none', { servers: [{ ...http, bind: 'a.b' }] }, ['invalid bind']],
     ['a socket with a number', { servers: [{ ...http, bind: 'unix:///a' }] }, ['invalid port.number']],
     ['two ports of one name', { servers: [http, http] }, ['invalid spec.servers[1].port.name']],
-    [
-      'a default endpoint',
-      { servers: [{ ...http, defaultEndpoint: '127.0.0.1:80' }] },
-      ['unsupported defaultEndpoint'],
-    ],
+    ['a default endpoint', { servers: [{ ...http, defaultEndpoint: '127.0.0.1:80' }] }, ['warning defaultEndpoint']],
   ])('%s', (_, spec, expected) => {
     expect(paths(spec)).toEqual(expected)
   })

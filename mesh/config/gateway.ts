@@ -12,7 +12,7 @@ import {
   isUnixAddress,
   unixAddressFault,
 } from './schema/host-names.ts'
-import { checked, message, optionalText, unsupported } from './schema/message.ts'
+import { checked, isUnset, message, optionalText, unheeded, unheededField } from './schema/message.ts'
 import { optionalPortNumber, protocolName } from './schema/ports.ts'
 import { certificateFieldsOf, cipherSuites, isPassthrough, serverTls } from './schema/server-tls.ts'
 
@@ -21,7 +21,7 @@ const port = message({
   number: optionalPortNumber,
   protocol: protocolName,
   name: z.string().min(1, 'is required'),
-  targetPort: unsupported('has no effect on a Gateway: leave it out'),
+  targetPort: unheededField(),
 })
 export type GatewayPort = z.output<typeof port>
 
@@ -39,7 +39,7 @@ const server = checked(
     /** "<name>" or "<namespace>/<name>" for the VirtualServices of one namespace; "." = the Gateway's own, "*" = every one. */
     hosts: z.array(z.string()).min(1, 'needs a host'),
     tls: serverTls.optional(),
-    defaultEndpoint: unsupported('Istio takes it and does nothing with it: leave it out'),
+    defaultEndpoint: unheededField(),
     name: optionalText(z.string()),
   }),
   ({
@@ -128,11 +128,15 @@ const serverHostFault = (text: string, takesNone: boolean): string | undefined =
   return isPartialWildcard(host) ? `"${host}": a wildcard stands for a whole label: "*.example.org"` : hostFault(host)
 }
 
-const warnOfServer = (
-  { port: own, tls }: GatewayServer,
-  warn: (path: readonly PropertyKey[], text: string) => void,
-) => {
-  if (!tls) return
+type Warn = (path: readonly PropertyKey[], text: string) => void
+
+const warnOfServer = ({ port: own, defaultEndpoint, tls }: GatewayServer, warn: Warn): void => {
+  if (!isUnset(own.targetPort)) warn(['port', 'targetPort'], unheeded)
+  if (!isUnset(defaultEndpoint)) warn(['defaultEndpoint'], unheeded)
+  if (tls) warnOfTls(own, tls, (path, text) => warn(['tls', ...path], text))
+}
+
+const warnOfTls = (own: GatewayPort, tls: NonNullable<GatewayServer['tls']>, warn: Warn): void => {
   if (tls.httpsRedirect === true && !isHttpPort(own))
     warn(['httpsRedirect'], 'redirects plaintext HTTP only: on this port it has no effect')
   if (!isTlsPort(own)) return
@@ -157,8 +161,6 @@ export const gateway: KindDefinition<GatewaySpec> = {
     if (!isDnsLabel(object.metadata.name)) report(['metadata', 'name'], 'must be a DNS label')
     checkHosts(object, report)
     for (const [index, each] of object.spec.servers.entries())
-      warnOfServer(each, (path, text) =>
-        report(['spec', 'servers', index, 'tls', ...path], text, { severity: 'warning' }),
-      )
+      warnOfServer(each, (path, text) => report(['spec', 'servers', index, ...path], text, { severity: 'warning' }))
   },
 }

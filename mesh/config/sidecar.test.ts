@@ -38,7 +38,7 @@ describe('ingress', () => {
   it.each<[string, object, string[]]>([
     ['without a port', {}, ['invalid port']],
     ['without a port number', { port: { protocol: 'HTTP' } }, ['invalid port.number']],
-    ['with a target port', { port: { ...port, targetPort: 1 } }, ['unsupported port.targetPort']],
+    ['with a target port', { port: { ...port, targetPort: 1 } }, ['warning port.targetPort']],
     ['bound to a name', { port, bind: 'localhost' }, ['invalid bind']],
     ['to another machine', { port, defaultEndpoint: '10.0.0.1:1' }, ['invalid defaultEndpoint']],
     ['to no port', { port, defaultEndpoint: '127.0.0.1' }, ['invalid defaultEndpoint']],

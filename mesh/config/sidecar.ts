@@ -14,7 +14,16 @@ import {
   wildcardDomainFault,
 } from './schema/host-names.ts'
 import { workloadSelector } from './schema/labels.ts'
-import { checked, choice, message, optionalText, unsupported } from './schema/message.ts'
+import {
+  checked,
+  choice,
+  isUnset,
+  message,
+  optionalText,
+  unheeded,
+  unheededField,
+  unsupported,
+} from './schema/message.ts'
 import { optionalPortNumber, portName, protocolName } from './schema/ports.ts'
 
 /** networking.istio.io SidecarPort. */
@@ -23,7 +32,7 @@ const sidecarPort = message({
   number: optionalPortNumber,
   protocol: optionalText(protocolName),
   name: optionalText(portName),
-  targetPort: unsupported('has no effect on a Sidecar: leave it out'),
+  targetPort: unheededField(),
 })
 export type SidecarPort = z.output<typeof sidecarPort>
 
@@ -184,6 +193,10 @@ export const sidecar: KindDefinition<SidecarSpec> = {
     if (selector && Object.keys(selector.labels ?? {}).length === 0) {
       report(['spec', 'workloadSelector'], 'selects every workload of the namespace', { severity: 'warning' })
     }
+    for (const field of ['ingress', 'egress'] as const)
+      for (const [index, { port }] of (object.spec[field] ?? []).entries())
+        if (!isUnset(port?.targetPort))
+          report(['spec', field, index, 'port', 'targetPort'], unheeded, { severity: 'warning' })
     for (const [index, { port, connectionPool: pool }] of (object.spec.ingress ?? []).entries()) {
       if (pool?.http && !isHttpName(port.protocol))
         report(['spec', 'ingress', index, 'connectionPool', 'http'], 'has no effect: the port is not HTTP', {

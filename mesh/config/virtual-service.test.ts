@@ -212,12 +212,13 @@ describe('routes', () => {
     expect(paths({ http: [...http, ...http] })).toEqual(['warning spec.http[0]'])
   })
   it('of TCP need a destination, and blocks of addresses', () => {
-    expect(
-      paths({ tcp: [{ match: [{ port: 1, sourceSubnet: '10.0.0.0/8', destinationSubnets: ['10.0.0.0/33'] }] }] }),
-    ).toEqual([
+    expect(paths({ tcp: [{ match: [{ port: 1, destinationSubnets: ['10.0.0.0/33'] }] }] })).toEqual([
       'invalid spec.tcp[0].match[0].destinationSubnets[0]',
-      'unsupported spec.tcp[0].match[0].sourceSubnet',
       'invalid spec.tcp[0].route',
+    ])
+    const route = [{ destination: { host: 'reviews' } }]
+    expect(paths({ tcp: [{ match: [{ sourceSubnet: '10.0.0.0/8' }], route }] })).toEqual([
+      'warning spec.tcp[0].match[0].sourceSubnet',
     ])
   })
   it.each<[string, object, string[]]>([

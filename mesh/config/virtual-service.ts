@@ -5,7 +5,7 @@ import type { KindDefinition, Report } from './kind-definition.ts'
 import { gatewayNames, isForSidecars } from './schema/gateway-names.ts'
 import { hostFault, hostsOverlap, isIpAddress, sniFault } from './schema/host-names.ts'
 import { httpRoute, type HttpRoute } from './schema/http-route.ts'
-import { checked, message } from './schema/message.ts'
+import { checked, isUnset, message, unheeded } from './schema/message.ts'
 import { tcpRoute } from './schema/tcp-route.ts'
 import { sniHostFault, tlsRoute } from './schema/tls-route.ts'
 import { findUnreachableMatches } from './unreachable-matches.ts'
@@ -77,6 +77,10 @@ export const virtualService: KindDefinition<VirtualServiceSpec> = {
     checkExportTo(object, report)
     checkSniHosts(object, report)
     for (const [index, route] of (object.spec.http ?? []).entries()) warnOfRoute(route, ['spec', 'http', index], report)
+    for (const [route, { match = [] }] of (object.spec.tcp ?? []).entries())
+      for (const [index, { sourceSubnet }] of match.entries())
+        if (!isUnset(sourceSubnet))
+          report(['spec', 'tcp', route, 'match', index, 'sourceSubnet'], unheeded, { severity: 'warning' })
     for (const [protocol, unreachable] of Object.entries(findUnreachableMatches(object.spec))) {
       for (const { route, match, taken } of unreachable) {
         const message = `is never reached: ${protocol}[${taken.route}].match[${taken.match}] takes all of it before`

@@ -113,6 +113,12 @@ export const withoutEffect = (schema: z.ZodType = z.unknown(), why: true | strin
     .optional()
     .register(fieldNotes, { withoutEffect: why })
 
+/** What is said of a field that upstream takes and does nothing with. */
+export const unheeded = 'nothing follows from it, as in Istio: leave it out'
+
+/** Such a field. The check of its kind warns of it. */
+export const unheededField = () => z.unknown().optional().register(fieldNotes, { withoutEffect: unheeded })
+
 /** An enum; `refused` holds upstream's other values with the reason. */
 export const choice = <const Value extends string | number>(
   values: readonly Value[],
