@@ -30,6 +30,8 @@ interface JoinOptions extends KubernetesJoinOptions {
   readonly force?: true
   readonly run?: true
   readonly wait?: true
+  readonly ingressGatewayNamespace?: string
+  readonly egressGatewayNamespace?: string
 }
 
 export const defineClusterJoin = (group: Command, context: CliContext): void => {
@@ -48,10 +50,12 @@ export const defineClusterJoin = (group: Command, context: CliContext): void => 
     .option('--image <name>', "with --context: the agent's image; default: atoll/agent with this command's version")
     .option('--proxy-image <name>', "with --context: the proxies' image; default: atoll/proxy, the same version")
     .option('--replicas <number>', 'with --context: of the agent and of each gateway; default: 2', parseWholeNumber)
-    .addOption(gatewayOption('ingress', ingressGateway))
+    .option('--ingress-gateway', toGatewayDescription(ingressGateway))
     .option('--no-ingress-gateway', 'with --context: remove it; default: it stays as it is')
-    .addOption(gatewayOption('egress', egressGateway))
+    .addOption(gatewayNamespaceOption('ingress', ingressGateway))
+    .option('--egress-gateway', toGatewayDescription(egressGateway))
     .option('--no-egress-gateway', 'with --context: remove it; default: it stays as it is')
+    .addOption(gatewayNamespaceOption('egress', egressGateway))
     .addOption(
       new Option(
         '--failure-policy <policy>',
@@ -85,10 +89,13 @@ export const defineClusterJoin = (group: Command, context: CliContext): void => 
   ])
 }
 
-const gatewayOption = (name: 'ingress' | 'egress', { namespace, istio }: InstalledGateway): Option =>
+const toGatewayDescription = ({ istio }: InstalledGateway): string =>
+  `with --context: install a gateway that Gateways select by "istio: ${istio}"`
+
+const gatewayNamespaceOption = (name: 'ingress' | 'egress', { namespace }: InstalledGateway): Option =>
   new Option(
-    `--${name}-gateway [namespace]`,
-    `with --context: install a gateway that Gateways select by "istio: ${istio}"; in ${istioNamespace} YAML of Istio finds it by name, and the agent may read no Secrets`,
+    `--${name}-gateway-namespace <namespace>`,
+    `with --context: install it there; in ${istioNamespace} YAML of Istio finds it by name, and the agent may read no Secrets; default: ${namespace}, or where it is`,
   ).choices([namespace, istioNamespace])
 
 const join = async (context: CliContext, name: string, options: JoinOptions): Promise<void> => {
@@ -96,7 +103,7 @@ const join = async (context: CliContext, name: string, options: JoinOptions): Pr
   refuseUselessOptions(options)
   if (kubernetesContext !== undefined) {
     const { joinKubernetes } = await import('../kubernetes/join-kubernetes.ts')
-    return joinKubernetes(context, name, { ...options, context: kubernetesContext })
+    return joinKubernetes(context, name, { ...options, ...toGatewayWishes(options), context: kubernetesContext })
   }
   if (data !== undefined) refuseExistingAgent(data, options.force === true)
   const mesh = await context.mesh()
@@ -138,6 +145,16 @@ const join = async (context: CliContext, name: string, options: JoinOptions): Pr
   await Promise.all(tasks)
 }
 
+/** Who says where a gateway is to be wants it. */
+const toGatewayWishes = (options: JoinOptions): Pick<KubernetesJoinOptions, 'ingressGateway' | 'egressGateway'> => {
+  const ingress = options.ingressGatewayNamespace ?? options.ingressGateway
+  const egress = options.egressGatewayNamespace ?? options.egressGateway
+  return {
+    ...(ingress !== undefined && { ingressGateway: ingress }),
+    ...(egress !== undefined && { egressGateway: egress }),
+  }
+}
+
 const waitAndTell = async (
   context: CliContext,
   mesh: string,
@@ -168,7 +185,7 @@ const refuseUselessOptions = (options: JoinOptions): void => {
   const { directory, xdsAddress, httpAddress, gateway, force, run } = options
   const ofUniversal = [options.data, directory, xdsAddress, httpAddress, force, run]
   const { dryRun, image, proxyImage, replicas, failurePolicy, revision, plane, planeCa } = options
-  const { ingressGateway, egressGateway } = options
+  const { ingressGateway, ingressGatewayNamespace, egressGateway, egressGatewayNamespace } = options
   const ofKubernetes = [
     dryRun,
     image,
@@ -179,9 +196,17 @@ const refuseUselessOptions = (options: JoinOptions): void => {
     plane,
     planeCa,
     ingressGateway,
+    ingressGatewayNamespace,
     egressGateway,
+    egressGatewayNamespace,
   ]
   const isSaid = (option: unknown) => option !== undefined
+  for (const [name, gateway, namespace] of [
+    ['ingress', ingressGateway, ingressGatewayNamespace],
+    ['egress', egressGateway, egressGatewayNamespace],
+  ] as const)
+    if (gateway === false && namespace !== undefined)
+      throw new CliError('usage', `--no-${name}-gateway removes what --${name}-gateway-namespace installs`)
   if (options.context !== undefined && ofUniversal.some(isSaid)) {
     throw new CliError('usage', 'A Kubernetes cluster (--context) takes no option that goes with --data')
   }

@@ -221,6 +221,20 @@ revision: ${defaultRevision}
 
 ${toYaml({ resources: { agent: agentResources, gateway: gatewayResources } })}`
 
+/** What would be taken for something else: Helm refuses it by its name. */
+const valuesSchema = {
+  $schema: 'http://json-schema.org/draft-07/schema#',
+  type: 'object',
+  properties: {
+    replicas: { type: 'integer', minimum: 1 },
+    gateway: { enum: ['loadbalancer', 'nodeport', 'none'] },
+    ingressGateway: { enum: [true, false, ingressGateway.namespace, istioNamespace] },
+    egressGateway: { enum: [true, false, egressGateway.namespace, istioNamespace] },
+    gatewayAddresses: { type: 'array', items: { type: 'string' } },
+    failurePolicy: { enum: ['Fail', 'Ignore'] },
+  },
+}
+
 /** The chart's files by their paths; upstream's CRDs in crds/ are not among them. */
 export const toHelmChart = (version: string): Readonly<Record<string, string>> => {
   const atIstio = { ...settings, ingressGateway: istioNamespace, egressGateway: istioNamespace }
@@ -243,6 +257,7 @@ export const toHelmChart = (version: string): Readonly<Record<string, string>> =
       kubeVersion: '>=1.30.0-0',
     }),
     'values.yaml': toValues(),
+    'values.schema.json': `${JSON.stringify(valuesSchema, undefined, 2)}\n`,
     ...Object.fromEntries(files),
     'templates/injector-webhook.yaml': withExpressions(toWebhookTemplate()),
   }

@@ -88,6 +88,22 @@ describe('atoll cluster join --context', () => {
   })
 })
 
+describe('atoll cluster join', () => {
+  it("takes the cluster's name also after the options of gateways", async () => {
+    const { stdout, stderr } = await runFake([
+      ...['cluster', 'join', '--context', 'k-east', '--dry-run', '--ingress-gateway', '--egress-gateway', 'east'],
+    ])
+    expect(stderr).toContain('atoll cluster join east --network east')
+    expect(stdout).toMatch(/name: istio-egressgateway\n +namespace: atoll-egress/)
+  })
+
+  it('refuses to remove a gateway and to say where it is to be', async () => {
+    const { code, stderr } = await joinKubernetes('', ['--no-egress-gateway', '--egress-gateway-namespace=atoll-egress'])
+    expect(code).toBe(2)
+    expect(stderr).toContain('--no-egress-gateway removes what --egress-gateway-namespace installs')
+  })
+})
+
 describe('atoll cluster join --context, where a gateway is installed,', () => {
   const name = 'atoll-ingress/istio-ingressgateway'
   const path = '/api/v1/namespaces/atoll-ingress/services/istio-ingressgateway'
@@ -126,7 +142,7 @@ describe("atoll cluster join --context, with a gateway in Istio's namespace,", (
   const istios = service({ release: 'istio' })
 
   it('installs it there, and lets the agent read no Secrets', async () => {
-    const { stderr } = await joinKubernetes('', ['--egress-gateway', 'istio-system'])
+    const { stderr } = await joinKubernetes('', ['--egress-gateway-namespace', 'istio-system'])
     expect(stderr).toContain('Namespace istio-system created')
     expect(stderr).toContain(`Deployment ${name} created`)
     expect(stderr).not.toMatch(/Role(Binding)? istio-system/)
@@ -136,7 +152,7 @@ describe("atoll cluster join --context, with a gateway in Istio's namespace,", (
     ['keeps it', [], `${name} is kept; --no-egress-gateway removes it\n`, 'removed'],
     ['leaves it where it is when it is asked for', ['--egress-gateway'], `Service ${name} changed`, 'is kept'],
     ['takes it away when that is said', ['--no-egress-gateway'], `Service ${name} removed`, 'is kept'],
-    ['moves it', ['--egress-gateway', 'atoll-egress'], `Service ${name} removed`, `Service ${name} changed`],
+    ['moves it', ['--egress-gateway-namespace', 'atoll-egress'], `Service ${name} removed`, `Service ${name} changed`],
   ])('%s', async (_what, options, said, unsaid) => {
     const { stderr } = await joinKubernetes('', options, ours)
     expect(stderr).toContain(said)
@@ -144,7 +160,7 @@ describe("atoll cluster join --context, with a gateway in Istio's namespace,", (
   })
 
   it("writes over nothing of Istio's, and takes nothing of it away", async () => {
-    const refusal = await joinKubernetes('', ['--egress-gateway', 'istio-system'], istios)
+    const refusal = await joinKubernetes('', ['--egress-gateway-namespace', 'istio-system'], istios)
     expect(refusal.code).not.toBe(0)
     expect(refusal.stderr).toContain(`Service ${name} is there, and is not Atoll's; nothing was changed`)
     expect(refusal.stderr).not.toContain('created')

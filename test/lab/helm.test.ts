@@ -62,6 +62,15 @@ describe('the chart', () => {
     await expect(render(['--set', values.join(',')])).rejects.toThrow(`${missing}: the `)
   })
 
+  it.each(['ingressGateway=istio-ingress', 'gateway=LoadBalancer', 'failurePolicy=ignore', 'replicas=0'])(
+    'refuses what it would take for something else: %s',
+    async (value) => {
+      await expect(render(['--set', `plane=https://atoll.example,cluster=east,${value}`])).rejects.toThrow(
+        value.replace(/=.*/, ''),
+      )
+    },
+  )
+
   it.each<readonly [string, readonly string[], readonly string[]]>([
     ['with nothing but what has to be set', [], []],
     ['with node ports', ['--set', 'gateway=nodeport'], ['--gateway', 'nodeport']],
@@ -78,7 +87,7 @@ describe('the chart', () => {
     [
       "with gateways in Istio's namespace, which Helm leaves alone",
       ['--set', 'ingressGateway=istio-system,egressGateway=istio-system'],
-      ['--ingress-gateway', 'istio-system', '--egress-gateway', 'istio-system'],
+      ['--ingress-gateway-namespace', 'istio-system', '--egress-gateway-namespace', 'istio-system'],
     ],
     [
       'with everything else',

@@ -45,7 +45,7 @@ export class SamplesStage {
         const cluster = lab.cluster(name)
         const labels = [`topology.kubernetes.io/region=${region}`, `topology.kubernetes.io/zone=${zone}`]
         await cluster.kubectl(['label', 'node', '--all', '--overwrite', ...labels])
-        const gateways = name === 'east' ? ['--ingress-gateway', '--egress-gateway', istioNamespace] : []
+        const gateways = name === 'east' ? ['--ingress-gateway', '--egress-gateway-namespace', istioNamespace] : []
         await mesh.join(name, '--replicas', '1', ...gateways)
       }),
     )
