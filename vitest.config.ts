@@ -6,13 +6,8 @@ const lab = {
   testTimeout: 180_000,
   hookTimeout: 180_000,
 }
-/** What counts failing requests, or takes the time, has the machine to itself. */
-const labAlone = [
-  'test/lab/agent-replicas.test.ts',
-  'test/lab/faults/faults.test.ts',
-  'test/lab/mesh/{story,upgrade}.test.ts',
-  'test/lab/migrate/migrate.test.ts',
-]
+/** What counts failing requests under faults, and takes the time, has the machine to itself. */
+const labAlone = ['test/lab/faults/faults.test.ts']
 
 /** One project per group of `npm test`, two for the lab; see scripts/test.mjs. */
 export default defineConfig({

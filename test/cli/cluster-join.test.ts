@@ -91,14 +91,24 @@ describe('atoll cluster join --context', () => {
 describe('atoll cluster join', () => {
   it("takes the cluster's name also after the options of gateways", async () => {
     const { stdout, stderr } = await runFake([
-      ...['cluster', 'join', '--context', 'k-east', '--dry-run', '--ingress-gateway', '--egress-gateway', 'east'],
+      'cluster',
+      'join',
+      '--context',
+      'k-east',
+      '--dry-run',
+      '--ingress-gateway',
+      '--egress-gateway',
+      'east',
     ])
     expect(stderr).toContain('atoll cluster join east --network east')
     expect(stdout).toMatch(/name: istio-egressgateway\n +namespace: atoll-egress/)
   })
 
   it('refuses to remove a gateway and to say where it is to be', async () => {
-    const { code, stderr } = await joinKubernetes('', ['--no-egress-gateway', '--egress-gateway-namespace=atoll-egress'])
+    const { code, stderr } = await joinKubernetes('', [
+      '--no-egress-gateway',
+      '--egress-gateway-namespace=atoll-egress',
+    ])
     expect(code).toBe(2)
     expect(stderr).toContain('--no-egress-gateway removes what --egress-gateway-namespace installs')
   })

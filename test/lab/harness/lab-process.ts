@@ -15,7 +15,9 @@ export const identifyProcess = (pid: number): ProcessIdentity | undefined => {
     // proc_pid_stat(5): after the name in parentheses come the state (3) and, at last of these, the start time (22).
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
     const [state, startTicks] = [fields[0], fields[19]]
-    return state === 'Z' || startTicks === undefined ? undefined : { pid, startTicks }
+    // As long as other threads of it are ending, its ports are not free.
+    const hasEnded = state === 'Z' && readdirSync(`/proc/${pid}/task`).length <= 1
+    return hasEnded || startTicks === undefined ? undefined : { pid, startTicks }
   } catch {
     return undefined
   }
