@@ -1,6 +1,6 @@
 import type { MeshView, ViewKey } from '#mesh/view.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
-import type { Unit } from './incremental/unit.ts'
+import type { CompileProblem, Unit } from './incremental/unit.ts'
 import { UnitGraph, type UnitProblem } from './incremental/unit-graph.ts'
 import { toProxyName, type Proxy } from './proxy.ts'
 import { ResourceSet } from './resource-set.ts'
@@ -10,8 +10,11 @@ import { proxyUnit } from './units/proxy-unit.ts'
 export interface ProxyResources {
   /** First what it shares with all proxies of its class, then what with those of its node (if services tell nodes apart), then what is its own. Read it anew after an update that moved the proxy. */
   readonly sets: readonly ResourceSet[]
-  /** It could not be compiled, and was not before either: that something is not in the sets says nothing of what the proxy is to have. */
-  readonly isBlocked: boolean
+  /**
+   * Why it could not be compiled, if it was not before either: that something is not in the sets says nothing then of what the proxy is to
+   * have.
+   */
+  readonly blockedBy: CompileProblem | undefined
 }
 
 export interface CompileResult {
@@ -153,9 +156,9 @@ export const createCompiler = (view: MeshView): Compiler => {
           get sets() {
             return attached.sets
           },
-          get isBlocked() {
+          get blockedBy() {
             const { root, proxyClass } = attached
-            return graph.isBlocked(root) || (proxyClass !== undefined && graph.isBlocked(proxyClass.root))
+            return graph.blockedBy(root) ?? (proxyClass && graph.blockedBy(proxyClass.root))
           },
         },
         sets: [own],

@@ -1,4 +1,5 @@
 import type { Delivery, Nack } from '#mesh/uplink.ts'
+import type { CompileProblem } from '#xds/incremental/unit.ts'
 import type { TypeUrl } from '#xds/type-url.ts'
 import type { Rejection } from './quarantine.ts'
 import type { Subscription } from './subscription.ts'
@@ -7,6 +8,8 @@ import type { Subscription } from './subscription.ts'
 export interface DeliveryTarget {
   /** Everything that was due at this tick is ACKed. */
   readonly settledTick: number
+  /** Why nobody knows what is due. */
+  readonly blockedBy: CompileProblem | undefined
   readonly subscriptions: ReadonlyMap<TypeUrl, Subscription>
   rejections(): readonly Rejection[]
 }
@@ -185,6 +188,10 @@ const countRevisions = (revisions: readonly number[]): Delivery['live'] => {
 const toWaitingFor = (target: DeliveryTarget): string => {
   const [refused] = target.rejections()
   if (refused) return `${toKind(refused.type)} ${refused.name} was refused`.slice(0, 256)
+  if (target.blockedBy) {
+    const { object, message } = target.blockedBy
+    return `its configuration, which cannot be compiled: ${object === '' ? '' : `${object}: `}${message}`.slice(0, 256)
+  }
   for (const { type, unackedResponses } of target.subscriptions.values())
     if (unackedResponses > 0)
       return `the ACK of ${unackedResponses} ${toKind(type)} response${unackedResponses > 1 ? 's' : ''}`

@@ -1,3 +1,4 @@
+import type { CompileProblem } from '#xds/incremental/unit.ts'
 import type { EncodedResource, ResourceSet } from '#xds/resource-set.ts'
 import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
 import type { WholeSet } from './batch.ts'
@@ -8,8 +9,8 @@ import { toWireResource, type WireResource } from './wire-resource.ts'
 /** What the compiler and the workload identities have for one proxy. The sets may change while it is attached. */
 export interface Attachment {
   readonly sets: readonly ResourceSet[]
-  /** The compiler cannot tell what the proxy is to have. */
-  readonly isBlocked?: boolean
+  /** Why the compiler cannot tell what the proxy is to have. */
+  readonly blockedBy?: CompileProblem | undefined
 }
 
 /** Below, putting a response together costs less than looking whether it can be shared. */
@@ -22,7 +23,7 @@ export class ProxyResources {
   readonly #attachment: Attachment
   readonly #quarantine: Quarantine
   #sets: readonly ResourceSet[]
-  #isBlocked: boolean
+  #blockedBy: CompileProblem | undefined
   #generations: readonly number[] = []
   #state = 0
 
@@ -31,12 +32,17 @@ export class ProxyResources {
     this.#attachment = attachment
     this.#quarantine = quarantine
     this.#sets = attachment.sets
-    this.#isBlocked = attachment.isBlocked ?? false
+    this.#blockedBy = attachment.blockedBy
   }
 
   /** As of the last `refresh`. */
   get sets(): readonly ResourceSet[] {
     return this.#sets
+  }
+
+  /** As of the last `refresh`. */
+  get blockedBy(): CompileProblem | undefined {
+    return this.#blockedBy
   }
 
   /** Counts the changes of the sets, and of which they are, that `refresh` has met. */
@@ -46,14 +52,14 @@ export class ProxyResources {
 
   /** Takes over how the sets are now. */
   refresh(): void {
-    const { sets, isBlocked = false } = this.#attachment
+    const { sets, blockedBy } = this.#attachment
     const isSame =
-      isBlocked === this.#isBlocked &&
+      blockedBy === this.#blockedBy &&
       sets.length === this.#sets.length &&
       sets.every((set, index) => set === this.#sets[index] && set.generation === this.#generations[index])
     if (isSame) return
     this.#sets = sets
-    this.#isBlocked = isBlocked
+    this.#blockedBy = blockedBy
     this.#generations = sets.map(({ generation }) => generation)
     this.#state++
   }
@@ -63,7 +69,7 @@ export class ProxyResources {
    * and a new one has nothing. Secrets are not compiled.
    */
   withholds(type: TypeUrl): boolean {
-    return this.#isBlocked && type !== typeUrls.secret
+    return this.#blockedBy !== undefined && type !== typeUrls.secret
   }
 
   /** The resource as it should be. */

@@ -1,4 +1,5 @@
 import type { Clock } from '#agent/clock.ts'
+import type { CompileProblem } from '#xds/incremental/unit.ts'
 import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
 import type { DialectStream, ResponseEncoder } from './dialect.ts'
 import { smallResponseBytes, type AdsLimits } from './limits.ts'
@@ -70,7 +71,8 @@ export class ProxyStream implements DialectStream {
   }
 
   /**
-   * Everything that was due at this tick is ACKed; -1 = the proxy has not even asked for its listeners, which it does last.
+   * Everything that was due at this tick is ACKed; -1 = the proxy has not even asked for its listeners, which it does last, or nobody knows
+   * what is due.
    */
   get settledTick(): number {
     if (!this.#subscriptions.has(typeUrls.listener)) return -1
@@ -78,6 +80,11 @@ export class ProxyStream implements DialectStream {
     let settled = Infinity
     for (const subscription of this.#subscriptions.values()) settled = Math.min(settled, subscription.settledTick)
     return settled
+  }
+
+  /** Why nobody knows what the proxy is to have. */
+  get blockedBy(): CompileProblem | undefined {
+    return this.#resources.blockedBy
   }
 
   get isClosed(): boolean {

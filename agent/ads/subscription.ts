@@ -37,7 +37,10 @@ export class Subscription {
   #asked = new Set<string>()
   /** Names of which the client may have something else than we do, beyond what the generations tell. */
   #doubtful = new Set<string>()
-  /** What the client said that it has, or waits for, while nobody knew what there is: looked at when somebody does. Name → version. */
+  /**
+   * What the client said that it has, or waits for, while nobody knew what there is: looked at when somebody does. Name → version, 'unknown'
+   * as soon as it asks: it may have dropped what it had.
+   */
   readonly #withheld = new Map<string, string>()
   #mustAnswer = false
   /** Names to be removed when nothing can be routed to them by what the client was told last. */
@@ -64,6 +67,7 @@ export class Subscription {
     for (const name of names) {
       const interned = this.#resources.current(this.type, name)?.name ?? name
       this.names.add(interned)
+      if (this.#withheld.has(interned)) this.#withheld.set(interned, 'unknown')
       this.ask(interned)
     }
   }
@@ -74,6 +78,7 @@ export class Subscription {
    */
   unsubscribe(names: Iterable<string>): void {
     for (const name of names) {
+      this.#withheld.delete(name)
       if (this.names.delete(name) && this.wildcard) this.ask(name)
       else this.#asked.delete(name)
     }
@@ -83,6 +88,7 @@ export class Subscription {
   subscribeAll(): void {
     this.wildcard = true
     this.#mustAnswer = true
+    for (const name of this.#withheld.keys()) this.#withheld.set(name, 'unknown')
     const routeConfigurations = this.#options.routeConfigurations?.()
     if (routeConfigurations) for (const name of routeConfigurations) this.askVirtualHosts(name)
     else for (const set of this.#resources.sets) for (const name of set.all(this.type).keys()) this.ask(name)
@@ -90,6 +96,7 @@ export class Subscription {
 
   unsubscribeAll(): void {
     this.wildcard = false
+    for (const name of this.#withheld.keys()) if (!this.names.has(name)) this.#withheld.delete(name)
   }
 
   /** A client that comes back says what it has: only what differs is sent, and what is gone is removed (`initial_resource_versions`). */
@@ -115,6 +122,8 @@ export class Subscription {
    * of one that never was is the answer.
    */
   askVirtualHosts(routeConfiguration: string): void {
+    for (const name of this.#withheld.keys())
+      if (toRouteConfiguration(name) === routeConfiguration) this.#withheld.set(name, 'unknown')
     let found = false
     for (const set of this.#resources.sets)
       for (const name of set.all(this.type).keys()) {
@@ -190,8 +199,9 @@ export class Subscription {
     return next
   }
 
-  /** Everything that was due at this tick is ACKed, but for removals that were put off; Infinity = everything is. */
+  /** Everything that was due at this tick is ACKed, but for removals that were put off; Infinity = everything is; -1 = nobody knows what is due. */
   get settledTick(): number {
+    if (this.#resources.withholds(this.type)) return -1
     return this.isAccepted ? Infinity : this.#settledTick
   }
 

@@ -19,7 +19,7 @@ const createFlow = () => {
   const happened: string[] = []
   const faults = { next: false }
   const compiler: Compiler = {
-    attach: () => ({ sets: [], isBlocked: false }),
+    attach: () => ({ sets: [], blockedBy: undefined }),
     detach: () => {},
     update: (touched, revision) => {
       if (faults.next) throw new Error('a fault')

@@ -27,7 +27,7 @@ const warmed = (...given: Parameters<typeof prewarm> extends [unknown, ...infer 
   const compiler = {
     attach: (one: Proxy) => {
       attached.push(one)
-      return { sets: [], isBlocked: false }
+      return { sets: [], blockedBy: undefined }
     },
     detach: (one: Proxy) => expect(one).toBe(attached.at(-1)),
   }

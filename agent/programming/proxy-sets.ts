@@ -35,8 +35,8 @@ export class ProxySets implements ProxySource {
         if (compiled.sets !== last || now !== named) all = [...(last = compiled.sets), ...own, ...(named = now)]
         return all
       },
-      get isBlocked() {
-        return compiled.isBlocked
+      get blockedBy() {
+        return compiled.blockedBy
       },
     }
   }

@@ -83,9 +83,10 @@ export class UnitGraph {
     return this.#nodes.get(unit.key)?.output
   }
 
-  /** Whether a unit of some set has thrown since it is in one: what it would give is not known. */
-  isBlocked(unit: Unit): boolean {
-    return this.#nodes.get(unit.key)?.output === nothingYet
+  /** What a unit of some set has thrown ever since it is in one: what it would give is not known. Undefined = it is known. */
+  blockedBy(unit: Unit): CompileProblem | undefined {
+    const node = this.#nodes.get(unit.key)
+    return node?.output === nothingYet ? node.failure : undefined
   }
 
   /** Compiles again what read a touched key. Returns the sets that changed. */

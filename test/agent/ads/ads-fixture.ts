@@ -8,6 +8,7 @@ import { createLog } from '#agent/log.ts'
 import { MachineTokenAuthenticator } from '#agent/proxy-auth/machine-token-authenticator.ts'
 import { toAgentDnsName } from '#mesh/identity.ts'
 import type { MachineToken } from '#mesh/state.ts'
+import type { CompileProblem } from '#xds/incremental/unit.ts'
 import { toProxyName } from '#xds/proxy.ts'
 import { ResourceSet, type ResourceUpdate } from '#xds/resource-set.ts'
 import type { TypeUrl } from '#xds/type-url.ts'
@@ -27,7 +28,7 @@ export const remove = (type: TypeUrl, name: string): ResourceUpdate => ({ type, 
 
 interface TestAttachment {
   sets: ResourceSet[]
-  isBlocked?: boolean
+  blockedBy?: CompileProblem | undefined
 }
 
 /** An xDS server over TLS whose proxies share one set; others get more with `give`. */

@@ -167,6 +167,23 @@ test('a secret that is due holds a revision back', async () => {
   await untilLive(2, 1)
 })
 
+test('no revision is live on a proxy while nobody knows what it is to have', async () => {
+  const blockedBy = { object: 'EnvoyFilter/default/guard', message: 'is unreadable' }
+  Object.assign(ads.attachment('w'), { sets: [], blockedBy })
+  const proxy = ads.delta()
+  proxy.send(listener, { resourceNamesSubscribe: ['*'], initialResourceVersions: { l: '1' } })
+  await proxy.take(listener)
+  ads.server.compiled(7)
+  await proxy.untilHeard()
+  const waitingFor = 'its configuration, which cannot be compiled: EnvoyFilter/default/guard: is unreadable'
+  expect(summary()).toMatchObject({ live: [{ revision: 0, proxies: 1 }], laggards: [{ revision: 0, waitingFor }] })
+  expect(ads.server.proxies()).toMatchObject([{ revision: 0, synced: false, types: [{ state: 'pending' }, {}] }])
+  Object.assign(ads.attachment('w'), { sets: [ads.shared], blockedBy: undefined })
+  ads.server.compiled(8)
+  await untilLive(8, 1)
+  expect(summary().laggards).toEqual([])
+})
+
 test('the newest stream of a proxy speaks for it', async () => {
   await connect('w')
   await connect('w')

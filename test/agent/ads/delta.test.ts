@@ -264,9 +264,10 @@ describe('a proxy that is given other sets', () => {
 })
 
 describe('a proxy of which nobody knows what it is to have', () => {
-  const block = (...sets: ResourceSet[]) => Object.assign(ads.attachment('w'), { sets, isBlocked: true })
+  const blockedBy = { object: 'EnvoyFilter/default/guard', message: 'is unreadable' }
+  const block = (...sets: ResourceSet[]) => Object.assign(ads.attachment('w'), { sets, blockedBy })
   const release = (...sets: ResourceSet[]) => {
-    Object.assign(ads.attachment('w'), { sets: [ads.shared, ...sets], isBlocked: false })
+    Object.assign(ads.attachment('w'), { sets: [ads.shared, ...sets], blockedBy: undefined })
     ads.server.push()
   }
 
@@ -307,6 +308,50 @@ describe('a proxy of which nobody knows what it is to have', () => {
     ads.shared.apply([put(route, 'held')])
     release()
     expect(await proxy.take(route)).toMatchObject({ resources: [], removed: ['gone'] })
+  })
+
+  test('is answered what it has dropped and asks for again, although it had it when it came back', async () => {
+    block()
+    const proxy = ads.delta()
+    const known = { stays: '1', again: '1', dropped: '1' }
+    proxy.send(route, { resourceNamesSubscribe: Object.keys(known), initialResourceVersions: known })
+    proxy.send(route, { resourceNamesUnsubscribe: ['again', 'dropped'] })
+    proxy.send(route, { resourceNamesSubscribe: ['again'] })
+    await proxy.untilHeard()
+    ads.shared.apply([put(route, 'stays'), put(route, 'again'), put(route, 'dropped')])
+    release()
+    expect(await proxy.take(route)).toMatchObject({ resources: ['again@1'], removed: [] })
+  })
+
+  test('is answered everything when it asks for that anew', async () => {
+    block()
+    const proxy = ads.delta()
+    proxy.send(cluster, { resourceNamesSubscribe: ['*'], initialResourceVersions: { c: '1' } })
+    await proxy.take(cluster)
+    proxy.send(cluster, { resourceNamesUnsubscribe: ['*'] })
+    proxy.send(cluster, { resourceNamesSubscribe: ['*'] })
+    await proxy.take(cluster)
+    ads.shared.apply([put(cluster, 'c')])
+    release()
+    expect(await proxy.take(cluster)).toMatchObject({ resources: ['c@1'], removed: [] })
+  })
+
+  test('is answered the virtual hosts of a route configuration that it dropped and asks for again', async () => {
+    block()
+    const proxy = ads.delta()
+    proxy.send(route, { resourceNamesSubscribe: ['r', 's'], initialResourceVersions: { r: '1', s: '1' } })
+    proxy.send(virtualHost, {
+      resourceNamesSubscribe: ['*'],
+      initialResourceVersions: { 'r/a': '1', 's/a': '1' },
+    })
+    await proxy.take(virtualHost)
+    proxy.send(route, { resourceNamesUnsubscribe: ['r'] })
+    proxy.send(route, { resourceNamesSubscribe: ['r'] })
+    await proxy.untilHeard()
+    ads.shared.apply([put(route, 'r'), put(route, 's'), put(virtualHost, 'r/a'), put(virtualHost, 's/a')])
+    release()
+    await proxy.take(route)
+    expect((await proxy.take(virtualHost)).resources).toEqual(['r/a@1'])
   })
 
   test('loses the clusters that it has no more when nothing routes to them', async () => {
