@@ -11,8 +11,8 @@ import { findIneffectiveRoutes } from './gateway-routes.ts'
 import { findPortProblems } from './destination-ports.ts'
 import { findForeignHosts } from './foreign-hosts.ts'
 import type { KnownMesh } from './known-mesh.ts'
+import { findNetworkEndpointProblems } from './network-endpoints.ts'
 import { findMissedRootNamespace } from './root-namespace.ts'
-import { findUnknownNetworks } from './unknown-networks.ts'
 import { findWorkloadProblems } from './workload-checks.ts'
 
 /**
@@ -33,7 +33,7 @@ export const analyzeParsed = (objects: AnalyzedObjects, known: KnownMesh): reado
   ...findAliasRules(objects, known),
   ...findDelegationProblems(objects, known),
   ...findMissedRootNamespace(objects, known),
-  ...findUnknownNetworks(objects, known),
+  ...findNetworkEndpointProblems(objects, known),
   ...findAbsentSecrets(objects, known),
   ...objects.serviceEntries.flatMap((object) => findForeignHosts(object, known.domainSuffix, 'error')),
 ]

@@ -17,6 +17,8 @@ import type { SidecarSpec } from '../config/sidecar.ts'
 import { toPathText } from '../config/to-problems.ts'
 import { virtualService } from '../config/virtual-service.ts'
 import type { VirtualServiceSpec } from '../config/virtual-service.ts'
+import { workloadEntry } from '../config/workload-entry.ts'
+import type { WorkloadEntrySpec } from '../config/workload-entry.ts'
 import type { Problem, ProblemCode } from '../problem.ts'
 
 /** The objects under analysis, by kind. Those that their schema refuses are left out: parsing reports them. */
@@ -25,6 +27,7 @@ export interface AnalyzedObjects {
   readonly destinationRules: readonly Configured<DestinationRuleSpec>[]
   readonly gateways: readonly Configured<GatewaySpec>[]
   readonly serviceEntries: readonly Configured<ServiceEntrySpec>[]
+  readonly workloadEntries: readonly Configured<WorkloadEntrySpec>[]
   readonly services: readonly Configured<ServiceSpec>[]
   readonly sidecars: readonly Configured<SidecarSpec>[]
   readonly envoyFilters: readonly Configured<EnvoyFilterSpec>[]
@@ -42,6 +45,7 @@ export const toAnalyzedObjects = (objects: readonly ConfigObject[]): AnalyzedObj
     destinationRules: ofKind(destinationRule),
     gateways: ofKind(gateway),
     serviceEntries: ofKind(serviceEntry),
+    workloadEntries: ofKind(workloadEntry),
     services: ofKind(service),
     sidecars: ofKind(sidecar),
     envoyFilters: ofKind(envoyFilter),

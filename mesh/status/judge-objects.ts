@@ -100,6 +100,7 @@ const toObjectsInForce = (held: HeldConfiguration) => ({
   sidecars: inForce(held.sidecars),
   envoyFilters: inForce(held.envoyFilters),
   services: [],
+  workloadEntries: [],
 })
 
 /** The oldest first, whatever order they came in: an agent that starts again finds the same, and of several rivals the one that holds is named. */

@@ -78,20 +78,13 @@ export const compileUpstreams = (
   }
   const reachable = findReachableEndpoints(view, service, node)
   const peers = findMeshPeers(view, service, reachable)
-  const isElsewhereToo = reachable.remote.length > 0
   const whole = { name: '', labels: {}, trafficPolicy: undefined }
   return service.ports.flatMap((port) =>
     [whole, ...policy.subsets].map((subset) => {
       const ofRule = toEffectivePolicy(policy.trafficPolicy, subset.trafficPolicy, port.number)
       const effective = withMeshDefaults(withDistribution(ofRule, service), meshConfig)
       const name = toUpstreamName(port.number, subset.name, service.hostname)
-      const preference = compileLocality(effective, place)
-      const choice = { service, port, labels: subset.labels ?? {}, preference }
-      const assignment = compileLoadAssignment(view, name, reachable, choice, report)
       const isOriginal = isCaptured && (keepsDestination(service) || passesThrough(effective))
-      const discovery: Discovery = isOriginal
-        ? { kind: 'original-destination' }
-        : compileDiscovery(service, port, assignment, meshConfig)
       if (passesThrough(effective) && !isOriginal)
         report(`Service/${service.key}`, 'PASSTHROUGH needs captured connections: others are balanced by least request')
       const protocol = toUpstreamProtocol(port.protocol, effective, meshConfig)
@@ -107,6 +100,13 @@ export const compileUpstreams = (
               report,
             )
       const tls = isOriginal ? toUnmarked(view, service, reachable, ofMarked, report) : ofMarked
+      const reached = tls.mode === 'mesh' ? reachable : withoutGateways(service, reachable, report)
+      const preference = compileLocality(effective, place)
+      const choice = { service, port, labels: subset.labels ?? {}, preference }
+      const assignment = compileLoadAssignment(view, name, reached, choice, report)
+      const discovery: Discovery = isOriginal
+        ? { kind: 'original-destination' }
+        : compileDiscovery(service, port, assignment, meshConfig)
       const upstream: Upstream = {
         name,
         discovery,
@@ -114,7 +114,8 @@ export const compileUpstreams = (
         tls,
         ...(effective.proxyProtocol && { proxyProtocol: effective.proxyProtocol.version }),
         policy: {
-          ...(isElsewhereToo && protocol !== 'tcp' && { maxConnectionDurationMs: passedConnectionSeconds * 1000 }),
+          ...(reached.remote.length > 0 &&
+            protocol !== 'tcp' && { maxConnectionDurationMs: passedConnectionSeconds * 1000 }),
           ...compilePolicy(effective, meshConfig),
           ...(preference && compileSpread(preference, effective, discovery)),
         },
@@ -123,6 +124,17 @@ export const compileUpstreams = (
       return { upstream, assignment: discovery.kind === 'eds' ? assignment : undefined }
     }),
   )
+}
+
+/** Gateways pass on mesh mTLS alone: anything else would cross networks, perhaps in clear, to be refused there. */
+const withoutGateways = (
+  { key }: Service,
+  { direct, remote }: ReachableEndpoints,
+  report: Report,
+): ReachableEndpoints => {
+  if (remote.length > 0)
+    report(`Service/${key}`, 'is not reached on other networks: their gateways pass on nothing but mesh mTLS')
+  return { direct, remote: [] }
 }
 
 /** Envoy can't tell the endpoints of an original destination apart: all of them get mesh mTLS as soon as one takes it. */

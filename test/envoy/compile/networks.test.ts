@@ -32,6 +32,10 @@ services:
     ports: [http:80]
     endpoints:
       server-1: {cluster: west, network: network-2, address: ${serverAddress}, ports: {http: ${port}}, serviceAccount: western}
+  - host: mutual.example
+    ports: [http:80]
+    endpoints:
+      server-1: {cluster: west, network: network-2, address: ${serverAddress}, ports: {http: ${port}}, serviceAccount: western}
 workloads:
   server-1: {address: ${serverAddress}, network: network-2, serviceAccount: western}
   gateway-1: {address: ${gatewayAddress}, network: network-2, ports: {tls: ${gatewayPort}}}
@@ -49,6 +53,20 @@ const byNetwork = (
   spec: {hosts: [vm.example], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}],
     endpoints: [{network: network-2, serviceAccount: ${account}}, {network: network-1, serviceAccount: ${account}}]}}`
 
+/** Hosts that are west's network: of no rule's, and of rules for mesh mTLS, none and others' TLS. */
+const external = ['bare', 'mutual'].map(
+  (name) => `{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: ${name}, namespace: default},
+  spec: {hosts: [${name}.example], resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}],
+    endpoints: [{network: network-2, serviceAccount: western}]}}`,
+)
+const rules = Object.entries({ 'mutual.example': 'ISTIO_MUTUAL', open: 'DISABLE', foreign: 'SIMPLE' }).map(
+  ([
+    host,
+    mode,
+  ]) => `{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: of-${host}, namespace: default},
+  spec: {host: ${host}, trafficPolicy: {tls: {mode: ${mode}}}}}`,
+)
+
 /** The same seen from cluster east. */
 const easternScene = (account: string) => `
 about: ''
@@ -61,9 +79,15 @@ services:
   - host: private
     ports: [http:80]
     remote: {west: [{weight: 1, serviceAccounts: [western]}]}
+  - host: open
+    ports: [http:80]
+    remote: {west: [{weight: 1, serviceAccounts: [western]}]}
+  - host: foreign
+    ports: [http:80]
+    remote: {west: [{weight: 1, serviceAccounts: [western]}]}
 workloads:
   client-1: {address: ${clientAddress}, locality: eu/a}
-config: [${subsets}, ${byNetwork(account)},
+config: [${[subsets, byNetwork(account), ...external, ...rules].join(', ')},
   {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: reviews, namespace: default},
     spec: {hosts: [reviews], http: [
       {match: [{uri: {prefix: /v1}}], route: [{destination: {host: reviews, subset: v1}}]},
@@ -107,6 +131,14 @@ test('an endpoint with a network and no address is what is behind the gateways t
   const caller = 'spiffe://td.example/ns/default/sa/default'
   for (let visit = 0; visit < 5; visit += 1)
     expect(await getEcho('http://vm.example/')).toMatchObject({ app: 'reviews', caller })
+})
+
+test('nothing but mesh mTLS goes to the gateways of other networks', async () => {
+  await startWest()
+  await theatre.start(easternScene('western'))
+  expect(await getEcho('http://mutual.example/')).toMatchObject({ app: 'reviews' })
+  for (const host of ['bare.example', 'open', 'foreign'])
+    expect(await get(`http://${host}/`)).toMatchObject({ status: 503, body: 'no healthy upstream' })
 })
 
 test('the client believes the account that the other cluster said, and no other', async () => {
