@@ -34,6 +34,12 @@ export const secretNames = {
  */
 export const systemTrustSecret = 'system-trust'
 
-/** The secret with what a `credentialName` means to a gateway: certificate and key, or the authorities that the other side is verified by. */
-export const toCredentialSecret = (namespace: string, name: string, ofAuthorities: boolean): string =>
-  `${ofAuthorities ? 'authorities' : 'certificate'}/${namespace}/${name}`
+/**
+ * What a `credentialName` means to a proxy: certificate and key, or the authorities that the other side is verified by. Those of a client
+ * that shows the certificate of the same Secret are a part of their own: they are not to be had without it.
+ */
+export type CredentialPart = 'certificate' | 'authorities' | 'mutual-authorities'
+
+/** The secret with one part of what a `credentialName` means. */
+export const toCredentialSecret = (namespace: string, name: string, part: CredentialPart): string =>
+  `${part}/${namespace}/${name}`

@@ -2,21 +2,21 @@ import { SecretSchema } from '#envoy/envoy/extensions/transport_sockets/tls/v3/s
 import { encode } from '#xds/build/encode.ts'
 import { toContentHash } from '#xds/content-hash.ts'
 import type { EncodedResource } from '#xds/resource-set.ts'
-import { toCredentialSecret } from '#xds/proxy.ts'
+import { toCredentialSecret, type CredentialPart } from '#xds/proxy.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import type { Credential } from './parse-credential.ts'
 
 /** What the secret of SDS is called with this part of a Secret, "<namespace>/<name>". */
-export const toPartName = (secret: string, part: keyof Credential): string => {
+export const toPartName = (secret: string, part: CredentialPart): string => {
   const [namespace = '', name = ''] = secret.split('/')
-  return toCredentialSecret(namespace, name, part === 'authorities')
+  return toCredentialSecret(namespace, name, part)
 }
 
 /** The secret of SDS with one part of a credential; undefined = it has no such part. */
 export const buildCredentialSecret = (
   name: string,
   { certificate, authorities }: Credential,
-  part: keyof Credential,
+  part: CredentialPart,
 ): EncodedResource | undefined =>
   part === 'certificate'
     ? certificate && toCertificate(name, certificate)

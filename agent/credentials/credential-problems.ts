@@ -1,18 +1,18 @@
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import type { CredentialSource } from './credential-source.ts'
+import type { KnownSecrets } from './known-secrets.ts'
 import type { NamedCredential } from './named-credentials.ts'
-import type { GatewayCredentials } from './gateway-credentials.ts'
 
-type Source = Pick<CredentialSource, 'isReading' | 'failureOf' | 'accessOf'>
+type Source = Pick<CredentialSource, 'isReading' | 'failureOf' | 'isForbidden' | 'accessOf'>
 
 /** What is wrong with what Gateways and DestinationRules name, at these. Of what is being read nothing is wrong yet. */
 export const findCredentialProblems = (
   named: readonly NamedCredential[],
-  credentials: Pick<GatewayCredentials, 'faultOf'>,
+  secrets: Pick<KnownSecrets, 'faultOf'>,
   source: Source | undefined,
 ): readonly CompileProblem[] => {
   const problems = named.flatMap(({ object, place, secret, part, reader }) => {
-    const text = toFault(secret, credentials.faultOf(secret, part), source) ?? (reader && toRefusal(reader, source))
+    const text = toFault(secret, secrets.faultOf(secret, part), source) ?? (reader && toRefusal(reader, source))
     return text === undefined ? [] : [{ object, message: `${place}: Secret ${secret} ${text}` }]
   })
   return [...new Map(problems.map((problem) => [`${problem.object} ${problem.message}`, problem])).values()]
@@ -20,20 +20,27 @@ export const findCredentialProblems = (
 
 const toFault = (
   secret: string,
-  fault: ReturnType<GatewayCredentials['faultOf']>,
+  fault: ReturnType<KnownSecrets['faultOf']>,
   source: Source | undefined,
 ): string | undefined => {
-  if (fault !== 'missing') return fault?.reason
   const namespace = secret.slice(0, secret.indexOf('/'))
-  if (source?.isReading(namespace)) return undefined
   const failure = source?.failureOf(namespace)
-  return failure === undefined ? 'is not there' : `can not be read: ${failure}`
+  if (fault === 'missing') {
+    if (source?.isReading(namespace)) return undefined
+    return failure === undefined ? 'is not there' : `can not be read: ${failure}`
+  }
+  if (fault) return fault.reason
+  return failure !== undefined && source?.isForbidden(namespace)
+    ? `can not be read any more, and what it said goes on: ${failure}`
+    : undefined
 }
 
 const toRefusal = (reader: string, source: Source | undefined): string | undefined => {
   const access = source?.accessOf(reader) ?? 'allowed'
   if (access === 'allowed' || access === 'asked') return undefined
-  return access === 'refused'
-    ? `is not given to sidecars of service account ${reader}: a Role does not let it list Secrets`
+  if (access === 'refused')
+    return `is not given to sidecars of service account ${reader}: a Role does not let it list Secrets`
+  return access.before === 'allowed'
+    ? `goes on with sidecars of service account ${reader}, but nobody can tell any more whether it may list Secrets: ${access.failure}`
     : `is not given to sidecars of service account ${reader}: nobody can tell whether it may list Secrets: ${access.failure}`
 }

@@ -49,6 +49,10 @@ export class DirectoryCredentials implements CredentialSource {
     return faults.length === 0 ? undefined : `it may be in ${faults.join(', or in ')}`
   }
 
+  isForbidden(): boolean {
+    return false
+  }
+
   /** Who put a Secret into the directory has said for which namespace it is. */
   accessOf(): SecretAccess {
     return 'allowed'

@@ -9,7 +9,7 @@ import { isExportedTo } from '#mesh/merge/is-exported-to.ts'
 import { toPolicyLevels } from '#mesh/policy-levels.ts'
 import { placeOf, toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import { selectGateways } from '#xds/compile/select-gateways.ts'
-import type { Proxy } from '#xds/proxy.ts'
+import type { CredentialPart, Proxy } from '#xds/proxy.ts'
 
 type Rule = Configured<DestinationRuleSpec>
 
@@ -21,7 +21,9 @@ export interface NamedCredential {
   readonly place: string
   /** "<namespace>/<name>" of the Secret. */
   readonly secret: string
-  readonly part: 'certificate' | 'authorities'
+  readonly part: CredentialPart
+  /** Who asks with it: a server of a Gateway, or a client by a DestinationRule. */
+  readonly side: 'server' | 'client'
   /** "<namespace>/<name>" of the service account that has to be one that may read Secrets; absent = whoever the proxy is. */
   readonly reader?: string
 }
@@ -57,7 +59,7 @@ const findForGateway = (
   ...rules.filter((rule) => holdsFor(view, rule, workload)).flatMap((rule) => toNamedByRule(rule, workload.namespace)),
 ]
 
-/** Istio: rules that select it alone, and of keys only what its account may read. Whom to trust is no secret. */
+/** Istio: rules that select it alone, and of keys only what its account may read. Whom to trust is no secret, unless it goes with a key. */
 const findForSidecar = (
   view: Pick<MeshView, 'localCluster'>,
   rules: readonly Rule[],
@@ -68,7 +70,7 @@ const findForSidecar = (
     .filter((rule) => isSelecting(view, rule, workload))
     .flatMap((rule) => toNamedByRule(rule, workload.namespace))
     .map((each) =>
-      each.part === 'certificate' ? { ...each, reader: `${workload.namespace}/${serviceAccount}` } : each,
+      each.part === 'authorities' ? each : { ...each, reader: `${workload.namespace}/${serviceAccount}` },
     )
 
 const isSelecting = (
@@ -93,6 +95,7 @@ const toNamedByGateway = (
       place: `server ${port.name}`,
       secret: toCredentialKey(name, namespace),
       part,
+      side: 'server' as const,
     })),
   )
 
@@ -107,13 +110,14 @@ type OwnTls = Pick<TrafficPolicy, 'tls'>
 const toNamedByRule = ({ metadata, spec }: Rule, namespace: string): NamedCredential[] =>
   toPolicyLevels<OwnTls>(spec).flatMap(({ tls }) => {
     if (tls?.credentialName === undefined || (tls.mode !== 'SIMPLE' && tls.mode !== 'MUTUAL')) return []
+    const isMutual = tls.mode === 'MUTUAL'
     const parts = [
-      ...(tls.mode === 'MUTUAL' ? (['certificate'] as const) : []),
-      ...(tls.insecureSkipVerify ? [] : (['authorities'] as const)),
+      ...(isMutual ? (['certificate'] as const) : []),
+      ...(tls.insecureSkipVerify ? [] : [isMutual ? ('mutual-authorities' as const) : ('authorities' as const)]),
     ]
     const object = toObjectKey('DestinationRule', metadata.namespace, metadata.name)
     const secret = toCredentialKey(tls.credentialName, namespace)
-    return parts.map((part) => ({ object, place: 'tls', secret, part }))
+    return parts.map((part) => ({ object, place: 'tls', secret, part, side: 'client' as const }))
   })
 
 const toParts = (tls: ServerTls): { readonly name: string; readonly part: NamedCredential['part'] }[] => {

@@ -3,13 +3,13 @@ import type { Log } from '#agent/log.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import type { Proxy } from '#xds/proxy.ts'
 import type { ResourceSet } from '#xds/resource-set.ts'
+import { CredentialGrants } from './credential-grants.ts'
 import { CredentialDemand, type CredentialDemandOptions } from './credential-demand.ts'
 import { findCredentialProblems } from './credential-problems.ts'
 import type { CredentialSource } from './credential-source.ts'
-import { GatewayCredentials } from './gateway-credentials.ts'
+import { KnownSecrets } from './known-secrets.ts'
 import { withoutRepeats, type NamedCredential } from './named-credentials.ts'
 import type { Credential } from './parse-credential.ts'
-import { SidecarCredentials } from './sidecar-credentials.ts'
 
 export interface ProxyCredentialsOptions {
   readonly view: CredentialDemandOptions['view']
@@ -27,23 +27,23 @@ export interface ProxyCredentialsOptions {
 export class ProxyCredentials {
   readonly #source: CredentialSource | undefined
   readonly #onChange: () => void
-  readonly #gateways: GatewayCredentials
-  readonly #sidecars: SidecarCredentials
+  readonly #secrets: KnownSecrets
+  readonly #grants: CredentialGrants
   readonly #demand: CredentialDemand
   #named: readonly NamedCredential[] = []
 
   constructor({ view, source, clock, log, nobody, onChange }: ProxyCredentialsOptions) {
     this.#source = source
     this.#onChange = onChange
-    this.#gateways = new GatewayCredentials(log)
-    this.#sidecars = new SidecarCredentials({ credentials: this.#gateways, source, nobody })
+    this.#secrets = new KnownSecrets(log)
+    this.#grants = new CredentialGrants({ secrets: this.#secrets, source, nobody })
     this.#demand = new CredentialDemand({ view, clock, onNamed: () => this.#takeNamed() })
   }
 
   start(): void {
     this.#source?.start((changes) => {
-      this.#gateways.take(changes)
-      this.#sidecars.refresh()
+      this.#secrets.take(changes)
+      this.#grants.refresh()
       this.#onChange()
     })
   }
@@ -63,7 +63,7 @@ export class ProxyCredentials {
 
   /** The secrets that a proxy may have beside its own identity. The same list as before until it is one of others. */
   setsOf(proxy: Proxy): readonly ResourceSet[] {
-    return proxy.role === 'gateway' ? this.#gateways.setsOf(proxy.namespace) : this.#sidecars.setsOf(proxy)
+    return this.#grants.setsOf(proxy)
   }
 
   /** Others may be named now. Called as often as one likes. */
@@ -90,23 +90,23 @@ export class ProxyCredentials {
 
   /** What is wrong with what is named, at the objects that name it. */
   problems(): readonly CompileProblem[] {
-    return findCredentialProblems(this.#named, this.#gateways, this.#source)
+    return findCredentialProblems(this.#named, this.#secrets, this.#source)
   }
 
   /** One line each, for people, of Secrets that are of no use and that nobody names. */
   unnamedProblems(): readonly string[] {
-    return this.#gateways.problems(this.#secrets)
+    return this.#secrets.problems(this.#names)
   }
 
-  get #secrets(): ReadonlySet<string> {
+  get #names(): ReadonlySet<string> {
     return new Set(this.#named.map(({ secret }) => secret))
   }
 
   #takeNamed(): void {
     const { namedFor } = this.#demand
     this.#named = withoutRepeats([...namedFor.values()].flat())
-    this.#source?.want?.(this.#secrets, new Set(this.#named.flatMap(({ reader }) => reader ?? [])))
-    this.#sidecars.grant(namedFor)
+    this.#source?.want?.(this.#names, new Set(this.#named.flatMap(({ reader }) => reader ?? [])))
+    this.#grants.grant(namedFor)
     this.#onChange()
   }
 }

@@ -77,6 +77,10 @@ export class SecretCredentials implements CredentialSource {
     return failure !== undefined && forbidden ? withRole(failure, namespace) : failure
   }
 
+  isForbidden(namespace: string): boolean {
+    return this.#namespaces.get(namespace)?.watch.status.forbidden === true
+  }
+
   accessOf(account: string): SecretAccess {
     return this.#readers.accessOf(account)
   }

@@ -63,7 +63,7 @@ const toCertificates = (settings: TlsSettings, proxyNamespace: string): Certific
       ? []
       : [settings.credentialName]
   if (named.length > 0) {
-    const names = named.map((name) => toSecretName(name, proxyNamespace))
+    const names = named.map((name) => toSecretName(name, proxyNamespace, 'certificate'))
     const fault = names.find((name) => 'fault' in name)
     if (fault) return fault.fault
     return names.flatMap((name) => ('secret' in name ? { kind: 'secret' as const, name: name.secret } : []))
@@ -95,7 +95,7 @@ const toAuthorities = (
 ): ClientVerification['authorities'] | string => {
   const named = caCertCredentialName ?? credentialName ?? credentialNames?.[0]
   if (named !== undefined) {
-    const name = toSecretName(named, proxyNamespace, true)
+    const name = toSecretName(named, proxyNamespace, 'authorities')
     return 'fault' in name ? name.fault : { kind: 'secret', name: name.secret }
   }
   if (caCertificates === undefined) return 'no authority of clients is named'

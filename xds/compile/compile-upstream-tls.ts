@@ -78,7 +78,7 @@ export const compileUpstreamTls = (
           ? {
               fault: 'its credentialName is for gateways, and for sidecars that a workloadSelector of its rule selects',
             }
-          : toSecrets(settings.credentialName, secretsOf)
+          : toSecrets(settings.mode, settings.credentialName, secretsOf)
       if (!('fault' in secrets)) return toOriginated(view, service, settings, secrets)
       report(`Service/${service.key}`, `is not reached: ${secrets.fault}`)
       return toNobody(service.hostname)
@@ -125,10 +125,14 @@ const toFiles = ({ caCertificates, clientCertificate, privateKey }: ClientTls): 
 })
 
 /** Istio: the authorities are those of "<name>-cacert", or the Secret's own. */
-const toSecrets = (credential: string, secretsOf: string): Sources | { readonly fault: string } => {
-  const authorities = toSecretName(credential, secretsOf, true)
+const toSecrets = (
+  mode: ClientTls['mode'],
+  credential: string,
+  secretsOf: string,
+): Sources | { readonly fault: string } => {
+  const authorities = toSecretName(credential, secretsOf, mode === 'MUTUAL' ? 'mutual-authorities' : 'authorities')
   if ('fault' in authorities) return authorities
-  const certificate = toSecretName(credential, secretsOf)
+  const certificate = toSecretName(credential, secretsOf, 'certificate')
   if ('fault' in certificate) return certificate
   return {
     authorities: { kind: 'secret', name: authorities.secret },

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { findCredentialProblems } from '#agent/credentials/credential-problems.ts'
-import { GatewayCredentials } from '#agent/credentials/gateway-credentials.ts'
+import { KnownSecrets } from '#agent/credentials/known-secrets.ts'
 import type { SecretAccess } from '#agent/credentials/credential-source.ts'
 import { createLog } from '#agent/log.ts'
 import type { Credential } from '#agent/credentials/parse-credential.ts'
@@ -73,15 +73,15 @@ test('a sidecar is named what rules name that select it, and of keys only what i
   const inner = 'default/inner authorities undefined'
   expect(sidecars.map((each) => each.map(({ secret, part, reader }) => `${secret} ${part} ${reader}`))).toEqual([
     [inner],
-    ['default/front certificate default/sleep', 'default/front authorities undefined', inner],
+    ['default/front certificate default/sleep', 'default/front mutual-authorities default/sleep', inner],
   ])
 })
 
 test('the Secrets of use are those that Gateways and DestinationRules name for the gateways that are here', () => {
   expect(named.map(({ object, secret, part }) => `${object} ${secret} ${part}`).toSorted()).toEqual([
     'DestinationRule/default/edge default/edge authorities',
-    'DestinationRule/other/mutual default/pair authorities',
     'DestinationRule/other/mutual default/pair certificate',
+    'DestinationRule/other/mutual default/pair mutual-authorities',
     'Gateway/default/front default/served certificate',
   ])
   const faultOf = (secret: string) => (secret === 'default/edge' ? 'missing' : undefined)
@@ -89,9 +89,19 @@ test('the Secrets of use are those that Gateways and DestinationRules name for t
     { object: 'DestinationRule/default/edge', message: `tls: Secret default/edge ${text}` },
   ]
   expect(findCredentialProblems(named, { faultOf }, undefined)).toEqual(problem('is not there'))
-  const source = { isReading: () => false, failureOf: () => 'forbidden', accessOf: () => 'allowed' as const }
+  const source = {
+    isReading: () => false,
+    failureOf: () => 'forbidden',
+    isForbidden: () => false,
+    accessOf: () => 'allowed' as const,
+  }
   expect(findCredentialProblems(named, { faultOf }, source)).toEqual(problem('can not be read: forbidden'))
   expect(findCredentialProblems(named, { faultOf }, { ...source, isReading: () => true })).toEqual([])
+  const known = { faultOf: () => undefined }
+  expect(findCredentialProblems(named, known, source)).toEqual([])
+  const messages = findCredentialProblems(named, known, { ...source, isForbidden: () => true })
+  expect(messages).toHaveLength(3)
+  expect(messages).toContainEqual(problem('can not be read any more, and what it said goes on: forbidden')[0])
 })
 
 test.each<[SecretAccess, string[]]>([
@@ -105,11 +115,24 @@ test.each<[SecretAccess, string[]]>([
   ],
   [
     { failure: 'away' },
-    [expect.stringMatching(/Secret default\/front .* default\/sleep: .* tell .*: away$/) as string],
+    [expect.stringMatching(/Secret default\/front is not given .* default\/sleep: .* tell .*: away$/) as string],
+  ],
+  [
+    { failure: 'away', before: 'refused' },
+    [expect.stringMatching(/Secret default\/front is not given .* default\/sleep: .* tell .*: away$/) as string],
+  ],
+  [
+    { failure: 'away', before: 'allowed' },
+    [expect.stringMatching(/Secret default\/front goes on .* default\/sleep, .* any more .*: away$/) as string],
   ],
 ])('that an account is %s is told at the rule', (access, expected) => {
   const credentials = { faultOf: () => undefined }
-  const source = { isReading: () => false, failureOf: () => undefined, accessOf: () => access }
+  const source = {
+    isReading: () => false,
+    failureOf: () => undefined,
+    isForbidden: () => false,
+    accessOf: () => access,
+  }
   const problems = findCredentialProblems(sidecars.flat(), credentials, source)
   expect(problems.map(({ object, message }) => `${object} ${message}`)).toEqual(
     expected.map((text) => (typeof text === 'string' ? `DestinationRule/default/front ${text}` : text)),
@@ -117,7 +140,7 @@ test.each<[SecretAccess, string[]]>([
 })
 
 test('a Secret that is of no use is told once, at what names it, or by itself', () => {
-  const credentials = new GatewayCredentials(createLog('silent'))
+  const credentials = new KnownSecrets(createLog('silent'))
   credentials.take(
     new Map<string, Result<Credential, string>>([
       ['default/pair', err('bad pair')],
@@ -129,6 +152,7 @@ test('a Secret that is of no use is told once, at what names it, or by itself', 
   const source = {
     isReading: () => false,
     failureOf: () => 'not of what is there',
+    isForbidden: () => false,
     accessOf: () => 'allowed' as const,
   }
   expect(

@@ -32,6 +32,10 @@ export class GivenCredentials implements CredentialSource {
 
   failureOf(): undefined {}
 
+  isForbidden(): boolean {
+    return false
+  }
+
   accessOf(account: string): SecretAccess {
     return this.#access.get(account) ?? 'allowed'
   }

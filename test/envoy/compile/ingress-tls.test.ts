@@ -311,4 +311,8 @@ proxies: [gateway/default/gateway-1]
     },
   ])
   expect(await get('a.example', at())).toMatchObject({ shown: 'DNS:b.example' })
+
+  await stage.changeCredentials(new Map([['default/first', null]]))
+  expect(stage.credentialProblems()).toHaveLength(1)
+  expect(await get('a.example', at())).toMatchObject({ shown: 'DNS:b.example' })
 })

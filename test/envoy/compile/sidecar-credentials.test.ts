@@ -23,6 +23,7 @@ const rules = {
     'workloadSelector: {matchLabels: {app: other}}, trafficPolicy: {tls: {mode: SIMPLE, credentialName: wrong}}',
   ],
   'skip.example': [`${ofChosen}trafficPolicy: {tls: {mode: MUTUAL, credentialName: pair, insecureSkipVerify: true}}`],
+  'shared.example': [`${ofChosen}trafficPolicy: {tls: {mode: SIMPLE, credentialName: pair}}`],
   'port.example': [
     `${ofChosen}trafficPolicy: {portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE, credentialName: authorities}}]}`,
   ],
@@ -147,6 +148,12 @@ test.each<[Client, string, string, string]>([
   ['other', 'all.example', '503', 'is not believed by a rule that selects nobody'],
   ['other', 'mutual.example', '503', "goes by the Secret of the client's own rule"],
   ['poor', 'simple.example', 'nobody', 'is verified also for accounts that may not read Secrets'],
+  [
+    'poor',
+    'shared.example',
+    'nobody',
+    'is verified by the authorities of a Secret whose key another rule names in vain',
+  ],
   ['poor', 'mutual.example', '503', 'is shown no certificate by an account that may not read Secrets'],
 ])('to %s %s answers %s: it %s', async (client, host, expected) => {
   expect(await ask(client, host)).toBe(expected)

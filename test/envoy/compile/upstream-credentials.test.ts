@@ -5,7 +5,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { issueLeaf } from '#agent/identity/issue-leaf.ts'
 import { parseCredential, secretObject } from '#agent/credentials/parse-credential.ts'
 import { createIntermediate, east, TestRoot } from '#test/agent/test-pki.ts'
+import { eventually } from '#test/harness/child.ts'
 import { requestThroughProxy } from '#test/harness/proxy-request.ts'
+import type { Stage } from './stage.ts'
 import { Theatre } from './theatre.ts'
 
 const gateway = { host: '127.0.96.3', port: 18080 }
@@ -22,6 +24,7 @@ const settings = {
 const hosts = Object.keys(settings) as (keyof typeof settings)[]
 
 let theatre: Theatre
+let stage: Stage
 /** What was answered before there were Secrets. */
 let before: Readonly<Record<'plain' | 'simple', string>>
 let refused: readonly string[]
@@ -54,7 +57,7 @@ beforeAll(async () => {
     }),
   )
   const app = await theatre.startApp('plain')
-  const stage = await theatre.start(`
+  stage = await theatre.start(`
 about: ''
 services:
 ${[...hosts.map((host) => [host, port] as const), ['plain.example', app.port] as const]
@@ -117,8 +120,12 @@ test.each([
   expect(await ask(host)).toBe(expected)
 })
 
-test('a missing Secret hinders nobody else, and Secrets are followed', () => {
+test('a missing Secret hinders nobody else, and Secrets are followed', async () => {
   expect(before.plain).toContain('"app":"plain"')
   expect(before.simple).toBe('503')
   expect(refused).toEqual([])
+  await stage.changeCredentials(new Map([['default/pair', null]]))
+  await eventually('a key that is gone is shown no more', async () => (await ask('mutual.example')) === '503')
+  expect(await ask('skip.example')).toBe('nobody')
+  expect(await ask('simple.example')).toBe('nobody')
 })

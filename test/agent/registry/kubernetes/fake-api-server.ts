@@ -21,7 +21,7 @@ export class FakeApiServer {
   readonly requests: string[] = []
   /** Lists of these paths are not answered until they are taken out. */
   readonly held = new Set<string>()
-  /** Lists of these paths, and posts to them, are refused. */
+  /** Lists and watches of these paths, and posts to them, are refused. */
   readonly forbidden = new Set<string>()
   /** Users that may list Secrets, where it is asked about them. */
   readonly secretReaders = new Set<string>()
@@ -104,6 +104,7 @@ export class FakeApiServer {
     if (this.away) throw new KubernetesError('connection refused', undefined)
     const since = Number(url.searchParams.get('resourceVersion'))
     this.requests.push(`WATCH ${url.pathname} ${since}`)
+    if (this.forbidden.has(url.pathname)) throw new KubernetesError('forbidden', 403)
     if (since < this.#oldest) throw new KubernetesError('too old resource version', 410)
     const missed = this.#events.filter((event) => event.path === url.pathname && event.version > since)
     const watcher: Watcher = { path: url.pathname, lines: missed.map(({ line }) => line), wake: () => {}, ended: 'not' }

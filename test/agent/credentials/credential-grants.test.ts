@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest'
+import { CredentialGrants } from '#agent/credentials/credential-grants.ts'
 import type { SecretAccess } from '#agent/credentials/credential-source.ts'
 import type { NamedCredential } from '#agent/credentials/named-credentials.ts'
-import { buildCredentialSecret, toPartName } from '#agent/credentials/build-credential-secret.ts'
-import { SidecarCredentials } from '#agent/credentials/sidecar-credentials.ts'
 import type { Proxy } from '#xds/proxy.ts'
 import { typeUrls } from '#xds/type-url.ts'
 
@@ -19,11 +18,8 @@ const start = () => {
     isReading: false,
     failure: undefined,
   }
-  const credentials = new SidecarCredentials({
-    credentials: {
-      secretOf: (secret, part) =>
-        secrets.has(secret) ? buildCredentialSecret(toPartName(secret, part), toCredential(secret), part) : undefined,
-    },
+  const credentials = new CredentialGrants({
+    secrets: { credentialOf: (secret) => (secrets.has(secret) ? toCredential(secret) : undefined) },
     source: { accessOf: () => state.access, isReading: () => state.isReading, failureOf: () => state.failure },
     nobody: toCredential('nobody'),
   })
@@ -38,36 +34,39 @@ const toSidecar = (workload: string): Proxy => ({
 })
 const [sleep, other] = [toSidecar('sleep-1'), toSidecar('other-1')]
 
+const gateway: Proxy = { ...sleep, role: 'gateway', workload: 'gateway-1' }
+
 const toNamed = (part: NamedCredential['part']): NamedCredential => ({
   object: 'DestinationRule/shop/outside',
   place: 'tls',
   secret: 'shop/pair',
   part,
-  ...(part === 'certificate' && { reader: 'shop/sleep' }),
+  side: 'client',
+  ...(part !== 'authorities' && { reader: 'shop/sleep' }),
 })
-const mutual = [toNamed('certificate'), toNamed('authorities')]
+const mutual = [toNamed('certificate'), toNamed('mutual-authorities')]
 
 /** "<name>: <whose>", as Envoy would read it. */
-const readSets = (credentials: SidecarCredentials, proxy: Proxy): string[] =>
+const readSets = (credentials: CredentialGrants, proxy: Proxy): string[] =>
   credentials.setsOf(proxy).flatMap((set) =>
     [...set.all(typeUrls.secret)].map(([name, { body }]) => {
       const [, whose] = /(?:chain|authority) of ([a-z/]+)/.exec(Buffer.from(body).toString('latin1')) ?? []
       return `${name}: ${whose}`
     }),
   )
-const toPair = (whose: string) => [`certificate/shop/pair: ${whose}`, `authorities/shop/pair: ${whose}`]
+const toPair = (whose: string) => [`certificate/shop/pair: ${whose}`, `mutual-authorities/shop/pair: ${whose}`]
 
-test('a sidecar has what is named for it, and no other has it; those with the same share it', () => {
+test('a proxy has what is named for it, and no other has it; those with the same share it', () => {
   const { credentials } = start()
   const twin = toSidecar('sleep-2')
   credentials.grant([
     [sleep, mutual],
     [twin, mutual],
-    [{ ...sleep, role: 'gateway', workload: 'gateway-1' }, mutual],
   ])
   expect(readSets(credentials, sleep)).toEqual(toPair('shop/pair'))
   expect(credentials.setsOf(twin)[0]).toBe(credentials.setsOf(sleep)[0])
   expect(credentials.setsOf(other)).toEqual([])
+  expect(credentials.setsOf(gateway)).toEqual([])
   expect(credentials.setsOf({ ...sleep, serviceAccount: 'another' })).toEqual([])
   const list = credentials.setsOf(sleep)
   credentials.grant([[sleep, mutual]])
@@ -109,12 +108,42 @@ test.each<[string, (scene: ReturnType<typeof start>) => void]>([
   scene.credentials.refresh()
   expect(readSets(scene.credentials, sleep)).toEqual(toPair('shop/pair'))
   scene.credentials.grant([[sleep, [...mutual].reverse()]])
-  expect(readSets(scene.credentials, sleep)).not.toContain('certificate/shop/pair: shop/pair')
+  expect(readSets(scene.credentials, sleep)).toEqual([])
 })
 
-test('whom to trust needs no permission', () => {
+test('what nobody lets us ask any more goes on as it was said before', () => {
   const { credentials, state } = start()
+  state.access = { failure: 'forbidden', before: 'allowed' }
+  credentials.grant([[sleep, mutual]])
+  expect(readSets(credentials, sleep)).toEqual(toPair('shop/pair'))
+  state.access = { failure: 'forbidden', before: 'refused' }
+  credentials.refresh()
+  expect(readSets(credentials, sleep)).toEqual(toPair('nobody'))
+})
+
+test('whom to trust needs no permission, also where another rule names the certificate of the same Secret', () => {
+  const { credentials, state } = start()
+  const trusted = 'authorities/shop/pair: shop/pair'
   state.access = 'refused'
   credentials.grant([[sleep, [toNamed('authorities')]]])
-  expect(readSets(credentials, sleep)).toEqual(['authorities/shop/pair: shop/pair'])
+  expect(readSets(credentials, sleep)).toEqual([trusted])
+  credentials.grant([[sleep, [toNamed('authorities'), ...mutual]]])
+  expect(readSets(credentials, sleep)).toEqual([trusted, ...toPair('nobody')])
+})
+
+test('a server of a Gateway shows its certificate, and none that nobody believes when it is not there', () => {
+  const { credentials, secrets } = start()
+  const served: NamedCredential = {
+    object: 'Gateway/shop/front',
+    place: 'server https',
+    secret: 'shop/pair',
+    part: 'certificate',
+    side: 'server',
+  }
+  const { reader: _, ...shown } = toNamed('certificate')
+  credentials.grant([[gateway, [served, shown]]])
+  expect(readSets(credentials, gateway)).toEqual(['certificate/shop/pair: shop/pair'])
+  secrets.clear()
+  credentials.refresh()
+  expect(readSets(credentials, gateway)).toEqual([])
 })

@@ -1,0 +1,121 @@
+import { toProxyIdentity } from '#agent/ads/attachments.ts'
+import { getOrAdd } from '#mesh/merge/get-or-add.ts'
+import type { Proxy } from '#xds/proxy.ts'
+import { ResourceSet, type EncodedResource } from '#xds/resource-set.ts'
+import { typeUrls } from '#xds/type-url.ts'
+import { buildCredentialSecret, toPartName } from './build-credential-secret.ts'
+import { toKnownAccess, type CredentialSource } from './credential-source.ts'
+import type { KnownSecrets } from './known-secrets.ts'
+import type { NamedCredential } from './named-credentials.ts'
+import type { Credential } from './parse-credential.ts'
+
+export interface CredentialGrantsOptions {
+  readonly secrets: Pick<KnownSecrets, 'credentialOf'>
+  readonly source: Pick<CredentialSource, 'isReading' | 'failureOf' | 'accessOf'> | undefined
+  /** What nobody vouches for, and what vouches for nobody. */
+  readonly nobody: Required<Credential>
+}
+
+/** One secret of SDS. */
+interface Part extends Pick<NamedCredential, 'secret' | 'part' | 'reader'> {
+  readonly name: string
+  /** Whether a server shows it, or verifies by it. */
+  readonly isServed: boolean
+}
+
+interface Grant {
+  readonly parts: readonly Part[]
+  readonly set: ResourceSet
+}
+
+/**
+ * What proxies are given of Secrets: each what is named for it, and no more. In place of what a client may not have, or not any more, it
+ * gets what is of no use to it: Envoy takes no notice of a secret that is removed, and would go on with it. A server gets nothing: it would
+ * show what nobody believes, where it is to answer nobody.
+ */
+export class CredentialGrants {
+  readonly #options: CredentialGrantsOptions
+  /** What was built of a credential, by the name of the secret. */
+  readonly #built = new WeakMap<Credential, Map<string, EncodedResource | undefined>>()
+  #grants = new Map<string, Grant>()
+  #sets = new Map<string, readonly ResourceSet[]>()
+
+  constructor(options: CredentialGrantsOptions) {
+    this.#options = options
+  }
+
+  /** The same list as before until something else is granted. */
+  setsOf(proxy: Proxy): readonly ResourceSet[] {
+    return this.#sets.get(toProxyIdentity(proxy)) ?? none
+  }
+
+  /** What is named for each of the proxies that are here. Those for which the same is named share it. */
+  grant(named: Iterable<readonly [Proxy, readonly NamedCredential[]]>): void {
+    const before = this.#grants
+    this.#grants = new Map()
+    const sets = new Map<string, readonly ResourceSet[]>()
+    for (const [proxy, credentials] of named) {
+      if (credentials.length === 0) continue
+      const key = JSON.stringify(credentials)
+      const { set } = getOrAdd(
+        this.#grants,
+        key,
+        () => before.get(key) ?? { parts: toParts(credentials), set: new ResourceSet(`credentials ${key}`) },
+      )
+      const identity = toProxyIdentity(proxy)
+      const known = this.#sets.get(identity)
+      sets.set(identity, known?.[0] === set ? known : [set])
+    }
+    this.#sets = sets
+    this.refresh()
+  }
+
+  /** Secrets say something else, or others may read them. */
+  refresh(): void {
+    for (const { parts, set } of this.#grants.values())
+      set.apply(
+        parts.flatMap((part) => {
+          const resource = this.#toResource(part)
+          return resource === undefined ? [] : { type: typeUrls.secret, name: part.name, resource }
+        }),
+      )
+  }
+
+  /** undefined = nobody knows yet: what it has goes on. */
+  #toResource(part: Part): EncodedResource | null | undefined {
+    const credential = this.#find(part)
+    if (credential === undefined) return undefined
+    if (credential === null && part.isServed) return null
+    return this.#build(credential ?? this.#options.nobody, part)
+  }
+
+  /** null = it is not to be had. */
+  #find({ secret, part, reader }: Part): Credential | null | undefined {
+    const { source, secrets } = this.#options
+    const access = reader === undefined || !source ? 'allowed' : toKnownAccess(source.accessOf(reader))
+    if (access !== 'allowed') return access === 'refused' ? null : undefined
+    // A server is not believed for which one has no certificate: it might take whoever comes.
+    const isAlone = part === 'mutual-authorities' && !secrets.credentialOf(secret, 'certificate')
+    const credential = isAlone ? undefined : secrets.credentialOf(secret, part)
+    if (credential) return credential
+    const namespace = secret.slice(0, secret.indexOf('/'))
+    return source?.isReading(namespace) === true || source?.failureOf(namespace) !== undefined ? undefined : null
+  }
+
+  #build(credential: Credential, { name, part }: Part): EncodedResource | undefined {
+    const built = getOrAdd(this.#built, credential, () => new Map<string, EncodedResource | undefined>())
+    return getOrAdd(built, name, () => buildCredentialSecret(name, credential, part))
+  }
+}
+
+const toParts = (named: readonly NamedCredential[]): readonly Part[] => {
+  const parts = new Map<string, Part>()
+  for (const { secret, part, reader, side } of named) {
+    const name = toPartName(secret, part)
+    const isServed = side === 'server' || parts.get(name)?.isServed === true
+    parts.set(name, { name, secret, part, isServed, ...(reader !== undefined && { reader }) })
+  }
+  return [...parts.values()]
+}
+
+const none: readonly ResourceSet[] = []
