@@ -46,6 +46,7 @@ export class SecretCredentials implements CredentialSource {
     this.#readers = new SecretReaders({
       review: (namespace, serviceAccount) => this.#review(namespace, serviceAccount),
       clock: options.clock,
+      random: options.random,
       onChange: () => this.#listener(new Map()),
     })
   }
@@ -85,11 +86,15 @@ export class SecretCredentials implements CredentialSource {
     return this.#readers.accessOf(account)
   }
 
-  async #review(namespace: string, serviceAccount: string): Promise<boolean> {
+  async #review(
+    namespace: string,
+    serviceAccount: string,
+  ): Promise<'allowed' | 'refused' | { readonly failure: string }> {
     try {
-      return await mayListSecrets(this.#options.client, namespace, serviceAccount)
+      return (await mayListSecrets(this.#options.client, namespace, serviceAccount)) ? 'allowed' : 'refused'
     } catch (error) {
-      throw isForbidden(error) ? new Error(withRole(toErrorMessage(error), namespace), { cause: error }) : error
+      if (!isForbidden(error)) throw error
+      return { failure: withRole(toErrorMessage(error), namespace) }
     }
   }
 

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { SecretCredentials } from '#agent/kubernetes/secret-credentials.ts'
 import { createLog } from '#agent/log.ts'
@@ -90,6 +91,23 @@ test('a namespace that the agent may not read is told of, and read as soon as it
   await untilHolds(() => expect(credentials.failureOf('atoll-ingress')).toBeUndefined())
 })
 
+test('an agent that may not read a namespace any more tells it, and what it has read goes on', async () => {
+  const { pem } = await TestRoot.create(Date.now())
+  server.put(path, secret('front', pem))
+  want('front')
+  await untilHolds(() => expect(server.watches).toBe(1))
+  expect(credentials.isForbidden('atoll-ingress')).toBe(false)
+  server.forbidden.add(path)
+  server.endWatches('well')
+  await untilHolds(() => {
+    clock.advance(1000)
+    expect(credentials.failureOf('atoll-ingress')).toMatch(/^forbidden .* Role/)
+  })
+  expect(credentials.isForbidden('atoll-ingress')).toBe(true)
+  expect(seen.get('atoll-ingress/front')).toMatchObject({ ok: true })
+  expect(calls).toBe(3)
+})
+
 test('it is told that all is read where none of what is named is there', async () => {
   want('front')
   expect(credentials.isReading('atoll-ingress')).toBe(true)
@@ -117,10 +135,19 @@ test('accounts are asked about again and again, and what was said goes on while 
   await untilHolds(() => expect(credentials.accessOf('shop/sleep')).toBe('allowed'))
   expect(calls).toBe(3)
 
-  server.forbidden.add(reviews)
+  server.away = true
   clock.advance(60_000)
-  await untilHolds(() => expect(asked()).toBe(4))
+  await setImmediate()
   expect(credentials.accessOf('shop/sleep')).toBe('allowed')
+  server.away = false
+  server.forbidden.add(reviews)
+  await untilHolds(() => {
+    clock.advance(60_000)
+    expect(credentials.accessOf('shop/sleep')).toEqual({
+      failure: expect.stringMatching(/^forbidden .*Role/) as string,
+      before: 'allowed',
+    })
+  })
   server.forbidden.clear()
   server.secretReaders.clear()
   await untilHolds(() => {
