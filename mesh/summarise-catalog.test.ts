@@ -47,6 +47,7 @@ describe('summariseCatalog', () => {
     ['draining', { health: 'draining' }],
     ['without mesh mTLS', { tls: 'none' }],
     ['on another network than its cluster', { network: network2 }],
+    ['all that is on a network', { address: '' }],
   ] as const)('leaves out an endpoint that is %s', (_, varied) => {
     expect(summariseCatalog(makeEntry(service, makeEndpoint('a', varied)), keys, network1)).toBeNull()
     const summary = summariseCatalog(

@@ -16,7 +16,9 @@ export const summariseCatalog = (
   if (!isShared(entry.service)) return null
   const alike = new Map<string, [Endpoint, ...Endpoint[]]>()
   for (const endpoint of entry.endpoints) {
-    if (endpoint.health !== 'healthy' || endpoint.tls !== 'mutual' || endpoint.network !== network) continue
+    const { address, health, tls } = endpoint
+    // Without an address it is what other clusters have there, who speak for themselves.
+    if (health !== 'healthy' || tls !== 'mutual' || endpoint.network !== network || address === '') continue
     const likeness = JSON.stringify([endpoint.locality, toPortNames(endpoint), toPickedLabels(endpoint, labelKeys)])
     const others = alike.get(likeness)
     if (others) others.push(endpoint)

@@ -1,7 +1,10 @@
 import {
   east,
   makeClusterState,
+  makeEndpoint,
+  makeEntry,
   makeObject,
+  makeService,
   network1,
   network2,
   north,
@@ -11,7 +14,7 @@ import {
 } from '#test/mesh/records.ts'
 import { expect, test } from 'vitest'
 import { MeshViewStore } from '../mesh-view-store.ts'
-import { toServiceKey } from '../names.ts'
+import { networkName, toServiceKey } from '../names.ts'
 import { judgeObjects } from '../status/judge-objects.ts'
 import type { ClusterState } from '../state.ts'
 import { type ViewChange, viewKeys } from '../view.ts'
@@ -58,6 +61,53 @@ test('a network on which no cluster is is told at the object that names it', () 
   ])
   view.apply([cluster(makeClusterState(west, network2))])
   expect(conditions()).toEqual([])
+})
+
+test('what is on a network is not for other clusters to say', () => {
+  const view = new MeshViewStore({ localCluster: east, localNetwork: network1, settings, trust })
+  const service = makeService()
+  const groups = [{ locality: '', ports: ['http'], labels: {}, weight: 1, serviceAccounts: ['reviews'] }]
+  const own = makeEndpoint('own', { cluster: west })
+  const claimed = { cluster: west, network: network2, address: '', serviceAccount: 'somebody-else', weight: 1000 }
+  view.apply([
+    cluster(makeClusterState(north, network2)),
+    cluster(makeClusterState(west, network1)),
+    { kind: 'summary', cluster: north, service: service.key, value: { service, groups } },
+    {
+      kind: 'catalog',
+      cluster: west,
+      service: service.key,
+      value: makeEntry(service, own, makeEndpoint('claimed', claimed)),
+    },
+  ])
+  expect(view.endpoints(service.key)).toEqual([own])
+  expect(view.remoteGroups(service.key)).toEqual([{ clusters: [north], network: network2, groups }])
+  expect(view.problems()).toMatchObject([
+    { code: 'ineffective', object: { name: service.hostname }, message: expect.stringContaining('cluster west') },
+  ])
+})
+
+test.each([
+  ['of a network that is reached', { network: network2 }, false],
+  ['of what takes no mesh mTLS', { network: network2, tls: 'none' }, true],
+  ['of a network without clusters', { network: networkName.parse('network-3') }, true],
+  ['of its own network', {}, true],
+  ['that is unhealthy', { network: network2, health: 'unhealthy' }, true],
+] as const)('an endpoint %s counts for a live one where it leads somewhere', (_what, varied, isDeprioritisedUsed) => {
+  const view = makeStore()
+  const service = makeService({ hostname: 'far.example', source: 'service-entry' })
+  view.apply([
+    cluster(makeClusterState(north, network2)),
+    cluster(makeClusterState(west, network1, { contribution: 'deprioritised' })),
+    { kind: 'catalog', cluster: west, service: key, value: makeEntry(service, makeEndpoint('w', { cluster: west })) },
+    {
+      kind: 'catalog',
+      cluster: east,
+      service: key,
+      value: makeEntry(service, makeEndpoint('far', { address: '', ...varied })),
+    },
+  ])
+  expect(view.endpoints(key).map(({ id }) => id)).toEqual(isDeprioritisedUsed ? ['w'] : [])
 })
 
 test('gateways lead to nothing that takes no mesh mTLS', () => {

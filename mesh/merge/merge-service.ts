@@ -84,6 +84,7 @@ export const mergeService = (
       ...behindNetworks
         .filter(({ clusters }) => clusters.length === 0)
         .map(({ network }) => toUnknownNetwork(merged.service, network)),
+      ...counted.flatMap((contribution) => findNetworksOfOthers(contribution, standpoint)),
     ],
   }
 }
@@ -98,13 +99,14 @@ const toNetworkGroups = (
   endpoints: readonly Endpoint[],
   { localNetwork, clustersOn }: Standpoint,
 ): readonly RemoteGroups[] => {
-  const usable = endpoints.filter(
-    ({ network, health, tls }) => network !== localNetwork && health === 'healthy' && tls === 'mutual',
-  )
-  return [...Map.groupBy(usable, ({ network }) => network)]
+  const passedOn = endpoints.filter((endpoint) => isPassedOn(endpoint, localNetwork))
+  return [...Map.groupBy(passedOn, ({ network }) => network)]
     .map(([network, ofNetwork]) => ({ clusters: clustersOn(network), network, groups: ofNetwork.map(toGroup) }))
     .toSorted((left, right) => compareText(left.network, right.network))
 }
+
+const isPassedOn = ({ network, health, tls }: Endpoint, localNetwork: NetworkName): boolean =>
+  network !== localNetwork && health === 'healthy' && tls === 'mutual'
 
 const toGroup = ({ locality, ports, labels, weight, serviceAccount }: Endpoint): EndpointGroup => ({
   locality,
@@ -118,6 +120,22 @@ const toUnknownNetwork = (service: Service, network: NetworkName): Problem => ({
   ...toConflict(service, `no cluster of the mesh is on network ${network}: its gateways can't be an endpoint`),
   code: 'dangling_reference',
 })
+
+const findNetworksOfOthers = (
+  { cluster, service, endpoints }: Contribution,
+  { localCluster }: Standpoint,
+): readonly Problem[] =>
+  cluster !== localCluster && endpoints.some(isOfNetwork)
+    ? [
+        {
+          ...toConflict(
+            service,
+            `cluster ${cluster} says what is on a network: that counts in ${cluster} alone. For all clusters to go by it, give the object to the mesh`,
+          ),
+          code: 'ineffective',
+        },
+      ]
+    : []
 
 /** The virtual IPs that another cluster gave its `Service` mean something there alone; here they may be somebody else's. */
 const toDefinition = ({ cluster, service }: Contribution, { localCluster, defaultExportTo }: Standpoint): Service => {
@@ -135,17 +153,22 @@ const nothing: Offer = { endpoints: [], remoteGroups: [] }
 /** What a contribution offers to clients here. */
 const toOffer = (
   { cluster, endpoints, groups }: Contribution,
-  { localCluster, localNetwork, clusterState }: Standpoint,
+  { localCluster, localNetwork, clusterState, clustersOn }: Standpoint,
 ): Offer & { readonly standing: ClusterState['contribution']; readonly isUsable: boolean } => {
   const state = clusterState(cluster)
   const isBehindGateway = state !== undefined && state.network !== localNetwork && groups.length > 0
+  // A cluster speaks for itself alone: neither an endpoint under another cluster's name nor what is on a network is believed.
+  const believed = endpoints.filter(
+    (endpoint) => endpoint.cluster === cluster && (cluster === localCluster || !isOfNetwork(endpoint)),
+  )
+  const isUsable = (endpoint: Endpoint): boolean =>
+    isOfNetwork(endpoint)
+      ? isPassedOn(endpoint, localNetwork) && clustersOn(endpoint.network).length > 0
+      : endpoint.network === localNetwork && endpoint.health === 'healthy'
   return {
     standing: cluster === localCluster ? 'live' : (state?.contribution ?? 'withdrawn'),
-    isUsable:
-      isBehindGateway ||
-      endpoints.some((each) => each.health === 'healthy' && (each.network === localNetwork) !== isOfNetwork(each)),
-    // A cluster speaks for itself alone: an endpoint under another cluster's name is not believed.
-    endpoints: endpoints.filter((endpoint) => endpoint.cluster === cluster),
+    isUsable: isBehindGateway || believed.some(isUsable),
+    endpoints: believed,
     remoteGroups: isBehindGateway ? [{ clusters: [cluster], network: state.network, groups }] : [],
   }
 }

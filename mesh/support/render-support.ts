@@ -35,8 +35,8 @@ const differences = `## Where Atoll does something else than Istio
 - what an EnvoyFilter merges replaces durations and wrapped scalars, where Istio loses a \`false\`; a \`typed_config\` of a type that Atoll
   does not know is passed on for the proxies to judge (with a warning), and what a proxy refuses is left out of its configuration; see
   [EnvoyFilter](envoy-filter.md) for names that differ
-- an endpoint with a \`network\` and no \`address\` is known in its object's cluster and on its network; clusters on a third network need the
-  object to be the mesh's
+- an endpoint with a \`network\` and no \`address\` counts in its object's cluster alone, and in all clusters where the object is the mesh's; it
+  is reached by mesh mTLS, and not where location or a DestinationRule says something else
 - an ExternalName of a host that no service has is resolved by the proxies, on the ports that it names; Istio's leave that to the client
 - an HTTP proxy of a Sidecar that is bound to other addresses than loopback calls no hosts that the mesh does not know: others would reach by it
   whatever the workload reaches
