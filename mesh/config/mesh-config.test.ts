@@ -154,6 +154,26 @@ describe('MeshConfig', () => {
     ['meshMTLS', { minProtocolVersion: 'TLSV1_4' }, { minProtocolVersion: 'TLSV1_3' }],
     ['tlsDefaults', { cipherSuites: ['BETTER'] }, { minProtocolVersion: 'TLSV1_3' }],
     ['defaultServiceExportTo', ['team:a'], ['.']],
+    [
+      'serviceSettings',
+      [
+        { settings: { clusterLocal: true, newer: 1 }, hosts: ['pay.bank'] },
+        { settings: { clusterLocal: false, newer: 1 }, hosts: ['open.bank'] },
+        { settings: { newer: 1 }, hosts: ['*.vault'] },
+        { hosts: ['open.vault'] },
+      ],
+      [
+        { settings: { clusterLocal: true }, hosts: ['pay.bank'] },
+        { settings: { clusterLocal: false }, hosts: ['open.bank'] },
+        { settings: { clusterLocal: true }, hosts: ['*.vault'] },
+        { hosts: ['open.vault'] },
+      ],
+    ],
+    [
+      'serviceSettings',
+      [{ settings: { clusterLocal: true }, selector: { app: 'pay' } }],
+      [{ settings: { clusterLocal: true }, hosts: ['*'] }],
+    ],
   ] as const)('is strict where it does not understand %s %j', (name, value, expected) => {
     expect(readMeshConfig({ [name]: value, proxyHttpPort: 1 })).toEqual({
       ...defaultMeshConfig,

@@ -52,14 +52,22 @@ const trustDomainName = checked(z.string(), ({ value, report }) => {
   if (!labels.every(isDnsLabel)) report('must be a domain name')
 })
 
+const serviceHosts = z.array(
+  checked(z.string(), ({ value, report }) => {
+    const fault = value === '*' ? undefined : hostFault(value)
+    if (fault !== undefined) report(fault)
+  }),
+)
+
 const serviceSettings = message({
   settings: message({ clusterLocal: z.boolean().optional() }).optional(),
-  hosts: z.array(
-    checked(z.string(), ({ value, report }) => {
-      const fault = value === '*' ? undefined : hostFault(value)
-      if (fault !== undefined) report(fault)
-    }),
-  ),
+  hosts: serviceHosts,
+})
+
+/** With more than is understood: hosts that are not said to be elsewhere too are taken for local. */
+const strictServiceSettings = z.object({
+  settings: z.object({ clusterLocal: z.boolean() }).catch({ clusterLocal: true }),
+  hosts: serviceHosts,
 })
 
 const ofIngress = unsupported('Kubernetes Ingress is not read: write a Gateway and a VirtualService')
@@ -204,6 +212,17 @@ const strictest: WrittenMeshConfig = {
   defaultDestinationRuleExportTo: ['.'],
 }
 
+const toStrictest = (name: string, value: unknown): WrittenMeshConfig => {
+  if (name === 'serviceSettings')
+    return {
+      [name]: z
+        .array(z.union([serviceSettings, strictServiceSettings]))
+        .catch([{ settings: { clusterLocal: true }, hosts: ['*'] }])
+        .parse(value),
+    }
+  return Object.hasOwn(strictest, name) ? { [name]: strictest[name] } : {}
+}
+
 interface Reading {
   readonly understood: WrittenMeshConfig
   readonly strange: readonly string[]
@@ -216,8 +235,7 @@ const readFields = (written: WrittenMeshConfig): Reading => {
     ({ understood, strange }, [name, value]) => {
       const more = { ...understood, [name]: value }
       if (meshConfigSchema.safeParse(more).success) return { understood: more, strange }
-      const strict = Object.hasOwn(strictest, name) ? { [name]: strictest[name] } : {}
-      return { understood: { ...understood, ...strict }, strange: [...strange, name] }
+      return { understood: { ...understood, ...toStrictest(name, value) }, strange: [...strange, name] }
     },
     { understood: {}, strange: [] },
   )
@@ -231,8 +249,12 @@ export const readMeshConfig = (written: WrittenMeshConfig): MeshConfig =>
   meshConfigSchema.parse(readFields(written).understood)
 
 /** The fields that this version does not understand, and what it takes them for. */
-export const findStrangeFields = (written: WrittenMeshConfig): readonly string[] =>
-  readFields(written).strange.map((name) => {
-    const taken = Object.hasOwn(strictest, name) ? `for ${JSON.stringify(strictest[name])}` : 'as if it were not there'
+export const findStrangeFields = (written: WrittenMeshConfig): readonly string[] => {
+  const { understood, strange } = readFields(written)
+  return strange.map((name) => {
+    const taken = Object.hasOwn(understood, name)
+      ? `for ${JSON.stringify(understood[name])}`
+      : 'as if it were not there'
     return `${name} says what this version does not understand: it is taken ${taken}`
   })
+}
