@@ -53,6 +53,8 @@ export interface MachineEntriesOptions {
 const controllerAnnotation = 'atoll.dev/workload-controller'
 /** On an entry that is about to go because its machine has left: one that goes without it is lost. */
 const leftAnnotation = 'atoll.dev/workload-left'
+/** The names of all labels and annotations that an agent has written: others are not ours to take away. */
+const writtenAnnotation = 'atoll.dev/workload-written'
 const retryMilliseconds = 5000
 const sweepMilliseconds = 10_000
 /** An agent that has gone leaves its machines behind: they have so long to come to another. */
@@ -196,12 +198,8 @@ export class MachineEntries implements MachineRegistry {
       log.info({ namespace, name }, 'a machine has come')
       return (await entries.create(written)) !== undefined
     }
-    if (isAsWritten(present, written)) return true
-    const { labels, annotations } = written.metadata
-    return (
-      (await entries.replace({ metadata: { ...present.metadata, labels, annotations }, spec: written.spec })) !==
-      undefined
-    )
+    if (holdsWritten(present, written)) return true
+    return (await entries.replace(withOthers(written, present))) !== undefined
   }
 
   /** Machines that were connected to an agent that is not there any more, and to this one before it was started. */
@@ -238,26 +236,37 @@ export class MachineEntries implements MachineRegistry {
   }
 }
 
-const toMachineEntry = ({ metadata, spec }: ConfigObject, replica: string): MachineEntry => ({
-  metadata: {
-    name: metadata.name,
-    namespace: metadata.namespace,
-    ...(metadata.labels && { labels: metadata.labels }),
-    annotations: { ...metadata.annotations, [controllerAnnotation]: replica },
-  },
-  spec: JSON.parse(JSON.stringify(spec)) as Record<string, unknown>,
-})
+const toMachineEntry = ({ metadata, spec }: ConfigObject, replica: string): MachineEntry => {
+  const { name, namespace, labels } = metadata
+  const annotations = { ...metadata.annotations, [controllerAnnotation]: replica }
+  const names = Object.keys({ ...labels, ...annotations }).toSorted()
+  return {
+    metadata: {
+      name,
+      namespace,
+      ...(labels && { labels }),
+      annotations: { ...annotations, [writtenAnnotation]: names.join(',') },
+    },
+    spec: JSON.parse(JSON.stringify(spec)) as Record<string, unknown>,
+  }
+}
 
-const isAsWritten = ({ metadata: { labels = {}, annotations = {} }, spec }: Written, written: MachineEntry): boolean =>
-  isEqualData(spec, written.spec) &&
-  isEqualData(labels, written.metadata.labels ?? {}) &&
-  isEqualData(annotations, written.metadata.annotations)
+/** What is to be written in place of what is there, with what others have added. */
+const withOthers = (written: MachineEntry, { metadata }: MachineEntry): MachineEntry => {
+  const ours = new Set([leftAnnotation, ...(metadata.annotations?.[writtenAnnotation]?.split(',') ?? [])])
+  const toOthers = (present: Readonly<Record<string, string>> = {}) =>
+    Object.fromEntries(Object.entries(present).filter(([name]) => !ours.has(name)))
+  const labels = { ...toOthers(metadata.labels), ...written.metadata.labels }
+  const annotations = { ...toOthers(metadata.annotations), ...written.metadata.annotations }
+  return { metadata: { ...metadata, labels, annotations }, spec: written.spec }
+}
 
-/** Whether it says all that was written: what others add to it beside that is theirs. */
-const holdsWritten = ({ metadata: { labels = {}, annotations = {} }, spec }: Written, written: MachineEntry): boolean =>
+/** Whether it says all that was written, and is not about to go: what others add to it beside that is theirs. */
+const holdsWritten = ({ metadata, spec }: Written, written: MachineEntry): boolean =>
+  !hasLeft({ metadata }) &&
   isEqualData(spec, written.spec) &&
-  hasLabels(labels, written.metadata.labels ?? {}) &&
-  hasLabels(annotations, written.metadata.annotations ?? {})
+  hasLabels(metadata.labels ?? {}, written.metadata.labels ?? {}) &&
+  hasLabels(metadata.annotations ?? {}, written.metadata.annotations ?? {})
 
 type Written = Pick<MachineEntry, 'spec'> & {
   readonly metadata: Pick<MachineEntry['metadata'], 'labels' | 'annotations'>

@@ -201,6 +201,7 @@ test('an entry that a person has written stands, and one that somebody takes awa
 
 test('what others add to an entry stays, and is no reason to write it', async () => {
   const server = createServer()
+  server.put(groupPath, groupOf('v1', 'probed'))
   const { machines, admit, entry, settled, addresses } = await startReplica(server, 'agent-1')
   machines.opened(admit('10.9.0.4:1'))
   await untilHolds(() => expect(addresses()).toContain('10.9.0.4'))
@@ -211,6 +212,29 @@ test('what others add to an entry stays, and is no reason to write it', async ()
   server.put(entryPath, { ...ours, metadata: { ...ours.metadata, ...added } })
   await settled()
   expect(entry('reviews-10.9.0.4')?.metadata).toMatchObject(added)
+
+  const { app } = group.spec.metadata.labels
+  server.put(groupPath, { ...group, spec: { ...group.spec, metadata: { labels: { app } } } })
+  await untilHolds(() => expect(entry('reviews-10.9.0.4')?.metadata['labels']).toEqual({ app, team: 'a' }))
+  const left = entry('reviews-10.9.0.4')?.metadata['annotations']
+  expect(left).toMatchObject({ 'policy.example/checked': 'yes' })
+  expect(left).not.toHaveProperty(['atoll.dev/health'])
+})
+
+test('an entry that is about to go stays for a machine that comes to another replica', async () => {
+  const server = createServer()
+  const [first, second] = [await startReplica(server, 'agent-1'), await startReplica(server, 'agent-2')]
+  first.machines.opened(first.admit('10.9.0.4:1'))
+  await untilHolds(() => expect(second.addresses()).toContain('10.9.0.4'))
+  const ours = first.entry('reviews-10.9.0.4')
+  if (!ours) throw new Error('there is an entry')
+  await first.stop()
+  const annotations = { ...(ours.metadata['annotations'] as object), 'atoll.dev/workload-left': 'true' }
+  server.put(entryPath, { ...ours, metadata: { ...ours.metadata, annotations } })
+  second.machines.opened(second.admit('10.9.0.4:2'))
+  const found = () => second.entry('reviews-10.9.0.4')?.metadata['annotations']
+  await untilHolds(() => expect(found()).toMatchObject({ 'atoll.dev/workload-controller': 'agent-2' }))
+  expect(found()).not.toHaveProperty(['atoll.dev/workload-left'])
 })
 
 test('entries that somebody takes away are lost, not left, whoever wrote them', async () => {
