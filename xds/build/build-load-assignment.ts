@@ -2,10 +2,13 @@ import { create } from '@bufbuild/protobuf'
 import type { Locality } from '#envoy/envoy/config/core/v3/base_pb.ts'
 import { LocalitySchema } from '#envoy/envoy/config/core/v3/base_pb.ts'
 import { HealthStatus } from '#envoy/envoy/config/core/v3/health_check_pb.ts'
-import { LbEndpointSchema } from '#envoy/envoy/config/endpoint/v3/endpoint_components_pb.ts'
+import {
+  LbEndpointSchema,
+  type LocalityLbEndpointsSchema,
+} from '#envoy/envoy/config/endpoint/v3/endpoint_components_pb.ts'
 import { ClusterLoadAssignmentSchema } from '#envoy/envoy/config/endpoint/v3/endpoint_pb.ts'
 import type { UnitResource } from '#xds/incremental/unit.ts'
-import type { LoadAssignment, UpstreamEndpoint } from '#xds/model/load-assignment.ts'
+import type { LoadAssignment, LocalityEndpoints, UpstreamEndpoint } from '#xds/model/load-assignment.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import { buildAddress } from './address.ts'
 import { encode } from './encode.ts'
@@ -20,20 +23,32 @@ export const buildEndpoints = (assignment: LoadAssignment): UnitResource =>
 
 export const buildLoadAssignment = ({ upstream, localities }: LoadAssignment): LoadAssignmentInit => ({
   clusterName: upstream,
-  endpoints: localities.map(({ locality, priority, weight, endpoints }) => ({
-    ...(locality !== '' && { locality: buildLocality(locality) }),
-    priority,
-    ...(weight !== undefined && { loadBalancingWeight: weight }),
-    lbEndpoints: endpoints.map(buildEndpoint),
+  endpoints: localities.map((each) => ({
+    ...buildLocality(each),
+    ...buildRank(each),
+    lbEndpoints: each.endpoints.map(buildEndpoint),
   })),
 })
 
-const buildLocality = (locality: string): Locality => {
+type LocalityFields = MessageFields<typeof LocalityLbEndpointsSchema>
+
+export const buildLocality = ({ locality }: Pick<LocalityEndpoints, 'locality'>): Pick<LocalityFields, 'locality'> =>
+  locality === '' ? {} : { locality: toLocality(locality) }
+
+export const buildRank = ({
+  priority,
+  weight,
+}: Pick<LocalityEndpoints, 'priority' | 'weight'>): Pick<LocalityFields, 'priority' | 'loadBalancingWeight'> => ({
+  priority,
+  ...(weight !== undefined && { loadBalancingWeight: weight }),
+})
+
+const toLocality = (locality: string): Locality => {
   const [region = '', zone = '', subZone = ''] = locality.split('/')
   return create(LocalitySchema, { region, zone, subZone })
 }
 
-const buildEndpoint = (endpoint: UpstreamEndpoint): MessageFields<typeof LbEndpointSchema> => ({
+export const buildEndpoint = (endpoint: UpstreamEndpoint): MessageFields<typeof LbEndpointSchema> => ({
   hostIdentifier: { case: 'endpoint', value: { address: buildAddress(endpoint.address, endpoint.port) } },
   ...(endpoint.weight !== 1 && { loadBalancingWeight: endpoint.weight }),
   ...(endpoint.isDraining && { healthStatus: HealthStatus.DRAINING }),

@@ -11,7 +11,12 @@ export const encode = <Desc extends DescMessage>(
   schema: Desc,
   name: string,
   message: MessageInitShape<Desc>,
-): UnitResource => {
-  const body = toBinary(schema, create(schema, message), noOptions)
-  return { type, resource: { name, version: toContentHash(body), body } }
-}
+): UnitResource => toResource(type, name, encodeBody(schema, message))
+
+export const encodeBody = <Desc extends DescMessage>(schema: Desc, message: MessageInitShape<Desc>): Uint8Array =>
+  toBinary(schema, create(schema, message), noOptions)
+
+export const toResource = (type: TypeUrl, name: string, body: Uint8Array): UnitResource => ({
+  type,
+  resource: { name, version: toContentHash(body), body },
+})

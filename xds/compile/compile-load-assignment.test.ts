@@ -36,7 +36,7 @@ services:
   const { localities } = compileLoadAssignment(
     store,
     'reviews',
-    findReachableEndpoints(store, service, undefined),
+    findReachableEndpoints(store, service),
     choice,
     () => {},
   )
@@ -96,7 +96,7 @@ config:
   const { localities } = compileLoadAssignment(
     store,
     'far',
-    findReachableEndpoints(store, service, undefined),
+    findReachableEndpoints(store, service),
     { service, port, labels: {} },
     () => {},
   )

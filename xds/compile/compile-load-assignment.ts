@@ -1,14 +1,14 @@
-import { compareText } from '#mesh/merge/compare-text.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { ClusterName } from '#mesh/names.ts'
 import type { Endpoint, GatewayAddress, Service, ServicePort } from '#mesh/service.ts'
 import { hasLabelsThere, type Place } from '#mesh/topology.ts'
 import type { MeshView, RemoteGroups } from '#mesh/view.ts'
-import type { LoadAssignment, LocalityEndpoints, UpstreamEndpoint } from '#xds/model/load-assignment.ts'
-import { matchesLocality, toDistance, type LocalityPreference } from './compile-locality.ts'
+import type { LoadAssignment, LocalityEndpoints } from '#xds/model/load-assignment.ts'
+import { matchesLocality, toDistance, toPreferenceOn, type LocalityPreference } from './compile-locality.ts'
 import { toTransport } from './external-peers.ts'
 import { isIpv4Address } from './ip-address.ts'
-import { fitWeights, toCommonDenominator } from './fit-weights.ts'
+import { toCommonDenominator } from './fit-weights.ts'
+import { groupEndpoints, rankGroups, withFittingWeights, type Candidate } from './group-endpoints.ts'
 import type { Report } from './report.ts'
 import type { ReachableEndpoints } from './service-endpoints.ts'
 import { shareOut } from './share-out.ts'
@@ -20,12 +20,6 @@ export interface EndpointChoice {
   /** Of the subset; none = all endpoints. */
   readonly labels: Readonly<Record<string, string>>
   readonly preference?: LocalityPreference | undefined
-}
-
-interface Candidate extends UpstreamEndpoint {
-  readonly locality: string
-  /** From the client, where that counts; 0 is nearest. */
-  readonly distance: number
 }
 
 /** What the gateways of one other cluster lead to. */
@@ -48,10 +42,21 @@ type RemoteGroup = Pick<Candidate, 'locality' | 'distance' | 'weight'>
 export const compileLoadAssignment = (
   view: MeshView,
   upstream: string,
+  reachable: ReachableEndpoints,
+  choice: EndpointChoice,
+  report: Report,
+): LoadAssignment => ({
+  upstream,
+  localities: groupByLocality(compileCandidates(view, reachable, choice, report), choice.preference),
+})
+
+/** The same before they are grouped. */
+export const compileCandidates = (
+  view: MeshView,
   { direct: endpoints, remote }: ReachableEndpoints,
   choice: EndpointChoice,
   report: Report,
-): LoadAssignment => {
+): Candidate[] => {
   const hasDirect = toDirect(view, endpoints, choice, 1).some(({ isDraining }) => !isDraining)
   const offers = leaveUnreached(toRemoteOffers(view, remote, choice), hasDirect)
   const denominator = toCommonDenominator(offers.map(({ gatewayCount }) => gatewayCount))
@@ -61,12 +66,11 @@ export const compileLoadAssignment = (
       `Service/${choice.service.key}`,
       "has pods with Istio's sidecar, and no issuer of theirs is trusted here: left out",
     )
-  const candidates = [...direct, ...toGateways(offers, denominator)].filter((candidate) => {
+  return [...direct, ...toGateways(offers, denominator)].filter((candidate) => {
     if (isResolvedByProxy(choice.service) || isIpOrSocket(candidate.address)) return true
     report(`Service/${choice.service.key}`, `the endpoint ${candidate.address} is not an IP address: left out`)
     return false
   })
-  return { upstream, localities: groupByLocality(candidates, choice.preference) }
 }
 
 /** The endpoints that an east-west gateway may pass connections to: this cluster's own, and only those that other clusters believe. */
@@ -103,7 +107,7 @@ const toDirect = (
       address: endpoint.address,
       port: number,
       locality: endpoint.locality,
-      distance: toDistanceOf(preference, endpoint),
+      ...toDistances(preference, endpoint),
       weight: endpoint.weight * denominator,
       isDraining: endpoint.health === 'draining',
       transport,
@@ -114,6 +118,19 @@ const toDirect = (
 
 const toDistanceOf = (preference: LocalityPreference | undefined, place: Place): number =>
   preference?.kind === 'failover' ? toDistance(preference, place) : 0
+
+/** A client that is on no node is farther from some endpoints than those on the endpoint's own node. */
+const toDistances = (
+  preference: LocalityPreference | undefined,
+  endpoint: Endpoint,
+): Pick<Candidate, 'distance' | 'nearer'> => {
+  const { node, cluster } = endpoint
+  const distance = toDistanceOf(preference, endpoint)
+  if (preference?.kind !== 'failover' || node === undefined || cluster !== preference.client.cluster)
+    return { distance }
+  const onNode = toDistance(toPreferenceOn(preference, node), endpoint)
+  return onNode === distance ? { distance } : { distance, nearer: { node, distance: onNode } }
+}
 
 const hasShare = (preference: LocalityPreference | undefined, locality: string): boolean =>
   preference?.kind !== 'distribute' || preference.shares.some(([pattern]) => matchesLocality(locality, pattern))
@@ -190,25 +207,10 @@ const toHeaviest = (groups: readonly RemoteGroup[]): RemoteGroup => {
   )
 }
 
-/** Of one locality those at the same distance. */
 const groupByLocality = (
   candidates: readonly Candidate[],
   preference: LocalityPreference | undefined,
 ): LocalityEndpoints[] => {
-  const weights = fitWeights(candidates.map(({ weight }) => weight))
-  const groups = new Map<string, Pick<Candidate, 'locality' | 'distance'> & { endpoints: UpstreamEndpoint[] }>()
-  for (const [index, { locality, distance, address, port, isDraining, transport }] of candidates.entries()) {
-    const endpoint = { address, port, weight: weights[index] ?? 1, isDraining, transport }
-    getOrAdd(groups, `${locality}|${distance}`, () => ({ locality, distance, endpoints: [] })).endpoints.push(endpoint)
-  }
-  const sorted = [...groups.values()].sort(
-    (left, right) => compareText(left.locality, right.locality) || left.distance - right.distance,
-  )
-  const distances = [...new Set(sorted.map(({ distance }) => distance))].sort((left, right) => left - right)
-  const localities = sorted.map(({ locality, distance, endpoints }) => ({
-    locality,
-    priority: distances.indexOf(distance),
-    endpoints,
-  }))
+  const localities = rankGroups(groupEndpoints(withFittingWeights(candidates)))
   return preference?.kind === 'distribute' ? shareOut(localities, preference.shares) : localities
 }

@@ -85,6 +85,13 @@ export const matchesLocality = (locality: string, pattern: string): boolean => {
   )
 }
 
+/** The same for clients on this node. */
+export const toPreferenceOn = <Preference extends LocalityPreference | undefined>(
+  preference: Preference,
+  node: string,
+): Preference =>
+  preference?.kind === 'failover' ? { ...preference, client: { ...preference.client, node } } : preference
+
 /** How far a place is from the client: 0 is nearest; the numbers have gaps. */
 export const toDistance = (
   { client, labels, regions }: Extract<LocalityPreference, { kind: 'failover' }>,

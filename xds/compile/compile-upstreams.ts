@@ -2,12 +2,13 @@ import { passedConnectionSeconds } from '#mesh/passed-connection.ts'
 import { toMilliseconds } from '#mesh/config/schema/duration.ts'
 import { isWildcard } from '#mesh/config/schema/host-names.ts'
 import { toPolicyLevels } from '#mesh/policy-levels.ts'
-import { type Protocol, type Service, type ServicePort } from '#mesh/service.ts'
+import { tellsNodes, type Protocol, type Service, type ServicePort } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
-import type { LoadAssignment } from '#xds/model/load-assignment.ts'
+import type { LoadAssignment, LoadAssignmentByNode } from '#xds/model/load-assignment.ts'
 import type { Discovery, Upstream, UpstreamPolicy, UpstreamProtocol, UpstreamTls } from '#xds/model/upstream.ts'
 import type { MeshConfig } from '#mesh/config/mesh-config.ts'
 import type { ReachedService } from './compile-destination.ts'
+import { compileAssignmentsByNode } from './compile-assignments-by-node.ts'
 import { compileLoadAssignment } from './compile-load-assignment.ts'
 import { compileLocality, toLocalityInterest, withDistribution, type LocalityPreference } from './compile-locality.ts'
 import { compilePolicy, toEffectivePolicy, withMeshDefaults, type EffectivePolicy } from './compile-traffic-policy.ts'
@@ -31,16 +32,16 @@ export interface UpstreamClient {
   readonly needsSelection?: boolean
 }
 
-export interface PlacedClient extends UpstreamClient {
-  /** Where it runs in its cluster; undefined = anywhere. Makes a difference to endpoints alone, of services that tell nodes apart. */
-  readonly node?: string
-}
-
 export interface CompiledUpstream {
   readonly upstream: Upstream
   /** Served apart from the upstream; undefined when the upstream holds its endpoints itself, or has none. */
   readonly assignment: LoadAssignment | undefined
+  /** The same for the clients on each node, of a service that tells nodes apart. */
+  readonly byNode?: LoadAssignmentByNode
 }
+
+/** The node of clients that are on that of no endpoint. */
+const noNode = ''
 
 /**
  * Whether captured connections to a service go where they were made to: a headless Service's clients choose the endpoint themselves, and
@@ -65,7 +66,7 @@ export const compileUpstreams = (
   view: MeshView,
   service: Service,
   policy: DestinationPolicy,
-  { locality, labels, node, isCaptured, secretsOf }: PlacedClient,
+  { locality, labels, isCaptured, secretsOf }: UpstreamClient,
   report: Report,
 ): CompiledUpstream[] => {
   const meshConfig = view.meshConfig()
@@ -74,9 +75,9 @@ export const compileUpstreams = (
     labels,
     cluster: view.localCluster,
     network: view.localNetwork,
-    node,
+    node: tellsNodes(service) ? noNode : undefined,
   }
-  const reachable = findReachableEndpoints(view, service, node)
+  const reachable = findReachableEndpoints(view, service)
   const peers = findMeshPeers(view, service, reachable)
   const whole = { name: '', labels: {}, trafficPolicy: undefined }
   return service.ports.flatMap((port) =>
@@ -121,7 +122,12 @@ export const compileUpstreams = (
         },
         trustEpoch: tls.mode === 'mesh' || tls.mode === 'external' ? view.trust().epoch : 0,
       }
-      return { upstream, assignment: discovery.kind === 'eds' ? assignment : undefined }
+      if (discovery.kind !== 'eds') return { upstream, assignment: undefined }
+      return {
+        upstream,
+        assignment,
+        ...(tellsNodes(service) && { byNode: compileAssignmentsByNode(view, assignment, reachable, choice) }),
+      }
     }),
   )
 }

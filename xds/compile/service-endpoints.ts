@@ -4,7 +4,7 @@ import type { MeshView, RemoteGroups } from '#mesh/view.ts'
 
 type NamedService = Pick<Service, 'key' | 'hostname' | 'isNodeLocal'>
 
-/** What of a service clients here may be sent to: where it is cluster-local, this cluster's endpoints alone; where it is node-local, their node's. */
+/** What of a service clients here may be sent to: where it is cluster-local or node-local, this cluster's endpoints alone. */
 export interface ReachableEndpoints {
   /** Without a gateway between. */
   readonly direct: readonly Endpoint[]
@@ -12,21 +12,9 @@ export interface ReachableEndpoints {
   readonly remote: readonly RemoteGroups[]
 }
 
-export const findReachableEndpoints = (
-  view: MeshView,
-  service: NamedService,
-  /** The clients'; undefined = of all nodes. */
-  clientNode: string | undefined,
-): ReachableEndpoints => {
+export const findReachableEndpoints = (view: MeshView, service: NamedService): ReachableEndpoints => {
   const endpoints = view.endpoints(service.key)
-  if (service.isNodeLocal)
-    return {
-      direct: endpoints.filter(
-        ({ cluster, node }) => cluster === view.localCluster && (clientNode === undefined || node === clientNode),
-      ),
-      remote: [],
-    }
-  return isClusterLocalIn(view, service)
+  return service.isNodeLocal || isClusterLocalIn(view, service)
     ? { direct: endpoints.filter(({ cluster }) => cluster === view.localCluster), remote: [] }
     : { direct: endpoints, remote: view.remoteGroups(service.key) }
 }

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import { viewKeys, type MeshView } from '#mesh/view.ts'
 import { east, network1, settings, trust } from '#test/mesh/records.ts'
@@ -148,8 +147,11 @@ test('problems last as long as their units', () => {
 
 test('what units give by place is in a set of its own for each place, as long as they are in the whole', () => {
   const graph = makeGraph()
-  const placed = new Map<string, TestUnit>()
-  const byPlace = (place: string) => getOrAdd(placed, place, () => new TestUnit(`at ${place}`))
+  const given: string[] = []
+  const byPlace = (place: string) => {
+    given.push(place)
+    return [resource(`at ${place}`)]
+  }
   const placing = new TestUnit('placing', { resources: [resource('everywhere')], byPlace })
   const root = new TestUnit('root', { includes: [placing] })
   const [whole, here, there, alike] = ['whole', 'here', 'there', 'alike'].map((id) => new ResourceSet(id))
@@ -162,10 +164,10 @@ test('what units give by place is in a set of its own for each place, as long as
   graph.fill(other, otherRoot)
   graph.fillPart(alike, other, 'here')
   expect([whole, here, there, alike].map(namesIn)).toEqual([['everywhere'], ['at here'], ['at there'], ['at here']])
-  expect(placed.get('here')?.runs).toBe(1)
+  expect(given).toEqual(['here', 'there'])
 
   placing.output = { resources: [resource('everywhere')] }
-  expect(graph.update(touched)).toEqual([here, there, alike])
+  expect(graph.update(touched)).toEqual([here, alike, there])
   expect([whole, here, there, alike].map(namesIn)).toEqual([['everywhere'], [], [], []])
   placing.output = { byPlace }
   graph.update(touched)
@@ -173,7 +175,27 @@ test('what units give by place is in a set of its own for each place, as long as
   root.output = {}
   graph.update(touched)
   expect([whole, here, alike].map(namesIn)).toEqual([[], [], ['at here']])
-  const runs = placed.get('there')?.runs
+  given.length = 0
+  placing.output = { byPlace }
   graph.update(touched)
-  expect(placed.get('there')?.runs).toBe(runs)
+  expect(given).toEqual(['here'])
+})
+
+test('what throws for one place keeps what it gave there', () => {
+  const graph = makeGraph()
+  const placing = new TestUnit('placing', { byPlace: (place) => [resource(`at ${place}`)] })
+  const [whole, here, there] = ['whole', 'here', 'there'].map((id) => new ResourceSet(id))
+  if (!whole || !here || !there) throw new Error('no sets')
+  graph.fill(whole, placing)
+  graph.fillPart(here, whole, 'here')
+  graph.fillPart(there, whole, 'there')
+  placing.output = {
+    byPlace: (place) => {
+      if (place === 'here') throw new Error('boom')
+      return [resource(`anew at ${place}`)]
+    },
+  }
+  graph.update(touched)
+  expect([here, there].map(namesIn)).toEqual([['at here'], ['anew at there']])
+  expect(graph.problems()).toEqual([{ unit: 'placing', object: '', message: 'boom' }])
 })

@@ -20,6 +20,13 @@ interface Node {
   failure: CompileProblem | undefined
   /** The sets that it belongs to, with the number of includes that lead to it. */
   readonly holders: Map<SetContents<Node>, number>
+  /** What it gives by place, for the places where somebody is. */
+  readonly placed: Map<string, Placed>
+}
+
+interface Placed {
+  resources: readonly UnitResource[]
+  readonly parts: Set<SetContents<Node>>
 }
 
 /**
@@ -54,7 +61,7 @@ export class UnitGraph {
     if (!whole) return
     const contents = new SetContents<Node>(part, undefined)
     whole.parts.set(place, contents)
-    for (const { output } of whole.placing) this.#holdPlaced(output, place, contents)
+    for (const node of whole.placing) this.#holdPlaced(node, place, contents)
     this.#changed.add(contents)
     this.#flush()
   }
@@ -63,7 +70,7 @@ export class UnitGraph {
     const whole = this.#sets.get(of)
     const contents = whole?.parts.get(place)
     if (!whole || !contents) return
-    for (const { output } of whole.placing) this.#releasePlaced(output, place, contents)
+    for (const node of whole.placing) this.#releasePlaced(node, place, contents)
     whole.parts.delete(place)
     this.#changed.delete(contents)
   }
@@ -116,6 +123,7 @@ export class UnitGraph {
       reads: new Set(),
       failure: undefined,
       holders: new Map(),
+      placed: new Map(),
     }
     this.#nodes.set(unit.key, node)
     this.#compile(node)
@@ -132,19 +140,16 @@ export class UnitGraph {
     this.#compile(node)
     if (node.output === before) return
 
-    const resources = node.output.resources ?? []
-    const gone = before.resources?.filter((old) => !resources.some((resource) => isSameResource(old, resource))) ?? []
-    for (const contents of node.holders.keys()) {
-      this.#changed.add(contents)
-      if (contents.root === node) contents.patchWith(node.output.patcher)
-      for (const resource of resources) contents.put(node, resource)
-      for (const resource of gone) contents.remove(node, resource)
-      this.#place(node, contents)
-      for (const [place, part] of contents.parts) {
-        this.#holdPlaced(node.output, place, part)
-        this.#releasePlaced(before, place, part)
-      }
+    for (const [place, placed] of node.placed) {
+      const { resources } = placed
+      placed.resources = this.#resourcesAt(node, place, resources)
+      this.#replace(node, placed.parts, resources, placed.resources)
     }
+    for (const contents of node.holders.keys()) {
+      if (contents.root === node) contents.patchWith(node.output.patcher)
+      this.#place(node, contents)
+    }
+    this.#replace(node, node.holders.keys(), before.resources ?? [], node.output.resources ?? [])
 
     const included = node.includes
     node.includes = this.#includesOf(node)
@@ -193,7 +198,6 @@ export class UnitGraph {
     for (const resource of node.output.resources ?? []) contents.put(node, resource)
     for (const child of node.includes) this.#hold(child, contents)
     this.#place(node, contents)
-    for (const [place, part] of contents.parts) this.#holdPlaced(node.output, place, part)
   }
 
   #release(node: Node, contents: SetContents<Node>): void {
@@ -207,22 +211,59 @@ export class UnitGraph {
     for (const resource of node.output.resources ?? []) contents.remove(node, resource)
     for (const child of node.includes) this.#release(child, contents)
     contents.placing.delete(node)
-    for (const [place, part] of contents.parts) this.#releasePlaced(node.output, place, part)
+    for (const [place, part] of contents.parts) this.#releasePlaced(node, place, part)
     if (node.holders.size === 0) this.#forget(node)
   }
 
   #place(node: Node, contents: SetContents<Node>): void {
-    if (node.output.byPlace) contents.placing.add(node)
-    else contents.placing.delete(node)
+    if (node.output.byPlace) {
+      contents.placing.add(node)
+      for (const [place, part] of contents.parts) this.#holdPlaced(node, place, part)
+    } else if (contents.placing.delete(node)) {
+      for (const [place, part] of contents.parts) this.#releasePlaced(node, place, part)
+    }
   }
 
-  #holdPlaced({ byPlace }: UnitOutput, place: string, part: SetContents<Node>): void {
-    if (byPlace) this.#hold(this.#nodeOf(byPlace(place)), part)
+  #holdPlaced(node: Node, place: string, part: SetContents<Node>): void {
+    const placed = getOrAdd(node.placed, place, () => ({
+      resources: this.#resourcesAt(node, place, []),
+      parts: new Set<SetContents<Node>>(),
+    }))
+    if (placed.parts.has(part)) return
+    placed.parts.add(part)
+    this.#replace(node, [part], [], placed.resources)
   }
 
-  #releasePlaced({ byPlace }: UnitOutput, place: string, part: SetContents<Node>): void {
-    const node = byPlace && this.#nodes.get(byPlace(place).key)
-    if (node) this.#release(node, part)
+  #releasePlaced(node: Node, place: string, part: SetContents<Node>): void {
+    const placed = node.placed.get(place)
+    if (!placed?.parts.delete(part)) return
+    this.#replace(node, [part], placed.resources, [])
+    if (placed.parts.size === 0) node.placed.delete(place)
+  }
+
+  /** `last` = what it gave there before: what throws keeps that. */
+  #resourcesAt(node: Node, place: string, last: readonly UnitResource[]): readonly UnitResource[] {
+    try {
+      return node.output.byPlace?.(place) ?? []
+    } catch (error) {
+      node.failure = toFailure(error)
+      this.#troubled.add(node)
+      return last
+    }
+  }
+
+  #replace(
+    node: Node,
+    sets: Iterable<SetContents<Node>>,
+    before: readonly UnitResource[],
+    after: readonly UnitResource[],
+  ): void {
+    const gone = before.filter((old) => !after.some((resource) => isSameResource(old, resource)))
+    for (const contents of sets) {
+      this.#changed.add(contents)
+      for (const resource of after) contents.put(node, resource)
+      for (const resource of gone) contents.remove(node, resource)
+    }
   }
 
   #forget(node: Node): void {

@@ -36,8 +36,11 @@ export interface UnitOutput {
   readonly resources?: readonly UnitResource[]
   /** What belongs to every set that this unit belongs to. */
   readonly includes?: readonly Unit[]
-  /** What those who receive a set that this unit belongs to are given beside it, each for the place where they are. It has no such units itself. */
-  readonly byPlace?: (place: string) => Unit
+  /**
+   * What those who receive a set that this unit belongs to are given beside it, each for the place where they are. There are many places:
+   * what is the same at all of them is worked out before. It reads nothing of the view any more.
+   */
+  readonly byPlace?: (place: string) => readonly UnitResource[]
   /** The root of another set that whoever receives this unit's set receives as well. */
   readonly sharedRoot?: Unit
   /** Where this unit's receiver is, for `byPlace` of that other set's units. Absent = it is given nothing of it. */

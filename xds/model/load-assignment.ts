@@ -14,6 +14,26 @@ export interface LocalityEndpoints {
   readonly endpoints: readonly UpstreamEndpoint[]
 }
 
+/** The endpoints of one upstream of a service that tells nodes apart. */
+export interface LoadAssignmentByNode {
+  /** For clients on a node of which nothing is told. */
+  readonly elsewhere: LoadAssignment
+  readonly onNodes: ReadonlyMap<string, PlacedAssignment>
+}
+
+/** … for the clients on one node. There are many nodes, so they share what is the same for them. */
+export interface PlacedAssignment {
+  readonly upstream: string
+  readonly localities: readonly PlacedEndpoints[]
+}
+
+export interface PlacedEndpoints extends LocalityEndpoints {
+  /** Shared by nodes. */
+  readonly endpoints: readonly UpstreamEndpoint[]
+  /** Indices of the endpoints that are not among them here, ascending; absent = all are. */
+  readonly without?: readonly number[]
+}
+
 export interface UpstreamEndpoint {
   /** An IP address, "unix://<path>", or a host name where the proxy resolves it. */
   readonly address: string

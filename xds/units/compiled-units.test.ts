@@ -24,9 +24,9 @@ const nodes = Array.from({ length: 40 }, (_, index) => `node-${index}`)
 
 const toHost = (name: string): string => `${name}.default.svc.cluster.local`
 
-const offer = (name: string, told: Partial<Service> = {}): ViewChange => {
+const offer = (name: string, told: Partial<Service> = {}, on: readonly string[] = nodes): ViewChange => {
   const service = makeService({ hostname: toHost(name), ...told })
-  const endpoints = nodes.map((node) => makeEndpoint(node, { node }))
+  const endpoints = on.map((node) => makeEndpoint(node, { node }))
   return { kind: 'catalog', cluster: east, service: service.key, value: makeEntry(service, ...endpoints) }
 }
 
@@ -53,12 +53,11 @@ const start = (...changes: readonly ViewChange[]) => {
     key: unit.key,
     compile(view) {
       compiled.push(unit.key)
-      const { includes = [], sharedRoot, byPlace, ...output } = unit.compile(view)
+      const { includes = [], sharedRoot, ...output } = unit.compile(view)
       return {
         ...output,
         includes: includes.map(observe),
         ...(sharedRoot && { sharedRoot: observe(sharedRoot) }),
-        ...(byPlace && { byPlace: (place: string) => observe(byPlace(place)) }),
       }
     },
   })
@@ -97,19 +96,29 @@ const start = (...changes: readonly ViewChange[]) => {
 }
 
 test.each([{ isNodeLocal: true }, { trafficDistribution: 'PreferSameNode' }] as const)(
-  'a service that tells nodes apart costs its endpoints once a node, and nothing else: $isNodeLocal $trafficDistribution',
+  'a service that tells nodes apart is given its endpoints by node, and nothing else: $isNodeLocal $trafficDistribution',
   (told) => {
     const all = ['a', 'b', 'c', 'd'].flatMap((name) => [offer(name), route(name, toHost(name))])
     const before = start(...all)
     const after = start(...all, offer('a', told))
     expect([before.classes.size, after.classes.size]).toEqual([1, 1])
-    expect(after.compiled.filter((key) => !before.compiled.includes(key))).toHaveLength(nodes.length)
-    expect(after.compiled).toHaveLength(before.compiled.length + nodes.length)
+    expect(after.compiled.toSorted()).toEqual(before.compiled.toSorted())
     const contents = [...after.parts.values()].map((set) => ({
       endpoints: [...set.all(typeUrls.endpoint).keys()],
       all: Object.values(typeUrls).reduce((sum, type) => sum + set.all(type).size, 0),
     }))
     expect(contents).toEqual(nodes.map(() => ({ endpoints: [`outbound|80||${toHost('a')}`], all: 1 })))
+  },
+)
+
+test.each([{ isNodeLocal: true }, { trafficDistribution: 'PreferSameNode' }] as const)(
+  'an endpoint that comes or goes costs as much whether or not its service tells nodes apart: $isNodeLocal $trafficDistribution',
+  (told) => {
+    const mesh = start(offer('a', told), offer('b'))
+    const before = [...mesh.parts.values()].map((set) => set.generation)
+    const left = nodes.slice(0, -1)
+    expect(mesh.take(offer('a', told, left))).toHaveLength(mesh.take(offer('b', {}, left)).length)
+    expect([...mesh.parts.values()].map((set) => set.generation)).not.toEqual(before)
   },
 )
 

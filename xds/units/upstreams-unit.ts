@@ -2,6 +2,7 @@ import type { ServiceKey } from '#mesh/names.ts'
 import { tellsNodes } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { buildCluster } from '#xds/build/build-cluster.ts'
+import { endpointsBuilder } from '#xds/build/build-endpoints-by-node.ts'
 import { buildEndpoints } from '#xds/build/build-load-assignment.ts'
 import {
   compileUpstreams,
@@ -10,7 +11,7 @@ import {
   type UpstreamClient,
 } from '#xds/compile/compile-upstreams.ts'
 import type { ReachedService } from '#xds/compile/compile-destination.ts'
-import { collectProblems, type Report } from '#xds/compile/report.ts'
+import { collectProblems } from '#xds/compile/report.ts'
 import { findDestinationPolicy } from '#xds/compile/select-destination-policy.ts'
 import { toLabelsKey } from './client.ts'
 import type { Unit, UnitResource } from '#xds/incremental/unit.ts'
@@ -38,28 +39,14 @@ const toUnit = (inputs: Inputs): Unit => ({
     const policy = findDestinationPolicy(view, service, inputs.policyKey)
     const compiled = compileUpstreams(view, service, policy, inputs.client, report)
     if (!tellsNodes(service)) return { resources: buildUpstreams(compiled), problems }
+    const builders = compiled.flatMap(({ byNode }) => (byNode ? endpointsBuilder(byNode) : []))
     return {
       resources: compiled.map(({ upstream }) => buildCluster(upstream)),
-      byPlace: (node) => endpointsUnit(inputs, node),
+      byPlace: (node) => builders.map((buildOn) => buildOn(node)),
       problems,
     }
   },
 })
-
-/** The endpoints of a service that tells nodes apart, for the clients on one of them. */
-const endpointsUnit = (inputs: Inputs, node: string): Unit => ({
-  key: `endpoints|${toInputsKey(inputs)}|on ${node}`,
-  compile(view) {
-    const service = view.service(inputs.serviceKey)
-    if (!service) return {}
-    const policy = findDestinationPolicy(view, service, inputs.policyKey)
-    const compiled = compileUpstreams(view, service, policy, { ...inputs.client, node }, toldElsewhere)
-    return { resources: compiled.flatMap(({ assignment }) => (assignment ? buildEndpoints(assignment) : [])) }
-  },
-})
-
-/** What is wrong with a service's endpoints is so on any node. */
-const toldElsewhere: Report = () => {}
 
 const toInputsKey = ({ serviceKey, policyKey, client }: Inputs): string => {
   const { locality, labels, isCaptured, secretsOf } = client
