@@ -91,8 +91,7 @@ test.each([{ isNodeLocal: true }, { trafficDistribution: 'PreferSameNode' }] as 
         getOrAdd(lists, endpoints, () => endpoints.map(counted))
       const onNodes = new Map(
         [...byNode.onNodes].map(([node, placed]) => {
-          const localities = placed.localities.map((each) => ({ ...each, endpoints: toCounted(each.endpoints) }))
-          return [node, { ...placed, localities }]
+          return [node, placed.map((each) => ({ ...each, endpoints: toCounted(each.endpoints) }))]
         }),
       )
       reads = 0

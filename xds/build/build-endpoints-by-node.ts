@@ -3,9 +3,15 @@ import { LocalityLbEndpointsSchema } from '#envoy/envoy/config/endpoint/v3/endpo
 import { ClusterLoadAssignmentSchema } from '#envoy/envoy/config/endpoint/v3/endpoint_pb.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { UnitResource } from '#xds/incremental/unit.ts'
-import type { LoadAssignmentByNode, PlacedAssignment, UpstreamEndpoint } from '#xds/model/load-assignment.ts'
+import type { LoadAssignmentByNode, PlacedEndpoints, UpstreamEndpoint } from '#xds/model/load-assignment.ts'
 import { typeUrls } from '#xds/type-url.ts'
-import { buildEndpoint, buildEndpoints, buildLocality, buildRank } from './build-load-assignment.ts'
+import {
+  buildEndpoint,
+  buildEndpoints,
+  buildLocality,
+  buildRank,
+  type LocalityFields,
+} from './build-load-assignment.ts'
 import { encodeBody, toResource } from './encode.ts'
 
 /**
@@ -13,37 +19,45 @@ import { encodeBody, toResource } from './encode.ts'
  * own: what a node costs is what is on it, and a copy of the rest.
  */
 export const endpointsBuilder = ({ elsewhere, onNodes }: LoadAssignmentByNode): ((node: string) => UnitResource) => {
-  const lists: EncodedLists = new Map()
+  const { upstream } = elsewhere
+  const name = encodeBody(ClusterLoadAssignmentSchema, { clusterName: upstream })
+  const known: Encoded = { localities: new Map(), ranks: new Map(), lists: new Map() }
   let shared: UnitResource | undefined
   return (node) => {
     const placed = onNodes.get(node)
-    return placed ? buildPlaced(placed, lists) : (shared ??= buildEndpoints(elsewhere))
+    if (!placed) return (shared ??= buildEndpoints(elsewhere))
+    const parts = [name, ...placed.flatMap((each) => encodeGroup(each, known))]
+    return toResource(typeUrls.endpoint, upstream, concatenate(parts))
   }
 }
 
-/** The field `lb_endpoints` of a LocalityLbEndpoints. */
+/** Fields of a LocalityLbEndpoints, as far as they have been encoded. */
+interface Encoded {
+  readonly localities: Map<string, Uint8Array>
+  /** By priority and weight. */
+  readonly ranks: Map<string, Uint8Array>
+  readonly lists: Map<readonly UpstreamEndpoint[], EncodedList>
+}
+
 interface EncodedList {
   readonly bytes: Uint8Array
   /** Where each endpoint ends. */
   readonly ends: readonly number[]
 }
 
-type EncodedLists = Map<readonly UpstreamEndpoint[], EncodedList>
-
-/** As if it was encoded whole: fields are written in the order of their numbers. */
-const buildPlaced = ({ upstream, localities }: PlacedAssignment, lists: EncodedLists): UnitResource => {
-  const parts = [encodeBody(ClusterLoadAssignmentSchema, { clusterName: upstream })]
-  for (const each of localities) {
-    const list = getOrAdd(lists, each.endpoints, () => encodeList(each.endpoints))
-    const fields = [
-      encodeBody(LocalityLbEndpointsSchema, buildLocality(each)),
-      ...leaveOut(list, each.without ?? []),
-      encodeBody(LocalityLbEndpointsSchema, buildRank(each)),
-    ]
-    // ClusterLoadAssignment.endpoints
-    parts.push(new BinaryWriter().tag(2, WireType.LengthDelimited).uint32(toLength(fields)).finish(), ...fields)
-  }
-  return toResource(typeUrls.endpoint, upstream, concatenate(parts))
+/** The field `endpoints` of a ClusterLoadAssignment, as if that was encoded whole: fields are in the order of their numbers. */
+const encodeGroup = (group: PlacedEndpoints, { localities, ranks, lists }: Encoded): Uint8Array[] => {
+  const { locality, priority, weight, endpoints, without = [] } = group
+  const encodeFields = (fields: LocalityFields) => encodeBody(LocalityLbEndpointsSchema, fields)
+  const fields = [
+    getOrAdd(localities, locality, () => encodeFields(buildLocality(group))),
+    ...leaveOut(
+      getOrAdd(lists, endpoints, () => encodeList(endpoints)),
+      without,
+    ),
+    getOrAdd(ranks, `${priority}|${weight}`, () => encodeFields(buildRank(group))),
+  ]
+  return [new BinaryWriter().tag(2, WireType.LengthDelimited).uint32(toLength(fields)).finish(), ...fields]
 }
 
 const encodeList = (endpoints: readonly UpstreamEndpoint[]): EncodedList => {

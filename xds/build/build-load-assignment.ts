@@ -30,7 +30,7 @@ export const buildLoadAssignment = ({ upstream, localities }: LoadAssignment): L
   })),
 })
 
-type LocalityFields = MessageFields<typeof LocalityLbEndpointsSchema>
+export type LocalityFields = MessageFields<typeof LocalityLbEndpointsSchema>
 
 export const buildLocality = ({ locality }: Pick<LocalityEndpoints, 'locality'>): Pick<LocalityFields, 'locality'> =>
   locality === '' ? {} : { locality: toLocality(locality) }

@@ -1,7 +1,7 @@
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { Endpoint } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
-import type { LoadAssignment, LoadAssignmentByNode, PlacedAssignment } from '#xds/model/load-assignment.ts'
+import type { LoadAssignment, LoadAssignmentByNode, PlacedEndpoints } from '#xds/model/load-assignment.ts'
 import { compileCandidates, compileLoadAssignment, type EndpointChoice } from './compile-load-assignment.ts'
 import {
   groupEndpoints,
@@ -23,7 +23,7 @@ export const compileAssignmentsByNode = (
 ): LoadAssignmentByNode =>
   choice.service.isNodeLocal
     ? compileOwnAlone(view, assignment.upstream, reachable.direct, choice)
-    : { elsewhere: assignment, onNodes: compileNearer(view, assignment.upstream, reachable, choice) }
+    : { elsewhere: assignment, onNodes: compileNearer(view, reachable, choice) }
 
 /** What is wrong with endpoints is told where all of them are compiled. */
 const toldElsewhere: Report = () => {}
@@ -38,10 +38,10 @@ const compileOwnAlone = (
   const byNode = new Map<string, Endpoint[]>()
   for (const endpoint of endpoints)
     if (endpoint.node !== undefined) getOrAdd(byNode, endpoint.node, () => []).push(endpoint)
-  const onNodes = new Map<string, PlacedAssignment>()
+  const onNodes = new Map<string, readonly PlacedEndpoints[]>()
   for (const [node, direct] of byNode) {
     const there = { ...choice, preference: toPreferenceOn(choice.preference, node) }
-    onNodes.set(node, compileLoadAssignment(view, upstream, { direct, remote: [] }, there, toldElsewhere))
+    onNodes.set(node, compileLoadAssignment(view, upstream, { direct, remote: [] }, there, toldElsewhere).localities)
   }
   return { elsewhere: { upstream, localities: [] }, onNodes }
 }
@@ -55,10 +55,9 @@ interface Nearer {
 /** What is nearer to the clients on a node leaves its group for one of that node's. */
 const compileNearer = (
   view: MeshView,
-  upstream: string,
   reachable: ReachableEndpoints,
   choice: EndpointChoice,
-): ReadonlyMap<string, PlacedAssignment> => {
+): LoadAssignmentByNode['onNodes'] => {
   const groups = groupEndpoints(withFittingWeights(compileCandidates(view, reachable, choice, toldElsewhere)))
   const byNode = new Map<string, Nearer[]>()
   for (const group of groups)
@@ -67,11 +66,11 @@ const compileNearer = (
       const { node, distance } = candidate.nearer
       getOrAdd(byNode, node, () => []).push({ candidate: { ...candidate, distance }, group, index })
     }
-  return new Map([...byNode].map(([node, nearer]) => [node, { upstream, localities: moveNearer(groups, nearer) }]))
+  return new Map([...byNode].map(([node, nearer]) => [node, moveNearer(groups, nearer)]))
 }
 
 /** No group of others is as far: the first label that differs is a later one on the same node. */
-const moveNearer = (groups: readonly EndpointGroup[], nearer: readonly Nearer[]): PlacedAssignment['localities'] => {
+const moveNearer = (groups: readonly EndpointGroup[], nearer: readonly Nearer[]): PlacedEndpoints[] => {
   const moved = new Map<EndpointGroup, number[]>()
   for (const { group, index } of nearer) getOrAdd(moved, group, () => []).push(index)
   const left = groups.flatMap((group) => {

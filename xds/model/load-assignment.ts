@@ -18,15 +18,10 @@ export interface LocalityEndpoints {
 export interface LoadAssignmentByNode {
   /** For clients on a node of which nothing is told. */
   readonly elsewhere: LoadAssignment
-  readonly onNodes: ReadonlyMap<string, PlacedAssignment>
+  readonly onNodes: ReadonlyMap<string, readonly PlacedEndpoints[]>
 }
 
-/** … for the clients on one node. There are many nodes, so they share what is the same for them. */
-export interface PlacedAssignment {
-  readonly upstream: string
-  readonly localities: readonly PlacedEndpoints[]
-}
-
+/** Endpoints as the clients on one node see them. There are many nodes, so they share what is the same for them. */
 export interface PlacedEndpoints extends LocalityEndpoints {
   /** Shared by nodes. */
   readonly endpoints: readonly UpstreamEndpoint[]
