@@ -151,3 +151,35 @@ test('what fails for one service leaves it what it had, and the others go on', (
   expect(reviewsAfter).toBe(reviewsBefore)
   expect(otherAfter).not.toBe(otherBefore)
 })
+
+const guard = (type: string): ViewChange => ({
+  kind: 'config',
+  origin: 'mesh',
+  key: 'EnvoyFilter/default/guard',
+  value: {
+    ...makeObject('EnvoyFilter', 'guard', {
+      workloadSelector: { labels: { app: 'guarded' } },
+      configPatches: [
+        {
+          applyTo: 'HTTP_FILTER',
+          match: { context: 'SIDECAR_INBOUND' },
+          patch: { operation: 'INSERT_FIRST', value: { name: 'guard', typed_config: { '@type': type } } },
+        },
+      ],
+    }),
+    apiVersion: 'networking.istio.io/v1alpha3',
+  },
+})
+
+test('a proxy that cannot be compiled is told by which object, until it is', () => {
+  const store = start(
+    workload('w-1', { app: 'guarded' }),
+    guard('type.googleapis.com/envoy.extensions.filters.http.rbac.v2.RBAC'),
+  )
+  const compiler = createCompiler(store)
+  const [guarded, other] = [compiler.attach(sidecar('w-1')), compiler.attach(sidecar('w-2'))]
+  expect(guarded.blockedBy).toMatchObject({ object: 'EnvoyFilter/default/guard' })
+  expect(other.blockedBy).toBeUndefined()
+  compiler.update(store.apply([guard('type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC')]), 2)
+  expect(guarded.blockedBy).toBeUndefined()
+})
