@@ -15,7 +15,8 @@ const toHelp = (command: Command): string => {
 const walk = (command: Command, path: string): { path: string; command: Command }[] => {
   const below = command.createHelp().visibleCommands(command)
   const name = `${path} ${command.name()}`.trim()
-  return below.length === 0 ? [{ path: name, command }] : below.flatMap((child) => walk(child, name))
+  const own = below.length === 0 || command.registeredArguments.length > 0 ? [{ path: name, command }] : []
+  return [...own, ...below.flatMap((child) => walk(child, name))]
 }
 
 /** The page of the command line: the help of every command, and the exit codes. */
