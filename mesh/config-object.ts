@@ -31,6 +31,14 @@ export type ObjectKey = string & { readonly __brand: 'ObjectKey' }
 export const toObjectKey = (kind: string, namespace: string, name: string): ObjectKey =>
   `${kind}/${namespace}/${name}` as ObjectKey
 
+/** What an object's key names; undefined = it is no key. */
+export const parseObjectKey = (
+  key: string,
+): { readonly kind: string; readonly namespace: string; readonly name: string } | undefined => {
+  const [kind = '', namespace = '', name = '', ...rest] = key.split('/')
+  return kind === '' || name === '' || rest.length > 0 ? undefined : { kind, namespace, name }
+}
+
 export const objectKeyOf = ({ kind, metadata }: Pick<ConfigObject, 'kind' | 'metadata'>): ObjectKey =>
   toObjectKey(kind, metadata.namespace, metadata.name)
 

@@ -3,13 +3,13 @@ import { AtollError } from '#api/atoll-error.ts'
 import { analyze } from '#mesh/analysis/analyze.ts'
 import { findStyleProblems } from '#mesh/analysis/style.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
-import { problemClasses, type Problem } from '#mesh/problem.ts'
 import { findSubject, type SubjectOptions } from '../analysis/subject.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { addFiles, toPaths, type FileOptions } from '../configuration/file-arguments.ts'
 import { addExamples } from '../examples.ts'
-import { toProblemText, type PlacedProblem } from '../output/problem-text.ts'
+import { toProblemFields } from '../output/problem-fields.ts'
+import { toProblemText } from '../output/problem-text.ts'
 
 interface AnalyzeOptions extends FileOptions, SubjectOptions {}
 
@@ -47,7 +47,7 @@ const run = async (context: CliContext, paths: readonly string[], options: Analy
     toCount(problems.length - errors, 'warning'),
   ].join(', ')
   await context.print({
-    value: problems.map(toMessage),
+    value: problems.map(toProblemFields),
     names: problems.map(({ code }) => code),
     table: (paint) => [...problems.map((problem) => toProblemText(problem, paint)), counts].join('\n'),
   })
@@ -60,17 +60,6 @@ const examine = async (context: CliContext, paths: readonly string[], options: A
   const found = [...examineEnvoyFilters(objects), ...analyze(objects, known), ...findStyleProblems(written)]
   return { count, problems: await place([...problems, ...found]) }
 }
-
-/** The form that scripts read: docs/problems.md. */
-const toMessage = ({ severity, code, object, path, message, place }: PlacedProblem) => ({
-  severity,
-  code,
-  class: Object.hasOwn(problemClasses, code) ? problemClasses[code as Problem['code']] : 'semantic',
-  object: object ?? null,
-  path,
-  text: message,
-  ...(place !== undefined && { place }),
-})
 
 /** Whatever was in the way: scripts tell it from configuration that has errors. */
 const toCouldNotRun = (error: unknown): CliError => {

@@ -58,6 +58,6 @@ const compile = async (
   options: DiffOptions,
 ): Promise<Map<string, OfflineResource>> => {
   const { resources, problems } = await compileFiles(context, paths, options)
-  for (const problem of problems) context.note(`${paths.join(', ')}: ${problem}`)
+  context.noteProblems(problems)
   return new Map(resources.map((resource) => [`${resource.type} ${resource.name}`, resource]))
 }

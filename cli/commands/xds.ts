@@ -3,6 +3,7 @@ import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { addFiles, toPaths, type FileOptions } from '../configuration/file-arguments.ts'
 import { addExamples } from '../examples.ts'
+import { toProblemFields } from '../output/problem-fields.ts'
 import { addCompileOptions, compileFiles, type CompileOptions } from '../xds/compile-files.ts'
 import { toProxyConfiguration } from '../xds/proxy-configuration.ts'
 import { toProxyTable } from '../xds/proxy-table.ts'
@@ -32,9 +33,9 @@ const show = async (context: CliContext, paths: readonly string[], options: XdsO
   if (paths.length === 0) throw new CliError('usage', 'Which files?', { remedy: 'See "atoll xds --help".' })
   const result = await compileFiles(context, paths, options)
   const configuration = toProxyConfiguration(result)
-  for (const problem of result.problems) context.note(problem)
+  context.noteProblems(result.problems)
   await context.print({
-    value: { ...configuration, problems: result.problems },
+    value: { ...configuration, problems: result.problems.map(toProblemFields) },
     names: result.resources.map(({ name }) => name),
     table: () => toProxyTable(configuration),
   })

@@ -3,7 +3,7 @@ import type { PlacedProblem } from '../output/problem-text.ts'
 import type { ConfigurationText } from './configuration-files.ts'
 import { toParseOptions } from './parse-options.ts'
 
-/** The problems with their files and lines, where those are known, instead of places in the stream. */
+/** The problems with their files and lines, where those are known, instead of places in the stream; in the order of the stream, those without a place last. */
 export const placeProblems = async (
   problems: readonly ShownProblem[],
   { text, findPlace }: ConfigurationText,
@@ -12,9 +12,12 @@ export const placeProblems = async (
   if (problems.length === 0) return []
   // Reading YAML takes longer to load than most commands take.
   const { locateProblems } = await import('#mesh/locate-problems.ts')
-  return locateProblems(problems, text, toParseOptions(namespace)).map((located) => {
-    const { document: _, line, ...problem } = located
+  const located = locateProblems(problems, text, toParseOptions(namespace))
+  return located.toSorted(byLine).map(({ document: _, line, ...problem }) => {
     const place = line === undefined ? undefined : findPlace(line)
     return { ...problem, ...(place !== undefined && { place }) }
   })
 }
+
+const byLine = (left: ShownProblem, right: ShownProblem): number =>
+  (left.line ?? Number.MAX_SAFE_INTEGER) - (right.line ?? Number.MAX_SAFE_INTEGER)

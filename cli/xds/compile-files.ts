@@ -8,6 +8,7 @@ import { readConfiguration } from '../configuration/configuration-files.ts'
 import { examineConfiguration } from '../configuration/examine-configuration.ts'
 import { readMeshConfigFile } from '../configuration/mesh-config-file.ts'
 import { placeProblems } from '../configuration/place-problems.ts'
+import type { PlacedProblem } from '../output/problem-text.ts'
 import type { OfflineResult } from './offline-compile.ts'
 import { parseProxySpec, proxySpecHelp, type ProxySpec } from './proxy-spec.ts'
 
@@ -28,12 +29,17 @@ export const addCompileOptions = (command: Command): Command =>
     .option('--mesh-config <file>', "the mesh's settings: Istio's MeshConfig")
     .option('-n, --namespace <name>', 'for objects that name none; default: "default"')
 
-/** Compiles files for a proxy; tells the person of warnings about them. Throws CliError `invalid` when one of their objects is wrong. */
+/** What files give a proxy, and all that is to be said of them. */
+export interface CompiledFiles extends Pick<OfflineResult, 'resources'> {
+  readonly problems: readonly PlacedProblem[]
+}
+
+/** Compiles files for a proxy; tells the person when they have no such proxy. Throws CliError `invalid` when one of their objects is wrong. */
 export const compileFiles = async (
   context: CliContext,
   paths: readonly string[],
   { proxy, trustDomain, domainSuffix, meshConfig: file, namespace }: CompileOptions,
-): Promise<OfflineResult> => {
+): Promise<CompiledFiles> => {
   // Commander would ask for an option of a group in its subcommands too.
   if (!proxy) throw new CliError('usage', 'For which proxy?', { remedy: `--proxy ${proxySpecHelp}` })
   const configuration = await readConfiguration(paths, context.io)
@@ -47,8 +53,13 @@ export const compileFiles = async (
   const faults = examineMeshConfig(meshConfig, { name: file ?? '', trustDomain })
   if (hasErrors(faults)) throw new CliError('invalid', 'The settings have errors', { problems: faults })
   const settings = meshSettings.parse({ meshId: 'offline', meshName: 'offline', trustDomain, domainSuffix, meshConfig })
-  context.noteProblems([...(await placeProblems(problems, configuration, namespace)), ...faults])
   const { compileOffline } = await import('./offline-compile.ts')
   const files = { objects: objects.map(({ object }) => object), manifests: others, namespace: namespace ?? 'default' }
-  return compileOffline(files, proxy, settings)
+  const { resources, problems: found, isGuessed } = compileOffline(files, proxy, settings)
+  const { namespace: ofProxy, workload } = proxy.proxy
+  if (isGuessed) context.note(`No workload ${ofProxy}/${workload} in these files: taken as a pod without labels`)
+  return {
+    resources,
+    problems: [...(await placeProblems([...problems, ...found], configuration, namespace)), ...faults],
+  }
 }

@@ -1,5 +1,6 @@
 import { objectKeyOf, type ConfigObject } from '#mesh/config-object.ts'
 import { service } from '#mesh/config/service.ts'
+import { isFields } from '#mesh/is-fields.ts'
 import { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import { clusterName, networkName } from '#mesh/names.ts'
 import type { Problem } from '#mesh/problem.ts'
@@ -28,6 +29,8 @@ export interface OfflineView {
   /** With the account of its workload. */
   readonly proxy: Proxy
   readonly problems: readonly Problem[]
+  /** Whether labels count in the files, and neither they nor the description say which ones the workload has. */
+  readonly isGuessed: boolean
 }
 
 /**
@@ -60,8 +63,12 @@ export const createOfflineView = (
   })
   view.apply(changes)
   const proxy = { ...spec.proxy, serviceAccount: workload.serviceAccount }
-  return { view, proxy, problems: [...registry.problems(), ...view.problems()] }
+  const isGuessed =
+    known === undefined && spec.labels === undefined && (registry.workloads().size > 1 || objects.some(isSelecting))
+  return { view, proxy, isGuessed, problems: [...registry.problems(), ...view.problems()] }
 }
+
+const isSelecting = ({ spec }: ConfigObject): boolean => isFields(spec['selector'] ?? spec['workloadSelector'])
 
 /** As an API server gives them to Services that ask for none. */
 const withServiceAddresses = (objects: readonly ConfigObject[]): readonly ConfigObject[] => {

@@ -12,7 +12,7 @@ export interface ProxyConfiguration {
   readonly endpoints: readonly Json[]
 }
 
-export const toProxyConfiguration = ({ resources }: OfflineResult): ProxyConfiguration => {
+export const toProxyConfiguration = ({ resources }: Pick<OfflineResult, 'resources'>): ProxyConfiguration => {
   const ofType = (type: OfflineResource['type']) => resources.filter((resource) => resource.type === type)
   const toJson = (resource: OfflineResource): Json => resource.json
   const virtualHosts = ofType(typeUrls.virtualHost)

@@ -239,9 +239,9 @@ describe('atoll analyze of a mesh', () => {
     const file = write('rival.yaml', virtualService('web').replace('{name: web}', '{name: rival}'))
     const { stdout } = await runFake(['analyze', file, '--with-mesh', '-o', 'json'], world)
     expect(JSON.parse(stdout)).toMatchObject([
+      { code: 'conflict', class: 'semantic', object: { name: 'rival' } },
       { code: 'dangling_reference', object: { name: 'web' } },
       { code: 'conflict', class: 'semantic', object: { name: 'web' } },
-      { code: 'conflict', class: 'semantic', object: { name: 'rival' } },
     ])
   })
 })

@@ -41,7 +41,7 @@ interface Shown {
   readonly routes: readonly { readonly name: string; readonly virtual_hosts: readonly unknown[] }[]
   readonly clusters: readonly { readonly name: string }[]
   readonly endpoints: readonly unknown[]
-  readonly problems: readonly string[]
+  readonly problems: readonly unknown[]
 }
 
 const xds = async (proxy: string): Promise<Shown> => {
@@ -172,4 +172,51 @@ spec:
   expect(stderr).toContain('enableTracing: nothing follows from it')
   expect(stderr).toContain('trustDomain: the mesh has offline.example for good')
   expect(stderr).toContain('data.meshNetworks is left out')
+})
+
+it('says that it guesses what a workload is that the files do not have', async () => {
+  const guess = 'taken as a pod without labels'
+  const noteOf = async (proxy: string) => (await runFake(['xds', file, '--proxy', proxy])).stderr
+  expect(await noteOf('sidecar/default/web')).toBe(`No workload default/web in these files: ${guess}\n`)
+  expect(await noteOf('sidecar/default/web,labels.app=web')).toBe('')
+  expect(await noteOf('sidecar/default/reviews-v1')).toBe('')
+})
+
+it('tells what is left out as analyze does, in the order of the files', async () => {
+  const odd = join(folder, 'left-out.yaml')
+  writeFileSync(
+    odd,
+    `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: lost}
+spec: {hosts: [lost.example.com], http: [{route: [{destination: {host: reviews, subset: none}}]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: lost}
+spec: {hosts: [lost.example.com], resolution: NONE, ports: [{name: http, number: 80, protocol: HTTP}]}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: lost}
+spec: {host: lost.example.com, trafficPolicy: {outlierDetection: {consecutiveErrors: 5}}}
+`,
+  )
+  const args = ['xds', odd, file, '--proxy', 'sidecar/default/reviews-v1']
+  const { stderr } = await runFake(args)
+  expect(stderr.split('\n')).toEqual([
+    `warning (ineffective) ${odd}:1 VirtualService default/lost: routes to subset none of reviews.default.svc.cluster.local, which no DestinationRule defines`,
+    expect.stringContaining(`warning (ineffective) ${odd}:14 DestinationRule default/lost spec.`),
+    '',
+  ])
+  const { problems } = JSON.parse((await runFake([...args, '-o', 'json'])).stdout) as Shown
+  expect(problems[0]).toEqual({
+    severity: 'warning',
+    code: 'ineffective',
+    class: 'semantic',
+    object: { kind: 'VirtualService', namespace: 'default', name: 'lost' },
+    path: '',
+    text: 'routes to subset none of reviews.default.svc.cluster.local, which no DestinationRule defines',
+    place: `${odd}:1`,
+  })
 })
