@@ -1,6 +1,6 @@
 import type { Delivery, Nack } from '#mesh/uplink.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
-import type { TypeUrl } from '#xds/type-url.ts'
+import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
 import type { Rejection } from './quarantine.ts'
 import type { Subscription } from './subscription.ts'
 
@@ -188,14 +188,13 @@ const countRevisions = (revisions: readonly number[]): Delivery['live'] => {
 const toWaitingFor = (target: DeliveryTarget): string => {
   const [refused] = target.rejections()
   if (refused) return `${toKind(refused.type)} ${refused.name} was refused`.slice(0, 256)
-  if (target.blockedBy) {
-    const { object, message } = target.blockedBy
-    return `its configuration, which cannot be compiled: ${object === '' ? '' : `${object}: `}${message}`.slice(0, 256)
-  }
   for (const { type, unackedResponses } of target.subscriptions.values())
     if (unackedResponses > 0)
       return `the ACK of ${unackedResponses} ${toKind(type)} response${unackedResponses > 1 ? 's' : ''}`
-  return target.settledTick < 0 ? 'its first requests' : 'its turn'
+  if (!target.subscriptions.has(typeUrls.listener)) return 'its first requests'
+  if (!target.blockedBy) return 'its turn'
+  const { object, message } = target.blockedBy
+  return `its configuration, which cannot be compiled: ${object === '' ? '' : `${object}: `}${message}`.slice(0, 256)
 }
 
 /** "type.googleapis.com/envoy.config.cluster.v3.Cluster" → "Cluster" */

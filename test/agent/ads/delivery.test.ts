@@ -176,7 +176,8 @@ test('no revision is live on a proxy while nobody knows what it is to have', asy
   ads.server.compiled(7)
   await proxy.untilHeard()
   const waitingFor = 'its configuration, which cannot be compiled: EnvoyFilter/default/guard: is unreadable'
-  expect(summary()).toMatchObject({ live: [{ revision: 0, proxies: 1 }], laggards: [{ revision: 0, waitingFor }] })
+  await ads.until(() => summary().laggards[0]?.waitingFor === waitingFor)
+  expect(summary().live).toEqual([{ revision: 0, proxies: 1 }])
   expect(ads.server.proxies()).toMatchObject([{ revision: 0, synced: false, types: [{ state: 'pending' }, {}] }])
   Object.assign(ads.attachment('w'), { sets: [ads.shared], blockedBy: undefined })
   ads.server.compiled(8)

@@ -77,8 +77,9 @@ test('a proxy that an EnvoyFilter blocks keeps what it has over a new agent, a n
   if (!former) throw new Error('no service')
   const gone: ViewChange = { kind: 'catalog', cluster: stage.scene.store.localCluster, service: former, value: null }
   await stage.change(toChange(toFilter(unreadable)))
-  expect(await stage.restartAgent()).toEqual([])
-  expect(await stage.change(gone, toChange(toRoute(208)))).toEqual([])
+  const blocked = [expect.stringMatching(/^sidecar\/default\/client-1 waits for .*: EnvoyFilter\/default\/guard: /)]
+  expect(await stage.restartAgent()).toEqual(blocked)
+  expect(await stage.change(gone, toChange(toRoute(208)))).toEqual(blocked)
   for (const host of ['reviews', 'former'])
     expect(await ask(host)).toMatchObject({ status: 200, headers: { 'x-kept': 'yes' } })
   expect((await ask('fixed.example.org')).status).toBe(207)

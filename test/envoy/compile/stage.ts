@@ -212,15 +212,16 @@ export class Stage {
     return this.untilDelivered()
   }
 
-  /** Waits until every proxy has all that it is due, or refuses something; tells what was refused. */
+  /** Waits until every proxy has all that it is due, or refuses something; tells what was refused, and who waits for what is to be mended. */
   async untilDelivered(): Promise<readonly string[]> {
     return eventually('all proxies have ACKed everything', () => {
       this.#credentials.settle()
-      const { proxies, live, nacks } = this.#server.delivery.summary()
+      const { proxies, laggards, nacks } = this.#server.delivery.summary()
       if (nacks.length > 0)
         return nacks.map(({ proxy, resources, reason }) => `${proxy} ${resources.join(', ')}: ${reason}`)
-      const isLive = live.every(({ revision }) => revision === this.#server.revision)
-      return proxies === this.#envoys.length && isLive && []
+      const blocked = laggards.filter(({ waitingFor }) => waitingFor.startsWith('its configuration'))
+      const isDelivered = proxies === this.#envoys.length && blocked.length === laggards.length
+      return isDelivered && blocked.map(({ proxy, waitingFor }) => `${proxy} waits for ${waitingFor}`)
     })
   }
 
