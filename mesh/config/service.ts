@@ -67,7 +67,7 @@ export const serviceSpec = message({
   }),
   sessionAffinity: choice(['None', 'ClientIP'])
     .optional()
-    .register(fieldNotes, { limit: 'without effect, as in Istio: a DestinationRule says it' }),
+    .register(fieldNotes, { withoutEffect: 'as in Istio, a DestinationRule says it' }),
   sessionAffinityConfig: withoutEffect(),
   internalTrafficPolicy: choice(['Cluster', 'Local'])
     .optional()

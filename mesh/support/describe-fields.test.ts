@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
+import { toApiVersion } from '#mesh/config/kind-definition.ts'
 import { kinds } from '#mesh/config/kind-table.ts'
 import { describeFields } from '#mesh/support/describe-fields.ts'
 import type { FieldDescription } from '#mesh/support/describe-fields.ts'
+import { pathsOfProblems } from '#test/kinds/problems-of-spec.ts'
 
 /** Each line is a field's path, and behind a space its values when it is an enum. */
 const upstream = readFileSync(new URL('testdata/istio-api.txt', import.meta.url), 'utf8')
@@ -59,4 +61,44 @@ it.each(upstream)(
 it("knows upstream's kinds", () => {
   const ours = kinds.filter(({ group }) => group === 'networking.istio.io').map(({ kind }) => kind)
   expect(new Set(upstream.map(({ kind }) => kind))).toEqual(new Set(ours))
+})
+
+const port = { number: 80, name: 'http', protocol: 'HTTP' }
+const destination = { host: 'a' }
+it.each([
+  [
+    'DestinationRule',
+    {
+      host: 'a',
+      trafficPolicy: {
+        outlierDetection: { consecutiveErrors: 1 },
+        portLevelSettings: [{ port: { number: 80 }, outlierDetection: { consecutiveErrors: 1 } }],
+      },
+      subsets: [{ name: 'a', trafficPolicy: { outlierDetection: { consecutiveErrors: 1 } } }],
+    },
+  ],
+  [
+    'Gateway',
+    {
+      selector: { app: 'a' },
+      servers: [{ port: { ...port, targetPort: 81 }, defaultEndpoint: '127.0.0.1:80', hosts: ['a.org'] }],
+    },
+  ],
+  ['ProxyConfig', { image: { imageType: 'debug' } }],
+  ['Service', { selector: { app: 'a' }, sessionAffinity: 'ClientIP', ports: [{ name: 'http', port: 80 }] }],
+  [
+    'Sidecar',
+    { ingress: [{ port: { ...port, targetPort: 81 }, defaultEndpoint: '127.0.0.1:80' }], egress: [{ hosts: ['./*'] }] },
+  ],
+  ['VirtualService', { hosts: ['a'], tcp: [{ match: [{ sourceSubnet: '10.0.0.0/8' }], route: [{ destination }] }] }],
+])('a field of %s that is warned of whatever it says counts as without effect', (kind, spec) => {
+  const definition = kinds.find((each) => each.kind === kind)
+  const version = definition?.versions[0]
+  if (!definition || version === undefined) throw new Error(`there is no kind ${kind}`)
+  const toIdle = (fields: readonly FieldDescription[]): readonly string[] =>
+    fields.flatMap(({ path, note, fields: inner }) => [...(note.withoutEffect ? [path] : []), ...toIdle(inner)])
+  const idle = toIdle(describeFields(definition)).map((path) => `warning spec.${path}`)
+  const warned = pathsOfProblems(kind, spec, {}, toApiVersion(definition, version))
+  expect(warned.length).toBeGreaterThan(0)
+  for (const each of warned) expect(idle).toContain(each.replaceAll(/\[\d+\]/g, '[]'))
 })

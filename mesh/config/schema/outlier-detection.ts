@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { positiveDuration } from './duration.ts'
-import { checked, message } from './message.ts'
+import { checked, fieldNotes, message } from './message.ts'
 
 const percent = z.int().min(0).max(100).optional()
 const errorCount = z.int().min(0).max(0xffff_ffff).optional()
@@ -16,8 +16,11 @@ export const outlierDetection = checked(
     baseEjectionTime: positiveDuration.optional(),
     maxEjectionPercent: percent,
     minHealthPercent: percent,
-    /** Istio has given it up: it is warned of and has no effect, as there. */
-    consecutiveErrors: z.int().optional(),
+    /** Istio has given it up: the check of its kind warns of it. */
+    consecutiveErrors: z
+      .int()
+      .optional()
+      .register(fieldNotes, { withoutEffect: 'as in Istio, consecutiveGatewayErrors and consecutive5xxErrors count' }),
     /** What counts as an error, instead of 5xx. */
     outlierDetectionHttpErrorCodes: z.array(z.int().min(100).max(599)).optional(),
   }),
