@@ -13,7 +13,9 @@ export const placeProblems = async (
   // Reading YAML takes longer to load than most commands take.
   const { locateProblems } = await import('#mesh/locate-problems.ts')
   const located = locateProblems(problems, text, toParseOptions(namespace))
-  return located.toSorted(byLine).map(({ document: _, line, ...problem }) => {
+  return located.toSorted(byLine).map((each) => {
+    const { document: _, line, ...problem } = each
+
     const place = line === undefined ? undefined : findPlace(line)
     return { ...problem, ...(place !== undefined && { place }) }
   })
