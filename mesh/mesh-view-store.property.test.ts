@@ -136,8 +136,12 @@ const clusterChange = cluster.chain((name) =>
   }),
 )
 
-const configChange = (kind: string, spec: fc.Arbitrary<ConfigObject['spec']>): fc.Arbitrary<ViewChange> =>
-  fc.tuple(fc.constantFrom(...namespaces), fc.constantFrom(...objectNames)).chain(([namespace, name]) =>
+const configChange = (
+  kind: string,
+  spec: fc.Arbitrary<ConfigObject['spec']>,
+  names: readonly string[] = objectNames,
+): fc.Arbitrary<ViewChange> =>
+  fc.tuple(fc.constantFrom(...namespaces), fc.constantFrom(...names)).chain(([namespace, name]) =>
     fc.record({
       kind: fc.constant('config' as const),
       origin: fc.constantFrom('mesh' as const, 'cluster' as const),
@@ -216,6 +220,12 @@ const serviceEntry = configChange(
     .map(({ servers, ...spec }) => ({ ...spec, ...servers })),
 )
 
+const workloadEntry = configChange(
+  'WorkloadEntry',
+  fc.record({ address: fc.constantFrom('10.0.0.1', '10.0.0.2'), labels, network }),
+  workloadNames,
+)
+
 const workloadChange = fc
   .tuple(fc.constantFrom(...namespaces), fc.constantFrom(...workloadNames))
   .chain(([namespace, name]) =>
@@ -247,6 +257,7 @@ const change: fc.Arbitrary<ViewChange> = fc.oneof(
   { arbitrary: destinationRule, weight: 3 },
   { arbitrary: sidecar, weight: 1 },
   { arbitrary: workloadChange, weight: 3 },
+  { arbitrary: workloadEntry, weight: 3 },
   fc.record({
     kind: fc.constant('gateway-health' as const),
     cluster,

@@ -8,6 +8,7 @@ import { proxyConfig, type ProxyConfigSpec } from './config/proxy-config.ts'
 import { serviceEntry, type ServiceEntrySpec } from './config/service-entry.ts'
 import { sidecar, type SidecarSpec } from './config/sidecar.ts'
 import { virtualService, type VirtualServiceSpec } from './config/virtual-service.ts'
+import { workloadEntry, type WorkloadEntrySpec } from './config/workload-entry.ts'
 import { AnswerWatch } from './merge/answer-watch.ts'
 import { ClusterTable } from './merge/cluster-table.ts'
 import { DestinationRuleTable } from './merge/destination-rule-table.ts'
@@ -24,6 +25,7 @@ import type { ClusterName, NetworkName, ServiceKey } from './names.ts'
 import type { Problem } from './problem.ts'
 import { CatalogIndex } from './registry-records/catalog-index.ts'
 import { toServiceEntryOffers } from './registry-records/to-offers.ts'
+import { toWorkload } from './registry-records/to-workload.ts'
 import type { Endpoint, Service } from './service.ts'
 import type { MeshSettings } from './settings.ts'
 import type { ClusterState } from './state.ts'
@@ -55,6 +57,8 @@ export interface HeldConfiguration {
   readonly sidecars: readonly Holding<SidecarSpec>[]
   readonly envoyFilters: readonly Holding<EnvoyFilterSpec>[]
   readonly proxyConfigs: readonly Holding<ProxyConfigSpec>[]
+  /** A cluster's own are material for its records: of those only the mesh's are known here. */
+  readonly workloadEntries: readonly Holding<WorkloadEntrySpec>[]
 }
 
 /**
@@ -76,7 +80,8 @@ export class MeshViewStore implements MeshView {
   readonly #envoyFilters: NamespacedKind<EnvoyFilterSpec>
   readonly #proxyConfigs: NamespacedKind<ProxyConfigSpec>
   readonly #serviceEntries: PrecedenceTable<ServiceEntrySpec>
-  /** What the mesh's own ServiceEntries offer here. */
+  readonly #workloadEntries: PrecedenceTable<WorkloadEntrySpec>
+  /** What the mesh's own ServiceEntries offer here, by this cluster's workloads and the mesh's WorkloadEntries. */
   readonly #meshCatalog: CatalogIndex
   readonly #watch = new AnswerWatch()
   readonly #clusters = new ClusterTable(this.#watch)
@@ -94,6 +99,7 @@ export class MeshViewStore implements MeshView {
       localNetwork,
       clusterState: (cluster) => this.#clusters.state(cluster),
       clustersOn: (network) => this.#clusters.on(network),
+      hasNetwork: (network) => network === localNetwork || this.#clusters.networks().includes(network),
       defaultExportTo: () => this.#meshConfig.defaultServiceExportTo,
       domainSuffix,
     })
@@ -121,6 +127,7 @@ export class MeshViewStore implements MeshView {
       toViewKey: viewKeys.proxyConfigs,
     })
     this.#serviceEntries = new PrecedenceTable(serviceEntry, localCluster)
+    this.#workloadEntries = new PrecedenceTable(workloadEntry, localCluster)
     this.#meshCatalog = new CatalogIndex(localCluster)
   }
 
@@ -253,6 +260,7 @@ export class MeshViewStore implements MeshView {
       ...this.#envoyFilters.objects.problems(),
       ...this.#proxyConfigs.objects.problems(),
       ...this.#serviceEntries.problems(),
+      ...this.#workloadEntries.problems(),
       ...this.#meshCatalog.problems(),
       ...this.#services.problems(),
     ]
@@ -268,6 +276,7 @@ export class MeshViewStore implements MeshView {
       sidecars: this.#sidecars.objects.holdings(),
       envoyFilters: this.#envoyFilters.objects.holdings(),
       proxyConfigs: this.#proxyConfigs.objects.holdings(),
+      workloadEntries: this.#workloadEntries.holdings(),
     }
   }
 
@@ -325,7 +334,7 @@ export class MeshViewStore implements MeshView {
       case 'workload':
         this.#watch.note(viewKeys.workload(change.key), () => this.workload(change.key))
         setOrDelete(this.#workloads, change.key, change.value)
-        this.#meshCatalog.setWorkload(change.key, change.value)
+        this.#offerWorkload(change.key)
         break
     }
   }
@@ -383,6 +392,10 @@ export class MeshViewStore implements MeshView {
       case serviceEntry.kind:
         this.#setServiceEntry(origin, key, object)
         break
+      case workloadEntry.kind:
+        this.#workloadEntries.set(origin, key, object)
+        this.#offerWorkload(key.slice(key.indexOf('/') + 1))
+        break
     }
   }
 
@@ -396,6 +409,14 @@ export class MeshViewStore implements MeshView {
     const effective = this.#serviceEntries.effective(key)
     const place = { network: this.localNetwork, domainSuffix: this.#settings.domainSuffix }
     this.#meshCatalog.setOffers(key, effective?.origin === 'mesh' ? toServiceEntryOffers(effective.object, place) : [])
+  }
+
+  /** To the mesh's ServiceEntries. Whatever runs here stands before a WorkloadEntry of the mesh that has its name, unless that overrides it. */
+  #offerWorkload(key: string): void {
+    const own = this.#workloads.get(key) ?? null
+    const effective = this.#workloadEntries.effective(`${workloadEntry.kind}/${key}`)
+    const isOfMesh = effective?.origin === 'mesh' && (own === null || isOverride(effective.object.metadata))
+    this.#meshCatalog.setWorkload(key, isOfMesh ? toWorkload(effective.object, this.localNetwork) : own)
   }
 
   #settle(): ReadonlySet<ViewKey> {

@@ -13,16 +13,23 @@ import { findForeignHosts } from './foreign-hosts.ts'
 import type { KnownMesh } from './known-mesh.ts'
 import { findNetworkEndpointProblems } from './network-endpoints.ts'
 import { findMissedRootNamespace } from './root-namespace.ts'
+import { findUnselectedEntries } from './unselected-entries.ts'
 import { findWorkloadProblems } from './workload-checks.ts'
 
 /**
  * What is wrong between objects, each of which is right by itself: references that lead nowhere, and objects that want the
  * same thing. `objects` is the whole configuration as it would be.
  */
-export const analyze = (objects: readonly ConfigObject[], known: KnownMesh): readonly Problem[] =>
-  analyzeParsed(toAnalyzedObjects(objects), known)
+export const analyze = (objects: readonly ConfigObject[], known: KnownMesh): readonly Problem[] => {
+  const parsed = toAnalyzedObjects(objects)
+  return [
+    ...analyzeParsed(parsed, known),
+    // Files alone do not say whether they are the mesh's.
+    ...(known.lookedIn === 'objects' ? [] : findUnselectedEntries(parsed)),
+  ]
+}
 
-/** The same of objects whose specs are parsed already. */
+/** The same of objects whose specs are parsed already, but for what is the mesh's alone. */
 export const analyzeParsed = (objects: AnalyzedObjects, known: KnownMesh): readonly Problem[] => [
   ...findDanglingReferences(objects, known),
   ...findPortProblems(objects, known.domainSuffix),

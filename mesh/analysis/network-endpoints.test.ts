@@ -26,6 +26,11 @@ test.each([
     [entry('MESH_INTERNAL', 'nowhere'), machine('nowhere')],
     ['dangling_reference ServiceEntry spec.endpoints[1].network', 'dangling_reference WorkloadEntry spec.network'],
   ],
+  [
+    'without clusters, at an address',
+    [makeObject('WorkloadEntry', 'far', { address: '10.0.0.1', network: 'nowhere' })],
+    ['dangling_reference WorkloadEntry spec.network'],
+  ],
   ['with clusters', [entry('MESH_INTERNAL'), machine('network-2')], []],
   ['not of the mesh', [entry('MESH_EXTERNAL')], [atEntry]],
   [

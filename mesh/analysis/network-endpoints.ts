@@ -3,13 +3,14 @@ import type { DestinationRuleSpec } from '../config/destination-rule.ts'
 import { hostsOverlap } from '../config/schema/host-names.ts'
 import type { ServiceEntrySpec } from '../config/service-entry.ts'
 import type { WorkloadEntrySpec } from '../config/workload-entry.ts'
+import { unknownNetworkFault } from '../merge/merge-service.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { toPolicyLevels } from '../policy-levels.ts'
 import type { Problem } from '../problem.ts'
 import { nameOf, problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
 import type { KnownMesh } from './known-mesh.ts'
 
-/** What is wrong with endpoints that are all that is behind the gateways of a network. */
+/** What is wrong with endpoints that name a network. */
 export const findNetworkEndpointProblems = (objects: AnalyzedObjects, known: KnownMesh): readonly Problem[] => [
   ...findUnknownNetworks(objects, known),
   ...findWithoutMeshTls(objects, known.domainSuffix),
@@ -28,9 +29,9 @@ const findUnknownNetworks = (
     path: readonly PropertyKey[],
     endpoint: WorkloadEntrySpec,
   ): readonly Problem[] => {
-    const { network = '' } = endpoint
-    if (!networks || !isNetwork(endpoint) || networks.has(network)) return []
-    const message = `no cluster of the mesh is on network ${network}: its gateways can't be an endpoint`
+    const { network, address } = endpoint
+    if (!networks || network === undefined || networks.has(network)) return []
+    const message = unknownNetworkFault({ network, address })
     return [problemOf(object, 'dangling_reference', 'warning', [...path, 'network'], message)]
   }
   return [

@@ -46,6 +46,16 @@ const arbitrarySpec: fc.Arbitrary<{ readonly kind: string; readonly spec: object
       kind: 'ServiceEntry',
       spec: { hosts: [name], ports: [{ number: 80, name: 'http', protocol: 'HTTP' }], exportTo: to },
     })),
+  fc.constantFrom('a', 'b').map((app) => ({
+    kind: 'ServiceEntry',
+    spec: {
+      hosts: ['b.example.org'],
+      resolution: 'STATIC',
+      ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+      workloadSelector: { labels: { app } },
+    },
+  })),
+  fc.constant({ kind: 'WorkloadEntry', spec: { address: '10.0.0.1', labels: { app: 'a' } } }),
   fc.constant({ kind: 'Service', spec: { ports: [{ port: 80 }], selector: { app: 'a' } } }),
   fc.constant({ kind: 'Sidecar', spec: { egress: [{ hosts: ['*/*'] }] } }),
 )

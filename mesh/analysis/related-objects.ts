@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { toObjectKey, type ConfigObject } from '../config-object.ts'
+import { objectKeyOf, toObjectKey, type ConfigObject } from '../config-object.ts'
 import { partOfMessage } from '../config/schema/message.ts'
 import { isWildcard } from '../config/schema/host-names.ts'
 import { virtualService } from '../config/virtual-service.ts'
@@ -8,7 +8,7 @@ import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
 
 /**
- * Objects have to do with each other by the hosts that they name, VirtualServices by delegation and by the Gateways that they are bound to, and Sidecars by their namespace: no rule of the analysis looks at two
+ * Objects have to do with each other by the hosts that they name, VirtualServices by delegation and by the Gateways that they are bound to, Sidecars by their namespace, and WorkloadEntries by it with the ServiceEntries that may select them: no rule of the analysis looks at two
  * objects that share neither. So a change is analysed with what it is related to and not with the whole mesh. Who adds a rule
  * of another kind adds its relation here; the property test beside this compares with the analysis of everything.
  */
@@ -72,6 +72,9 @@ export const selectRelated = (
   const sidecarNamespaces = new Set(
     written.flatMap(({ object }) => (object.kind === 'Sidecar' ? object.metadata.namespace : [])),
   )
+  const entries = written.map(({ object }) => object).filter(({ kind }) => kind === 'WorkloadEntry')
+  const entryKeys = new Set(entries.map(objectKeyOf))
+  const entryNamespaces = new Set(entries.map(({ metadata }) => metadata.namespace))
   const kinds = new Set(written.map(({ object }) => object.kind))
   /** VirtualServices are bound to Gateways by name, and these share ports. */
   const isByGateway = ({ kind, spec }: ConfigObject): boolean =>
@@ -81,6 +84,10 @@ export const selectRelated = (
     isForAll ||
     isByGateway(object) ||
     [...named].some((host) => hosts.has(host) || isWildcard(host)) ||
-    (object.kind === 'Sidecar' && sidecarNamespaces.has(object.metadata.namespace))
+    (object.kind === 'Sidecar' && sidecarNamespaces.has(object.metadata.namespace)) ||
+    (object.kind === 'ServiceEntry' &&
+      entryNamespaces.has(object.metadata.namespace) &&
+      object.spec['workloadSelector'] !== undefined) ||
+    (object.kind === 'WorkloadEntry' && entryKeys.has(objectKeyOf(object)))
   return [...objects].filter(isRelated).map(({ object }) => object)
 }

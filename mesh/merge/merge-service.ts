@@ -26,7 +26,7 @@ export interface MergedService {
   readonly remoteGroups: readonly RemoteGroups[]
   /** Workload key → port numbers, for the local cluster's endpoints, also those on another network. */
   readonly workloadPorts: ReadonlyMap<string, Readonly<Record<string, number>>>
-  /** Whether endpoints of it are all that is behind a network's gateways: which clusters are there counts. */
+  /** Whether endpoints of it name other networks: which clusters are there counts. */
   readonly namesNetworks: boolean
   readonly problems: readonly Problem[]
 }
@@ -38,6 +38,8 @@ export interface Standpoint {
   readonly clusterState: (cluster: ClusterName) => ClusterState | undefined
   /** The clusters on a network that are not withdrawn, sorted. */
   readonly clustersOn: (network: NetworkName) => readonly ClusterName[]
+  /** Whether any cluster is on a network, a withdrawn one too. */
+  readonly hasNetwork: (network: NetworkName) => boolean
   /** MeshConfig.defaultServiceExportTo */
   readonly defaultExportTo: () => readonly string[] | undefined
 }
@@ -67,7 +69,9 @@ export const mergeService = (
     kept.map((offer) => offer.endpoints),
   )
   const [ofNetworks, addressed] = [endpoints.filter(isOfNetwork), endpoints.filter((each) => !isOfNetwork(each))]
-  const behindNetworks = toNetworkGroups(ofNetworks, standpoint)
+  const ownElsewhere = endpoints.filter(
+    ({ cluster, network }) => cluster === standpoint.localCluster && network !== standpoint.localNetwork,
+  )
   return {
     service: merged.service,
     endpoints: addressed.filter(({ network }) => network === standpoint.localNetwork),
@@ -75,15 +79,15 @@ export const mergeService = (
       ...merged.parts.flatMap(({ isCompatible, portRenames }, index) =>
         isCompatible ? (kept[index]?.remoteGroups ?? []).map((remote) => renameGroupPorts(remote, portRenames)) : [],
       ),
-      ...behindNetworks.filter(({ clusters }) => clusters.length > 0),
+      ...toNetworkGroups(ofNetworks, standpoint),
     ],
     workloadPorts: toWorkloadPorts(merged.service, addressed, standpoint.localCluster),
-    namesNetworks: ofNetworks.length > 0,
+    namesNetworks: ofNetworks.length > 0 || ownElsewhere.length > 0,
     problems: [
       ...merged.problems,
-      ...behindNetworks
-        .filter(({ clusters }) => clusters.length === 0)
-        .map(({ network }) => toUnknownNetwork(merged.service, network)),
+      ...ownElsewhere
+        .filter(({ network }) => !standpoint.hasNetwork(network))
+        .map((endpoint) => toUnknownNetwork(merged.service, endpoint)),
       ...counted.flatMap((contribution) => findNetworksOfOthers(contribution, standpoint)),
     ],
   }
@@ -102,6 +106,7 @@ const toNetworkGroups = (
   const passedOn = endpoints.filter((endpoint) => isPassedOn(endpoint, localNetwork))
   return [...Map.groupBy(passedOn, ({ network }) => network)]
     .map(([network, ofNetwork]) => ({ clusters: clustersOn(network), network, groups: ofNetwork.map(toGroup) }))
+    .filter(({ clusters }) => clusters.length > 0)
     .toSorted((left, right) => compareText(left.network, right.network))
 }
 
@@ -116,10 +121,23 @@ const toGroup = ({ locality, ports, labels, weight, serviceAccount }: Endpoint):
   serviceAccounts: serviceAccount === undefined ? [] : [serviceAccount],
 })
 
-const toUnknownNetwork = (service: Service, network: NetworkName): Problem => ({
-  ...toConflict(service, `no cluster of the mesh is on network ${network}: its gateways can't be an endpoint`),
-  code: 'dangling_reference',
-})
+/** At the object that says it: an endpoint's id tells which (`Endpoint.id`). */
+const toUnknownNetwork = ({ namespace }: Service, { id, network, address }: Endpoint): Problem => {
+  const [name = '', ofEntry] = id.split('/', 2)
+  return {
+    code: 'dangling_reference',
+    severity: 'warning',
+    object: { kind: ofEntry === undefined ? 'WorkloadEntry' : 'ServiceEntry', namespace, name },
+    path: ofEntry === undefined ? 'spec.network' : 'spec.endpoints',
+    message: unknownNetworkFault({ network, address }),
+  }
+}
+
+/** Why an endpoint on a network that no cluster of the mesh is on is none. */
+export const unknownNetworkFault = ({ network, address }: { network: string; address: string }): string =>
+  address === ''
+    ? `no cluster of the mesh is on network ${network}: its gateways can't be an endpoint`
+    : `no cluster of the mesh is on network ${network}: no proxy reaches ${address} there`
 
 const findNetworksOfOthers = (
   { cluster, service, endpoints }: Contribution,

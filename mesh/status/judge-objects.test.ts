@@ -125,6 +125,35 @@ test("… and the mesh's when it says so", () => {
   expect(summary(meshTroubles.map(({ condition }) => condition))).toEqual(['Conflicted=True SameKey'])
 })
 
+test('a WorkloadEntry of the mesh that none of its ServiceEntries selects has no effect', () => {
+  const machine = `
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: { name: vm, namespace: shop }
+spec: { address: 10.0.0.1, network: nowhere, labels: { app: vm } }`
+  const selecting = `
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: vms, namespace: shop }
+spec: { hosts: [vms.example], resolution: STATIC, ports: [{ number: 80, name: http, protocol: HTTP }], workloadSelector: { labels: { app: vm } } }`
+  const effects = (mesh: readonly string[], cluster: readonly string[] = []) =>
+    summary(judge({ mesh, cluster }).meshTroubles.map(({ condition }) => condition))
+  expect(effects([machine])).toEqual(['Effective=False NotSelected'])
+  expect(effects([machine], [selecting])).toEqual(['Effective=False NotSelected'])
+  expect(effects([machine, selecting])).toEqual([])
+  const networks = new Set(['network-1'])
+  const { meshTroubles } = judge(
+    { mesh: [machine, selecting] },
+    { known: { domainSuffix: 'cluster.local', hasHost: () => true, networks } },
+  )
+  expect(meshTroubles).toMatchObject([
+    {
+      key: 'WorkloadEntry/shop/vm',
+      condition: { reason: 'DanglingReference', message: expect.stringMatching(/^spec.network /) as string },
+    },
+  ])
+})
+
 test('what the analysis and the compiler find concerns the object that holds, whoever has it', () => {
   const dangling = virtualService().replace('host: reviews }', 'host: gone }')
   const leftOut = [

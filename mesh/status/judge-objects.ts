@@ -1,4 +1,5 @@
 import { analyzeParsed } from '../analysis/analyze.ts'
+import { findUnselectedEntries } from '../analysis/unselected-entries.ts'
 import type { KnownMesh } from '../analysis/known-mesh.ts'
 import { toObjectKey, type Configured, type Origin } from '../config-object.ts'
 import { byAge } from '../merge/by-age.ts'
@@ -41,6 +42,7 @@ export const judgeObjects = ({ held, ownProblems, leftOut, known, undecided = no
   const holdings = Object.values(held).flat()
   const own = Map.groupBy(ownProblems, keyOf)
   const related = Map.groupBy(analyzeParsed(toObjectsInForce(held), known), keyOf)
+  const unselected = Map.groupBy(findUnselectedEntries(toMeshObjectsInForce(held)), keyOf)
   const messages = Map.groupBy(leftOut, ({ object }) => object)
   const byKey = new Map(holdings.map((holding) => [holding.key, holding]))
 
@@ -54,6 +56,7 @@ export const judgeObjects = ({ held, ownProblems, leftOut, known, undecided = no
       ...(holds && {
         related: related.get(key) ?? [],
         leftOut: [...new Set(messages.get(key)?.map(({ message }) => message))].toSorted(),
+        unselected: unselected.get(key) ?? [],
       }),
       ...(holding?.mesh &&
         holding.cluster &&
@@ -100,8 +103,15 @@ const toObjectsInForce = (held: HeldConfiguration) => ({
   sidecars: inForce(held.sidecars),
   envoyFilters: inForce(held.envoyFilters),
   services: [],
-  workloadEntries: [],
+  workloadEntries: inForce(held.workloadEntries),
 })
+
+const toMeshObjectsInForce = ({ workloadEntries, serviceEntries }: HeldConfiguration) => ({
+  workloadEntries: inForce(workloadEntries.filter(isOfMesh)),
+  serviceEntries: inForce(serviceEntries.filter(isOfMesh)),
+})
+
+const isOfMesh = ({ effective }: Holding<unknown>): boolean => effective?.origin === 'mesh'
 
 /** The oldest first, whatever order they came in: an agent that starts again finds the same, and of several rivals the one that holds is named. */
 const inForce = <Spec>(holdings: readonly Holding<Spec>[]): readonly Configured<Spec>[] =>

@@ -12,6 +12,8 @@ export interface ObjectFindings {
   readonly related: readonly Problem[]
   /** What the compiler left out of it, and why. */
   readonly leftOut: readonly string[]
+  /** Nothing that could use it selects it. */
+  readonly unselected: readonly Problem[]
   /** The mesh and the cluster both have an object of this key: whose holds. */
   readonly contestedBy?: { readonly holder: Origin }
   /** It is not accepted, and what it said while it was goes on. */
@@ -24,6 +26,7 @@ export const noFindings = (origin: Origin): ObjectFindings => ({
   own: [],
   related: [],
   leftOut: [],
+  unselected: [],
   earlierHolds: false,
 })
 
@@ -47,7 +50,7 @@ const toAccepted = ({ own }: ObjectFindings): Condition => {
 }
 
 const toEffective = (findings: ObjectFindings): Condition => {
-  const { origin, leftOut, contestedBy, earlierHolds } = findings
+  const { origin, leftOut, unselected, contestedBy, earlierHolds } = findings
   const no = (reason: string, ...messages: readonly string[]): Condition => ({
     type: conditionTypes.effective,
     status: 'False',
@@ -65,6 +68,7 @@ const toEffective = (findings: ObjectFindings): Condition => {
           'ClusterObjectHolds',
           `the cluster's own object of this key holds; the annotation ${PRECEDENCE_ANNOTATION}: override puts the mesh's before it`,
         )
+  if (unselected.length > 0) return no('NotSelected', ...unselected.map(toText))
   if (leftOut.length > 0) return no('PartlyLeftOut', ...leftOut)
   return { type: conditionTypes.effective, status: 'True', reason: 'Effective', message: '' }
 }

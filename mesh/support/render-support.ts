@@ -37,6 +37,8 @@ const differences = `## Where Atoll does something else than Istio
   [EnvoyFilter](envoy-filter.md) for names that differ
 - an endpoint with a \`network\` and no \`address\` counts in its object's cluster alone, and in all clusters where the object is the mesh's; it
   is reached by mesh mTLS, and not where location or a DestinationRule says something else
+- a WorkloadEntry of the mesh serves the mesh's ServiceEntries alone: Services, and a cluster's own ServiceEntries, are served by what
+  their cluster holds (with a warning)
 - an ExternalName of a host that no service has is resolved by the proxies, on the ports that it names; Istio's leave that to the client
 - an HTTP proxy of a Sidecar that is bound to other addresses than loopback calls no hosts that the mesh does not know: others would reach by it
   whatever the workload reaches

@@ -36,6 +36,10 @@ services:
     ports: [http:80]
     endpoints:
       server-1: {cluster: west, network: network-2, address: ${serverAddress}, ports: {http: ${port}}, serviceAccount: western}
+  - host: machine.example
+    ports: [http:80]
+    endpoints:
+      server-1: {cluster: west, network: network-2, address: ${serverAddress}, ports: {http: ${port}}, serviceAccount: western}
 workloads:
   server-1: {address: ${serverAddress}, network: network-2, serviceAccount: western}
   gateway-1: {address: ${gatewayAddress}, network: network-2, ports: {tls: ${gatewayPort}}}
@@ -53,6 +57,31 @@ const byNetwork = (
   spec: {hosts: [vm.example], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}],
     endpoints: [{network: network-2, serviceAccount: ${account}}, {network: network-1, serviceAccount: ${account}}]}}`
 
+/** Machines of the mesh: one at a port of this one, others where nobody is or that are not reached from here, and west's network. */
+const byMachines = (account: string, port: number) => [
+  ...Object.entries({
+    near: `{address: 127.0.0.1, ports: {http: ${port}}, labels: {app: near, version: v1}}`,
+    silent: '{address: 127.0.0.1, ports: {http: 1}, labels: {app: near, version: v2}}',
+    elsewhere: '{address: 127.0.0.1, ports: {http: 1}, network: network-2, labels: {app: near, version: v1}}',
+    behind: `{network: network-2, serviceAccount: ${account}, labels: {app: far}}`,
+  }).map(
+    ([name, spec]) =>
+      `{apiVersion: networking.istio.io/v1, kind: WorkloadEntry, metadata: {name: ${name}, namespace: default}, spec: ${spec}}`,
+  ),
+  ...Object.entries({ 'near.example': 'near', 'machine.example': 'far' }).map(
+    ([
+      host,
+      app,
+    ]) => `{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: ${app}, namespace: default},
+  spec: {hosts: [${host}], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}],
+    workloadSelector: {labels: {app: ${app}}}}}`,
+  ),
+  `{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: near, namespace: default},
+  spec: {host: near.example, subsets: [{name: v1, labels: {version: v1}}]}}`,
+  `{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: near, namespace: default},
+  spec: {hosts: [near.example], http: [{route: [{destination: {host: near.example, subset: v1}}]}]}}`,
+]
+
 /** Hosts that are west's network: of no rule's, and of rules for mesh mTLS, none and others' TLS. */
 const external = ['bare', 'mutual'].map(
   (name) => `{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: ${name}, namespace: default},
@@ -68,7 +97,7 @@ const rules = Object.entries({ 'mutual.example': 'ISTIO_MUTUAL', open: 'DISABLE'
 )
 
 /** The same seen from cluster east. */
-const easternScene = (account: string) => `
+const easternScene = (account: string, machinePort = 1) => `
 about: ''
 clusters:
   west: {network: network-2, gateways: [{address: ${gatewayAddress}, port: ${gatewayPort}}]}
@@ -87,7 +116,7 @@ services:
     remote: {west: [{weight: 1, serviceAccounts: [western]}]}
 workloads:
   client-1: {address: ${clientAddress}, locality: eu/a}
-config: [${[subsets, byNetwork(account), ...external, ...rules].join(', ')},
+config: [${[subsets, byNetwork(account), ...byMachines(account, machinePort), ...external, ...rules].join(', ')},
   {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: reviews, namespace: default},
     spec: {hosts: [reviews], http: [
       {match: [{uri: {prefix: /v1}}], route: [{destination: {host: reviews, subset: v1}}]},
@@ -133,6 +162,18 @@ test('an endpoint with a network and no address is what is behind the gateways t
     expect(await getEcho('http://vm.example/')).toMatchObject({ app: 'reviews', caller })
 })
 
+test('WorkloadEntries of the mesh are endpoints of its ServiceEntries that select them: by network, account and labels', async () => {
+  await startWest()
+  const machine = await theatre.startApp('machine')
+  await theatre.start(easternScene('western', machine.port))
+  for (let visit = 0; visit < 5; visit += 1)
+    expect(await getEcho('http://near.example/')).toMatchObject({ app: 'machine' })
+  expect(await getEcho('http://machine.example/')).toMatchObject({
+    app: 'reviews',
+    caller: 'spiffe://td.example/ns/default/sa/default',
+  })
+})
+
 test('nothing but mesh mTLS goes to the gateways of other networks', async () => {
   await startWest()
   await theatre.start(easternScene('western'))
@@ -146,6 +187,7 @@ test('the client believes the account that the other cluster said, and no other'
   await theatre.start(easternScene('somebody'))
   expect(await get('http://reviews/')).toMatchObject({ status: 503 })
   expect(await get('http://vm.example/')).toMatchObject({ status: 503 })
+  expect(await get('http://machine.example/')).toMatchObject({ status: 503 })
   expect(app.requests).toBe(0)
 })
 
