@@ -15,7 +15,7 @@ export const problemCode = z.enum([
   'unreachable', // a route or match that an earlier one leaves nothing to
   'ambiguous', // can be meant in several ways
   'dangling_reference', // names an object that does not exist
-  'selects_nothing', // a selector that no workload has the labels of
+  'selects_nothing', // a selector that no workload has the labels of, a host that no service is
   'conflict', // two objects want the same thing
   'drift', // clusters say different things of one service
   'duplicate', // the same object twice in one apply

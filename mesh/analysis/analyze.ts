@@ -13,6 +13,7 @@ import { findForeignHosts } from './foreign-hosts.ts'
 import type { KnownMesh } from './known-mesh.ts'
 import { findNetworkEndpointProblems } from './network-endpoints.ts'
 import { findMissedRootNamespace } from './root-namespace.ts'
+import { findIdleEgressHosts } from './sidecar-hosts.ts'
 import { findUnselectedEntries } from './unselected-entries.ts'
 import { findWorkloadProblems } from './workload-checks.ts'
 
@@ -34,6 +35,7 @@ export const analyzeParsed = (objects: AnalyzedObjects, known: KnownMesh): reado
   ...findDanglingReferences(objects, known),
   ...findPortProblems(objects, known.domainSuffix),
   ...findWorkloadProblems(objects, known),
+  ...findIdleEgressHosts(objects, known),
   ...findConflicts(objects, known),
   ...findGatewayProblems(objects, known.domainSuffix),
   ...findIneffectiveRoutes(objects, known.domainSuffix),

@@ -4,7 +4,7 @@ import { problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
 import type { KnownMesh } from './known-mesh.ts'
 
 /** Whose objects hold for all namespaces in an Istio that nobody has told otherwise. */
-const istioRootNamespace = 'istio-system'
+export const istioRootNamespace = 'istio-system'
 
 /** Objects that would hold for all namespaces in Istio, and do for one here. */
 export const findMissedRootNamespace = (

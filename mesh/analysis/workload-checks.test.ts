@@ -1,11 +1,13 @@
 import { expect, it } from 'vitest'
 import { parse } from 'yaml'
 import type { ConfigObject } from '../config-object.ts'
+import { defaultMeshConfig } from '../config/mesh-config.ts'
 import { analyze } from './analyze.ts'
 import type { KnownWorkload } from './known-mesh.ts'
 
+const apiVersions: Readonly<Record<string, string>> = { Service: 'v1', EnvoyFilter: 'networking.istio.io/v1alpha3' }
 const object = (kind: string, name: string, spec: string, namespace = 'shop'): ConfigObject => ({
-  apiVersion: kind === 'Service' ? 'v1' : 'networking.istio.io/v1',
+  apiVersion: apiVersions[kind] ?? 'networking.istio.io/v1',
   kind,
   metadata: { name, namespace },
   spec: parse(spec) as Record<string, unknown>,
@@ -33,17 +35,66 @@ it('finds selectors and subsets that no workload has the labels of', () => {
     object(
       'DestinationRule',
       'web',
-      '{host: web, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}, {name: here, labels: {topology.istio.io/cluster: here, version: v1}}]}',
+      '{host: web, workloadSelector: {matchLabels: {app: gone}}, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}, {name: here, labels: {topology.istio.io/cluster: here, version: v1}}]}',
+    ),
+    ...['shop', 'other', defaultMeshConfig.rootNamespace].map((namespace) =>
+      object(
+        'EnvoyFilter',
+        `in-${namespace}`,
+        '{workloadSelector: {labels: {app: web}}, configPatches: [{applyTo: CLUSTER, patch: {operation: REMOVE}}]}',
+        namespace,
+      ),
     ),
   ]
   expect(summary([web], ...objects)).toEqual([
     'selects_nothing Sidecar a spec.workloadSelector',
     'selects_nothing Sidecar b spec.workloadSelector',
     'selects_nothing Service gone spec.selector',
+    'selects_nothing DestinationRule web spec.workloadSelector',
+    'selects_nothing EnvoyFilter in-other spec.workloadSelector',
     'selects_nothing Gateway g spec.selector',
     'selects_nothing DestinationRule web spec.subsets[1].labels',
   ])
   expect(summary(undefined, ...objects)).toEqual([])
+})
+it('finds hosts of Sidecars that take no service and no VirtualService', () => {
+  const hosts = [
+    ...['./*', '*/*', '~/gone.org', 'istio-system/*', './web.shop.svc.cluster.local', '*/*.shop.svc.cluster.local'],
+    ...[
+      'routes/*',
+      '*/a.out.org',
+      './known.org',
+      'none/*',
+      './gone.shop.svc.cluster.local',
+      '*/*.gone.org',
+      'shop/r.org',
+    ],
+  ]
+  const objects = [
+    service('web', http),
+    object('Sidecar', 'a', `{egress: [{hosts: ${JSON.stringify(hosts)}}]}`),
+    object(
+      'ServiceEntry',
+      'out',
+      '{hosts: ["*.out.org"], resolution: NONE, ports: [{number: 80, name: a, protocol: HTTP}]}',
+    ),
+    object(
+      'VirtualService',
+      'r',
+      '{hosts: [r.org], http: [{route: [{destination: {host: web.shop.svc.cluster.local}}]}]}',
+      'routes',
+    ),
+  ]
+  const idle = (lookedIn: 'objects' | 'clusters', workloads?: readonly KnownWorkload[]) =>
+    analyze(objects, {
+      domainSuffix: 'cluster.local',
+      hasHost: (host) => host === 'known.org',
+      lookedIn,
+      ...(workloads && { workloads }),
+    }).flatMap(({ code, path }) => (code === 'selects_nothing' ? [path.replace('spec.egress[0].', '')] : []))
+  expect(idle('objects', [web])).toEqual(['hosts[9]', 'hosts[10]', 'hosts[11]', 'hosts[12]'])
+  expect(idle('clusters', [web])).toEqual(['hosts[10]', 'hosts[12]'])
+  expect(idle('objects')).toEqual([])
 })
 it('finds Services that say different protocols of one port of a workload', () => {
   const plain = service('plain', '[{name: tcp, port: 81, targetPort: 80}]')

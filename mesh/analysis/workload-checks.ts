@@ -1,4 +1,5 @@
 import type { ConfigObject, Configured } from '../config-object.ts'
+import { defaultMeshConfig } from '../config/mesh-config.ts'
 import { isProxied } from '../config/service.ts'
 import type { SidecarSpec } from '../config/sidecar.ts'
 import { hasLabels } from '../has-labels.ts'
@@ -24,7 +25,7 @@ export const findWorkloadProblems = (objects: AnalyzedObjects, known: KnownMesh)
   const { workloads } = known
   if (!workloads) return []
   return [
-    ...findIdleSelectors(objects, workloads),
+    ...findIdleSelectors(objects, workloads, (known.defaults ?? defaultMeshConfig).rootNamespace),
     ...findIdleSubsets(objects, workloads, known.domainSuffix),
     ...findDisagreements(objects, workloads),
     ...findSharedSidecars(objects, workloads),
@@ -40,7 +41,13 @@ interface Selecting {
   readonly namespace?: string
 }
 
-const findIdleSelectors = (objects: AnalyzedObjects, workloads: readonly KnownWorkload[]): readonly Problem[] => {
+const ofEveryNamespace = ({ object, labels, path }: Selecting): Selecting => ({ object, labels, path })
+
+const findIdleSelectors = (
+  objects: AnalyzedObjects,
+  workloads: readonly KnownWorkload[],
+  rootNamespace: string,
+): readonly Problem[] => {
   const ofNamespace = (object: Selecting['object'], labels: Labels | undefined, field: string): Selecting[] =>
     Object.keys(labels ?? {}).length === 0
       ? []
@@ -51,6 +58,13 @@ const findIdleSelectors = (objects: AnalyzedObjects, workloads: readonly KnownWo
     ...objects.serviceEntries.flatMap((each) =>
       ofNamespace(each, each.spec.workloadSelector?.labels, 'workloadSelector'),
     ),
+    ...objects.destinationRules.flatMap((each) =>
+      ofNamespace(each, each.spec.workloadSelector?.matchLabels, 'workloadSelector'),
+    ),
+    ...objects.envoyFilters.flatMap((each) => {
+      const ofOwn = ofNamespace(each, each.spec.workloadSelector?.labels, 'workloadSelector')
+      return each.metadata.namespace === rootNamespace ? ofOwn.map(ofEveryNamespace) : ofOwn
+    }),
     ...objects.gateways.map((each): Selecting => ({
       object: each,
       labels: each.spec.selector ?? {},

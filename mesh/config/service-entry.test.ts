@@ -104,6 +104,7 @@ it.each<[string, object, string[]]>([
     ['invalid spec.workloadSelector.labels.a'],
   ],
   ['a selector that is not looked at', { workloadSelector: { labels: { a: 'b' } } }, ['warning spec.workloadSelector']],
+  ['no endpoints that it is for', { resolution: 'STATIC' }, ['warning spec.endpoints']],
   ['a selector of all', { resolution: 'STATIC', workloadSelector: {} }, ['warning spec.workloadSelector']],
   [
     'a wildcard to resolve for workloads',

@@ -152,6 +152,10 @@ export const serviceEntry: KindDefinition<ServiceEntrySpec> = {
       report(['spec', 'ports', stream, 'protocol'], message, { severity: 'warning', code: 'ambiguous' })
     }
     const selector = object.spec.workloadSelector
+    if (resolution === 'STATIC' && !selector && (object.spec.endpoints ?? []).length === 0)
+      report(['spec', 'endpoints'], 'without endpoints or a workloadSelector the service has no endpoints', {
+        severity: 'warning',
+      })
     if (selector && object.spec.resolution === 'NONE') {
       report(['spec', 'workloadSelector'], 'has no effect with resolution NONE', { severity: 'warning' })
     } else if (selector && Object.keys(selector.labels ?? {}).length === 0) {
