@@ -22,7 +22,7 @@ const workload = (value: Workload): ViewChange => ({ kind: 'workload', key: `def
 const override = { annotations: { 'atoll.dev/precedence': 'override' } }
 const selecting = ofMesh(
   makeObject('ServiceEntry', 'api', {
-    hosts: ['api.example.org'],
+    hosts: ['api.example.org', 'second.example.org'],
     resolution: 'STATIC',
     location: 'MESH_INTERNAL',
     ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],

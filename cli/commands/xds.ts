@@ -20,7 +20,7 @@ export const defineXds = (command: Command, context: CliContext): void => {
     `
 Services, ServiceEntries, WorkloadEntries and the pods of Kubernetes manifests among the files are what runs in the cluster; each Deployment has one pod,
 with a sidecar. Addresses that only a cluster can give are made up: 10.96.0.0/16 for Services, 10.244.0.0/16 for pods.
-A proxy whose workload no file has is a pod whose traffic is captured.`,
+A proxy whose workload no file has is a pod whose traffic is captured. The cluster is on the proxy's network, as network= or its WorkloadEntry says; addresses on others are not reached.`,
   )
   addExamples(command, [
     ['atoll xds bookinfo.yaml --proxy sidecar/default/productpage-v1', 'listeners, routes, clusters and endpoints'],

@@ -1,15 +1,16 @@
-import { objectKeyOf, type ConfigObject } from '#mesh/config-object.ts'
+import { objectKeyOf, toObjectKey, type ConfigObject } from '#mesh/config-object.ts'
 import { service } from '#mesh/config/service.ts'
+import { workloadEntry } from '#mesh/config/workload-entry.ts'
 import { isFields } from '#mesh/is-fields.ts'
 import { MeshViewStore } from '#mesh/mesh-view-store.ts'
-import { clusterName, networkName } from '#mesh/names.ts'
+import { clusterName, networkName, type NetworkName } from '#mesh/names.ts'
 import type { Problem } from '#mesh/problem.ts'
 import { emptyReading, RegistryIndex } from '#mesh/registry-records/registry-index.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import type { Proxy } from '#xds/proxy.ts'
-import { offlineNetwork as network } from './offline-network.ts'
+import { offlineNetwork } from './offline-network.ts'
 import { toManifestWorkloads, toPodAddress, toServiceAddress } from './manifest-workloads.ts'
 import type { ProxySpec } from './proxy-spec.ts'
 
@@ -42,13 +43,14 @@ export const createOfflineView = (
   spec: ProxySpec,
   settings: MeshSettings,
 ): OfflineView => {
+  const network = findNetwork(objects, spec)
   const keyed = withServiceAddresses(objects).map((value) => ({ key: objectKeyOf(value), value }))
   const registry = new RegistryIndex({ cluster, network, domainSuffix: settings.domainSuffix })
   const pods = toManifestWorkloads(manifests, { namespace, network })
   registry.apply(keyed)
   registry.apply(pods.map(toReadingChange))
   const known = registry.workloads().get(toWorkloadKey(spec.proxy.namespace, spec.proxy.workload))
-  const workload = describe(spec, known, pods.length)
+  const workload = describe(spec, known ?? toPod(spec, network, pods.length))
   registry.apply([toReadingChange(workload)])
   const changes: ViewChange[] = [
     ...[...registry.catalog()].map(([key, value]): ViewChange => ({ kind: 'catalog', cluster, service: key, value })),
@@ -70,6 +72,13 @@ export const createOfflineView = (
 
 const isSelecting = ({ spec }: ConfigObject): boolean => isFields(spec['selector'] ?? spec['workloadSelector'])
 
+/** The cluster is where its proxy is. */
+const findNetwork = (objects: readonly ConfigObject[], { proxy, network }: ProxySpec): NetworkName => {
+  const key = toObjectKey(workloadEntry.kind, proxy.namespace, proxy.workload)
+  const written = objects.find((object) => objectKeyOf(object) === key)?.spec['network']
+  return networkName.safeParse(network ?? written).data ?? offlineNetwork
+}
+
 /** As an API server gives them to Services that ask for none. */
 const withServiceAddresses = (objects: readonly ConfigObject[]): readonly ConfigObject[] => {
   let count = 0
@@ -85,23 +94,24 @@ const toReadingChange = (workload: Workload) => ({
   reading: { ...emptyReading, workload },
 })
 
-/** The workload of the proxy: what the files say of it, else a pod; what the description says counts first. */
+/** The workload of a proxy of which no file says anything. */
+const toPod = ({ proxy }: ProxySpec, network: NetworkName, index: number): Workload => ({
+  namespace: proxy.namespace,
+  name: proxy.workload,
+  address: toPodAddress(index),
+  labels: {},
+  serviceAccount: 'default',
+  network,
+  locality: '',
+  origin: 'pod',
+  capture: 'transparent',
+})
+
+/** The workload of the proxy: what the description says counts before what is known of it. */
 const describe = (
   { proxy, serviceAccount, labels, address, locality, network: givenNetwork, capture }: ProxySpec,
-  known: Workload | undefined,
-  index: number,
+  { capture: knownCapture, ...base }: Workload,
 ): Workload => {
-  const { capture: knownCapture, ...base }: Workload = known ?? {
-    namespace: proxy.namespace,
-    name: proxy.workload,
-    address: toPodAddress(index),
-    labels: {},
-    serviceAccount: 'default',
-    network,
-    locality: '',
-    origin: 'pod',
-    capture: 'transparent',
-  }
   const wanted = proxy.role === 'sidecar' ? (capture ?? knownCapture) : undefined
   return {
     ...base,

@@ -90,7 +90,7 @@ export class ServiceTable {
 
   problems(): readonly Problem[] {
     return [
-      ...this.#keys.flatMap((key) => this.#merged.get(key)?.problems ?? []),
+      ...toDistinct(this.#keys.flatMap((key) => this.#merged.get(key)?.problems ?? [])),
       ...[...this.#foreign].flatMap((key) => this.#toForeign(key)),
       ...[...this.#byHostname.values()].flatMap((keys) => this.#toRivals(keys)),
     ]
@@ -255,6 +255,11 @@ const setMember = <T>(set: Set<T>, value: T, isIn: boolean): void => {
   if (isIn) set.add(value)
   else set.delete(value)
 }
+
+/** What is wrong with a workload is found with each of its services. */
+const toDistinct = (problems: readonly Problem[]): readonly Problem[] => [
+  ...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values(),
+]
 
 const noPorts: ReadonlyMap<string, Ports> = new Map()
 

@@ -128,6 +128,40 @@ it.each([
   expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(expected) as unknown })
 })
 
+it('looks at networks from that of the proxy, and tells which endpoints are on none that it knows', async () => {
+  const path = join(folder, 'networks.yaml')
+  const entry = (name: string, spec: string) =>
+    `apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: ${name}}\nspec: {labels: {app: vm}, ${spec}}`
+  writeFileSync(
+    path,
+    [
+      entry('near', 'address: 10.1.1.2'),
+      entry('east', 'address: 10.1.1.1, network: east'),
+      entry('behind', 'network: west, serviceAccount: vm'),
+      `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: vms}
+spec:
+  hosts: [vms.example]
+  resolution: STATIC
+  location: MESH_INTERNAL
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  workloadSelector: {labels: {app: vm}}`,
+    ].join('\n---\n'),
+  )
+  const look = async (proxy: string) => {
+    const { code, stdout, stderr } = await runFake(['xds', path, '--proxy', proxy, '-o', 'json'])
+    const { endpoints = [] } = JSON.parse(stdout) as Partial<Shown>
+    expect(code).toBe(0)
+    const untold = ['east', 'behind'].filter((name) => !stderr.includes(`WorkloadEntry default/${name} spec.network`))
+    return { addresses: JSON.stringify(endpoints).match(/10\.1\.1\.\d/g), untold }
+  }
+  expect(await look('sidecar/default/web')).toEqual({ addresses: ['10.1.1.2'], untold: [] })
+  const fromEast = { addresses: ['10.1.1.1', '10.1.1.2'], untold: ['east'] }
+  expect(await look('sidecar/default/web,network=east')).toEqual(fromEast)
+  expect(await look('sidecar/default/east')).toEqual(fromEast)
+})
+
 it('gives a proxy the account of its workload, or the one that is described', () => {
   const manifest = {
     apiVersion: 'v1',
