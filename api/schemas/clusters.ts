@@ -14,6 +14,9 @@ export const contribution = openEnum(clusterState.unwrap().shape.contribution.op
 
 const shownKind = openEnum(clusterKind.options)
 
+/** Of a cluster that is shown. */
+export const MAX_TROUBLED_OBJECTS = 20
+
 export const cluster = z
   .object({
     name: clusterName,
@@ -42,6 +45,10 @@ export const cluster = z
       .nullable()
       .optional()
       .describe("How many things are wrong there with the mesh's objects; null: its agent does not tell."),
+    troubledObjects: z
+      .array(z.string())
+      .optional()
+      .describe(`Those objects, \`<kind>/<namespace>/<name>\`, the worst first: at most ${MAX_TROUBLED_OBJECTS}.`),
   })
   .meta({ id: 'Cluster' })
 export type Cluster = z.infer<typeof cluster>

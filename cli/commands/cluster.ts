@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { confirmHold, evictCluster, getCluster, listClusters } from '#api/routes/clusters.ts'
-import type { Cluster } from '#api/schemas/clusters.ts'
+import { MAX_TROUBLED_OBJECTS, type Cluster } from '#api/schemas/clusters.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { confirmByName } from '../confirm.ts'
@@ -114,11 +114,24 @@ const show = async (context: CliContext, name: string): Promise<void> => {
 }
 
 /** Nothing where the agent or the plane does not tell yet. */
-const toObjectsFields = ({ objectProblems: count }: Cluster, paint: Paint): (readonly [string, string])[] => {
+const toObjectsFields = (
+  { objectProblems: count, troubledObjects = [] }: Cluster,
+  paint: Paint,
+): [string, string][] => {
   if (count === undefined || count === null) return []
   if (count === 0) return [['Objects', "nothing is wrong with the mesh's"]]
   const things = count === 1 ? 'thing is' : 'things are'
-  return [['Objects', paint('yellow', `${count} ${things} wrong with the mesh's: "atoll get KIND NAME" says what`)]]
+  const text = [`${count} ${things} wrong with the mesh's`, toNames(troubledObjects)].filter(Boolean).join(' ')
+  return [['Objects', paint('yellow', `${text}: "atoll get KIND NAME -n NAMESPACE" says what`)]]
+}
+
+const MAX_NAMED = 5
+
+const toNames = (keys: readonly string[]): string => {
+  const names = keys.slice(0, MAX_NAMED).map((key) => key.replace('/', ' '))
+  const more = keys.length - names.length
+  const many = keys.length < MAX_TROUBLED_OBJECTS ? '' : 'at least '
+  return [...names, ...(more > 0 ? [`and ${many}${more} more`] : [])].join(', ')
 }
 
 const toGatewayTexts = ({ gateways }: Cluster): string[] =>

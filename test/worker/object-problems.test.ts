@@ -38,8 +38,9 @@ const tell = (agent: TestAgent, problems: ObjectProblems) => agent.send({ type: 
 
 const statusOf = async (mesh: TestMesh): Promise<readonly ObjectStatus[]> =>
   (await mesh.send<{ status: ObjectStatus[] }>('GET', '/configuration/DestinationRule/default/reviews')).body.status
-const countOf = async (mesh: TestMesh, cluster: string) =>
-  (await mesh.send<Cluster>('GET', `/clusters/${cluster}`)).body.objectProblems
+const clusterOf = async (mesh: TestMesh, cluster: string) =>
+  (await mesh.send<Cluster>('GET', `/clusters/${cluster}`)).body
+const countOf = async (mesh: TestMesh, cluster: string) => (await clusterOf(mesh, cluster)).objectProblems
 
 test('a plane says that it takes what clusters say of objects', async () => {
   const { east } = await start()
@@ -60,6 +61,15 @@ test('what clusters say of an object is shown with it, until they say otherwise'
   tell(east, said())
   await expect.poll(() => countOf(mesh, 'east')).toBe(0)
   expect(await statusOf(mesh)).toEqual([{ cluster: 'west', conditions: [conflicted] }])
+})
+
+test('a cluster names the objects that something is wrong with, once each and not too many', async () => {
+  const { mesh, east } = await start()
+  const rules = Array.from({ length: 30 }, (_, number) => `DestinationRule/default/rule-${30 - number}`)
+  const problems = rules.flatMap((each) => [effective, conflicted].map((condition) => ({ key: each, condition })))
+  tell(east, { problems, omitted: 0 })
+  await expect.poll(() => countOf(mesh, 'east')).toBe(60)
+  expect((await clusterOf(mesh, 'east')).troubledObjects).toEqual(rules.slice(0, 20))
 })
 
 test('what a cluster said is kept while its agent is away, and goes with the cluster', async () => {

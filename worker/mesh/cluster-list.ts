@@ -3,7 +3,7 @@ import { listAgentHolds } from './agent-holds.ts'
 import { countCatalog } from './catalog.ts'
 import { listTrustedIntermediates } from './certificates.ts'
 import type { ClusterRow } from './clusters.ts'
-import { countObjectProblems } from './object-problems.ts'
+import { countObjectProblems, listTroubledObjects } from './object-problems.ts'
 import { listProbes } from './probes.ts'
 import { listHeldWithdrawals } from './publishing/held-withdrawals.ts'
 import { findHeldReport } from './report.ts'
@@ -43,5 +43,6 @@ export const toCluster = (sql: SqlStorage, sessions: Sessions, row: ClusterRow, 
     ],
     probes: listProbes(sql, row.name),
     objectProblems: countObjectProblems(sql, row.name),
+    troubledObjects: listTroubledObjects(sql, row.name),
   }
 }

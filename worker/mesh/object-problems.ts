@@ -1,3 +1,4 @@
+import { MAX_TROUBLED_OBJECTS } from '#api/schemas/clusters.ts'
 import type { ObjectStatus } from '#api/schemas/configuration.ts'
 import type { Condition } from '#mesh/status/condition.ts'
 import type { ObjectProblems } from '#mesh/uplink.ts'
@@ -36,6 +37,17 @@ export const storeObjectProblems = (sql: SqlStorage, cluster: string, { problems
 export const countObjectProblems = (sql: SqlStorage, cluster: string): number | null =>
   firstRow(sql.exec<{ problems: number }>('SELECT problems FROM object_problem_counts WHERE cluster = ?', cluster))
     ?.problems ?? null
+
+/** The objects that a cluster has named, the worst first: so many at most. */
+export const listTroubledObjects = (sql: SqlStorage, cluster: string): string[] =>
+  sql
+    .exec<{ key: string }>(
+      'SELECT key FROM object_conditions WHERE cluster = ? GROUP BY key ORDER BY min(number) LIMIT ?',
+      cluster,
+      MAX_TROUBLED_OBJECTS,
+    )
+    .toArray()
+    .map(({ key }) => key)
 
 /** What clusters say of one object, by cluster. */
 export const listObjectStatus = (sql: SqlStorage, key: string): ObjectStatus[] => {
