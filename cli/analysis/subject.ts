@@ -3,11 +3,12 @@ import { getMesh } from '#api/routes/meshes.ts'
 import { listServices } from '#api/routes/services.ts'
 import type { ShownProblem } from '#api/schemas/shown-problem.ts'
 import { toMeshDefaults, type KnownMesh, type KnownWorkload } from '#mesh/analysis/known-mesh.ts'
-import { objectKeyOf, type ConfigObject } from '#mesh/config-object.ts'
+import { objectKeyOf, toObjectKey, type ConfigObject } from '#mesh/config-object.ts'
 import { toObjectName } from '#mesh/config/examine-object.ts'
 import { readMeshConfig } from '#mesh/config/mesh-config.ts'
 import { configuredAs } from '#mesh/config/parse-object.ts'
 import { workloadEntry } from '#mesh/config/workload-entry.ts'
+import type { Problem } from '#mesh/problem.ts'
 import { toWorkload } from '#mesh/registry-records/to-workload.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
@@ -17,7 +18,8 @@ import { holdsMeshConfig } from '../configuration/mesh-config-file.ts'
 import { examineConfiguration } from '../configuration/examine-configuration.ts'
 import { placeProblems } from '../configuration/place-problems.ts'
 import { collect } from '../output/list-view.ts'
-import type { PlacedProblem } from '../output/problem-text.ts'
+import { toObjectText, type PlacedProblem } from '../output/problem-text.ts'
+import { toShortList } from '../output/short-list.ts'
 import { offlineNetwork } from '../xds/offline-network.ts'
 import { toManifestWorkloads } from '../xds/manifest-workloads.ts'
 
@@ -36,6 +38,8 @@ export interface Subject {
   /** Those of them that the person has written. */
   readonly written: readonly ConfigObject[]
   readonly problems: readonly ShownProblem[]
+  /** Those whose own errors keep them from being looked at with the others. */
+  readonly unfinished: readonly string[]
   readonly known: KnownMesh
   /** Gives problems their places, where there are files. */
   readonly place: (problems: readonly ShownProblem[]) => Promise<readonly PlacedProblem[]>
@@ -59,6 +63,7 @@ export const findSubject = async (
       count: mesh.objects.length,
       written: mesh.objects,
       problems: mesh.drift,
+      unfinished: [],
       place: async (found) => found,
     }
   }
@@ -66,6 +71,7 @@ export const findSubject = async (
   const { objects, problems, count, others } = examineConfiguration(configuration, namespace)
   noteOthers(others, context)
   const written = objects.map(({ object }) => object)
+  const unfinished = findUnfinished(problems, new Set(written.map(objectKeyOf)))
   const ofClusters = await readClusterFiles(cluster, { io: context.io, namespace, domainSuffix })
   const place = async (found: readonly ShownProblem[]) => [
     ...ofClusters.problems,
@@ -81,7 +87,7 @@ export const findSubject = async (
       ...(workloads.length > 0 && { workloads }),
       ...(secrets.size > 0 && { secrets }),
     }
-    return { count, objects: written, written, problems, known, place }
+    return { count, objects: written, written, problems, unfinished, known, place }
   }
   const mesh = await readMesh(context)
   const keys = new Set(written.map(objectKeyOf))
@@ -95,6 +101,7 @@ export const findSubject = async (
     objects: [...unwritten, ...written],
     written,
     problems: [...problems, ...mesh.drift],
+    unfinished,
     known,
     place,
   }
@@ -103,9 +110,19 @@ export const findSubject = async (
 const noteOthers = (others: readonly unknown[], context: CliContext): void => {
   const manifests = others.filter((value) => !holdsMeshConfig(value)).map(toManifestName)
   if (manifests.length > 0)
-    context.note(`Not checked themselves, for they are no configuration of a mesh: ${toShort(manifests)}`)
+    context.note(`Not checked themselves, for they are no configuration of a mesh: ${toShortList(manifests)}`)
   const settings = others.filter(holdsMeshConfig).map(toManifestName)
-  if (settings.length > 0) context.note(`Settings, for "atoll mesh set --mesh-config": ${toShort(settings)}`)
+  if (settings.length > 0) context.note(`Settings, for "atoll mesh set --mesh-config": ${toShortList(settings)}`)
+}
+
+/** Objects with errors of their own. One of a kind that is not there has nothing more to be checked. */
+const findUnfinished = (problems: readonly Problem[], accepted: ReadonlySet<string>): readonly string[] => {
+  const names = problems.flatMap(({ severity, path, object }) => {
+    if (severity !== 'error' || object === undefined || path === 'kind') return []
+    const { kind, namespace, name } = object
+    return accepted.has(toObjectKey(kind, namespace, name)) ? [] : toObjectText(object)
+  })
+  return [...new Set(names)]
 }
 
 /** Pods of manifests and WorkloadEntries; none = nothing is known of workloads. */
@@ -158,11 +175,4 @@ const readMesh = async (context: CliContext): Promise<MeshAsItIs> => {
 const toManifestName = (value: unknown): string => {
   const { kind, name } = toObjectName(value, '') ?? { kind: 'an object', name: '' }
   return `${kind} ${name}`.trimEnd()
-}
-
-const MAX_SHOWN = 5
-
-const toShort = (names: readonly string[]): string => {
-  const shown = names.slice(0, MAX_SHOWN).join(', ')
-  return names.length > MAX_SHOWN ? `${shown} and ${names.length - MAX_SHOWN} more` : shown
 }

@@ -10,6 +10,7 @@ import { addFiles, toPaths, type FileOptions } from '../configuration/file-argum
 import { addExamples } from '../examples.ts'
 import { toProblemFields } from '../output/problem-fields.ts'
 import { toProblemText } from '../output/problem-text.ts'
+import { toShortList } from '../output/short-list.ts'
 
 interface AnalyzeOptions extends FileOptions, SubjectOptions {}
 
@@ -37,7 +38,7 @@ export const defineAnalyze = (command: Command, context: CliContext): void => {
 }
 
 const run = async (context: CliContext, paths: readonly string[], options: AnalyzeOptions): Promise<void> => {
-  const { count, problems } = await examine(context, paths, options).catch((error: unknown) => {
+  const { count, problems, unfinished } = await examine(context, paths, options).catch((error: unknown) => {
     throw toCouldNotRun(error)
   })
   const errors = problems.filter(({ severity }) => severity === 'error').length
@@ -49,17 +50,21 @@ const run = async (context: CliContext, paths: readonly string[], options: Analy
   await context.print({
     value: problems.map(toProblemFields),
     names: problems.map(({ code }) => code),
-    table: (paint) => [...problems.map((problem) => toProblemText(problem, paint)), counts].join('\n'),
+    table: (paint) =>
+      [...problems.map((problem) => toProblemText(problem, paint)), ...toUnfinishedText(unfinished), counts].join('\n'),
   })
   if (errors > 0) throw new CliError('failed', 'The configuration has errors')
 }
 
 const examine = async (context: CliContext, paths: readonly string[], options: AnalyzeOptions) => {
-  const { count, objects, written, problems, known, place } = await findSubject(context, paths, options)
+  const { count, objects, written, problems, unfinished, known, place } = await findSubject(context, paths, options)
   const { examineEnvoyFilters } = await import('#xds/patch/examine-envoy-filters.ts')
   const found = [...examineEnvoyFilters(objects), ...analyze(objects, known), ...findStyleProblems(written)]
-  return { count, problems: await place([...problems, ...found]) }
+  return { count, unfinished, problems: await place([...problems, ...found]) }
 }
+
+const toUnfinishedText = (names: readonly string[]): readonly string[] =>
+  names.length === 0 ? [] : [`Not checked further until their own errors are mended: ${toShortList(names)}`]
 
 /** Whatever was in the way: scripts tell it from configuration that has errors. */
 const toCouldNotRun = (error: unknown): CliError => {

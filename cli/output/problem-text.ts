@@ -11,13 +11,16 @@ const MAX_SHOWN = 10
 /** One line for a problem: where, which object, which field, what to do. */
 export const toProblemText = (problem: PlacedProblem, paint: Paint): string => {
   const { severity, object, path, message, place, code } = problem
-  const name =
-    object &&
-    `${object.kind} ${object.namespace === '' ? '' : `${object.namespace}/`}${object.name === '' ? '(no name)' : object.name}`
-  const where = [place, name, path].filter((part) => part !== undefined && part !== '').join(' ')
+  const where = [place, object && toObjectText(object), path]
+    .filter((part) => part !== undefined && part !== '')
+    .join(' ')
   const label = paint(severity === 'error' ? 'red' : 'yellow', severity)
   return `${label} (${code})${where === '' ? '' : ` ${where}`}: ${message}`
 }
+
+/** "VirtualService shop/reviews" */
+export const toObjectText = ({ kind, namespace, name }: NonNullable<ShownProblem['object']>): string =>
+  `${kind} ${namespace === '' ? '' : `${namespace}/`}${name === '' ? '(no name)' : name}`
 
 /** The first problems, a line each, and how many more there are. */
 export const toProblemLines = (problems: readonly PlacedProblem[], paint: Paint): string[] => {

@@ -44,6 +44,15 @@ describe('atoll analyze -o json', () => {
     const { code, messages } = await analyze(write('good.yaml', service('web'), virtualService('web')))
     expect({ code, messages }).toEqual({ code: 0, messages: [] })
   })
+  it('tells a person which objects it could look no further at', async () => {
+    const wrong = virtualService('web', ', hsots: []').replace('host: web', 'host: gone')
+    const unknown = 'apiVersion: networking.istio.io/v1\nkind: Sidecr\nmetadata: {name: a}'
+    const { stdout } = await runFake(['analyze', write('unfinished.yaml', wrong, unknown, virtualService('web2'))])
+    expect(stdout).toMatch(
+      /\nNot checked further until their own errors are mended: VirtualService default\/web\n3 objects, 2 errors/,
+    )
+    expect((await runFake(['analyze', write('absent.yaml', virtualService('web'))])).stdout).not.toContain('further')
+  })
   it('tells severity, code, class, object, path and text, and exits with 0 after warnings', async () => {
     const file = write('absent.yaml', virtualService('web'))
     const { code, messages } = await analyze(file)
