@@ -293,6 +293,12 @@ describe('any text', () => {
   })
 })
 
+it('says where the same object is before as a person calls the place', () => {
+  const text = `${destinationRule('a')}---\n${destinationRule('b')}---\n${destinationRule('b')}`
+  const { problems } = examineDocuments(text, { ...options, toPlace: (line) => `rules.yaml:${line}` })
+  expect(problems.map(({ line, message }) => [line, message])).toEqual([[15, 'is in rules.yaml:8 already']])
+})
+
 it.each([
   ['hosts', { hosts: Array.from({ length: 100_000 }, (_, index) => `h${index}.org`) }],
   ['digits', { http: [{ timeout: `${'9'.repeat(1_000_000)}s` }] }],

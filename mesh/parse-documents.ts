@@ -18,6 +18,8 @@ export interface DocumentOptions extends TextLimits {
   readonly unnamed?: 'allowed'
   /** What is done with objects that are no configuration of a mesh, such as Deployments; absent = they are of an unknown kind. */
   readonly others?: 'skip'
+  /** What a person calls a line of the text. Absent = places are told by their documents. */
+  readonly toPlace?: (line: number) => string | undefined
 }
 
 export interface ParsedDocuments {
@@ -39,6 +41,7 @@ interface Finding {
 /** Objects that are there more than once. */
 const findDuplicates = (
   results: readonly { readonly item: SubmittedItem; readonly examined: Examined }[],
+  toPlace: DocumentOptions['toPlace'],
 ): readonly Finding[] => {
   const first = new Map<string, SubmittedItem>()
   return results.flatMap(({ item, examined }): Finding[] => {
@@ -49,7 +52,9 @@ const findDuplicates = (
       first.set(key, item)
       return []
     }
-    const message = `is in document ${earlier.submitted.number} already`
+    const [line] = toPlace ? earlier.submitted.lines([earlier.at]) : []
+    const place = line === undefined ? undefined : toPlace?.(line)
+    const message = `is in ${place ?? `document ${earlier.submitted.number}`} already`
     return [{ item, problem: { code: 'duplicate', severity: 'error', path: [], message } }]
   })
 }
@@ -107,7 +112,7 @@ export const examineDocuments = (text: string, options: DocumentOptions): Examin
   )
   const findings = [
     ...results.flatMap(({ item, examined }) => examined.problems.map((problem) => ({ item, problem }))),
-    ...findDuplicates(results),
+    ...findDuplicates(results, options.toPlace),
   ]
   return {
     objects: [

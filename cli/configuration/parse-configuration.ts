@@ -10,7 +10,10 @@ export const parseConfiguration = async (
   configuration: ConfigurationText,
   namespace: string | undefined,
 ): Promise<ParsedDocuments> => {
-  const parsed = parseDocuments(configuration.text, toParseOptions(namespace))
+  const parsed = parseDocuments(configuration.text, {
+    ...toParseOptions(namespace),
+    toPlace: configuration.findPlace,
+  })
   if (parsed.ok) return parsed.value
   throw new CliError('invalid', 'The configuration has errors', {
     problems: await placeProblems(parsed.error, configuration, namespace),

@@ -331,6 +331,13 @@ describe('gateways', () => {
       'warning conflict Gateway shop/b spec.servers[0].port',
     ])
   })
+  it('says of servers of one Gateway that can not share a port which one holds', () => {
+    const one = gateway('a', `${http('a.org')}, ${http('b.org', 80, 'TCP').replace('name: http', 'name: tcp')}`)
+    expect(analyzeYaml(one).map(({ path, message }) => `${path}: ${message}`)).toEqual([
+      'spec.servers[0].port: spec.servers[1] has TCP on port 80 too: this server, which is the first, holds',
+      'spec.servers[1].port: spec.servers[0] has HTTP on port 80 too: that server, which is the first, holds',
+    ])
+  })
   it('warns of servers of two Gateways for one host, and with one certificate', () => {
     const https = (host: string, credential: string) =>
       `{port: {number: 443, name: of-${host}, protocol: HTTPS}, hosts: [${host}], tls: {mode: SIMPLE, credentialName: ${credential}}}`

@@ -35,6 +35,10 @@ export const findSharedServers = (gateways: readonly Gateway[]): readonly Proble
       ['port'],
       (one, other) => {
         const { protocol, number } = other.server.port
+        if (one.gateway === other.gateway) {
+          const holder = one.index < other.index ? 'this server' : 'that server'
+          return `spec.servers[${other.index}] has ${protocol} on port ${number} too: ${holder}, which is the first, holds`
+        }
         return `${nameOf(other.gateway)} has ${protocol} on port ${number} of the same proxies: ${olderOf(one.gateway, other.gateway)} holds`
       },
     ),
