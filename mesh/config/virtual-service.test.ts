@@ -277,6 +277,12 @@ it('reports everything at once, with what was probably meant', () => {
   ])
 })
 
+it('says which condition of retries was probably meant', () => {
+  const [problem] = problems({ http: [{ route, retries: { retryOn: '5xx,conect-failure' } }] })
+  expect(problem).toMatch(/^invalid spec\.http\[0\]\.retries\.retryOn: "conect-failure" is neither /)
+  expect(problem).toMatch(/: did you mean "connect-failure"\?$/)
+})
+
 it('says what is written here where people write what others take', () => {
   const fault = { abort: { httpStatus: 503, percent: 50 }, delay: { fixedDelay: '1s', percentage: 50 } }
   const destinations = [{ port: 9080 }, { port: { name: 'http' } }].map((port) => ({

@@ -15,7 +15,7 @@ const distance = (left: string, right: string): number => {
   return row.at(-1) ?? 0
 }
 
-/** The name of these that was probably meant: one that is spelt nearly so, or the only one that begins so. Case, "-" and "_" don't count: `max_retries` means `maxRetries`. */
+/** The name of these that was probably meant: one that is spelt nearly so, or the only one that begins so, or has it as its last word. Case, "-" and "_" don't count: `max_retries` means `maxRetries`. */
 export const closestName = (name: string, names: readonly string[]): string | undefined => {
   if (name.length > maxLength) return undefined
   const plain = (text: string): string => text.toLowerCase().replaceAll(/[-_]/g, '')
@@ -26,5 +26,7 @@ export const closestName = (name: string, names: readonly string[]): string | un
   if (best !== undefined && best.distance <= Math.min(maxDistance, Math.floor(best.candidate.length / 2)))
     return best.candidate
   const begun = names.filter((candidate) => plain(candidate).startsWith(plain(name)))
-  return begun.length === 1 && plain(name).length >= minBeginning ? begun[0] : undefined
+  const ended = names.filter((candidate) => candidate.toLowerCase().endsWith(`_${name.toLowerCase()}`))
+  const [found, ...others] = begun.length > 0 ? begun : ended
+  return others.length === 0 && plain(name).length >= minBeginning ? found : undefined
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { closestName } from './closest-name.ts'
 import { positiveDuration } from './duration.ts'
 import { checked, message, optionalText, setFields } from './message.ts'
 
@@ -26,6 +27,8 @@ const retryConditions: readonly string[] = [
 const isStatusCode = (text: string): boolean =>
   /^(?:10[0-3]|20[0-8]|226|30[0-578]|40\d|41[0-8]|42[1-689]|431|451|50[0-8]|51[01])$/.test(text)
 
+const maxSuggestions = 10
+
 /** networking.istio.io HTTPRetry. */
 export const httpRetries = checked(
   message({
@@ -34,10 +37,14 @@ export const httpRetries = checked(
     perTryTimeout: positiveDuration.optional(),
     retryOn: optionalText(
       checked(z.string(), ({ value, report }) => {
-        for (const condition of value.split(',')) {
-          if (!retryConditions.includes(condition) && !isStatusCode(condition)) {
-            report(`"${condition}" is neither a status code nor one of ${retryConditions.join(', ')}`)
-          }
+        const unknown = value
+          .split(',')
+          .filter((condition) => !retryConditions.includes(condition) && !isStatusCode(condition))
+        for (const [index, condition] of unknown.entries()) {
+          // Looking for the name that was meant is costly, and a text may be endless.
+          const meant = index < maxSuggestions ? closestName(condition, retryConditions) : undefined
+          const suggestion = meant === undefined ? '' : `: did you mean "${meant}"?`
+          report(`"${condition}" is neither a status code nor one of ${retryConditions.join(', ')}${suggestion}`)
         }
       }),
     ),
