@@ -60,8 +60,8 @@ interface Description {
 const describeError = (error: unknown, paint: Paint): Description => {
   const label = paint('red', 'error')
   if (error instanceof CliError) {
-    const { message, problems, remedy, reason } = error
-    return { text: toErrorText(`${label}: ${message}`, problems, remedy, paint), reason, problems }
+    const { message, problems, remedy, reason, isResult } = error
+    return { text: toErrorText(isResult ? message : `${label}: ${message}`, problems, remedy, paint), reason, problems }
   }
   if (error instanceof AtollError) {
     const request = error.requestId === undefined || error.status !== 500 ? '' : ` (request ${error.requestId})`

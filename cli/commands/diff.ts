@@ -48,7 +48,8 @@ const diff = async (context: CliContext, options: DiffOptions): Promise<void> =>
     differences.push({ key, action, before, after: wanted.get(key) ?? null })
   }
   await printDifferences(context, differences)
-  if (options.exitCode === true && differences.length > 0) throw new CliError('notInSync', 'There are differences')
+  if (options.exitCode === true && differences.length > 0)
+    throw new CliError('notInSync', 'There are differences', { isResult: true })
 }
 
 /** As it was written: when the store first had it is no difference. */

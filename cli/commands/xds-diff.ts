@@ -48,7 +48,8 @@ const diff = async (context: CliContext, options: DiffOptions): Promise<void> =>
             )
             .join('\n'),
   })
-  if (options.exitCode === true && differences.length > 0) throw new CliError('notInSync', 'There are differences')
+  if (options.exitCode === true && differences.length > 0)
+    throw new CliError('notInSync', 'There are differences', { isResult: true })
 }
 
 /** The resources that files give the proxy, by type and name. */

@@ -108,8 +108,9 @@ describe('configuration', () => {
 
   it('is compared before it is applied', async () => {
     const changed = await write('changed.yaml', virtualService('reviews', '9s'))
-    const { code, stdout } = await failing('diff', '-f', changed, '--exit-code')
+    const { code, stdout, output } = await failing('diff', '-f', changed, '--exit-code')
     expect(code).toBe(3)
+    expect(output).toMatch(/^There are differences$/m)
     expect(stdout).toMatch(/^- +timeout: 5s$/m)
     expect(stdout).toMatch(/^\+ +timeout: 9s$/m)
     expect(stdout).not.toContain('creationTimestamp')

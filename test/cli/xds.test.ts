@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -95,6 +95,14 @@ it('shows a line for each thing to a person', async () => {
   const { stdout } = await runFake(['xds', file, '--proxy', 'sidecar/default/reviews-v1'])
   expect(stdout).toMatch(/^LISTENER +ADDRESS +CHAINS\n0\.0\.0\.0_9080 +0\.0\.0\.0:9080 /)
   expect(stdout).toMatch(/\noutbound\|9080\|\|reviews\.default\.svc\.cluster\.local +0: 1\n/)
+})
+it('tells a person that two sets of files differ, which is no error', async () => {
+  const other = join(folder, 'other.yaml')
+  writeFileSync(other, readFileSync(file, 'utf8').replace('7s', '8s'))
+  const sides = ['--before', file, '--after', other]
+  const args = ['xds', 'diff', ...sides, '--proxy', 'sidecar/default/reviews-v1', '--exit-code']
+  const { code, stderr } = await runFake(args)
+  expect({ code, stderr }).toEqual({ code: 3, stderr: 'There are differences\n' })
 })
 it.each([
   [['--proxy', 'sidecar/default'], 'sidecar/default is not the name of a proxy'],
