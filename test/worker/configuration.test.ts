@@ -135,6 +135,29 @@ apiVersion: networking.istio.io/v1
     expect((await mesh.send('DELETE', '/configuration/VirtualService/default/reviews')).body.code).toBe('not_found')
   })
 
+  test('a WorkloadEntry that no ServiceEntry of the mesh selects is told of', async () => {
+    const mesh = await createTestMesh()
+    const machine = (name: string, app: string) => `
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: { name: ${name} }
+spec: { address: 10.0.0.1, labels: { app: ${app} } }
+`
+    await apply(
+      mesh,
+      `
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: vms }
+spec: { hosts: [vms.example], resolution: STATIC, ports: [{ number: 80, name: http, protocol: HTTP }], workloadSelector: { labels: { app: vm } } }
+`,
+    )
+    expect(await apply(mesh, `${machine('used', 'vm')}---${machine('unused', 'other')}`)).toMatchObject({
+      status: 200,
+      body: { problems: [{ code: 'ineffective', severity: 'warning', object: { name: 'unused' } }] },
+    })
+  })
+
   test('a list is paged by key and filtered by kind and namespace', async () => {
     const mesh = await createTestMesh()
     await apply(mesh, Array.from({ length: 5 }, (_, index) => toRule(`r${index}`, 'v1')).join('---'))
