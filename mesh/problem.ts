@@ -64,5 +64,5 @@ export const problem = z.object({
 export type Problem = z.infer<typeof problem>
 
 /** Whether something is wrong, and not only worth a word. */
-export const hasErrors = (problems: readonly Pick<Problem, 'severity'>[]): boolean =>
+export const hasErrors = (problems: readonly { readonly severity: string }[]): boolean =>
   problems.some(({ severity }) => severity === 'error')

@@ -55,3 +55,4 @@ export const changedMesh = mesh
       .describe('Warnings about the settings that were given: what nothing follows from.'),
   })
   .meta({ id: 'ChangedMesh' })
+export type ChangedMesh = z.infer<typeof changedMesh>

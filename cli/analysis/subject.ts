@@ -22,17 +22,19 @@ import { toObjectText, type PlacedProblem } from '../output/problem-text.ts'
 import { toShortList } from '../output/short-list.ts'
 import { offlineNetwork } from '../xds/offline-network.ts'
 import { toManifestWorkloads } from '../xds/manifest-workloads.ts'
+import { judgeSettings } from './judge-settings.ts'
 
 export interface SubjectOptions {
   readonly withMesh?: true
   readonly cluster?: readonly string[]
   readonly namespace?: string
   readonly domainSuffix?: string
+  readonly meshConfig?: string
 }
 
 /** What is looked at. */
 export interface Subject {
-  /** How many objects, with those that are wrong. */
+  /** How many objects and settings, with those that are wrong. */
   readonly count: number
   readonly objects: readonly ConfigObject[]
   /** Those of them that the person has written. */
@@ -58,13 +60,15 @@ export const findSubject = async (
   if (ofMesh) {
     if (withMesh) throw new CliError('usage', 'Which files --with-mesh?', { remedy: 'Name them, or leave it out.' })
     const mesh = await readMesh(context)
+    const settings = await judgeSettings(context, options.meshConfig, undefined, mesh.trustDomain)
     return {
-      ...mesh,
-      count: mesh.objects.length,
+      objects: mesh.objects,
+      count: mesh.objects.length + settings.count,
       written: mesh.objects,
       problems: mesh.drift,
       unfinished: [],
-      place: async (found) => found,
+      known: { ...mesh.known, ...settings.known },
+      place: async (found) => [...settings.problems, ...found],
     }
   }
   const configuration = await readConfiguration(paths, context.io)
@@ -73,31 +77,40 @@ export const findSubject = async (
   const written = objects.map(({ object }) => object)
   const unfinished = findUnfinished(problems, new Set(written.map(objectKeyOf)))
   const ofClusters = await readClusterFiles(cluster, { io: context.io, namespace, domainSuffix })
+  const mesh = withMesh === true ? await readMesh(context) : undefined
+  const settings = await judgeSettings(
+    context,
+    options.meshConfig,
+    others.some(holdsMeshConfig) ? configuration : undefined,
+    mesh?.trustDomain,
+  )
   const place = async (found: readonly ShownProblem[]) => [
+    ...settings.problems,
     ...ofClusters.problems,
     ...(await placeProblems([...found, ...ofClusters.drift], configuration, namespace)),
   ]
-  if (withMesh !== true) {
+  if (mesh === undefined) {
     const workloads = findWorkloads(written, others, namespace)
     const secrets = findSecrets(others, namespace)
     const known: KnownMesh = {
       domainSuffix,
       hasHost: (hostname) => ofClusters.hosts.has(hostname),
       lookedIn: 'objects',
+      ...settings.known,
       ...(workloads.length > 0 && { workloads }),
       ...(secrets.size > 0 && { secrets }),
     }
-    return { count, objects: written, written, problems, unfinished, known, place }
+    return { count: count + settings.count, objects: written, written, problems, unfinished, known, place }
   }
-  const mesh = await readMesh(context)
   const keys = new Set(written.map(objectKeyOf))
   const unwritten = mesh.objects.filter((object) => !keys.has(objectKeyOf(object)))
   const known: KnownMesh = {
     ...mesh.known,
+    ...settings.known,
     hasHost: (hostname, inNamespace) => ofClusters.hosts.has(hostname) || mesh.known.hasHost(hostname, inNamespace),
   }
   return {
-    count: unwritten.length + count,
+    count: unwritten.length + count + settings.count,
     objects: [...unwritten, ...written],
     written,
     problems: [...problems, ...mesh.drift],
@@ -151,6 +164,7 @@ const findSecrets = (manifests: readonly unknown[], namespace = 'default'): Read
 interface MeshAsItIs extends Pick<Subject, 'objects' | 'known'> {
   /** Where clusters say different things of one service. */
   readonly drift: readonly ShownProblem[]
+  readonly trustDomain: string
 }
 
 const readMesh = async (context: CliContext): Promise<MeshAsItIs> => {
@@ -161,6 +175,7 @@ const readMesh = async (context: CliContext): Promise<MeshAsItIs> => {
   const services = await collect(client.list(listServices, { params }))
   const byHost = new Map(services.map((service) => [service.hostname, service]))
   return {
+    trustDomain: settings.trustDomain,
     objects: stored.map(({ object }) => object),
     known: {
       domainSuffix: settings.domainSuffix,

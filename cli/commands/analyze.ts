@@ -23,6 +23,7 @@ export const defineAnalyze = (command: Command, context: CliContext): void => {
     )
     .option('-n, --namespace <name>', 'for objects that name none; default: "default"')
     .option('--domain-suffix <name>', `end of the services' host names, without a mesh; default: "cluster.local"`)
+    .option('--mesh-config <file>', "the mesh's settings, which are checked too: Istio's MeshConfig")
     .action((paths: readonly string[], options: AnalyzeOptions) => run(context, toPaths(paths, options), options))
   command.addHelpText(
     'after',
@@ -33,6 +34,10 @@ export const defineAnalyze = (command: Command, context: CliContext): void => {
     ['atoll analyze reviews.yaml -o json', '[{severity, code, class, object, path, text}]'],
     ['atoll analyze reviews.yaml --with-mesh', 'with all that is in the mesh already'],
     ['atoll analyze mesh/ --cluster east=east/ --cluster west=west/', 'with the Services of both clusters'],
+    [
+      'atoll analyze mesh/ --mesh-config mesh-config.yaml',
+      'by these settings; a ConfigMap istio among the files is found',
+    ],
     ['atoll analyze', 'the mesh as it is'],
   ])
 }
@@ -68,7 +73,8 @@ const toUnfinishedText = (names: readonly string[]): readonly string[] =>
 
 /** Whatever was in the way: scripts tell it from configuration that has errors. */
 const toCouldNotRun = (error: unknown): CliError => {
-  if (error instanceof CliError) return new CliError('usage', error.message, { ...toRemedy(error), cause: error })
+  if (error instanceof CliError)
+    return new CliError('usage', error.message, { ...toRemedy(error), problems: error.problems, cause: error })
   const prefix = error instanceof AtollError ? `${error.code}: ` : ''
   return new CliError('usage', `${prefix}${toErrorMessage(error)}`, { cause: error })
 }

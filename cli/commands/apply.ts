@@ -35,7 +35,7 @@ const apply = async (context: CliContext, options: ApplyOptions): Promise<void> 
   const request = context
     .client()
     .call(applyConfiguration, { params: { mesh }, query, yaml: configuration.text, ifMatch: ifRevision })
-  const result = await withPlaces(configuration, namespace, request)
+  const result = await withPlaces(request, (problems) => placeProblems(problems, configuration, namespace))
   const problems = await placeProblems(result.problems, configuration, namespace)
   await printApplyResult(context, mesh, { ...result, problems }, options)
 }

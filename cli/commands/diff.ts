@@ -8,6 +8,7 @@ import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { readConfiguration } from '../configuration/configuration-files.ts'
 import { parseConfiguration } from '../configuration/parse-configuration.ts'
+import { placeProblems } from '../configuration/place-problems.ts'
 import { withPlaces } from '../configuration/with-places.ts'
 import { addExamples } from '../examples.ts'
 import { printDifferences } from '../output/print-differences.ts'
@@ -40,7 +41,7 @@ const diff = async (context: CliContext, options: DiffOptions): Promise<void> =>
     query: { dryRun: 'true', ...(options.namespace !== undefined && { namespace: options.namespace }) },
     yaml: configuration.text,
   })
-  const { changes } = await withPlaces(configuration, options.namespace, request)
+  const { changes } = await withPlaces(request, (problems) => placeProblems(problems, configuration, options.namespace))
   const differences: ObjectDiff[] = []
   for (const { key, action } of changes) {
     if (action === 'unchanged') continue

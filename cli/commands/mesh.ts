@@ -1,17 +1,23 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
 import { createMesh, deleteMesh, getMesh, listMeshes, updateMesh } from '#api/routes/meshes.ts'
-import type { Mesh, UpdateMeshBody } from '#api/schemas/meshes.ts'
-import { readMeshConfig } from '#mesh/config/mesh-config.ts'
+import type { ChangedMesh, Mesh, UpdateMeshBody } from '#api/schemas/meshes.ts'
+import type { ShownProblem } from '#api/schemas/shown-problem.ts'
+import { examineMeshConfig } from '#mesh/config/examine-mesh-config.ts'
+import { readMeshConfig, withChangedFields, type WrittenMeshConfig } from '#mesh/config/mesh-config.ts'
+import { hasErrors } from '#mesh/problem.ts'
 import { settingsFields } from '#mesh/settings.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
-import { readMeshConfigFile } from '../configuration/mesh-config-file.ts'
+import type { SubmittedMeshConfig } from '../configuration/mesh-config-file.ts'
+import { findSettingChanges, toChangeText, type SettingChange } from '../configuration/setting-changes.ts'
+import { withPlaces } from '../configuration/with-places.ts'
 import { confirmByName } from '../confirm.ts'
 import { addExamples } from '../examples.ts'
 import { parseWholeNumber } from '../number-option.ts'
 import { collect, toListView } from '../output/list-view.ts'
 import { toFields } from '../output/table.ts'
+import type { PlacedProblem } from '../output/problem-text.ts'
 import type { View } from '../output/view.ts'
 
 interface SettingsOptions {
@@ -80,10 +86,16 @@ export const defineMesh = (group: Command, context: CliContext): void => {
   addExamples(
     addSettings(
       group.command('set').description('Change settings of a mesh.').argument('[name]', 'the mesh in use, when absent'),
-    ).action((name: string | undefined, options: SettingsOptions) => set(context, name, options)),
+    )
+      .option('--dry-run', 'check, and tell what would change; change nothing')
+      .action((name: string | undefined, options: SetOptions) => set(context, name, options)),
     [
       ['atoll mesh set prod --outbound-policy registry-only', 'unknown destinations are refused'],
       ['kubectl get configmap istio -n istio-system -o yaml | atoll mesh set prod --mesh-config -', "Istio's settings"],
+      [
+        'atoll mesh set prod --mesh-config mesh-config.yaml --root-namespace istio-system --dry-run',
+        'what would change',
+      ],
     ],
   )
   addExamples(
@@ -100,13 +112,16 @@ export const defineMesh = (group: Command, context: CliContext): void => {
 type CreateOptions = SettingsOptions & { readonly trustDomain?: string }
 
 const create = async (context: CliContext, name: string, { trustDomain, ...options }: CreateOptions): Promise<void> => {
-  const mesh = await context.client().call(createMesh, {
-    json: { name, ...(trustDomain !== undefined && { trustDomain }), ...(await toChanges(context, options)) },
+  const file = await readFileOf(context, options)
+  const request = context.client().call(createMesh, {
+    json: { name, ...(trustDomain !== undefined && { trustDomain }), ...toChanges(options, file?.meshConfig) },
   })
+  const { problems, ...mesh } = await withPlaces(request, placeIn(file))
   remember(context, name)
-  context.noteProblems(mesh.problems)
+  const placed = [...(file?.problems ?? []), ...placeIn(file)(problems)]
+  context.noteProblems(placed)
   await context.print({
-    ...toMeshView(mesh),
+    ...toMeshView(mesh, { problems: placed }),
     table: () => `Mesh ${name} is there, with trust domain ${mesh.settings.trustDomain}`,
   })
 }
@@ -148,22 +163,69 @@ const use = async (context: CliContext, name: string): Promise<void> => {
   await context.print({ ...toMeshView(mesh), table: () => `Commands are for mesh ${name} now` })
 }
 
-const set = async (context: CliContext, name: string | undefined, options: SettingsOptions): Promise<void> => {
+type SetOptions = SettingsOptions & { readonly dryRun?: true }
+
+const set = async (
+  context: CliContext,
+  name: string | undefined,
+  { dryRun, ...options }: SetOptions,
+): Promise<void> => {
   if (Object.keys(options).length === 0)
     throw new CliError('usage', 'There is nothing to set', { remedy: 'See --help.' })
+  const file = await readFileOf(context, options)
   const params = { mesh: name ?? (await context.mesh()) }
   const client = context.client()
-  const { meshConfig, ...others } = await toChanges(context, options)
-  const before = options.meshConfig === undefined ? {} : (await client.call(getMesh, { params })).settings.meshConfig
-  const json = { ...others, ...(meshConfig && { meshConfig: { ...toAbsent(before), ...meshConfig } }) }
-  const changed = await client.call(updateMesh, { params, json })
-  context.noteProblems(changed.problems)
-  await context.print(toMeshView(changed))
+  const before = await client.call(getMesh, { params })
+  const { meshConfig, ...others } = toChanges(options, file?.meshConfig)
+  const absent = file === undefined ? {} : toAbsent(before.settings.meshConfig)
+  const json = { ...others, ...(meshConfig && { meshConfig: { ...absent, ...meshConfig } }) }
+  const { problems, ...mesh } =
+    dryRun === true
+      ? toExpected(before, json)
+      : await withPlaces(client.call(updateMesh, { params, json }), placeIn(file))
+  const changes = findSettingChanges(before.settings, mesh.settings)
+  for (const change of changes) context.note(toChangeText(change))
+  if (changes.some(isOpening)) {
+    const label = context.paintNotes('yellow', 'warning')
+    context.note(`${label} destinations that the mesh does not know were refused, and are let through with ALLOW_ANY`)
+  }
+  const placed = [...(file?.problems ?? []), ...placeIn(file)(problems)]
+  if (hasErrors(placed)) throw new CliError('invalid', 'The settings have errors', { problems: placed })
+  context.noteProblems(placed)
+  if (dryRun === true) context.note('Dry run: nothing was changed. The mesh would be:')
+  await context.print(toMeshView(mesh, { problems: placed, changes }))
+}
+
+const isOpening = ({ field, before, after }: SettingChange): boolean =>
+  field === 'outboundTrafficPolicy.mode' && before === 'REGISTRY_ONLY' && after === 'ALLOW_ANY'
+
+/** What the plane would answer, if it is of this version. */
+const toExpected = (mesh: Mesh, body: UpdateMeshBody): ChangedMesh => {
+  const { trustDomain, domainSuffix, inboundMtls } = mesh.settings
+  const meshConfig = withChangedFields(mesh.settings.meshConfig, body.meshConfig)
+  const problems = [...examineMeshConfig(meshConfig, { name: mesh.name, trustDomain })]
+  const own = { domainSuffix: body.domainSuffix ?? domainSuffix, inboundMtls: body.inboundMtls ?? inboundMtls }
+  return { ...mesh, settings: { ...mesh.settings, ...own, meshConfig }, problems }
 }
 
 /** A file says all of it: what was set before, and the file does not name, has its default again. */
 const toAbsent = (before: Mesh['settings']['meshConfig']) =>
   Object.fromEntries(Object.keys(before).map((field) => [field, null]))
+
+const readFileOf = async (
+  context: CliContext,
+  { meshConfig: file }: SettingsOptions,
+): Promise<SubmittedMeshConfig | undefined> => {
+  if (file === undefined) return undefined
+  // It loads the kinds of all objects, which most commands need not.
+  const { readMeshConfigFile } = await import('../configuration/mesh-config-file.ts')
+  return readMeshConfigFile(file, context.io)
+}
+
+const placeIn =
+  (file: SubmittedMeshConfig | undefined) =>
+  (problems: readonly ShownProblem[]): readonly PlacedProblem[] =>
+    file?.place(problems) ?? problems
 
 const remove = async (context: CliContext, name: string, options: { readonly yes?: true }): Promise<void> => {
   await confirmByName(context, name, `Mesh ${name}, its configuration and its root of trust will be gone`, options)
@@ -172,21 +234,25 @@ const remove = async (context: CliContext, name: string, options: { readonly yes
 }
 
 /** Options stand before what the file says of the same. */
-const toChanges = async (
-  context: CliContext,
-  { meshConfig: file, outboundPolicy, proxyHttpPort, rootNamespace, ...others }: SettingsOptions,
-): Promise<UpdateMeshBody> => {
+const toChanges = (
+  { outboundPolicy, inboundMtls, proxyHttpPort, domainSuffix, rootNamespace }: SettingsOptions,
+  file: WrittenMeshConfig | undefined,
+): UpdateMeshBody => {
   const meshConfig = {
-    ...(file !== undefined && (await readMeshConfigFile(file, context))),
+    ...file,
     ...(outboundPolicy && { outboundTrafficPolicy: { mode: outboundPolicy.toUpperCase().replace('-', '_') } }),
     ...(proxyHttpPort !== undefined && { proxyHttpPort }),
     ...(rootNamespace !== undefined && { rootNamespace }),
   }
-  return { ...others, ...((file !== undefined || Object.keys(meshConfig).length > 0) && { meshConfig }) }
+  return {
+    ...(inboundMtls !== undefined && { inboundMtls }),
+    ...(domainSuffix !== undefined && { domainSuffix }),
+    ...((file !== undefined || Object.keys(meshConfig).length > 0) && { meshConfig }),
+  }
 }
 
-const toMeshView = (mesh: Mesh): View => ({
-  value: mesh,
+const toMeshView = (mesh: Mesh, more: object = {}): View => ({
+  value: { ...mesh, ...more },
   names: [mesh.name],
   table: () => {
     const meshConfig = readMeshConfig(mesh.settings.meshConfig)

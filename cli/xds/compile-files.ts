@@ -1,12 +1,11 @@
 import type { Command } from 'commander'
-import { examineMeshConfig } from '#mesh/config/examine-mesh-config.ts'
 import { hasErrors } from '#mesh/problem.ts'
 import { meshSettings } from '#mesh/settings.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { readConfiguration } from '../configuration/configuration-files.ts'
 import { examineConfiguration } from '../configuration/examine-configuration.ts'
-import { readMeshConfigFile } from '../configuration/mesh-config-file.ts'
+import { examineSubmitted, readMeshConfigFile, toOfflineTrustDomain } from '../configuration/mesh-config-file.ts'
 import { placeProblems } from '../configuration/place-problems.ts'
 import type { PlacedProblem } from '../output/problem-text.ts'
 import type { OfflineResult } from './offline-compile.ts'
@@ -14,7 +13,7 @@ import { parseProxySpec, proxySpecHelp, type ProxySpec } from './proxy-spec.ts'
 
 export interface CompileOptions {
   readonly proxy?: ProxySpec
-  readonly trustDomain: string
+  readonly trustDomain?: string
   readonly domainSuffix: string
   readonly meshConfig?: string
   readonly namespace?: string
@@ -24,7 +23,7 @@ export interface CompileOptions {
 export const addCompileOptions = (command: Command): Command =>
   command
     .option('--proxy <spec>', proxySpecHelp, parseProxySpec)
-    .option('--trust-domain <name>', "the mesh's SPIFFE trust domain", 'offline.example')
+    .option('--trust-domain <name>', "the mesh's SPIFFE trust domain; default: the settings', or offline.example")
     .option('--domain-suffix <name>', "end of the services' host names", 'cluster.local')
     .option('--mesh-config <file>', "the mesh's settings: Istio's MeshConfig")
     .option('-n, --namespace <name>', 'for objects that name none; default: "default"')
@@ -38,7 +37,7 @@ export interface CompiledFiles extends Pick<OfflineResult, 'resources'> {
 export const compileFiles = async (
   context: CliContext,
   paths: readonly string[],
-  { proxy, trustDomain, domainSuffix, meshConfig: file, namespace }: CompileOptions,
+  { proxy, trustDomain: domain, domainSuffix, meshConfig: file, namespace }: CompileOptions,
 ): Promise<CompiledFiles> => {
   // Commander would ask for an option of a group in its subcommands too.
   if (!proxy) throw new CliError('usage', 'For which proxy?', { remedy: `--proxy ${proxySpecHelp}` })
@@ -49,8 +48,10 @@ export const compileFiles = async (
       problems: await placeProblems(problems, configuration, namespace),
     })
   }
-  const meshConfig = file === undefined ? {} : await readMeshConfigFile(file, context)
-  const faults = examineMeshConfig(meshConfig, { name: file ?? '', trustDomain })
+  const submitted = file === undefined ? undefined : await readMeshConfigFile(file, context.io)
+  const meshConfig = submitted?.meshConfig
+  const trustDomain = domain ?? toOfflineTrustDomain(meshConfig)
+  const faults = submitted === undefined ? [] : examineSubmitted(submitted, trustDomain)
   if (hasErrors(faults)) throw new CliError('invalid', 'The settings have errors', { problems: faults })
   const settings = meshSettings.parse({ meshId: 'offline', meshName: 'offline', trustDomain, domainSuffix, meshConfig })
   const { compileOffline } = await import('./offline-compile.ts')

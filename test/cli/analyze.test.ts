@@ -30,6 +30,12 @@ const deployment = `apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
 spec: {template: {metadata: {labels: {app: web}}, spec: {containers: []}}}`
+const configMap = (...lines: string[]) => `apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio}
+data:
+  mesh: |-
+${lines.map((line) => `    ${line}`).join('\n')}`
 
 const ok = (body: unknown) => ({ status: 200, body })
 
@@ -129,12 +135,56 @@ spec: {selector: {app: web}, servers: [{port: {number: 443, name: https, protoco
     expect(await pathsWith(secret('b'))).toEqual(['spec.servers[0].tls.credentialName'])
   })
   it("says what the mesh's settings are for", async () => {
-    const settings = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata: {mesh: "trustDomain: a"}'
-    const { code, stderr } = await runFake(['analyze', write('settings.yaml', settings, service('web'))])
+    const { code, stderr } = await runFake([
+      'analyze',
+      write('settings.yaml', configMap('trustDomain: a'), service('web')),
+    ])
     expect({ code, stderr }).toEqual({
       code: 0,
       stderr: 'Settings, for "atoll mesh set --mesh-config": ConfigMap istio\n',
     })
+  })
+  it('checks settings, each with its line', async () => {
+    const operator = `apiVersion: install.istio.io/v1alpha1
+kind: IstioOperator
+metadata: {name: op}
+spec:
+  meshConfig:
+    connectTimeout: soon`
+    const networks = `\n  meshNetworks: 'networks: {a: {}}'`
+    const file = write('checked.yaml', service('web'), configMap('accessLogFile: /a', 'b: 1') + networks, operator)
+    const plain = write('plain.yaml', '{ingressClass: a}')
+    const { code, messages } = await analyze(file, '--mesh-config', plain)
+    expect(code).toBe(1)
+    expect(messages).toMatchObject([
+      { code: 'unsupported', object: { kind: 'MeshConfig', name: plain }, path: 'ingressClass', place: `${plain}:1` },
+      { code: 'ineffective', object: { kind: 'ConfigMap' }, path: 'data.meshNetworks', place: `${file}:13` },
+      { code: 'unknown_field', object: { kind: 'MeshConfig', name: 'istio' }, path: 'b', place: `${file}:12` },
+      { code: 'invalid', object: { name: 'op' }, path: 'connectTimeout', place: `${file}:20` },
+    ])
+  })
+  it('tells settings that can not be read from objects', async () => {
+    const file = write('unread.yaml', configMap('a: ['), 'apiVersion: a/v1\nkind: IstioOperator\nspec: {meshConfig: 1}')
+    const { code, stdout, messages } = await analyze(file)
+    expect({ code, stdout: stdout === '' }).toEqual({ code: 1, stdout: false })
+    expect(messages).toMatchObject([
+      { code: 'syntax', object: null, place: `${file}:6` },
+      { code: 'syntax', object: { kind: 'IstioOperator' }, path: 'spec.meshConfig', place: `${file}:10` },
+    ])
+    expect(await analyze('--mesh-config', file, file)).toMatchObject({ code: 2, stdout: '' })
+  })
+  it('judges objects by the settings: those of their own file, then those among the files', async () => {
+    const rule = `apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: all, namespace: istio-system}
+spec: {host: "*.local"}`
+    const found = write('root.yaml', rule, configMap('rootNamespace: istio-system'))
+    expect(await analyze(write('rule.yaml', rule))).toMatchObject({ messages: [{ path: 'metadata.namespace' }] })
+    expect(await analyze(found)).toMatchObject({ code: 0, messages: [] })
+    const plain = write('other-root.yaml', 'rootNamespace: other')
+    const { messages, stderr } = await analyze(found, '--mesh-config', plain)
+    expect(messages).toMatchObject([{ text: expect.stringMatching(/^the mesh's root namespace is other/) as unknown }])
+    expect(stderr).toContain(`Of 2 settings those of ${plain} count\n`)
   })
   it('counts what is wrong among the objects', async () => {
     const wrong = virtualService('web', ', nonsense: 1')
@@ -243,6 +293,12 @@ describe('atoll analyze of a mesh', () => {
     const answers = { ...world.answers, 'GET /v1/meshes/prod/services': services }
     const { stdout } = await runFake(['analyze', '-o', 'json'], { ...world, answers })
     expect(JSON.parse(stdout)).toContainEqual(expect.objectContaining({ code: 'drift', class: 'semantic' }))
+  })
+  it("checks settings as the mesh's", async () => {
+    const plain = write('foreign.yaml', 'trustDomain: acme.org')
+    const trouble = { code: 'unsupported', path: 'trustDomain', place: `${plain}:1` }
+    const { stdout } = await runFake(['analyze', '--mesh-config', plain, '-o', 'json'], world)
+    expect(JSON.parse(stdout)).toMatchObject([trouble, { code: 'dangling_reference' }])
   })
   it('judges files among what is there', async () => {
     const file = write('rival.yaml', virtualService('web').replace('{name: web}', '{name: rival}'))

@@ -205,15 +205,23 @@ spec:
   const settings = join(folder, 'istio-cm.yaml')
   writeFileSync(
     settings,
-    `data: {mesh: "{enableTracing: true, trustDomain: cluster.local}", meshNetworks: "networks: {a: {}}"}`,
+    `data: {mesh: "{enableTracing: true, trustDomain: cluster.local}", meshNetworks: "networks: {a: {}}"}\n`,
   )
   const args = ['xds', file, odd, '--proxy', 'sidecar/default/reviews-v1', '--mesh-config', settings]
   const { code, stdout, stderr } = await runFake(args)
   expect(code).toBe(0)
   expect(stdout).toMatch(/^internal +- +1$/m)
   expect(stderr).toContain('enableTracing: nothing follows from it')
-  expect(stderr).toContain('trustDomain: the mesh has offline.example for good')
-  expect(stderr).toContain('data.meshNetworks is left out')
+  expect(stderr).toContain(`${settings}:1 data.meshNetworks: is left out`)
+  expect(stderr).not.toContain('trustDomain')
+})
+it('has the trust domain of the settings, unless another is given', async () => {
+  const settings = join(folder, 'trust-domain.yaml')
+  writeFileSync(settings, 'trustDomain: acme.org')
+  const args = ['xds', file, '--proxy', 'sidecar/default/reviews-v1', '--mesh-config', settings, '-o', 'json']
+  expect((await runFake(args)).stdout).toContain('.clusters.acme.org"')
+  const { code, stderr } = await runFake([...args, '--trust-domain', 'other.org'])
+  expect({ code, stderr }).toEqual({ code: 7, stderr: expect.stringContaining(`${settings}:1 MeshConfig`) as unknown })
 })
 
 it('says that it guesses what a workload is that the files do not have', async () => {
