@@ -76,7 +76,7 @@ describe('meshes', () => {
     })
     const settings = await write('mesh-config.yaml', 'enableTracing: true')
     expect((await world.atoll(['mesh', 'set', '--mesh-config', settings])).output).toMatch(
-      /warning \(ineffective\) MeshConfig .*enableTracing: nothing follows from it/,
+      /warning \(ineffective\) .*mesh-config.yaml:1 MeshConfig demo enableTracing: nothing follows from it/,
     )
     expect(await world.atollJson(['mesh', 'show'])).toMatchObject({ settings: { meshConfig: { enableTracing: true } } })
     expect((await world.atoll(['mesh', 'show'])).stdout).toMatch(/Outbound policy +ALLOW_ANY/)
