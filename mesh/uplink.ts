@@ -316,6 +316,8 @@ const objectProblems = z.object({
   problems: z.array(z.object({ key: z.string().max(512), condition })).max(UPLINK_MAX_OBJECT_PROBLEMS),
   /** How many more there are. */
   omitted: z.int().min(0),
+  /** The configuration's revision at which it was judged; absent = an older agent. */
+  revision: z.int().min(0).optional(),
 })
 export type ObjectProblems = Omit<z.infer<typeof objectProblems>, 'type'>
 

@@ -57,7 +57,15 @@ const shownCondition = condition.extend({ status: openEnum(condition.shape.statu
 
 /** What is not as it should be with an object in one cluster. */
 export const objectStatus = z
-  .object({ cluster: clusterName, conditions: z.array(shownCondition) })
+  .object({
+    cluster: clusterName,
+    revision: z
+      .int()
+      .min(0)
+      .optional()
+      .describe('The newest revision at which the cluster has judged its objects; absent: its agent does not tell.'),
+    conditions: z.array(shownCondition),
+  })
   .meta({ id: 'ObjectStatus' })
 export type ObjectStatus = z.infer<typeof objectStatus>
 

@@ -54,7 +54,7 @@ export const printApplyResult = async (
   // A person sees what was done while the rest is still on its way.
   if (context.options.output === 'table') await context.print({ value: result, names, table })
   const delivery = await waitForDelivery(context, mesh, result.revision, options.timeout)
-  const troubles = await findObjectTroubles(context, mesh, result.changes)
+  const troubles = await findObjectTroubles(context, mesh, result)
   await context.print({ value: { ...result, delivery, troubles }, names, table: () => toDeliveryText(delivery) })
   for (const trouble of troubles) context.note(`${context.paintNotes('yellow', 'warning')} ${toTroubleLine(trouble)}`)
   requireComplete(context, delivery, options.timeout)

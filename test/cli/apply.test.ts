@@ -151,14 +151,16 @@ describe('atoll apply', () => {
 })
 
 describe('atoll apply --wait', () => {
-  it('says where one of the objects has no effect, though all proxies have the revision', async () => {
-    const condition = {
-      type: 'atoll.dev/Effective',
-      status: 'False',
-      reason: 'ClusterObjectHolds',
-      message: "the cluster's own object of this name holds",
-    }
-    const stored = {
+  const condition = {
+    type: 'atoll.dev/Effective',
+    status: 'False',
+    reason: 'ClusterObjectHolds',
+    message: "the cluster's own object of this name holds",
+  }
+  const warning =
+    "warning in east VirtualService default/reviews has atoll.dev/Effective=False (ClusterObjectHolds): the cluster's own object of this name holds\n"
+  const judgedAt = (revision?: number) =>
+    ok({
       key: 'VirtualService/default/reviews',
       revision: 7,
       updatedAt: '2026-01-01T00:00:00Z',
@@ -168,18 +170,21 @@ describe('atoll apply --wait', () => {
         metadata: { name: 'reviews', namespace: 'default' },
         spec: {},
       },
-      status: [{ cluster: 'east', conditions: [condition] }],
-    }
+      status: [{ cluster: 'east', revision, conditions: [condition] }],
+    })
+
+  it.each([
+    ['says where one of the objects has no effect, though all proxies have the revision', [judgedAt(7)], warning],
+    ['waits for clusters to judge at this revision', [judgedAt(6), judgedAt(6), judgedAt(8)], warning],
+    ['says nothing that was said of an earlier revision', [judgedAt(6)], ''],
+    ['takes the word of an agent that does not tell its revision', [judgedAt()], warning],
+  ])('%s', async (_, statuses, expected) => {
     const answers = {
       [deliveryOf7]: delivery({ proxies: 1, live: 1 }),
-      'GET /v1/meshes/shop/configuration/VirtualService/default/reviews': ok(stored),
+      'GET /v1/meshes/shop/configuration/VirtualService/default/reviews': statuses,
     }
     const { code, stdout, stderr } = await apply(answers, '--wait')
-    expect({ code, stderr }).toEqual({
-      code: 0,
-      stderr:
-        "warning in east VirtualService default/reviews has atoll.dev/Effective=False (ClusterObjectHolds): the cluster's own object of this name holds\n",
-    })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expected })
     expect(stdout).toContain('revision 7 is live on 1 of 1 proxies')
   })
 

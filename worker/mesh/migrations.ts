@@ -303,4 +303,8 @@ export const migrations: readonly string[] = [
   -- "workload" is the name of a WorkloadGroup.
   ALTER TABLE machine_tokens ADD COLUMN of_group INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- The configuration's revision at which the cluster judged objects; null = its agent does not tell.
+  ALTER TABLE object_problem_counts ADD COLUMN revision INTEGER;
+  `,
 ]

@@ -7,7 +7,11 @@ import { firstRow, runBulk } from './context.ts'
 /** What is not as it should be with the mesh's objects in each cluster, as its reporter last said. */
 
 /** Replaces what was known of a cluster. Nothing new costs no write. */
-export const storeObjectProblems = (sql: SqlStorage, cluster: string, { problems, omitted }: ObjectProblems): void => {
+export const storeObjectProblems = (
+  sql: SqlStorage,
+  cluster: string,
+  { problems, omitted, revision }: ObjectProblems,
+): void => {
   const rows = problems.map(({ key, condition: { type, status, reason, message } }) => [
     key,
     type,
@@ -28,9 +32,14 @@ export const storeObjectProblems = (sql: SqlStorage, cluster: string, { problems
       cluster,
     )
   }
-  const count = problems.length + omitted
-  if (countObjectProblems(sql, cluster) !== count)
-    sql.exec('INSERT OR REPLACE INTO object_problem_counts (cluster, problems) VALUES (?, ?)', cluster, count)
+  const summary = [problems.length + omitted, revision ?? null]
+  const known = sql.exec('SELECT problems, revision FROM object_problem_counts WHERE cluster = ?', cluster).raw()
+  if (JSON.stringify([...known]) !== JSON.stringify([summary]))
+    sql.exec(
+      'INSERT OR REPLACE INTO object_problem_counts (cluster, problems, revision) VALUES (?, ?, ?)',
+      cluster,
+      ...summary,
+    )
 }
 
 /** With those that were too many to be named; null = the cluster has not told. */
@@ -52,8 +61,9 @@ export const listTroubledObjects = (sql: SqlStorage, cluster: string): string[] 
 /** What clusters say of one object, by cluster. */
 export const listObjectStatus = (sql: SqlStorage, key: string): ObjectStatus[] => {
   const rows = sql
-    .exec<{ cluster: ObjectStatus['cluster'] } & Condition>(
-      'SELECT cluster, type, status, reason, message FROM object_conditions WHERE key = ? ORDER BY cluster, number',
+    .exec<{ cluster: ObjectStatus['cluster']; revision: number | null } & Condition>(
+      `SELECT cluster, revision, type, status, reason, message
+       FROM object_conditions LEFT JOIN object_problem_counts USING (cluster) WHERE key = ? ORDER BY cluster, number`,
       key,
     )
     .toArray()
@@ -61,7 +71,8 @@ export const listObjectStatus = (sql: SqlStorage, key: string): ObjectStatus[] =
     Map.groupBy(rows, ({ cluster }) => cluster),
     ([cluster, conditions]) => ({
       cluster,
-      conditions: conditions.map(({ cluster: _cluster, ...condition }) => condition),
+      ...(typeof conditions[0]?.revision === 'number' && { revision: conditions[0].revision }),
+      conditions: conditions.map(({ cluster: _cluster, revision: _revision, ...condition }) => condition),
     }),
   )
 }
