@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { applyConfiguration } from '#api/routes/configuration.ts'
 import type { CliContext } from '../cli-context.ts'
 import { readConfiguration } from '../configuration/configuration-files.ts'
+import { nameFilesOfDuplicates } from '../configuration/name-files-of-duplicates.ts'
 import { placeProblems } from '../configuration/place-problems.ts'
 import { printApplyResult } from '../configuration/print-apply-result.ts'
 import type { WriteOptions } from '../configuration/print-apply-result.ts'
@@ -35,7 +36,9 @@ const apply = async (context: CliContext, options: ApplyOptions): Promise<void> 
   const request = context
     .client()
     .call(applyConfiguration, { params: { mesh }, query, yaml: configuration.text, ifMatch: ifRevision })
-  const result = await withPlaces(request, (problems) => placeProblems(problems, configuration, namespace))
+  const result = await withPlaces(request, async (problems) =>
+    placeProblems(await nameFilesOfDuplicates(problems, configuration, namespace), configuration, namespace),
+  )
   const problems = await placeProblems(result.problems, configuration, namespace)
   await printApplyResult(context, mesh, { ...result, problems }, options)
 }

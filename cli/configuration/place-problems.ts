@@ -15,7 +15,6 @@ export const placeProblems = async (
   const located = locateProblems(problems, text, toParseOptions(namespace))
   return located.toSorted(byLine).map((each) => {
     const { document: _, line, ...problem } = each
-
     const place = line === undefined ? undefined : findPlace(line)
     return { ...problem, ...(place !== undefined && { place }) }
   })

@@ -101,6 +101,11 @@ describe('configuration', () => {
     )
     expect((await world.atoll(['get', '-o', 'name'])).stdout).toBe('')
 
+    const again = await write('again.yaml', `---\n${virtualService('reviews', '6s')}`)
+    expect((await failing('apply', '-f', good, '-f', again)).output).toMatch(
+      new RegExp(`error \\(duplicate\\) ${again}:2 VirtualService default/reviews: is in ${good}:\\d+ already`),
+    )
+
     expect((await world.atoll(['apply', '-f', good, '--dry-run'])).stdout).toContain('Dry run on revision 0: 2 created')
     expect((await world.atoll(['apply', '-f', good])).stdout).toContain('Revision 1: 2 created')
     expect((await world.atoll(['apply', '-f', good])).stdout).toContain('Nothing changed; the newest revision is 1')
