@@ -98,10 +98,10 @@ export class LabCluster {
   /** Waits until this many pods match, and all that match and are not being deleted are ready. */
   waitForPods(namespace: string, selector: string, count = 1, timeoutMilliseconds = 60_000): Promise<LabPod[]> {
     const findReady = async () => {
-      const found = await this.read(
-        `/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(selector)}`,
-      )
-      const pods = podList.parse(found).items.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+      const { stdout } = await this.kubectl(['get', 'pods', '-n', namespace, '-l', selector, '-o', 'json'])
+      const pods = podList
+        .parse(JSON.parse(stdout))
+        .items.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
       const ready = pods.flatMap(({ metadata, status }) =>
         status.podIP !== undefined &&
         status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True')

@@ -32,9 +32,6 @@ export const killProcesses = async (identities: readonly ProcessIdentity[]): Pro
   await eventually('the processes end', () => !identities.some(isAlive), 30_000, 10)
 }
 
-/** An API server spends a quarter of its time on it: Go's default saves memory, of which a lab has enough. */
-const frugalGarbageCollection = { GOGC: '400' }
-
 export interface LabProgram {
   readonly name: string
   readonly command: string
@@ -64,11 +61,7 @@ export class LabProcess {
       program.namespace === undefined
         ? [program.command, program.args]
         : ['nsenter', [`--net=/run/netns/${program.namespace}`, program.command, ...program.args]]
-    const child = spawn(command, args, {
-      detached: true,
-      stdio: ['ignore', log, log],
-      env: { ...process.env, ...frugalGarbageCollection },
-    })
+    const child = spawn(command, args, { detached: true, stdio: ['ignore', log, log] })
     closeSync(log)
     child.unref()
     const identity = child.pid === undefined ? undefined : identifyProcess(child.pid)
