@@ -126,7 +126,7 @@ export const compileUpstreams = (
       return {
         upstream,
         assignment,
-        ...(tellsNodes(service) && { byNode: compileAssignmentsByNode(view, assignment, reachable, choice) }),
+        ...(tellsNodes(service) && { byNode: compileAssignmentsByNode(view, assignment, reached, choice) }),
       }
     }),
   )
