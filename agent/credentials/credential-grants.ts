@@ -1,4 +1,5 @@
 import { toProxyIdentity } from '#agent/ads/attachments.ts'
+import { toCredentialNamespace } from '#mesh/config/schema/credential-name.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { Proxy } from '#xds/proxy.ts'
 import { ResourceSet, type EncodedResource } from '#xds/resource-set.ts'
@@ -98,7 +99,7 @@ export class CredentialGrants {
     const isAlone = part === 'mutual-authorities' && !secrets.credentialOf(secret, 'certificate')
     const credential = isAlone ? undefined : secrets.credentialOf(secret, part)
     if (credential) return credential
-    const namespace = secret.slice(0, secret.indexOf('/'))
+    const namespace = toCredentialNamespace(secret)
     return source?.isReading(namespace) === true || source?.failureOf(namespace) !== undefined ? undefined : null
   }
 

@@ -5,6 +5,7 @@ import { toCredentialKey } from '#mesh/config/schema/credential-name.ts'
 import type { ServerTls } from '#mesh/config/schema/server-tls.ts'
 import type { TrafficPolicy } from '#mesh/config/schema/traffic-policy.ts'
 import type { MeshView } from '#mesh/view.ts'
+import { distinctData } from '#mesh/merge/distinct-data.ts'
 import { isExportedTo } from '#mesh/merge/is-exported-to.ts'
 import { toPolicyLevels } from '#mesh/policy-levels.ts'
 import { placeOf, toWorkloadKey, type Workload } from '#mesh/workload.ts'
@@ -43,12 +44,8 @@ export const findNamedCredentials = (
   if (!workload) return []
   const named =
     role === 'gateway' ? findForGateway(view, rules, workload) : findForSidecar(view, rules, workload, proxy)
-  return withoutRepeats(named.filter(({ secret }) => secret.startsWith(`${namespace}/`)))
+  return distinctData(named.filter(({ secret }) => secret.startsWith(`${namespace}/`)))
 }
-
-export const withoutRepeats = (named: readonly NamedCredential[]): readonly NamedCredential[] => [
-  ...new Map(named.map((each) => [JSON.stringify(each), each])).values(),
-]
 
 const findForGateway = (
   view: Parameters<typeof findNamedCredentials>[0],

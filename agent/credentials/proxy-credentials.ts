@@ -1,5 +1,7 @@
 import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
+import { toCredentialNamespace } from '#mesh/config/schema/credential-name.ts'
+import { distinctData } from '#mesh/merge/distinct-data.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import type { Proxy } from '#xds/proxy.ts'
 import type { ResourceSet } from '#xds/resource-set.ts'
@@ -8,7 +10,7 @@ import { CredentialDemand, type CredentialDemandOptions } from './credential-dem
 import { findCredentialProblems } from './credential-problems.ts'
 import type { CredentialSource } from './credential-source.ts'
 import { KnownSecrets } from './known-secrets.ts'
-import { withoutRepeats, type NamedCredential } from './named-credentials.ts'
+import type { NamedCredential } from './named-credentials.ts'
 import type { Credential } from './parse-credential.ts'
 
 export interface ProxyCredentialsOptions {
@@ -82,7 +84,7 @@ export class ProxyCredentials {
     if (!source) return new Set()
     const open = this.#named.filter(
       ({ secret, reader }) =>
-        source.isReading(secret.slice(0, secret.indexOf('/'))) ||
+        source.isReading(toCredentialNamespace(secret)) ||
         (reader !== undefined && source.accessOf(reader) === 'asked'),
     )
     return new Set(open.map(({ object }) => object))
@@ -104,7 +106,7 @@ export class ProxyCredentials {
 
   #takeNamed(): void {
     const { namedFor } = this.#demand
-    this.#named = withoutRepeats([...namedFor.values()].flat())
+    this.#named = distinctData([...namedFor.values()].flat())
     this.#source?.want?.(this.#names, new Set(this.#named.flatMap(({ reader }) => reader ?? [])))
     this.#grants.grant(namedFor)
     this.#onChange()

@@ -1,10 +1,11 @@
 import { defaultMeshConfig } from '../config/mesh-config.ts'
+import { istioNamespace } from '../kubernetes/installed-gateways.ts'
 import type { Problem } from '../problem.ts'
 import { problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
 import type { KnownMesh } from './known-mesh.ts'
 
 /** Whose objects hold for all namespaces in an Istio that nobody has told otherwise. */
-export const istioRootNamespace = 'istio-system'
+export const istioRootNamespace = istioNamespace
 
 /** Objects that would hold for all namespaces in Istio, and do for one here. */
 export const findMissedRootNamespace = (

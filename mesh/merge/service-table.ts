@@ -5,6 +5,7 @@ import { tellsNodes, type Endpoint, type Service } from '../service.ts'
 import { type RemoteGroups, type ViewKey, viewKeys } from '../view.ts'
 import { compareText } from './compare-text.ts'
 import { isEqualData } from './equal-data.ts'
+import { distinctData } from './distinct-data.ts'
 import { getOrAdd } from './get-or-add.ts'
 import { toConflict } from './merge-definitions.ts'
 import { type Contribution, mergeService, type MergedService, type Standpoint } from './merge-service.ts'
@@ -90,7 +91,8 @@ export class ServiceTable {
 
   problems(): readonly Problem[] {
     return [
-      ...toDistinct(this.#keys.flatMap((key) => this.#merged.get(key)?.problems ?? [])),
+      // What is wrong with a workload is found with each of its services.
+      ...distinctData(this.#keys.flatMap((key) => this.#merged.get(key)?.problems ?? [])),
       ...[...this.#foreign].flatMap((key) => this.#toForeign(key)),
       ...[...this.#byHostname.values()].flatMap((keys) => this.#toRivals(keys)),
     ]
@@ -255,11 +257,6 @@ const setMember = <T>(set: Set<T>, value: T, isIn: boolean): void => {
   if (isIn) set.add(value)
   else set.delete(value)
 }
-
-/** What is wrong with a workload is found with each of its services. */
-const toDistinct = (problems: readonly Problem[]): readonly Problem[] => [
-  ...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values(),
-]
 
 const noPorts: ReadonlyMap<string, Ports> = new Map()
 

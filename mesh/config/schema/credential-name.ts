@@ -9,3 +9,6 @@ export const toCredentialKey = (credential: string, proxyNamespace: string): str
     .reverse()
   return `${namespace}/${name}`
 }
+
+/** The namespace of such a Secret. */
+export const toCredentialNamespace = (secret: string): string => secret.slice(0, secret.indexOf('/'))
