@@ -70,6 +70,7 @@ export class MeshViewStore implements MeshView {
   readonly localNetwork: NetworkName
   #settings: MeshSettings
   #meshConfig: MeshConfig
+  #settingsProblems: readonly Problem[]
   #trust: TrustState
   readonly #workloads = new Map<string, Workload>()
   readonly #services: ServiceTable
@@ -92,6 +93,7 @@ export class MeshViewStore implements MeshView {
     this.localNetwork = localNetwork
     this.#settings = settings
     this.#meshConfig = readMeshConfig(settings.meshConfig)
+    this.#settingsProblems = toSettingsProblems(settings)
     this.#trust = trust
     const { domainSuffix } = settings
     this.#services = new ServiceTable({
@@ -252,7 +254,7 @@ export class MeshViewStore implements MeshView {
   /** What is wrong with what was put in: objects that are left out, definitions and objects that contradict each other. */
   problems(): readonly Problem[] {
     return [
-      ...findStrangeFields(this.#settings.meshConfig).map(toSettingsProblem),
+      ...this.#settingsProblems,
       ...this.#virtualServices.objects.problems(),
       ...this.#destinationRules.rules.problems(),
       ...this.#gatewayObjects.objects.problems(),
@@ -345,6 +347,7 @@ export class MeshViewStore implements MeshView {
     const { defaultServiceExportTo } = this.#meshConfig
     this.#settings = settings
     this.#meshConfig = readMeshConfig(settings.meshConfig)
+    this.#settingsProblems = toSettingsProblems(settings)
     this.#virtualServices.setSettings(this.#delegationSettings())
     if (!isEqualData(defaultServiceExportTo, this.#meshConfig.defaultServiceExportTo)) this.#services.unsettleAll()
     if (settings.domainSuffix !== domainSuffix) this.#setDomainSuffix(settings.domainSuffix)
@@ -443,9 +446,10 @@ export class MeshViewStore implements MeshView {
   }
 }
 
-const toSettingsProblem = (message: string): Problem => ({
-  code: 'unsupported',
-  severity: 'warning',
-  path: 'meshConfig:',
-  message,
-})
+const toSettingsProblems = ({ meshConfig }: MeshSettings): readonly Problem[] =>
+  findStrangeFields(meshConfig).map((message) => ({
+    code: 'unsupported',
+    severity: 'warning',
+    path: 'meshConfig:',
+    message,
+  }))
