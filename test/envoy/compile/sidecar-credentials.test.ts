@@ -1,12 +1,8 @@
-import 'reflect-metadata'
-import { createServer, type TLSSocket } from 'node:tls'
-import { ExtendedKeyUsage } from '@peculiar/x509'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { parseCredential, secretObject } from '#agent/credentials/parse-credential.ts'
-import { issueLeaf } from '#agent/identity/issue-leaf.ts'
-import { createIntermediate, east, TestRoot } from '#test/agent/test-pki.ts'
+import type { parseCredential } from '#agent/credentials/parse-credential.ts'
 import { eventually } from '#test/harness/child.ts'
 import { requestThroughProxy } from '#test/harness/proxy-request.ts'
+import { startOutsideServer, toOutsideServices, toSecret } from './outside-server.ts'
 import type { Stage } from './stage.ts'
 import { proxyPort, Theatre } from './theatre.ts'
 
@@ -43,47 +39,18 @@ let stage: Stage
 let before: Readonly<Record<'plain' | 'simple', string>>
 let secrets: Readonly<Record<'authorities' | 'pair' | 'renewed', ReturnType<typeof parseCredential>>>
 
-const toSecret = (stringData: Readonly<Record<string, string>>) =>
-  parseCredential(secretObject.parse({ kind: 'Secret', metadata: { name: 'any' }, stringData }))
-
 beforeAll(async () => {
   theatre = await Theatre.open()
-  const root = await TestRoot.create(Date.now(), 'outside')
-  const issuer = await createIntermediate(root, east, { permitted: [{ dns: 'example' }] })
-  const issue = (dnsNames: string[], usage: ExtendedKeyUsage) =>
-    issueLeaf(issuer, { dnsNames, usages: [usage] }, Date.now())
+  const outside = await startOutsideServer(theatre, hosts)
   const issueClient = async (name: string) => {
-    const { chainPem, privateKeyPem } = await issue([name], ExtendedKeyUsage.clientAuth)
-    return toSecret({ 'tls.crt': chainPem, 'tls.key': privateKeyPem, 'ca.crt': root.pem })
+    const { chainPem, privateKeyPem } = await outside.issueClient(name)
+    return toSecret({ 'tls.crt': chainPem, 'tls.key': privateKeyPem, 'ca.crt': outside.rootPem })
   }
-  const leaf = await issue(hosts, ExtendedKeyUsage.serverAuth)
-  const answer = (body: string) =>
-    `HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`
-  const served = {
-    cert: leaf.chainPem,
-    key: leaf.privateKeyPem,
-    ca: root.pem,
-    requestCert: true,
-    rejectUnauthorized: false,
-  }
-  const toClientName = (socket: TLSSocket) =>
-    socket.authorized ? socket.getPeerCertificate().subjectaltname : 'nobody'
-  const port = await theatre.listen(
-    createServer(served, (socket) => {
-      socket.on('error', () => {})
-      socket.once('data', () => socket.end(answer(toClientName(socket) ?? '')))
-    }),
-  )
   const app = await theatre.startApp('plain')
   stage = await theatre.start(`
 about: ''
 services:
-${[...hosts.map((host) => [host, port] as const), ['plain.example', app.port] as const]
-  .map(
-    ([host, number]) =>
-      `  - {host: ${host}, ports: [http:80], fields: {location: mesh-external}, endpoints: {a: {address: 127.0.0.1, tls: none, ports: {http: ${number}}}}}`,
-  )
-  .join('\n')}
+${toOutsideServices([...hosts.map((host) => [host, outside.port] as const), ['plain.example', app.port]])}
 workloads:
   chosen: {address: ${clients.chosen}, labels: {app: chosen}}
   other: {address: ${clients.other}, labels: {app: other}}
@@ -101,7 +68,7 @@ proxies: [sidecar/default/chosen, sidecar/default/other, sidecar/default/poor/po
 `)
   before = { plain: await ask('chosen', 'plain.example'), simple: await ask('chosen', 'simple.example') }
   secrets = {
-    authorities: toSecret({ cacert: root.pem }),
+    authorities: toSecret({ cacert: outside.rootPem }),
     pair: await issueClient('client.example'),
     renewed: await issueClient('renewed.example'),
   }
@@ -111,7 +78,7 @@ proxies: [sidecar/default/chosen, sidecar/default/other, sidecar/default/poor/po
       ['default/authorities', secrets.authorities],
       ['default/pair', secrets.pair],
       ['default/wrong-cacert', toSecret({ cacert: theatre.root.pem })],
-      ['default/broken', toSecret({ 'tls.crt': leaf.chainPem, cacert: root.pem })],
+      ['default/broken', toSecret({ 'tls.crt': outside.chainPem, cacert: outside.rootPem })],
       ['other/authorities', secrets.authorities],
     ]),
   )

@@ -1,12 +1,7 @@
-import 'reflect-metadata'
-import { createServer, type TLSSocket } from 'node:tls'
-import { ExtendedKeyUsage } from '@peculiar/x509'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { issueLeaf } from '#agent/identity/issue-leaf.ts'
-import { parseCredential, secretObject } from '#agent/credentials/parse-credential.ts'
-import { createIntermediate, east, TestRoot } from '#test/agent/test-pki.ts'
 import { eventually } from '#test/harness/child.ts'
 import { requestThroughProxy } from '#test/harness/proxy-request.ts'
+import { startOutsideServer, toOutsideServices, toSecret } from './outside-server.ts'
 import type { Stage } from './stage.ts'
 import { Theatre } from './theatre.ts'
 
@@ -31,41 +26,13 @@ let refused: readonly string[]
 
 beforeAll(async () => {
   theatre = await Theatre.open()
-  const root = await TestRoot.create(Date.now(), 'outside')
-  const issuer = await createIntermediate(root, east, { permitted: [{ dns: 'example' }] })
-  const issue = (dnsNames: string[], usage: ExtendedKeyUsage) =>
-    issueLeaf(issuer, { dnsNames, usages: [usage] }, Date.now())
-  const [leaf, client] = [
-    await issue(hosts, ExtendedKeyUsage.serverAuth),
-    await issue(['client.example'], ExtendedKeyUsage.clientAuth),
-  ]
-  const answer = (body: string) =>
-    `HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`
-  const served = {
-    cert: leaf.chainPem,
-    key: leaf.privateKeyPem,
-    ca: root.pem,
-    requestCert: true,
-    rejectUnauthorized: false,
-  }
-  const toClientName = (socket: TLSSocket) =>
-    socket.authorized ? socket.getPeerCertificate().subjectaltname : 'nobody'
-  const port = await theatre.listen(
-    createServer(served, (socket) => {
-      socket.on('error', () => {})
-      socket.once('data', () => socket.end(answer(toClientName(socket) ?? '')))
-    }),
-  )
+  const outside = await startOutsideServer(theatre, hosts)
+  const client = await outside.issueClient('client.example')
   const app = await theatre.startApp('plain')
   stage = await theatre.start(`
 about: ''
 services:
-${[...hosts.map((host) => [host, port] as const), ['plain.example', app.port] as const]
-  .map(
-    ([host, number]) =>
-      `  - {host: ${host}, ports: [http:80], fields: {location: mesh-external}, endpoints: {a: {address: 127.0.0.1, tls: none, ports: {http: ${number}}}}}`,
-  )
-  .join('\n')}
+${toOutsideServices([...hosts.map((host) => [host, outside.port] as const), ['plain.example', app.port]])}
 workloads:
   gateway-1: {address: ${gateway.host}}
 config:
@@ -89,9 +56,7 @@ proxies: [gateway/default/gateway-1]
 `)
   before = { plain: await ask('plain.example'), simple: await ask('simple.example') }
 
-  const toSecret = (stringData: Readonly<Record<string, string>>) =>
-    parseCredential(secretObject.parse({ kind: 'Secret', metadata: { name: 'any' }, stringData }))
-  const authorities = toSecret({ cacert: root.pem })
+  const authorities = toSecret({ cacert: outside.rootPem })
   refused = await stage.changeCredentials(
     new Map([
       ['default/authorities', authorities],
