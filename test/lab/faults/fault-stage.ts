@@ -69,13 +69,18 @@ export class FaultStage {
       const abrupt = { app: 'abrupt', ends: 'at-once' } as const
       const common = [namespace, serviceOf('orderly'), serviceOf('abrupt'), caller]
       await Promise.all([
-        applyAll(east, ...common, workers({ ...orderly, replicas: 1 }), workers({ ...abrupt, replicas: 1 })),
+        applyAll(
+          east,
+          ...common,
+          workers({ ...orderly, cluster: 'east', replicas: 1 }),
+          workers({ ...abrupt, cluster: 'east', replicas: 1 }),
+        ),
         applyAll(
           west,
           ...common,
-          workers({ ...orderly, replicas: westWorkers.near }),
-          workers({ ...orderly, replicas: westWorkers.far, node: west.nodes[1]?.plan.name ?? '' }),
-          workers({ ...abrupt, replicas: 2 }),
+          workers({ ...orderly, cluster: 'west', replicas: westWorkers.near }),
+          workers({ ...orderly, cluster: 'west', replicas: westWorkers.far, node: west.nodes[1]?.plan.name ?? '' }),
+          workers({ ...abrupt, cluster: 'west', replicas: 2 }),
         ),
       ])
       // Nothing else waits so long: all of it starts at once on one machine.

@@ -18,7 +18,7 @@ export const loadReport = z.object({
   /** How many waited for longer than a second for their answer, or its lack, and the longest wait. */
   slow: z.int(),
   slowestMs: z.int(),
-  /** How many requests each application has answered. */
+  /** How many requests each pod has answered, by `cluster/pod`. */
   answers: z.record(z.string(), z.int()),
 })
 export type LoadReport = z.infer<typeof loadReport>

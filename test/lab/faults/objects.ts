@@ -18,6 +18,7 @@ spec:
 `
 
 interface Workers {
+  readonly cluster: string
   readonly app: string
   readonly ends: 'in-order' | 'at-once'
   readonly replicas: number
@@ -26,7 +27,7 @@ interface Workers {
 }
 
 /** A label that is no part of the Deployment's selector says whether a pod is an endpoint, so that one comes and goes without a new pod. */
-export const workers = ({ app, ends, replicas, node }: Workers): string => `
+export const workers = ({ cluster, app, ends, replicas, node }: Workers): string => `
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: ${app}${node === undefined ? '' : '-far'}, namespace: shop}
@@ -41,7 +42,7 @@ spec:
       containers:
       - name: app
         image: lab/worker
-        env: [{name: ENDS, value: ${ends}}]
+        env: [{name: CLUSTER, value: ${cluster}}, {name: ENDS, value: ${ends}}]
         ports: [{name: http, containerPort: 8080}]
         readinessProbe: {httpGet: {path: /, port: http}}
 `

@@ -1,7 +1,8 @@
 import { createServer } from 'node:http'
 import { hostname } from 'node:os'
 
-// Each request takes a moment, so that there is always one in hand when the application is told to end. ENDS: `in-order` or `at-once`.
+// Answers with its cluster and its pod. Each request takes a moment, so that there is always one in hand when the application is told to end.
+// ENDS: `in-order` or `at-once`.
 
 const workMs = 50
 let isEnding = false
@@ -9,7 +10,7 @@ let isEnding = false
 const server = createServer((_incoming, response) => {
   setTimeout(() => {
     if (isEnding) response.setHeader('connection', 'close')
-    response.end(hostname())
+    response.end(`${process.env['CLUSTER']}/${hostname()}`)
   }, workMs)
 })
 // Peers close what idles, not the application: else both sides might use a connection at the same time.
