@@ -2,11 +2,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { measure, type Report, type Size } from './measure.ts'
+import { setup as buildPrograms } from '#test/harness/build-programs.ts'
+import type { Report, Size } from './measure.ts'
 
 const usage = `npm run bench [-- --sizes 100x5x50,1000x10x100] [--changes 100] [--out FILE]
 
-Measures a real plane, two real agents and load clients that speak delta ADS over TLS, all on this machine, and prints JSON.
+Measures a real plane, two real agents, as they are published, and load clients that speak delta ADS over TLS, all on this machine, and prints
+JSON.
   --sizes  services x endpoints each x proxies; default 100x5x50,1000x10x100,1000x10x500,5000x4x20
   --changes how often each kind of change is measured; default 100
   --out    write the JSON to a file as well
@@ -29,6 +31,17 @@ const parseSize = (text: string): Size => {
 }
 
 const main = async (): Promise<void> => {
+  const removePrograms = buildPrograms()
+  try {
+    await measureAll()
+  } finally {
+    removePrograms?.()
+  }
+}
+
+const measureAll = async (): Promise<void> => {
+  // It decides when it is loaded which programs there are.
+  const { measure } = await import('./measure.ts')
   const reports: Report[] = []
   for (const text of values.sizes.split(',')) {
     const directory = await mkdtemp(join(tmpdir(), 'atoll-bench-'))
