@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { builtFolderVariable } from './programs.ts'
 
 const root = join(import.meta.dirname, '../..')
 const folder = join(root, '.cache/programs')
+
+/** Names the folder with what `setup` built of this clone. */
+export const builtFolderVariable = 'ATOLL_TEST_PROGRAMS'
 
 /**
  * Before the tests of a group whose worlds run programs: what this clone publishes, built for them. Within the clone, so that it

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { builtFolderVariable } from './build-programs.ts'
 
 /** The programs of one version: scripts for Node. */
 export interface Programs {
@@ -16,9 +17,6 @@ export const builtPrograms = (folder: string): Programs => ({
   atoll: join(folder, 'atoll.js'),
   agent: join(folder, 'atoll-agent.js'),
 })
-
-/** Names the folder with what `buildPrograms` built of this clone. */
-export const builtFolderVariable = 'ATOLL_TEST_PROGRAMS'
 
 const builtFolder = process.env[builtFolderVariable]
 

@@ -202,15 +202,19 @@ const toInHand = ({ failures }: LoadReport) => failures.filter(({ why }) => /no 
 describe('only requests in hand fail, and what changed is known,', () => {
   test('when a node is gone with its pods', async () => {
     const [, far] = stage.west.nodes
-    const { report, result } = await under(async () => {
-      await far?.stop()
-      const noticed = await stage.untilKubernetesHas(westWorkers.near)
-      return { noticed, stale: await stage.untilEastHolds(westWorkers.near) }
-    }).finally(() => far?.start())
-    await stage.untilEastHolds(allOfWest)
-    table.add('node gone with 2 pods', report, result.stale, `Kubernetes knew after ${result.noticed.toFixed(1)} s`)
-    expect(report.failures).toEqual(toInHand(report))
-    expect(report.failures.length).toBeLessThan(10)
+    try {
+      const { report, result } = await under(async () => {
+        await far?.stop()
+        const noticed = await stage.untilKubernetesHas(westWorkers.near)
+        return { noticed, stale: await stage.untilEastHolds(westWorkers.near) }
+      })
+      table.add('node gone with 2 pods', report, result.stale, `Kubernetes knew after ${result.noticed.toFixed(1)} s`)
+      expect(report.failures).toEqual(toInHand(report))
+      expect(report.failures.length).toBeLessThan(10)
+    } finally {
+      await far?.start()
+      await stage.untilEastHolds(allOfWest)
+    }
   })
 
   test('when one network is parted from everything else', async () => {
