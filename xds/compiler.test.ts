@@ -183,3 +183,32 @@ test('a proxy that cannot be compiled is told by which object, until it is', () 
   compiler.update(store.apply([guard('type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC')]), 2)
   expect(guarded.blockedBy).toBeUndefined()
 })
+
+test('a proxy that cannot be given the endpoints of its node is told why, and those on other nodes go on', () => {
+  const service = makeService({ isNodeLocal: true })
+  // No weight that Envoy's API can say.
+  const entry = (weight: number): ViewChange => ({
+    kind: 'catalog',
+    cluster: east,
+    service: service.key,
+    value: { service, endpoints: [makeEndpoint('r-1', { node: 'n-1', weight })] },
+  })
+  const on = (name: string, node: string): ViewChange => ({
+    kind: 'workload',
+    key: `default/${name}`,
+    value: makeWorkload(name, { node }),
+  })
+  const store = start(on('w-1', 'n-1'), on('w-2', 'n-2'), entry(-2))
+  const compiler = createCompiler(store)
+  const [there, elsewhere] = [compiler.attach(sidecar('w-1')), compiler.attach(sidecar('w-2'))]
+  expect(there.blockedBy?.message).toMatch('invalid uint32')
+  expect(elsewhere.blockedBy).toBeUndefined()
+  expect(compiler.update(new Set(), 1).problems).toHaveLength(1)
+  compiler.update(store.apply([on('w-1', 'n-3')]), 2)
+  expect(there.blockedBy).toBeUndefined()
+  expect(compiler.update(new Set(), 3).problems).toEqual([])
+  compiler.update(store.apply([on('w-1', 'n-1')]), 4)
+  expect(there.blockedBy).toBeDefined()
+  compiler.update(store.apply([entry(2)]), 5)
+  expect(there.blockedBy).toBeUndefined()
+})

@@ -157,8 +157,12 @@ export const createCompiler = (view: MeshView): Compiler => {
             return attached.sets
           },
           get blockedBy() {
-            const { root, proxyClass } = attached
-            return graph.blockedBy(root) ?? (proxyClass && graph.blockedBy(proxyClass.root))
+            const { root, proxyClass, part } = attached
+            return (
+              graph.blockedBy(root) ??
+              (proxyClass && graph.blockedBy(proxyClass.root)) ??
+              (part && graph.partBlockedBy(part.set))
+            )
           },
         },
         sets: [own],

@@ -199,3 +199,39 @@ test('what throws for one place keeps what it gave there', () => {
   expect([here, there].map(namesIn)).toEqual([['at here'], ['anew at there']])
   expect(graph.problems()).toEqual([{ unit: 'placing', object: '', message: 'boom' }])
 })
+
+test('what throws for a place where it has given nothing yet blocks that place, until it gives something or is left', () => {
+  const graph = makeGraph()
+  const byPlace = (place: string) => {
+    if (place !== 'here') throw new Error('boom')
+    return [resource(`at ${place}`)]
+  }
+  const placing = new TestUnit('placing', { byPlace })
+  const [whole, here, there, elsewhere] = ['whole', 'here', 'there', 'elsewhere'].map((id) => new ResourceSet(id))
+  if (!whole || !here || !there || !elsewhere) throw new Error('no sets')
+  graph.fill(whole, placing)
+  graph.fillPart(here, whole, 'here')
+  graph.fillPart(there, whole, 'there')
+  graph.fillPart(elsewhere, whole, 'elsewhere')
+  const blocked = () => [here, there, elsewhere].map((part) => graph.partBlockedBy(part)?.message)
+  const boom = { unit: 'placing', object: '', message: 'boom' }
+  expect(blocked()).toEqual([undefined, 'boom', 'boom'])
+  expect(graph.problems()).toEqual([boom])
+
+  placing.output = { byPlace: (place) => (place === 'elsewhere' ? byPlace(place) : [resource('mended')]) }
+  graph.update(touched)
+  expect(blocked()).toEqual([undefined, undefined, 'boom'])
+  expect(graph.problems()).toEqual([boom])
+  graph.dropPart(whole, 'elsewhere')
+  expect(graph.problems()).toEqual([])
+
+  // It has given something there by now.
+  placing.output = { byPlace }
+  graph.update(touched)
+  expect(namesIn(there)).toEqual(['mended'])
+  expect(blocked()).toEqual([undefined, undefined, undefined])
+  expect(graph.problems()).toEqual([boom])
+  placing.output = {}
+  graph.update(touched)
+  expect(graph.problems()).toEqual([])
+})

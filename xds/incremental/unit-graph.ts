@@ -1,3 +1,4 @@
+import { distinctData } from '#mesh/merge/distinct-data.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { MeshView, ViewKey } from '#mesh/view.ts'
 import type { ResourceSet } from '#xds/resource-set.ts'
@@ -25,7 +26,11 @@ interface Node {
 }
 
 interface Placed {
-  resources: readonly UnitResource[]
+  readonly unit: string
+  /** undefined = it has given nothing there yet. */
+  resources: readonly UnitResource[] | undefined
+  /** What it threw there, if it did when it last gave: `resources` are then older than its output. */
+  failure: CompileProblem | undefined
   readonly parts: Set<SetContents<Node>>
 }
 
@@ -40,6 +45,8 @@ export class UnitGraph {
   readonly #sets = new Map<ResourceSet, SetContents<Node>>()
   readonly #changed = new Set<SetContents<Node>>()
   readonly #troubled = new Set<Node>()
+  /** Those with a failure. */
+  readonly #failedPlaced = new Set<Placed>()
 
   constructor(view: MeshView) {
     this.#view = new RecordingView(view)
@@ -96,6 +103,13 @@ export class UnitGraph {
     return node?.output === nothingYet ? node.failure : undefined
   }
 
+  /** What a unit has thrown for the place of this part ever since somebody is there. */
+  partBlockedBy(part: ResourceSet): CompileProblem | undefined {
+    for (const { resources, failure, parts } of this.#failedPlaced)
+      if (!resources && [...parts].some(({ set }) => set === part)) return failure
+    return undefined
+  }
+
   /** Compiles again what read a touched key. Returns the sets that changed. */
   update(touched: Iterable<ViewKey>): ResourceSet[] {
     const stale = new Set<Node>()
@@ -110,7 +124,8 @@ export class UnitGraph {
       if (failure) problems.push({ unit: unit.key, ...failure })
       for (const problem of output.problems ?? []) problems.push({ unit: unit.key, ...problem })
     }
-    return problems
+    const placed = [...this.#failedPlaced].flatMap(({ unit, failure }) => (failure ? { unit, ...failure } : []))
+    return [...problems, ...distinctData(placed)]
   }
 
   #nodeOf(unit: Unit): Node {
@@ -141,9 +156,9 @@ export class UnitGraph {
     if (node.output === before) return
 
     for (const [place, placed] of node.placed) {
-      const { resources } = placed
-      placed.resources = this.#resourcesAt(node, place, resources)
-      this.#replace(node, placed.parts, resources, placed.resources)
+      const { resources = [] } = placed
+      this.#giveAt(node, place, placed)
+      this.#replace(node, placed.parts, resources, placed.resources ?? [])
     }
     for (const contents of node.holders.keys()) {
       if (contents.root === node) contents.patchWith(node.output.patcher)
@@ -225,30 +240,34 @@ export class UnitGraph {
   }
 
   #holdPlaced(node: Node, place: string, part: SetContents<Node>): void {
-    const placed = getOrAdd(node.placed, place, () => ({
-      resources: this.#resourcesAt(node, place, []),
-      parts: new Set<SetContents<Node>>(),
-    }))
+    const placed = getOrAdd(node.placed, place, () => {
+      const fresh: Placed = { unit: node.unit.key, resources: undefined, failure: undefined, parts: new Set() }
+      this.#giveAt(node, place, fresh)
+      return fresh
+    })
     if (placed.parts.has(part)) return
     placed.parts.add(part)
-    this.#replace(node, [part], [], placed.resources)
+    this.#replace(node, [part], [], placed.resources ?? [])
   }
 
   #releasePlaced(node: Node, place: string, part: SetContents<Node>): void {
     const placed = node.placed.get(place)
     if (!placed?.parts.delete(part)) return
-    this.#replace(node, [part], placed.resources, [])
-    if (placed.parts.size === 0) node.placed.delete(place)
+    this.#replace(node, [part], placed.resources ?? [], [])
+    if (placed.parts.size > 0) return
+    node.placed.delete(place)
+    this.#failedPlaced.delete(placed)
   }
 
-  /** `last` = what it gave there before: what throws keeps that. */
-  #resourcesAt(node: Node, place: string, last: readonly UnitResource[]): readonly UnitResource[] {
+  /** What throws keeps what it gave there before. */
+  #giveAt(node: Node, place: string, placed: Placed): void {
     try {
-      return node.output.byPlace?.(place) ?? []
+      placed.resources = node.output.byPlace?.(place) ?? []
+      placed.failure = undefined
+      this.#failedPlaced.delete(placed)
     } catch (error) {
-      node.failure = toFailure(error)
-      this.#troubled.add(node)
-      return last
+      placed.failure = toFailure(error)
+      this.#failedPlaced.add(placed)
     }
   }
 
