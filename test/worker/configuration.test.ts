@@ -158,6 +158,19 @@ spec: { hosts: [vms.example], resolution: STATIC, ports: [{ number: 80, name: ht
     })
   })
 
+  test('a Service, of which nothing follows in the mesh, is told of', async () => {
+    const yaml = `
+apiVersion: v1
+kind: Service
+metadata: { name: reviews }
+spec: { selector: { app: reviews }, ports: [{ name: http, port: 80 }] }
+`
+    expect(await apply(await createTestMesh(), yaml)).toMatchObject({
+      status: 200,
+      body: { problems: [{ code: 'ineffective', severity: 'warning', object: { kind: 'Service', name: 'reviews' } }] },
+    })
+  })
+
   test('a list is paged by key and filtered by kind and namespace', async () => {
     const mesh = await createTestMesh()
     await apply(mesh, Array.from({ length: 5 }, (_, index) => toRule(`r${index}`, 'v1')).join('---'))

@@ -14,6 +14,7 @@ import { findKindByName } from '#mesh/config/kind-table.ts'
 import { parseDocuments } from '#mesh/parse-documents.ts'
 import { publisherOf } from '#mesh/publishing/publish-annotations.ts'
 import type { App, AppEnv } from '../app-env.ts'
+import { warnOfServices } from '../configuration/cluster-services.ts'
 import { parseIfMatch } from '../configuration/if-match.ts'
 import { leaveOutPublished, refusePublished } from '../configuration/published-objects.ts'
 import { writeConfiguration } from '../configuration/write-configuration.ts'
@@ -47,7 +48,8 @@ const apply: RouteHandler<typeof applyConfiguration, AppEnv> = async (c) => {
       problems: parsed.error,
     })
   }
-  const { objects, warnings } = leaveOutPublished(parsed.value.objects.map(({ object }) => object))
+  const { objects, warnings: left } = leaveOutPublished(parsed.value.objects.map(({ object }) => object))
+  const warnings = [...left, ...warnOfServices(objects)]
   const upserts = objects.map((object) => ({ key: objectKeyOf(object), object }))
   const result = await writeConfiguration(
     mesh,
