@@ -158,17 +158,20 @@ spec: { hosts: [vms.example], resolution: STATIC, ports: [{ number: 80, name: ht
     })
   })
 
-  test('a Service, of which nothing follows in the mesh, is told of', async () => {
+  test('a Service and a WorkloadGroup, of which nothing follows in the mesh, are told of', async () => {
     const yaml = `
 apiVersion: v1
 kind: Service
 metadata: { name: reviews }
 spec: { selector: { app: reviews }, ports: [{ name: http, port: 80 }] }
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadGroup
+metadata: { name: machines }
+spec: { template: { serviceAccount: reviews } }
 `
-    expect(await apply(await createTestMesh(), yaml)).toMatchObject({
-      status: 200,
-      body: { problems: [{ code: 'ineffective', severity: 'warning', object: { kind: 'Service', name: 'reviews' } }] },
-    })
+    const warned = ['Service', 'WorkloadGroup'].map((kind) => ({ code: 'ineffective', object: { kind } }))
+    expect(await apply(await createTestMesh(), yaml)).toMatchObject({ status: 200, body: { problems: warned } })
   })
 
   test('a list is paged by key and filtered by kind and namespace', async () => {

@@ -14,7 +14,7 @@ import { findKindByName } from '#mesh/config/kind-table.ts'
 import { parseDocuments } from '#mesh/parse-documents.ts'
 import { publisherOf } from '#mesh/publishing/publish-annotations.ts'
 import type { App, AppEnv } from '../app-env.ts'
-import { warnOfServices } from '../configuration/cluster-services.ts'
+import { warnOfClusterKinds } from '../configuration/cluster-kinds.ts'
 import { parseIfMatch } from '../configuration/if-match.ts'
 import { leaveOutPublished, refusePublished } from '../configuration/published-objects.ts'
 import { writeConfiguration } from '../configuration/write-configuration.ts'
@@ -49,7 +49,7 @@ const apply: RouteHandler<typeof applyConfiguration, AppEnv> = async (c) => {
     })
   }
   const { objects, warnings: left } = leaveOutPublished(parsed.value.objects.map(({ object }) => object))
-  const warnings = [...left, ...warnOfServices(objects)]
+  const warnings = [...left, ...warnOfClusterKinds(objects)]
   const upserts = objects.map((object) => ({ key: objectKeyOf(object), object }))
   const result = await writeConfiguration(
     mesh,
