@@ -49,16 +49,31 @@ test.each<[string, object, object, boolean]>([
   )
 })
 
-test.each<[string, string[], string[], boolean]>([
-  ['a name within a wildcard', ['*.a.org'], ['x.a.org'], true],
-  ['one of several names', ['x.a.org', 'y.a.org'], ['y.a.org'], true],
-  ['another name', ['x.a.org'], ['y.a.org'], false],
-  ['a wildcard after a name', ['x.a.org'], ['*.a.org'], false],
+test.each<[string, object, object, boolean]>([
+  ['the same name', { sniHosts: ['x.a.org'] }, { sniHosts: ['X.a.org'] }, true],
+  ['one of several names', { sniHosts: ['x.a.org', 'y.a.org'] }, { sniHosts: ['y.a.org'] }, true],
+  ['one of several wildcards', { sniHosts: ['*.a.org', '*.x.a.org'] }, { sniHosts: ['*.x.a.org'] }, true],
+  ['another name', { sniHosts: ['x.a.org'] }, { sniHosts: ['y.a.org'] }, false],
+  ['a wildcard after a name', { sniHosts: ['x.a.org'] }, { sniHosts: ['*.a.org'] }, false],
+  ['a name within a wildcard', { sniHosts: ['*.a.org'] }, { sniHosts: ['x.a.org'] }, false],
+  ['a wildcard within a wildcard', { sniHosts: ['*.a.org'] }, { sniHosts: ['*.x.a.org'] }, false],
+  ['more names', { sniHosts: ['x.a.org'] }, { sniHosts: ['x.a.org', 'y.a.org'] }, false],
+  [
+    'some addresses after all',
+    { sniHosts: ['x.a.org'] },
+    { sniHosts: ['x.a.org'], destinationSubnets: ['10.0.0.0/8'] },
+    false,
+  ],
 ])('TLS: %s', (_, first, other, isTaken) => {
-  const tls = [first, other].map((sniHosts) => ({ match: [{ sniHosts }], route }))
+  const tls = [first, other].map((match) => ({ match: [match], route }))
   expect(pathsOfProblems('VirtualService', { hosts: ['*.a.org'], tls })).toEqual(
     isTaken ? ['warning spec.tls[1].match[0]'] : [],
   )
+})
+
+test('connections to some addresses, after those to all', () => {
+  const tcp = [{}, { destinationSubnets: ['10.0.0.0/8'] }].map((match) => ({ match: [match], route }))
+  expect(pathsOfProblems('VirtualService', { hosts: ['a.org'], tcp })).toEqual(['warning spec.tcp[1].match[0]'])
 })
 
 test('a delegate leaves to the next what it has no route for', () => {

@@ -1,5 +1,4 @@
 import { hasLabels } from '../has-labels.ts'
-import { isSubsetOfHost } from './schema/host-names.ts'
 import type { HttpMatch } from './schema/http-match.ts'
 import type { HttpRoute } from './schema/http-route.ts'
 import type { StringMatch } from './schema/string-match.ts'
@@ -66,9 +65,20 @@ const coversRequest = (wide: HttpMatch, narrow: HttpMatch): boolean =>
   Object.entries(wide.withoutHeaders ?? {}).every(([name, text]) => isSame(text, narrow.withoutHeaders?.[name])) &&
   coversOrigin(wide, narrow)
 
-const coversHandshake = (wide: TlsMatch, narrow: TlsMatch): boolean =>
-  narrow.sniHosts.every((host) => wide.sniHosts.some((other) => isSubsetOfHost(host, other))) &&
-  coversConnection(wide, narrow)
+/**
+ * Of TLS the closest host counts, then the smallest block of addresses, wherever they are written: the order decides among the very same
+ * ones alone.
+ */
+const coversHandshake = (wide: TlsMatch, narrow: TlsMatch): boolean => {
+  const hosts = wide.sniHosts.map((host) => host.toLowerCase())
+  return (
+    narrow.sniHosts.every((host) => hosts.includes(host.toLowerCase())) &&
+    hasBlocks(wide) === hasBlocks(narrow) &&
+    coversConnection(wide, narrow)
+  )
+}
+
+const hasBlocks = ({ destinationSubnets = [] }: TlsMatch): boolean => destinationSubnets.length > 0
 
 const coversConnection = (wide: TcpMatch, narrow: TcpMatch): boolean =>
   coversOrigin(wide, narrow) && coversList(wide.destinationSubnets, narrow.destinationSubnets)

@@ -46,6 +46,7 @@ config:
           route: [${to('blue')}]
         - {match: [{sniHosts: ['*.shop.example']}], route: [${to('green')}, ${to('blue', 0)}]}
         - {match: [{sniHosts: [blue.shop.example]}], route: [${to('green')}]}
+        - {match: [{sniHosts: [late.shop.example]}], route: [${to('blue')}]}
         - {match: [{sniHosts: ['*.both.shop.example']}], route: [${to('green')}, ${to('blue')}]}
   - apiVersion: networking.istio.io/v1
     kind: VirtualService
@@ -101,6 +102,7 @@ const callTls = (servername: string): Promise<string> => {
 test.each([
   ['blue.shop.example', 'blue', 'the closest host counts, and of equals the first'],
   ['red.shop.example', 'green', 'by wildcard'],
+  ['late.shop.example', 'blue', 'by name, after a wildcard'],
   ['a.b.shop.example', 'green', 'by wildcard, of any depth'],
   ['plain.example', 'blue', 'without routes to the service of that name'],
   ['away.shop.example', 'green', 'not by matches for other ports, namespaces and addresses'],
