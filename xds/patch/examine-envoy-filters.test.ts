@@ -3,6 +3,10 @@ import { examineEnvoyFilters } from './examine-envoy-filters.ts'
 
 const lua = 'type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua'
 
+const packed = (type: string, fields: object) => ({
+  metadata: { typed_filter_metadata: { a: { '@type': `type.googleapis.com/google.protobuf.${type}`, ...fields } } },
+})
+
 const problemsOf = (applyTo: string, value: object, operation = 'ADD') =>
   examineEnvoyFilters([
     {
@@ -32,6 +36,12 @@ test.each<[string, string, object, RegExp[]]>([
     [],
   ],
   ['with what is no duration', 'CLUSTER', { connect_timeout: '5 minutes' }, [/^error invalid: .*5 minutes/]],
+  ['with what only begins as a duration', 'CLUSTER', { connect_timeout: '5sec' }, [/^error invalid: .*5sec/]],
+  ['with a duration of too many parts', 'CLUSTER', { connect_timeout: '1s'.repeat(33) }, [/^error invalid: .*1s/]],
+  ['with a negative duration', 'CLUSTER', { connect_timeout: '-1s' }, []],
+  ['with a duration by itself', 'CLUSTER', { name: 'a', ...packed('Duration', { value: '500ms' }) }, []],
+  ['with what is no duration by itself', 'CLUSTER', packed('Duration', { value: 'soon' }), [/^error invalid: .*soon/]],
+  ['with nothing by itself', 'CLUSTER', { name: 'a', ...packed('Struct', {}) }, []],
   [
     'of the wrong type',
     'CLUSTER',
@@ -75,7 +85,7 @@ test.each<[string, string, object, RegExp[]]>([
     'that only Envoy knows',
     'HTTP_FILTER',
     { name: 'a', typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.new.v3.New', a: [1] } },
-    [/^warning unsupported: envoy.extensions.filters.http.new.v3.New is not among/],
+    [/^warning unsupported: envoy.extensions.filters.http.new.v3.New is not among .* in seconds \("0.5s"\)$/],
   ],
 ])('a value %s', (_, applyTo, value, expected) => {
   const problems = problemsOf(applyTo, value)

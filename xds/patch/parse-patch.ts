@@ -34,12 +34,12 @@ export const parsePatch = (object: string, { applyTo, match, patch }: ConfigPatc
     }
   const warnings: Fault[] = passed.map((type) => ({
     code: 'unsupported',
-    message: `${type} is not among the types that Atoll knows: what it says is checked by the proxies only`,
+    message: `${type} is not among the types that Atoll knows: what it says is checked by the proxies only, durations have to be in seconds ("0.5s")`,
   }))
-  const value = toProtoDurations(schema, known)
-  const read = (ignoreUnknownFields: boolean) =>
-    fromJson(schema, value as JsonValue, { registry: knownTypes, ignoreUnknownFields }) as Patch['value']
   try {
+    const value = toProtoDurations(schema, known)
+    const read = (ignoreUnknownFields: boolean) =>
+      fromJson(schema, value as JsonValue, { registry: knownTypes, ignoreUnknownFields }) as Patch['value']
     const message = read(true)
     return { patch: toPatch(message), errors: [], warnings: [...warnings, ...findDoubts(operation, message, read)] }
   } catch (error) {

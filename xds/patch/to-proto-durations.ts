@@ -5,17 +5,22 @@ import { knownTypes } from '#xds/known-types.ts'
 
 const wellKnown = 'google.protobuf.'
 
+/** What comes after the "s" would not be looked at. */
+const protoDuration = /^-?\d+(?:\.\d{1,9})?s$/
+
 /**
- * A message in JSON with its durations as protobuf's JSON has them. Istio reads the values of an EnvoyFilter's patches with a decoder that takes Go's notation
- * too: "500ms".
+ * A message in JSON with its durations as protobuf's JSON has them. Istio reads the values of an EnvoyFilter's patches
+ * with a decoder that takes Go's notation too: "500ms". Throws for text that is no duration.
  */
 export const toProtoDurations = (schema: DescMessage, value: unknown): unknown => {
-  if (schema.typeName === 'google.protobuf.Duration')
-    return typeof value === 'string' ? (toProtoDuration(value) ?? value) : value
+  if (schema.typeName === 'google.protobuf.Duration') return typeof value === 'string' ? toDuration(value) : value
   if (!isFields(value)) return value
-  const type = schema.typeName === 'google.protobuf.Any' ? toHeld(value) : schema
-  // Others of these are written in JSON of their own.
-  if (type === undefined || type.typeName.startsWith(wellKnown)) return value
+  const isAny = schema.typeName === 'google.protobuf.Any'
+  const type = isAny ? toHeld(value) : schema
+  if (type === undefined) return value
+  // These are written in JSON of their own, which an Any has in one field.
+  if (type.typeName.startsWith(wellKnown))
+    return isAny && Object.hasOwn(value, 'value') ? { ...value, value: toProtoDurations(type, value.value) } : value
   return Object.fromEntries(
     Object.entries(value).map(([name, each]) => [
       name,
@@ -25,6 +30,12 @@ export const toProtoDurations = (schema: DescMessage, value: unknown): unknown =
       ),
     ]),
   )
+}
+
+const toDuration = (text: string): string => {
+  const read = protoDuration.test(text) ? text : toProtoDuration(text)
+  if (read === undefined) throw new Error(`${JSON.stringify(text)} is not a duration such as "0.5s"`)
+  return read
 }
 
 const toHeld = ({ '@type': url }: Readonly<Record<string, unknown>>): DescMessage | undefined =>

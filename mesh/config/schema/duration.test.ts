@@ -51,6 +51,8 @@ it.each([
   ['0', '0s'],
   ['5', undefined],
   ['soon', undefined],
+  [`${'0'.repeat(62)}5s`, '5s'],
+  [`${'0'.repeat(63)}5s`, undefined],
 ])("%s is %s in protobuf's JSON", (text, expected) => {
   expect(toProtoDuration(text)).toBe(expected)
 })

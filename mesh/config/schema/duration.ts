@@ -30,8 +30,12 @@ const toNanoseconds = (text: string): bigint => {
   return total
 }
 
+/** Sums are exact, however many digits there are: their cost grows faster than the text. */
+const maxLength = 64
 const form = 'must be a duration such as 250ms, 5s, 1h30m'
-const text = z.string({ error: ({ input }) => (input === undefined ? undefined : form) }).max(64, { abort: true })
+const text = z
+  .string({ error: ({ input }) => (input === undefined ? undefined : form) })
+  .max(maxLength, { abort: true })
 
 const durationFrom = (minMilliseconds: 0 | 1) =>
   checked(text, ({ value, report }) => {
@@ -49,7 +53,7 @@ export const durationOrZero = durationFrom(0)
 
 /** Any span of Go's notation as protobuf's JSON has it, in seconds alone: "0.25s". Undefined = it is none. */
 export const toProtoDuration = (text: string): string | undefined => {
-  if (text !== '0' && !duration.test(text)) return undefined
+  if (text.length > maxLength || (text !== '0' && !duration.test(text))) return undefined
   const total = toNanoseconds(text)
   const fraction = String(total % unitNanoseconds.s)
     .padStart(9, '0')
