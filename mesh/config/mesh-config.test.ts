@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { isClusterLocal } from '#mesh/cluster-local.ts'
 import { describeSchema } from '#mesh/support/describe-fields.ts'
 import { meshSettings, withOlderFields } from '#mesh/settings.ts'
 import { examineMeshConfig } from './examine-mesh-config.ts'
@@ -174,6 +175,41 @@ describe('MeshConfig', () => {
       [{ settings: { clusterLocal: true }, selector: { app: 'pay' } }],
       [{ settings: { clusterLocal: true }, hosts: ['*'] }],
     ],
+    [
+      'serviceSettings',
+      [
+        { settings: { clusterLocal: true }, hosts: ['a'] },
+        { settings: { clusterLocal: false }, hosts: ['b', '*.*.new'] },
+        { hosts: ['c', 1] },
+        { settings: { clusterLocal: false }, hosts: ['*.*.new'] },
+      ],
+      [
+        { settings: { clusterLocal: true }, hosts: ['a'] },
+        { settings: { clusterLocal: false }, hosts: ['b'] },
+        { hosts: ['c'] },
+      ],
+    ],
+    [
+      'serviceSettings',
+      [
+        { settings: { clusterLocal: false }, hosts: ['*', 'b'] },
+        { settings: { clusterLocal: true }, hosts: ['a', '*.*.new'] },
+      ],
+      [
+        { settings: { clusterLocal: true }, hosts: ['*'] },
+        { settings: { clusterLocal: false }, hosts: ['*', 'b'] },
+        { settings: { clusterLocal: true }, hosts: ['a'] },
+      ],
+    ],
+    [
+      'serviceSettings',
+      [{ settings: { clusterLocal: false }, hosts: ['b'] }, 'new'],
+      [
+        { settings: { clusterLocal: true }, hosts: ['*'] },
+        { settings: { clusterLocal: false }, hosts: ['b'] },
+      ],
+    ],
+    ['serviceSettings', { all: true }, [{ settings: { clusterLocal: true }, hosts: ['*'] }]],
   ] as const)('is strict where it does not understand %s %j', (name, value, expected) => {
     expect(readMeshConfig({ [name]: value, proxyHttpPort: 1 })).toEqual({
       ...defaultMeshConfig,
@@ -181,6 +217,22 @@ describe('MeshConfig', () => {
       [name]: expected,
     })
     expect(findStrangeFields({ [name]: value, proxyHttpPort: 1 })).toMatchObject([expect.stringContaining(name)])
+  })
+  it('has services for each cluster by itself that newer settings may mean, and none that others settle', () => {
+    const { serviceSettings } = readMeshConfig({
+      serviceSettings: [
+        { settings: { clusterLocal: false }, hosts: ['*', '*.open', 'b', '*.*.new'] },
+        { settings: { clusterLocal: true }, hosts: ['*.*.new'] },
+        { settings: { clusterLocal: true }, hosts: ['own.open'] },
+      ],
+    })
+    const isLocal = (host: string) => isClusterLocal(host, { domainSuffix: 'd', serviceSettings })
+    expect(['b', 'a.open', 'own.open', 'a', 'a.b.new', 'dns.kube-system.svc.d'].filter(isLocal)).toEqual([
+      'own.open',
+      'a',
+      'a.b.new',
+      'dns.kube-system.svc.d',
+    ])
   })
   it('tells of fields that it does not know, and of none else', () => {
     expect(findStrangeFields({ notYet: 1, accessLogEncoding: 'JSON' })).toEqual([

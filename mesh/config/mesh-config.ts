@@ -6,13 +6,14 @@ import { connectionPool, tcpKeepalive } from './schema/connection-pool.ts'
 import { durationOrZero, positiveDuration } from './schema/duration.ts'
 import { exportToFaults } from './schema/export-to.ts'
 import { extensionProviders } from './schema/extension-providers.ts'
-import { hostFault, isDnsLabel } from './schema/host-names.ts'
+import { isDnsLabel } from './schema/host-names.ts'
 import { httpRetries } from './schema/http-retries.ts'
 import { localityLbSetting } from './schema/locality.ts'
 import { checked, choice, fieldNotes, message, optionalText, unsupported, withoutEffect } from './schema/message.ts'
 import { cipherSuites } from './schema/server-tls.ts'
 import { outlierDetection } from './schema/outlier-detection.ts'
 import { fixedPort, proxySettings } from './schema/proxy-settings.ts'
+import { serviceSettings, toStrictServiceSettings } from './schema/service-settings.ts'
 
 const exportTo = checked(z.array(z.string()), ({ value, report }) => {
   for (const { index, message: fault } of exportToFaults(value, '', { none: true })) report(fault, [index])
@@ -50,24 +51,6 @@ const tlsDefaults = message({ ...tlsFields, ecdhCurves: oneOf(curves).optional()
 const trustDomainName = checked(z.string(), ({ value, report }) => {
   const labels = value.replace(/\.$/, '').split('.')
   if (!labels.every(isDnsLabel)) report('must be a domain name')
-})
-
-const serviceHosts = z.array(
-  checked(z.string(), ({ value, report }) => {
-    const fault = value === '*' ? undefined : hostFault(value)
-    if (fault !== undefined) report(fault)
-  }),
-)
-
-const serviceSettings = message({
-  settings: message({ clusterLocal: z.boolean().optional() }).optional(),
-  hosts: serviceHosts,
-})
-
-/** With more than is understood: hosts that are not said to be elsewhere too are taken for local. */
-const strictServiceSettings = z.object({
-  settings: z.object({ clusterLocal: z.boolean() }).catch({ clusterLocal: true }),
-  hosts: serviceHosts,
 })
 
 const ofIngress = unsupported('Kubernetes Ingress is not read: write a Gateway and a VirtualService')
@@ -213,13 +196,7 @@ const strictest: WrittenMeshConfig = {
 }
 
 const toStrictest = (name: string, value: unknown): WrittenMeshConfig => {
-  if (name === 'serviceSettings')
-    return {
-      [name]: z
-        .array(z.union([serviceSettings, strictServiceSettings]))
-        .catch([{ settings: { clusterLocal: true }, hosts: ['*'] }])
-        .parse(value),
-    }
+  if (name === 'serviceSettings') return { [name]: toStrictServiceSettings(value) }
   return Object.hasOwn(strictest, name) ? { [name]: strictest[name] } : {}
 }
 
