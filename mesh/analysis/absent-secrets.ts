@@ -1,12 +1,14 @@
 import { toCredentialKey } from '../config/schema/credential-name.ts'
 import { hasLabels } from '../has-labels.ts'
 import type { Problem } from '../problem.ts'
+import { withoutTopology } from '../topology.ts'
 import { problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
 import type { KnownMesh } from './known-mesh.ts'
 
 /**
- * Certificates of Gateways that are in no Secret of a namespace where their proxies run. Says nothing where the Secrets or the workloads are not
- * known.
+ * Certificates of Gateways that are in no Secret of a namespace where their proxies run. Says nothing where the Secrets
+ * or the workloads are not known. Where workloads are is not: of a Gateway for one place any of those with its other
+ * labels may be the proxies, so that a certificate is missed for certain only where all of their namespaces lack it.
  */
 export const findAbsentSecrets = (
   { gateways }: AnalyzedObjects,
@@ -15,7 +17,9 @@ export const findAbsentSecrets = (
   if (!workloads || !secrets) return []
   return gateways.flatMap((gateway) => {
     const { selector = {}, servers } = gateway.spec
-    const selected = workloads.filter(({ labels }) => hasLabels(labels, selector))
+    const carried = withoutTopology(selector)
+    const isForPlace = Object.keys(carried).length < Object.keys(selector).length
+    const selected = workloads.filter(({ labels }) => hasLabels(labels, carried))
     const namespaces = [...new Set(selected.map(({ namespace }) => namespace))]
     return servers.flatMap(({ tls }, index) => {
       const named: readonly (readonly [readonly PropertyKey[], string])[] = [
@@ -23,8 +27,9 @@ export const findAbsentSecrets = (
         ...(tls?.credentialNames ?? []).map((name, each) => [['credentialNames', each], name] as const),
       ]
       return named.flatMap(([field, name]) => {
-        const absent = namespaces.map((each) => toCredentialKey(name, each)).find((key) => !secrets.has(key))
-        if (absent === undefined) return []
+        const keys = namespaces.map((each) => toCredentialKey(name, each))
+        const absent = keys.find((key) => !secrets.has(key))
+        if (absent === undefined || (isForPlace && keys.some((key) => secrets.has(key)))) return []
         const path = ['spec', 'servers', index, 'tls', ...field]
         return [
           problemOf(

@@ -349,6 +349,7 @@ describe('gateways', () => {
     expect(summary(gateway('a', http('one/a.org')), gateway('b', http('two/a.org')))).toEqual([])
     const narrower = (selector: string) => summary(gateway('a', http('a.org')), gateway('b', http('a.org'), selector))
     expect(narrower('app: a, type: internal')).toEqual(conflicts('hosts'))
+    expect(narrower('app: a, topology.istio.io/cluster: east')).toEqual(conflicts('hosts'))
     expect(narrower('')).toEqual(conflicts('hosts'))
     expect(narrower('app: b, type: internal')).toEqual([])
     expect(summary(gateway('a', https('a.org', 'x')), gateway('b', https('a.org', 'y')))).toEqual(conflicts('hosts'))

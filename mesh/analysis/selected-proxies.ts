@@ -4,8 +4,9 @@ import { getOrAdd } from '../merge/get-or-add.ts'
 type Labels = Readonly<Record<string, string>>
 
 /**
- * For each of some selectors, keys of the proxies that it is known to select: those that another one of them asks for, its own among them. Two
- * with a key in common are for some of the same proxies, if there are any.
+ * For each of some selectors, keys of the proxies that it is known to select: those that another one of them asks for,
+ * its own among them. Two with a key in common are for some of the same proxies, if there are any. No proxy is looked
+ * at, so that it does not matter which labels one has by being where it is.
  */
 export const findSelected = (selectors: readonly Labels[]): readonly (readonly string[])[] => {
   const all = [...new Map(selectors.map((selector) => [toKey(selector), selector]))]

@@ -120,11 +120,14 @@ it('finds Sidecars for the same workload', () => {
 })
 it('finds ports of Gateways that no Service of their workloads leads to', () => {
   const server = (number: number) => `{port: {number: ${number}, name: p${number}, protocol: HTTP}, hosts: [a.org]}`
-  const gateway = object('Gateway', 'g', `{selector: {app: web}, servers: [${[80, 8080, 81].map(server).join()}]}`)
+  const gatewayFor = (labels: string) =>
+    object('Gateway', 'g', `{selector: ${labels}, servers: [${[80, 8080, 81].map(server).join()}]}`)
+  const gateway = gatewayFor('{app: web}')
   const ports = '[{name: http, port: 80, targetPort: 8080}]'
-  expect(summary([web], gateway, service('web', ports))).toEqual([
-    'dangling_reference Gateway g spec.servers[2].port.number',
-  ])
+  for (const each of [gateway, gatewayFor('{app: web, topology.istio.io/cluster: east}')])
+    expect(summary([web], each, service('web', ports))).toEqual([
+      'dangling_reference Gateway g spec.servers[2].port.number',
+    ])
   expect(summary([web], gateway, service('other', http, '{version: v1}'), service('web', ports)).length).toBe(1)
   expect(summary([web], gateway)).toEqual([])
 })
@@ -141,18 +144,19 @@ it('finds destinations whose port is not there, or one of several', () => {
   ])
 })
 it('finds certificates of Gateways that are in no Secret where their proxies run', () => {
-  const gateway = (tls: string) =>
+  const gateway = (tls: string, selector: string) =>
     object(
       'Gateway',
       'front',
-      `{selector: {app: web}, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: [a.org], tls: {mode: SIMPLE, ${tls}}}]}`,
+      `{selector: ${selector}, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: [a.org], tls: {mode: SIMPLE, ${tls}}}]}`,
       'other',
     )
-  const absent = (tls: string, secrets: readonly string[] | undefined) =>
-    analyze([gateway(tls)], {
+  const elsewhere = { ...web, namespace: 'elsewhere' }
+  const absent = (tls: string, secrets: readonly string[] | undefined, selector = '{app: web}', workloads = [web]) =>
+    analyze([gateway(tls, selector)], {
       domainSuffix: 'cluster.local',
       hasHost: () => true,
-      workloads: [web],
+      workloads,
       ...(secrets && { secrets: new Set(secrets) }),
     }).map(({ code, path }) => `${code} ${path}`)
   const missing = 'dangling_reference spec.servers[0].tls.credentialName'
@@ -161,6 +165,10 @@ it('finds certificates of Gateways that are in no Secret where their proxies run
   expect(absent('credentialName: other/a', ['other/a'])).toEqual([])
   expect(absent('credentialNames: [a, b]', ['shop/a'])).toEqual([`${missing}s[1]`])
   expect(absent('credentialName: a', undefined)).toEqual([])
+  expect(absent('credentialName: a', ['shop/a'], '{app: web}', [web, elsewhere])).toEqual([missing])
+  const ofPlace = '{app: web, topology.istio.io/cluster: east}'
+  expect(absent('credentialName: a', ['other/a'], ofPlace, [web, elsewhere])).toEqual([missing])
+  expect(absent('credentialName: a', ['shop/a'], ofPlace, [web, elsewhere])).toEqual([])
 })
 it('finds ServiceEntries that give one port of a host different protocols', () => {
   const entry = (name: string, protocol: string, exportTo: string) =>

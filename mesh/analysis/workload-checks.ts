@@ -170,7 +170,7 @@ const findHiddenPorts = (
 ): readonly Problem[] =>
   gateways.flatMap((gateway) => {
     const { selector = {}, servers } = gateway.spec
-    const selected = workloads.filter((each) => isSelected(each, selector))
+    const selected = workloads.filter((each) => isSelected(each, withoutTopology(selector)))
     const leading = services.filter(
       ({ metadata, spec: { selector: wanted = {} } }) =>
         Object.keys(wanted).length > 0 && selected.some((each) => isSelected(each, wanted, metadata.namespace)),

@@ -66,8 +66,8 @@ const coversRequest = (wide: HttpMatch, narrow: HttpMatch): boolean =>
   coversOrigin(wide, narrow)
 
 /**
- * Of TLS the closest host counts, then the smallest block of addresses, wherever they are written: the order decides among the very same
- * ones alone.
+ * Of TLS the closest host counts, then the smallest block of addresses, wherever they are written: the order decides
+ * among the very same ones alone.
  */
 const coversHandshake = (wide: TlsMatch, narrow: TlsMatch): boolean => {
   const hosts = wide.sniHosts.map((host) => host.toLowerCase())

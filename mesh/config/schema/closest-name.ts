@@ -15,7 +15,10 @@ const distance = (left: string, right: string): number => {
   return row.at(-1) ?? 0
 }
 
-/** The name of these that was probably meant: one that is spelt nearly so, or the only one that begins so, or has it as its last word. Case, "-" and "_" don't count: `max_retries` means `maxRetries`. */
+/**
+ * Which of these names was probably meant: undefined rather than a guess that leads astray. People misspell names,
+ * leave a part of them out, or write them as another format does: `max_retries` for `maxRetries`.
+ */
 export const closestName = (name: string, names: readonly string[]): string | undefined => {
   if (name.length > maxLength) return undefined
   const plain = (text: string): string => text.toLowerCase().replaceAll(/[-_]/g, '')
