@@ -209,8 +209,8 @@ export class JoinedAgent {
       clock,
       log,
       isKnown: () => this.#registry.isSynced && this.#replica.items.size > 0,
-      onMeshTroubles: (troubles) =>
-        this.#uplink.setObjectProblems({ ...toObjectProblems(troubles), revision: this.#flow.revision }),
+      onMeshTroubles: (troubles, revision) =>
+        this.#uplink.setObjectProblems({ ...toObjectProblems(troubles), revision }),
     })
   }
 

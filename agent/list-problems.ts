@@ -3,10 +3,11 @@ import type { DeliveryTracker } from './ads/delivery-tracker.ts'
 import type { ProxyCredentials } from './credentials/proxy-credentials.ts'
 import type { JoinedPlatform } from './platform/cluster-platform.ts'
 import type { ChangeFlow } from './programming/change-flow.ts'
+import type { Registry } from './registry/registry.ts'
 import type { PublicationReporter } from './uplink/publication-reporter.ts'
 
 export interface ProblemSources {
-  readonly platform: Pick<JoinedPlatform, 'registry' | 'problems'>
+  readonly platform: Pick<JoinedPlatform, 'problems'> & { readonly registry: Pick<Registry, 'problems'> }
   readonly credentials: Pick<ProxyCredentials, 'problems' | 'unnamedProblems'>
   readonly view: Pick<MeshViewStore, 'problems'>
   readonly flow: Pick<ChangeFlow, 'problems'>
