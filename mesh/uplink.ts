@@ -36,7 +36,7 @@ export const UPLINK_CHUNK_CHARS = 128 * 1024
 /**
  * What a peer understands beyond the first version, told in `challenge` and `hello`. `publish`: an agent sends its cluster's objects that
  * ask to be published to a plane that has it, and a plane answers `published` to an agent that has it. `absent-proxies`: an agent answers the
- * query of this name. `object-problems`: an agent sends this message to a plane that has it. `gateway-proxies`,
+ * query of this name. `object-problems`, `objects-judged`: an agent sends this message to a plane that has it. `gateway-proxies`,
  * `machine-groups`: a plane tells of machine tokens of the role `gateway`, and of WorkloadGroups, to an agent that has it.
  */
 export const UPLINK_CAPABILITIES = [
@@ -45,6 +45,7 @@ export const UPLINK_CAPABILITIES = [
   'object-problems',
   'gateway-proxies',
   'machine-groups',
+  'objects-judged',
 ] as const
 /** Objects that one cluster may ask to have published, and their JSON together (characters); an agent cuts what is more. */
 export const UPLINK_MAX_PUBLISHED = 1000
@@ -316,10 +317,13 @@ const objectProblems = z.object({
   problems: z.array(z.object({ key: z.string().max(512), condition })).max(UPLINK_MAX_OBJECT_PROBLEMS),
   /** How many more there are. */
   omitted: z.int().min(0),
-  /** The configuration's revision at which it was judged; absent = an older agent. */
+  /** The newest of the configuration's revisions at which all objects were judged; absent = an older agent. */
   revision: z.int().min(0).optional(),
 })
 export type ObjectProblems = Omit<z.infer<typeof objectProblems>, 'type'>
+
+/** At this revision the same as was said last in `objectProblems`. From the reporter, where that was something. */
+const objectsJudged = z.object({ type: z.literal('objects-judged'), revision: z.int().min(0) })
 
 const csr = z.object({ type: z.literal('csr'), request: z.string().max(64), csrPem: z.string().max(16_384) })
 
@@ -373,6 +377,7 @@ export const agentMessage = z.discriminatedUnion('type', [
   holds,
   probes,
   objectProblems,
+  objectsJudged,
   csr,
   answer,
 ])

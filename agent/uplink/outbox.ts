@@ -20,7 +20,11 @@ export class Outbox {
   readonly #certificateRequests = new Map<string, string>()
   #answers: Generator<AgentMessage>[] = []
 
-  #objectProblems: ObjectProblems | undefined
+  #objectProblems: Omit<ObjectProblems, 'revision'> | undefined
+  /** The revision that goes with it, … */
+  #judgedRevision: number | undefined
+  /** … and the one that was last told. */
+  #toldRevision: number | undefined
 
   #holdsUnsent = false
   #objectProblemsUnsent = false
@@ -67,7 +71,8 @@ export class Outbox {
     this.#probesUnsent = true
   }
 
-  setObjectProblems(problems: ObjectProblems): void {
+  setObjectProblems({ revision, ...problems }: ObjectProblems): void {
+    this.#judgedRevision = revision
     if (isEqualData(problems, this.#objectProblems)) return
     this.#objectProblems = problems
     this.#objectProblemsUnsent = true
@@ -133,11 +138,20 @@ export class Outbox {
     return undefined
   }
 
-  /** What the reporter is to say of objects. */
-  nextObjectProblems(): AgentMessage | undefined {
-    if (!this.#objectProblems || !this.#objectProblemsUnsent) return undefined
+  /** What the reporter is to say of objects. `knowsJudged` = the plane takes a revision without saying all again. */
+  nextObjectProblems(knowsJudged: boolean): AgentMessage | undefined {
+    const problems = this.#objectProblems
+    const revision = this.#judgedRevision
+    const isUnsent = this.#objectProblemsUnsent
+    // When it was that nothing was wrong is asked by nobody.
+    const isJudgedAnew = revision !== this.#toldRevision && problems?.problems.length !== 0
+    if (!problems || (!isUnsent && !isJudgedAnew)) return undefined
     this.#objectProblemsUnsent = false
-    return { type: 'object-problems', ...this.#objectProblems }
+    this.#toldRevision = revision
+    if (revision === undefined) return { type: 'object-problems', ...problems }
+    return isUnsent || !knowsJudged
+      ? { type: 'object-problems', ...problems, revision }
+      : { type: 'objects-judged', revision }
   }
 
   /** The next part of an answer, one answer after the other. */

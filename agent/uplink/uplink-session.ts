@@ -182,11 +182,13 @@ export class UplinkSession {
     if (urgent) return urgent
     const chunk = this.#reporting.nextChunk()
     if (chunk || this.#phase !== 'live') return chunk
-    return (this.#mayTellOfObjects() ? outbox.nextObjectProblems() : undefined) ?? outbox.nextAnswer()
+    return this.#nextObjectProblems() ?? outbox.nextAnswer()
   }
 
-  #mayTellOfObjects(): boolean {
-    return this.#parts.reporter.reporting && this.#capabilities.includes('object-problems')
+  #nextObjectProblems(): AgentMessage | undefined {
+    const { reporter, outbox } = this.#parts
+    if (!reporter.reporting || !this.#capabilities.includes('object-problems')) return undefined
+    return outbox.nextObjectProblems(this.#capabilities.includes('objects-judged'))
   }
 
   #scheduleWake(now: number): void {

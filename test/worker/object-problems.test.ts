@@ -44,7 +44,8 @@ const countOf = async (mesh: TestMesh, cluster: string) => (await clusterOf(mesh
 
 test('a plane says that it takes what clusters say of objects', async () => {
   const { east } = await start()
-  expect((await east.next('challenge')).capabilities).toContain('object-problems')
+  const { capabilities } = await east.next('challenge')
+  expect(capabilities).toEqual(expect.arrayContaining(['object-problems', 'objects-judged']))
 })
 
 test('what clusters say of an object is shown with it, until they say otherwise', async () => {
@@ -65,6 +66,24 @@ test('what clusters say of an object is shown with it, until they say otherwise'
   tell(east, said())
   await expect.poll(() => countOf(mesh, 'east')).toBe(0)
   expect(await statusOf(mesh)).toEqual([{ cluster: 'west', conditions: [conflicted] }])
+})
+
+test('what was so at one revision may be told to be so at another', async () => {
+  const { mesh, east } = await start()
+  // Of what was never told nothing is known.
+  east.send({ type: 'objects-judged', revision: 1 })
+  await east.claim(2)
+  expect(await countOf(mesh, 'east')).toBeNull()
+  const status = { cluster: 'east', conditions: [effective, conflicted] }
+  tell(east, { ...said(effective, conflicted), revision: 1 })
+  tell(await joinReporter(mesh, 'west'), { ...said(conflicted), revision: 1 })
+  await expect.poll(() => countOf(mesh, 'west')).toBe(1)
+  for (const revision of [7, 7]) east.send({ type: 'objects-judged', revision })
+  await expect.poll(async () => (await statusOf(mesh))[0]).toEqual({ ...status, revision: 7 })
+  expect(await statusOf(mesh)).toEqual([
+    { ...status, revision: 7 },
+    { cluster: 'west', revision: 1, conditions: [conflicted] },
+  ])
 })
 
 test('a cluster names the objects that something is wrong with, once each and not too many', async () => {
@@ -97,6 +116,7 @@ test('only the reporter is listened to', async () => {
   tell(other, said(conflicted))
   await expect.poll(() => statusOf(mesh)).toEqual([{ cluster: 'east', conditions: [conflicted] }])
   tell(east, said(effective))
+  east.send({ type: 'objects-judged', revision: 9 })
   east.send({ type: 'claim', term: 2 })
   await east.next('claimed', ({ granted }) => !granted)
   expect(await statusOf(mesh)).toEqual([{ cluster: 'east', conditions: [conflicted] }])

@@ -42,6 +42,15 @@ export const storeObjectProblems = (
     )
 }
 
+/** What is known of a cluster was so at this revision too. */
+export const storeJudgedRevision = (sql: SqlStorage, cluster: string, revision: number): void => {
+  sql.exec(
+    'UPDATE object_problem_counts SET revision = ?1 WHERE cluster = ?2 AND revision IS NOT ?1',
+    revision,
+    cluster,
+  )
+}
+
 /** With those that were too many to be named; null = the cluster has not told. */
 export const countObjectProblems = (sql: SqlStorage, cluster: string): number | null =>
   firstRow(sql.exec<{ problems: number }>('SELECT problems FROM object_problem_counts WHERE cluster = ?', cluster))

@@ -10,7 +10,7 @@ const toTrouble = (name: string, message = '') => {
   return { key: `VirtualService/shop/${name}`, condition }
 }
 
-const capable = ['object-problems', 'something-later']
+const capable = ['object-problems', 'objects-judged', 'something-later']
 
 /** One that is the reporter and has nothing more to say. */
 const reporting = (capabilities: readonly string[]): ScriptedUplink => {
@@ -30,7 +30,8 @@ const become = (scripted: ScriptedUplink, term: number): void => {
 }
 
 /** What is said of objects, and nothing else. */
-const heard = (scripted: ScriptedUplink) => scripted.heard().filter(({ type }) => type === 'object-problems')
+const heard = (scripted: ScriptedUplink) =>
+  scripted.heard().filter(({ type }) => type === 'object-problems' || type === 'objects-judged')
 
 test('the reporter tells what is wrong when it is another than before, and that nothing is any more', () => {
   const scripted = reporting(capable)
@@ -41,6 +42,32 @@ test('the reporter tells what is wrong when it is another than before, and that 
   expect(heard(scripted)).toEqual([])
   scripted.uplink.setObjectProblems(toObjectProblems([]))
   expect(heard(scripted)).toEqual([{ type: 'object-problems', problems: [], omitted: 0 }])
+})
+
+test('of a revision at which the same is wrong only that is told, and nothing where nothing is wrong', () => {
+  const scripted = reporting(capable)
+  const [none, some] = [[], [toTrouble('reviews')]]
+  const judge = (troubles: typeof some, revision: number) => {
+    scripted.uplink.setObjectProblems({ ...toObjectProblems(troubles), revision })
+    return heard(scripted)
+  }
+  expect(judge(none, 1)).toEqual([{ type: 'object-problems', problems: none, omitted: 0, revision: 1 }])
+  expect(judge(none, 2)).toEqual([])
+  expect(judge(some, 3)).toEqual([{ type: 'object-problems', problems: some, omitted: 0, revision: 3 }])
+  expect(judge(some, 4)).toEqual([{ type: 'objects-judged', revision: 4 }])
+  expect(judge(some, 4)).toEqual([])
+  expect(judge(none, 4)).toEqual([{ type: 'object-problems', problems: none, omitted: 0, revision: 4 }])
+  expect(judge(some, 4)).toEqual([{ type: 'object-problems', problems: some, omitted: 0, revision: 4 }])
+})
+
+test('an older plane is told a revision with all that is wrong', () => {
+  const scripted = reporting(['object-problems'])
+  for (const revision of [3, 4]) {
+    scripted.uplink.setObjectProblems({ ...toObjectProblems([toTrouble('reviews')]), revision })
+    expect(heard(scripted)).toEqual([
+      { type: 'object-problems', problems: [toTrouble('reviews')], omitted: 0, revision },
+    ])
+  }
 })
 
 test('a plane that does not know the message is not sent it', () => {

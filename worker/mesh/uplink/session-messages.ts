@@ -9,7 +9,7 @@ import type { ClusterRow } from '../clusters.ts'
 import type { MeshContext } from '../context.ts'
 import type { LabelKeys } from '../label-keys.ts'
 import { readMeshRow } from '../mesh-row.ts'
-import { storeObjectProblems } from '../object-problems.ts'
+import { storeJudgedRevision, storeObjectProblems } from '../object-problems.ts'
 import { storeProbes } from '../probes.ts'
 import { takeCandidates, beginPublishing } from '../publishing/candidates.ts'
 import { takeReport } from '../report.ts'
@@ -78,6 +78,10 @@ export const toMessageHandler =
         // Another replica may have become the reporter while this was on its way.
         if (session.state.reporting)
           parts.context.transaction(() => storeObjectProblems(parts.context.sql, cluster.name, message))
+        return
+      case 'objects-judged':
+        if (session.state.reporting)
+          parts.context.transaction(() => storeJudgedRevision(parts.context.sql, cluster.name, message.revision))
         return
       case 'csr':
         return renew(parts, session, cluster, message)
