@@ -35,10 +35,16 @@ export const secretNames = {
 export const systemTrustSecret = 'system-trust'
 
 /**
- * What a `credentialName` means to a proxy: certificate and key, or the authorities that the other side is verified by. Those of a client
- * that shows the certificate of the same Secret are a part of their own: they are not to be had without it.
+ * What a `credentialName` means to a proxy: certificate and key, or the authorities that the other side is verified by. A client's are parts
+ * of their own: what is gone is replaced for a client, and goes on with a server. So are the authorities of a client that shows the
+ * certificate of the same Secret: they are not to be had without it.
  */
-export type CredentialPart = 'certificate' | 'authorities' | 'mutual-authorities'
+export type CredentialPart =
+  | 'certificate'
+  | 'authorities'
+  | 'client-certificate'
+  | 'client-authorities'
+  | 'mutual-authorities'
 
 /** The secret with one part of what a `credentialName` means. */
 export const toCredentialSecret = (namespace: string, name: string, part: CredentialPart): string =>

@@ -1,14 +1,16 @@
 import { SecretSchema } from '#envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts'
+import { parseCredentialKey } from '#mesh/config/schema/credential-name.ts'
 import { encode } from '#xds/build/encode.ts'
 import { toContentHash } from '#xds/content-hash.ts'
 import type { EncodedResource } from '#xds/resource-set.ts'
 import { toCredentialSecret, type CredentialPart } from '#xds/proxy.ts'
 import { typeUrls } from '#xds/type-url.ts'
+import { toHeld } from './credential-parts.ts'
 import type { Credential } from './parse-credential.ts'
 
 /** What the secret of SDS is called with this part of a Secret, "<namespace>/<name>". */
 export const toPartName = (secret: string, part: CredentialPart): string => {
-  const [namespace = '', name = ''] = secret.split('/')
+  const { namespace, name } = parseCredentialKey(secret)
   return toCredentialSecret(namespace, name, part)
 }
 
@@ -18,7 +20,7 @@ export const buildCredentialSecret = (
   { certificate, authorities }: Credential,
   part: CredentialPart,
 ): EncodedResource | undefined =>
-  part === 'certificate'
+  toHeld(part) === 'certificate'
     ? certificate && toCertificate(name, certificate)
     : authorities && toAuthorities(name, authorities)
 

@@ -1,10 +1,11 @@
 import { toProxyIdentity } from '#agent/ads/attachments.ts'
-import { toCredentialNamespace } from '#mesh/config/schema/credential-name.ts'
+import { parseCredentialKey } from '#mesh/config/schema/credential-name.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { Proxy } from '#xds/proxy.ts'
 import { ResourceSet, type EncodedResource } from '#xds/resource-set.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import { buildCredentialSecret, toPartName } from './build-credential-secret.ts'
+import { isServed } from './credential-parts.ts'
 import { toKnownAccess, type CredentialSource } from './credential-source.ts'
 import type { KnownSecrets } from './known-secrets.ts'
 import type { NamedCredential } from './named-credentials.ts'
@@ -20,8 +21,6 @@ export interface CredentialGrantsOptions {
 /** One secret of SDS. */
 interface Part extends Pick<NamedCredential, 'secret' | 'part' | 'reader'> {
   readonly name: string
-  /** Whether a server shows it, or verifies by it. */
-  readonly isServed: boolean
 }
 
 interface Grant {
@@ -36,7 +35,7 @@ interface Grant {
  */
 export class CredentialGrants {
   readonly #options: CredentialGrantsOptions
-  /** What was built of a credential, by the name of the secret. */
+  /** What was built of a Secret, by the name of the secret of SDS. */
   readonly #built = new WeakMap<Credential, Map<string, EncodedResource | undefined>>()
   #grants = new Map<string, Grant>()
   #sets = new Map<string, readonly ResourceSet[]>()
@@ -86,7 +85,7 @@ export class CredentialGrants {
   #toResource(part: Part): EncodedResource | null | undefined {
     const credential = this.#find(part)
     if (credential === undefined) return undefined
-    if (credential === null && part.isServed) return null
+    if (credential === null && isServed(part.part)) return null
     return this.#build(credential ?? this.#options.nobody, part)
   }
 
@@ -96,14 +95,16 @@ export class CredentialGrants {
     const access = reader === undefined || !source ? 'allowed' : toKnownAccess(source.accessOf(reader))
     if (access !== 'allowed') return access === 'refused' ? null : undefined
     // A server is not believed for which one has no certificate: it might take whoever comes.
-    const isAlone = part === 'mutual-authorities' && !secrets.credentialOf(secret, 'certificate')
+    const isAlone = part === 'mutual-authorities' && !secrets.credentialOf(secret, 'client-certificate')
     const credential = isAlone ? undefined : secrets.credentialOf(secret, part)
     if (credential) return credential
-    const namespace = toCredentialNamespace(secret)
+    const { namespace } = parseCredentialKey(secret)
     return source?.isReading(namespace) === true || source?.failureOf(namespace) !== undefined ? undefined : null
   }
 
   #build(credential: Credential, { name, part }: Part): EncodedResource | undefined {
+    // It is here as long as the agent is, and so would be all names that were ever refused.
+    if (credential === this.#options.nobody) return buildCredentialSecret(name, credential, part)
     const built = getOrAdd(this.#built, credential, () => new Map<string, EncodedResource | undefined>())
     return getOrAdd(built, name, () => buildCredentialSecret(name, credential, part))
   }
@@ -111,10 +112,9 @@ export class CredentialGrants {
 
 const toParts = (named: readonly NamedCredential[]): readonly Part[] => {
   const parts = new Map<string, Part>()
-  for (const { secret, part, reader, side } of named) {
+  for (const { secret, part, reader } of named) {
     const name = toPartName(secret, part)
-    const isServed = side === 'server' || parts.get(name)?.isServed === true
-    parts.set(name, { name, secret, part, isServed, ...(reader !== undefined && { reader }) })
+    parts.set(name, { name, secret, part, ...(reader !== undefined && { reader }) })
   }
   return [...parts.values()]
 }

@@ -1,4 +1,4 @@
-import { toCredentialNamespace } from '#mesh/config/schema/credential-name.ts'
+import { parseCredentialKey } from '#mesh/config/schema/credential-name.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import type { CredentialSource } from './credential-source.ts'
 import type { KnownSecrets } from './known-secrets.ts'
@@ -24,7 +24,7 @@ const toFault = (
   fault: ReturnType<KnownSecrets['faultOf']>,
   source: Source | undefined,
 ): string | undefined => {
-  const namespace = toCredentialNamespace(secret)
+  const { namespace } = parseCredentialKey(secret)
   const failure = source?.failureOf(namespace)
   if (fault === 'missing') {
     if (source?.isReading(namespace)) return undefined

@@ -1,6 +1,7 @@
 import type { Log } from '#agent/log.ts'
 import type { CredentialPart } from '#xds/proxy.ts'
 import { authoritiesSuffix, isSecretOfUse } from './authorities-secret.ts'
+import { toHeld } from './credential-parts.ts'
 import type { CredentialChanges } from './credential-source.ts'
 import type { Credential } from './parse-credential.ts'
 
@@ -61,5 +62,3 @@ export class KnownSecrets {
     return [...this.#faults].flatMap(([key, fault]) => (isSecretOfUse(key, named) ? [] : [`Secret/${key}: ${fault}`]))
   }
 }
-
-const toHeld = (part: CredentialPart): keyof Credential => (part === 'certificate' ? part : 'authorities')

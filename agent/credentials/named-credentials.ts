@@ -1,7 +1,7 @@
 import { selectsClient, toRuleSelector } from '#mesh/client-selectors.ts'
 import { toObjectKey, type Configured } from '#mesh/config-object.ts'
 import type { DestinationRuleSpec } from '#mesh/config/destination-rule.ts'
-import { toCredentialKey } from '#mesh/config/schema/credential-name.ts'
+import { parseCredentialKey, toCredentialKey } from '#mesh/config/schema/credential-name.ts'
 import type { ServerTls } from '#mesh/config/schema/server-tls.ts'
 import type { TrafficPolicy } from '#mesh/config/schema/traffic-policy.ts'
 import type { MeshView } from '#mesh/view.ts'
@@ -23,8 +23,6 @@ export interface NamedCredential {
   /** "<namespace>/<name>" of the Secret. */
   readonly secret: string
   readonly part: CredentialPart
-  /** Who asks with it: a server of a Gateway, or a client by a DestinationRule. */
-  readonly side: 'server' | 'client'
   /** "<namespace>/<name>" of the service account that has to be one that may read Secrets; absent = whoever the proxy is. */
   readonly reader?: string
 }
@@ -44,7 +42,7 @@ export const findNamedCredentials = (
   if (!workload) return []
   const named =
     role === 'gateway' ? findForGateway(view, rules, workload) : findForSidecar(view, rules, workload, proxy)
-  return distinctData(named.filter(({ secret }) => secret.startsWith(`${namespace}/`)))
+  return distinctData(named.filter(({ secret }) => parseCredentialKey(secret).namespace === namespace))
 }
 
 const findForGateway = (
@@ -67,7 +65,7 @@ const findForSidecar = (
     .filter((rule) => isSelecting(view, rule, workload))
     .flatMap((rule) => toNamedByRule(rule, workload.namespace))
     .map((each) =>
-      each.part === 'authorities' ? each : { ...each, reader: `${workload.namespace}/${serviceAccount}` },
+      each.part === 'client-authorities' ? each : { ...each, reader: `${workload.namespace}/${serviceAccount}` },
     )
 
 const isSelecting = (
@@ -92,7 +90,6 @@ const toNamedByGateway = (
       place: `server ${port.name}`,
       secret: toCredentialKey(name, namespace),
       part,
-      side: 'server' as const,
     })),
   )
 
@@ -109,12 +106,12 @@ const toNamedByRule = ({ metadata, spec }: Rule, namespace: string): NamedCreden
     if (tls?.credentialName === undefined || (tls.mode !== 'SIMPLE' && tls.mode !== 'MUTUAL')) return []
     const isMutual = tls.mode === 'MUTUAL'
     const parts = [
-      ...(isMutual ? (['certificate'] as const) : []),
-      ...(tls.insecureSkipVerify ? [] : [isMutual ? ('mutual-authorities' as const) : ('authorities' as const)]),
+      ...(isMutual ? (['client-certificate'] as const) : []),
+      ...(tls.insecureSkipVerify ? [] : [isMutual ? ('mutual-authorities' as const) : ('client-authorities' as const)]),
     ]
     const object = toObjectKey('DestinationRule', metadata.namespace, metadata.name)
     const secret = toCredentialKey(tls.credentialName, namespace)
-    return parts.map((part) => ({ object, place: 'tls', secret, part, side: 'client' as const }))
+    return parts.map((part) => ({ object, place: 'tls', secret, part }))
   })
 
 const toParts = (tls: ServerTls): { readonly name: string; readonly part: NamedCredential['part'] }[] => {

@@ -1,6 +1,6 @@
 import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
-import { toCredentialNamespace } from '#mesh/config/schema/credential-name.ts'
+import { parseCredentialKey } from '#mesh/config/schema/credential-name.ts'
 import { distinctData } from '#mesh/merge/distinct-data.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import type { Proxy } from '#xds/proxy.ts'
@@ -84,7 +84,7 @@ export class ProxyCredentials {
     if (!source) return new Set()
     const open = this.#named.filter(
       ({ secret, reader }) =>
-        source.isReading(toCredentialNamespace(secret)) ||
+        source.isReading(parseCredentialKey(secret).namespace) ||
         (reader !== undefined && source.accessOf(reader) === 'asked'),
     )
     return new Set(open.map(({ object }) => object))

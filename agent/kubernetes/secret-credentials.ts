@@ -5,7 +5,7 @@ import { parseCredential, secretObject, type Credential } from '#agent/credentia
 import type { Log } from '#agent/log.ts'
 import { ResourceStore } from '#agent/registry/kubernetes/resource-store.ts'
 import { ResourceWatch } from '#agent/registry/kubernetes/resource-watch.ts'
-import { toCredentialNamespace } from '#mesh/config/schema/credential-name.ts'
+import { parseCredentialKey } from '#mesh/config/schema/credential-name.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
 import { agentSecretsRole } from '#mesh/kubernetes/conventions.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
@@ -64,9 +64,9 @@ export class SecretCredentials implements CredentialSource {
 
   want(secrets: ReadonlySet<string>, readers: ReadonlySet<string>): void {
     this.#readers.want(readers)
-    const wanted = Map.groupBy(secrets, toCredentialNamespace)
+    const wanted = Map.groupBy([...secrets].map(parseCredentialKey), ({ namespace }) => namespace)
     for (const namespace of new Set([...this.#namespaces.keys(), ...wanted.keys()]))
-      this.#follow(namespace, new Set(wanted.get(namespace)?.map((key) => key.slice(namespace.length + 1))))
+      this.#follow(namespace, new Set(wanted.get(namespace)?.map(({ name }) => name)))
   }
 
   isReading(namespace: string): boolean {

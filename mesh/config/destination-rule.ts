@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Configured } from '../config-object.ts'
 import { checkExportTo, istioNetworking } from './kind-definition.ts'
 import type { KindDefinition, Report } from './kind-definition.ts'
-import { toCredentialKey, toCredentialNamespace } from './schema/credential-name.ts'
+import { parseCredentialKey, toCredentialKey } from './schema/credential-name.ts'
 import { subsetName } from './schema/destination.ts'
 import { findRepeated } from './schema/find-repeated.ts'
 import { hostPattern } from './schema/host-names.ts'
@@ -71,7 +71,7 @@ const warnOfLevel = (
       place,
       'is for gateways, and for sidecars that a workloadSelector selects: others are given no Secret, and believe no server',
     )
-  else if (toCredentialNamespace(toCredentialKey(tls.credentialName, selectsIn)) !== selectsIn)
+  else if (parseCredentialKey(toCredentialKey(tls.credentialName, selectsIn)).namespace !== selectsIn)
     warn(place, 'is of another namespace: clients are given Secrets of their own alone, and believe no server')
 }
 

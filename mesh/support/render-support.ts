@@ -26,7 +26,7 @@ const differences = `## Where Atoll does something else than Istio
 - \`tls.mode: ISTIO_MUTUAL\` takes \`subjectAltNames\` that are SPIFFE IDs, and always verifies
 - a DestinationRule's \`credentialName\` is for gateways, and for sidecars that its \`workloadSelector\` selects; without one it makes a sidecar
   believe no server (with a warning), where Istio's would send plaintext. A sidecar is given the Secrets of its namespace that such rules
-  name, and no others, and has no use of one that is gone, where Istio's goes on with it. A gateway is given what is named for it whatever its service account
+  name, and no others. No client has a use of one that is gone, where Istio's go on with it. A gateway is given what is named for it whatever its service account
   may read, where Istio wants it to be let list Secrets ([certificates](ingress.md#in-kubernetes))
 - a \`tunnel\` is inherited by subsets
 - a Gateway's \`ISTIO_MUTUAL\` takes \`subjectAltNames\` that are SPIFFE IDs of the mesh; on machines a server without \`bind\` listens on the

@@ -130,9 +130,13 @@ const toSecrets = (
   credential: string,
   secretsOf: string,
 ): Sources | { readonly fault: string } => {
-  const authorities = toSecretName(credential, secretsOf, mode === 'MUTUAL' ? 'mutual-authorities' : 'authorities')
+  const authorities = toSecretName(
+    credential,
+    secretsOf,
+    mode === 'MUTUAL' ? 'mutual-authorities' : 'client-authorities',
+  )
   if ('fault' in authorities) return authorities
-  const certificate = toSecretName(credential, secretsOf, 'certificate')
+  const certificate = toSecretName(credential, secretsOf, 'client-certificate')
   if ('fault' in certificate) return certificate
   return {
     authorities: { kind: 'secret', name: authorities.secret },

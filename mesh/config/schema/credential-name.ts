@@ -10,5 +10,8 @@ export const toCredentialKey = (credential: string, proxyNamespace: string): str
   return `${namespace}/${name}`
 }
 
-/** The namespace of such a Secret. */
-export const toCredentialNamespace = (secret: string): string => secret.slice(0, secret.indexOf('/'))
+/** What such a key names. */
+export const parseCredentialKey = (secret: string): { readonly namespace: string; readonly name: string } => {
+  const [namespace = '', name = ''] = secret.split('/')
+  return { namespace, name }
+}

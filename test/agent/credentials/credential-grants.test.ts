@@ -1,9 +1,14 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import { CredentialGrants } from '#agent/credentials/credential-grants.ts'
 import type { SecretAccess } from '#agent/credentials/credential-source.ts'
 import type { NamedCredential } from '#agent/credentials/named-credentials.ts'
 import type { Proxy } from '#xds/proxy.ts'
 import { typeUrls } from '#xds/type-url.ts'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 const toCredential = (text: string) => ({
   certificate: { chainPem: `chain of ${text}`, keyPem: `key of ${text}` },
@@ -41,10 +46,9 @@ const toNamed = (part: NamedCredential['part']): NamedCredential => ({
   place: 'tls',
   secret: 'shop/pair',
   part,
-  side: 'client',
-  ...(part !== 'authorities' && { reader: 'shop/sleep' }),
+  ...(part !== 'client-authorities' && { reader: 'shop/sleep' }),
 })
-const mutual = [toNamed('certificate'), toNamed('mutual-authorities')]
+const mutual = [toNamed('client-certificate'), toNamed('mutual-authorities')]
 
 /** "<name>: <whose>", as Envoy would read it. */
 const readSets = (credentials: CredentialGrants, proxy: Proxy): string[] =>
@@ -54,7 +58,7 @@ const readSets = (credentials: CredentialGrants, proxy: Proxy): string[] =>
       return `${name}: ${whose}`
     }),
   )
-const toPair = (whose: string) => [`certificate/shop/pair: ${whose}`, `mutual-authorities/shop/pair: ${whose}`]
+const toPair = (whose: string) => [`client-certificate/shop/pair: ${whose}`, `mutual-authorities/shop/pair: ${whose}`]
 
 test('a proxy has what is named for it, and no other has it; those with the same share it', () => {
   const { credentials } = start()
@@ -123,27 +127,43 @@ test('what nobody lets us ask any more goes on as it was said before', () => {
 
 test('whom to trust needs no permission, also where another rule names the certificate of the same Secret', () => {
   const { credentials, state } = start()
-  const trusted = 'authorities/shop/pair: shop/pair'
+  const trusted = 'client-authorities/shop/pair: shop/pair'
   state.access = 'refused'
-  credentials.grant([[sleep, [toNamed('authorities')]]])
+  credentials.grant([[sleep, [toNamed('client-authorities')]]])
   expect(readSets(credentials, sleep)).toEqual([trusted])
-  credentials.grant([[sleep, [toNamed('authorities'), ...mutual]]])
+  credentials.grant([[sleep, [toNamed('client-authorities'), ...mutual]]])
   expect(readSets(credentials, sleep)).toEqual([trusted, ...toPair('nobody')])
 })
 
-test('a server of a Gateway shows its certificate, and none that nobody believes when it is not there', () => {
+test('of a Secret that is gone a server of a Gateway goes on with what it has, and a client beside it has no use', () => {
   const { credentials, secrets } = start()
-  const served: NamedCredential = {
+  const toServed = (part: NamedCredential['part']): NamedCredential => ({
     object: 'Gateway/shop/front',
     place: 'server https',
     secret: 'shop/pair',
-    part: 'certificate',
-    side: 'server',
-  }
-  const { reader: _, ...shown } = toNamed('certificate')
-  credentials.grant([[gateway, [served, shown]]])
-  expect(readSets(credentials, gateway)).toEqual(['certificate/shop/pair: shop/pair'])
+    part,
+  })
+  const parts = ['certificate', 'client-certificate', 'authorities', 'client-authorities'] as const
+  credentials.grant([[gateway, parts.map(toServed)]])
+  expect(readSets(credentials, gateway)).toEqual(parts.map((part) => `${part}/shop/pair: shop/pair`))
   secrets.clear()
   credentials.refresh()
-  expect(readSets(credentials, gateway)).toEqual([])
+  // What Envoy is told to remove it goes on with.
+  expect(readSets(credentials, gateway)).toEqual([
+    'client-certificate/shop/pair: nobody',
+    'client-authorities/shop/pair: nobody',
+  ])
+})
+
+test('what is of no use is forgotten with those to whom it was given', async () => {
+  const { credentials, secrets } = start()
+  secrets.clear()
+  credentials.grant([[sleep, mutual]])
+  const given = credentials.setsOf(sleep).flatMap((set) => [...set.all(typeUrls.secret).values()])
+  const refs = given.splice(0).map((resource) => new WeakRef(resource))
+  expect(refs).toHaveLength(2)
+  credentials.grant([])
+  await new Promise(setImmediate)
+  collectGarbage()
+  expect(refs.map((ref) => ref.deref())).toEqual([undefined, undefined])
 })

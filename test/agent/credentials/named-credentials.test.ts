@@ -70,17 +70,17 @@ ${rule('one', 'default', tls('{mode: SIMPLE, credentialName: one}'))}${rule('oth
 })
 
 test('a sidecar is named what rules name that select it, and of keys only what its account may read', () => {
-  const inner = 'default/inner authorities undefined'
+  const inner = 'default/inner client-authorities undefined'
   expect(sidecars.map((each) => each.map(({ secret, part, reader }) => `${secret} ${part} ${reader}`))).toEqual([
     [inner],
-    ['default/front certificate default/sleep', 'default/front mutual-authorities default/sleep', inner],
+    ['default/front client-certificate default/sleep', 'default/front mutual-authorities default/sleep', inner],
   ])
 })
 
 test('the Secrets of use are those that Gateways and DestinationRules name for the gateways that are here', () => {
   expect(named.map(({ object, secret, part }) => `${object} ${secret} ${part}`).toSorted()).toEqual([
-    'DestinationRule/default/edge default/edge authorities',
-    'DestinationRule/other/mutual default/pair certificate',
+    'DestinationRule/default/edge default/edge client-authorities',
+    'DestinationRule/other/mutual default/pair client-certificate',
     'DestinationRule/other/mutual default/pair mutual-authorities',
     'Gateway/default/front default/served certificate',
   ])

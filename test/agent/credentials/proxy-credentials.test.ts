@@ -56,7 +56,7 @@ test('a proxy has no Secret that is named for others, and a gateway those of its
   listener(new Map(['default/partner', 'default/front'].map((name) => [name, secret])))
   const toNames = (proxy: Proxy) => credentials.setsOf(proxy).flatMap((set) => [...set.all(typeUrls.secret).keys()])
   expect(proxies.map(toNames)).toEqual([
-    ['certificate/default/partner', 'mutual-authorities/default/partner'],
+    ['client-certificate/default/partner', 'mutual-authorities/default/partner'],
     [],
     ['certificate/default/front'],
   ])

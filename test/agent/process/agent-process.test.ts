@@ -154,14 +154,14 @@ describe('the agent', () => {
     const [chosen, other] = proxies
     for (const proxy of proxies) {
       await untilHolds(() => expect(proxy.addresses('reviews')).toEqual(['10.0.0.1']))
-      proxy.askSecrets('authorities/shop/named', 'authorities/shop/other')
+      proxy.askSecrets('client-authorities/shop/named', 'client-authorities/shop/other')
     }
     write('rule.yaml', rule)
-    await untilHolds(() => expect(chosen?.secrets()).toEqual(['authorities/shop/named']))
+    await untilHolds(() => expect(chosen?.secrets()).toEqual(['client-authorities/shop/named']))
     write('reviews-2.yaml', workload('reviews-2', 'reviews', '10.0.0.2'))
     await untilHolds(() => expect(other?.addresses('reviews')).toEqual(['10.0.0.1', '10.0.0.2']))
     expect(other?.secrets()).toEqual([])
-    expect(chosen?.secrets()).toEqual(['authorities/shop/named'])
+    expect(chosen?.secrets()).toEqual(['client-authorities/shop/named'])
   })
 
   test('killed and started with the plane away, it serves its last configuration and still follows its registry', async () => {

@@ -15,6 +15,7 @@ const settings = {
   'wrong.example': '{mode: SIMPLE, credentialName: wrong}',
   'foreign.example': "{mode: SIMPLE, credentialName: 'kubernetes://other/authorities'}",
   'absent.example': '{mode: SIMPLE, credentialName: absent}',
+  'served.example': '{mode: SIMPLE, credentialName: served}',
 }
 const hosts = Object.keys(settings) as (keyof typeof settings)[]
 
@@ -39,7 +40,10 @@ config:
   - apiVersion: networking.istio.io/v1
     kind: Gateway
     metadata: {name: egress, namespace: default}
-    spec: {servers: [{port: {number: ${gateway.port}, name: http, protocol: HTTP}, hosts: ['*.example']}]}
+    spec:
+      servers:
+        - {port: {number: ${gateway.port}, name: http, protocol: HTTP}, hosts: ['*.example']}
+        - {port: {number: 18443, name: https, protocol: HTTPS}, hosts: ['*.example'], tls: {mode: MUTUAL, credentialName: served}}
 ${[...hosts, 'plain.example']
   .map(
     (host) =>
@@ -64,6 +68,10 @@ proxies: [gateway/default/gateway-1]
       ['default/pair-cacert', authorities],
       ['default/wrong', toSecret({ cacert: theatre.root.pem })],
       ['other/authorities', authorities],
+      [
+        'default/served',
+        toSecret({ 'tls.crt': client.chainPem, 'tls.key': client.privateKeyPem, 'ca.crt': outside.rootPem }),
+      ],
     ]),
   )
 })
@@ -81,6 +89,7 @@ test.each([
   ['wrong.example', '503', 'is not believed when others vouch for it'],
   ['foreign.example', '503', 'is not believed by a Secret of another namespace'],
   ['absent.example', '503', 'is not believed while the Secret is missing'],
+  ['served.example', 'nobody', 'is verified by a Secret that a server of the gateway has too'],
 ])('%s answers %s: it %s', async (host, expected) => {
   expect(await ask(host)).toBe(expected)
 })
@@ -93,4 +102,9 @@ test('a missing Secret hinders nobody else, and Secrets are followed', async () 
   await eventually('a key that is gone is shown no more', async () => (await ask('mutual.example')) === '503')
   expect(await ask('skip.example')).toBe('nobody')
   expect(await ask('simple.example')).toBe('nobody')
+  await stage.changeCredentials(new Map([['default/served', null]]))
+  await eventually(
+    'who is verified by what is gone is not believed, whoever else has it',
+    async () => (await ask('served.example')) === '503',
+  )
 })
