@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
 import type { MachineRegistry } from '#agent/machines/group-machines.ts'
-import type { ConfigObject } from '#mesh/config-object.ts'
+import { parseObjectKey, type ConfigObject } from '#mesh/config-object.ts'
 import type { ReadinessProbe } from '#mesh/config/schema/readiness-probe.ts'
 import { workloadEntry } from '#mesh/config/workload-entry.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
@@ -124,7 +124,7 @@ export class MachineEntries implements MachineRegistry {
       // What was found before holds until something else is found: the machine has only come to another agent.
       const health = value?.health ?? (present && healthOfEntry(present))
       this.#groups.takeMachines([{ key, value: value && { ...value, ...(health && { health }) } }])
-      const [, namespace = '', name = ''] = key.split('/')
+      const { namespace = '', name = '' } = parseObjectKey(key) ?? {}
       const gone = left?.has(toWorkloadKey(namespace, name)) ? 'leave' : 'check'
       this.#due.set(key, value ? 'claim' : gone)
     }
@@ -177,7 +177,7 @@ export class MachineEntries implements MachineRegistry {
   /** False: somebody else has changed it at the same time. */
   async #settle(key: string, why: Reason): Promise<boolean> {
     const { entries, replica, log } = this.#options
-    const [, namespace = '', name = ''] = key.split('/')
+    const { namespace = '', name = '' } = parseObjectKey(key) ?? {}
     const wanted = this.#groups.find(key)
     const present = await entries.find(namespace, name)
     const controller = present && controllerOf(present)

@@ -3,7 +3,7 @@ import { applyConfiguration, getConfigurationObject } from '#api/routes/configur
 import type { ObjectChange } from '#api/schemas/configuration.ts'
 import type { ObjectDiff } from '#api/schemas/revisions.ts'
 import type { ConfigObject } from '#mesh/config-object.ts'
-import { objectKeyOf } from '#mesh/config-object.ts'
+import { objectKeyOf, parseObjectKey } from '#mesh/config-object.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { readConfiguration } from '../configuration/configuration-files.ts'
@@ -55,7 +55,7 @@ const diff = async (context: CliContext, options: DiffOptions): Promise<void> =>
 
 /** As it was written: when the store first had it is no difference. */
 const fetchObject = async (context: CliContext, mesh: string, key: ObjectChange['key']): Promise<ConfigObject> => {
-  const [kind = '', namespace = '', name = ''] = key.split('/')
+  const { kind = '', namespace = '', name = '' } = parseObjectKey(key) ?? {}
   const params = { mesh, kind, namespace, name }
   const { object } = await context.client().call(getConfigurationObject, { params })
   const { creationTimestamp: _, ...metadata } = object.metadata

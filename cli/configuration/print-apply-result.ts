@@ -20,10 +20,8 @@ const colours: Readonly<Partial<Record<ChangeAction, Colour>>> = {
   unchanged: 'dim',
 }
 
-const toChangeText = ({ key, action }: ObjectChange, paint: Paint): string => {
-  const [kind = '', ...name] = key.split('/')
-  return `${kind} ${name.join('/')} ${paint(colours[action] ?? 'yellow', action)}`
-}
+const toChangeText = ({ key, action }: ObjectChange, paint: Paint): string =>
+  `${key.replace('/', ' ')} ${paint(colours[action] ?? 'yellow', action)}`
 
 const toSummary = ({ revision, changes }: ApplyResult, dryRun: boolean): string => {
   const counts = [...new Set<ChangeAction>(['created', 'updated', 'deleted', ...changes.map(({ action }) => action)])]

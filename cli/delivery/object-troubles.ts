@@ -1,6 +1,7 @@
 import { AtollError } from '#api/atoll-error.ts'
 import { getConfigurationObject } from '#api/routes/configuration.ts'
 import type { ApplyResult, ObjectStatus } from '#api/schemas/configuration.ts'
+import { parseObjectKey } from '#mesh/config-object.ts'
 import type { CliContext } from '../cli-context.ts'
 
 /** Each is a request. */
@@ -45,7 +46,7 @@ const readStatus = async (
   mesh: string,
   key: string,
 ): Promise<readonly { readonly key: string; readonly status: ObjectStatus }[]> => {
-  const [kind = '', namespace = '', name = ''] = key.split('/')
+  const { kind = '', namespace = '', name = '' } = parseObjectKey(key) ?? {}
   try {
     const params = { mesh, kind, namespace, name }
     const { status: said = [] } = await context.client().call(getConfigurationObject, { params })
@@ -57,11 +58,5 @@ const readStatus = async (
   }
 }
 
-export const toTroubleLine = ({
-  key,
-  cluster,
-  condition: { type, status, reason, message },
-}: ObjectTrouble): string => {
-  const [kind = '', ...name] = key.split('/')
-  return `in ${cluster} ${kind} ${name.join('/')} has ${type}=${status} (${reason}): ${message}`
-}
+export const toTroubleLine = ({ key, cluster, condition: { type, status, reason, message } }: ObjectTrouble): string =>
+  `in ${cluster} ${key.replace('/', ' ')} has ${type}=${status} (${reason}): ${message}`

@@ -1,7 +1,7 @@
 import type { Actor } from '#api/schemas/audit.ts'
 import type { ChangeAction, ObjectChange } from '#api/schemas/configuration.ts'
 import { toMeshDefaults, type MeshDefaults } from '#mesh/analysis/known-mesh.ts'
-import type { ConfigObject } from '#mesh/config-object.ts'
+import { parseObjectKey, type ConfigObject } from '#mesh/config-object.ts'
 import { readMeshConfig } from '#mesh/config/mesh-config.ts'
 import { ok } from '#mesh/result.ts'
 import { stateKeys } from '#mesh/state.ts'
@@ -105,7 +105,7 @@ export const commitConfiguration = (
       ...(request.rollbackTo === null ? {} : { rollbackTo: request.rollbackTo }),
     },
   })
-  return ok({ revision, changes: listed, changedKinds: real.map(({ key }) => key.split('/', 1)[0] ?? '') })
+  return ok({ revision, changes: listed, changedKinds: real.map(({ key }) => parseObjectKey(key)?.kind ?? '') })
 }
 
 /**
@@ -171,7 +171,7 @@ const storeObjects = (sql: SqlStorage, revision: number, nowMs: number, changes:
     changes
       .filter(({ after }) => after !== null)
       .map(({ key, after }) => {
-        const [kind, namespace] = key.split('/')
+        const { kind, namespace } = parseObjectKey(key) ?? {}
         return [key, kind, namespace, after]
       }),
     revision,

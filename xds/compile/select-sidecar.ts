@@ -1,4 +1,4 @@
-import { toObjectKey, type Configured } from '#mesh/config-object.ts'
+import { parseObjectKey, toObjectKey, type Configured } from '#mesh/config-object.ts'
 import type { SidecarSpec } from '#mesh/config/sidecar.ts'
 import { hasLabelsThere, type Place } from '#mesh/topology.ts'
 import type { MeshView } from '#mesh/view.ts'
@@ -20,7 +20,7 @@ export const selectSidecar = (view: MeshView, namespace: string, place: Place): 
 
 /** The Sidecar of this key, when there still is one. */
 export const findSidecar = (view: MeshView, key: string): SidecarObject | undefined => {
-  const [, namespace = ''] = key.split('/')
+  const { namespace = '' } = parseObjectKey(key) ?? {}
   return view.sidecars(namespace).find((sidecar) => toSidecarKey(sidecar) === key)
 }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
 import type { Registry, RegistryBatch, RegistryChange, RegistryProblem } from '#agent/registry/registry.ts'
+import { parseObjectKey } from '#mesh/config-object.ts'
 import { eastWestGatewayPort, eastWestGatewayRole, roleLabel } from '#mesh/kubernetes/conventions.ts'
 import type { ReadinessProbe } from '#mesh/config/schema/readiness-probe.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
@@ -166,7 +167,7 @@ export class UniversalRegistry implements Registry {
   #toChanges(objects: readonly ObjectChange[], difference: RegistryDifference): RegistryChange[] {
     return [
       ...objects
-        .filter(({ key }) => !isRecordKind(key.slice(0, key.indexOf('/'))))
+        .filter(({ key }) => !isRecordKind(parseObjectKey(key)?.kind ?? ''))
         .map(({ key, value }) => ({ kind: 'config' as const, origin: 'cluster' as const, key, value })),
       ...difference.workloads.map((change) => ({ kind: 'workload' as const, ...change })),
       ...difference.catalog.map((change) => this.#toCatalogChange(change)),
