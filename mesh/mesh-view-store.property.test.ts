@@ -222,7 +222,12 @@ const serviceEntry = configChange(
 
 const workloadEntry = configChange(
   'WorkloadEntry',
-  fc.record({ address: fc.constantFrom('10.0.0.1', '10.0.0.2'), labels, network }),
+  fc.record({
+    address: fc.constantFrom('10.0.0.1', '10.0.0.2'),
+    labels,
+    network,
+    serviceAccount: fc.constant('default'),
+  }),
   workloadNames,
 )
 
@@ -242,6 +247,7 @@ const workloadChange = fc
           network,
           locality: fc.constant(''),
           ports: fc.constantFrom({}, { http: 8000 }),
+          origin: fc.constantFrom(undefined, 'pod' as const),
         }),
       ),
     }),

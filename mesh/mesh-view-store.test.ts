@@ -372,6 +372,9 @@ describe('a ServiceEntry of the mesh', () => {
         weight: 1,
         health: 'healthy',
         tls: 'none',
+        origin: 'service-entry',
+        ofMesh: 'only',
+        clusters: [east],
       },
     ])
   })

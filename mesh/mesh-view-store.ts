@@ -16,21 +16,19 @@ import { isEqualData } from './merge/equal-data.ts'
 import { GatewayTable } from './merge/gateway-table.ts'
 import type { DelegationSettings } from './merge/merge-delegates.ts'
 import { NamespacedKind } from './merge/namespaced-kind.ts'
-import { type Holding, isOverride, PrecedenceTable } from './merge/precedence-table.ts'
+import type { Holding } from './merge/precedence-table.ts'
 import { SelectorsInUse } from './merge/selectors-in-use.ts'
 import { ServiceTable, type WorkloadService } from './merge/service-table.ts'
-import { setOrDelete } from './merge/set-or-delete.ts'
 import { VirtualServiceTable } from './merge/virtual-service-table.ts'
+import { MeshCatalog } from './mesh-catalog.ts'
 import type { ClusterName, NetworkName, ServiceKey } from './names.ts'
 import type { Problem } from './problem.ts'
-import { CatalogIndex } from './registry-records/catalog-index.ts'
-import { toServiceEntryOffers } from './registry-records/to-offers.ts'
-import { toWorkload } from './registry-records/to-workload.ts'
-import type { Endpoint, Service } from './service.ts'
+import type { Service } from './service.ts'
 import type { MeshSettings } from './settings.ts'
 import type { ClusterState } from './state.ts'
 import type { TrustState } from './trust.ts'
 import {
+  type DirectEndpoint,
   type GatewaySelector,
   type MeshView,
   type ReachableGateways,
@@ -72,7 +70,6 @@ export class MeshViewStore implements MeshView {
   #meshConfig: MeshConfig
   #settingsProblems: readonly Problem[]
   #trust: TrustState
-  readonly #workloads = new Map<string, Workload>()
   readonly #services: ServiceTable
   readonly #virtualServices: VirtualServiceTable
   readonly #destinationRules: DestinationRuleTable
@@ -80,10 +77,7 @@ export class MeshViewStore implements MeshView {
   readonly #sidecars: NamespacedKind<SidecarSpec>
   readonly #envoyFilters: NamespacedKind<EnvoyFilterSpec>
   readonly #proxyConfigs: NamespacedKind<ProxyConfigSpec>
-  readonly #serviceEntries: PrecedenceTable<ServiceEntrySpec>
-  readonly #workloadEntries: PrecedenceTable<WorkloadEntrySpec>
-  /** What the mesh's own ServiceEntries offer here, by this cluster's workloads and the mesh's WorkloadEntries. */
-  readonly #meshCatalog: CatalogIndex
+  readonly #meshCatalog: MeshCatalog
   readonly #watch = new AnswerWatch()
   readonly #clusters = new ClusterTable(this.#watch)
   readonly #gatewayObjects: GatewayTable
@@ -128,9 +122,7 @@ export class MeshViewStore implements MeshView {
       watch,
       toViewKey: viewKeys.proxyConfigs,
     })
-    this.#serviceEntries = new PrecedenceTable(serviceEntry, localCluster)
-    this.#workloadEntries = new PrecedenceTable(workloadEntry, localCluster)
-    this.#meshCatalog = new CatalogIndex(localCluster)
+    this.#meshCatalog = new MeshCatalog({ localCluster, localNetwork, domainSuffix })
   }
 
   settings(): MeshSettings {
@@ -173,7 +165,7 @@ export class MeshViewStore implements MeshView {
     return this.#services.tellsNodes()
   }
 
-  endpoints(key: ServiceKey): readonly Endpoint[] {
+  endpoints(key: ServiceKey): readonly DirectEndpoint[] {
     return this.#services.endpoints(key)
   }
 
@@ -244,7 +236,7 @@ export class MeshViewStore implements MeshView {
   }
 
   workload(workloadKey: string): Workload | undefined {
-    return this.#workloads.get(workloadKey)
+    return this.#meshCatalog.workload(workloadKey)
   }
 
   workloadServices(workloadKey: string): readonly WorkloadService[] {
@@ -261,8 +253,6 @@ export class MeshViewStore implements MeshView {
       ...this.#sidecars.objects.problems(),
       ...this.#envoyFilters.objects.problems(),
       ...this.#proxyConfigs.objects.problems(),
-      ...this.#serviceEntries.problems(),
-      ...this.#workloadEntries.problems(),
       ...this.#meshCatalog.problems(),
       ...this.#services.problems(),
     ]
@@ -274,11 +264,11 @@ export class MeshViewStore implements MeshView {
       virtualServices: this.#virtualServices.objects.holdings(),
       destinationRules: this.#destinationRules.rules.holdings(),
       gateways: this.#gatewayObjects.objects.holdings(),
-      serviceEntries: this.#serviceEntries.holdings(),
+      serviceEntries: this.#meshCatalog.serviceEntries(),
       sidecars: this.#sidecars.objects.holdings(),
       envoyFilters: this.#envoyFilters.objects.holdings(),
       proxyConfigs: this.#proxyConfigs.objects.holdings(),
-      workloadEntries: this.#workloadEntries.holdings(),
+      workloadEntries: this.#meshCatalog.workloadEntries(),
     }
   }
 
@@ -335,8 +325,7 @@ export class MeshViewStore implements MeshView {
         break
       case 'workload':
         this.#watch.note(viewKeys.workload(change.key), () => this.workload(change.key))
-        setOrDelete(this.#workloads, change.key, change.value)
-        this.#offerWorkload(change.key)
+        this.#meshCatalog.setWorkload(change.key, change.value)
         break
     }
   }
@@ -362,7 +351,7 @@ export class MeshViewStore implements MeshView {
   #setDomainSuffix(domainSuffix: string): void {
     this.#destinationRules.rules.reindex(domainSuffix)
     this.#services.setDomainSuffix(domainSuffix)
-    for (const key of this.#serviceEntries.keys()) this.#offerServiceEntry(key)
+    this.#meshCatalog.setDomainSuffix(domainSuffix)
   }
 
   #setCluster(cluster: ClusterName, state: ClusterState | null): void {
@@ -393,38 +382,20 @@ export class MeshViewStore implements MeshView {
         this.#proxyConfigs.set(origin, key, object)
         break
       case serviceEntry.kind:
-        this.#setServiceEntry(origin, key, object)
+        this.#meshCatalog.setServiceEntry(origin, key, object)
         break
       case workloadEntry.kind:
-        this.#workloadEntries.set(origin, key, object)
-        this.#offerWorkload(key.slice(key.indexOf('/') + 1))
+        this.#meshCatalog.setWorkloadEntry(origin, key, object)
         break
     }
   }
 
-  /** A cluster's own ServiceEntries come with its catalog; here they only stand before the mesh's of the same key. */
-  #setServiceEntry(origin: Origin, key: string, object: ConfigObject | null): void {
-    this.#serviceEntries.set(origin, key, object)
-    this.#offerServiceEntry(key)
-  }
-
-  #offerServiceEntry(key: string): void {
-    const effective = this.#serviceEntries.effective(key)
-    const place = { network: this.localNetwork, domainSuffix: this.#settings.domainSuffix }
-    this.#meshCatalog.setOffers(key, effective?.origin === 'mesh' ? toServiceEntryOffers(effective.object, place) : [])
-  }
-
-  /** To the mesh's ServiceEntries. Whatever runs here stands before a WorkloadEntry of the mesh that has its name, unless that overrides it. */
-  #offerWorkload(key: string): void {
-    const own = this.#workloads.get(key) ?? null
-    const effective = this.#workloadEntries.effective(`${workloadEntry.kind}/${key}`)
-    const isOfMesh = effective?.origin === 'mesh' && (own === null || isOverride(effective.object.metadata))
-    this.#meshCatalog.setWorkload(key, isOfMesh ? toWorkload(effective.object, this.localNetwork) : own)
-  }
-
   #settle(): ReadonlySet<ViewKey> {
     const touched = new Set<ViewKey>()
-    this.#settleMeshCatalog()
+    for (const [key, contribution] of this.#meshCatalog.settle()) {
+      if (contribution) this.#services.put(key, contribution)
+      else this.#services.remove(key, 'mesh', this.localCluster)
+    }
     for (const hostname of this.#services.settle(touched)) {
       const exists = this.servicesByHostname(hostname).length > 0
       this.#virtualServices.setServiceHost(hostname, exists)
@@ -434,15 +405,6 @@ export class MeshViewStore implements MeshView {
     for (const hostname of this.#destinationRules.rules.settle()) touched.add(viewKeys.destinationRulesFor(hostname))
     this.#watch.settle(touched)
     return touched
-  }
-
-  #settleMeshCatalog(): void {
-    for (const [key, entry] of this.#meshCatalog.settle()) {
-      const overrides = this.#meshCatalog.offers(key).some(({ metadata }) => isOverride(metadata))
-      if (entry)
-        this.#services.put(key, { origin: 'mesh', cluster: this.localCluster, groups: [], overrides, ...entry })
-      else this.#services.remove(key, 'mesh', this.localCluster)
-    }
   }
 }
 

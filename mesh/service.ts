@@ -63,6 +63,9 @@ export const tellsNodes = (told: Pick<Service, 'isNodeLocal' | 'trafficDistribut
 
 export const endpointHealth = z.enum(['healthy', 'unhealthy', 'draining'])
 
+/** What says that there is an endpoint, where it is not a WorkloadEntry. */
+export const endpointOrigin = z.enum(['pod', 'service-entry'])
+
 export const endpoint = z
   .object({
     /**
@@ -88,9 +91,20 @@ export const endpoint = z
     tls: z.enum(['mutual', 'none']),
     /** Its proxy's certificate is of an external issuer (docs/decisions/0013): a sidecar of Istio's. Known in its own cluster alone. */
     issuer: z.literal('external').optional(),
+    /** Absent = a WorkloadEntry, or an address that a Service has without a pod. Of use in its own cluster alone. */
+    origin: endpointOrigin.optional(),
   })
   .readonly()
-export type Endpoint = z.infer<typeof endpoint>
+export type Endpoint = z.infer<typeof endpoint> & OfMesh
+
+/** Of what an object of the mesh says. Not in the schemas: nobody else's word makes something the mesh's. */
+export interface OfMesh {
+  /**
+   * It is a machine of whichever cluster on its network; `override`: this cluster has an object for it too, before which the mesh's goes.
+   * Absent = a cluster says it, of itself.
+   */
+  readonly ofMesh?: 'only' | 'override'
+}
 
 /** One service as one cluster offers it: the unit that is reported, fanned out and merged. */
 export const catalogEntry = z.object({ service, endpoints: z.array(endpoint).readonly() }).readonly()

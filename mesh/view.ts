@@ -12,6 +12,12 @@ import type { MeshSettings } from './settings.ts'
 import type { TrustState } from './trust.ts'
 import type { Workload } from './workload.ts'
 
+/** What is reached without a gateway between. */
+export type DirectEndpoint = Endpoint & {
+  /** Of one that the mesh tells: whose machine it may be. Absent = its cluster's. */
+  readonly clusters?: readonly ClusterName[]
+}
+
 /** What is to be had of a service on another network. */
 export interface RemoteGroups {
   /** Which have it, each behind gateways of its own: the one that offers it, or all on a network that an endpoint without an address names. */
@@ -67,7 +73,7 @@ export interface MeshView {
   /** Whether it matters to some service on which node its clients are. */
   tellsNodes(): boolean
   /** Directly reachable endpoints: this cluster's and those of other clusters on this network. Sorted by cluster, then id. */
-  endpoints(key: ServiceKey): readonly Endpoint[]
+  endpoints(key: ServiceKey): readonly DirectEndpoint[]
   /** What is behind other networks' gateways: what clusters offer, sorted by cluster, and what endpoints say. Withdrawn clusters are left out. */
   remoteGroups(key: ServiceKey): readonly RemoteGroups[]
   /** The gateways of a cluster on another network. */

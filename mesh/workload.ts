@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { probeRoutes } from './injection/probe-routes.ts'
 import { networkName, type ClusterName } from './names.ts'
-import { endpointHealth } from './service.ts'
+import { endpointHealth, endpointOrigin, type OfMesh } from './service.ts'
 import type { Place } from './topology.ts'
 
 /** A workload of the agent's own cluster: a pod, or a machine's WorkloadEntry. What a sidecar is configured for. */
@@ -25,15 +25,15 @@ export const workload = z
     weight: z.int().min(1).optional(),
     /** Absent = healthy. */
     health: endpointHealth.optional(),
-    /** A pod; absent = a machine's WorkloadEntry. */
-    origin: z.literal('pod').optional(),
+    /** A pod, or an endpoint that a ServiceEntry holds; absent = a WorkloadEntry. */
+    origin: endpointOrigin.optional(),
     /** How traffic comes to its proxy. "transparent": all of it is captured (an injected pod). Absent = explicit listeners only. */
     capture: z.literal('transparent').optional(),
     /** Where probes lead that come to its proxy. Absent = there are none. */
     probeRoutes: probeRoutes.optional(),
   })
   .readonly()
-export type Workload = z.infer<typeof workload>
+export type Workload = z.infer<typeof workload> & OfMesh
 
 /** Whether all its traffic comes to its proxy. */
 export const isCaptured = ({ capture }: Workload): boolean => capture === 'transparent'

@@ -59,7 +59,7 @@ export const mergeDefinitions = (first: Service, ...others: readonly Service[]):
 
 /**
  * The endpoints of all definitions, `endpoints` in the order of `merged.parts`, with the ports named as in the merged service; sorted by
- * cluster, then id. Of several that have one id in one cluster the first definition's stays.
+ * cluster, then id. Of several that have one id in one cluster the first definition's stays; what is the mesh's alone is none of those.
  */
 export const combineEndpoints = (
   merged: MergedDefinition,
@@ -69,11 +69,16 @@ export const combineEndpoints = (
     .flatMap(({ isCompatible, portRenames }, index) =>
       isCompatible ? (endpoints[index] ?? []).map((endpoint) => renameEndpointPorts(endpoint, portRenames)) : [],
     )
-    .sort((left, right) => compareText(left.cluster, right.cluster) || compareText(left.id, right.id))
-    .filter(({ cluster, id }, index, sorted) => {
+    .sort(byIdentity)
+    .filter((endpoint, index, sorted) => {
       const previous = sorted[index - 1]
-      return previous?.cluster !== cluster || previous.id !== id
+      return previous === undefined || byIdentity(previous, endpoint) !== 0
     })
+
+const byIdentity = (left: Endpoint, right: Endpoint): number =>
+  compareText(left.cluster, right.cluster) ||
+  compareText(left.id, right.id) ||
+  Number(left.ofMesh === 'only') - Number(right.ofMesh === 'only')
 
 const renameEndpointPorts = (endpoint: Endpoint, renames: PortRenames): Endpoint => {
   if (renames.size === 0) return endpoint

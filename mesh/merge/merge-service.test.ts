@@ -63,6 +63,30 @@ test('a network on which no cluster is is told at the object that names it', () 
   expect(conditions()).toEqual([])
 })
 
+test('pods on networks of no cluster are told once for each, at their service; other endpoints where they are written', () => {
+  const view = new MeshViewStore({ localCluster: east, localNetwork: network1, settings, trust })
+  const service = makeService()
+  const network = networkName.parse('istio-net')
+  const pods = ['pod-1', 'pod-2'].map((id) => makeEndpoint(id, { network, origin: 'pod' }))
+  const others = [
+    makeEndpoint('pod-3', { network: networkName.parse('other-net'), origin: 'pod' }),
+    makeEndpoint('machine', { network }),
+    makeEndpoint('entry/10.0.0.1', { network, origin: 'service-entry' }),
+  ]
+  const value = makeEntry(service, ...pods, ...others)
+  view.apply([{ kind: 'catalog', cluster: east, service: service.key, value }])
+  expect(view.problems().map(({ object, path }) => [object?.kind, object?.name, path])).toEqual([
+    ['Service', service.hostname, ''],
+    ['Service', service.hostname, ''],
+    ['ServiceEntry', 'entry', 'spec.endpoints'],
+    ['WorkloadEntry', 'machine', 'spec.network'],
+  ])
+  expect(view.problems()[0]).toMatchObject({
+    code: 'dangling_reference',
+    message: expect.stringMatching(/istio-net .* topology\.istio\.io\/network, .* Join /),
+  })
+})
+
 test('what is on a network is not for other clusters to say', () => {
   const view = new MeshViewStore({ localCluster: east, localNetwork: network1, settings, trust })
   const service = makeService()

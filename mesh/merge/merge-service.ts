@@ -1,12 +1,14 @@
+import { isIpAddress } from '../config/schema/host-names.ts'
 import type { ClusterName, NetworkName } from '../names.ts'
 import type { Problem } from '../problem.ts'
 import type { Endpoint, EndpointGroup, Service } from '../service.ts'
 import type { ClusterState } from '../state.ts'
-import type { RemoteGroups } from '../view.ts'
+import type { DirectEndpoint, RemoteGroups } from '../view.ts'
 import { withDefaultExport } from '../visibility.ts'
 import { toWorkloadKey } from '../workload.ts'
 import { compareText } from './compare-text.ts'
-import { combineEndpoints, mergeDefinitions, toConflict, type PortRenames } from './merge-definitions.ts'
+import { combineEndpoints, mergeDefinitions, type PortRenames } from './merge-definitions.ts'
+import { findNamesElsewhere, findNetworksOfOthers, findUnknownNetworks } from './network-problems.ts'
 
 /** What one place says of one service. */
 export interface Contribution {
@@ -22,12 +24,12 @@ export interface Contribution {
 
 export interface MergedService {
   readonly service: Service
-  readonly endpoints: readonly Endpoint[]
+  readonly endpoints: readonly DirectEndpoint[]
   readonly remoteGroups: readonly RemoteGroups[]
   /** Workload key → port numbers, for the local cluster's endpoints, also those on another network. */
   readonly workloadPorts: ReadonlyMap<string, Readonly<Record<string, number>>>
-  /** Whether endpoints of it name other networks: which clusters are there counts. */
-  readonly namesNetworks: boolean
+  /** Whether it matters which clusters are on which networks. */
+  readonly dependsOnNetworks: boolean
   readonly problems: readonly Problem[]
 }
 
@@ -68,36 +70,46 @@ export const mergeService = (
     merged,
     kept.map((offer) => offer.endpoints),
   )
-  const [ofNetworks, addressed] = [endpoints.filter(isOfNetwork), endpoints.filter((each) => !isOfNetwork(each))]
-  const ownElsewhere = endpoints.filter(
-    ({ cluster, network }) => cluster === standpoint.localCluster && network !== standpoint.localNetwork,
-  )
+  const { localCluster, localNetwork } = standpoint
+  const own = endpoints.filter(({ cluster }) => cluster === localCluster)
   return {
     service: merged.service,
-    endpoints: addressed.filter(({ network }) => network === standpoint.localNetwork),
+    endpoints: endpoints
+      .filter((endpoint) => endpoint.network === localNetwork && !isOfNetwork(endpoint))
+      .map((endpoint) => toDirect(endpoint, standpoint)),
     remoteGroups: [
       ...merged.parts.flatMap(({ isCompatible, portRenames }, index) =>
         isCompatible ? (kept[index]?.remoteGroups ?? []).map((remote) => renameGroupPorts(remote, portRenames)) : [],
       ),
-      ...toNetworkGroups(ofNetworks, standpoint),
+      ...toNetworkGroups(endpoints, standpoint),
     ],
-    workloadPorts: toWorkloadPorts(merged.service, addressed, standpoint.localCluster),
-    namesNetworks: ofNetworks.length > 0 || ownElsewhere.length > 0,
+    workloadPorts: toWorkloadPorts(merged.service, own),
+    dependsOnNetworks: own.some(
+      (endpoint) => isOfNetwork(endpoint) || endpoint.ofMesh !== undefined || endpoint.network !== localNetwork,
+    ),
     problems: [
       ...merged.problems,
-      ...ownElsewhere
-        .filter(({ network }) => !standpoint.hasNetwork(network))
-        .map((endpoint) => toUnknownNetwork(merged.service, endpoint)),
-      ...counted.flatMap((contribution) => findNetworksOfOthers(contribution, standpoint)),
+      ...findUnknownNetworks(merged.service, own, standpoint),
+      ...findNamesElsewhere(merged.service, own, standpoint),
+      ...counted.flatMap(({ cluster, service, endpoints: said }) =>
+        cluster === localCluster ? [] : findNetworksOfOthers(cluster, service, said),
+      ),
     ],
   }
 }
 
 const isOfNetwork = ({ address }: Endpoint): boolean => address === ''
 
+/** What the mesh says of this network is a machine of any cluster there. */
+const toDirect = (endpoint: Endpoint, { localCluster, localNetwork, clustersOn }: Standpoint): DirectEndpoint =>
+  endpoint.ofMesh === undefined
+    ? endpoint
+    : { ...endpoint, clusters: [...new Set([localCluster, ...clustersOn(localNetwork)])].toSorted(compareText) }
+
 /**
  * Istio reference: WorkloadEntry.address. "If the address is empty and network is set, the endpoint is all the gateways of that
- * network": for clients on others. As behind all gateways, what takes no mesh mTLS is not reached.
+ * network": for clients on others. An address there that the mesh tells is behind them too, whose clusters know it from the mesh. As
+ * behind all gateways, what takes no mesh mTLS is not reached.
  */
 const toNetworkGroups = (
   endpoints: readonly Endpoint[],
@@ -110,8 +122,11 @@ const toNetworkGroups = (
     .toSorted((left, right) => compareText(left.network, right.network))
 }
 
-const isPassedOn = ({ network, health, tls }: Endpoint, localNetwork: NetworkName): boolean =>
-  network !== localNetwork && health === 'healthy' && tls === 'mutual'
+const isPassedOn = (endpoint: Endpoint, localNetwork: NetworkName): boolean => {
+  const { network, address, health, tls, ofMesh } = endpoint
+  if (network === localNetwork || health !== 'healthy' || tls !== 'mutual') return false
+  return isOfNetwork(endpoint) || (ofMesh !== undefined && isIpAddress(address))
+}
 
 const toGroup = ({ locality, ports, labels, weight, serviceAccount }: Endpoint): EndpointGroup => ({
   locality,
@@ -120,40 +135,6 @@ const toGroup = ({ locality, ports, labels, weight, serviceAccount }: Endpoint):
   weight,
   serviceAccounts: serviceAccount === undefined ? [] : [serviceAccount],
 })
-
-/** At the object that says it: an endpoint's id tells which (`Endpoint.id`). */
-const toUnknownNetwork = ({ namespace }: Service, { id, network, address }: Endpoint): Problem => {
-  const [name = '', ofEntry] = id.split('/', 2)
-  return {
-    code: 'dangling_reference',
-    severity: 'warning',
-    object: { kind: ofEntry === undefined ? 'WorkloadEntry' : 'ServiceEntry', namespace, name },
-    path: ofEntry === undefined ? 'spec.network' : 'spec.endpoints',
-    message: unknownNetworkFault({ network, address }),
-  }
-}
-
-/** Why an endpoint on a network that no cluster of the mesh is on is none. */
-export const unknownNetworkFault = ({ network, address }: { network: string; address: string }): string =>
-  address === ''
-    ? `no cluster of the mesh is on network ${network}: its gateways can't be an endpoint`
-    : `no cluster of the mesh is on network ${network}: no proxy reaches ${address} there`
-
-const findNetworksOfOthers = (
-  { cluster, service, endpoints }: Contribution,
-  { localCluster }: Standpoint,
-): readonly Problem[] =>
-  cluster !== localCluster && endpoints.some(isOfNetwork)
-    ? [
-        {
-          ...toConflict(
-            service,
-            `cluster ${cluster} says what is on a network: that counts in ${cluster} alone. For all clusters to go by it, give the object to the mesh`,
-          ),
-          code: 'ineffective',
-        },
-      ]
-    : []
 
 /** The virtual IPs that another cluster gave its `Service` mean something there alone; here they may be somebody else's. */
 const toDefinition = ({ cluster, service }: Contribution, { localCluster, defaultExportTo }: Standpoint): Service => {
@@ -180,9 +161,9 @@ const toOffer = (
     (endpoint) => endpoint.cluster === cluster && (cluster === localCluster || !isOfNetwork(endpoint)),
   )
   const isUsable = (endpoint: Endpoint): boolean =>
-    isOfNetwork(endpoint)
-      ? isPassedOn(endpoint, localNetwork) && clustersOn(endpoint.network).length > 0
-      : endpoint.network === localNetwork && endpoint.health === 'healthy'
+    endpoint.network === localNetwork
+      ? endpoint.health === 'healthy' && !isOfNetwork(endpoint)
+      : isPassedOn(endpoint, localNetwork) && clustersOn(endpoint.network).length > 0
   return {
     standing: cluster === localCluster ? 'live' : (state?.contribution ?? 'withdrawn'),
     isUsable: isBehindGateway || believed.some(isUsable),
@@ -234,11 +215,10 @@ const renameGroupPorts = (remote: RemoteGroups, renames: PortRenames): RemoteGro
 
 const toWorkloadPorts = (
   service: Service,
-  endpoints: readonly Endpoint[],
-  localCluster: ClusterName,
+  own: readonly Endpoint[],
 ): ReadonlyMap<string, Readonly<Record<string, number>>> =>
   new Map(
-    endpoints
-      .filter(({ cluster }) => cluster === localCluster)
+    own
+      .filter((endpoint) => endpoint.ofMesh !== 'only' && !isOfNetwork(endpoint))
       .map(({ id, ports }) => [toWorkloadKey(service.namespace, id), ports]),
   )

@@ -23,6 +23,8 @@ export interface Holding<Spec> {
   readonly effective: Effective<Spec> | null
   readonly mesh: Configured<Spec> | undefined
   readonly cluster: Configured<Spec> | undefined
+  /** Where both have it: whose holds. */
+  readonly holder?: Origin
   readonly refusals: { readonly [From in Origin]: readonly Problem[] }
 }
 
@@ -60,19 +62,24 @@ export class PrecedenceTable<Spec> {
 
   holdings(): readonly Holding<Spec>[] {
     const refused = [...this.#refusals.mesh.keys(), ...this.#refusals.cluster.keys()]
-    return [...new Set([...this.keys(), ...refused])].map((key) => ({
-      key,
-      effective: this.effective(key),
-      mesh: this.#otherThanOwn(key),
-      cluster: this.#objects.cluster.get(key),
-      refusals: { mesh: this.#refusals.mesh.get(key) ?? [], cluster: this.#refusals.cluster.get(key) ?? [] },
-    }))
+    return [...new Set([...this.keys(), ...refused])].map((key) => {
+      const [effective, mesh, cluster] = [this.effective(key), this.#otherThanOwn(key), this.#objects.cluster.get(key)]
+      return {
+        key,
+        effective,
+        mesh,
+        cluster,
+        ...(effective && mesh && cluster && { holder: effective.origin }),
+        refusals: { mesh: this.#refusals.mesh.get(key) ?? [], cluster: this.#refusals.cluster.get(key) ?? [] },
+      }
+    })
   }
 
   problems(): readonly Problem[] {
     const refusals = [...this.#refusals.mesh.values(), ...this.#refusals.cluster.values()].flat()
     const contested = [...this.#objects.cluster.keys()].filter((key) => this.#otherThanOwn(key) !== undefined)
-    return [...refusals, ...contested.flatMap((key) => this.#toConflict(key) ?? [])]
+    const inForce = contested.flatMap((key) => this.effective(key) ?? [])
+    return [...refusals, ...inForce.map(({ origin, object }) => toSameKey(object, origin))]
   }
 
   /** The mesh's object, unless it is the cluster's own, which this cluster publishes: that contests nothing. */
@@ -81,17 +88,13 @@ export class PrecedenceTable<Spec> {
     const isOwn = mesh && this.#objects.cluster.has(key) && publisherOf(mesh.metadata) === this.#localCluster
     return isOwn ? undefined : mesh
   }
-
-  #toConflict(key: string): Problem | undefined {
-    const effective = this.effective(key)
-    if (!effective) return undefined
-    const { kind, metadata } = effective.object
-    return {
-      code: 'conflict',
-      severity: 'warning',
-      object: { kind, namespace: metadata.namespace, name: metadata.name },
-      path: '',
-      message: `the mesh and the cluster both have it: the ${effective.origin}'s holds (annotation ${PRECEDENCE_ANNOTATION} of the mesh's)`,
-    }
-  }
 }
+
+/** To an object that the mesh and the cluster both have: whose holds. */
+export const toSameKey = ({ kind, metadata }: Omit<ConfigObject, 'spec'>, holder: Origin): Problem => ({
+  code: 'conflict',
+  severity: 'warning',
+  object: { kind, namespace: metadata.namespace, name: metadata.name },
+  path: '',
+  message: `the mesh and the cluster both have it: the ${holder}'s holds (annotation ${PRECEDENCE_ANNOTATION} of the mesh's)`,
+})

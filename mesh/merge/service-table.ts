@@ -1,8 +1,8 @@
 import { isForeignHost } from '../host-owner.ts'
 import { splitServiceKey, type ClusterName, type ServiceKey } from '../names.ts'
 import type { Problem } from '../problem.ts'
-import { tellsNodes, type Endpoint, type Service } from '../service.ts'
-import { type RemoteGroups, type ViewKey, viewKeys } from '../view.ts'
+import { tellsNodes, type Service } from '../service.ts'
+import { type DirectEndpoint, type RemoteGroups, type ViewKey, viewKeys } from '../view.ts'
 import { compareText } from './compare-text.ts'
 import { isEqualData } from './equal-data.ts'
 import { distinctData } from './distinct-data.ts'
@@ -57,7 +57,7 @@ export class ServiceTable {
     return this.#merged.get(key)?.service
   }
 
-  endpoints(key: ServiceKey): readonly Endpoint[] {
+  endpoints(key: ServiceKey): readonly DirectEndpoint[] {
     return this.#merged.get(key)?.endpoints ?? []
   }
 
@@ -170,7 +170,7 @@ export class ServiceTable {
       this.#indexReach(key, before?.service, after?.service, touched)
       setOrDelete(this.#merged, key, after)
       setMember(this.#ofNodes, key, after !== undefined && tellsNodes(after.service))
-      setMember(this.#ofNetworks, key, after?.namesNetworks === true)
+      setMember(this.#ofNetworks, key, after?.dependsOnNetworks === true)
       if (before && !after) isAnyGone = true
       if (!before && after) added.push(key)
       const service = after?.service ?? before?.service

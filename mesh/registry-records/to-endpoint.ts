@@ -29,6 +29,8 @@ export const toEndpoint = (workload: Workload, cluster: ClusterName, ports: Endp
   weight: workload.weight ?? 1,
   health: workload.health ?? 'healthy',
   ...(workload.serviceAccount !== '' && { serviceAccount: workload.serviceAccount }),
+  ...(workload.origin && { origin: workload.origin }),
+  ...(workload.ofMesh && { ofMesh: workload.ofMesh }),
   ...toPeer(workload),
 })
 

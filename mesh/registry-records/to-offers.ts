@@ -135,10 +135,8 @@ const toInlineWorkloads = (
     seen.set(place, count)
     // The same address may stand there several times, with different ports.
     const name = `${metadata.name}/${place}${count > 1 ? `#${count}` : ''}`
-    return toWorkload(
-      { apiVersion, kind, metadata: { namespace: metadata.namespace, name }, spec: endpoint },
-      localNetwork,
-    )
+    const held = { apiVersion, kind, metadata: { namespace: metadata.namespace, name }, spec: endpoint }
+    return { ...toWorkload(held, localNetwork), origin: 'service-entry' }
   })
 }
 

@@ -11,7 +11,11 @@ import { TLS_MODE_LABEL } from './to-endpoint.ts'
 export const HEALTH_ANNOTATION = 'atoll.dev/health'
 
 /** The record of a WorkloadEntry, or of an endpoint that a ServiceEntry holds. Labels: the metadata's win over the spec's, as in Istio. */
-export const toWorkload = ({ metadata, spec }: Configured<WorkloadEntrySpec>, localNetwork: NetworkName): Workload => {
+export const toWorkload = (
+  { metadata, spec }: Configured<WorkloadEntrySpec>,
+  localNetwork: NetworkName,
+  ofMesh?: Workload['ofMesh'],
+): Workload => {
   const health = endpointHealth.safeParse(metadata.annotations?.[HEALTH_ANNOTATION])
   const labels = { ...spec.labels, ...metadata.labels }
   const network = networkName.safeParse(spec.network)
@@ -26,6 +30,7 @@ export const toWorkload = ({ metadata, spec }: Configured<WorkloadEntrySpec>, lo
     ports: spec.ports ?? {},
     weight: spec.weight || 1,
     health: health.success ? health.data : 'healthy',
+    ...(ofMesh && { ofMesh }),
   }
 }
 

@@ -58,9 +58,7 @@ export const judgeObjects = ({ held, ownProblems, leftOut, known, undecided = no
         leftOut: [...new Set(messages.get(key)?.map(({ message }) => message))].toSorted(),
         unselected: unselected.get(key) ?? [],
       }),
-      ...(holding?.mesh &&
-        holding.cluster &&
-        holding.effective && { contestedBy: { holder: holding.effective.origin } }),
+      ...(holding?.holder && { contestedBy: { holder: holding.holder } }),
       earlierHolds: origin === 'cluster' && holding?.cluster !== undefined,
     }
   }

@@ -40,10 +40,12 @@ export const findMeshPeers = (view: MeshView, service: Service, { direct, remote
   const [marked, all] = [new Map<ClusterName, Set<string>>(), new Map<ClusterName, Set<string>>()]
   const add = (to: Map<ClusterName, Set<string>>, cluster: ClusterName, account: string) =>
     getOrAdd(to, cluster, () => new Set<string>()).add(account)
-  for (const { cluster, tls, issuer, serviceAccount = '' } of direct) {
+  for (const { cluster: own, clusters = [own], tls, issuer, serviceAccount = '' } of direct) {
     if (issuer !== undefined) continue
-    add(all, cluster, serviceAccount)
-    if (tls === 'mutual') add(marked, cluster, serviceAccount)
+    for (const cluster of clusters) {
+      add(all, cluster, serviceAccount)
+      if (tls === 'mutual') add(marked, cluster, serviceAccount)
+    }
   }
   for (const { clusters, groups } of remote) {
     for (const account of groups.flatMap((group) => [...group.serviceAccounts])) {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect as connectTls } from 'node:tls'
 import { afterEach, beforeAll, expect, test } from 'vitest'
+import { network1 } from '#test/mesh/records.ts'
 import { clientAddress, exchange, gatewayAddress, get, getEcho, serverAddress, Theatre } from './theatre.ts'
 
 let theatre: Theatre
@@ -43,12 +44,21 @@ services:
 workloads:
   server-1: {address: ${serverAddress}, network: network-2, serviceAccount: western}
   gateway-1: {address: ${gatewayAddress}, network: network-2, ports: {tls: ${gatewayPort}}}
-config: [${subsets}]
+config: [${[subsets, ...ofMesh('western', port, 'network-2')].join(', ')}]
 proxies: [sidecar/default/server-1/western, east-west-gateway/default/gateway-1]
 `
 const subsets = `{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: reviews, namespace: default},
   spec: {host: reviews, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}},
     {name: west, labels: {topology.istio.io/cluster: west, version: v1}}, {name: east, labels: {topology.istio.io/cluster: east}}]}}`
+
+/** A machine that the mesh says of a network, in all clusters. */
+const ofMesh = (account: string, port: number, network: string) => [
+  `{apiVersion: networking.istio.io/v1, kind: WorkloadEntry, metadata: {name: beyond, namespace: default},
+  spec: {address: ${serverAddress}, ports: {http: ${port}}, network: ${network}, serviceAccount: ${account}, labels: {app: beyond}}}`,
+  `{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: beyond, namespace: default},
+  spec: {hosts: [beyond.example], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}],
+    workloadSelector: {labels: {app: beyond}}}}`,
+]
 
 /** A host that is nothing but west's network, and one that is this network's, which has no gateways for its own. */
 const byNetwork = (
@@ -116,7 +126,7 @@ services:
     remote: {west: [{weight: 1, serviceAccounts: [western]}]}
 workloads:
   client-1: {address: ${clientAddress}, locality: eu/a}
-config: [${[subsets, byNetwork(account), ...byMachines(account, machinePort), ...external, ...rules].join(', ')},
+config: [${[subsets, byNetwork(account), ...byMachines(account, machinePort), ...ofMesh(account, 1, 'network-2'), ...external, ...rules].join(', ')},
   {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: reviews, namespace: default},
     spec: {hosts: [reviews], http: [
       {match: [{uri: {prefix: /v1}}], route: [{destination: {host: reviews, subset: v1}}]},
@@ -174,6 +184,39 @@ test('WorkloadEntries of the mesh are endpoints of its ServiceEntries that selec
   })
 })
 
+test('an address that the mesh tells on another network is behind the gateways there', async () => {
+  await startWest()
+  await theatre.start(easternScene('western'))
+  for (let visit = 0; visit < 5; visit += 1)
+    expect(await getEcho('http://beyond.example/')).toMatchObject({
+      app: 'reviews',
+      caller: 'spiffe://td.example/ns/default/sa/default',
+    })
+})
+
+test.each([
+  ['of a cluster on its network is believed', 'network-1', 200],
+  ['of a cluster on another network is not believed', 'network-2', 503],
+])('a machine that the mesh tells, with a proxy %s', async (_what, networkOfWest, status) => {
+  const app = await theatre.startApp('machine')
+  const toScene = (workload: string, proxy: string) => `
+about: ''
+clusters: {west: {network: ${networkOfWest}}}
+services:
+  - host: reviews
+    ports: [http:80]
+    endpoints: {server-1: {cluster: west, address: ${serverAddress}, ports: {http: ${app.port}}, serviceAccount: western}}
+workloads: {${workload}}
+config: [${ofMesh('western', app.port, 'network-1').join(', ')}]
+proxies: [sidecar/default/${proxy}]
+`
+  const server = toScene(`server-1: {address: ${serverAddress}, serviceAccount: western}`, 'server-1/western')
+  await theatre.start(server, { member: { ...theatre.west, network: network1 } })
+  await theatre.start(toScene(`client-1: {address: ${clientAddress}}`, 'client-1'))
+  expect(await get('http://beyond.example/')).toMatchObject({ status })
+  expect(app.requests).toBe(status === 200 ? 1 : 0)
+})
+
 test('nothing but mesh mTLS goes to the gateways of other networks', async () => {
   await startWest()
   await theatre.start(easternScene('western'))
@@ -188,6 +231,7 @@ test('the client believes the account that the other cluster said, and no other'
   expect(await get('http://reviews/')).toMatchObject({ status: 503 })
   expect(await get('http://vm.example/')).toMatchObject({ status: 503 })
   expect(await get('http://machine.example/')).toMatchObject({ status: 503 })
+  expect(await get('http://beyond.example/')).toMatchObject({ status: 503 })
   expect(app.requests).toBe(0)
 })
 

@@ -54,6 +54,7 @@ describe('what an API server has', () => {
         health: 'healthy',
         serviceAccount: 'reviews',
         tls: 'mutual',
+        origin: 'pod',
       },
       expect.objectContaining({ id: 'reviews-2', tls: 'none' }),
     ])
