@@ -20,6 +20,7 @@ import {
 import { toWorkloadKey } from '#mesh/workload.ts'
 import { err, type Result } from '#mesh/result.ts'
 import { objectMetadata, type ObjectClient, type ObjectKind } from './object-client.ts'
+import { toOthers, withWrittenNames } from './written-names.ts'
 
 const machineEntry = z.object({
   metadata: objectMetadata.extend({ annotations: z.record(z.string(), z.string()).optional() }),
@@ -53,8 +54,6 @@ export interface MachineEntriesOptions {
 const controllerAnnotation = 'atoll.dev/workload-controller'
 /** On an entry that is about to go because its machine has left: one that goes without it is lost. */
 const leftAnnotation = 'atoll.dev/workload-left'
-/** The names of all labels and annotations that an agent has written: others are not ours to take away. */
-const writtenAnnotation = 'atoll.dev/workload-written'
 const retryMilliseconds = 5000
 const sweepMilliseconds = 10_000
 /** An agent that has gone leaves its machines behind: they have so long to come to another. */
@@ -239,26 +238,24 @@ export class MachineEntries implements MachineRegistry {
 const toMachineEntry = ({ metadata, spec }: ConfigObject, replica: string): MachineEntry => {
   const { name, namespace, labels } = metadata
   const annotations = { ...metadata.annotations, [controllerAnnotation]: replica }
-  const names = Object.keys({ ...labels, ...annotations }).toSorted()
   return {
-    metadata: {
-      name,
-      namespace,
-      ...(labels && { labels }),
-      annotations: { ...annotations, [writtenAnnotation]: names.join(',') },
-    },
+    metadata: { name, namespace, ...(labels && { labels }), annotations: withWrittenNames({ labels, annotations }) },
     spec: JSON.parse(JSON.stringify(spec)) as Record<string, unknown>,
   }
 }
 
 /** What is to be written in place of what is there, with what others have added. */
 const withOthers = (written: MachineEntry, { metadata }: MachineEntry): MachineEntry => {
-  const ours = new Set([leftAnnotation, ...(metadata.annotations?.[writtenAnnotation]?.split(',') ?? [])])
-  const toOthers = (present: Readonly<Record<string, string>> = {}) =>
-    Object.fromEntries(Object.entries(present).filter(([name]) => !ours.has(name)))
-  const labels = { ...toOthers(metadata.labels), ...written.metadata.labels }
-  const annotations = { ...toOthers(metadata.annotations), ...written.metadata.annotations }
-  return { metadata: { ...metadata, labels, annotations }, spec: written.spec }
+  const others = toOthers(metadata)
+  const { [leftAnnotation]: _, ...annotations } = others.annotations
+  return {
+    metadata: {
+      ...metadata,
+      labels: { ...others.labels, ...written.metadata.labels },
+      annotations: { ...annotations, ...written.metadata.annotations },
+    },
+    spec: written.spec,
+  }
 }
 
 /** Whether it says all that was written, and is not about to go: what others add to it beside that is theirs. */

@@ -221,6 +221,67 @@ test('what others add to an entry stays, and is no reason to write it', async ()
   expect(left).not.toHaveProperty(['atoll.dev/health'])
 })
 
+/** What is left on an entry of this metadata when its machine comes to an agent whose group has labels `app` and `version`. */
+const rewrite = async (labels: Readonly<Record<string, string>>, annotations: Readonly<Record<string, string>>) => {
+  const server = createServer()
+  const ofGroup = { 'istio.io/autoRegistrationGroup': 'reviews', 'atoll.dev/workload-controller': 'agent-0' }
+  server.put(entryPath, {
+    metadata: {
+      name: 'reviews-10.9.0.4',
+      namespace: 'shop',
+      labels: { ...group.spec.metadata.labels, ...labels },
+      annotations: { ...ofGroup, ...annotations },
+    },
+    spec: { address: '10.9.0.4' },
+  })
+  const { machines, admit, entry } = await startReplica(server, 'agent-1')
+  machines.opened(admit('10.9.0.4:1'))
+  const found = (field: string) => (entry('reviews-10.9.0.4')?.metadata[field] ?? {}) as Record<string, string>
+  await untilHolds(() => expect(found('annotations')['atoll.dev/workload-controller']).toBe('agent-1'))
+  const toNames = (field: string, known: object) => Object.keys(found(field)).filter((name) => !(name in known))
+  return {
+    labels: toNames('labels', group.spec.metadata.labels).toSorted(),
+    annotations: toNames('annotations', ofGroup).toSorted(),
+  }
+}
+const written = 'atoll.dev/workload-written'
+
+test.each<[string, string | undefined, { labels: string[]; annotations: string[] }]>([
+  [
+    'labels and annotations of one name are told apart',
+    JSON.stringify({ labels: ['team', 'stale'], annotations: ['atoll.dev/health'] }),
+    { labels: [], annotations: [written, 'team'] },
+  ],
+  [
+    'in a list of both what may be a label is not taken for an annotation',
+    'atoll.dev/health,stale,team',
+    { labels: [], annotations: [written, 'team'] },
+  ],
+  ['an agent without a list wrote all that is there', undefined, { labels: [], annotations: [written] }],
+  [
+    'nothing but what is listed is taken away',
+    JSON.stringify({ labels: [], annotations: [] }),
+    { labels: ['stale', 'team'], annotations: ['atoll.dev/health', written, 'team'] },
+  ],
+])('of an entry that is written again, %s', async (_, list, expected) => {
+  const annotations = { team: 'b', 'atoll.dev/health': 'unhealthy', ...(list !== undefined && { [written]: list }) }
+  expect(await rewrite({ team: 'a', stale: 'yes' }, annotations)).toEqual(expected)
+})
+
+test('an annotation that somebody adds by the name of a label of the group stays', async () => {
+  const server = createServer()
+  const { machines, admit, entry, addresses } = await startReplica(server, 'agent-1')
+  machines.opened(admit('10.9.0.4:1'))
+  await untilHolds(() => expect(addresses()).toContain('10.9.0.4'))
+  const ours = entry('reviews-10.9.0.4')
+  if (!ours) throw new Error('there is an entry')
+  const annotations = { ...(ours.metadata['annotations'] as object), version: 'theirs' }
+  server.put(entryPath, { ...ours, metadata: { ...ours.metadata, annotations } })
+  server.put(groupPath, groupOf('v2'))
+  await untilHolds(() => expect(entry('reviews-10.9.0.4')?.metadata['labels']).toMatchObject({ version: 'v2' }))
+  expect(entry('reviews-10.9.0.4')?.metadata['annotations']).toMatchObject({ version: 'theirs' })
+})
+
 test('an entry that is about to go stays for a machine that comes to another replica', async () => {
   const server = createServer()
   const [first, second] = [await startReplica(server, 'agent-1'), await startReplica(server, 'agent-2')]
