@@ -12,7 +12,7 @@ import { toWorkload } from './registry-records/to-workload.ts'
 import type { Workload } from './workload.ts'
 
 /** From where the mesh is looked at. */
-export interface CatalogPlace {
+interface CatalogPlace {
   readonly localCluster: ClusterName
   readonly localNetwork: NetworkName
   readonly domainSuffix: string
