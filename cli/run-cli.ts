@@ -11,6 +11,7 @@ import { exitCodes, exitReasonOf } from './exit-code.ts'
 import type { ExitReason } from './exit-code.ts'
 import { createPaint } from './output/colour.ts'
 import type { Paint } from './output/colour.ts'
+import { toProblemFields } from './output/problem-fields.ts'
 import { toProblemLines } from './output/problem-text.ts'
 import type { PlacedProblem } from './output/problem-text.ts'
 import { toSafeText } from './output/safe-text.ts'
@@ -33,7 +34,13 @@ export const runCli = async (given: readonly string[], io: CliIo): Promise<numbe
     const { text, reason, problems } = describeError(error, paint)
     const { output } = program?.opts<GlobalOptions>() ?? {}
     if (problems.length > 0 && (output === 'json' || output === 'yaml')) {
-      io.stdout.write(await formatView({ value: { problems }, names: [], table: () => '' }, output, paint))
+      io.stdout.write(
+        await formatView(
+          { value: { problems: problems.map(toProblemFields) }, names: [], table: () => '' },
+          output,
+          paint,
+        ),
+      )
     }
     io.stderr.write(`${toSafeText(text)}\n`)
     if ((io.env['ATOLL_DEBUG'] ?? '') !== '') io.stderr.write(`${toStack(error)}\n`)

@@ -18,6 +18,8 @@ export interface DocumentOptions extends TextLimits {
   readonly unnamed?: 'allowed'
   /** What is done with objects that are no configuration of a mesh, such as Deployments; absent = they are of an unknown kind. */
   readonly others?: 'skip'
+  /** Problems that are told, before a last one that says how many more there are; absent = 99. */
+  readonly maxProblems?: number
   /** What a person calls a line of the text. Absent = places are told by their documents. */
   readonly toPlace?: (line: number) => string | undefined
 }
@@ -27,11 +29,10 @@ export interface ParsedDocuments {
   readonly warnings: readonly Problem[]
 }
 
-/** Problems that are reported of one text, before a last one that says how many more there are. */
-const maxProblems = 99
+/** Of an answer's, where the reader of a text does not say otherwise. */
+const maxProblemsOfAnswer = 99
 
-const tooMany = (count: number): Problem =>
-  syntaxProblem(`${count - maxProblems} more problems are not shown`, {}, 'too_large')
+const tooMany = (count: number): Problem => syntaxProblem(`${count} more problems are not shown`, {}, 'too_large')
 
 interface Finding {
   readonly item: SubmittedItem
@@ -59,12 +60,13 @@ const findDuplicates = (
   })
 }
 
-/** In the order of the text, the first 99. Lines are looked up for all of one document at once. */
-const toProblems = (findings: readonly Finding[], defaultNamespace: string): readonly Problem[] => {
-  const shown = findings.slice(0, maxProblems)
-  const documents = new Set(shown.map(({ item }) => item.submitted))
-  const problems = [...documents].flatMap((submitted) => {
-    const here = shown.filter(({ item }) => item.submitted === submitted)
+/** The first, in the order of the text. Lines are looked up for all of one document at once. */
+const toProblems = (
+  findings: readonly Finding[],
+  { defaultNamespace, maxProblems = maxProblemsOfAnswer }: DocumentOptions,
+): readonly Problem[] => {
+  const byDocument = Map.groupBy(findings.slice(0, maxProblems), ({ item }) => item.submitted)
+  const problems = [...byDocument].flatMap(([submitted, here]) => {
     const lines = submitted.lines(here.map(({ item, problem }) => [...item.at, ...problem.path]))
     return here.map(({ item, problem }, index) => {
       const line = lines[index]
@@ -74,7 +76,7 @@ const toProblems = (findings: readonly Finding[], defaultNamespace: string): rea
       })
     })
   })
-  return findings.length > maxProblems ? [...problems, tooMany(findings.length)] : problems
+  return findings.length > maxProblems ? [...problems, tooMany(findings.length - maxProblems)] : problems
 }
 
 export interface ExaminedDocuments {
@@ -88,14 +90,16 @@ export interface ExaminedDocuments {
 }
 
 /**
- * Reads what a person submits: YAML with any number of documents, a JSON object, a JSON array, a `kind: List`. Never throws; all
- * problems of all objects are told at once, each with its document and line, the first 99.
+ * Reads what a person submits: YAML with any number of documents, a JSON object, a JSON array, a `kind: List`. Never throws; the
+ * problems of all objects are told at once, each with its document and line.
  */
 export const examineDocuments = (text: string, options: DocumentOptions): ExaminedDocuments => {
   const items = readItems(text, options)
   if (!items.ok) {
     const { error } = items
-    const problems = error.length > maxProblems ? [...error.slice(0, maxProblems), tooMany(error.length)] : error
+    const { maxProblems = maxProblemsOfAnswer } = options
+    const more = error.length - maxProblems
+    const problems = more > 0 ? [...error.slice(0, maxProblems), tooMany(more)] : error
     return { objects: [], problems, count: 0, others: [] }
   }
   const isSkipped = ({ value }: SubmittedItem): boolean => options.others === 'skip' && !isConfiguration(value)
@@ -120,7 +124,7 @@ export const examineDocuments = (text: string, options: DocumentOptions): Examin
         results.flatMap(({ examined: { accepted } }) => (accepted ? [[objectKeyOf(accepted.object), accepted]] : [])),
       ).values(),
     ],
-    problems: toProblems(findings, options.defaultNamespace),
+    problems: toProblems(findings, options),
     count: results.length,
     others: items.value.filter(isSkipped).map(({ value }) => value),
   }

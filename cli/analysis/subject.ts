@@ -14,7 +14,8 @@ import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { readClusterFiles } from '../configuration/cluster-files.ts'
 import { readConfiguration } from '../configuration/configuration-files.ts'
-import { holdsMeshConfig } from '../configuration/mesh-config-file.ts'
+import { judgeSettings } from '../configuration/judge-settings.ts'
+import { holdsMeshConfig, isSettingsFile } from '../configuration/mesh-config-file.ts'
 import { examineConfiguration } from '../configuration/examine-configuration.ts'
 import { placeProblems } from '../configuration/place-problems.ts'
 import { collect } from '../output/list-view.ts'
@@ -22,7 +23,6 @@ import { toObjectText, type PlacedProblem } from '../output/problem-text.ts'
 import { toShortList } from '../output/short-list.ts'
 import { offlineNetwork } from '../xds/offline-network.ts'
 import { toManifestWorkloads } from '../xds/manifest-workloads.ts'
-import { judgeSettings } from './judge-settings.ts'
 
 export interface SubjectOptions {
   readonly withMesh?: true
@@ -71,7 +71,7 @@ export const findSubject = async (
       place: async (found) => [...settings.problems, ...found],
     }
   }
-  const configuration = await readConfiguration(paths, context.io)
+  const configuration = await readConfiguration(paths, context.io, isSettingsFile(options.meshConfig))
   const { objects, problems, count, others } = examineConfiguration(configuration, namespace)
   noteOthers(others, context)
   const written = objects.map(({ object }) => object)

@@ -9,7 +9,7 @@ import { CliError } from '../cli-error.ts'
 import { addFiles, toPaths, type FileOptions } from '../configuration/file-arguments.ts'
 import { addExamples } from '../examples.ts'
 import { toProblemFields } from '../output/problem-fields.ts'
-import { toProblemText } from '../output/problem-text.ts'
+import { toProblemLines } from '../output/problem-text.ts'
 import { toShortList } from '../output/short-list.ts'
 
 interface AnalyzeOptions extends FileOptions, SubjectOptions {}
@@ -42,6 +42,9 @@ export const defineAnalyze = (command: Command, context: CliContext): void => {
   ])
 }
 
+/** Beyond it a person reads no more of them. */
+const maxShown = 100
+
 const run = async (context: CliContext, paths: readonly string[], options: AnalyzeOptions): Promise<void> => {
   const { count, problems, unfinished } = await examine(context, paths, options).catch((error: unknown) => {
     throw toCouldNotRun(error)
@@ -56,7 +59,7 @@ const run = async (context: CliContext, paths: readonly string[], options: Analy
     value: problems.map(toProblemFields),
     names: problems.map(({ code }) => code),
     table: (paint) =>
-      [...problems.map((problem) => toProblemText(problem, paint)), ...toUnfinishedText(unfinished), counts].join('\n'),
+      [...toProblemLines(problems, paint, maxShown), ...toUnfinishedText(unfinished), counts].join('\n'),
   })
   if (errors > 0) throw new CliError('failed', 'The configuration has errors')
 }

@@ -16,6 +16,7 @@ import { confirmByName } from '../confirm.ts'
 import { addExamples } from '../examples.ts'
 import { parseWholeNumber } from '../number-option.ts'
 import { collect, toListView } from '../output/list-view.ts'
+import { toProblemFields } from '../output/problem-fields.ts'
 import { toFields } from '../output/table.ts'
 import type { PlacedProblem } from '../output/problem-text.ts'
 import type { View } from '../output/view.ts'
@@ -121,7 +122,7 @@ const create = async (context: CliContext, name: string, { trustDomain, ...optio
   const placed = [...(file?.problems ?? []), ...placeIn(file)(problems)]
   context.noteProblems(placed)
   await context.print({
-    ...toMeshView(mesh, { problems: placed }),
+    ...toMeshView(mesh, { problems: placed.map(toProblemFields) }),
     table: () => `Mesh ${name} is there, with trust domain ${mesh.settings.trustDomain}`,
   })
 }
@@ -193,7 +194,7 @@ const set = async (
   if (hasErrors(placed)) throw new CliError('invalid', 'The settings have errors', { problems: placed })
   context.noteProblems(placed)
   if (dryRun === true) context.note('Dry run: nothing was changed. The mesh would be:')
-  await context.print(toMeshView(mesh, { problems: placed, changes }))
+  await context.print(toMeshView(mesh, { problems: placed.map(toProblemFields), changes }))
 }
 
 const isOpening = ({ field, before, after }: SettingChange): boolean =>

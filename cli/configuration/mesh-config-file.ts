@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from 'node:fs'
 import type { ShownProblem } from '#api/schemas/shown-problem.ts'
 import { examineMeshConfig } from '#mesh/config/examine-mesh-config.ts'
 import { toObjectName } from '#mesh/config/examine-object.ts'
@@ -13,12 +14,14 @@ import type { CliIo } from '../cli-io.ts'
 import { CliError } from '../cli-error.ts'
 import type { PlacedProblem } from '../output/problem-text.ts'
 import { readConfiguration, type ConfigurationText } from './configuration-files.ts'
-import { toParseOptions } from './parse-options.ts'
+import { toOfflineOptions } from './parse-options.ts'
 
 /** Istio's MeshConfig as a person has it, and where. */
 export interface SubmittedMeshConfig {
   /** Of the object that has it; without one, the file. */
   readonly name: string
+  /** "file:line" */
+  readonly source: string
   readonly meshConfig: WrittenMeshConfig
   /** Gives problems of fields that are written here their files and lines. */
   readonly place: (problems: readonly ShownProblem[]) => readonly PlacedProblem[]
@@ -26,29 +29,53 @@ export interface SubmittedMeshConfig {
   readonly problems: readonly PlacedProblem[]
 }
 
-/**
- * Reads Istio's MeshConfig where people have it: a file of its own, the ConfigMap `istio` (`data.mesh`), an IstioOperator or the values of its chart
- * (`meshConfig`). Throws CliError `usage` when it is not clear which, `invalid` when it can't be read.
- */
+/** Reads settings as `openMeshConfigFile` does; throws CliError `invalid` when they can't be read. */
 export const readMeshConfigFile = async (path: string, io: CliIo): Promise<SubmittedMeshConfig> => {
+  const opened = await openMeshConfigFile(path, io)
+  if (opened.ok) return opened.value
+  throw new CliError('invalid', 'The settings have errors', { problems: opened.error })
+}
+
+/**
+ * Opens Istio's MeshConfig where people have it: a file of its own, the ConfigMap `istio` (`data.mesh`), an IstioOperator or the values of its chart
+ * (`meshConfig`). Throws CliError `usage` when there is no such file, or it is not clear which of its documents is meant.
+ */
+export const openMeshConfigFile = async (
+  path: string,
+  io: CliIo,
+): Promise<Result<SubmittedMeshConfig, readonly PlacedProblem[]>> => {
   const configuration = await readConfiguration([path], io)
   const items = readItemsOf(configuration)
-  if (!items.ok) throw toCliError(items.error)
-  const holders = items.value.filter(({ value }) => holdsMeshConfig(value))
-  const [item, second] = holders.length > 0 ? holders : items.value
+  if (!items.ok) return items
+  // What a person names may be called otherwise than Istio calls it.
+  const likely = [holdsMeshConfig, (value: unknown) => isFields(value) && findSettings(value) !== undefined, () => true]
+  const [item, second] =
+    likely.map((isLikely) => items.value.filter(({ value }) => isLikely(value))).find(({ length }) => length > 0) ?? []
   if (item === undefined) throw new CliError('usage', `${path} holds no settings`)
   if (second !== undefined)
     throw new CliError('usage', `${path} holds several documents`, { remedy: 'Give the one that has the settings.' })
-  const opened = openMeshConfig(item, configuration, path)
-  if (!opened.ok) throw toCliError(opened.error)
-  return opened.value
+  return openMeshConfig(item, configuration, path)
 }
 
-const toCliError = (problems: readonly PlacedProblem[]): CliError =>
-  new CliError('invalid', 'The settings have errors', { problems })
+/** Whether a file is that of the settings, and has no objects beside them. */
+export const isSettingsFile =
+  (settings: string | undefined) =>
+  (file: string, text: string): boolean => {
+    if (settings === undefined || settings === '-' || file === '-') return false
+    if (!existsSync(settings) || realpathSync(file) !== realpathSync(settings)) return false
+    const items = readItems(text, toOfflineOptions(undefined))
+    return !items.ok || items.value.length <= 1
+  }
 
-/** Whether `findMeshConfigs` would find settings in an object of Kubernetes. */
-export const holdsMeshConfig = (value: unknown): boolean => isFields(value) && findSettings(value) !== undefined
+/** Whether an object of Kubernetes is one in which Istio keeps its settings. */
+export const holdsMeshConfig = (value: unknown): boolean => {
+  if (!isFields(value) || findSettings(value) === undefined) return false
+  const { apiVersion } = value
+  const { kind, name = '' } = toObjectName(value, '') ?? {}
+  return kind === 'ConfigMap'
+    ? apiVersion === 'v1' && /^istio(-.+)?$/.test(name)
+    : kind === 'IstioOperator' && typeof apiVersion === 'string' && apiVersion.startsWith('install.istio.io/')
+}
 
 /** The settings among files of configuration, and what is wrong with those that can't be read. */
 export const findMeshConfigs = (
@@ -76,7 +103,7 @@ const readItemsOf = ({
   text,
   findPlace,
 }: ConfigurationText): Result<readonly SubmittedItem[], readonly PlacedProblem[]> => {
-  const items = readItems(text, toParseOptions(undefined))
+  const items = readItems(text, toOfflineOptions(undefined))
   return items.ok ? items : err(items.error.map((problem) => withPlace(problem, findPlace(problem.line ?? 1))))
 }
 
@@ -132,6 +159,7 @@ const openMeshConfig = (
   const message = 'is left out: each cluster says its network when it joins'
   return ok({
     name: object?.name || file,
+    source: asValue([], undefined).findPlaces([[]])[0] ?? file,
     meshConfig,
     place: (problems) => {
       const paths = problems.map(({ path }) => parsePathText(path))

@@ -2,7 +2,7 @@ import { parseDocuments } from '#mesh/parse-documents.ts'
 import type { ParsedDocuments } from '#mesh/parse-documents.ts'
 import { CliError } from '../cli-error.ts'
 import type { ConfigurationText } from './configuration-files.ts'
-import { toParseOptions } from './parse-options.ts'
+import { toApplyOptions } from './parse-options.ts'
 import { placeProblems } from './place-problems.ts'
 
 /** Reads the objects of a stream here, as the plane would; throws CliError `invalid` with all that is wrong. */
@@ -11,7 +11,7 @@ export const parseConfiguration = async (
   namespace: string | undefined,
 ): Promise<ParsedDocuments> => {
   const parsed = parseDocuments(configuration.text, {
-    ...toParseOptions(namespace),
+    ...toApplyOptions(namespace),
     toPlace: configuration.findPlace,
   })
   if (parsed.ok) return parsed.value

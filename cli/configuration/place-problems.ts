@@ -1,7 +1,7 @@
 import type { ShownProblem } from '#api/schemas/shown-problem.ts'
 import type { PlacedProblem } from '../output/problem-text.ts'
 import type { ConfigurationText } from './configuration-files.ts'
-import { toParseOptions } from './parse-options.ts'
+import { toOfflineOptions } from './parse-options.ts'
 
 /** The problems with their files and lines, where those are known, instead of places in the stream; in the order of the stream, those without a place last. */
 export const placeProblems = async (
@@ -12,7 +12,7 @@ export const placeProblems = async (
   if (problems.length === 0) return []
   // Reading YAML takes longer to load than most commands take.
   const { locateProblems } = await import('#mesh/locate-problems.ts')
-  const located = locateProblems(problems, text, toParseOptions(namespace))
+  const located = locateProblems(problems, text, toOfflineOptions(namespace))
   return located.toSorted(byLine).map((each) => {
     const { document: _, line, ...problem } = each
     const place = line === undefined ? undefined : findPlace(line)

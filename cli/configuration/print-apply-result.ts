@@ -3,6 +3,7 @@ import type { CliContext } from '../cli-context.ts'
 import { requireComplete, toDeliveryText, waitForDelivery } from '../delivery/wait-for-delivery.ts'
 import { findObjectTroubles, toTroubleLine } from '../delivery/object-troubles.ts'
 import type { Colour, Paint } from '../output/colour.ts'
+import { toProblemFields } from '../output/problem-fields.ts'
 import type { PlacedProblem } from '../output/problem-text.ts'
 
 /** The options of every command that writes configuration. */
@@ -45,15 +46,16 @@ export const printApplyResult = async (
     [...result.changes.map((change) => toChangeText(change, paint)), toSummary(result, options.dryRun === true)].join(
       '\n',
     )
+  const value = { ...result, problems: result.problems.map(toProblemFields) }
   const names = result.changes.map(({ key }) => key)
   if (options.wait !== true || options.dryRun === true || result.revision === 0) {
-    return context.print({ value: result, names, table })
+    return context.print({ value, names, table })
   }
   // A person sees what was done while the rest is still on its way.
-  if (context.options.output === 'table') await context.print({ value: result, names, table })
+  if (context.options.output === 'table') await context.print({ value, names, table })
   const delivery = await waitForDelivery(context, mesh, result.revision, options.timeout)
   const troubles = await findObjectTroubles(context, mesh, result)
-  await context.print({ value: { ...result, delivery, troubles }, names, table: () => toDeliveryText(delivery) })
+  await context.print({ value: { ...value, delivery, troubles }, names, table: () => toDeliveryText(delivery) })
   for (const trouble of troubles) context.note(`${context.paintNotes('yellow', 'warning')} ${toTroubleLine(trouble)}`)
   requireComplete(context, delivery, options.timeout)
 }

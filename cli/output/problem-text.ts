@@ -9,7 +9,7 @@ export interface PlacedProblem extends ShownProblem {
 const MAX_SHOWN = 10
 
 /** One line for a problem: where, which object, which field, what to do. */
-export const toProblemText = (problem: PlacedProblem, paint: Paint): string => {
+const toProblemText = (problem: PlacedProblem, paint: Paint): string => {
   const { severity, object, path, message, place, code } = problem
   const where = [place, object && toObjectText(object), path]
     .filter((part) => part !== undefined && part !== '')
@@ -23,8 +23,12 @@ export const toObjectText = ({ kind, namespace, name }: NonNullable<ShownProblem
   `${kind} ${namespace === '' ? '' : `${namespace}/`}${name === '' ? '(no name)' : name}`
 
 /** The first problems, a line each, and how many more there are. */
-export const toProblemLines = (problems: readonly PlacedProblem[], paint: Paint): string[] => {
-  const lines = problems.slice(0, MAX_SHOWN).map((problem) => toProblemText(problem, paint))
-  const more = problems.length - MAX_SHOWN
+export const toProblemLines = (
+  problems: readonly PlacedProblem[],
+  paint: Paint,
+  maxShown: number = MAX_SHOWN,
+): string[] => {
+  const lines = problems.slice(0, maxShown).map((problem) => toProblemText(problem, paint))
+  const more = problems.length - maxShown
   return more > 0 ? [...lines, `and ${more} more; -o json shows all`] : lines
 }

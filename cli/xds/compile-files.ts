@@ -5,7 +5,8 @@ import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { readConfiguration } from '../configuration/configuration-files.ts'
 import { examineConfiguration } from '../configuration/examine-configuration.ts'
-import { examineSubmitted, readMeshConfigFile, toOfflineTrustDomain } from '../configuration/mesh-config-file.ts'
+import { judgeSettings, toSettingsName } from '../configuration/judge-settings.ts'
+import { isSettingsFile, toOfflineTrustDomain } from '../configuration/mesh-config-file.ts'
 import { placeProblems } from '../configuration/place-problems.ts'
 import type { PlacedProblem } from '../output/problem-text.ts'
 import type { OfflineResult } from './offline-compile.ts'
@@ -25,7 +26,10 @@ export const addCompileOptions = (command: Command): Command =>
     .option('--proxy <spec>', proxySpecHelp, parseProxySpec)
     .option('--trust-domain <name>', "the mesh's SPIFFE trust domain; default: the settings', or offline.example")
     .option('--domain-suffix <name>', "end of the services' host names", 'cluster.local')
-    .option('--mesh-config <file>', "the mesh's settings: Istio's MeshConfig")
+    .option(
+      '--mesh-config <file>',
+      "the mesh's settings: Istio's MeshConfig; default: a ConfigMap istio among the files",
+    )
     .option('-n, --namespace <name>', 'for objects that name none; default: "default"')
 
 /** What files give a proxy, and all that is to be said of them. */
@@ -41,18 +45,19 @@ export const compileFiles = async (
 ): Promise<CompiledFiles> => {
   // Commander would ask for an option of a group in its subcommands too.
   if (!proxy) throw new CliError('usage', 'For which proxy?', { remedy: `--proxy ${proxySpecHelp}` })
-  const configuration = await readConfiguration(paths, context.io)
+  const configuration = await readConfiguration(paths, context.io, isSettingsFile(file))
   const { objects, problems, others } = examineConfiguration(configuration, namespace)
   if (hasErrors(problems)) {
     throw new CliError('invalid', 'The configuration has errors', {
       problems: await placeProblems(problems, configuration, namespace),
     })
   }
-  const submitted = file === undefined ? undefined : await readMeshConfigFile(file, context.io)
+  const { submitted, problems: faults } = await judgeSettings(context, file, configuration, domain)
+  if (hasErrors(faults)) throw new CliError('invalid', 'The settings have errors', { problems: faults })
+  if (submitted !== undefined && file === undefined)
+    context.note(`By the settings among the files: ${toSettingsName(submitted)}`)
   const meshConfig = submitted?.meshConfig
   const trustDomain = domain ?? toOfflineTrustDomain(meshConfig)
-  const faults = submitted === undefined ? [] : examineSubmitted(submitted, trustDomain)
-  if (hasErrors(faults)) throw new CliError('invalid', 'The settings have errors', { problems: faults })
   const settings = meshSettings.parse({ meshId: 'offline', meshName: 'offline', trustDomain, domainSuffix, meshConfig })
   const { compileOffline } = await import('./offline-compile.ts')
   const files = { objects: objects.map(({ object }) => object), manifests: others, namespace: namespace ?? 'default' }

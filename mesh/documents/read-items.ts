@@ -19,13 +19,23 @@ export interface SubmittedItem {
   readonly at: Path
 }
 
-/** A document is an object, a list of them (JSON's way) or a `kind: List` (kubectl's way). */
+/** In a list of one kind the API server's own form leaves out what the list says: VirtualServiceList of VirtualServices. */
+const toItem = (value: unknown, { kind, apiVersion }: { readonly kind: string; readonly apiVersion?: unknown }) =>
+  isFields(value) && value.kind === undefined && value.apiVersion === undefined && kind !== 'List'
+    ? { apiVersion, kind: kind.slice(0, -'List'.length), ...value }
+    : value
+
+const isList = (
+  value: unknown,
+): value is { readonly kind: string; readonly apiVersion?: unknown; readonly items: readonly unknown[] } =>
+  isFields(value) && typeof value.kind === 'string' && value.kind.endsWith('List') && Array.isArray(value.items)
+
+/** A document is an object, a list of them (JSON's way), or a `kind: List` or `VirtualServiceList` (kubectl's way, and the API server's). */
 const toItems = (submitted: SubmittedDocument): readonly SubmittedItem[] => {
   const { value } = submitted
   if (Array.isArray(value)) return value.map((each: unknown, index) => ({ value: each, submitted, at: [index] }))
-  if (isFields(value) && value.kind === 'List' && Array.isArray(value.items)) {
-    return value.items.map((each: unknown, index) => ({ value: each, submitted, at: ['items', index] }))
-  }
+  if (isList(value))
+    return value.items.map((each, index) => ({ value: toItem(each, value), submitted, at: ['items', index] }))
   return [{ value, submitted, at: [] }]
 }
 
@@ -46,7 +56,9 @@ export const readItems = (
   const documents = readDocuments(text, maxObjects)
   if (!documents.ok) return documents
   const items = documents.value.flatMap(toItems)
-  return items.length > maxObjects
-    ? err([syntaxProblem(`has ${items.length} objects, more than ${maxObjects}`, {}, 'too_large')])
-    : ok(items)
+  const { [maxObjects]: beyond } = items
+  if (!beyond) return ok(items)
+  const [line] = beyond.submitted.lines([beyond.at])
+  const place = { document: beyond.submitted.number, ...(line !== undefined && { line }) }
+  return err([syntaxProblem(`has ${items.length} objects, more than ${maxObjects}`, place, 'too_large')])
 }

@@ -1,6 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { problemClasses, problemCode } from '#mesh/problem.ts'
 import { meshSettings } from '#mesh/settings.ts'
@@ -14,6 +14,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const write = (name: string, ...documents: string[]): string => {
   const file = join(folder, name)
+  mkdirSync(dirname(file), { recursive: true })
   writeFileSync(file, documents.join('\n---\n'))
   return file
 }
@@ -164,7 +165,11 @@ spec:
     ])
   })
   it('tells settings that can not be read from objects', async () => {
-    const file = write('unread.yaml', configMap('a: ['), 'apiVersion: a/v1\nkind: IstioOperator\nspec: {meshConfig: 1}')
+    const file = write(
+      'unread.yaml',
+      configMap('a: ['),
+      'apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec: {meshConfig: 1}',
+    )
     const { code, stdout, messages } = await analyze(file)
     expect({ code, stdout: stdout === '' }).toEqual({ code: 1, stdout: false })
     expect(messages).toMatchObject([
@@ -172,6 +177,41 @@ spec:
       { code: 'syntax', object: { kind: 'IstioOperator' }, path: 'spec.meshConfig', place: `${file}:10` },
     ])
     expect(await analyze('--mesh-config', file, file)).toMatchObject({ code: 2, stdout: '' })
+    const plain = write('unread-settings.yaml', 'a: [')
+    expect(await analyze('--mesh-config', plain, write('fine.yaml', service('web')))).toMatchObject({
+      code: 1,
+      messages: [{ code: 'syntax', class: 'schema', object: null, place: `${plain}:2` }],
+    })
+    expect(await analyze('--mesh-config', '/nowhere.yaml', file)).toMatchObject({ code: 2, stdout: '' })
+  })
+  it('takes for settings what Istio calls so, and any name of a file that is named for them', async () => {
+    const dashboard = configMap('title: Mesh').replace('name: istio', 'name: grafana')
+    const chart = 'apiVersion: example.org/v1\nkind: Chart\nmetadata: {name: a}\nspec: {meshConfig: {a: 1}}'
+    const revision = configMap('a: 1').replace('name: istio', 'name: istio-canary')
+    const file = write('strange.yaml', dashboard, chart)
+    expect(await analyze(file)).toMatchObject({ code: 0, messages: [] })
+    expect(await analyze(write('revision.yaml', dashboard, revision))).toMatchObject({
+      messages: [{ object: { kind: 'MeshConfig', name: 'istio-canary' }, path: 'a' }],
+    })
+    expect(await analyze('--mesh-config', write('dashboard.yaml', dashboard), file)).toMatchObject({
+      messages: [{ object: { name: 'grafana' }, path: 'title' }],
+    })
+    const both = write('both.yaml', dashboard, configMap('b: 1'))
+    expect(await analyze('--mesh-config', both, file)).toMatchObject({ messages: [{ path: 'b' }] })
+  })
+  it('does not take the file of the settings for an object, nor for settings a second time', async () => {
+    for (const text of ['a: 1', configMap('a: 1'), 'a: [']) {
+      const settings = write('own/settings.yaml', text)
+      write('own/web.yaml', service('web'))
+      const { messages, stderr } = await analyze(join(folder, 'own'), '--mesh-config', relative('.', settings))
+      expect({ count: (messages as unknown[]).length, stderr }).toEqual({
+        count: 1,
+        stderr: expect.not.stringContaining('Of 2') as unknown,
+      })
+    }
+    const mixed = write('mixed.yaml', configMap('a: 1'), virtualService('web'))
+    const { messages } = await analyze(mixed, '--mesh-config', mixed)
+    expect(messages).toMatchObject([{ path: 'a' }, { code: 'dangling_reference' }])
   })
   it('judges objects by the settings: those of their own file, then those among the files', async () => {
     const rule = `apiVersion: networking.istio.io/v1
@@ -185,11 +225,67 @@ spec: {host: "*.local"}`
     const { messages, stderr } = await analyze(found, '--mesh-config', plain)
     expect(messages).toMatchObject([{ text: expect.stringMatching(/^the mesh's root namespace is other/) as unknown }])
     expect(stderr).toContain(`Of 2 settings those of ${plain} count\n`)
+    const twice = await analyze(write('again.yaml', configMap('rootNamespace: other')), found)
+    expect(twice.stderr).toContain(`Of 2 settings those of istio (${join(folder, 'again.yaml')}:1) count\n`)
   })
   it('counts what is wrong among the objects', async () => {
     const wrong = virtualService('web', ', nonsense: 1')
     const { stdout } = await runFake(['analyze', write('count.yaml', wrong, service('web'), deployment)])
     expect(stdout).toContain('\n2 objects, 1 error, 0 warnings\n')
+  })
+  it('counts all that is wrong, shows a person the first of it, and scripts all', async () => {
+    const many = Array.from({ length: 120 }, (_, index) => virtualService(`v${index}`, ', a: 1, b: 2'))
+    const file = write('many.yaml', ...many)
+    const { stdout } = await runFake(['analyze', file])
+    expect(stdout).toMatch(
+      /\nand 140 more; -o json shows all\nNot checked further .* and 115 more\n120 objects, 240 errors, 0 warnings\n$/,
+    )
+    expect((await analyze(file)).messages).toHaveLength(240)
+  })
+  it('reads what is too large to be applied at once', async () => {
+    const text = JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'a' },
+      data: { a: 'a'.repeat(5e6) },
+    })
+    const list = Array.from({ length: 2_001 }, (_, index) => ({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: `s${index}` },
+    }))
+    const file = write('large.json', text + JSON.stringify(list))
+    expect(await analyze(file)).toMatchObject({ code: 0, messages: [] })
+  })
+  it('could not run with more than it reads, and names the file', async () => {
+    const many = write('too-many.json', `[${Array.from({ length: 50_001 }, () => '{}').join(',\n')}]`)
+    expect(await analyze(many)).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining(`${many}:50001 has 50001 objects, more than 50000`) as unknown,
+    })
+    const large = write('too-large.yaml', '')
+    truncateSync(large, 64 * 1024 * 1024 + 1)
+    expect(await analyze(large)).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining(`${large} is too large: it has 67108865 bytes`) as unknown,
+    })
+  })
+  it('reads JSON objects one after the other, and lists of one kind', async () => {
+    const route = { hosts: ['web'], http: [{ route: [{ destination: { host: 'web' } }] }] }
+    const object = (name: string) => ({ metadata: { name }, spec: { ...route, [name]: 1 } })
+    const kind = { apiVersion: 'networking.istio.io/v1', kind: 'VirtualService' }
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => ({ ...kind, ...object(name) }))
+    const list = { ...kind, kind: 'VirtualServiceList', metadata: {}, items: [c, object('d')] }
+    const file = write('one-after-the-other.json', [a, b, list].map((each) => JSON.stringify(each)).join('\n'))
+    const { messages } = await analyze(file, write('web.yaml', service('web')))
+    expect(messages).toMatchObject(
+      [1, 2, 3, 3].map((line, index) => ({ path: `spec.${'abcd'.charAt(index)}`, place: `${file}:${line}` })),
+    )
+    const broken = write('second-broken.json', `${JSON.stringify(a)}\n{"kind": ]`)
+    const places = ((await analyze(broken)).messages as readonly { readonly place: string }[]).map(({ place }) => place)
+    expect(new Set(places)).toEqual(new Set([`${broken}:2`]))
   })
 })
 

@@ -111,9 +111,11 @@ describe('atoll apply', () => {
     )
     const refused = await apply({ [configuration]: { status: 422, body: refusal } }, ...files, '-o', 'json')
     expect(refused.stderr).toContain(`error (dangling_reference) ${broken}:5 VirtualService`)
-    expect(JSON.parse(refused.stdout)).toEqual({
-      problems: [{ ...warning, severity: 'error', place: `${broken}:5` }],
-    })
+    const { message: text, ...rest } = warning
+    const fields = { ...rest, class: 'reference', text, place: `${broken}:5` }
+    expect(JSON.parse(refused.stdout)).toEqual({ problems: [{ ...fields, severity: 'error' }] })
+    const shown = await apply({ [configuration]: ok({ ...applied, problems: [warning] }) }, ...files, '-o', 'json')
+    expect(JSON.parse(shown.stdout)).toMatchObject({ problems: [fields] })
   })
 
   it('shows the first of many problems, and all of them on request', async () => {

@@ -82,6 +82,21 @@ describe('atoll mesh set', () => {
     expect({ code, writes }).toEqual({ code: 7, writes: 0 })
     expect(stderr).toContain(`${file}:5 MeshConfig shop b: `)
   })
+  it('tells problems in JSON as all commands do', async () => {
+    writeFileSync(file, 'enablePrometheusMerge: true')
+    const { stdout } = await set(['--mesh-config', file, '--dry-run'])
+    expect(JSON.parse(stdout)).toMatchObject({
+      problems: [
+        {
+          code: 'ineffective',
+          class: 'semantic',
+          path: 'enablePrometheusMerge',
+          text: expect.any(String) as unknown,
+          place: `${file}:1`,
+        },
+      ],
+    })
+  })
   it('gives no place in the file to what an option says', async () => {
     writeFileSync(file, 'accessLogFile: /a')
     const { code, stderr } = await set(['--mesh-config', file, '--proxy-http-port', '70000', '--dry-run'])

@@ -1,6 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { meshSettings } from '#mesh/settings.ts'
 import { createOfflineView } from '#cli/xds/offline-view.ts'
@@ -84,6 +84,28 @@ it("compiles for a mesh with these settings, wherever Istio's are kept", async (
   const { code, stderr } = await runFake(args)
   expect(code).toBe(7)
   expect(stderr).toContain('outboundTrafficPolicy.mode: must be one of ALLOW_ANY, REGISTRY_ONLY')
+})
+it('goes by the settings among the files, as the analysis does', async () => {
+  const settings = join(folder, 'settings', 'config-map.yaml')
+  mkdirSync(dirname(settings))
+  const writeMode = (mode: string) =>
+    writeFileSync(
+      settings,
+      `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata: {mesh: 'outboundTrafficPolicy: {mode: ${mode}}'}`,
+    )
+  const args = ['xds', file, settings, '--proxy', 'sidecar/default/reviews-v1', '-o', 'json']
+  writeMode('REGISTRY_ONLY')
+  const { stdout, stderr } = await runFake(args)
+  expect(namesOf((JSON.parse(stdout) as Shown).clusters)).not.toContain('PassthroughCluster')
+  expect(stderr).toBe(`By the settings among the files: istio (${settings}:1)\n`)
+  writeMode('SOME')
+  const { code, ...refused } = await runFake(args)
+  expect({ code, ...(JSON.parse(refused.stdout) as object) }).toMatchObject({
+    code: 7,
+    problems: [
+      { code: 'invalid', class: 'schema', path: 'outboundTrafficPolicy.mode', text: expect.any(String) as unknown },
+    ],
+  })
 })
 it('describes a proxy that no file has: what its labels say counts', async () => {
   expect(namesOf((await xds('sidecar/default/other')).clusters)).not.toContain('inbound|9080||')
