@@ -40,6 +40,33 @@ describe('the forms of a text', () => {
       'b',
     ])
   })
+  it('takes a list of one kind, whose objects may leave out what it says', () => {
+    const { metadata, spec } = asObject('b')
+    const list = { apiVersion: 'networking.istio.io/v1', kind: 'DestinationRuleList', metadata: {} }
+    expect(names(JSON.stringify({ ...list, items: [asObject('a'), { metadata, spec }] }))).toEqual(['a', 'b'])
+  })
+  it('takes JSON among YAML', () => {
+    const list = { kind: 'List', items: [asObject('c'), asObject('d')] }
+    const text = [
+      `# nothing\n---\n${destinationRule('a')}`,
+      `${JSON.stringify(asObject('b'))}\n`,
+      `${JSON.stringify(list, null, 1)}\n`,
+      destinationRule('e'),
+      '{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: f}, spec: {host: a}}\n',
+    ].join('---\n')
+    expect(names(text)).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+    const wrong = text.replaceAll('"host"', '"hots"').replaceAll('host:', 'hots:')
+    const lines = wrong.split('\n').flatMap((line, index) => (line.includes('hots') ? [index + 1] : []))
+    const found = problemsOf(wrong).filter(({ path }) => path === 'spec.hots')
+    expect(found.map(({ line }) => line)).toEqual(lines)
+    expect(found.map(({ document }) => document)).toEqual([1, 2, 3, 3, 4, 5])
+    const twice = `${text}---\n{\n"a": 1,\n"a": 2}\n---\na: [`
+    const last = twice.split('\n').length
+    expect(problemsOf(twice)).toMatchObject([
+      { message: 'the key "a" is there twice', document: 6, line: last - 2 },
+      { code: 'syntax', document: 7, line: last },
+    ])
+  })
   it('takes a text without objects', () => {
     expect(names('')).toEqual([])
     expect(names('---\n# only a comment\n')).toEqual([])

@@ -2,8 +2,7 @@ import { isFields } from '../is-fields.ts'
 import type { Problem } from '../problem.ts'
 import { err, ok } from '../result.ts'
 import type { Result } from '../result.ts'
-import { readJson } from './read-json.ts'
-import { readYaml } from './read-yaml.ts'
+import { readDocuments } from './read-documents.ts'
 import { syntaxProblem } from './submitted-document.ts'
 import type { Path, SubmittedDocument } from './submitted-document.ts'
 
@@ -37,12 +36,6 @@ const toItems = (submitted: SubmittedDocument): readonly SubmittedItem[] => {
   if (isList(value))
     return value.items.map((each, index) => ({ value: toItem(each, value), submitted, at: ['items', index] }))
   return [{ value, submitted, at: [] }]
-}
-
-const readDocuments = (text: string, maxObjects: number): Result<readonly SubmittedDocument[], readonly Problem[]> => {
-  const json = /^\s*[[{]/.test(text) ? readJson(text) : undefined
-  if (json) return json.ok ? ok([json.value]) : json
-  return readYaml(text, maxObjects)
 }
 
 /** Takes a text apart into what should be objects. */
