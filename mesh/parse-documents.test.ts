@@ -101,6 +101,13 @@ spec:
       ),
     ).toEqual(['a'])
   })
+  it('resolves as many again in the next document', () => {
+    const labels = Array.from({ length: 30 }, (_, index) => `  - {name: v${index}, labels: *l}\n`).join('')
+    const texts = ['a', 'b', 'c', 'd'].map((name) =>
+      destinationRule(name, `  subsets:\n  - name: v\n    labels: &l {version: v}\n${labels}`),
+    )
+    expect(names(texts.join('---\n'))).toEqual(['a', 'b', 'c', 'd'])
+  })
   it('names what has no name only where that is allowed', () => {
     const text = 'apiVersion: networking.istio.io/v1\nkind: DestinationRule\nspec: {host: a}\n'
     expect(problemsOf(text)).toMatchObject([{ code: 'invalid', path: 'metadata.name', message: 'is required' }])

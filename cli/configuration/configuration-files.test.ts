@@ -49,6 +49,18 @@ describe('readConfiguration', () => {
     expect(namesIn((await readConfiguration([path], io)).text)).toEqual(['one'])
   })
 
+  it('makes documents of JSON objects that follow one another', async () => {
+    const object = (name: string, port: number) =>
+      JSON.stringify({ apiVersion: 'v1', kind: 'Service', metadata: { name }, spec: { ports: [{ port }] } })
+    const path = write('two.json', `${object('a', 80)} ${object('b', 80)}\n${object('c', 80)}\n`)
+    expect(namesIn((await readConfiguration([path], io)).text)).toEqual(['a', 'b', 'c'])
+    writeFileSync(path, `${object('a', 80)} ${object('b', 0)}\n${object('c', 0)}\n`)
+    const { text, findPlace } = await readConfiguration([path], io)
+    const parsed = parseDocuments(text, options)
+    const errors = parsed.ok ? [] : parsed.error.filter(({ severity }) => severity === 'error')
+    expect(errors.map(({ line = 0 }) => findPlace(line))).toEqual([`${path}:1`, `${path}:2`])
+  })
+
   it('finds the file and line of a problem', async () => {
     const good = write('a.yaml', service('a').trimEnd())
     const bad = write('b.yaml', service('b', '  wrong: true\n'))

@@ -22,7 +22,7 @@ export const readDocuments = (text: string, maxDocuments: number): Read => {
   const whole = readAsJson(text)
   if (whole) return whole
   const pieces = splitDocuments(text)
-  // The reader of YAML stops in time.
+  // As many are too many, whatever they are.
   if (pieces.length > maxDocuments + 1) return readYaml(text, maxDocuments)
   const documents: SubmittedDocument[] = []
   const problems: Problem[] = []
@@ -71,10 +71,10 @@ const isDocument = (piece: string): boolean => piece.startsWith('---') || /^[^\S
 
 const countLines = (text: string): number => text.split('\n').length - 1
 
-const shiftDocument = ({ number, value, lines }: SubmittedDocument, before: Before): SubmittedDocument => ({
-  number: number + before.documents,
-  value,
-  lines: (paths) => lines(paths).map((line) => line + before.lines),
+const shiftDocument = (document: SubmittedDocument, before: Before): SubmittedDocument => ({
+  number: document.number + before.documents,
+  value: document.value,
+  lines: (paths) => document.lines(paths).map((line) => line + before.lines),
 })
 
 const shiftProblem = ({ document, line, ...problem }: Problem, before: Before): Problem => ({

@@ -6,7 +6,7 @@ import type { Result } from '../result.ts'
 import { maxNesting, syntaxProblem } from './submitted-document.ts'
 import type { Path, SubmittedDocument } from './submitted-document.ts'
 
-/** Anchors and aliases of a whole text: resolving them costs the square of their number. */
+/** Anchors and aliases of a document: resolving them costs the square of their number. */
 const maxAnchors = 100
 /** How often aliases may repeat what they stand for (the yaml package's guard against "billion laughs"). */
 const maxAliasCount = 100
@@ -22,6 +22,7 @@ const tokenize = (text: string, lines: LineCounter, maxDocuments: number): Resul
   let documents = 0
   for (const lexeme of new Lexer().lex(text)) {
     const type = CST.tokenType(lexeme)
+    if (type === 'doc-mode' || type === 'doc-start') anchors = 0
     if (type === 'anchor' || type === 'alias') anchors += 1
     if (type === 'doc-mode') documents += 1
     for (const token of parser.next(lexeme)) tokens.push(token)

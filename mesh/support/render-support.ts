@@ -56,7 +56,7 @@ Atoll is stricter where Istio lets through what Envoy refuses or misreads:
 - a subset that no DestinationRule of its host has is an error (\`dangling_reference\`), not a route to nowhere
 - all names have at least one character and the syntax that Kubernetes demands; objects must have one
 - a regular expression has at most 1,024 characters, as in Istio, and compiles to at most 32,768 instructions, Istio's limit to Envoy
-- a YAML text may not hold a key twice, tags, or more than 100 anchors and aliases
+- a YAML document may not hold a key twice, tags, or more than 100 anchors and aliases
 `
 
 const list = (values: readonly string[]): string => values.map((value) => `\`${value}\``).join(', ')
