@@ -46,13 +46,14 @@ const shownService = service
   })
   .readonly()
 
-const { health, tls, issuer } = endpoint.unwrap().shape
+const { health, tls, issuer, origin } = endpoint.unwrap().shape
 const shownEndpoint = endpoint
   .unwrap()
   .extend({
     health: openEnum(health.options),
     tls: openEnum(tls.options),
     issuer: openEnum([issuer.unwrap().value]).optional(),
+    origin: openEnum(origin.unwrap().options).optional(),
   })
   .readonly()
 
