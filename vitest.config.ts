@@ -64,8 +64,6 @@ export default defineConfig({
           name: 'envoy',
           include: ['test/envoy/**/*.test.ts'],
           globalSetup: ['test/harness/build-programs.ts'],
-          // Each file runs several Envoys and agents of its own.
-          fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -75,8 +73,6 @@ export default defineConfig({
           name: 'skew',
           include: ['test/skew/**/*.test.ts'],
           globalSetup: ['test/harness/build-programs.ts', 'test/skew/build-previous-release.ts'],
-          // Each file runs planes, agents and Envoys of its own.
-          fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 300_000,
         },

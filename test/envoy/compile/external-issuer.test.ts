@@ -18,9 +18,9 @@ import { freePort } from '#test/harness/world.ts'
 import { signIssuer } from '#worker/ca/issuer.ts'
 import { verifyIssuerRequest } from '#worker/ca/verify-request.ts'
 import { envoyPath } from '../../../scripts/envoy-path.mjs'
-import { ask, clientAddress, get, getEcho, serverAddress, Theatre } from './theatre.ts'
+import { ask, clientAddress, get, getEcho, serverAddress, stageNetwork, Theatre } from './theatre.ts'
 
-const istioAddress = '127.0.78.4'
+const istioAddress = `${stageNetwork}.4`
 const istioClientId = 'spiffe://td.example/ns/default/sa/istio-client'
 const istioServerId = 'spiffe://td.example/ns/default/sa/ratings'
 const reviewsId = 'spiffe://td.example/ns/default/sa/default'

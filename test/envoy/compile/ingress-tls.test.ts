@@ -12,13 +12,13 @@ import { parseCredential, secretObject } from '#agent/credentials/parse-credenti
 import { createIntermediate, domain, east, TestRoot, type TestIntermediate } from '#test/agent/test-pki.ts'
 import type { Echo } from '#test/harness/echo-app.ts'
 import { getTls, statusOf, talkTls } from './talk-tls.ts'
-import { ask, Theatre } from './theatre.ts'
+import { ask, stageNetwork, Theatre } from './theatre.ts'
 
-const gateway = '127.0.78.62'
-const westernGateway = '127.0.78.63'
-const westernServer = '127.0.78.64'
+const gateway = `${stageNetwork}.62`
+const westernGateway = `${stageNetwork}.63`
+const westernServer = `${stageNetwork}.64`
 
-const credentialGateway = '127.0.78.65'
+const credentialGateway = `${stageNetwork}.65`
 
 let theatre: Theatre
 let certificates: string

@@ -4,9 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '#test/harness/child.ts'
 import type { Echo, EchoApp } from '#test/harness/echo-app.ts'
 import type { Stage } from './stage.ts'
-import { Theatre } from './theatre.ts'
+import { stageNetwork, Theatre } from './theatre.ts'
 
-const gateway = '127.0.78.61'
+const gateway = `${stageNetwork}.61`
 
 let theatre: Theatre
 beforeAll(async () => {

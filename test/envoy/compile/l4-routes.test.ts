@@ -3,10 +3,10 @@ import { connect as connectTls, createServer as createTlsServer } from 'node:tls
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { issueLeaf, toAgentNames } from '#agent/identity/issue-leaf.ts'
 import { domain, east } from '#test/agent/test-pki.ts'
-import { clientAddress, exchange, Theatre } from './theatre.ts'
+import { clientAddress, exchange, stageNetwork, Theatre } from './theatre.ts'
 
 let theatre: Theatre
-const otherBind = '127.0.78.9'
+const otherBind = `${stageNetwork}.9`
 
 /** Each server says its name and closes. */
 const toServices = (ports: Readonly<Record<string, number>>) =>

@@ -1,10 +1,19 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { requestThroughProxy } from '#test/harness/proxy-request.ts'
 import type { Echo } from '#test/harness/echo-app.ts'
-import { clientAddress, gatewayAddress, get, getEcho, proxyPort, serverAddress, Theatre } from './theatre.ts'
+import {
+  clientAddress,
+  gatewayAddress,
+  get,
+  getEcho,
+  proxyPort,
+  serverAddress,
+  stageNetwork,
+  Theatre,
+} from './theatre.ts'
 import type { Stage } from './stage.ts'
 
-const foreignClientAddress = '127.0.78.5'
+const foreignClientAddress = `${stageNetwork}.5`
 const gatewayPort = 15443
 
 let theatre: Theatre

@@ -3,10 +3,10 @@ import { toObjectKey } from '#mesh/config-object.ts'
 import type { Echo } from '#test/harness/echo-app.ts'
 import { requestThroughProxy } from '#test/harness/proxy-request.ts'
 import type { Stage } from './stage.ts'
-import { clientAddress, get, getEcho, proxyPort, serverAddress, Theatre } from './theatre.ts'
+import { clientAddress, get, getEcho, proxyPort, serverAddress, stageNetwork, Theatre } from './theatre.ts'
 
 /** Of a client whose Sidecar object takes the hosts of one namespace alone. */
-const scopedAddress = '127.0.78.60'
+const scopedAddress = `${stageNetwork}.60`
 
 let theatre: Theatre
 let stage: Stage

@@ -5,10 +5,10 @@ import { tellsNodes, type Service } from '#mesh/service.ts'
 import type { Echo } from '#test/harness/echo-app.ts'
 import { requestThroughProxy } from '#test/harness/proxy-request.ts'
 import type { Stage } from './stage.ts'
-import { ask, clientAddress, get, getEcho, proxyPort, serverAddress, Theatre } from './theatre.ts'
+import { ask, clientAddress, get, getEcho, proxyPort, serverAddress, stageNetwork, Theatre } from './theatre.ts'
 
 /** A client on another node. */
-const otherAddress = '127.0.78.61'
+const otherAddress = `${stageNetwork}.61`
 /** Of an application without a sidecar. */
 const nearAddress = '127.0.0.1'
 

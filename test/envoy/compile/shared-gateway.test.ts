@@ -13,10 +13,10 @@ import { eventually } from '#test/harness/child.ts'
 import { readScene } from '#test/compile/scene.ts'
 import type { Stage } from './stage.ts'
 import { getTls, statusOf } from './talk-tls.ts'
-import { Theatre } from './theatre.ts'
+import { stageNetwork, Theatre } from './theatre.ts'
 
 /** A gateway on which several people have Gateway objects: what one of them does costs the others nothing. */
-const address = '127.0.78.66'
+const address = `${stageNetwork}.66`
 const port = 18443
 
 const garbage = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'

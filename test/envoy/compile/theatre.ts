@@ -10,10 +10,13 @@ import { requestThroughProxy, type ProxyReply } from '#test/harness/proxy-reques
 import { network1, network2 } from '#test/mesh/records.ts'
 import { createMember, Stage, type Member, type StageOptions } from './stage.ts'
 
-/** Loopback addresses that no other test uses. Applications are on 127.0.0.1, their sidecars on these. */
-export const clientAddress = '127.0.78.1'
-export const serverAddress = '127.0.78.2'
-export const gatewayAddress = '127.0.78.3'
+/** The first three numbers of loopback addresses that no other test uses which runs at the same time. */
+export const stageNetwork = `127.0.${78 + 100 * (Number(process.env['VITEST_POOL_ID'] ?? 1) - 1)}`
+
+/** Applications are on 127.0.0.1, their sidecars on these. */
+export const clientAddress = `${stageNetwork}.1`
+export const serverAddress = `${stageNetwork}.2`
+export const gatewayAddress = `${stageNetwork}.3`
 export const proxyPort = defaultMeshConfig.proxyHttpPort
 
 type StartOptions = Partial<Pick<StageOptions, 'member' | 'certificates' | 'drainSeconds' | 'issuers'>>
