@@ -107,6 +107,10 @@ it('finds Services that say different protocols of one port of a workload', () =
   const elsewhere = service('elsewhere', '[{name: tcp, port: 80}]', '{app: db}')
   const db = { namespace: 'shop', labels: { app: 'db' } }
   expect(summary([web, db], service('web', http), elsewhere)).toEqual([])
+  for (const unselective of ['{', '{selector: {}, ', '{type: ExternalName, externalName: db.example.org, ']) {
+    const legacy = object('Service', 'legacy', `${unselective}ports: [{name: tcp, port: 80}]}`)
+    expect(summary([web], service('web', http), legacy)).toEqual([])
+  }
 })
 it('finds Sidecars for the same workload', () => {
   const sidecar = (name: string, labels: string) =>

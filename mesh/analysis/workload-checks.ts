@@ -1,6 +1,6 @@
 import type { ConfigObject, Configured } from '../config-object.ts'
 import { defaultMeshConfig } from '../config/mesh-config.ts'
-import { isProxied } from '../config/service.ts'
+import { isProxied, type ServiceSpec } from '../config/service.ts'
 import type { SidecarSpec } from '../config/sidecar.ts'
 import { hasLabels } from '../has-labels.ts'
 import type { Problem } from '../problem.ts'
@@ -117,7 +117,8 @@ const findIdleSubsets = (
 /** Envoy hears one protocol on a port; Istio: a port of a workload is the same port of all of its services. */
 const findDisagreements = (objects: AnalyzedObjects, workloads: readonly KnownWorkload[]): readonly Problem[] => {
   const claims = objects.services.flatMap((service) =>
-    service.spec.ports.flatMap((port, index) => {
+    // Without a selector it has other endpoints than workloads, or is another name.
+    (isSelecting(service) ? service.spec.ports : []).flatMap((port, index) => {
       const target = port.targetPort ?? port.port
       const protocol = selectProtocol({ explicit: port.appProtocol, name: port.name ?? '', number: port.port })
       return isProxied(port) ? [{ service, port, index, target, protocol }] : []
@@ -187,6 +188,8 @@ const findHiddenPorts = (
       ]
     })
   })
+
+const isSelecting = ({ spec: { selector = {} } }: Configured<ServiceSpec>): boolean => Object.keys(selector).length > 0
 
 const isSelected = (workload: KnownWorkload, labels: Labels, namespace = workload.namespace): boolean =>
   workload.namespace === namespace && hasLabels(workload.labels, labels)
