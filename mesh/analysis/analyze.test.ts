@@ -410,4 +410,17 @@ it("tells of objects that hold for all namespaces in Istio's root namespace", ()
   )
   const defaults = { ...defaultMeshConfig, rootNamespace: 'istio-system' }
   expect(analyze(objects, { ...known, defaults })).toEqual([])
+  const ruleFor = (host: string) =>
+    analyze(
+      parseYaml(
+        service('istiod', 'istio-system'),
+        serviceEntry('a', 'a.org', '*', 'istio-system'),
+        service('known'),
+        object('DestinationRule', 'one', `{host: ${host}, trafficPolicy: {tls: {mode: DISABLE}}}`, 'istio-system'),
+      ),
+      known,
+    ).filter(({ path }) => path === 'metadata.namespace')
+  for (const own of ['istiod', 'istiod.istio-system.svc.cluster.local', "'*.istio-system.svc.cluster.local'", 'A.org'])
+    expect(ruleFor(own)).toEqual([])
+  for (const other of ['known.shop.svc.cluster.local', 'b.org', "'*.local'"]) expect(ruleFor(other)).toHaveLength(1)
 })

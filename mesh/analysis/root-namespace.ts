@@ -1,5 +1,9 @@
+import type { ConfigObject, Configured } from '../config-object.ts'
+import type { DestinationRuleSpec } from '../config/destination-rule.ts'
 import { defaultMeshConfig } from '../config/mesh-config.ts'
+import { ownerOfHost } from '../host-owner.ts'
 import { istioNamespace } from '../kubernetes/installed-gateways.ts'
+import { resolveHost } from '../merge/resolve-host.ts'
 import type { Problem } from '../problem.ts'
 import { problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
 import type { KnownMesh } from './known-mesh.ts'
@@ -7,15 +11,25 @@ import type { KnownMesh } from './known-mesh.ts'
 /** Whose objects hold for all namespaces in an Istio that nobody has told otherwise. */
 export const istioRootNamespace = istioNamespace
 
+const isThere = ({ metadata }: Pick<ConfigObject, 'metadata'>): boolean => metadata.namespace === istioRootNamespace
+
 /** Objects that would hold for all namespaces in Istio, and do for one here. */
 export const findMissedRootNamespace = (
-  { sidecars, destinationRules, envoyFilters }: AnalyzedObjects,
-  { defaults = defaultMeshConfig }: KnownMesh,
+  { sidecars, destinationRules, envoyFilters, serviceEntries }: AnalyzedObjects,
+  { defaults = defaultMeshConfig, domainSuffix }: KnownMesh,
 ): readonly Problem[] => {
   const { rootNamespace } = defaults
   if (rootNamespace === istioRootNamespace) return []
-  return [...sidecars, ...destinationRules, ...envoyFilters]
-    .filter(({ metadata }) => metadata.namespace === istioRootNamespace)
+  const ownHosts = new Set(
+    serviceEntries.filter(isThere).flatMap(({ spec }) => spec.hosts.map((host) => host.toLowerCase())),
+  )
+  // A rule for a service of its own namespace is for the clients of all namespaces, whichever is the root.
+  const isForOwn = ({ spec, metadata: { namespace } }: Configured<DestinationRuleSpec>): boolean => {
+    const host = resolveHost(spec.host, namespace, domainSuffix)
+    return ownHosts.has(host) || ownerOfHost(host, domainSuffix) === namespace
+  }
+  return [...sidecars, ...destinationRules.filter((each) => !isForOwn(each)), ...envoyFilters]
+    .filter(isThere)
     .map((object) =>
       problemOf(
         object,
