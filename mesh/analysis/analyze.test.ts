@@ -1,6 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
 import { analyze } from '#mesh/analysis/analyze.ts'
-import { defaultMeshConfig } from '#mesh/config/mesh-config.ts'
 import { parseDocuments } from '#mesh/parse-documents.ts'
 
 const known = {
@@ -392,35 +391,4 @@ describe('gateways', () => {
     expect(summary(front('{host: known, subset: v1}', 'front'), ...others)).toEqual([])
     expect(summary(front('{host: known}', 'front, mesh'), ...others)).toEqual([])
   })
-})
-
-it("tells of objects that hold for all namespaces in Istio's root namespace", () => {
-  const objects = parseYaml(
-    object('Sidecar', 'default', '{egress: [{hosts: ["./*"]}]}', 'istio-system'),
-    object('DestinationRule', 'all', '{host: "*.local"}', 'istio-system'),
-    '{apiVersion: networking.istio.io/v1alpha3, kind: EnvoyFilter, metadata: {name: all, namespace: istio-system}, spec: {configPatches: []}}',
-    object('Sidecar', 'default', '{egress: [{hosts: ["./*"]}]}', 'shop'),
-  )
-  expect(analyze(objects, known)).toMatchObject(
-    ['Sidecar', 'DestinationRule', 'EnvoyFilter'].map((kind) => ({
-      code: 'ineffective',
-      object: { kind, namespace: 'istio-system' },
-      path: 'metadata.namespace',
-    })),
-  )
-  const defaults = { ...defaultMeshConfig, rootNamespace: 'istio-system' }
-  expect(analyze(objects, { ...known, defaults })).toEqual([])
-  const ruleFor = (host: string) =>
-    analyze(
-      parseYaml(
-        service('istiod', 'istio-system'),
-        serviceEntry('a', 'a.org', '*', 'istio-system'),
-        service('known'),
-        object('DestinationRule', 'one', `{host: ${host}, trafficPolicy: {tls: {mode: DISABLE}}}`, 'istio-system'),
-      ),
-      known,
-    ).filter(({ path }) => path === 'metadata.namespace')
-  for (const own of ['istiod', 'istiod.istio-system.svc.cluster.local', "'*.istio-system.svc.cluster.local'", 'A.org'])
-    expect(ruleFor(own)).toEqual([])
-  for (const other of ['known.shop.svc.cluster.local', 'b.org', "'*.local'"]) expect(ruleFor(other)).toHaveLength(1)
 })

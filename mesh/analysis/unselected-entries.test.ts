@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest'
+import { countReads } from '#test/mesh/count-reads.ts'
 import { makeObject } from '#test/mesh/records.ts'
 import { analyze } from './analyze.ts'
+import { toAnalyzedObjects } from './analyzed-objects.ts'
+import { findUnselectedEntries } from './unselected-entries.ts'
 
 const known = { domainSuffix: 'cluster.local', hasHost: () => true }
 const machine = makeObject('WorkloadEntry', 'vm', { address: '10.0.0.1', labels: { app: 'vm' } })
@@ -31,4 +34,25 @@ test.each([
 
 test('is not told of files, which may be for a cluster', () => {
   expect(analyze([machine], { ...known, lookedIn: 'objects' })).toEqual([])
+})
+
+test('costs work in proportion to the entries of a namespace, though all of them have a label in common', () => {
+  const readsOf = (count: number): number => {
+    const ids = Array.from({ length: count }, (_, id) => `${id}`)
+    const { serviceEntries, workloadEntries } = toAnalyzedObjects(
+      ids.flatMap((id) => [
+        makeObject('WorkloadEntry', `vm-${id}`, { address: '10.0.0.1', labels: { app: 'vm', id } }),
+        makeObject('ServiceEntry', `vms-${id}`, {
+          hosts: [`vms-${id}.example`],
+          resolution: 'STATIC',
+          ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+          workloadSelector: { labels: { app: 'vm', id } },
+        }),
+      ]),
+    )
+    return countReads({ serviceEntries, workloadEntries }, (counted) => {
+      expect(findUnselectedEntries(counted)).toEqual([])
+    })
+  }
+  expect(readsOf(100)).toBeLessThan(3 * readsOf(50))
 })

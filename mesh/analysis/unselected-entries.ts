@@ -1,9 +1,6 @@
-import type { Configured } from '../config-object.ts'
-import type { ServiceEntrySpec } from '../config/service-entry.ts'
-import type { WorkloadEntrySpec } from '../config/workload-entry.ts'
-import { hasLabels } from '../has-labels.ts'
 import type { Problem } from '../problem.ts'
 import { problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
+import { NamespacedLabelIndex, toLabelsKey } from './label-index.ts'
 
 /**
  * WorkloadEntries of the mesh that none of its ServiceEntries selects: what a cluster holds selects what that cluster holds. Both are
@@ -12,9 +9,20 @@ import { problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
 export const findUnselectedEntries = ({
   workloadEntries,
   serviceEntries,
-}: Pick<AnalyzedObjects, 'workloadEntries' | 'serviceEntries'>): readonly Problem[] =>
-  workloadEntries
-    .filter((entry) => !serviceEntries.some((each) => isSelectedBy(entry, each)))
+}: Pick<AnalyzedObjects, 'workloadEntries' | 'serviceEntries'>): readonly Problem[] => {
+  const entries = new NamespacedLabelIndex(
+    workloadEntries,
+    ({ metadata }) => metadata.namespace,
+    ({ metadata, spec }) => ({ ...spec.labels, ...metadata.labels }),
+  )
+  const selecting = serviceEntries.flatMap(({ metadata: { namespace }, spec: { resolution, workloadSelector } }) =>
+    workloadSelector === undefined || resolution === 'NONE' ? [] : { namespace, labels: workloadSelector.labels ?? {} },
+  )
+  // Many ServiceEntries have the same workloads.
+  const distinct = new Map(selecting.map((each) => [`${each.namespace}/${toLabelsKey(each.labels)}`, each]))
+  const selected = new Set([...distinct.values()].flatMap(({ namespace, labels }) => entries.select(labels, namespace)))
+  return workloadEntries
+    .filter((entry) => !selected.has(entry))
     .map((entry) =>
       problemOf(
         entry,
@@ -24,16 +32,4 @@ export const findUnselectedEntries = ({
         `no ServiceEntry of the mesh in namespace ${entry.metadata.namespace} selects it: what selects it in a cluster (a Service, or a ServiceEntry of its own) takes a WorkloadEntry of that cluster: put it there`,
       ),
     )
-
-const isSelectedBy = (
-  { metadata, spec }: Configured<WorkloadEntrySpec>,
-  entry: Configured<ServiceEntrySpec>,
-): boolean => {
-  const { resolution, workloadSelector } = entry.spec
-  return (
-    workloadSelector !== undefined &&
-    resolution !== 'NONE' &&
-    entry.metadata.namespace === metadata.namespace &&
-    hasLabels({ ...spec.labels, ...metadata.labels }, workloadSelector.labels ?? {})
-  )
 }
