@@ -23,6 +23,7 @@ import { toObjectText, type PlacedProblem } from '../output/problem-text.ts'
 import { toShortList } from '../output/short-list.ts'
 import { offlineNetwork } from '../xds/offline-network.ts'
 import { toManifestWorkloads } from '../xds/manifest-workloads.ts'
+import { findSecrets } from './find-secrets.ts'
 
 export interface SubjectOptions {
   readonly withMesh?: true
@@ -91,14 +92,13 @@ export const findSubject = async (
   ]
   if (mesh === undefined) {
     const workloads = findWorkloads(written, others, namespace)
-    const secrets = findSecrets(others, namespace)
     const known: KnownMesh = {
       domainSuffix,
       hasHost: (hostname) => ofClusters.hosts.has(hostname),
       lookedIn: 'objects',
       ...settings.known,
       ...(workloads.length > 0 && { workloads }),
-      ...(secrets.size > 0 && { secrets }),
+      secrets: findSecrets(others, namespace),
     }
     return { count: count + settings.count, objects: written, written, problems, unfinished, known, place }
   }
@@ -151,15 +151,6 @@ const findWorkloads = (
     return parsed.ok ? toWorkload(parsed.value, offlineNetwork) : []
   }),
 ]
-
-/** Those of manifests; none = nothing is known of Secrets. */
-const findSecrets = (manifests: readonly unknown[], namespace = 'default'): ReadonlySet<string> =>
-  new Set(
-    manifests.flatMap((value) => {
-      const named = toObjectName(value, namespace)
-      return named?.kind === 'Secret' ? `${named.namespace}/${named.name}` : []
-    }),
-  )
 
 interface MeshAsItIs extends Pick<Subject, 'objects' | 'known'> {
   /** Where clusters say different things of one service. */

@@ -1,4 +1,4 @@
-import { toCredentialKey } from '../config/schema/credential-name.ts'
+import { parseCredentialKey, toCredentialKey } from '../config/schema/credential-name.ts'
 import { hasLabels } from '../has-labels.ts'
 import type { Problem } from '../problem.ts'
 import { withoutTopology } from '../topology.ts'
@@ -6,8 +6,8 @@ import { problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
 import type { KnownMesh } from './known-mesh.ts'
 
 /**
- * Certificates of Gateways that are in no Secret of a namespace where their proxies run. Says nothing where the Secrets
- * or the workloads are not known. Where workloads are is not: of a Gateway for one place any of those with its other
+ * Certificates of Gateways that are in no Secret of a namespace where their proxies run. Says nothing of namespaces
+ * whose Secrets are not known, nor where the workloads are not. Where workloads are is not: of a Gateway for one place any of those with its other
  * labels may be the proxies, so that a certificate is missed for certain only where all of their namespaces lack it.
  */
 export const findAbsentSecrets = (
@@ -28,8 +28,10 @@ export const findAbsentSecrets = (
       ]
       return named.flatMap(([field, name]) => {
         const keys = namespaces.map((each) => toCredentialKey(name, each))
-        const absent = keys.find((key) => !secrets.has(key))
-        if (absent === undefined || (isForPlace && keys.some((key) => secrets.has(key)))) return []
+        const isAbsent = (key: string) =>
+          !secrets.keys.has(key) && secrets.namespaces.has(parseCredentialKey(key).namespace)
+        const absent = keys.find(isAbsent)
+        if (absent === undefined || (isForPlace && !keys.every(isAbsent))) return []
         const path = ['spec', 'servers', index, 'tls', ...field]
         return [
           problemOf(

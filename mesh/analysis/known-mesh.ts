@@ -34,8 +34,15 @@ export interface KnownMesh {
   readonly networks?: ReadonlySet<string>
   /** The workloads that there are; absent = they are not known. */
   readonly workloads?: readonly KnownWorkload[]
-  /** "<namespace>/<name>" of the Secrets that there are; absent = they are not known. */
-  readonly secrets?: ReadonlySet<string>
+  /** Absent = nothing is known of Secrets. */
+  readonly secrets?: KnownSecrets
+}
+
+export interface KnownSecrets {
+  /** Of "<namespace>/<name>" the keys that it has something for; undefined = there is such a Secret, and what it holds is not known. */
+  readonly keys: ReadonlyMap<string, readonly string[] | undefined>
+  /** Those of which there are no others. */
+  readonly namespaces: ReadonlySet<string>
 }
 
 export interface KnownWorkload {

@@ -147,33 +147,6 @@ it('finds destinations whose port is not there, or one of several', () => {
     `dangling_reference ${path}.number`,
   ])
 })
-it('finds certificates of Gateways that are in no Secret where their proxies run', () => {
-  const gateway = (tls: string, selector: string) =>
-    object(
-      'Gateway',
-      'front',
-      `{selector: ${selector}, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: [a.org], tls: {mode: SIMPLE, ${tls}}}]}`,
-      'other',
-    )
-  const elsewhere = { ...web, namespace: 'elsewhere' }
-  const absent = (tls: string, secrets: readonly string[] | undefined, selector = '{app: web}', workloads = [web]) =>
-    analyze([gateway(tls, selector)], {
-      domainSuffix: 'cluster.local',
-      hasHost: () => true,
-      workloads,
-      ...(secrets && { secrets: new Set(secrets) }),
-    }).map(({ code, path }) => `${code} ${path}`)
-  const missing = 'dangling_reference spec.servers[0].tls.credentialName'
-  expect(absent('credentialName: a', ['shop/a'])).toEqual([])
-  expect(absent('credentialName: a', ['other/a'])).toEqual([missing])
-  expect(absent('credentialName: other/a', ['other/a'])).toEqual([])
-  expect(absent('credentialNames: [a, b]', ['shop/a'])).toEqual([`${missing}s[1]`])
-  expect(absent('credentialName: a', undefined)).toEqual([])
-  expect(absent('credentialName: a', ['shop/a'], '{app: web}', [web, elsewhere])).toEqual([missing])
-  const ofPlace = '{app: web, topology.istio.io/cluster: east}'
-  expect(absent('credentialName: a', ['other/a'], ofPlace, [web, elsewhere])).toEqual([missing])
-  expect(absent('credentialName: a', ['shop/a'], ofPlace, [web, elsewhere])).toEqual([])
-})
 it('finds ServiceEntries that give one port of a host different protocols', () => {
   const entry = (name: string, protocol: string, exportTo: string) =>
     object(

@@ -134,6 +134,9 @@ spec: {selector: {app: web}, servers: [{port: {number: 443, name: https, protoco
     expect(await pathsWith()).toEqual([])
     expect(await pathsWith(secret('a'))).toEqual([])
     expect(await pathsWith(secret('b'))).toEqual(['spec.servers[0].tls.credentialName'])
+    expect(await pathsWith(secret('b, namespace: elsewhere'))).toEqual([])
+    const certificate = 'apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: c}\nspec: {secretName: a}'
+    expect(await pathsWith(secret('b'), certificate)).toEqual([])
   })
   it("says what the mesh's settings are for", async () => {
     const { code, stderr } = await runFake([
