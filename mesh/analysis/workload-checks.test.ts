@@ -1,9 +1,12 @@
 import { expect, it } from 'vitest'
 import { parse } from 'yaml'
+import { countReads } from '#test/mesh/count-reads.ts'
 import type { ConfigObject } from '../config-object.ts'
 import { defaultMeshConfig } from '../config/mesh-config.ts'
 import { analyze } from './analyze.ts'
+import { toAnalyzedObjects } from './analyzed-objects.ts'
 import type { KnownWorkload } from './known-mesh.ts'
+import { findWorkloadProblems } from './workload-checks.ts'
 
 const apiVersions: Readonly<Record<string, string>> = { Service: 'v1', EnvoyFilter: 'networking.istio.io/v1alpha3' }
 const object = (kind: string, name: string, spec: string, namespace = 'shop'): ConfigObject => ({
@@ -163,4 +166,29 @@ it('finds ServiceEntries that give one port of a host different protocols', () =
   ])
   expect(conflicts(entry('one', 'HTTP', '*'), entry('two', 'http', '*'))).toEqual([])
   expect(conflicts(entry('one', 'HTTP', '.'), entry('two', 'GRPC', '.'))).toEqual([])
+})
+it('costs work in proportion to the Services and workloads of a namespace', () => {
+  const readsOf = (count: number): number => {
+    const ids = Array.from({ length: count }, (_, id) => `${id}`)
+    const objects = toAnalyzedObjects(
+      ids.flatMap((id) => {
+        const selector = `{tier: back, id: '${id}'}`
+        const gateway = `{selector: ${selector}, servers: [{port: {number: 80, name: a, protocol: HTTP}, hosts: [a.org]}]}`
+        return [
+          service(`web-${id}`, id === '0' ? '[{name: tcp, port: 80}]' : http, selector),
+          service(`tcp-${id}`, '[{name: tcp, port: 80}]', `{tier: back, id: 'other-${id}'}`),
+          object('Gateway', `g-${id}`, gateway),
+          object('DestinationRule', `web-${id}`, `{host: web-${id}, subsets: [{name: v1, labels: {id: '${id}'}}]}`),
+        ]
+      }),
+    )
+    const workloads = ids.flatMap((id) =>
+      [id, `other-${id}`].map((each) => ({ namespace: 'shop', labels: { tier: 'back', id: each } })),
+    )
+    return countReads({ objects, workloads }, (counted) => {
+      const known = { domainSuffix: 'cluster.local', hasHost: () => true, workloads: counted.workloads }
+      expect(findWorkloadProblems(counted.objects, known)).toEqual([])
+    })
+  }
+  expect(readsOf(100)).toBeLessThan(3 * readsOf(50))
 })

@@ -6,30 +6,45 @@ import { hasLabels } from '../has-labels.ts'
 import type { Problem } from '../problem.ts'
 import { selectProtocol } from '../registry-records/select-protocol.ts'
 import { getOrAdd } from '../merge/get-or-add.ts'
+import { MultiMap } from '../merge/multi-map.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
 import { withoutTopology } from '../topology.ts'
 import { nameOf, problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
 import { FirstByOwner } from './first-by-owner.ts'
 import type { KnownMesh, KnownWorkload } from './known-mesh.ts'
+import { NamespacedLabelIndex, type Labels } from './label-index.ts'
 import { olderOf } from './older-of.ts'
 
-type Labels = Readonly<Record<string, string>>
 type Sidecar = Configured<SidecarSpec>
+type Service = Configured<ServiceSpec>
+type Workloads = NamespacedLabelIndex<KnownWorkload>
+/** Services that have a selector, each with what it selects. */
+type ServiceWorkloads = ReadonlyMap<Service, readonly KnownWorkload[]>
 
 /**
  * What selects no workload, and Services that disagree about a port of a workload that they share. Says nothing where the workloads are
  * not known.
  */
 export const findWorkloadProblems = (objects: AnalyzedObjects, known: KnownMesh): readonly Problem[] => {
-  const { workloads } = known
-  if (!workloads) return []
+  if (!known.workloads) return []
+  const workloads: Workloads = new NamespacedLabelIndex(
+    known.workloads,
+    ({ namespace }) => namespace,
+    ({ labels }) => labels,
+  )
+  const ofServices: ServiceWorkloads = new Map(
+    objects.services.filter(isSelecting).map((each) => {
+      const { metadata, spec } = each
+      return [each, workloads.select(spec.selector ?? {}, metadata.namespace)]
+    }),
+  )
   return [
     ...findIdleSelectors(objects, workloads, (known.defaults ?? defaultMeshConfig).rootNamespace),
-    ...findIdleSubsets(objects, workloads, known.domainSuffix),
-    ...findDisagreements(objects, workloads),
+    ...findIdleSubsets(objects, ofServices, known.domainSuffix),
+    ...findDisagreements(ofServices),
     ...findSharedSidecars(objects, workloads),
-    ...findHiddenPorts(objects, workloads),
+    ...findHiddenPorts(objects, workloads, ofServices),
   ]
 }
 
@@ -45,7 +60,7 @@ const ofEveryNamespace = ({ object, labels, path }: Selecting): Selecting => ({ 
 
 const findIdleSelectors = (
   objects: AnalyzedObjects,
-  workloads: readonly KnownWorkload[],
+  workloads: Workloads,
   rootNamespace: string,
 ): readonly Problem[] => {
   const ofNamespace = (object: Selecting['object'], labels: Labels | undefined, field: string): Selecting[] =>
@@ -72,10 +87,7 @@ const findIdleSelectors = (
     })),
   ]
   return selecting
-    .filter(({ labels, namespace }) => {
-      const carried = withoutTopology(labels)
-      return !workloads.some((workload) => isSelected(workload, carried, namespace))
-    })
+    .filter(({ labels, namespace }) => workloads.select(withoutTopology(labels), namespace).length === 0)
     .map(({ object, labels, path, namespace }) => {
       const where = namespace === undefined ? '' : ` of namespace ${namespace}`
       return problemOf(object, 'selects_nothing', 'warning', path, `no workload${where} has ${toText(labels)}`)
@@ -84,24 +96,21 @@ const findIdleSelectors = (
 
 const findIdleSubsets = (
   objects: AnalyzedObjects,
-  workloads: readonly KnownWorkload[],
+  ofServices: ServiceWorkloads,
   domainSuffix: string,
 ): readonly Problem[] => {
   const byHost = new Map(
-    objects.services.map((each) => [
-      toServiceHostname(each.metadata.name, each.metadata.namespace, domainSuffix),
-      each,
+    [...ofServices].map(([{ metadata }, served]) => [
+      toServiceHostname(metadata.name, metadata.namespace, domainSuffix),
+      served,
     ]),
   )
   return objects.destinationRules.flatMap((rule) => {
     const host = resolveHost(rule.spec.host, rule.metadata.namespace, domainSuffix)
-    const service = byHost.get(host)
-    const selector = service?.spec.selector
-    if (!service || !selector || Object.keys(selector).length === 0) return []
-    const served = workloads.filter((each) => isSelected(each, selector, service.metadata.namespace))
+    const served = byHost.get(host) ?? []
     if (served.length === 0) return []
     return (rule.spec.subsets ?? []).flatMap(({ name, labels = {} }, index) =>
-      served.some((each) => isSelected(each, withoutTopology(labels)))
+      served.some((each) => hasLabels(each.labels, withoutTopology(labels)))
         ? []
         : problemOf(
             rule,
@@ -115,41 +124,47 @@ const findIdleSubsets = (
 }
 
 /** Envoy hears one protocol on a port; Istio: a port of a workload is the same port of all of its services. */
-const findDisagreements = (objects: AnalyzedObjects, workloads: readonly KnownWorkload[]): readonly Problem[] => {
-  const claims = objects.services.flatMap((service) =>
-    // Without a selector it has other endpoints than workloads, or is another name.
-    (isSelecting(service) ? service.spec.ports : []).flatMap((port, index) => {
+const findDisagreements = (ofServices: ServiceWorkloads): readonly Problem[] => {
+  const claims = [...ofServices].flatMap(([service, selected]) =>
+    service.spec.ports.flatMap((port, index) => {
       const target = port.targetPort ?? port.port
       const protocol = selectProtocol({ explicit: port.appProtocol, name: port.name ?? '', number: port.port })
-      return isProxied(port) ? [{ service, port, index, target, protocol }] : []
+      return isProxied(port) ? [{ service, selected, index, target, protocol }] : []
     }),
   )
-  const byTarget = Map.groupBy(claims, ({ service, target }) => `${service.metadata.namespace}/${target}`)
-  return [...byTarget.values()].flatMap((group) =>
-    group.flatMap((claim) => {
-      const rival = group.find(
-        (other) =>
-          other.service !== claim.service &&
-          other.protocol !== claim.protocol &&
-          workloads.some(
-            (each) =>
-              isSelected(each, claim.service.spec.selector ?? {}, claim.service.metadata.namespace) &&
-              isSelected(each, other.service.spec.selector ?? {}, other.service.metadata.namespace),
-          ),
-      )
-      if (!rival) return []
-      const message = `is ${claim.protocol} at port ${claim.target} of workloads where ${nameOf(rival.service)} says ${rival.protocol}: a proxy hears one of them`
-      return [problemOf(claim.service, 'ambiguous', 'warning', ['spec', 'ports', claim.index], message)]
-    }),
-  )
+  type Claim = (typeof claims)[number]
+  const toKey = (target: Claim['target'], protocol: Claim['protocol']) => `${target}/${protocol}`
+  const ofWorkloads = new Map<KnownWorkload, Map<string, FirstByOwner<Claim, Service>>>()
+  for (const claim of claims)
+    for (const workload of claim.selected) {
+      const ofPorts = getOrAdd(ofWorkloads, workload, () => new Map<string, FirstByOwner<Claim, Service>>())
+      const key = toKey(claim.target, claim.protocol)
+      getOrAdd(ofPorts, key, () => new FirstByOwner<Claim, Service>()).add(claim.service, claim)
+    }
+  const protocols = [...new Set(claims.map(({ protocol }) => protocol))]
+  const findRival = ({ service, selected, target, protocol }: Claim): Claim | undefined => {
+    const keys = protocols.filter((other) => other !== protocol).map((other) => toKey(target, other))
+    for (const workload of selected)
+      for (const key of keys) {
+        const rival = ofWorkloads.get(workload)?.get(key)?.ofAnother(service)
+        if (rival) return rival
+      }
+    return undefined
+  }
+  return claims.flatMap((claim) => {
+    const rival = findRival(claim)
+    if (!rival) return []
+    const message = `is ${claim.protocol} at port ${claim.target} of workloads where ${nameOf(rival.service)} says ${rival.protocol}: a proxy hears one of them`
+    return [problemOf(claim.service, 'ambiguous', 'warning', ['spec', 'ports', claim.index], message)]
+  })
 }
 
 /** Sidecars that select the same workload: one of them counts. Istio: "ConflictingSidecarWorkloadSelectors". */
-const findSharedSidecars = ({ sidecars }: AnalyzedObjects, workloads: readonly KnownWorkload[]): readonly Problem[] => {
+const findSharedSidecars = ({ sidecars }: AnalyzedObjects, workloads: Workloads): readonly Problem[] => {
   const selecting = sidecars.flatMap((sidecar) => {
     const labels = sidecar.spec.workloadSelector?.labels ?? {}
     if (Object.keys(labels).length === 0) return []
-    return [{ sidecar, selected: workloads.filter((each) => isSelected(each, labels, sidecar.metadata.namespace)) }]
+    return [{ sidecar, selected: workloads.select(labels, sidecar.metadata.namespace) }]
   })
   const byWorkload = new Map<KnownWorkload, FirstByOwner<Sidecar>>()
   for (const { sidecar, selected } of selecting)
@@ -166,16 +181,16 @@ const findSharedSidecars = ({ sidecars }: AnalyzedObjects, workloads: readonly K
 
 /** Servers of Gateways on ports that no Service of their workloads leads to. Istio: "GatewayPortNotDefinedOnService". */
 const findHiddenPorts = (
-  { gateways, services }: AnalyzedObjects,
-  workloads: readonly KnownWorkload[],
-): readonly Problem[] =>
-  gateways.flatMap((gateway) => {
+  { gateways }: AnalyzedObjects,
+  workloads: Workloads,
+  ofServices: ServiceWorkloads,
+): readonly Problem[] => {
+  const leadingTo = new MultiMap<KnownWorkload, Service>()
+  for (const [service, selected] of ofServices) for (const workload of selected) leadingTo.add(workload, service)
+  return gateways.flatMap((gateway) => {
     const { selector = {}, servers } = gateway.spec
-    const selected = workloads.filter((each) => isSelected(each, withoutTopology(selector)))
-    const leading = services.filter(
-      ({ metadata, spec: { selector: wanted = {} } }) =>
-        Object.keys(wanted).length > 0 && selected.some((each) => isSelected(each, wanted, metadata.namespace)),
-    )
+    const selected = workloads.select(withoutTopology(selector))
+    const leading = [...new Set(selected.flatMap((each) => [...leadingTo.get(each)]))]
     if (leading.length === 0) return []
     const ports = new Set(
       leading.flatMap(({ spec }) => spec.ports.flatMap(({ port, targetPort }) => [port, targetPort])),
@@ -188,11 +203,10 @@ const findHiddenPorts = (
       ]
     })
   })
+}
 
-const isSelecting = ({ spec: { selector = {} } }: Configured<ServiceSpec>): boolean => Object.keys(selector).length > 0
-
-const isSelected = (workload: KnownWorkload, labels: Labels, namespace = workload.namespace): boolean =>
-  workload.namespace === namespace && hasLabels(workload.labels, labels)
+/** Without a selector it has other endpoints than workloads, or is another name. */
+const isSelecting = ({ spec: { selector = {} } }: Service): boolean => Object.keys(selector).length > 0
 
 const toText = (labels: Labels): string =>
   Object.entries(labels)
