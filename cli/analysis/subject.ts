@@ -2,14 +2,11 @@ import { listConfiguration } from '#api/routes/configuration.ts'
 import { getMesh } from '#api/routes/meshes.ts'
 import { listServices } from '#api/routes/services.ts'
 import type { ShownProblem } from '#api/schemas/shown-problem.ts'
-import { toMeshDefaults, type KnownMesh, type KnownWorkload } from '#mesh/analysis/known-mesh.ts'
+import { toMeshDefaults, type KnownMesh } from '#mesh/analysis/known-mesh.ts'
 import { objectKeyOf, toObjectKey, type ConfigObject } from '#mesh/config-object.ts'
 import { toObjectName } from '#mesh/config/examine-object.ts'
 import { readMeshConfig } from '#mesh/config/mesh-config.ts'
-import { configuredAs } from '#mesh/config/parse-object.ts'
-import { workloadEntry } from '#mesh/config/workload-entry.ts'
 import type { Problem } from '#mesh/problem.ts'
-import { toWorkload } from '#mesh/registry-records/to-workload.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { readClusterFiles } from '../configuration/cluster-files.ts'
@@ -21,9 +18,8 @@ import { placeProblems } from '../configuration/place-problems.ts'
 import { collect } from '../output/list-view.ts'
 import { toObjectText, type PlacedProblem } from '../output/problem-text.ts'
 import { toShortList } from '../output/short-list.ts'
-import { offlineNetwork } from '../xds/offline-network.ts'
-import { toManifestWorkloads } from '../xds/manifest-workloads.ts'
 import { findSecrets } from './find-secrets.ts'
+import { findWorkloads } from './find-workloads.ts'
 
 export interface SubjectOptions {
   readonly withMesh?: true
@@ -97,7 +93,7 @@ export const findSubject = async (
       hasHost: (hostname) => ofClusters.hosts.has(hostname),
       lookedIn: 'objects',
       ...settings.known,
-      ...(workloads.length > 0 && { workloads }),
+      ...(workloads && { workloads }),
       secrets: findSecrets(others, namespace),
     }
     return { count: count + settings.count, objects: written, written, problems, unfinished, known, place }
@@ -137,20 +133,6 @@ const findUnfinished = (problems: readonly Problem[], accepted: ReadonlySet<stri
   })
   return [...new Set(names)]
 }
-
-/** Pods of manifests and WorkloadEntries; none = nothing is known of workloads. */
-const findWorkloads = (
-  objects: readonly ConfigObject[],
-  manifests: readonly unknown[],
-  namespace = 'default',
-): readonly KnownWorkload[] => [
-  ...toManifestWorkloads(manifests, { namespace, network: offlineNetwork }),
-  ...objects.flatMap((object) => {
-    if (object.kind !== workloadEntry.kind) return []
-    const parsed = configuredAs(workloadEntry, object)
-    return parsed.ok ? toWorkload(parsed.value, offlineNetwork) : []
-  }),
-]
 
 interface MeshAsItIs extends Pick<Subject, 'objects' | 'known'> {
   /** Where clusters say different things of one service. */

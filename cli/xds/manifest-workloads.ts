@@ -21,7 +21,7 @@ const template = z.object({
 })
 
 /**
- * The pods of Kubernetes manifests (Deployments, Pods …), one for each, as if they ran with a sidecar: named after the object, with an
+ * The pods of Kubernetes manifests (Deployments, Pods, Rollouts …), one for each, as if they ran with a sidecar: named after the object, with an
  * address that is made up. What is no such manifest is passed over.
  */
 export const toManifestWorkloads = (
@@ -59,9 +59,12 @@ const toAddress = (prefix: string, index: number): string => `${prefix}.${(index
 
 const readTemplate = (value: unknown) => {
   const owner = manifest.safeParse(value)
-  const path = owner.success ? podTemplatePaths[`${owner.data.apiVersion}/${owner.data.kind}`] : undefined
-  if (!owner.success || !path) return undefined
+  if (!owner.success) return undefined
+  const known = podTemplatePaths[`${owner.data.apiVersion}/${owner.data.kind}`]
+  const path = known ?? ['spec', 'template']
   const at = path.reduce<unknown>((inner, field) => (isFields(inner) ? inner[field] : undefined), value)
   const pod = template.safeParse(at)
-  return pod.success ? { owner: owner.data, pod: pod.data } : undefined
+  // Of kinds that others have made, such as a Rollout, some are templates of something else, which has no spec.
+  const isPod = pod.success && (known !== undefined || (pod.data.spec && pod.data.metadata?.labels))
+  return isPod ? { owner: owner.data, pod: pod.data } : undefined
 }

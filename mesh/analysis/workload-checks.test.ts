@@ -69,9 +69,10 @@ it('finds hosts of Sidecars that take no service and no VirtualService', () => {
     './web.shop.svc.cluster.local',
     '*/*.shop.svc.cluster.local',
   ]
-  const more = ['routes/*', '*/a.out.org', './known.org']
-  const unknown = ['none/*', './gone.shop.svc.cluster.local', '*/*.gone.org', 'shop/r.org']
-  const hosts = [...taken, ...more, ...unknown]
+  const more = ['routes/*', '*/a.out.org', './known.org', 'none/*']
+  const unknown = ['./gone.shop.svc.cluster.local', '*/*.gone.org', 'shop/r.org']
+  const ofOthers = ['*/a.none.svc.cluster.local']
+  const hosts = [...taken, ...more, ...unknown, ...ofOthers]
   const objects = [
     service('web', http),
     object('Sidecar', 'a', `{egress: [{hosts: ${JSON.stringify(hosts)}}]}`),
@@ -94,8 +95,8 @@ it('finds hosts of Sidecars that take no service and no VirtualService', () => {
       lookedIn,
       ...(workloads && { workloads }),
     }).flatMap(({ code, path }) => (code === 'selects_nothing' ? [path.replace('spec.egress[0].', '')] : []))
-  expect(idle('objects', [web])).toEqual(['hosts[9]', 'hosts[10]', 'hosts[11]', 'hosts[12]'])
-  expect(idle('clusters', [web])).toEqual(['hosts[10]', 'hosts[12]'])
+  expect(idle('objects', [web])).toEqual(['hosts[10]', 'hosts[11]', 'hosts[12]'])
+  expect(idle('clusters', [web])).toEqual(['hosts[10]', 'hosts[12]', 'hosts[13]'])
   expect(idle('objects')).toEqual([])
 })
 it('finds Services that say different protocols of one port of a workload', () => {
