@@ -5,7 +5,7 @@ import { getOrAdd } from '../merge/get-or-add.ts'
 import type { Problem } from '../problem.ts'
 import { nameOf, problemOf } from './analyzed-objects.ts'
 import { FirstByOwner } from './first-by-owner.ts'
-import { findSelected } from './selected-proxies.ts'
+import { findSelected, type SelectedProxies } from './selected-proxies.ts'
 import { olderOf } from './older-of.ts'
 
 type Gateway = Configured<GatewaySpec>
@@ -14,7 +14,7 @@ interface Listening {
   readonly gateway: Gateway
   readonly server: GatewayServer
   readonly index: number
-  readonly proxies: readonly string[]
+  readonly proxies: SelectedProxies
 }
 
 /**
@@ -30,7 +30,7 @@ export const findSharedServers = (gateways: readonly Gateway[]): readonly Proble
   return [
     ...contested(
       all,
-      toPlaces,
+      (listening) => [toPlace(listening)],
       ({ server }) => toServerKind(server),
       ['port'],
       (one, other) => {
@@ -60,7 +60,7 @@ export const findSharedServers = (gateways: readonly Gateway[]): readonly Proble
 
 const toGateway = ({ gateway }: Listening): Gateway => gateway
 
-/** A warning to each of the servers that have a key in common with another owner's, of which it names the oldest. */
+/** A warning to each of the servers that have a key in common with another owner's on some of the same proxies. */
 const contested = <Owner>(
   all: readonly Listening[],
   toKeys: (listening: Listening) => readonly string[],
@@ -68,32 +68,56 @@ const contested = <Owner>(
   field: readonly string[],
   explain: (one: Listening, other: Listening) => string,
 ): readonly Problem[] => {
-  const byKey = new Map<string, FirstByOwner<Listening, Owner>>()
+  const ofKeys = new Map<string, Rivals<Owner>>()
   for (const listening of all.toSorted((left, right) => byAge(left.gateway, right.gateway)))
-    for (const key of toKeys(listening))
-      getOrAdd(byKey, key, () => new FirstByOwner<Listening, Owner>()).add(toOwner(listening), listening)
+    for (const key of toKeys(listening)) {
+      const ofSelectors: Rivals<Owner> = getOrAdd(ofKeys, key, () => new Map())
+      getOrAdd(ofSelectors, listening.proxies, () => new FirstByOwner()).add(toOwner(listening), listening)
+    }
+  const rivals = new Map([...ofKeys].map(([key, ofSelectors]) => [key, toRivalsOfProxies(ofSelectors)]))
   return all.flatMap((listening) => {
-    const rivals = toKeys(listening).map((key) => byKey.get(key)?.ofAnother(toOwner(listening)))
-    const other = rivals.find((each) => each !== undefined)
+    const found = toKeys(listening).map((key) => rivals.get(key)?.get(listening.proxies)?.ofAnother(toOwner(listening)))
+    const other = found.find((each) => each !== undefined)
     const path = ['spec', 'servers', listening.index, ...field]
     return other ? [problemOf(listening.gateway, 'conflict', 'warning', path, explain(listening, other))] : []
   })
 }
 
-const toPlaces = ({ proxies, server: { bind, port } }: Listening): string[] =>
-  proxies.map((each) => JSON.stringify([each, bind ?? '', port.number ?? 0]))
+/** Who has a key, by what their Gateways select. */
+type Rivals<Owner> = Map<SelectedProxies, FirstByOwner<Listening, Owner>>
 
-const toHosts = (listening: Listening): string[] => {
-  const { gateway, server } = listening
-  const hosts = toServerHosts(gateway.metadata.namespace, server)
-  return toPlaces(listening).flatMap((place) =>
-    hosts.map(({ namespace = '*', host }) => JSON.stringify([place, toServerKind(server), namespace, host])),
+/** The same with all that have it for some of the same proxies, by whatever selector. */
+const toRivalsOfProxies = <Owner>(ofSelectors: Rivals<Owner>): Rivals<Owner> => {
+  if (ofSelectors.size === 1) return ofSelectors
+  const ofProxies = new Map<number, FirstByOwner<Listening, Owner>>()
+  const kept = [...ofSelectors.values()].flatMap((each) => each.kept())
+  for (const { owner, value } of kept.toSorted((left, right) => byAge(left.value.gateway, right.value.gateway)))
+    for (const proxy of value.proxies)
+      getOrAdd(ofProxies, proxy, () => new FirstByOwner<Listening, Owner>()).add(owner, value)
+  return new Map(
+    [...ofSelectors.keys()].map((proxies) => {
+      const ofAll = new FirstByOwner<Listening, Owner>()
+      for (const proxy of proxies)
+        for (const { owner, value } of ofProxies.get(proxy)?.kept() ?? []) ofAll.add(owner, value)
+      return [proxies, ofAll]
+    }),
   )
 }
 
-const toCertificates = ({ proxies, server: { tls } }: Listening): string[] =>
+/** The keys do not say for which proxies. */
+const toPlace = ({ server: { bind, port } }: Listening): string => JSON.stringify([bind ?? '', port.number ?? 0])
+
+const toHosts = (listening: Listening): string[] => {
+  const { gateway, server } = listening
+  const place = toPlace(listening)
+  return toServerHosts(gateway.metadata.namespace, server).map(({ namespace = '*', host }) =>
+    JSON.stringify([place, toServerKind(server), namespace, host]),
+  )
+}
+
+const toCertificates = ({ server: { tls } }: Listening): string[] =>
   [
     tls?.credentialName,
     ...(tls?.credentialNames ?? []),
     tls?.privateKey && `${tls.serverCertificate} ${tls.privateKey}`,
-  ].flatMap((certificate) => (certificate ? proxies.map((each) => JSON.stringify([each, certificate])) : []))
+  ].flatMap((certificate) => certificate || [])

@@ -54,5 +54,5 @@ test('costs work in proportion to the entries of a namespace, though all of them
       expect(findUnselectedEntries(counted)).toEqual([])
     })
   }
-  expect(readsOf(100)).toBeLessThan(3 * readsOf(50))
+  expect(readsOf(100)).toBeLessThan(2.5 * readsOf(50))
 })

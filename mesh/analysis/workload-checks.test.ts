@@ -191,5 +191,5 @@ it('costs work in proportion to the Services and workloads of a namespace', () =
       expect(findWorkloadProblems(counted.objects, known)).toEqual([])
     })
   }
-  expect(readsOf(100)).toBeLessThan(3 * readsOf(50))
+  expect(readsOf(100)).toBeLessThan(2.5 * readsOf(50))
 })
