@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { AtollError } from '#api/atoll-error.ts'
 import { analyze } from '#mesh/analysis/analyze.ts'
 import { findStyleProblems } from '#mesh/analysis/style.ts'
+import { withoutSuppressed } from '#mesh/analysis/suppressed.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
 import { findSubject, type SubjectOptions } from '../analysis/subject.ts'
 import type { CliContext } from '../cli-context.ts'
@@ -68,7 +69,7 @@ const examine = async (context: CliContext, paths: readonly string[], options: A
   const { count, objects, written, problems, unfinished, known, place } = await findSubject(context, paths, options)
   const { examineEnvoyFilters } = await import('#xds/patch/examine-envoy-filters.ts')
   const found = [...examineEnvoyFilters(objects), ...analyze(objects, known), ...findStyleProblems(written)]
-  return { count, unfinished, problems: await place([...problems, ...found]) }
+  return { count, unfinished, problems: await place(withoutSuppressed([...problems, ...found], objects)) }
 }
 
 const toUnfinishedText = (names: readonly string[]): readonly string[] =>

@@ -6,6 +6,7 @@ import { selectProtocol } from '../registry-records/select-protocol.ts'
 import { uninjectedNamespaces } from '../injection/decide-injection.ts'
 import { istioNamespace } from '../kubernetes/installed-gateways.ts'
 import { problemOf, toAnalyzedObjects } from './analyzed-objects.ts'
+import { suppressAnnotation } from './suppressed.ts'
 
 /**
  * What is right and could be said better. Only for who asks for an analysis: a cluster has many such objects that are nobody's fault
@@ -30,19 +31,42 @@ const findUnclearPorts = (objects: readonly ConfigObject[]): readonly Problem[] 
     })
   })
 
-/** Of Istio's, those that mean something on an object of configuration; on pods there are others. */
-const knownAnnotations: readonly string[] = [
-  exportToAnnotation,
-  trafficDistributionAnnotation,
+/** Of Istio's, those that mean something on every kind of configuration, or that something else reads there; on pods there are others. */
+const commonAnnotations: readonly string[] = [
+  suppressAnnotation,
   'internal.istio.io/gateway-semantics',
   'networking.istio.io/address-type',
   'networking.istio.io/service-type',
   'istio.io/description',
   'istio.io/rev',
+  'install.operator.istio.io/chart-owner',
+  'install.operator.istio.io/owner-generation',
+  'install.operator.istio.io/version',
 ]
 
-const findUnknownAnnotations = (object: ConfigObject): readonly Problem[] =>
-  Object.keys(object.metadata.annotations ?? {})
+/** Those of one kind more. Istio reference: annotations; of a WorkloadEntry those too that istiod writes where a machine registers itself. */
+const annotationsByKind: Readonly<Record<string, readonly string[]>> = {
+  Service: [
+    exportToAnnotation,
+    trafficDistributionAnnotation,
+    'alpha.istio.io/kubernetes-serviceaccounts',
+    'alpha.istio.io/canonical-serviceaccounts',
+    'istio.io/use-waypoint-canary-weight',
+    'traffic.istio.io/nodeSelector',
+  ],
+  ServiceEntry: [trafficDistributionAnnotation, 'istio.io/use-waypoint-canary-weight'],
+  WorkloadEntry: [
+    'istio.io/autoRegistrationGroup',
+    'istio.io/connectedAt',
+    'istio.io/disconnectedAt',
+    'istio.io/workloadController',
+    'proxy.istio.io/health-checks-enabled',
+  ],
+}
+
+const findUnknownAnnotations = (object: ConfigObject): readonly Problem[] => {
+  const knownAnnotations = [...commonAnnotations, ...(annotationsByKind[object.kind] ?? [])]
+  return Object.keys(object.metadata.annotations ?? {})
     .filter((name) => /^([a-z-]+\.)*istio\.io\//.test(name) && !knownAnnotations.includes(name))
     .map((name) => {
       const meant = closestName(name, knownAnnotations)
@@ -50,3 +74,4 @@ const findUnknownAnnotations = (object: ConfigObject): readonly Problem[] =>
         meant === undefined ? `means nothing on a ${object.kind}` : `is not an annotation: did you mean "${meant}"?`
       return problemOf(object, 'unknown_annotation', 'warning', ['metadata', 'annotations', name], message)
     })
+}
