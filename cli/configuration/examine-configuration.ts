@@ -2,12 +2,22 @@ import { examineDocuments, type ExaminedDocuments } from '#mesh/parse-documents.
 import { CliError } from '../cli-error.ts'
 import type { ConfigurationText } from './configuration-files.ts'
 import { toOfflineOptions } from './parse-options.ts'
+import { withoutEndpointDoubts } from './written-endpoints.ts'
 
 /**
  * Reads the objects of a stream to look at them, not to apply them: those that are right count though others are not, names may be missing, and what
  * is no configuration is passed over. Throws CliError `usage` when it is too large to be read.
  */
 export const examineConfiguration = (
+  configuration: ConfigurationText,
+  namespace: string | undefined,
+): ExaminedDocuments => {
+  const examined = examineForCompiler(configuration, namespace)
+  return { ...examined, problems: withoutEndpointDoubts(examined, namespace) }
+}
+
+/** The same for a compiler that takes no endpoints from manifests: a service that has no others is told to have none. */
+export const examineForCompiler = (
   { text, findPlace }: ConfigurationText,
   namespace: string | undefined,
 ): ExaminedDocuments => {

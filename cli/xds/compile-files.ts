@@ -4,7 +4,7 @@ import { meshSettings } from '#mesh/settings.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import { readConfiguration } from '../configuration/configuration-files.ts'
-import { examineConfiguration } from '../configuration/examine-configuration.ts'
+import { examineForCompiler } from '../configuration/examine-configuration.ts'
 import { judgeSettings, toSettingsName } from '../configuration/judge-settings.ts'
 import { isSettingsFile, toOfflineTrustDomain } from '../configuration/mesh-config-file.ts'
 import { placeProblems } from '../configuration/place-problems.ts'
@@ -46,7 +46,7 @@ export const compileFiles = async (
   // Commander would ask for an option of a group in its subcommands too.
   if (!proxy) throw new CliError('usage', 'For which proxy?', { remedy: `--proxy ${proxySpecHelp}` })
   const configuration = await readConfiguration(paths, context.io, isSettingsFile(file))
-  const { objects, problems, others } = examineConfiguration(configuration, namespace)
+  const { objects, problems, others } = examineForCompiler(configuration, namespace)
   if (hasErrors(problems)) {
     throw new CliError('invalid', 'The configuration has errors', {
       problems: await placeProblems(problems, configuration, namespace),
