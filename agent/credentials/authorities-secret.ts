@@ -1,5 +1,4 @@
-/** Istio: of a Secret that holds nothing but the authorities of the one that is named without it. */
-export const authoritiesSuffix = '-cacert'
+import { authoritiesSuffix } from '#mesh/config/schema/credential-name.ts'
 
 /** The Secret by whose name this one is asked for too; itself when it is of no other. */
 export const withoutAuthoritiesSuffix = (secret: string): string =>

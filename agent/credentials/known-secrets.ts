@@ -1,6 +1,7 @@
 import type { Log } from '#agent/log.ts'
+import { authoritiesSuffix } from '#mesh/config/schema/credential-name.ts'
 import type { CredentialPart } from '#xds/proxy.ts'
-import { authoritiesSuffix, isSecretOfUse } from './authorities-secret.ts'
+import { isSecretOfUse } from './authorities-secret.ts'
 import { toHeld } from './credential-parts.ts'
 import type { CredentialChanges } from './credential-source.ts'
 import type { Credential } from './parse-credential.ts'

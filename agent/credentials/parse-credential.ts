@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { X509Crl } from '@peculiar/x509'
 import { z } from 'zod'
+import { credentialKeys, toHeldParts } from '#mesh/kubernetes/credential-keys.ts'
 import { err, ok, type Result } from '#mesh/result.ts'
 
 /** What a Secret holds of use for TLS. Never in logs or reports. */
@@ -20,18 +21,15 @@ export const secretObject = z.object({
   stringData: z.record(z.string(), z.string()).default({}),
 })
 
-/**
- * The keys are those that Istio takes: tls.crt and tls.key, or cert and key; ca.crt or cacert; ca.crl or crl. What is wrong is told without what it
- * says.
- */
+/** What is wrong is told without what it says. */
 export const parseCredential = (secret: z.output<typeof secretObject>): Result<Credential, string> => {
   const decoded = Object.entries(secret.data).map(([name, text]) => [name, Buffer.from(text, 'base64').toString()])
   const values: Readonly<Record<string, string>> = { ...Object.fromEntries(decoded), ...secret.stringData }
-  const find = (...names: readonly string[]) => names.map((name) => values[name]).find((value) => value)
-  const [chainPem, keyPem] = [find('tls.crt', 'cert'), find('tls.key', 'key')]
-  const [caPem, crlPem] = [find('ca.crt', 'cacert'), find('ca.crl', 'crl')]
-  if ((chainPem === undefined) !== (keyPem === undefined)) return err('it has a certificate or a key alone')
-  if (chainPem === undefined && caPem === undefined) return err('it has neither a certificate nor an authority')
+  const held = toHeldParts(Object.keys(values).filter((name) => values[name]))
+  if (!held.ok) return held
+  const find = (part: keyof typeof credentialKeys) =>
+    credentialKeys[part].map((name) => values[name]).find((value) => value)
+  const [chainPem, keyPem, caPem, crlPem] = [find('chain'), find('key'), find('authorities'), find('revoked')]
   const fault =
     (chainPem !== undefined && keyPem !== undefined && pairFault(chainPem, keyPem)) ||
     (caPem !== undefined && !isReadable(caPem, 'CERTIFICATE', X509Certificate) && 'its authority can not be read') ||

@@ -1,12 +1,12 @@
 import type { ConfigObject } from '../config-object.ts'
 import type { Problem } from '../problem.ts'
-import { findAbsentSecrets } from './absent-secrets.ts'
 import { toAnalyzedObjects, type AnalyzedObjects } from './analyzed-objects.ts'
 import { findAliasRules } from './alias-rules.ts'
 import { findConflicts } from './conflicts.ts'
 import { findDanglingReferences } from './dangling-references.ts'
 import { findDelegationProblems } from './delegation.ts'
 import { findGatewayProblems } from './gateway-bindings.ts'
+import { findGatewayCredentialProblems } from './gateway-credentials.ts'
 import { findIneffectiveRoutes } from './gateway-routes.ts'
 import { findPortProblems } from './destination-ports.ts'
 import { findForeignHosts } from './foreign-hosts.ts'
@@ -43,6 +43,6 @@ export const analyzeParsed = (objects: AnalyzedObjects, known: KnownMesh): reado
   ...findDelegationProblems(objects, known),
   ...findMissedRootNamespace(objects, known),
   ...findNetworkEndpointProblems(objects, known),
-  ...findAbsentSecrets(objects, known),
+  ...findGatewayCredentialProblems(objects, known),
   ...objects.serviceEntries.flatMap((object) => findForeignHosts(object, known.domainSuffix, 'error')),
 ]

@@ -15,3 +15,6 @@ export const parseCredentialKey = (secret: string): { readonly namespace: string
   const [namespace = '', name = ''] = secret.split('/')
   return { namespace, name }
 }
+
+/** Istio: of a Secret that holds nothing but the authorities of the one that is named without it. */
+export const authoritiesSuffix = '-cacert'

@@ -1,0 +1,84 @@
+import { authoritiesSuffix, parseCredentialKey, toCredentialKey } from '../config/schema/credential-name.ts'
+import { isPassthrough, type ServerTls } from '../config/schema/server-tls.ts'
+import { hasLabels } from '../has-labels.ts'
+import { toHeldParts } from '../kubernetes/credential-keys.ts'
+import type { Problem } from '../problem.ts'
+import { withoutTopology } from '../topology.ts'
+import { problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
+import type { KnownMesh, KnownSecrets } from './known-mesh.ts'
+
+/**
+ * Certificates and authorities of Gateways that are in no Secret of a namespace where their proxies run, or in one that does not hold them. Says
+ * nothing of namespaces whose Secrets are not known, nor where the workloads are not. Where workloads are is not: of a Gateway for one place any of
+ * those with its other labels may be the proxies, so that a certificate is missed for certain only where all of their namespaces lack it.
+ */
+export const findGatewayCredentialProblems = (
+  { gateways }: AnalyzedObjects,
+  { workloads, secrets }: KnownMesh,
+): readonly Problem[] => {
+  if (!workloads || !secrets) return []
+  return gateways.flatMap((gateway) => {
+    const { selector = {}, servers } = gateway.spec
+    const carried = withoutTopology(selector)
+    const isForPlace = Object.keys(carried).length < Object.keys(selector).length
+    const selected = workloads.filter(({ labels }) => hasLabels(labels, carried))
+    const namespaces = [...new Set(selected.map(({ namespace }) => namespace))]
+    const problems = servers.flatMap(({ tls }, index) =>
+      (tls ? findNamed(tls) : []).flatMap(({ field, name, part }) => {
+        const faults = namespaces.map((each) => faultOf(secrets, toCredentialKey(name, each), part))
+        const fault = faults.find((each) => each !== undefined)
+        if (fault === undefined || (isForPlace && faults.includes(undefined))) return []
+        return [problemOf(gateway, 'dangling_reference', 'warning', ['spec', 'servers', index, 'tls', ...field], fault)]
+      }),
+    )
+    // A Secret that is not there lacks the certificate and the authorities.
+    return [...new Map(problems.map((problem) => [`${problem.path} ${problem.message}`, problem])).values()]
+  })
+}
+
+type Part = 'certificate' | 'authorities'
+interface Named {
+  readonly field: readonly PropertyKey[]
+  readonly name: string
+  readonly part: Part
+}
+
+const findNamed = (tls: ServerTls): readonly Named[] => {
+  if (isPassthrough(tls)) return []
+  const { mode, credentialName, credentialNames = [], caCertCredentialName } = tls
+  const certificates: readonly Named[] = [
+    ...(credentialName === undefined
+      ? []
+      : [{ field: ['credentialName'], name: credentialName, part: 'certificate' as const }]),
+    ...credentialNames.map((name, each) => ({
+      field: ['credentialNames', each],
+      name,
+      part: 'certificate' as const,
+    })),
+  ]
+  if (mode === 'SIMPLE') return certificates
+  const authorities =
+    caCertCredentialName === undefined
+      ? certificates[0]
+      : { field: ['caCertCredentialName'], name: caCertCredentialName }
+  return authorities ? [...certificates, { ...authorities, part: 'authorities' }] : certificates
+}
+
+/** As the agent takes Secrets: authorities may be in one of their own. */
+const faultOf = (secrets: KnownSecrets, key: string, part: Part): string | undefined => {
+  const beside = `${key}${authoritiesSuffix}`
+  if (part === 'authorities' && secrets.keys.has(beside) && contentFault(secrets, beside, part) === undefined)
+    return undefined
+  if (secrets.keys.has(key)) return contentFault(secrets, key, part)
+  return secrets.namespaces.has(parseCredentialKey(key).namespace)
+    ? `no Secret here is ${key}, where its proxies run`
+    : undefined
+}
+
+const contentFault = (secrets: KnownSecrets, key: string, part: Part): string | undefined => {
+  const keys = secrets.keys.get(key)
+  if (!keys) return undefined
+  const held = toHeldParts(keys)
+  if (!held.ok) return `Secret ${key} is of no use: ${held.error}`
+  return held.value[part] ? undefined : `Secret ${key} has no ${part}`
+}
