@@ -13,6 +13,7 @@ import { findForeignHosts } from './foreign-hosts.ts'
 import type { KnownMesh } from './known-mesh.ts'
 import { findNetworkEndpointProblems } from './network-endpoints.ts'
 import { findMissedRootNamespace } from './root-namespace.ts'
+import { findRuleCredentialProblems } from './rule-credentials.ts'
 import { findIdleEgressHosts } from './sidecar-hosts.ts'
 import { findUnselectedEntries } from './unselected-entries.ts'
 import { findWorkloadProblems } from './workload-checks.ts'
@@ -44,5 +45,6 @@ export const analyzeParsed = (objects: AnalyzedObjects, known: KnownMesh): reado
   ...findMissedRootNamespace(objects, known),
   ...findNetworkEndpointProblems(objects, known),
   ...findGatewayCredentialProblems(objects, known),
+  ...findRuleCredentialProblems(objects, known),
   ...objects.serviceEntries.flatMap((object) => findForeignHosts(object, known.domainSuffix, 'error')),
 ]

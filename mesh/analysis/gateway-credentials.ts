@@ -1,11 +1,11 @@
-import { authoritiesSuffix, parseCredentialKey, toCredentialKey } from '../config/schema/credential-name.ts'
+import { toCredentialKey } from '../config/schema/credential-name.ts'
 import { isPassthrough, type ServerTls } from '../config/schema/server-tls.ts'
 import { hasLabels } from '../has-labels.ts'
-import { toHeldParts } from '../kubernetes/credential-keys.ts'
 import type { Problem } from '../problem.ts'
 import { withoutTopology } from '../topology.ts'
 import { problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
-import type { KnownMesh, KnownSecrets } from './known-mesh.ts'
+import type { KnownMesh } from './known-mesh.ts'
+import { findSecretFault, type SecretPart } from './secret-fault.ts'
 
 /**
  * Certificates and authorities of Gateways that are in no Secret of a namespace where their proxies run, or in one that does not hold them. Says
@@ -25,7 +25,7 @@ export const findGatewayCredentialProblems = (
     const namespaces = [...new Set(selected.map(({ namespace }) => namespace))]
     const problems = servers.flatMap(({ tls }, index) =>
       (tls ? findNamed(tls) : []).flatMap(({ field, name, part }) => {
-        const faults = namespaces.map((each) => faultOf(secrets, toCredentialKey(name, each), part))
+        const faults = namespaces.map((each) => findSecretFault(secrets, toCredentialKey(name, each), part))
         const fault = faults.find((each) => each !== undefined)
         if (fault === undefined || (isForPlace && faults.includes(undefined))) return []
         return [problemOf(gateway, 'dangling_reference', 'warning', ['spec', 'servers', index, 'tls', ...field], fault)]
@@ -36,11 +36,10 @@ export const findGatewayCredentialProblems = (
   })
 }
 
-type Part = 'certificate' | 'authorities'
 interface Named {
   readonly field: readonly PropertyKey[]
   readonly name: string
-  readonly part: Part
+  readonly part: SecretPart
 }
 
 const findNamed = (tls: ServerTls): readonly Named[] => {
@@ -62,23 +61,4 @@ const findNamed = (tls: ServerTls): readonly Named[] => {
       ? certificates[0]
       : { field: ['caCertCredentialName'], name: caCertCredentialName }
   return authorities ? [...certificates, { ...authorities, part: 'authorities' }] : certificates
-}
-
-/** As the agent takes Secrets: authorities may be in one of their own. */
-const faultOf = (secrets: KnownSecrets, key: string, part: Part): string | undefined => {
-  const beside = `${key}${authoritiesSuffix}`
-  if (part === 'authorities' && secrets.keys.has(beside) && contentFault(secrets, beside, part) === undefined)
-    return undefined
-  if (secrets.keys.has(key)) return contentFault(secrets, key, part)
-  return secrets.namespaces.has(parseCredentialKey(key).namespace)
-    ? `no Secret here is ${key}, where its proxies run`
-    : undefined
-}
-
-const contentFault = (secrets: KnownSecrets, key: string, part: Part): string | undefined => {
-  const keys = secrets.keys.get(key)
-  if (!keys) return undefined
-  const held = toHeldParts(keys)
-  if (!held.ok) return `Secret ${key} is of no use: ${held.error}`
-  return held.value[part] ? undefined : `Secret ${key} has no ${part}`
 }
