@@ -140,7 +140,7 @@ export class JoinedAgent {
       },
     })
     this.#ads = new AdsServer({
-      source: new ProxySets(this.#compiler, identity, this.#credentials),
+      source: new ProxySets(this.#compiler, identity, this.#credentials, this.#view),
       authenticator: this.#platform.authenticator,
       certificates: identity.serverCertificate,
       clock,

@@ -9,6 +9,8 @@ export const workload = z
   .object({
     namespace: z.string(),
     name: z.string(),
+    /** Name of what made it, a pod's Deployment. Absent = it stands for itself. */
+    controller: z.string().optional(),
     /** "" as long as a pod has none. */
     address: z.string(),
     labels: z.record(z.string(), z.string()).readonly(),

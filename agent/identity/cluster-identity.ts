@@ -1,5 +1,6 @@
 import type { experimental } from '@grpc/grpc-js'
 import type { WorkloadIdentity } from '#mesh/identity.ts'
+import type { PeerFacts } from '#mesh/telemetry/peer-facts.ts'
 import type { ClusterName, TrustDomain } from '#mesh/names.ts'
 import type { TrustState } from '#mesh/trust.ts'
 import type { ResourceSet } from '#xds/resource-set.ts'
@@ -43,6 +44,14 @@ export interface IdentityStatus {
 
 const maintenanceMilliseconds = 30_000
 const verificationMilliseconds = 60 * 60_000
+
+/** The secrets of a proxy, until they are released. */
+export interface HeldSecrets {
+  readonly sets: readonly ResourceSet[]
+  /** When its leaf is among them, or can't be. */
+  readonly ready: Promise<void>
+  release(): void
+}
 
 /**
  * A cluster's part in the mesh's trust: its intermediate, the leaves of its workloads, the certificate of its agent, and what its
@@ -105,13 +114,10 @@ export class ClusterIdentity {
     await this.#trust.update(trust)
   }
 
-  /** The secrets that a proxy of this account may have. Matched by one `detach`. */
-  async attach(identity: WorkloadIdentity): Promise<readonly ResourceSet[]> {
-    return [await this.#workloads.acquire(identity), this.#trust.set, toSystemTrustSet()]
-  }
-
-  detach(identity: WorkloadIdentity): void {
-    this.#workloads.release(identity)
+  /** The secrets that a proxy of this account, in front of such a workload, may have. */
+  attach(identity: WorkloadIdentity, facts: PeerFacts): HeldSecrets {
+    const { set, ready, release } = this.#workloads.acquire(identity, facts)
+    return { sets: [set, this.#trust.set, toSystemTrustSet()], ready, release }
   }
 
   status(): IdentityStatus {

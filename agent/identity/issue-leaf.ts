@@ -33,6 +33,8 @@ const leafProfile = {
 
 /** What a leaf says. */
 export interface LeafNames {
+  /** Organizational units of its subject (docs/decisions/0020). Absent = the subject is empty. */
+  readonly units?: readonly string[]
   readonly spiffeId?: string
   readonly dnsNames: readonly string[]
   readonly usages: readonly ExtendedKeyUsage[]
@@ -62,11 +64,13 @@ export const toWorkloadNames = (
   identity: WorkloadIdentity,
   cluster: ClusterName,
   domain: TrustDomain,
+  units: readonly string[] = [],
 ): LeafNames | { readonly problem: string } => {
   const name = toWorkloadDnsName(identity, cluster, domain)
   if (name.length > maxDnsName || name.split('.').some((label) => label.length > maxDnsLabel || label === ''))
     return { problem: `the service account's DNS name ${name} is not one: 253 characters at most, 63 in each label` }
   return {
+    units,
     spiffeId: toSpiffeId(domain, identity),
     dnsNames: [toClusterDnsName(cluster, domain), name],
     usages: [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth],
@@ -84,8 +88,10 @@ export const issueLeaf = async (issuer: LeafIssuer, names: LeafNames, nowMillise
   const keys = await generateKeyPair(true)
   const notBefore = Math.max(nowMilliseconds - leafProfile.backdateMilliseconds, issuer.certificate.notBefore.getTime())
   const notAfter = Math.min(nowMilliseconds + leafProfile.lifetimeMilliseconds, issuer.certificate.notAfter.getTime())
+  const units = names.units ?? []
   const certificate = await X509CertificateGenerator.create({
     serialNumber: newSerial(),
+    subject: units.map((unit) => ({ OU: [unit] })),
     issuer: issuer.certificate.subjectName,
     notBefore: new Date(notBefore),
     notAfter: new Date(notAfter),
@@ -96,13 +102,13 @@ export const issueLeaf = async (issuer: LeafIssuer, names: LeafNames, nowMillise
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
       new ExtendedKeyUsageExtension([...names.usages]),
-      // Critical, because the subject is empty (RFC 5280 §4.2.1.6).
+      // Critical where the subject is empty, and only there (RFC 5280 §4.2.1.6).
       new SubjectAlternativeNameExtension(
         [
           ...(names.spiffeId === undefined ? [] : [{ type: 'url' as const, value: names.spiffeId }]),
           ...names.dnsNames.map((value) => ({ type: 'dns' as const, value })),
         ],
-        true,
+        units.length === 0,
       ),
       await AuthorityKeyIdentifierExtension.create(issuer.certificate.publicKey),
     ],

@@ -2,6 +2,7 @@ import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
 import { toSpiffeId, type WorkloadIdentity } from '#mesh/identity.ts'
 import type { ClusterName, TrustDomain } from '#mesh/names.ts'
+import { toSubjectUnits, type PeerFacts } from '#mesh/telemetry/peer-facts.ts'
 import { ResourceSet } from '#xds/resource-set.ts'
 import { issueLeaf, toWorkloadNames, type Leaf, type LeafIssuer } from './issue-leaf.ts'
 import { toRenewalTime } from './renewal-time.ts'
@@ -22,6 +23,7 @@ const retryMilliseconds = 5 * 60_000
 
 interface Entry {
   readonly identity: WorkloadIdentity
+  readonly units: readonly string[]
   readonly set: ResourceSet
   proxies: number
   leaf: Leaf | undefined
@@ -31,7 +33,15 @@ interface Entry {
   issuing: Promise<void> | undefined
 }
 
-/** A leaf per service account, shared by its proxies, for as long as one of them is connected. */
+/** What a proxy is given of its identity, until it is released. */
+export interface HeldIdentity {
+  /** With the leaf when that is `ready`. Empty when none can be issued: the proxy then waits for it. */
+  readonly set: ResourceSet
+  readonly ready: Promise<void>
+  release(): void
+}
+
+/** A leaf per service account and what telemetry says of its workloads, shared by their proxies, for as long as one of them is connected. */
 export class WorkloadIdentities {
   readonly #options: WorkloadIdentitiesOptions
   readonly #entries = new Map<string, Entry>()
@@ -40,24 +50,25 @@ export class WorkloadIdentities {
     this.#options = options
   }
 
-  /** The set with the account's leaf. It is empty when none can be issued: the proxy then waits for it. */
-  async acquire(identity: WorkloadIdentity): Promise<ResourceSet> {
+  acquire(identity: WorkloadIdentity, facts: PeerFacts): HeldIdentity {
+    const units = toSubjectUnits(facts)
     const id = toSpiffeId(this.#options.trustDomain, identity)
-    let entry = this.#entries.get(id)
+    const key = JSON.stringify([id, units])
+    let entry = this.#entries.get(key)
     if (!entry) {
-      const set = new ResourceSet(`identity ${id}`)
-      entry = { identity, set, proxies: 0, leaf: undefined, renewAt: 0, problem: undefined, issuing: undefined }
-      this.#entries.set(id, entry)
+      const set = new ResourceSet(`identity ${id} ${facts.workload}`)
+      entry = { identity, units, set, proxies: 0, leaf: undefined, renewAt: 0, problem: undefined, issuing: undefined }
+      this.#entries.set(key, entry)
     }
-    entry.proxies++
-    if (!entry.leaf) await this.#issue(entry)
-    return entry.set
-  }
-
-  release(identity: WorkloadIdentity): void {
-    const id = toSpiffeId(this.#options.trustDomain, identity)
-    const entry = this.#entries.get(id)
-    if (entry && --entry.proxies <= 0) this.#entries.delete(id)
+    const held = entry
+    held.proxies++
+    return {
+      set: held.set,
+      ready: held.leaf ? Promise.resolve() : this.#issue(held),
+      release: () => {
+        if (--held.proxies <= 0) this.#entries.delete(key)
+      },
+    }
   }
 
   /** Renews the leaves that have come to half of their life. Returns whether any changed. */
@@ -74,8 +85,8 @@ export class WorkloadIdentities {
 
   /** Accounts that can't have a certificate, with the reason. */
   get problems(): { readonly spiffeId: string; readonly problem: string }[] {
-    return [...this.#entries].flatMap(([spiffeId, { problem }]) =>
-      problem === undefined ? [] : [{ spiffeId, problem }],
+    return [...this.#entries.values()].flatMap(({ identity, problem }) =>
+      problem === undefined ? [] : [{ spiffeId: toSpiffeId(this.#options.trustDomain, identity), problem }],
     )
   }
 
@@ -88,7 +99,7 @@ export class WorkloadIdentities {
 
   async #issueNow(entry: Entry): Promise<void> {
     const { cluster, trustDomain, clock, random, log, issuer: findIssuer } = this.#options
-    const names = toWorkloadNames(entry.identity, cluster, trustDomain)
+    const names = toWorkloadNames(entry.identity, cluster, trustDomain, entry.units)
     const issuer = findIssuer()
     entry.problem = 'problem' in names ? names.problem : issuer ? undefined : "the cluster's intermediate is not valid"
     if ('problem' in names || !issuer) {

@@ -1,7 +1,10 @@
-import type { ProxySource } from '#agent/ads/attachments.ts'
+import { toProxyIdentity, type ProxySource } from '#agent/ads/attachments.ts'
 import type { Attachment } from '#agent/ads/proxy-resources.ts'
 import type { ProxyCredentials } from '#agent/credentials/proxy-credentials.ts'
-import type { ClusterIdentity } from '#agent/identity/cluster-identity.ts'
+import type { ClusterIdentity, HeldSecrets } from '#agent/identity/cluster-identity.ts'
+import { toPeerFacts, type PeerFacts } from '#mesh/telemetry/peer-facts.ts'
+import type { MeshView } from '#mesh/view.ts'
+import { toWorkloadKey } from '#mesh/workload.ts'
 import type { Compiler } from '#xds/compiler.ts'
 import type { Proxy } from '#xds/proxy.ts'
 
@@ -10,19 +13,26 @@ export class ProxySets implements ProxySource {
   readonly #compiler: Compiler
   readonly #identity: ClusterIdentity
   readonly #credentials: Pick<ProxyCredentials, 'setsOf' | 'attach' | 'detach'>
+  readonly #workloads: Pick<MeshView, 'workload'>
+  readonly #held = new Map<string, HeldSecrets>()
 
   constructor(
     compiler: Compiler,
     identity: ClusterIdentity,
     credentials: Pick<ProxyCredentials, 'setsOf' | 'attach' | 'detach'>,
+    workloads: Pick<MeshView, 'workload'>,
   ) {
     this.#compiler = compiler
     this.#identity = identity
     this.#credentials = credentials
+    this.#workloads = workloads
   }
 
   async attach(proxy: Proxy): Promise<Attachment> {
-    const own = await this.#identity.attach(proxy)
+    const held = this.#identity.attach(proxy, this.#factsOf(proxy))
+    this.#held.set(toProxyIdentity(proxy), held)
+    await held.ready
+    const own = held.sets
     const credentials = this.#credentials
     credentials.attach(proxy)
     const compiled = this.#compiler.attach(proxy)
@@ -43,7 +53,13 @@ export class ProxySets implements ProxySource {
 
   detach(proxy: Proxy): void {
     this.#compiler.detach(proxy)
-    this.#identity.detach(proxy)
+    this.#held.get(toProxyIdentity(proxy))?.release()
+    this.#held.delete(toProxyIdentity(proxy))
     this.#credentials.detach(proxy)
+  }
+
+  /** As its workload is when it connects: labels that matter here are of its pod's template. */
+  #factsOf({ namespace, workload }: Proxy): PeerFacts {
+    return toPeerFacts(this.#workloads.workload(toWorkloadKey(namespace, workload)) ?? { name: workload, labels: {} })
   }
 }

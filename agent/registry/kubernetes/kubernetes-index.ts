@@ -153,6 +153,7 @@ export class KubernetesIndex {
       pod && {
         namespace: pod.namespace,
         name: pod.name,
+        ...(pod.controller !== undefined && { controller: pod.controller }),
         address: pod.ip,
         labels: pod.labels,
         serviceAccount: pod.serviceAccount,

@@ -1,10 +1,12 @@
 import { X509Certificate } from 'node:crypto'
 import { fromBinary } from '@bufbuild/protobuf'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { ClusterIdentity, type ClusterIdentityOptions } from '#agent/identity/cluster-identity.ts'
+import { ClusterIdentity, type ClusterIdentityOptions, type HeldSecrets } from '#agent/identity/cluster-identity.ts'
 import type { KeptIntermediates } from '#agent/identity/intermediate.ts'
 import { createLog } from '#agent/log.ts'
+import type { WorkloadIdentity } from '#mesh/identity.ts'
 import type { ClusterName } from '#mesh/names.ts'
+import { toPeerFacts } from '#mesh/telemetry/peer-facts.ts'
 import { SecretSchema } from '#envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts'
 import { secretNames } from '#xds/proxy.ts'
 import type { ResourceSet } from '#xds/resource-set.ts'
@@ -100,27 +102,56 @@ const trustOf = (...members: readonly TestIntermediate[]) => ({
   epoch: 0,
 })
 
+const attach = async (
+  identity: ClusterIdentity,
+  account: WorkloadIdentity,
+  workload: Parameters<typeof toPeerFacts>[0] = { name: 'reviews', labels: {} },
+): Promise<HeldSecrets> => {
+  const held = identity.attach(account, toPeerFacts(workload))
+  await held.ready
+  return held
+}
+
 describe('leaves', () => {
   test('one for each account, shared by its proxies, for as long as one of them is there', async () => {
     const identity = await start()
     const [first, second, other] = await Promise.all([
-      identity.attach(reviews),
-      identity.attach(reviews),
-      identity.attach({ ...reviews, serviceAccount: 'ratings' }),
+      attach(identity, reviews),
+      attach(identity, reviews),
+      attach(identity, { ...reviews, serviceAccount: 'ratings' }),
     ])
-    expect(first[0]).toBe(second[0])
-    expect(leafIn(first)?.subjectAltName).toContain('/sa/reviews')
-    expect(leafIn(other)?.subjectAltName).toContain('/sa/ratings')
+    expect(first.sets[0]).toBe(second.sets[0])
+    expect(leafIn(first.sets)?.subjectAltName).toContain('/sa/reviews')
+    expect(leafIn(other.sets)?.subjectAltName).toContain('/sa/ratings')
     expect(identity.status().leaves).toBe(2)
-    identity.detach(reviews)
+    first.release()
     expect(identity.status().leaves).toBe(2)
-    identity.detach(reviews)
+    second.release()
     expect(identity.status().leaves).toBe(1)
+  })
+
+  test('one for each version of an account, which says what telemetry tells of it', async () => {
+    const identity = await start()
+    const [v1, v2] = await Promise.all(
+      ['v1', 'v2'].map((version) =>
+        attach(identity, reviews, { name: `reviews-${version}`, labels: { app: 'reviews', version } }),
+      ),
+    )
+    const unitsOf = (held: HeldSecrets | undefined) => leafIn(held?.sets ?? [])?.subject.split('\n')
+    expect(unitsOf(v1)).toEqual([
+      'OU=workload:reviews-v1',
+      'OU=service:reviews',
+      'OU=revision:v1',
+      'OU=app:reviews',
+      'OU=version:v1',
+    ])
+    expect(unitsOf(v2)).toContain('OU=version:v2')
+    expect(identity.status().leaves).toBe(2)
   })
 
   test('are renewed at half of their life', async () => {
     const identity = await start()
-    const sets = await identity.attach(reviews)
+    const { sets } = await attach(identity, reviews)
     const first = leafIn(sets)
     await pass(identity, 12 * hour - minute)
     expect(leafIn(sets)?.serialNumber).toBe(first?.serialNumber)
@@ -133,18 +164,18 @@ describe('leaves', () => {
     let next = 0
     const identity = await start({ random: () => (next = (next + 0.37) % 1) })
     const all = await Promise.all(
-      Array.from({ length: 20 }, (_, index) => identity.attach({ ...reviews, serviceAccount: `sa${index}` })),
+      Array.from({ length: 20 }, (_, index) => attach(identity, { ...reviews, serviceAccount: `sa${index}` })),
     )
-    const serials = all.map((sets) => leafIn(sets)?.serialNumber)
+    const serials = all.map(({ sets }) => leafIn(sets)?.serialNumber)
     await pass(identity, 12 * hour)
-    const renewed = all.filter((sets, index) => leafIn(sets)?.serialNumber !== serials[index]).length
+    const renewed = all.filter(({ sets }, index) => leafIn(sets)?.serialNumber !== serials[index]).length
     expect(renewed).toBeGreaterThan(0)
     expect(renewed).toBeLessThan(20)
   })
 
   test('an account that can’t have one is told, and its proxies are given trust alone', async () => {
     const identity = await start()
-    const sets = await identity.attach({ ...reviews, serviceAccount: 'a'.repeat(64) })
+    const { sets } = await attach(identity, { ...reviews, serviceAccount: 'a'.repeat(64) })
     expect(leafIn(sets)).toBeUndefined()
     expect(identity.status().withoutLeaf).toMatchObject([
       { problem: expect.stringContaining('63 in each label') as string },
@@ -169,7 +200,7 @@ describe('the server’s certificate', () => {
 describe('trust', () => {
   test('is the intermediates, and for listeners the names of their clusters', async () => {
     const identity = await start()
-    const sets = await identity.attach(reviews)
+    const { sets } = await attach(identity, reviews)
     expect(trustIn(sets, secretNames.trust)).toBeUndefined()
     await identity.updateTrust(trustOf(intermediate, await createIntermediate(root, west)))
     expect(trustIn(sets, secretNames.trust)).toEqual({ anchors: 2, names: [] })
@@ -181,7 +212,7 @@ describe('trust', () => {
 
   test('leaves out what does not stand verification, and says so', async () => {
     const identity = await start()
-    const sets = await identity.attach(reviews)
+    const { sets } = await attach(identity, reviews)
     const tooPowerful = await createIntermediate(root, west, { pathLength: 1 })
     await identity.updateTrust(trustOf(intermediate, tooPowerful))
     expect(trustIn(sets, secretNames.trustPeers)?.names).toEqual(['east.clusters.td.example'])
@@ -193,7 +224,7 @@ describe('trust', () => {
 
   test('of nobody is not trust of everybody', async () => {
     const identity = await start()
-    const sets = await identity.attach(reviews)
+    const { sets } = await attach(identity, reviews)
     await identity.updateTrust(trustOf())
     for (const name of [secretNames.trust, secretNames.trustPeers]) {
       expect(trustIn(sets, name)).toEqual({ anchors: 1, names: [] })
@@ -203,7 +234,7 @@ describe('trust', () => {
 
   test('ends when an intermediate expires', async () => {
     const identity = await start()
-    const sets = await identity.attach(reviews)
+    const { sets } = await attach(identity, reviews)
     const short = await createIntermediate(root, west, { notAfter: clock.now() + 2 * hour })
     await identity.updateTrust(trustOf(intermediate, short))
     await pass(identity, hour)
@@ -215,7 +246,7 @@ describe('trust', () => {
 
   test('of external issuers is a set of its own, of those that name this cluster', async () => {
     const identity = await start()
-    const sets = await identity.attach(reviews)
+    const { sets } = await attach(identity, reviews)
     const pem = await createIssuer(root, west)
     const toIssuers = (...clusters: readonly ClusterName[]) => ({
       ...trustOf(intermediate),
@@ -260,7 +291,7 @@ describe('trust', () => {
 
   test('the newest word counts, however long the verification of an older one takes', async () => {
     const identity = await start()
-    const sets = await identity.attach(reviews)
+    const { sets } = await attach(identity, reviews)
     const both = trustOf(intermediate, await createIntermediate(root, west))
     await Promise.all([identity.updateTrust(both), identity.updateTrust(trustOf(intermediate))])
     expect(trustIn(sets, secretNames.trust)?.anchors).toBe(1)
@@ -281,7 +312,7 @@ describe('the intermediate', () => {
     return last
   }
   const issuerOf = async (identity: ClusterIdentity, account: string): Promise<string | undefined> => {
-    const leaf = leafIn(await identity.attach({ ...reviews, serviceAccount: account }))
+    const leaf = leafIn((await attach(identity, { ...reviews, serviceAccount: account })).sets)
     return [intermediate.pem, successor()].find((pem) => leaf?.verify(new X509Certificate(pem).publicKey) === true)
   }
 
@@ -364,7 +395,7 @@ describe('the intermediate', () => {
         throw new Error('the plane is away')
       },
     })
-    const sets = await identity.attach(reviews)
+    const { sets } = await attach(identity, reviews)
     await pass(identity, 46 * day)
     await pass(identity, minute)
     expect(attempts).toBe(1)
@@ -375,7 +406,7 @@ describe('the intermediate', () => {
     expect(identity.status().intermediate.state).toBe('overdue')
     await pass(identity, 30 * day)
     expect(identity.status().intermediate.state).toBe('expired')
-    expect(leafIn(await identity.attach({ ...reviews, serviceAccount: 'late' }))).toBeUndefined()
+    expect(leafIn((await attach(identity, { ...reviews, serviceAccount: 'late' })).sets)).toBeUndefined()
     expect(Date.parse(leafIn(sets)?.validTo ?? '')).toBeLessThanOrEqual(intermediate.certificate.notAfter.getTime())
   })
 

@@ -18,8 +18,12 @@ beforeAll(async () => {
   intermediate = await createIntermediate(root, east)
 })
 
-const namesOf = (serviceAccount: string, namespace = 'shop'): LeafNames => {
-  const names = toWorkloadNames({ namespace, serviceAccount }, east, domain)
+const namesOf = (
+  serviceAccount: string,
+  namespace = 'shop',
+  units: readonly string[] = ['workload:reviews-v1'],
+): LeafNames => {
+  const names = toWorkloadNames({ namespace, serviceAccount }, east, domain, units)
   if ('problem' in names) throw new Error(names.problem)
   return names
 }
@@ -70,6 +74,7 @@ test.each([
     () => namesOf('a.b.c'),
     ['-verify_hostname', 'a.b.c.shop.east.clusters.td.example'],
   ],
+  ['a workload of a long name', () => namesOf('reviews', 'shop', [`workload:${'a'.repeat(253)}`]), []],
   ['the agent', () => toAgentNames(east, domain), ['-purpose', 'sslserver']],
 ])('openssl verifies the chain of %s', async (_, toNames, args) => {
   const directory = temporaryDirectory()

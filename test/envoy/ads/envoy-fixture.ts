@@ -10,6 +10,7 @@ import { MachineTokenAuthenticator } from '#agent/proxy-auth/machine-token-authe
 import type { ClusterName } from '#mesh/names.ts'
 import type { MachineToken } from '#mesh/state.ts'
 import { createIntermediate, domain, type TestIntermediate, type TestRoot } from '#test/agent/test-pki.ts'
+import { toPeerFacts } from '#mesh/telemetry/peer-facts.ts'
 import { Child, eventually } from '#test/harness/child.ts'
 import { freePort } from '#test/harness/world.ts'
 import { buildBootstrap, type BootstrapFile } from '#xds/bootstrap.ts'
@@ -41,8 +42,12 @@ export class TestAgent {
     this.port = port
     this.server = new AdsServer({
       source: {
-        attach: async (proxy) => ({ sets: [this.set, ...(await identity.attach(proxy))] }),
-        detach: (proxy) => identity.detach(proxy),
+        attach: async (proxy) => {
+          const held = identity.attach(proxy, toPeerFacts({ name: proxy.workload, labels: {} }))
+          await held.ready
+          return { sets: [this.set, ...held.sets] }
+        },
+        detach: () => {},
       },
       authenticator: new MachineTokenAuthenticator({ machineToken: (id) => this.tokens.get(id) }, () => Date.now()),
       certificates: identity.serverCertificate,

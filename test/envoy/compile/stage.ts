@@ -118,7 +118,7 @@ export class Stage {
 
   #createServer(): AdsServer {
     return new AdsServer({
-      source: new ProxySets(this.#compiler, this.#identity, this.#credentials),
+      source: new ProxySets(this.#compiler, this.#identity, this.#credentials, this.scene.store),
       authenticator: new MachineTokenAuthenticator({ machineToken: (id) => this.#tokens.get(id) }, () => Date.now()),
       certificates: this.#identity.serverCertificate,
       clock: systemClock,

@@ -11,9 +11,12 @@ import {
 } from '#mesh/kubernetes/conventions.ts'
 import { endpointHealth } from '#mesh/service.ts'
 import { readWith } from './read-with.ts'
+import { toControllerName } from './to-controller-name.ts'
 
 /** What is used of a pod that has not ended. */
 export interface KubePod extends KnownPod {
+  /** Name of its Deployment, or of what else made it. Absent = nothing did. */
+  readonly controller?: string
   /** TCP ports that its containers name. */
   readonly ports: Readonly<Record<string, number>>
   readonly health: z.infer<typeof endpointHealth>
@@ -35,6 +38,9 @@ const podObject = z.object({
     name: z.string(),
     uid: z.string(),
     labels: z.record(z.string(), z.string()).default({}),
+    ownerReferences: z
+      .array(z.object({ kind: z.string(), name: z.string(), controller: z.boolean().optional() }))
+      .default([]),
     annotations: z
       .object({
         [injectionStatusAnnotation]: z.string().optional(),
@@ -81,9 +87,11 @@ const toPod = (pod: z.output<typeof podObject>): KubePod | null => {
   const routes = metadata.annotations[probeRoutesAnnotation]
   const hasProxy = hasProxyOfAtoll(spec.volumes)
   const isGatewayPod = hasProxy && isGateway(pod)
+  const controller = toControllerName(metadata.ownerReferences, metadata.labels)
   return {
     namespace: metadata.namespace,
     name: metadata.name,
+    ...(controller !== undefined && { controller }),
     uid: metadata.uid,
     serviceAccount: spec.serviceAccountName,
     labels: metadata.labels,
