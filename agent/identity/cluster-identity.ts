@@ -116,8 +116,8 @@ export class ClusterIdentity {
 
   /** The secrets that a proxy of this account, in front of such a workload, may have. */
   attach(identity: WorkloadIdentity, facts: PeerFacts): HeldSecrets {
-    const { set, ready, release } = this.#workloads.acquire(identity, facts)
-    return { sets: [set, this.#trust.set, toSystemTrustSet()], ready, release }
+    const { set, ...held } = this.#workloads.acquire(identity, facts)
+    return { sets: [set, this.#trust.set, toSystemTrustSet()], ...held }
   }
 
   status(): IdentityStatus {

@@ -1,18 +1,13 @@
 import { X509Certificate } from 'node:crypto'
-import { fromBinary } from '@bufbuild/protobuf'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { ClusterIdentity, type ClusterIdentityOptions, type HeldSecrets } from '#agent/identity/cluster-identity.ts'
 import type { KeptIntermediates } from '#agent/identity/intermediate.ts'
 import { createLog } from '#agent/log.ts'
-import type { WorkloadIdentity } from '#mesh/identity.ts'
 import type { ClusterName } from '#mesh/names.ts'
-import { toPeerFacts } from '#mesh/telemetry/peer-facts.ts'
-import { SecretSchema } from '#envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts'
 import { secretNames } from '#xds/proxy.ts'
-import type { ResourceSet } from '#xds/resource-set.ts'
-import { typeUrls } from '#xds/type-url.ts'
 import { createIntermediate, createIssuer, domain, east, TestRoot, west, type TestIntermediate } from '../test-pki.ts'
 import { VirtualClock } from '../virtual-clock.ts'
+import { anchorIn, attach, leafIn, trustIn } from './held-secrets.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -62,34 +57,6 @@ const pass = async (identity: ClusterIdentity, milliseconds: number): Promise<vo
   await identity.maintain()
 }
 
-const secretIn = (sets: readonly ResourceSet[], name: string) => {
-  const resource = sets.map((set) => set.get(typeUrls.secret, name)).find((found) => found !== undefined)
-  return resource && fromBinary(SecretSchema, resource.body)
-}
-
-const leafIn = (sets: readonly ResourceSet[]): X509Certificate | undefined => {
-  const secret = secretIn(sets, secretNames.identity)
-  const chain = secret?.type.case === 'tlsCertificate' ? secret.type.value.certificateChain?.specifier.value : undefined
-  return chain === undefined ? undefined : new X509Certificate(chain)
-}
-
-const trustIn = (sets: readonly ResourceSet[], name: string) => {
-  const secret = secretIn(sets, name)
-  if (secret?.type.case !== 'validationContext') return undefined
-  const { trustedCa, matchTypedSubjectAltNames } = secret.type.value
-  return {
-    anchors: String(trustedCa?.specifier.value ?? '').match(/BEGIN CERTIFICATE/g)?.length ?? 0,
-    names: matchTypedSubjectAltNames.map(({ matcher }) => matcher?.matchPattern.value),
-  }
-}
-
-/** The subject of the first CA. */
-const anchorIn = (sets: readonly ResourceSet[], name: string): string | undefined => {
-  const secret = secretIn(sets, name)
-  const pem = secret?.type.case === 'validationContext' ? secret.type.value.trustedCa?.specifier.value : undefined
-  return pem === undefined ? undefined : new X509Certificate(pem).subject
-}
-
 const keyOf = (certificatePem: string) =>
   new X509Certificate(certificatePem).publicKey.export({ type: 'spki', format: 'pem' }).toString()
 
@@ -101,16 +68,6 @@ const trustOf = (...members: readonly TestIntermediate[]) => ({
   })),
   epoch: 0,
 })
-
-const attach = async (
-  identity: ClusterIdentity,
-  account: WorkloadIdentity,
-  workload: Parameters<typeof toPeerFacts>[0] = { name: 'reviews', labels: {} },
-): Promise<HeldSecrets> => {
-  const held = identity.attach(account, toPeerFacts(workload))
-  await held.ready
-  return held
-}
 
 describe('leaves', () => {
   test('one for each account, shared by its proxies, for as long as one of them is there', async () => {
