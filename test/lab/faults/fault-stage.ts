@@ -43,6 +43,7 @@ export class FaultStage {
   readonly callers: { readonly east: Caller; readonly west: Caller }
   /** How west's pods reach their API server. */
   readonly wayToApiServer: BreakableConnection
+  #followed = 0
 
   private constructor(
     lab: Lab,
@@ -161,6 +162,26 @@ export class FaultStage {
     const gone = await this.untilEastHolds(await this.changeEndpoint(false))
     const back = await this.untilEastHolds(await this.changeEndpoint(true))
     return Math.max(gone, back)
+  }
+
+  /**
+   * Waits until west's nodes know what its API server is told now. Those that have lost it look for it less and less often, and meanwhile
+   * addresses that are new lead nowhere.
+   */
+  async untilNodesFollow(): Promise<void> {
+    const name = `followed-${++this.#followed}`
+    await this.west.apply(serviceOf(name))
+    await Promise.all(
+      this.west.nodes.map((node) =>
+        eventually(
+          `the kube-proxy of ${node.plan.name} knows the Service ${name}`,
+          async () => (await node.run(['nft', 'list', 'table', 'ip', 'kube-proxy'])).includes(`shop/${name}`),
+          untilCountedMs,
+          200,
+        ),
+      ),
+    )
+    await this.west.kubectl(['delete', 'service', name, '-n', 'shop'])
   }
 
   async gatewayAddress(): Promise<string> {
