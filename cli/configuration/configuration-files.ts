@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { countLines } from '#mesh/documents/count-lines.ts'
 import type { CliIo } from '../cli-io.ts'
 import { attemptRead } from '../attempt-read.ts'
 import { CliError } from '../cli-error.ts'
@@ -91,5 +92,3 @@ const toParts = ({ name, text }: { readonly name: string; readonly text: string 
     return { name, text: part.replace(/\n?$/, '\n'), line: from }
   })
 }
-
-const countLines = (text: string): number => text.split('\n').length - 1

@@ -1,3 +1,5 @@
+import { parseJson } from '#mesh/parse-json.ts'
+
 const brackets = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]]/g
 
 /**
@@ -16,7 +18,7 @@ export const splitJson = (text: string): readonly string[] => {
     if (depth > 0) continue
     const part = text.slice(start, index + 1)
     // YAML's flow style looks the same, and may have brackets where JSON has none.
-    if (!isJson(part)) break
+    if (parseJson(part) === undefined) break
     parts.push(part)
     start = index + 1
   }
@@ -24,13 +26,4 @@ export const splitJson = (text: string): readonly string[] => {
   return rest.trim() === '' && parts.length > 0
     ? [...parts.slice(0, -1), `${parts.at(-1) ?? ''}${rest}`]
     : [...parts, rest]
-}
-
-const isJson = (text: string): boolean => {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
 }

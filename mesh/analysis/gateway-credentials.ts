@@ -1,10 +1,11 @@
 import { toCredentialKey } from '../config/schema/credential-name.ts'
 import { isPassthrough, type ServerTls } from '../config/schema/server-tls.ts'
-import { hasLabels } from '../has-labels.ts'
+import { distinctData } from '../merge/distinct-data.ts'
 import type { Problem } from '../problem.ts'
 import { withoutTopology } from '../topology.ts'
 import { problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
 import type { KnownMesh } from './known-mesh.ts'
+import { LabelIndex } from './label-index.ts'
 import { findSecretFault, type SecretPart } from './secret-fault.ts'
 
 /**
@@ -17,12 +18,12 @@ export const findGatewayCredentialProblems = (
   { workloads, secrets }: KnownMesh,
 ): readonly Problem[] => {
   if (!workloads || !secrets) return []
+  const byLabels = new LabelIndex(workloads, ({ labels }) => labels)
   return gateways.flatMap((gateway) => {
     const { selector = {}, servers } = gateway.spec
     const carried = withoutTopology(selector)
     const isForPlace = Object.keys(carried).length < Object.keys(selector).length
-    const selected = workloads.filter(({ labels }) => hasLabels(labels, carried))
-    const namespaces = [...new Set(selected.map(({ namespace }) => namespace))]
+    const namespaces = [...new Set(byLabels.select(carried).map(({ namespace }) => namespace))]
     const problems = servers.flatMap(({ tls }, index) =>
       (tls ? findNamed(tls) : []).flatMap(({ field, name, part }) => {
         const faults = namespaces.map((each) => findSecretFault(secrets, toCredentialKey(name, each), part))
@@ -32,7 +33,7 @@ export const findGatewayCredentialProblems = (
       }),
     )
     // A Secret that is not there lacks the certificate and the authorities.
-    return [...new Map(problems.map((problem) => [`${problem.path} ${problem.message}`, problem])).values()]
+    return distinctData(problems)
   })
 }
 

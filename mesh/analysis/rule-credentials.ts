@@ -1,5 +1,6 @@
 import { parseCredentialKey, toCredentialKey } from '../config/schema/credential-name.ts'
 import type { TrafficPolicy } from '../config/schema/traffic-policy.ts'
+import { toPlacedLevels } from '../policy-levels.ts'
 import type { Problem } from '../problem.ts'
 import { problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
 import type { KnownMesh } from './known-mesh.ts'
@@ -15,15 +16,8 @@ export const findRuleCredentialProblems = (
 ): readonly Problem[] => {
   if (!secrets) return []
   return destinationRules.flatMap((rule) => {
-    const { trafficPolicy, subsets = [], workloadSelector } = rule.spec
-    if (!workloadSelector) return []
-    const levels = [
-      ...toLevels(trafficPolicy, ['spec', 'trafficPolicy']),
-      ...subsets.flatMap((subset, index) =>
-        toLevels(subset.trafficPolicy, ['spec', 'subsets', index, 'trafficPolicy']),
-      ),
-    ]
-    return levels.flatMap(({ tls, path }) => {
+    if (!rule.spec.workloadSelector) return []
+    return toPlacedLevels<Pick<TrafficPolicy, 'tls'>>(rule.spec).flatMap(({ level: { tls }, path }) => {
       if (tls?.credentialName === undefined || (tls.mode !== 'SIMPLE' && tls.mode !== 'MUTUAL')) return []
       const key = toCredentialKey(tls.credentialName, rule.metadata.namespace)
       if (parseCredentialKey(key).namespace !== rule.metadata.namespace) return []
@@ -35,14 +29,3 @@ export const findRuleCredentialProblems = (
     })
   })
 }
-
-const toLevels = (policy: TrafficPolicy | undefined, path: readonly PropertyKey[]) =>
-  policy
-    ? [
-        { tls: policy.tls, path },
-        ...(policy.portLevelSettings ?? []).map(({ tls }, index) => ({
-          tls,
-          path: [...path, 'portLevelSettings', index],
-        })),
-      ]
-    : []

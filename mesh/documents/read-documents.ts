@@ -1,6 +1,7 @@
 import type { Problem } from '../problem.ts'
 import { err, ok } from '../result.ts'
 import type { Result } from '../result.ts'
+import { countLines } from './count-lines.ts'
 import { readJson } from './read-json.ts'
 import { readYaml } from './read-yaml.ts'
 import { splitDocuments } from './split-documents.ts'
@@ -68,8 +69,6 @@ const readAsJson = (text: string): Read | undefined => {
 
 /** Before the first "---" there may be nothing but comments. */
 const isDocument = (piece: string): boolean => piece.startsWith('---') || /^[^\S\n]*[^#\s]/m.test(piece)
-
-const countLines = (text: string): number => text.split('\n').length - 1
 
 const shiftDocument = (document: SubmittedDocument, before: Before): SubmittedDocument => ({
   number: document.number + before.documents,
