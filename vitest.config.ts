@@ -83,7 +83,7 @@ export default defineConfig({
           name: 'lab',
           include: ['test/lab/**/*.test.ts'],
           exclude: labAlone,
-          // Each file has a lab of its own, and no lab an address or a name of another's: two run side by side.
+          // Each file has a lab of its own, and no lab an address or a name of another's: they run side by side, and mostly wait.
           sequence: { groupOrder: 0 },
         },
       },

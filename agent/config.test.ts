@@ -12,6 +12,21 @@ const write = (content: object | string): string => {
   return file
 }
 
+const forwarding = (...telemetryForward: object[]) => ({ plane: 'https://p.example', directory: 'a', telemetryForward })
+
+test('a backend has all signals, spans of what took a second, and files beside the configuration', () => {
+  const file = write(forwarding({ endpoint: 'https://otlp.example/', headersFile: 'headers', caFile: '/ca.pem' }))
+  expect(loadConfig(file, {}, {}).telemetryForward).toEqual([
+    {
+      endpoint: 'https://otlp.example',
+      signals: ['logs', 'metrics', 'traces'],
+      slowMilliseconds: 1000,
+      headersFile: join(file, '..', 'headers'),
+      caFile: '/ca.pem',
+    },
+  ])
+})
+
 test('paths are relative to the file, and the data directory is the file’s own by default', () => {
   const file = write({ plane: 'https://plane.example/', directory: 'registry', joinTokenFile: '/run/token' })
   const folder = join(file, '..')
@@ -70,6 +85,14 @@ test.each([
   ],
   ['no port at all', { plane: 'https://p.example', directory: 'a', gateways: ['a:0'] }, /gateways.0.port/],
   ['a password', { plane: 'https://me:secret@p.example', directory: 'a' }, /plane: must not hold a user name/],
+  [
+    'secret headers in plaintext',
+    forwarding({ endpoint: 'http://otel:4318', headersFile: 'h' }),
+    /telemetryForward.0.endpoint: must be https/,
+  ],
+  ['a signal that is none', forwarding({ endpoint: 'https://a', signals: ['spans'] }), /telemetryForward.0.signals.0/],
+  ['a password of a backend', forwarding({ endpoint: 'https://me:secret@a' }), /must hold no user name/],
+  ['a backend twice', forwarding({ endpoint: 'https://a' }, { endpoint: 'https://a/' }), /each endpoint once/],
   ['a list', '- a', /not a mapping/],
   ['no YAML', 'a: [', /can't be read as YAML/],
 ])('refuses %s', (_what, content, reason) => {

@@ -9,7 +9,9 @@ import { networkName } from '#mesh/names.ts'
 import { gatewayAddress } from '#mesh/service.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
 import { AgentError } from './agent-error.ts'
+import { allowedPlace } from './jwks/place-guard.ts'
 import { logLevels } from './log.ts'
+import { signals } from './telemetry/outbox/batch.ts'
 
 const isLoopback = (hostname: string): boolean =>
   hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
@@ -24,6 +26,34 @@ const planeUrl = z
     message: 'must not hold a user name or a password',
   })
   .transform((text) => text.replace(/\/+$/, ''))
+
+const isOnThisMachine = (url: string): boolean => isLoopback(new URL(url).hostname)
+
+/** OTLP/HTTP's base URL: "/v1/logs" is put behind it. Within a cluster collectors speak plain HTTP. */
+const otlpEndpoint = z
+  .url({ protocol: /^https?$/ })
+  .refine((text) => !/[@?#]/.test(text), { message: 'must hold no user name, no password and no query' })
+  .transform((text) => text.replace(/\/+$/, ''))
+
+const telemetryForward = z
+  .strictObject({
+    endpoint: otlpEndpoint,
+    signals: z
+      .array(z.enum(signals))
+      .min(1)
+      .default([...signals]),
+    /** A line "<name>: <value>" for each header that requests are to have. */
+    headersFile: z.string().min(1).optional(),
+    /** PEM: what its certificate is verified against, instead of the public authorities. */
+    caFile: z.string().min(1).optional(),
+    /** Requests that took so long are told as spans, sampled or not. */
+    slowMilliseconds: z.int().min(0).max(86_400_000).default(1000),
+  })
+  .refine(
+    ({ endpoint, headersFile }) =>
+      headersFile === undefined || endpoint.startsWith('https:') || isOnThisMachine(endpoint),
+    { path: ['endpoint'], message: 'must be https://, since it is sent secret headers' },
+  )
 
 /** "host:port", "[::1]:port" */
 const hostPort = z.string().transform((text, context) => {
@@ -67,6 +97,25 @@ const agentSettings = z.strictObject({
     .optional(),
   /** What the agent keeps: its keys, the last known good state. */
   dataDirectory: z.string().min(1).default('.'),
+  /** How much telemetry waits on disk at most while the plane is away; never more than half of what is free. */
+  telemetrySpoolMebibytes: z.int().min(0).max(1_048_576).default(1024),
+  /** Backends that speak OTLP/HTTP, which are sent what the plane is (docs/telemetry.md). */
+  telemetryForward: z
+    .array(telemetryForward)
+    .max(8)
+    .refine((all) => new Set(all.map(({ endpoint }) => endpoint)).size === all.length, {
+      message: 'must name each endpoint once',
+    })
+    .default([]),
+  /** How the keys of the issuers that RequestAuthentications name are fetched (docs/security-policy.md). */
+  jwks: z
+    .strictObject({
+      /** Where issuers may be that have no public address. Default: the cluster's services, "*.svc.<suffix>". */
+      allow: z.array(allowedPlace).max(256).optional(),
+      /** PEM: what their certificates are verified against, beside the public authorities. */
+      caFile: z.string().min(1).optional(),
+    })
+    .default({}),
   /** Default: this machine alone; in Kubernetes everybody. */
   xdsAddress: hostPort.optional(),
   /** /healthz, /readyz, /metrics. Default: as for xDS. */
@@ -134,6 +183,8 @@ const pathFields = [
   'joinTokenFile',
   'planeCaFile',
   'sealingKeyFile',
+  'headersFile',
+  'caFile',
 ] as const
 
 /** Settings from the command line; they win over the environment (ATOLL_AGENT_…), which wins over the file. */
@@ -193,11 +244,17 @@ const readConfigFile = (file: string): Record<string, unknown> => {
   return { dataDirectory: '.', ...mapping.data }
 }
 
+const isMapping = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
+
 const resolvePaths = (settings: Record<string, unknown>, base: string): Record<string, unknown> => {
   const resolved = { ...settings }
   for (const field of pathFields) {
     const value = resolved[field]
     if (typeof value === 'string') resolved[field] = resolve(base, value)
   }
+  const { jwks, telemetryForward: forwards } = resolved
+  if (isMapping(jwks)) resolved['jwks'] = resolvePaths(jwks, base)
+  if (Array.isArray(forwards))
+    resolved.telemetryForward = forwards.map((each: unknown) => (isMapping(each) ? resolvePaths(each, base) : each))
   return resolved
 }

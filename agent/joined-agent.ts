@@ -7,6 +7,7 @@ import type { AgentConfig } from './config.ts'
 import type { DataDirectory } from './data-directory.ts'
 import type { AgentMeasures } from './http/agent-metrics.ts'
 import { ClusterIdentity } from './identity/cluster-identity.ts'
+import { IssuerKeys } from './jwks/issuer-keys.ts'
 import type { JoinedRecord } from './join/agent-record.ts'
 import { createSigner } from './join/identity-key.ts'
 import { settingsOf, trustOf } from './join/known-mesh.ts'
@@ -27,6 +28,7 @@ import { ProxySets } from './programming/proxy-sets.ts'
 import { clusterOfKey, isMachineTokenKey, toViewChanges } from './programming/to-view-changes.ts'
 import { MachineTokenAuthenticator } from './proxy-auth/machine-token-authenticator.ts'
 import { toReadiness } from './readiness.ts'
+import { isOfWorkload } from './registry/is-of-workload.ts'
 import type { RegistryBatch } from './registry/registry.ts'
 import { keptRecord } from './registry/kept-registry.ts'
 import { LocalRegistry } from './registry/local-registry.ts'
@@ -36,17 +38,20 @@ import { CatalogReporter } from './uplink/catalog-reporter.ts'
 import type { PlaneReplica } from './uplink/plane-replica.ts'
 import { toObjectProblems } from './uplink/to-object-problems.ts'
 import { PublicationReporter } from './uplink/publication-reporter.ts'
+import type { ForwardTarget } from './telemetry/forward/forward-target.ts'
+import { Telemetry } from './telemetry/telemetry.ts'
+import { TrustFlow } from './trust-flow.ts'
 import { Uplink } from './uplink/uplink.ts'
 import type { PlaneQuery } from './uplink/uplink-session.ts'
 import { createWebSocketOpener } from './uplink/websocket.ts'
-import { workloadGroup } from '#mesh/config/workload-group.ts'
 import { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import { networkName, trustDomain, type NetworkName } from '#mesh/names.ts'
 import { stateKeys, type StateChange } from '#mesh/state.ts'
-import type { TrustState } from '#mesh/trust.ts'
 import type { ViewChange } from '#mesh/view.ts'
+import { OfferedCatalog } from '#mesh/security/offered-catalog.ts'
 import { withoutExternal } from '#mesh/without-external.ts'
 import { createCompiler, type Compiler } from '#xds/compiler.ts'
+import { toWorkloadKey } from '#mesh/workload.ts'
 import { toProxyName } from '#xds/proxy.ts'
 
 export interface JoinedAgentParts {
@@ -55,6 +60,10 @@ export interface JoinedAgentParts {
   readonly record: JoinedRecord
   readonly data: DataDirectory
   readonly connection: PlaneConnection
+  /** PEM: whom issuers' servers are verified against, beside the public authorities. */
+  readonly issuersCa: string | undefined
+  /** Who is sent telemetry beside the plane. */
+  readonly forwards: readonly ForwardTarget[]
   readonly clock: Clock
   readonly random: () => number
   readonly log: Log
@@ -72,6 +81,7 @@ export class JoinedAgent {
   readonly #replica: PlaneReplica
   readonly #journal: StateJournal
   readonly #view: MeshViewStore
+  readonly #offered: OfferedCatalog
   readonly #identity: ClusterIdentity
   readonly #compiler: Compiler
   readonly #ads: AdsServer
@@ -80,11 +90,12 @@ export class JoinedAgent {
   readonly #platform: JoinedPlatform
   readonly #registry: LocalRegistry
   readonly #credentials: ProxyCredentials
+  readonly #keys: IssuerKeys
   readonly #uplink: Uplink
+  readonly #telemetry: Telemetry
   readonly #publications = new PublicationReporter(randomUUID())
   readonly #objects: ObjectOversight
-  /** Trust is verified before anything is compiled by it, one state after the other. */
-  #trustInOrder: Promise<void> = Promise.resolve()
+  readonly #trust: TrustFlow
   #serving = false
 
   private constructor(
@@ -94,7 +105,7 @@ export class JoinedAgent {
     identity: ClusterIdentity,
     nobody: Required<Credential>,
   ) {
-    const { record, connection, clock, random, log } = parts
+    const { record, connection, clock, log } = parts
     const { cluster, mesh, meshId } = record.membership
     const network = toNetwork(parts)
     const settings = settingsOf(record.membership, replica.items)
@@ -108,6 +119,7 @@ export class JoinedAgent {
       settings,
       trust: trustOf(record.membership, replica.items),
     })
+    this.#offered = new OfferedCatalog(cluster, settings)
     this.#compiler = createCompiler(this.#view)
     this.#platform = parts.platform.enter({
       record,
@@ -139,6 +151,19 @@ export class JoinedAgent {
         this.#objects.changed()
       },
     })
+    this.#keys = new IssuerKeys({
+      ...parts,
+      view: this.#view,
+      onChanges: (changes) => this.#flow.submit(changes),
+      onProblems: () => this.#objects.changed(),
+    })
+    this.#telemetry = new Telemetry({
+      ...parts,
+      spoolBytes: parts.config.telemetrySpoolMebibytes * 1024 * 1024,
+      isAlone: parts.config.registry.kind === 'directory',
+      view: this.#view,
+      revisionOf: (proxy) => this.#ads.delivery.liveRevisionOf(proxy),
+    })
     this.#ads = new AdsServer({
       source: new ProxySets(this.#compiler, identity, this.#credentials, this.#view),
       authenticator: this.#platform.authenticator,
@@ -149,28 +174,40 @@ export class JoinedAgent {
       onOpened: ({ machine }) => this.#platform.machines.opened(machine),
       onHealthStream: ({ machine }, stream) => machine && this.#platform.machines.followHealth(machine, stream),
       onClosed: ({ machine }) => this.#platform.machines.closed(machine),
+      methods: this.#telemetry.methods,
       onDeliveryChange: () => this.#uplink.deliveryChanged(),
+      onTrustChange: () => this.#uplink.trustChanged(),
+      // Where nobody tells which proxies run, one whose workload is here.
+      mayRun: ({ namespace, workload }) =>
+        !this.#platform.startedProxies() && !!this.#view.workload(toWorkloadKey(namespace, workload)),
       onBlame: () => this.#objects.changed(),
       startedProxies: () => this.#platform.startedProxies()?.map(toProxyName).toSorted(),
     })
     this.#flow = new ChangeFlow(this.#view, this.#compiler, this.#ads, log)
-    this.#prober = new GatewayProber({
-      localNetwork: network,
+    this.#trust = new TrustFlow({
+      membership: record.membership,
+      identity,
+      ads: this.#ads,
+      platform: this.#platform,
       clock,
-      random,
       log,
+      onTrust: (trust) => this.#flow.submit([{ kind: 'trust', value: trust }]),
+      onReport: () => this.#uplink.trustChanged(),
+    })
+    this.#prober = new GatewayProber({
+      ...parts,
+      localNetwork: network,
       connect: tcpConnect,
       resolve: async (hostname) => (await lookup(hostname, { all: true })).map(({ address }) => address),
       onChanges: (changes) => this.#flow.submit(changes),
       onResults: (results) => this.#uplink.setProbes(results),
     })
     this.#registry = new LocalRegistry({
+      ...parts,
       registry: this.#platform.registry,
       cluster,
       domainSuffix: settings.domainSuffix,
       snapshot: parts.data.openSnapshot('registry', keptRecord),
-      clock,
-      log,
       onBatch: (batch, confirmed) => this.#takeRegistry(batch, confirmed),
       onSynced: () => {
         this.#objects.changed()
@@ -178,9 +215,7 @@ export class JoinedAgent {
       },
     })
     this.#uplink = new Uplink({
-      clock,
-      random,
-      log,
+      ...parts,
       identity: {
         mesh,
         cluster,
@@ -193,15 +228,18 @@ export class JoinedAgent {
       reporter: new CatalogReporter({ boot: randomUUID(), network, now: () => clock.now() }),
       publications: this.#publications,
       onPublished: () => this.#objects.changed(),
+      onTelemetryToken: (token) => this.#telemetry.outbox.setToken(token),
       election: this.#platform.election,
       removals: this.#registry.removals,
       summariseDelivery: () => (this.#serving ? this.#ads.delivery.summary() : undefined),
+      reportTrust: () => (this.#serving ? this.#trust.report() : undefined),
       onStep: (step) => this.#takeStep(step),
       answer: (query) => this.#answer(query),
     })
     this.#objects = new ObjectOversight({
       platform: this.#platform,
       credentials: this.#credentials,
+      keys: this.#keys,
       view: this.#view,
       flow: this.#flow,
       delivery: this.#ads.delivery,
@@ -230,11 +268,11 @@ export class JoinedAgent {
       log,
       requestCertificate: async (csrPem) => {
         if (!late.agent) throw new Error('the agent is still starting')
-        return late.agent.requestCertificate(csrPem)
+        return (await late.agent.#uplink.requestCertificate(csrPem)).certificatePem
       },
       store: toIntermediateStore(platform.records, record),
       onSecretsChange: () => {
-        if (late.agent) late.agent.#ads.push()
+        if (late.agent) late.agent.#trust.secretsChanged()
       },
     })
     await identity.updateTrust(trustOf(record.membership, replica.items))
@@ -246,22 +284,26 @@ export class JoinedAgent {
   async start(): Promise<void> {
     const { log, config, record } = this.#parts
     const stored = Array.from(this.#replica.items, ([key, item]) => ({ key, item }))
-    this.#flow.submit(this.#toChanges(stored), this.#replica.revision)
+    this.#takeItems(stored, this.#replica.revision)
     this.#prober.start()
     this.#platform.start()
     this.#credentials.start()
+    this.#keys.start()
     this.#platform.updateRoots(trustOf(record.membership, this.#replica.items).roots)
+    this.#trust.start(this.#replica.items)
     const readable = this.#registry.start()
     if (config.gateways) this.#uplink.updateFacts({ gateways: config.gateways })
     this.#uplink.start()
     await readable
-    // Without the addresses of other networks' gateways, proxies that come back would lose what is behind them.
-    await this.#prober.lookedUp()
+    // Without the addresses of other networks' gateways, proxies that come back would lose what is behind them; without keys, all with tokens.
+    await Promise.all([this.#prober.lookedUp(), this.#keys.asked()])
     prewarm(this.#compiler, this.#replica.items.values(), this.#platform.startedProxies() ?? [])
+    this.#telemetry.start()
     const port = await this.#ads.listen(config.xdsAddress)
     this.#platform.machines.reachable()
     this.#serving = true
     this.#uplink.deliveryChanged()
+    this.#uplink.trustChanged()
     log.info({ address: config.xdsAddress.host, port, revision: this.#flow.revision }, 'xds serving')
   }
 
@@ -272,13 +314,11 @@ export class JoinedAgent {
     this.#prober.stop()
     this.#objects.stop()
     this.#identity.stop()
-    await Promise.all([this.#registry.stop(), this.#platform.stop(), this.#credentials.stop()])
+    this.#trust.stop()
+    await Promise.all([this.#registry.stop(), this.#platform.stop(), this.#credentials.stop(), this.#keys.stop()])
     await this.#ads.close(drainMilliseconds)
+    await this.#telemetry.stop()
     await this.#journal.close()
-  }
-
-  async requestCertificate(csrPem: string): Promise<string> {
-    return (await this.#uplink.requestCertificate(csrPem)).certificatePem
   }
 
   readiness(): ReturnType<typeof toReadiness> {
@@ -295,9 +335,17 @@ export class JoinedAgent {
         proxies: this.#ads.connections.size,
         identity: this.#identity.status(),
         uplink: this.#uplink.status,
+        telemetry: this.#telemetry.status(),
       },
       clock.now(),
     )
+  }
+
+  /** The standard metrics of what this agent's proxies have counted: Prometheus' text format, in parts. */
+  *standardMetrics(): Iterable<string> {
+    // Istio's dashboards ask for the versions that run.
+    yield `# TYPE istio_build gauge\nistio_build{component="agent",tag="${agentVersion}"} 1\n`
+    yield* this.#telemetry.meter.toText()
   }
 
   measure(): Omit<AgentMeasures, 'storeFailures' | 'now'> {
@@ -307,6 +355,10 @@ export class JoinedAgent {
       identity: this.#identity.status(),
       gateways: this.#prober.gateways,
       delivery: this.#ads.delivery.summary(),
+      keySets: this.#keys.statuses(),
+      telemetry: this.#telemetry.status(),
+      forwards: this.#telemetry.forwards(),
+      meter: this.#telemetry.meter.statistics(),
       injector: this.#platform.injector?.(),
       compiledRevision: this.#flow.revision,
       proxies: this.#ads.connections.size,
@@ -319,19 +371,15 @@ export class JoinedAgent {
 
   #takeRegistry(batch: RegistryBatch, confirmed: string | undefined): void {
     const { config } = this.#parts
+    const { upserts, removes } = this.#offered.take(batch.changes)
     this.#flow.submit(batch.changes)
     // A proxy whose pod is gone, or became something else, is not what it was granted.
     if (batch.changes.some(isOfWorkload)) this.#ads.revalidate()
-    const catalog = batch.changes.filter((change) => change.kind === 'catalog')
     this.#uplink.updateFacts({
       ...(batch.gateways && !config.gateways ? { gateways: batch.gateways } : {}),
       ...(batch.namespaces ? { namespaces: batch.namespaces } : {}),
     })
-    this.#uplink.updateCatalog(
-      catalog.flatMap(({ value }) => (value ? withoutExternal(value) : [])),
-      catalog.flatMap(({ service, value }) => (value ? [] : [service])),
-      confirmed,
-    )
+    this.#uplink.updateCatalog(upserts.map(withoutExternal), removes, confirmed)
     this.#uplink.updateObjects(
       batch.changes.flatMap((change) => (change.kind === 'config' ? [[change.key, change.value] as const] : [])),
     )
@@ -340,13 +388,20 @@ export class JoinedAgent {
 
   /** Proxies first, then the disk: when this returns, both have it. */
   #takeStep(step: StateStep): void {
-    this.#flow.submit(this.#toChanges(step.items), step.revision)
+    this.#takeItems(step.items, step.revision)
     this.#registry.setDomainSuffix(settingsOf(this.#parts.record.membership, this.#replica.items).domainSuffix)
-    if (step.items.some(({ key }) => key === stateKeys.trust()))
-      this.#takeTrust(trustOf(this.#parts.record.membership, this.#replica.items))
+    this.#trust.takeStep(step, this.#replica.items)
     if (step.items.some(({ key }) => isMachineTokenKey(key))) this.#ads.revalidate()
     this.#journal.append(step)
     this.#objects.changed()
+  }
+
+  /** What the plane says may change what this cluster says of its proxies. */
+  #takeItems(items: readonly StateChange[], revision: number): void {
+    const changes = this.#toChanges(items)
+    this.#flow.submit(changes, revision)
+    const { upserts, removes } = this.#offered.take(changes)
+    if (upserts.length > 0) this.#uplink.updateCatalog(upserts.map(withoutExternal), removes)
   }
 
   /** Other clusters' gateways go through the prober, which makes addresses of their names. */
@@ -356,19 +411,6 @@ export class JoinedAgent {
       return cluster === undefined ? [] : [[cluster, item?.kind === 'cluster' ? item.value : null] as const]
     })
     return [...(clusters.length > 0 ? this.#prober.update(clusters) : []), ...toViewChanges(items)]
-  }
-
-  #takeTrust(trust: TrustState): void {
-    this.#trustInOrder = this.#trustInOrder
-      .then(() => this.#identity.updateTrust(trust))
-      .then(() => {
-        this.#platform.updateRoots(trust.roots)
-        this.#flow.submit([{ kind: 'trust', value: trust }])
-        this.#ads.push()
-      })
-      .catch((error: unknown) =>
-        this.#parts.log.error({ err: error }, 'could not take over what the plane says of trust'),
-      )
   }
 
   #findMachineToken(id: string) {
@@ -387,10 +429,6 @@ export class JoinedAgent {
     }
   }
 }
-
-/** A machine is what its group says. */
-const isOfWorkload = (change: RegistryBatch['changes'][number]): boolean =>
-  change.kind === 'workload' || (change.kind === 'config' && change.key.startsWith(`${workloadGroup.kind}/`))
 
 const toNetwork = ({ config, record }: JoinedAgentParts): NetworkName =>
   config.network ?? networkName.parse(record.membership.network)

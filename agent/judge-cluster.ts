@@ -1,3 +1,4 @@
+import { toMeshDefaults } from '#mesh/analysis/known-mesh.ts'
 import type { ProxyCredentials } from './credentials/proxy-credentials.ts'
 import type { ProblemSources } from './list-problems.ts'
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
@@ -17,6 +18,7 @@ export const judgeCluster = ({
   view,
   flow,
   credentials,
+  keys,
   delivery,
   publications,
   earlier,
@@ -25,10 +27,10 @@ export const judgeCluster = ({
     held: view.configuration(),
     ownProblems: platform.registry.problems().map(({ problem }) => problem),
     undecided: { keys: credentials.undecided, earlier },
-    leftOut: [...flow.problems, ...credentials.problems(), ...delivery.blamed()],
+    leftOut: [...flow.problems, ...credentials.problems(), ...keys.problems(), ...delivery.blamed()],
     known: {
       domainSuffix: view.settings().domainSuffix,
-      defaults: view.meshConfig(),
+      defaults: toMeshDefaults(view.meshConfig()),
       networks: view.networks(),
       hasHost: (hostname) => view.servicesByHostname(hostname).length > 0,
       aliasOf: (hostname) => view.servicesByHostname(hostname).flatMap((key) => view.service(key)?.aliasOf ?? [])[0],

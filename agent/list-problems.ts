@@ -1,6 +1,7 @@
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import type { DeliveryTracker } from './ads/delivery-tracker.ts'
 import type { ProxyCredentials } from './credentials/proxy-credentials.ts'
+import type { IssuerKeys } from './jwks/issuer-keys.ts'
 import type { JoinedPlatform } from './platform/cluster-platform.ts'
 import type { ChangeFlow } from './programming/change-flow.ts'
 import type { Registry } from './registry/registry.ts'
@@ -9,6 +10,7 @@ import type { PublicationReporter } from './uplink/publication-reporter.ts'
 export interface ProblemSources {
   readonly platform: Pick<JoinedPlatform, 'problems'> & { readonly registry: Pick<Registry, 'problems'> }
   readonly credentials: Pick<ProxyCredentials, 'problems' | 'unnamedProblems'>
+  readonly keys: Pick<IssuerKeys, 'problems'>
   readonly view: Pick<MeshViewStore, 'problems'>
   readonly flow: Pick<ChangeFlow, 'problems'>
   readonly delivery: Pick<DeliveryTracker, 'blamed'>
@@ -19,6 +21,7 @@ export interface ProblemSources {
 export function* listProblems({
   platform,
   credentials,
+  keys,
   view,
   flow,
   delivery,
@@ -30,7 +33,12 @@ export function* listProblems({
   yield* credentials.unnamedProblems()
   yield* publications.problems()
   for (const { object, path, message } of view.problems()) yield `${toObjectText(object)}${path} ${message}`
-  for (const { object, message } of [...flow.problems, ...credentials.problems(), ...delivery.blamed()])
+  for (const { object, message } of [
+    ...flow.problems,
+    ...credentials.problems(),
+    ...keys.problems(),
+    ...delivery.blamed(),
+  ])
     yield `${object}: ${message}`
 }
 

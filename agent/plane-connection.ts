@@ -56,10 +56,11 @@ export const toProxyUrl = (url: URL, environment: Readonly<Record<string, string
   return direct ? undefined : proxy
 }
 
-const readCa = (file: string): string => {
+/** A file in PEM. Throws AgentError `bad_config` when it is not usable. */
+export const readCa = (file: string): string => {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    throw new AgentError('bad_config', `the plane's CA file ${file} can't be read`, { cause: error })
+    throw new AgentError('bad_config', `the CA file ${file} can't be read`, { cause: error })
   }
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { clusterName } from '#mesh/names.ts'
+import { newCounts } from './telemetry/outbox/batch.ts'
 import { toReadiness, type AgentState } from './readiness.ts'
 
 const now = Date.parse('2026-11-21T12:00:00Z')
@@ -18,6 +19,7 @@ const state: AgentState = {
     earliestLeafNotAfter: now,
     serverNotAfter: now,
     earliestIssuerNotAfter: null,
+    earliestRootNotAfter: now,
     trusted: [],
     untrusted: [],
     untrustedIssuers: [],
@@ -35,6 +37,17 @@ const state: AgentState = {
     failures: 0,
     lastFailure: undefined,
     refusal: undefined,
+  },
+  telemetry: {
+    counts: newCounts(),
+    waiting: { logs: 0, metrics: 0, traces: 0 },
+    spooled: { logs: 0, metrics: 0, traces: 0 },
+    spoolBytes: 5,
+    spoolLimitBytes: 100,
+    isAway: true,
+    failures: 2,
+    lastFailure: 'the plane answered with 503',
+    shedAt: now - 1000,
   },
 }
 const refused = (refusal: AgentState['uplink']['refusal']): AgentState => ({
@@ -55,6 +68,12 @@ test.each<[string, Partial<AgentState>, boolean]>([
   ['it was evicted', refused('evicted'), true],
 ])('an agent is ready when its proxies get what they need: %s', (_what, varied, ready) => {
   expect(toReadiness({ ...state, ...varied }, now).ready).toBe(ready)
+})
+
+test('says whether telemetry is lost, of late', () => {
+  const shedding = { away: true, spooledBytes: 5, shedding: true, lastFailure: 'the plane answered with 503' }
+  expect(toReadiness(state, now)['telemetry']).toMatchObject(shedding)
+  expect(toReadiness(state, now + 3_600_000)['telemetry']).toMatchObject({ shedding: false })
 })
 
 test('says that its cluster was evicted, and what to do', () => {

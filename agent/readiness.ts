@@ -1,5 +1,6 @@
 import type { IdentityStatus } from './identity/cluster-identity.ts'
 import type { UplinkStatus } from './uplink/uplink.ts'
+import type { OutboxStatus } from './telemetry/outbox/outbox.ts'
 import type { ClusterName } from '#mesh/names.ts'
 
 export interface AgentState {
@@ -14,6 +15,7 @@ export interface AgentState {
   readonly proxies: number
   readonly identity: IdentityStatus
   readonly uplink: UplinkStatus
+  readonly telemetry: OutboxStatus
 }
 
 /** docs/runbooks/cluster-lost.md */
@@ -46,6 +48,7 @@ export const toReadiness = (
       untrusted: [...untrusted, ...untrustedIssuers],
       withoutLeaf,
     },
+    telemetry: toTelemetry(state.telemetry, now),
     plane: {
       live,
       phase,
@@ -58,5 +61,20 @@ export const toReadiness = (
       ...(live || lastFailure === undefined ? {} : { lastFailure }),
       ...(refusal === 'evicted' ? { evicted: evictedRemedy(cluster) } : {}),
     },
+  }
+}
+
+const shedIsRecentMilliseconds = 600_000
+
+/** Whether it gets to the plane, and whether any was lost of late: what is waiting is not. */
+const toTelemetry = (status: OutboxStatus, now: number): Readonly<Record<string, unknown>> => {
+  const { isAway, lastFailure, spoolBytes, spoolLimitBytes, shedAt } = status
+  return {
+    away: isAway,
+    spooledBytes: spoolBytes,
+    spoolLimitBytes,
+    shedding: now - shedAt < shedIsRecentMilliseconds,
+    ...(shedAt > 0 && { shedAt: new Date(shedAt).toISOString() }),
+    ...(lastFailure !== undefined && { lastFailure }),
   }
 }

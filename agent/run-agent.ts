@@ -9,7 +9,8 @@ import { postJoin } from './join/post-join.ts'
 import { JoinedAgent } from './joined-agent.ts'
 import type { Log } from './log.ts'
 import { openPlatform } from './platform/open-platform.ts'
-import { toPlaneConnection } from './plane-connection.ts'
+import { readCa, toPlaneConnection } from './plane-connection.ts'
+import { toForwardTarget } from './telemetry/forward/forward-target.ts'
 
 const stopDeadlineMilliseconds = 15_000
 
@@ -37,11 +38,13 @@ export const runAgent = async (config: AgentConfig, log: Log, signal: AbortSigna
   }))
   const status = new StatusServer({
     readiness: () => agent?.readiness() ?? { ready: false, reason: 'the agent is starting' },
-    metrics: () => metrics.metrics(),
+    metrics: async () => toParts(await metrics.metrics(), agent?.standardMetrics() ?? []),
   })
   let data: DataDirectory | undefined
   try {
     const connection = toPlaneConnection(config, process.env)
+    const issuersCa = config.jwks.caFile === undefined ? undefined : readCa(config.jwks.caFile)
+    const forwards = config.telemetryForward.map((forward) => toForwardTarget(forward, process.env))
     await status.listen(config.httpAddress)
     data = await openDataDirectory(config.dataDirectory, config.sealingKeyFile, reportStoreProblem)
     const platform = await openPlatform({ registry: config.registry, data, clock, random, log })
@@ -61,6 +64,8 @@ export const runAgent = async (config: AgentConfig, log: Log, signal: AbortSigna
       record,
       data,
       connection,
+      issuersCa,
+      forwards,
       clock,
       random,
       log,
@@ -73,6 +78,12 @@ export const runAgent = async (config: AgentConfig, log: Log, signal: AbortSigna
     await status.close()
     data?.close()
   }
+}
+
+/** A part is made when the one before it has gone. */
+function* toParts(own: string, standard: Iterable<string>): Generator<string> {
+  yield own
+  yield* standard
 }
 
 const withDeadline = async (work: Promise<void> | undefined, log: Log): Promise<void> => {

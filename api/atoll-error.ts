@@ -9,6 +9,8 @@ export interface AtollErrorFacts {
   readonly status?: number | undefined
   readonly problems?: readonly ShownProblem[] | undefined
   readonly requestId?: string | undefined
+  /** Of `rate_limited`: which limit, and when to try again. */
+  readonly limit?: { readonly name: string; readonly retryAfterSeconds: number } | undefined
   readonly cause?: unknown
 }
 
@@ -19,6 +21,7 @@ export class AtollError extends Error {
   readonly status: number | undefined
   readonly problems: readonly ShownProblem[]
   readonly requestId: string | undefined
+  readonly limit: AtollErrorFacts['limit']
 
   constructor(code: AtollErrorCode, message: string, facts: AtollErrorFacts = {}) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause })
@@ -26,5 +29,6 @@ export class AtollError extends Error {
     this.status = facts.status
     this.problems = facts.problems ?? []
     this.requestId = facts.requestId
+    this.limit = facts.limit
   }
 }

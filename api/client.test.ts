@@ -279,7 +279,7 @@ describe('ApiClient.list', () => {
 
   it('does not send a word that the plane may not know', () => {
     expect(
-      createToken.request.body.content['application/json'].schema.safeParse({ name: 'ci', role: 'editor' }),
+      createToken.request.body.content['application/json'].schema.safeParse({ name: 'ci', role: 'auditor' }),
     ).toMatchObject({
       success: false,
     })

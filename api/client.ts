@@ -5,17 +5,21 @@ import { AtollError } from './atoll-error.ts'
 import { problemDetails, problemTypes } from './problem-details.ts'
 import type { ApiProblemCode } from './problem-details.ts'
 import { health } from './routes/plane.ts'
+import { parseServerEvents, type ServerEvent } from './server-events.ts'
 
 /** What the client needs of `fetch`; the caller adds time limits, proxies and certificates. */
 export type HttpFetch = (
   url: string,
-  init: { method: string; headers: Record<string, string>; body?: string },
+  /** `streams`: the answer is read as it comes, however long that takes. */
+  init: { method: string; headers: Record<string, string>; body?: string; streams?: true },
 ) => Promise<HttpAnswer>
 
 export interface HttpAnswer {
   readonly status: number
   readonly headers: { get(name: string): string | null }
   text(): Promise<string>
+  /** Of one that streams: its text as it comes. */
+  chunks?(): AsyncIterable<string>
 }
 
 export interface ApiClientOptions {
@@ -131,6 +135,31 @@ export class ApiClient {
     for await (const page of this.pages(route, request)) yield* (page as Page).items
   }
 
+  /** What a route tells as it happens, until the server ends it. Not repeated: what came in between would be missing. */
+  events<R extends RouteConfig>(route: R, request: RequestOf<R>): AsyncIterable<ServerEvent>
+  async *events(route: RouteConfig, request: RequestParts): AsyncIterable<ServerEvent> {
+    const { headers } = this.#content(route, request)
+    const init = { method: 'GET', headers: { ...headers, accept: 'text/event-stream' }, streams: true as const }
+    const answer = await this.#reach(this.#options.fetch(this.#baseUrl + toPath(route.path, request), init))
+    if (answer.status !== 200 || !answer.chunks)
+      throw await this.#withVersions(toError(answer.status, await this.#reach(answer.text())))
+    const events = parseServerEvents(answer.chunks())[Symbol.asyncIterator]()
+    for (let next = await this.#reach(events.next()); !next.done; next = await this.#reach(events.next()))
+      yield next.value
+  }
+
+  async #reach<Value>(answer: Promise<Value>): Promise<Value> {
+    try {
+      return await answer
+    } catch (cause) {
+      throw this.#toUnreachable(cause)
+    }
+  }
+
+  #toUnreachable(cause: unknown): AtollError {
+    return new AtollError('unreachable', `No answer from ${this.#baseUrl}: ${toReason(cause)}`, { cause })
+  }
+
   #content(route: RouteConfig, request: RequestParts): { headers: Record<string, string>; body?: string } {
     const { token, newIdempotencyKey } = this.#options
     const headers: Record<string, string> = { accept: 'application/json, application/problem+json' }
@@ -150,9 +179,7 @@ export class ApiClient {
       if (answer.status >= 200 && answer.status < 300) return { status: answer.status, text }
       return new Refusal(toError(answer.status, text), retryAfterMs(answer))
     } catch (cause) {
-      return new Refusal(
-        new AtollError('unreachable', `No answer from ${this.#baseUrl}: ${toReason(cause)}`, { cause }),
-      )
+      return new Refusal(this.#toUnreachable(cause))
     }
   }
 

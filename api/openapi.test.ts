@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { auditedWrites } from '#test/worker/support/audited-writes.ts'
 import { apiRoutes, buildOpenApiDocument } from './openapi.ts'
 import { problemDetails, problemTypes } from './problem-details.ts'
 
@@ -23,7 +24,15 @@ describe('the contract', () => {
     expect(new Set(ids).size).toBe(ids.length)
   })
 
-  const writes = apiRoutes.filter((route) => route.method !== 'get' && route.operationId !== 'join')
+  it('knows which event each write leaves in the audit log', () => {
+    const operations = apiRoutes.filter(({ method }) => method !== 'get').map(({ operationId }) => operationId)
+    expect(new Set(Object.keys(auditedWrites))).toEqual(new Set(operations))
+  })
+
+  const isOtlp = (route: (typeof apiRoutes)[number]) => route.operationId === 'exportTelemetry'
+  /** What asks for nothing by which it could refuse who asks. */
+  const open = ['getHealth', 'uplink', 'beginSignIn']
+  const writes = apiRoutes.filter((route) => route.method !== 'get' && route.operationId !== 'join' && !isOtlp(route))
 
   it.each(writes.map((route) => [route.operationId, route]))('%s takes an Idempotency-Key', (_, route) => {
     expect(route).toHaveProperty(['request', 'headers', 'shape', 'Idempotency-Key'])
@@ -32,11 +41,17 @@ describe('the contract', () => {
   it.each(apiRoutes.map((route) => [route.operationId, route] as const))(
     '%s says how it refuses',
     (operation, route) => {
-      const refusals = Object.entries(route.responses).filter(([status]) => Number(status) >= 400)
-      for (const [, response] of refusals)
+      // What a query of Prometheus' language is refused with is in the words of Prometheus.
+      const isQuery = route.tags?.includes('prometheus') === true
+      const refusals = Object.entries(route.responses).filter(
+        ([status]) => Number(status) >= 400 && !(isQuery && status === '422'),
+      )
+      for (const [, response] of isOtlp(route) ? [] : refusals)
         expect(response).toHaveProperty('content', { 'application/problem+json': { schema: problemDetails } })
-      expect('security' in route).toBe(!['getHealth', 'setup', 'join', 'uplink'].includes(operation ?? ''))
-      expect('401' in route.responses).toBe(!['getHealth', 'uplink'].includes(operation ?? ''))
+      expect('security' in route).toBe(
+        ![...open, 'setup', 'join', 'endSignIn', 'redeemSignIn'].includes(operation ?? ''),
+      )
+      expect('401' in route.responses).toBe(!open.includes(operation ?? ''))
     },
   )
 

@@ -5,18 +5,26 @@ import * as audit from './routes/audit.ts'
 import * as clusters from './routes/clusters.ts'
 import * as configuration from './routes/configuration.ts'
 import * as machineTokens from './routes/machine-tokens.ts'
+import * as members from './routes/members.ts'
 import * as meshes from './routes/meshes.ts'
+import * as otlp from './routes/otlp.ts'
+import * as metrics from './routes/metrics.ts'
 import * as plane from './routes/plane.ts'
+import * as prometheus from './routes/prometheus.ts'
 import * as proxies from './routes/proxies.ts'
 import * as publishGrants from './routes/publish-grants.ts'
 import * as revisions from './routes/revisions.ts'
 import * as services from './routes/services.ts'
+import * as signIn from './routes/sign-in.ts'
+import * as telemetry from './routes/telemetry.ts'
 import * as tokens from './routes/tokens.ts'
 import * as trust from './routes/trust.ts'
 
 const resources = [
   plane,
   tokens,
+  members,
+  signIn,
   meshes,
   clusters,
   machineTokens,
@@ -25,10 +33,23 @@ const resources = [
   revisions,
   services,
   proxies,
+  metrics,
+  prometheus,
   trust,
   audit,
+  otlp,
+  telemetry,
   agents,
-]
+] as const
+
+type NamesIn<Resource> = Resource extends unknown ? keyof Resource : never
+/** What a route is called in its file. */
+export type RouteName = NamesIn<(typeof resources)[number]>
+
+/** Every route by its name. */
+export const namedRoutes: ReadonlyMap<string, RouteConfig> = new Map(
+  resources.flatMap((resource) => Object.entries<RouteConfig>(resource)),
+)
 
 const byPath = (left: RouteConfig, right: RouteConfig): number => {
   const [a, b] = [left, right].map(({ path, method }) => `${path} ${method}`)

@@ -9,6 +9,7 @@ export const problemTypes = {
   invalid_request: { status: 400, title: 'The request is not what the contract says' },
   unauthenticated: { status: 401, title: 'There is no valid token in the request' },
   join_refused: { status: 401, title: 'The join token is unknown, used, expired or of another mesh' },
+  sign_in_refused: { status: 401, title: 'The sign-in is not one that the plane takes' },
   setup_refused: { status: 401, title: 'The set-up token is wrong' },
   forbidden: { status: 403, title: 'The token may not do this' },
   not_found: { status: 404, title: 'There is no such thing, or the token may not see it' },
@@ -49,6 +50,12 @@ export const problemDetails = z
       .array(shownProblem)
       .optional()
       .describe('The single mistakes: in the configuration, or in the fields of the request. At most 100.'),
+    limit: z
+      .string()
+      .optional()
+      .describe(
+        'Of `rate_limited`, which limit: `token`, `org`, `address`, `failed-attempts`, `idempotency-keys`, `join-token`.',
+      ),
     requestId: z.string().describe("Names this request in the plane's log."),
   })
   .meta({ id: 'ProblemDetails' })
@@ -57,5 +64,5 @@ export type ProblemDetails = z.infer<typeof problemDetails>
 /** The fields of a problem document that follow from its code. */
 export const toProblemDetails = (
   code: ApiProblemCode,
-  occurrence: Pick<ProblemDetails, 'detail' | 'problems' | 'requestId'>,
+  occurrence: Pick<ProblemDetails, 'detail' | 'problems' | 'limit' | 'requestId'>,
 ): ProblemDetails => ({ type: `urn:atoll:problem:${code}`, ...problemTypes[code], code, ...occurrence })

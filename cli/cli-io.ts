@@ -6,6 +6,8 @@ import type { KubernetesTransport } from './kubernetes/kubernetes-transport.ts'
 export interface TextOutput {
   write(text: string): unknown
   readonly isTTY?: boolean | undefined
+  /** Lines of the terminal. */
+  readonly rows?: number | undefined
 }
 
 /** The world as the command line sees it. `cli/process-cli.ts` passes in the process's own. */

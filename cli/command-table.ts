@@ -1,11 +1,14 @@
 import type { Command } from 'commander'
 import type { CliContext } from './cli-context.ts'
+import type { OutputFormat } from './output/view.ts'
 
 type DefineCommand = (command: Command, context: CliContext) => void
 
 export interface CommandEntry {
   readonly name: string
   readonly description: string
+  /** Those that its result has beside the ones of every result. */
+  readonly formats?: readonly OutputFormat[]
   readonly load: () => Promise<DefineCommand>
 }
 
@@ -25,6 +28,16 @@ export const commandTable: readonly CommandEntry[] = [
     name: 'whoami',
     description: 'Show the plane, the org and the token that commands are run with.',
     load: async () => (await import('./commands/whoami.ts')).defineWhoami,
+  },
+  {
+    name: 'org',
+    description: 'The org: the owner of meshes and tokens.',
+    load: async () => (await import('./commands/org.ts')).defineOrg,
+  },
+  {
+    name: 'member',
+    description: 'People of the org, who sign in through its identity provider.',
+    load: async () => (await import('./commands/member.ts')).defineMember,
   },
   {
     name: 'mesh',
@@ -97,9 +110,36 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/proxy.ts')).defineProxy,
   },
   {
+    name: 'top',
+    description: 'Show the requests, errors and durations of services, as they are now.',
+    load: async () => (await import('./commands/top.ts')).defineTop,
+  },
+  {
+    name: 'graph',
+    description: 'Draw who calls whom over all clusters, and how it goes.',
+    formats: ['dot'],
+    load: async () => (await import('./commands/graph.ts')).defineGraph,
+  },
+  {
+    name: 'logs',
+    description: 'Search the access logs of all clusters, or follow them.',
+    load: async () => (await import('./commands/logs.ts')).defineLogs,
+  },
+  {
+    name: 'trace',
+    description: 'Search the traces of all clusters, or draw one.',
+    load: async () => (await import('./commands/trace.ts')).defineTrace,
+  },
+  {
     name: 'xds',
     description: 'What configuration means to Envoy.',
     load: async () => (await import('./commands/xds.ts')).defineXds,
+  },
+  {
+    name: 'why',
+    description:
+      "Explain why a workload's call arrives, or does not: every step on the way, and the object that decides on it.",
+    load: async () => (await import('./commands/why.ts')).defineWhy,
   },
   {
     name: 'analyze',
@@ -123,7 +163,8 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     name: 'audit',
-    description: 'List what was done to the mesh, and by whom, newest first.',
+    description: 'List what was done to the mesh, and by whom, newest first; verify and export it.',
+    formats: ['jsonl'],
     load: async () => (await import('./commands/audit.ts')).defineAudit,
   },
   {

@@ -11,9 +11,23 @@ export const parseDurationSeconds = (text: string): number => {
   return Number(count) * seconds
 }
 
-/** An option in seconds, whose default is shown as a person would write it. */
-export const durationOption = (flags: string, description: string, defaultText: string): Option =>
-  new Option(flags, description).argParser(parseDurationSeconds).default(parseDurationSeconds(defaultText), defaultText)
+/** An option in seconds, whose default is shown as a person would write it, as is the least and the most that it can be. */
+export const durationOption = (
+  flags: string,
+  description: string,
+  defaultText: string,
+  { least, most }: { readonly least?: string; readonly most?: string } = {},
+): Option =>
+  new Option(flags, description)
+    .argParser((text) => {
+      const seconds = parseDurationSeconds(text)
+      if (least !== undefined && seconds < parseDurationSeconds(least))
+        throw new InvalidArgumentError(`It is at least ${least}.`)
+      if (most !== undefined && seconds > parseDurationSeconds(most))
+        throw new InvalidArgumentError(`It is at most ${most}.`)
+      return seconds
+    })
+    .default(parseDurationSeconds(defaultText), defaultText)
 
 /** How long ago or ahead, in the largest unit that says enough: "45s", "12m", "3h", "90d". */
 export const toRoughDuration = (milliseconds: number): string => {

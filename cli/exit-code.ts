@@ -17,6 +17,11 @@ export const exitCodes = {
   conflict: { code: 6, meaning: 'It exists already, has changed meanwhile, or is not in a state that allows this.' },
   invalid: { code: 7, meaning: 'The configuration or the request has errors; nothing was applied.' },
   unavailable: { code: 8, meaning: 'No answer: the plane, or the agent that it has to ask, is away or too busy.' },
+  notReachable: { code: 9, meaning: '`why`: the call does not arrive, or not every time.' },
+  notKnown: {
+    code: 10,
+    meaning: '`why`: nothing stops the call as far as it can be followed; whether it arrives is not known.',
+  },
   interrupted: { code: 130, meaning: 'Interrupted by Ctrl-C.' },
 } as const
 export type ExitReason = keyof typeof exitCodes
@@ -26,6 +31,7 @@ export const exitReasonOf: Readonly<Record<AtollErrorCode, ExitReason>> = {
   invalid_request: 'invalid',
   unauthenticated: 'refused',
   join_refused: 'refused',
+  sign_in_refused: 'refused',
   setup_refused: 'refused',
   forbidden: 'refused',
   not_found: 'notFound',

@@ -4,6 +4,7 @@ import type { CliIo } from './cli-io.ts'
 import { commandTable } from './command-table.ts'
 import { addExamples } from './examples.ts'
 import { outputFormats } from './output/view.ts'
+import type { OutputFormat } from './output/view.ts'
 
 const HELP_COLUMNS = 100
 
@@ -17,7 +18,7 @@ export const buildProgram = async (io: CliIo, words: readonly string[]): Promise
     .option('--profile <name>', 'profile in the user configuration (ATOLL_PROFILE)')
     .option('--url <url>', 'the control plane (ATOLL_URL; its token: ATOLL_TOKEN)')
     .option('--mesh <name>', 'the mesh (ATOLL_MESH)')
-    .addOption(new Option('-o, --output <format>', 'form of the result').choices([...outputFormats]).default('table'))
+    .addOption(new Option('-o, --output <format>', 'form of the result').choices(findFormats(words)).default('table'))
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
@@ -40,6 +41,12 @@ export const buildProgram = async (io: CliIo, words: readonly string[]): Promise
   }
   addCompletion(program, io)
   return program
+}
+
+/** The forms in which the command that is run has its result. */
+const findFormats = (words: readonly string[]): readonly OutputFormat[] => {
+  const own = words.flatMap((word) => commandTable.filter(({ name }) => name === word)).at(0)
+  return [...outputFormats, ...(own?.formats ?? [])]
 }
 
 /** What the completion scripts ask. */

@@ -25,6 +25,12 @@ export type ConfigObject = z.infer<typeof configObject>
 /** A configuration object whose spec has been parsed by its kind's schema. */
 export type Configured<Spec> = Omit<ConfigObject, 'spec'> & { readonly spec: Spec }
 
+/**
+ * One of a kind that adds up: the mesh's and the cluster's own of one key are both in force, and are told apart by where they come
+ * from.
+ */
+export type Sourced<Spec> = Configured<Spec> & { readonly origin: Origin }
+
 /** "<kind>/<namespace>/<name>"; the API group is implied by the kind (kinds of one name in two groups carry the group: "Gateway.networking.istio.io/…"). */
 export type ObjectKey = string & { readonly __brand: 'ObjectKey' }
 

@@ -2,7 +2,8 @@ import type { ConfigObject, Configured, Origin } from './config-object.ts'
 import { serviceEntry, type ServiceEntrySpec } from './config/service-entry.ts'
 import { workloadEntry, type WorkloadEntrySpec } from './config/workload-entry.ts'
 import type { Contribution } from './merge/merge-service.ts'
-import { type Holding, isOverride, PrecedenceTable, toSameKey } from './merge/precedence-table.ts'
+import { isOverride } from './merge/precedence-annotation.ts'
+import { type Holding, PrecedenceTable, toSameKey } from './merge/precedence-table.ts'
 import { setOrDelete } from './merge/set-or-delete.ts'
 import type { ClusterName, NetworkName, ServiceKey } from './names.ts'
 import type { Problem } from './problem.ts'
@@ -51,7 +52,7 @@ export class MeshCatalog {
   workloadEntries(): readonly Holding<WorkloadEntrySpec>[] {
     return this.#workloadEntries.holdings().map((holding) => {
       const holder = this.#holderOf(holding.key)
-      return holder ? { ...holding, holder, effective: holder === 'mesh' ? holding.effective : null } : holding
+      return holder ? { ...holding, holder, inForce: holder === 'mesh' ? holding.inForce : [] } : holding
     })
   }
 

@@ -200,6 +200,15 @@ const sidecar = configChange(
   'Sidecar',
   fc.constantFrom({ egress: [{ hosts: ['./*'] }] }, { egress: [{ hosts: ['*/*'] }] }, { nonsense: 1 }),
 )
+const telemetry = configChange(
+  'Telemetry',
+  fc.constantFrom({}, { selector: { matchLabels: { app: 'a' } } }, { nonsense: 1 }),
+)
+const securityPolicy = fc.oneof(
+  configChange('PeerAuthentication', fc.constantFrom({}, { mtls: { mode: 'DISABLE' } }, { nonsense: 1 })),
+  configChange('RequestAuthentication', fc.constantFrom({}, { jwtRules: [{ fromParams: ['a'] }] })),
+  configChange('AuthorizationPolicy', fc.constantFrom({}, { rules: [{}] }, { action: 'DENY' })),
+)
 const serviceEntry = configChange(
   'ServiceEntry',
   fc
@@ -258,6 +267,8 @@ const change: fc.Arbitrary<ViewChange> = fc.oneof(
   { arbitrary: summaryChange, weight: 4 },
   { arbitrary: clusterChange, weight: 3 },
   { arbitrary: serviceEntry, weight: 4 },
+  { arbitrary: telemetry, weight: 1 },
+  { arbitrary: securityPolicy, weight: 3 },
   { arbitrary: virtualService, weight: 3 },
   { arbitrary: gateway, weight: 2 },
   { arbitrary: destinationRule, weight: 3 },
@@ -273,10 +284,13 @@ const change: fc.Arbitrary<ViewChange> = fc.oneof(
   {
     arbitrary: fc.record({
       kind: fc.constant('settings' as const),
-      value: fc.constantFrom('cluster.local', 'mesh.test').map((domainSuffix) => ({ ...settings, domainSuffix })),
+      value: fc
+        .tuple(fc.constantFrom('cluster.local', 'mesh.test'), fc.constantFrom('ns1', 'atoll-system'))
+        .map(([domainSuffix, rootNamespace]) => ({ ...settings, domainSuffix, meshConfig: { rootNamespace } })),
     }),
     weight: 2,
   },
+  fc.constantFrom(...[null, '1', '2'].map((value) => ({ kind: 'keys' as const, url: 'https://keys.example', value }))),
   fc.record({
     kind: fc.constant('trust' as const),
     value: fc.constantFrom(0, 1).map((epoch) => ({ ...trust, epoch })),
@@ -320,11 +334,19 @@ const readAll = (view: MeshViewStore): ReadonlyMap<ViewKey, unknown> =>
         const key = toObjectKey('VirtualService', namespace, name)
         return [viewKeys.virtualService(key), view.virtualService(key)]
       }),
-    ]),
-    ...namespaces.flatMap((namespace): [ViewKey, unknown][] => [
       [viewKeys.sidecars(namespace), view.sidecars(namespace)],
       [viewKeys.envoyFilters(namespace), view.envoyFilters(namespace)],
+      [viewKeys.telemetries(namespace), view.telemetries(namespace)],
+      [viewKeys.peerAuthentications(namespace), view.peerAuthentications(namespace)],
+      [viewKeys.rateLimits(namespace), view.rateLimits(namespace)],
+      [viewKeys.requestAuthentications(namespace), view.requestAuthentications(namespace)],
+      [viewKeys.authorizationPolicies(namespace), view.authorizationPolicies(namespace)],
+      ...objectNames.map((name): [ViewKey, unknown] => {
+        const key = toObjectKey('Telemetry', namespace, name)
+        return [viewKeys.telemetry(key), view.telemetry(key)]
+      }),
     ]),
+    [viewKeys.fetchedKeys('https://keys.example'), view.fetchedKeys('https://keys.example')],
     ...workloadKeys.flatMap((key): [ViewKey, unknown][] => [
       [viewKeys.workload(key), view.workload(key)],
       [viewKeys.workloadServices(key), view.workloadServices(key)],
@@ -351,6 +373,8 @@ const toSubject = (each: ViewChange): string => {
       return `config ${each.origin} ${each.key}`
     case 'workload':
       return `workload ${each.key}`
+    case 'keys':
+      return `keys ${each.url}`
   }
 }
 

@@ -1,12 +1,15 @@
-import type { ConfigObject, Configured, Origin } from './config-object.ts'
+import { parseObjectKey, type ConfigObject, type Configured, type Origin, type Sourced } from './config-object.ts'
 import type { ClientSelector } from './client-selectors.ts'
-import { findStrangeFields, readMeshConfig, type MeshConfig } from './config/mesh-config.ts'
+import type { AuthorizationPolicySpec } from './config/authorization-policy.ts'
+import { readMeshConfig, type MeshConfig } from './config/mesh-config.ts'
 import { destinationRule, type DestinationRuleSpec } from './config/destination-rule.ts'
 import { envoyFilter, type EnvoyFilterSpec } from './config/envoy-filter.ts'
 import { gateway, type GatewaySpec } from './config/gateway.ts'
+import { peerAuthentication, type PeerAuthenticationSpec } from './config/peer-authentication.ts'
 import { proxyConfig, type ProxyConfigSpec } from './config/proxy-config.ts'
 import { serviceEntry, type ServiceEntrySpec } from './config/service-entry.ts'
 import { sidecar, type SidecarSpec } from './config/sidecar.ts'
+import { telemetry, type TelemetrySpec } from './config/telemetry.ts'
 import { virtualService, type VirtualServiceSpec } from './config/virtual-service.ts'
 import { workloadEntry, type WorkloadEntrySpec } from './config/workload-entry.ts'
 import { AnswerWatch } from './merge/answer-watch.ts'
@@ -17,13 +20,18 @@ import { GatewayTable } from './merge/gateway-table.ts'
 import type { DelegationSettings } from './merge/merge-delegates.ts'
 import { NamespacedKind } from './merge/namespaced-kind.ts'
 import type { Holding } from './merge/precedence-table.ts'
+import { SecurityPolicies, type HeldSecurityPolicies } from './merge/security-policies.ts'
 import { SelectorsInUse } from './merge/selectors-in-use.ts'
+import { setOrDelete } from './merge/set-or-delete.ts'
 import { ServiceTable, type WorkloadService } from './merge/service-table.ts'
 import { VirtualServiceTable } from './merge/virtual-service-table.ts'
 import { MeshCatalog } from './mesh-catalog.ts'
 import type { ClusterName, NetworkName, ServiceKey } from './names.ts'
 import type { Problem } from './problem.ts'
+import { markPlaintextPorts } from './security/plaintext-ports.ts'
 import type { Service } from './service.ts'
+import type { NamedKeySource } from './security/key-source.ts'
+import { toSettingsProblems } from './settings-problems.ts'
 import type { MeshSettings } from './settings.ts'
 import type { ClusterState } from './state.ts'
 import type { TrustState } from './trust.ts'
@@ -47,13 +55,14 @@ interface Start {
 }
 
 /** The configuration objects that are known in a cluster, in no order. */
-export interface HeldConfiguration {
+export interface HeldConfiguration extends HeldSecurityPolicies {
   readonly virtualServices: readonly Holding<VirtualServiceSpec>[]
   readonly destinationRules: readonly Holding<DestinationRuleSpec>[]
   readonly gateways: readonly Holding<GatewaySpec>[]
   readonly serviceEntries: readonly Holding<ServiceEntrySpec>[]
   readonly sidecars: readonly Holding<SidecarSpec>[]
   readonly envoyFilters: readonly Holding<EnvoyFilterSpec>[]
+  readonly telemetries: readonly Holding<TelemetrySpec>[]
   readonly proxyConfigs: readonly Holding<ProxyConfigSpec>[]
   /** A cluster's own are material for its records: of those only the mesh's are known here. */
   readonly workloadEntries: readonly Holding<WorkloadEntrySpec>[]
@@ -68,7 +77,6 @@ export class MeshViewStore implements MeshView {
   readonly localNetwork: NetworkName
   #settings: MeshSettings
   #meshConfig: MeshConfig
-  #settingsProblems: readonly Problem[]
   #trust: TrustState
   readonly #services: ServiceTable
   readonly #virtualServices: VirtualServiceTable
@@ -76,18 +84,20 @@ export class MeshViewStore implements MeshView {
   readonly #clientSelectors = new SelectorsInUse()
   readonly #sidecars: NamespacedKind<SidecarSpec>
   readonly #envoyFilters: NamespacedKind<EnvoyFilterSpec>
+  readonly #telemetries: NamespacedKind<TelemetrySpec>
+  readonly #securityPolicies: SecurityPolicies
   readonly #proxyConfigs: NamespacedKind<ProxyConfigSpec>
   readonly #meshCatalog: MeshCatalog
   readonly #watch = new AnswerWatch()
   readonly #clusters = new ClusterTable(this.#watch)
   readonly #gatewayObjects: GatewayTable
+  readonly #fetchedKeys = new Map<string, string>()
 
   constructor({ localCluster, localNetwork, settings, trust }: Start) {
     this.localCluster = localCluster
     this.localNetwork = localNetwork
     this.#settings = settings
     this.#meshConfig = readMeshConfig(settings.meshConfig)
-    this.#settingsProblems = toSettingsProblems(settings)
     this.#trust = trust
     const { domainSuffix } = settings
     this.#services = new ServiceTable({
@@ -97,10 +107,12 @@ export class MeshViewStore implements MeshView {
       clustersOn: (network) => this.#clusters.on(network),
       hasNetwork: (network) => network === localNetwork || this.#clusters.networks().includes(network),
       defaultExportTo: () => this.#meshConfig.defaultServiceExportTo,
+      withPlaintextPorts: (namespace, endpoint) => markPlaintextPorts(this, namespace, endpoint),
       domainSuffix,
     })
     const watch = this.#watch
     const clientSelectors = this.#clientSelectors
+    const common = { localCluster, watch }
     this.#virtualServices = new VirtualServiceTable({
       localCluster,
       settings: this.#delegationSettings(),
@@ -109,19 +121,11 @@ export class MeshViewStore implements MeshView {
     })
     this.#destinationRules = new DestinationRuleTable({ localCluster, domainSuffix, watch, clientSelectors })
     this.#gatewayObjects = new GatewayTable(localCluster, watch)
-    this.#sidecars = new NamespacedKind({ definition: sidecar, localCluster, watch, toViewKey: viewKeys.sidecars })
-    this.#envoyFilters = new NamespacedKind({
-      definition: envoyFilter,
-      localCluster,
-      watch,
-      toViewKey: viewKeys.envoyFilters,
-    })
-    this.#proxyConfigs = new NamespacedKind({
-      definition: proxyConfig,
-      localCluster,
-      watch,
-      toViewKey: viewKeys.proxyConfigs,
-    })
+    this.#sidecars = new NamespacedKind({ ...common, definition: sidecar, toViewKey: viewKeys.sidecars })
+    this.#envoyFilters = new NamespacedKind({ ...common, definition: envoyFilter, toViewKey: viewKeys.envoyFilters })
+    this.#telemetries = new NamespacedKind({ ...common, definition: telemetry, toViewKey: viewKeys.telemetries })
+    this.#securityPolicies = new SecurityPolicies(localCluster, watch)
+    this.#proxyConfigs = new NamespacedKind({ ...common, definition: proxyConfig, toViewKey: viewKeys.proxyConfigs })
     this.#meshCatalog = new MeshCatalog({ localCluster, localNetwork, domainSuffix })
   }
 
@@ -230,9 +234,37 @@ export class MeshViewStore implements MeshView {
     return this.#envoyFilters.of(namespace)
   }
 
+  telemetries(namespace: string): readonly Configured<TelemetrySpec>[] {
+    return this.#telemetries.of(namespace)
+  }
+
+  telemetry(key: string): Configured<TelemetrySpec> | undefined {
+    return this.#telemetries.objects.effective(key)?.object
+  }
+
+  peerAuthentications(namespace: string): readonly Sourced<PeerAuthenticationSpec>[] {
+    return this.#securityPolicies.peerAuthentications.of(namespace)
+  }
+
+  requestAuthentications(namespace: string) {
+    return this.#securityPolicies.requestAuthentications.of(namespace)
+  }
+
+  authorizationPolicies(namespace: string): readonly Sourced<AuthorizationPolicySpec>[] {
+    return this.#securityPolicies.authorizationPolicies.of(namespace)
+  }
+
+  rateLimits(namespace: string) {
+    return this.#securityPolicies.rateLimits.of(namespace)
+  }
+
   /** ProxyConfig objects of one namespace, oldest first: for who makes proxies. */
   proxyConfigs(namespace: string): readonly Configured<ProxyConfigSpec>[] {
     return this.#proxyConfigs.of(namespace)
+  }
+
+  fetchedKeys(url: string): string | undefined {
+    return this.#fetchedKeys.get(url)
   }
 
   workload(workloadKey: string): Workload | undefined {
@@ -246,12 +278,14 @@ export class MeshViewStore implements MeshView {
   /** What is wrong with what was put in: objects that are left out, definitions and objects that contradict each other. */
   problems(): readonly Problem[] {
     return [
-      ...this.#settingsProblems,
+      ...toSettingsProblems(this.#settings),
       ...this.#virtualServices.objects.problems(),
       ...this.#destinationRules.rules.problems(),
       ...this.#gatewayObjects.objects.problems(),
       ...this.#sidecars.objects.problems(),
       ...this.#envoyFilters.objects.problems(),
+      ...this.#telemetries.objects.problems(),
+      ...this.#securityPolicies.problems(),
       ...this.#proxyConfigs.objects.problems(),
       ...this.#meshCatalog.problems(),
       ...this.#services.problems(),
@@ -267,6 +301,8 @@ export class MeshViewStore implements MeshView {
       serviceEntries: this.#meshCatalog.serviceEntries(),
       sidecars: this.#sidecars.objects.holdings(),
       envoyFilters: this.#envoyFilters.objects.holdings(),
+      telemetries: this.#telemetries.objects.holdings(),
+      ...this.#securityPolicies.holdings(),
       proxyConfigs: this.#proxyConfigs.objects.holdings(),
       workloadEntries: this.#meshCatalog.workloadEntries(),
     }
@@ -275,6 +311,11 @@ export class MeshViewStore implements MeshView {
   /** The DestinationRules that hold and name a Secret, sorted. */
   destinationRulesWithCredentials(): readonly Configured<DestinationRuleSpec>[] {
     return this.#destinationRules.withCredentials()
+  }
+
+  /** Where the keys are by which tokens are verified here. */
+  keySources(): readonly NamedKeySource[] {
+    return this.#securityPolicies.keySources()
   }
 
   /** Takes a batch of changes; the keys of the reads that answer differently after it. Never throws. */
@@ -327,18 +368,22 @@ export class MeshViewStore implements MeshView {
         this.#watch.note(viewKeys.workload(change.key), () => this.workload(change.key))
         this.#meshCatalog.setWorkload(change.key, change.value)
         break
+      case 'keys':
+        this.#watch.note(viewKeys.fetchedKeys(change.url), () => this.fetchedKeys(change.url))
+        setOrDelete(this.#fetchedKeys, change.url, change.value)
+        break
     }
   }
 
   #setSettings(settings: MeshSettings): void {
     this.#watch.note(viewKeys.settings, () => this.#settings)
     const { domainSuffix } = this.#settings
-    const { defaultServiceExportTo } = this.#meshConfig
+    const { defaultServiceExportTo, rootNamespace } = this.#meshConfig
     this.#settings = settings
     this.#meshConfig = readMeshConfig(settings.meshConfig)
-    this.#settingsProblems = toSettingsProblems(settings)
     this.#virtualServices.setSettings(this.#delegationSettings())
     if (!isEqualData(defaultServiceExportTo, this.#meshConfig.defaultServiceExportTo)) this.#services.unsettleAll()
+    if (this.#meshConfig.rootNamespace !== rootNamespace) this.#services.unsettleOwn()
     if (settings.domainSuffix !== domainSuffix) this.#setDomainSuffix(settings.domainSuffix)
   }
 
@@ -378,6 +423,10 @@ export class MeshViewStore implements MeshView {
       case envoyFilter.kind:
         this.#envoyFilters.set(origin, key, object)
         break
+      case telemetry.kind:
+        this.#watch.note(viewKeys.telemetry(key), () => this.telemetry(key))
+        this.#telemetries.set(origin, key, object)
+        break
       case proxyConfig.kind:
         this.#proxyConfigs.set(origin, key, object)
         break
@@ -387,7 +436,16 @@ export class MeshViewStore implements MeshView {
       case workloadEntry.kind:
         this.#meshCatalog.setWorkloadEntry(origin, key, object)
         break
+      default:
+        this.#setSecurityPolicy(origin, key, object)
     }
+  }
+
+  #setSecurityPolicy(origin: Origin, key: string, object: ConfigObject | null): void {
+    this.#securityPolicies.set(origin, key, object)
+    const named = parseObjectKey(key)
+    if (named?.kind !== peerAuthentication.kind) return
+    this.#services.unsettleOwn(named.namespace === this.#meshConfig.rootNamespace ? undefined : named.namespace)
   }
 
   #settle(): ReadonlySet<ViewKey> {
@@ -407,11 +465,3 @@ export class MeshViewStore implements MeshView {
     return touched
   }
 }
-
-const toSettingsProblems = ({ meshConfig }: MeshSettings): readonly Problem[] =>
-  findStrangeFields(meshConfig).map((message) => ({
-    code: 'unsupported',
-    severity: 'warning',
-    path: 'meshConfig:',
-    message,
-  }))

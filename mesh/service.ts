@@ -89,6 +89,8 @@ export const endpoint = z
     serviceAccount: z.string().optional(),
     /** Whether a proxy in front of it speaks mesh mTLS. */
     tls: z.enum(['mutual', 'none']),
+    /** Numbers of those of its ports on which that proxy takes plaintext alone: its cluster's PeerAuthentications say so. Absent = none. */
+    plaintextPorts: z.array(z.int().min(1).max(65535)).readonly().optional(),
     /** Its proxy's certificate is of an external issuer (docs/decisions/0013): a sidecar of Istio's. Known in its own cluster alone. */
     issuer: z.literal('external').optional(),
     /** Absent = a WorkloadEntry, or an address that a Service has without a pod. Of use in its own cluster alone. */

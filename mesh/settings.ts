@@ -2,6 +2,8 @@ import { z } from 'zod'
 import { readMeshConfig, type WrittenMeshConfig } from './config/mesh-config.ts'
 import { meshName, trustDomain } from './names.ts'
 
+const retentionDays = z.int().min(1).max(365)
+
 const fields = {
   meshId: z.string(),
   meshName,
@@ -10,6 +12,9 @@ const fields = {
   domainSuffix: z.string().default('cluster.local'),
   /** Whether sidecars also take plaintext (Istio PeerAuthentication's mesh-wide mode). */
   inboundMtls: z.enum(['strict', 'permissive']).default('strict'),
+  /** How many days access logs and spans are kept; absent: 7 (worker/telemetry/place.ts). */
+  logRetentionDays: retentionDays.optional(),
+  traceRetentionDays: retentionDays.optional(),
   /** Istio's MeshConfig as people write it; `readMeshConfig` reads it. What it leaves out has Istio's defaults. */
   meshConfig: z.record(z.string(), z.unknown()).default({}),
 }

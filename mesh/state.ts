@@ -3,7 +3,7 @@ import { configObject } from './config-object.ts'
 import { clusterName, networkName } from './names.ts'
 import { catalogEntry, catalogSummary, gatewayAddress } from './service.ts'
 import { meshSettings } from './settings.ts'
-import { trustState } from './trust.ts'
+import { issuance, trustState } from './trust.ts'
 
 /**
  * What the control plane tells an agent, as a map of keyed items. The plane keeps it as a compacted log: each key with
@@ -19,6 +19,7 @@ import { trustState } from './trust.ts'
  * | `catalog/<cluster>/<service>`    | CatalogEntry    | other clusters of its network    |
  * | `summary/<cluster>/<service>`    | CatalogSummary  | clusters of other networks       |
  * | `machine-token/<id>`             | MachineToken    | the cluster that it is for       |
+ * | `issuance/<cluster>`             | Issuance        | the cluster that it is for       |
  */
 
 export const clusterState = z
@@ -62,6 +63,7 @@ export const stateItem = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('catalog'), cluster: clusterName, value: catalogEntry }),
   z.object({ kind: z.literal('summary'), cluster: clusterName, value: catalogSummary }),
   z.object({ kind: z.literal('machine-token'), value: machineToken }),
+  z.object({ kind: z.literal('issuance'), value: issuance }),
 ])
 export type StateItem = z.infer<typeof stateItem>
 
@@ -73,6 +75,7 @@ export const stateKeys = {
   catalog: (cluster: string, service: string) => `catalog/${cluster}/${service}`,
   summary: (cluster: string, service: string) => `summary/${cluster}/${service}`,
   machineToken: (id: string) => `machine-token/${id}`,
+  issuance: (cluster: string) => `issuance/${cluster}`,
 } as const
 
 /** A newer plane's token that says more than this version understands is none: by less than it says somebody would be let in as another. */

@@ -26,6 +26,11 @@ describe('summariseCatalog', () => {
     ])
   })
 
+  test('leaves out ports that take plaintext alone', () => {
+    const entry = makeEntry(service, makeEndpoint('a', { ports: { web: 80, http: 81 }, plaintextPorts: [81] }))
+    expect(summariseCatalog(entry, keys, network1)?.groups).toMatchObject([{ ports: ['web'] }])
+  })
+
   test('of an alias is its definition', () => {
     const alias = makeService({ aliasOf: 'a.example', resolution: 'dns' })
     expect(summariseCatalog(makeEntry(alias), keys, network1)).toEqual({ service: alias, groups: [] })
@@ -46,6 +51,7 @@ describe('summariseCatalog', () => {
     ['unhealthy', { health: 'unhealthy' }],
     ['draining', { health: 'draining' }],
     ['without mesh mTLS', { tls: 'none' }],
+    ['one that takes plaintext on all of its ports', { ports: { http: 80, web: 81 }, plaintextPorts: [80, 81] }],
     ['on another network than its cluster', { network: network2 }],
     ['all that is on a network', { address: '' }],
   ] as const)('leaves out an endpoint that is %s', (_, varied) => {

@@ -1,11 +1,12 @@
 import { compareText } from './merge/compare-text.ts'
 import type { NetworkName } from './names.ts'
 import type { CatalogEntry, CatalogSummary, Endpoint, EndpointGroup } from './service.ts'
+import { toPassedPorts } from './security/plaintext-ports.ts'
 import { isShared } from './visibility.ts'
 
 /**
  * One service of one cluster as clusters on other networks need it: its healthy mutual-TLS endpoints on the cluster's network (what
- * its gateways can reach), those alike put into one group. `labelKeys` are the labels that somebody tells endpoints apart by
+ * its gateways can reach), on the ports that take it, those alike put into one group. `labelKeys` are the labels that somebody tells endpoints apart by
  * (`toToldLabels`). Null when nothing remains of what is no alias, or when the service may not be known outside its cluster.
  */
 export const summariseCatalog = (
@@ -19,7 +20,9 @@ export const summariseCatalog = (
     const { address, health, tls } = endpoint
     // Without an address it is what other clusters have there, who speak for themselves.
     if (health !== 'healthy' || tls !== 'mutual' || endpoint.network !== network || address === '') continue
-    const likeness = JSON.stringify([endpoint.locality, toPortNames(endpoint), toPickedLabels(endpoint, labelKeys)])
+    const ports = toPassedPorts(endpoint)
+    if (ports.length === 0) continue
+    const likeness = JSON.stringify([endpoint.locality, ports, toPickedLabels(endpoint, labelKeys)])
     const others = alike.get(likeness)
     if (others) others.push(endpoint)
     else alike.set(likeness, [endpoint])
@@ -35,14 +38,12 @@ const toGroup = (endpoints: readonly [Endpoint, ...Endpoint[]], labelKeys: Reado
   const [first] = endpoints
   return {
     locality: first.locality,
-    ports: toPortNames(first),
+    ports: toPassedPorts(first),
     labels: Object.fromEntries(toPickedLabels(first, labelKeys)),
     weight: endpoints.reduce((sum, endpoint) => sum + endpoint.weight, 0),
     serviceAccounts: [...new Set(endpoints.flatMap((endpoint) => endpoint.serviceAccount ?? []))].toSorted(),
   }
 }
-
-const toPortNames = (endpoint: Endpoint): string[] => Object.keys(endpoint.ports).toSorted()
 
 const toPickedLabels = (endpoint: Endpoint, labelKeys: ReadonlySet<string>): [string, string][] =>
   Object.entries(endpoint.labels)

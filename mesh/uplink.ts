@@ -4,6 +4,7 @@ import { clusterName, meshName, networkName } from './names.ts'
 import { catalogEntry, gatewayAddress } from './service.ts'
 import { stateChange } from './state.ts'
 import { condition } from './status/condition.ts'
+import { trustReport } from './trust.ts'
 
 /**
  * The uplink: one WebSocket from an agent replica to the control plane, JSON text messages, every one checked against
@@ -37,7 +38,9 @@ export const UPLINK_CHUNK_CHARS = 128 * 1024
  * What a peer understands beyond the first version, told in `challenge` and `hello`. `publish`: an agent sends its cluster's objects that
  * ask to be published to a plane that has it, and a plane answers `published` to an agent that has it. `absent-proxies`: an agent answers the
  * query of this name. `object-problems`, `objects-judged`: an agent sends this message to a plane that has it. `gateway-proxies`,
- * `machine-groups`: a plane tells of machine tokens of the role `gateway`, and of WorkloadGroups, to an agent that has it.
+ * `machine-groups`: a plane tells of machine tokens of the role `gateway`, and of WorkloadGroups, to an agent that has it. `telemetry`: a plane
+ * gives an agent that has it a token for telemetry. `trust-report`: an agent says to a plane that has it how far its proxies are with the trust, and a
+ * plane tells an agent that has it which intermediate it is to sign with.
  */
 export const UPLINK_CAPABILITIES = [
   'publish',
@@ -46,6 +49,8 @@ export const UPLINK_CAPABILITIES = [
   'gateway-proxies',
   'machine-groups',
   'objects-judged',
+  'telemetry',
+  'trust-report',
 ] as const
 /** Objects that one cluster may ask to have published, and their JSON together (characters); an agent cuts what is more. */
 export const UPLINK_MAX_PUBLISHED = 1000
@@ -154,6 +159,15 @@ const query = z.object({
     z.object({ kind: z.literal('absent-proxies') }),
   ]),
 })
+/**
+ * What telemetry is sent to the plane with (docs/decisions/0021): after `welcome`, and again before it expires; the newest counts. Only to an
+ * agent with the capability `telemetry`.
+ */
+const telemetryToken = z.object({
+  type: z.literal('telemetry-token'),
+  token: z.string().max(4096),
+  expiresAt: z.string(),
+})
 /** A person confirmed a held step of the agent (a suspicious restore, a mass removal). */
 const confirm = z.object({ type: z.literal('confirm'), hold: z.string() })
 const refused = z.object({
@@ -190,6 +204,7 @@ export const planeMessage = z.discriminatedUnion('type', [
   vacancy,
   issued,
   query,
+  telemetryToken,
   confirm,
   refused,
 ])
@@ -325,6 +340,9 @@ export type ObjectProblems = Omit<z.infer<typeof objectProblems>, 'type'>
 /** At this revision the same as was said last in `objectProblems`. From the reporter, where that was something. */
 const objectsJudged = z.object({ type: z.literal('objects-judged'), revision: z.int().min(0) })
 
+/** To a plane with the capability `trust-report`. */
+const trust = z.object({ type: z.literal('trust'), report: trustReport })
+
 const csr = z.object({ type: z.literal('csr'), request: z.string().max(64), csrPem: z.string().max(16_384) })
 
 /** Names of the started proxies (see `delivery`) that are not connected to this replica, in order: the first so many. */
@@ -378,6 +396,7 @@ export const agentMessage = z.discriminatedUnion('type', [
   probes,
   objectProblems,
   objectsJudged,
+  trust,
   csr,
   answer,
 ])

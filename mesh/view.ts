@@ -1,10 +1,15 @@
 import type { ClientSelector } from './client-selectors.ts'
-import type { ConfigObject, Configured } from './config-object.ts'
+import type { ConfigObject, Configured, Sourced } from './config-object.ts'
+import type { AuthorizationPolicySpec } from './config/authorization-policy.ts'
 import type { MeshConfig } from './config/mesh-config.ts'
 import type { DestinationRuleSpec } from './config/destination-rule.ts'
 import type { EnvoyFilterSpec } from './config/envoy-filter.ts'
 import type { GatewaySpec } from './config/gateway.ts'
+import type { PeerAuthenticationSpec } from './config/peer-authentication.ts'
+import type { RateLimitSpec } from './config/rate-limit.ts'
+import type { RequestAuthenticationSpec } from './config/request-authentication.ts'
 import type { SidecarSpec } from './config/sidecar.ts'
+import type { TelemetrySpec } from './config/telemetry.ts'
 import type { VirtualServiceSpec } from './config/virtual-service.ts'
 import type { ClusterName, NetworkName, ServiceKey } from './names.ts'
 import type { CatalogSummary, Endpoint, EndpointGroup, GatewayAddress, Service } from './service.ts'
@@ -106,6 +111,20 @@ export interface MeshView {
   sidecars(namespace: string): readonly Configured<SidecarSpec>[]
   /** EnvoyFilters of one namespace, oldest first. */
   envoyFilters(namespace: string): readonly Configured<EnvoyFilterSpec>[]
+  /** Telemetry objects of one namespace, oldest first. */
+  telemetries(namespace: string): readonly Configured<TelemetrySpec>[]
+  /** The Telemetry of this key. */
+  telemetry(key: string): Configured<TelemetrySpec> | undefined
+  /** PeerAuthentications of one namespace, the mesh's and the cluster's, oldest first. One that was refused is there as its closed form. */
+  peerAuthentications(namespace: string): readonly Sourced<PeerAuthenticationSpec>[]
+  /** The same of RequestAuthentications. */
+  requestAuthentications(namespace: string): readonly Sourced<RequestAuthenticationSpec>[]
+  /** The same of AuthorizationPolicies. */
+  authorizationPolicies(namespace: string): readonly Sourced<AuthorizationPolicySpec>[]
+  /** The JWK Set that the agent fetched from a URL, or by the discovery document there; undefined = it never could. */
+  fetchedKeys(url: string): string | undefined
+  /** RateLimits of one namespace, the mesh's and the cluster's, oldest first. */
+  rateLimits(namespace: string): readonly Sourced<RateLimitSpec>[]
   workload(workloadKey: string): Workload | undefined
   /** The services of which this workload is an endpoint, with the port numbers it serves them on, sorted by service. */
   workloadServices(
@@ -142,8 +161,15 @@ export const viewKeys = {
   virtualServicesOf: (gateway: string) => key(`virtual-services-of:${gateway}`),
   sidecars: (namespace: string) => key(`sidecars:${namespace}`),
   envoyFilters: (namespace: string) => key(`envoy-filters:${namespace}`),
+  telemetries: (namespace: string) => key(`telemetries:${namespace}`),
+  telemetry: (objectKey: string) => key(`telemetry:${objectKey}`),
+  peerAuthentications: (namespace: string) => key(`peer-authentications:${namespace}`),
+  requestAuthentications: (namespace: string) => key(`request-authentications:${namespace}`),
+  authorizationPolicies: (namespace: string) => key(`authorization-policies:${namespace}`),
+  rateLimits: (namespace: string) => key(`rate-limits:${namespace}`),
   /** Of the store alone: what is compiled has nothing of them. */
   proxyConfigs: (namespace: string) => key(`proxy-configs:${namespace}`),
+  fetchedKeys: (url: string) => key(`fetched-keys:${url}`),
   workload: (workloadKey: string) => key(`workload:${workloadKey}`),
   workloadServices: (workloadKey: string) => key(`workload-services:${workloadKey}`),
 } as const
@@ -177,6 +203,8 @@ export type ViewChange =
       readonly value: ConfigObject | null
     }
   | { readonly kind: 'workload'; readonly key: string; readonly value: Workload | null }
+  /** A JWK Set. */
+  | { readonly kind: 'keys'; readonly url: string; readonly value: string | null }
   /** An address that is no longer probed is said to be alive: dead ones are remembered until then. */
   | {
       readonly kind: 'gateway-health'

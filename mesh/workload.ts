@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { probeRoutes } from './injection/probe-routes.ts'
+import { scrapeTarget } from './injection/scrape-target.ts'
 import { networkName, type ClusterName } from './names.ts'
 import { endpointHealth, endpointOrigin, type OfMesh } from './service.ts'
 import type { Place } from './topology.ts'
@@ -33,6 +34,8 @@ export const workload = z
     capture: z.literal('transparent').optional(),
     /** Where probes lead that come to its proxy. Absent = there are none. */
     probeRoutes: probeRoutes.optional(),
+    /** Where its application's own metrics are that its proxy is asked for. Absent = it is asked for none. */
+    scrapeTarget: scrapeTarget.optional(),
   })
   .readonly()
 export type Workload = z.infer<typeof workload> & OfMesh

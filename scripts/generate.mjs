@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Makes Envoy's API as TypeScript in gen/envoy-api: descriptors from a hash-pinned PyPI wheel, cut
+ * Makes Envoy's API, and OTLP, as TypeScript in gen/envoy-api: descriptors from hash-pinned PyPI wheels, cut
  * down to the types that envoy-api-types.mjs names, through protoc-gen-es. Does nothing when its
  * inputs are those of the last run.
  */
@@ -14,7 +14,10 @@ import { envoyApiTypes } from './envoy-api-types.mjs'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const outputDirectory = join(root, 'gen/envoy-api')
 const stampFile = join(outputDirectory, '.stamp')
-const requirementsFile = join(root, 'scripts/xds-protos.requirements.txt')
+/** A file of a later wheel is taken instead of the one of the same name in an earlier one. */
+const requirementsFiles = ['xds-protos', 'opentelemetry-proto'].map((name) =>
+  join(root, `scripts/${name}.requirements.txt`),
+)
 const pluginParameter = 'target=ts,import_extension=ts,erasable_syntax=true'
 
 const stamp = inputsHash()
@@ -40,17 +43,21 @@ async function generateFiles() {
   const wkt = await import('@bufbuild/protobuf/wkt')
   const { withWheel, runPython } = await import('./pypi-wheel.mjs')
   const { pruneDescriptors } = await import('./prune-descriptors.mjs')
+  const { addNewerEnvoyApi } = await import('./newer-envoy-api.mjs')
 
-  const descriptors = withWheel(requirementsFile, (wheel) =>
-    runPython([join(root, 'scripts/read-descriptors.py'), wheel]),
+  const descriptors = requirementsFiles.map((file) =>
+    withWheel(file, (wheel) => runPython([join(root, 'scripts/read-descriptors.py'), wheel])),
   )
   const wellKnown = Object.values(wkt).flatMap((value) =>
     typeof value === 'object' && 'kind' in value && value.kind === 'file' ? [value.proto] : [],
   )
   // Custom options are unknown fields here. Leaving them unread frees the result of the validation
   // rules and their imports.
-  const published = fromBinary(wkt.FileDescriptorSetSchema, descriptors, { readUnknownFields: false })
-  const protoFile = pruneDescriptors([...wellKnown, ...published.file], envoyApiTypes)
+  const published = descriptors.flatMap(
+    (set) => fromBinary(wkt.FileDescriptorSetSchema, set, { readUnknownFields: false }).file,
+  )
+  const latest = new Map([...wellKnown, ...published].map((file) => [file.name, file]))
+  const protoFile = pruneDescriptors(addNewerEnvoyApi([...latest.values()]), envoyApiTypes)
 
   const request = create(wkt.CodeGeneratorRequestSchema, {
     fileToGenerate: protoFile.map(({ name }) => name).filter((name) => !name.startsWith('google/protobuf/')),
@@ -83,10 +90,16 @@ ${files.map(({ descriptor }) => `  ${descriptor},\n`).join('')}]
 }
 
 function inputsHash() {
-  const scripts = ['envoy-api-types.mjs', 'generate.mjs', 'prune-descriptors.mjs', 'read-descriptors.py']
+  const scripts = [
+    'envoy-api-types.mjs',
+    'generate.mjs',
+    'newer-envoy-api.mjs',
+    'prune-descriptors.mjs',
+    'read-descriptors.py',
+  ]
   const inputs = [
     ...scripts.map((name) => join(root, 'scripts', name)),
-    requirementsFile,
+    ...requirementsFiles,
     join(root, 'node_modules/@bufbuild/protoc-gen-es/package.json'),
   ]
   return inputs.reduce((hash, path) => hash.update(readFileSync(path)), createHash('sha256')).digest('hex')

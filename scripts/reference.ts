@@ -1,15 +1,17 @@
 /**
- * Writes docs/reference/ from the code: the API from its routes, the command line from its commands, the codes from their
- * tables. With `--check` it writes nothing and fails when a page is not up to date.
+ * Writes docs/reference/ from the code: the API from its routes, the command line from its commands, the codes and who may do what
+ * from their tables. With `--check` it writes nothing and fails when a page is not up to date.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { toAccessReference } from './reference/access-reference.ts'
 import { toApiReference } from './reference/api-reference.ts'
 import { toCliReference } from './reference/cli-reference.ts'
 import { toKubernetesReference } from './reference/kubernetes-reference.ts'
 
 const folder = join(import.meta.dirname, '../docs/reference')
 const pages = {
+  'access.md': toAccessReference(),
   'api.md': toApiReference(),
   'cli.md': await toCliReference(),
   'kubernetes.md': toKubernetesReference(),

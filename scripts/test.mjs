@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
- * Runs the test groups one after the other and ends with one line of counts.
+ * Runs the test groups and ends with one line of counts. One group comes after the other, but for those that mostly wait: they have
+ * company.
  *
  *     npm test                      every group
  *     npm test -- pure worker       these groups
@@ -10,7 +11,7 @@
  * is a group in which no test ran.
  */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -26,7 +27,9 @@ import { addCounts, countTests, formatCounts, noCounts } from './test-counts.mjs
  * @property {string} name
  * @property {string} [projects] of vitest.config.ts, when it is more than the one of its name
  * @property {() => string | undefined} [unavailable] why it cannot run here
+ * @property {number} [workers] files at a time, when it is not what vitest.config.ts says
  * @property {number} [timeoutMs] when it is not `groupTimeoutMs`
+ * @property {string} [beside] a group that computes while this one waits; what this one prints comes when it has ended
  */
 
 /** @type {readonly Group[]} */
@@ -36,9 +39,9 @@ const groups = [
   { name: 'agent', unavailable: findOpensslObstacle },
   { name: 'cli', unavailable: findOpensslObstacle },
   { name: 'envoy', unavailable: () => findEnvoyObstacle() ?? findOpensslObstacle() },
-  { name: 'skew', unavailable: () => findPreviousReleaseObstacle() ?? findEnvoyObstacle() },
+  { name: 'skew', beside: 'cli', unavailable: () => findPreviousReleaseObstacle() ?? findEnvoyObstacle() },
   // The first time it builds Kubernetes.
-  { name: 'lab', projects: 'lab*', unavailable: () => findLabObstacle(), timeoutMs: 60 * 60_000 },
+  { name: 'lab', projects: 'lab*', workers: 3, unavailable: () => findLabObstacle(), timeoutMs: 60 * 60_000 },
 ]
 const groupTimeoutMs = 15 * 60_000
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -71,10 +74,15 @@ async function runGroups(chosen) {
   let total = noCounts
   /** @type {string[]} */
   const remarks = []
-  for (const group of chosen) {
-    const { counts, remark } = await runGroup(group)
-    total = addCounts(total, counts)
-    remarks.push(`${group.name}: ${remark}`)
+  const hosts = chosen.filter(({ beside }) => !chosen.some(({ name }) => name === beside))
+  for (const host of hosts) {
+    const guests = chosen.filter(({ beside }) => beside === host.name)
+    const together = [runGroup(host), ...guests.map((guest) => runGroup(guest, { isGuest: true }))]
+    for (const { name, counts, remark, printed } of await Promise.all(together)) {
+      process.stdout.write(printed)
+      total = addCounts(total, counts)
+      remarks.push(`${name}: ${remark}`)
+    }
   }
   if (total.passed + total.failed === 0) {
     total = addCounts(total, { ...noCounts, failed: 1 })
@@ -84,44 +92,50 @@ async function runGroups(chosen) {
   process.exitCode = total.failed === 0 ? 0 : 1
 }
 
-/** @param {Group} group */
-async function runGroup(group) {
+/** @param {Group} group @param {{ isGuest: boolean }} role what a guest prints is told when it has ended */
+async function runGroup(group, { isGuest } = { isGuest: false }) {
+  const { name } = group
   const reason = group.unavailable?.()
   if (reason !== undefined) {
-    return { counts: { ...noCounts, [isCi ? 'failed' : 'skipped']: 1 }, remark: `skipped: ${reason}` }
+    const counts = { ...noCounts, [isCi ? 'failed' : 'skipped']: 1 }
+    return { name, counts, remark: `skipped: ${reason}`, printed: '' }
   }
-  console.log(`\n── ${group.name}`)
+  const heading = `\n── ${name}\n`
+  if (!isGuest) process.stdout.write(heading)
   const startMs = Date.now()
   const scratch = mkdtempSync(join(tmpdir(), 'atoll-test-'))
   const reportFile = join(scratch, 'report.json')
-  const ended = await runVitest(group, reportFile)
+  const printedFile = join(scratch, 'printed')
+  const ended = await runVitest(group, reportFile, isGuest ? openSync(printedFile, 'w') : 'inherit')
   const counts = countTests(readReport(reportFile), ended, { isFiltered: values.testNamePattern !== undefined, isCi })
+  const printed = isGuest ? heading + readFileSync(printedFile, 'utf8') : ''
   rmSync(scratch, { recursive: true, force: true })
   const seconds = ((Date.now() - startMs) / 1000).toFixed(1)
-  return {
-    counts,
-    remark: `${formatCounts(counts)} in ${seconds} s${ended === 0 ? '' : ` (runner ended with ${ended})`}`,
-  }
+  const remark = `${formatCounts(counts)} in ${seconds} s${ended === 0 ? '' : ` (runner ended with ${ended})`}`
+  return { name, counts, remark, printed }
 }
 
 /**
  * @param {Group} group
  * @param {string} reportFile
+ * @param {'inherit' | number} output a file's descriptor, which is closed here
  * @returns {Promise<number | string>} exit code, or the signal or error that ended it
  */
-function runVitest({ name, projects = name, timeoutMs = groupTimeoutMs }, reportFile) {
+function runVitest({ name, projects = name, workers, timeoutMs = groupTimeoutMs }, reportFile, output) {
+  const pool = workers === undefined ? [] : [`--maxWorkers=${workers}`]
   const filter = values.testNamePattern === undefined ? [] : ['--testNamePattern', values.testNamePattern]
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`]
   const runner = spawn(
     join(bin, 'node'),
-    [join(bin, 'vitest'), 'run', '--project', projects, ...reporters, ...filter],
+    [join(bin, 'vitest'), 'run', '--project', projects, ...pool, ...reporters, ...filter],
     {
       cwd: root,
       env: { ...process.env, PATH: bin + delimiter + process.env.PATH },
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', output, output],
       timeout: timeoutMs,
     },
   )
+  if (output !== 'inherit') closeSync(output)
   return new Promise((resolve) => {
     runner.on('error', (error) => resolve(error.message))
     runner.on('exit', (code, signal) => resolve(code ?? signal ?? 'unknown'))

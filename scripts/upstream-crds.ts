@@ -1,5 +1,5 @@
 /**
- * Copies upstream's CustomResourceDefinitions of the kinds that Atoll takes, byte for byte, and pins them:
+ * Copies upstream's CustomResourceDefinitions of the kinds that Atoll takes, byte for byte, and pins them. Atoll's own stay as they are:
  *
  *   node scripts/upstream-crds.ts <customresourcedefinitions.gen.yaml>
  *
@@ -7,7 +7,7 @@
  * mesh/support/testdata/istio-api.txt.
  */
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { kinds } from '#mesh/config/kind-table.ts'
 
@@ -16,8 +16,8 @@ const folder = join(import.meta.dirname, '../deploy/helm/atoll/crds')
 const [file] = process.argv.slice(2)
 if (file === undefined) throw new Error('usage: node scripts/upstream-crds.ts <customresourcedefinitions.gen.yaml>')
 
-rmSync(folder, { recursive: true, force: true })
 mkdirSync(folder, { recursive: true })
+for (const name of readdirSync(folder)) if (name.endsWith('.istio.io.yaml')) rmSync(join(folder, name))
 const wanted = kinds.filter(({ group }) => group.endsWith('.istio.io')).map(({ plural, group }) => `${plural}.${group}`)
 const found = new Map(
   readFileSync(file, 'utf8')

@@ -1,5 +1,5 @@
 /**
- * Writes down which fields upstream's networking kinds have, for the test that holds Atoll's kinds against them:
+ * Writes down which fields upstream's kinds have, for the test that holds Atoll's kinds against them:
  *
  *   node scripts/upstream-fields.ts <customresourcedefinitions.gen.yaml> > mesh/support/testdata/istio-api.txt
  *
@@ -30,7 +30,7 @@ const openApiSchema: z.ZodType<OpenApiSchema> = z.lazy(() =>
 
 const definition = z.object({
   spec: z.object({
-    group: z.literal('networking.istio.io'),
+    group: z.string(),
     names: z.object({ kind: z.string() }),
     versions: z.array(
       z.object({

@@ -1,6 +1,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import type { RequestIdVariables } from 'hono/request-id'
+import type { Access } from '#api/access.ts'
 import type { Token } from '#api/schemas/tokens.ts'
 
 /** Who calls: the token of the request, and the org that it belongs to. */
@@ -12,7 +13,11 @@ export interface Caller {
 
 export interface AppEnv {
   Bindings: Cloudflare.Env
-  Variables: RequestIdVariables & { caller: Caller }
+  Variables: RequestIdVariables & {
+    caller: Caller
+    /** Of the route that the caller may call. */
+    access: Access
+  }
 }
 
 export type App = OpenAPIHono<AppEnv>

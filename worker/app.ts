@@ -4,12 +4,11 @@ import { requestId } from 'hono/request-id'
 import { secureHeaders } from 'hono/secure-headers'
 import { AtollError } from '#api/atoll-error.ts'
 import { buildOpenApiDocument } from '#api/openapi.ts'
-import { join, uplink } from '#api/routes/agents.ts'
-import { setup } from '#api/routes/plane.ts'
 import { MAX_CONFIGURATION_BODY_BYTES } from '#api/schemas/configuration.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import type { App, AppEnv } from './app-env.ts'
 import { authenticate } from './middleware/authenticate.ts'
+import { authorize, findAccess } from './middleware/authorize.ts'
 import { idempotency } from './middleware/idempotency.ts'
 import { noStore } from './middleware/no-store.ts'
 import { requestBody } from './middleware/request-body.ts'
@@ -19,20 +18,22 @@ import { addAuditRoutes } from './routes/audit.ts'
 import { addClusterRoutes } from './routes/clusters.ts'
 import { addConfigurationRoutes } from './routes/configuration.ts'
 import { addMachineTokenRoutes } from './routes/machine-tokens.ts'
+import { addMemberRoutes } from './routes/members.ts'
 import { addMeshRoutes } from './routes/meshes.ts'
+import { addMetricsRoutes } from './routes/metrics.ts'
 import { addPlaneRoutes } from './routes/plane.ts'
+import { addOtlpRoutes } from './routes/otlp.ts'
+import { addPrometheusRoutes } from './routes/prometheus.ts'
 import { addProxyRoutes } from './routes/proxies.ts'
 import { addPublishGrantRoutes } from './routes/publish-grants.ts'
 import { addRevisionRoutes } from './routes/revisions.ts'
 import { addServiceRoutes } from './routes/services.ts'
+import { addSignInRoutes } from './routes/sign-in.ts'
+import { addTelemetryRoutes } from './routes/telemetry.ts'
 import { addTokenRoutes } from './routes/tokens.ts'
 import { addTrustRoutes } from './routes/trust.ts'
 
 const { version } = packageJson
-const uplinkPrefix = uplink.path.slice(0, uplink.path.indexOf('{'))
-
-/** The routes that authenticate by what is in them, or in the messages that follow. All others need a token. */
-const isOpen = (path: string): boolean => path === join.path || path === setup.path || path.startsWith(uplinkPrefix)
 
 /** The HTTP API: what every request goes through, and then its route. No CORS headers: other sites' pages get no answer. */
 export const createApp = (): App => {
@@ -49,6 +50,8 @@ export const createApp = (): App => {
   app.notFound((c) => answerError(new AtollError('not_found', `version ${version} of the plane has no such route`), c))
   app.use(requestId())
   app.use(secureHeaders())
+  // Bodies, tokens and refusals of OTLP are its own.
+  addOtlpRoutes(app)
   app.use(
     bodyLimit({
       maxSize: MAX_CONFIGURATION_BODY_BYTES,
@@ -58,13 +61,19 @@ export const createApp = (): App => {
     }),
   )
   app.use('/v1/*', noStore)
-  app.use('/v1/*', authenticate(isOpen))
+  app.use(
+    '/v1/*',
+    authenticate((c) => findAccess(c) === 'open'),
+  )
+  app.use('/v1/*', authorize)
   app.use('/v1/*', requestBody)
   app.use('/v1/*', idempotency)
   app.get('/openapi.json', (c) => c.json(buildOpenApiDocument(version)))
   for (const addRoutes of [
     addPlaneRoutes,
     addTokenRoutes,
+    addMemberRoutes,
+    addSignInRoutes,
     addMeshRoutes,
     addClusterRoutes,
     addMachineTokenRoutes,
@@ -75,6 +84,9 @@ export const createApp = (): App => {
     addPublishGrantRoutes,
     addTrustRoutes,
     addAuditRoutes,
+    addTelemetryRoutes,
+    addMetricsRoutes,
+    addPrometheusRoutes,
     addAgentRoutes,
   ]) {
     addRoutes(app)

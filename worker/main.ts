@@ -4,6 +4,7 @@ import './env.ts'
 import { exportMeshes } from './export-meshes.ts'
 
 export { Mesh } from './mesh/mesh.ts'
+export { TelemetryStore } from './telemetry/store.ts'
 
 const app = createApp()
 

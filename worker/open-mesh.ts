@@ -1,26 +1,30 @@
+import { findBarrier, routeAccess } from '#api/access.ts'
 import { AtollError } from '#api/atoll-error.ts'
-import type { AppContext } from './app-env.ts'
+import type { RouteName } from '#api/openapi.ts'
+import type { TokenScopes } from '#api/schemas/tokens.ts'
+import type { AppContext, AppEnv } from './app-env.ts'
+import type { AuditFacts } from './audit/bound-facts.ts'
+import { toAuditClient } from './audit/client.ts'
 import { findMesh } from './directory/meshes.ts'
 import type { OrgEvent } from './directory/org-audit.ts'
 import type { Initiator } from './mesh/audit.ts'
 import { openMeshStore } from './mesh/mesh-store.ts'
 import type { MeshStore } from './mesh/mesh-store.ts'
 
-export type Access = 'read' | 'write'
+/** Whether the caller's role and scopes are enough for another route than the one that is called. */
+export const mayCall = (c: AppContext, route: RouteName): boolean =>
+  findBarrier(routeAccess[route], c.get('caller').token) === undefined
 
-/** Throws AtollError `forbidden` when the token's role does not go so far. */
-const checkRole = (c: AppContext, access: Access): void => {
-  if (access === 'write' && c.get('caller').token.role !== 'owner')
-    throw new AtollError('forbidden', 'a viewer may only read')
+/** For what is the org's. Answers the org's id. */
+export const openOrg = (c: AppContext): string => {
+  requireAccess(c)
+  return c.get('caller').orgId
 }
 
-/** For what is the org's: a token that is confined to a mesh has nothing to do with it. Answers the org's id. */
-export const openOrg = (c: AppContext, access: Access): string => {
-  const { orgId, token } = c.get('caller')
-  checkRole(c, access)
-  if (token.scopes.mesh !== undefined)
-    throw new AtollError('forbidden', `the token is confined to the mesh ${token.scopes.mesh}`)
-  return orgId
+/** That `authorize` let the request through is relied on from here on. */
+const requireAccess = (c: AppContext): void => {
+  const access = c.get('access') as AppEnv['Variables']['access'] | undefined
+  if (access === undefined) throw new Error(`nobody has judged who may call ${c.req.path}`)
 }
 
 export interface OpenMesh {
@@ -28,35 +32,50 @@ export interface OpenMesh {
   readonly name: string
   readonly orgId: string
   readonly store: MeshStore
+  /** The only one that the caller may see or change something of; undefined = all. */
+  readonly namespace: string | undefined
+}
+
+/** What of a mesh a request is about. */
+export type Subject = Pick<TokenScopes, 'cluster' | 'namespace'>
+
+/** What a filter of a list leaves: who is confined and names nothing asks for its own. */
+export const confineFilter = (c: AppContext, { cluster, namespace }: Subject): Subject => {
+  const { scopes } = c.get('caller').token
+  return { cluster: cluster ?? scopes.cluster, namespace: namespace ?? scopes.namespace }
 }
 
 /**
- * The one way from a request to a mesh's store: by the caller's org, role and scopes. `cluster`: the one that the request is about; a
- * token that is confined to a cluster gets no further than requests about it.
+ * The one way from a request to a mesh's store: by the caller's org and scopes. Who is confined to a cluster or a namespace gets no
+ * further than requests about it.
  */
-export const openMesh = async (c: AppContext, name: string, access: Access, cluster?: string): Promise<OpenMesh> => {
+export const openMesh = async (c: AppContext, name: string, subject: Subject = {}): Promise<OpenMesh> => {
+  requireAccess(c)
   const { orgId, token } = c.get('caller')
   const { scopes } = token
   const mesh = scopes.mesh === undefined || scopes.mesh === name ? await findMesh(c.env.DB, orgId, name) : undefined
   if (!mesh) throw new AtollError('not_found', `there is no mesh ${name}`)
-  checkRole(c, access)
-  if (scopes.cluster !== undefined && scopes.cluster !== cluster) {
-    throw new AtollError('forbidden', `the token is confined to the cluster ${scopes.cluster}`)
-  }
-  return { id: mesh.id, name, orgId, store: openMeshStore(c.env, mesh.id) }
+  for (const kind of ['cluster', 'namespace'] as const)
+    if (scopes[kind] !== undefined && scopes[kind] !== subject[kind])
+      throw new AtollError('forbidden', `the token is confined to the ${kind} ${scopes[kind]}`)
+  return { id: mesh.id, name, orgId, store: openMeshStore(c.env, mesh.id), namespace: scopes.namespace }
 }
+
+/** In which request, and from where. */
+export const toOrigin = (c: AppContext) => ({
+  requestId: c.get('requestId'),
+  client: toAuditClient(c.req.raw.headers, c.env),
+})
 
 /** The caller, as the one who does something. */
 export const toInitiator = (c: AppContext): Initiator => {
   const { id, name } = c.get('caller').token
-  return { actor: { kind: 'token', id, name }, requestId: c.get('requestId') }
+  return { actor: { kind: 'token', id, name }, ...toOrigin(c) }
 }
 
 /** What the caller does to the org. */
-export const toOrgEvent = (c: AppContext, action: string, target: string): OrgEvent => ({
+export const toOrgEvent = (c: AppContext, facts: AuditFacts): OrgEvent => ({
   at: Date.now(),
-  actor: toInitiator(c).actor,
-  action,
-  target,
-  requestId: c.get('requestId'),
+  by: toInitiator(c),
+  facts,
 })

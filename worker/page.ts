@@ -17,13 +17,17 @@ export const toPage = <Item>(
 /** Where a page begins. Callers are to treat the text as a secret of ours, so that the order of a list may change. */
 export const toCursor = (place: readonly (string | number)[]): string => toBase64Url(toUtf8(JSON.stringify(place)))
 
+/** What is in a cursor, which may come from anybody; undefined = it is none. */
+export const readCursor = (cursor: string): unknown =>
+  parseJson(new TextDecoder().decode(fromBase64(cursor) ?? new Uint8Array()))
+
 /** The place that a cursor names, or `first` when there is none. Throws AtollError `invalid_request` when it is not one of this list. */
 export const parseCursor = <Place extends readonly (string | number)[]>(
   cursor: string | undefined,
   first: Place,
 ): Place => {
   if (cursor === undefined) return first
-  const place = parseJson(new TextDecoder().decode(fromBase64(cursor) ?? new Uint8Array()))
+  const place = readCursor(cursor)
   if (!isLike(place, first)) throw new AtollError('invalid_request', 'the cursor is not one of this list')
   return place
 }

@@ -6,6 +6,7 @@ import type { ApiProblemCode } from '#api/problem-details.ts'
 import type { Problem } from '#mesh/problem.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import type { AppContext } from './app-env.ts'
+import { KEK_SECRET } from './ca/sealed-key.ts'
 import { NEWER_SCHEMA, NOT_CREATED } from './mesh/mesh-store.ts'
 import type { Outcome } from './mesh/refusal.ts'
 
@@ -15,7 +16,8 @@ const RATE_LIMIT_RETRY_SECONDS = 60
 /** The value, or the refusal as an error that the routes' error handler answers. */
 export const unwrap = <T>(outcome: Outcome<T>): T => {
   if (outcome.ok) return outcome.value
-  throw new AtollError(outcome.error.code, outcome.error.detail)
+  const { code, detail, limit } = outcome.error
+  throw new AtollError(code, detail, { limit })
 }
 
 /** The thing, or a `not_found`. `what` names it for people. */
@@ -35,12 +37,17 @@ const toAtollError = (error: Error): AtollError => {
       'newer_data',
       `${error.message}; this is version ${packageJson.version}, and has changed nothing`,
     )
+  // Nothing was changed, and nothing in it is secret.
+  if (error.message.includes(KEK_SECRET)) return new AtollError('unavailable', error.message, { cause: error })
   if (error instanceof HTTPException && error.status < 500) return new AtollError('invalid_request', error.message)
   return new AtollError('internal', 'the plane failed; its log has the reason under the request id', { cause: error })
 }
 
-/** Answers what a handler threw. What is not meant for callers goes to the log, never out. */
-export const answerError = (error: Error, c: AppContext): Response => {
+/** What a handler threw, for the caller. What is not meant for callers goes to the log, never out. */
+export const judgeError = (
+  error: Error,
+  c: AppContext,
+): { readonly code: ApiProblemCode; readonly problem: AtollError } => {
   const problem = toAtollError(error)
   const code = isApiProblemCode(problem.code) ? problem.code : 'internal'
   const requestId = c.get('requestId')
@@ -48,14 +55,27 @@ export const answerError = (error: Error, c: AppContext): Response => {
     // eslint-disable-next-line no-console -- the platform's log
     console.error(JSON.stringify({ level: 'error', requestId, path: c.req.path, error: error.stack ?? error.message }))
   }
+  return { code, problem }
+}
+
+/** RFC 9110 §10.2.3, and draft-ietf-httpapi-ratelimit-headers: nothing is left of that limit for so long. */
+const toLimitHeaders = ({ limit }: AtollError): Record<string, string> => {
+  const seconds = limit?.retryAfterSeconds ?? RATE_LIMIT_RETRY_SECONDS
+  return { 'Retry-After': String(seconds), ...(limit && { RateLimit: `"${limit.name}";r=0;t=${seconds}` }) }
+}
+
+/** Answers what a handler threw. */
+export const answerError = (error: Error, c: AppContext): Response => {
+  const { code, problem } = judgeError(error, c)
   const details = toProblemDetails(code, {
     detail: problem.message,
     ...(problem.problems.length > 0 && { problems: problem.problems.slice(0, MAX_PROBLEMS) }),
-    requestId,
+    ...(problem.limit && { limit: problem.limit.name }),
+    requestId: c.get('requestId'),
   })
   return c.body(JSON.stringify(details), problemTypes[code].status, {
     'Content-Type': PROBLEM_MEDIA_TYPE,
-    ...(code === 'rate_limited' && { 'Retry-After': String(RATE_LIMIT_RETRY_SECONDS) }),
+    ...(code === 'rate_limited' && toLimitHeaders(problem)),
     ...(code === 'unauthenticated' && { 'WWW-Authenticate': 'Bearer' }),
   })
 }

@@ -29,7 +29,15 @@ export const newToken = async (
   random: (bytes: number) => Uint8Array,
   idPrefix = '',
 ): Promise<NewToken> => {
-  const id = `${idPrefix}${newId(random)}`
+  return newTokenOf(kind, `${idPrefix}${newId(random)}`, random)
+}
+
+/** A token whose id is known already. */
+export const newTokenOf = async (
+  kind: TokenKind,
+  id: string,
+  random: (bytes: number) => Uint8Array,
+): Promise<NewToken> => {
   const secret = toBase64Url(random(SECRET_BYTES))
   return { id, text: `atoll_${kind}_${id}_${secret}`, secretHash: await sha256Hex(secret) }
 }

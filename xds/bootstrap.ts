@@ -30,6 +30,7 @@ import { maxProgramSize } from '#mesh/config/schema/regular-expression.ts'
 import type { ClusterName, TrustDomain } from '#mesh/names.ts'
 import { toAny } from './build/any.ts'
 import { buildAddress } from './build/address.ts'
+import { buildStatsSink, statsSinkTypes } from './build/build-stats-sink.ts'
 import { toDuration } from './build/duration.ts'
 
 export interface BootstrapOptions {
@@ -48,6 +49,8 @@ export interface BootstrapOptions {
   readonly directory: string
   /** Absolute path of the file with the machine token. Its folder is watched for a newer one. */
   readonly tokenFile: string
+  /** How often it tells its agent what it has counted. Absent: every 5 s. */
+  readonly statsFlushMs?: number
   /** Envoy's admin interface: a loopback address, or "unix://<path>" with port 0. */
   readonly admin: { readonly address: string; readonly port: number }
   readonly maxDownstreamConnections?: number
@@ -59,7 +62,8 @@ export interface BootstrapFile {
   readonly content: string
 }
 
-const agentCluster = 'atoll-agent'
+/** The EnvoyCluster that every proxy has from its start. */
+export const agentCluster = 'atoll-agent'
 const rootsSecretFile = 'sds-roots.yaml'
 const tokenSecretFile = 'sds-token.yaml'
 const rootsSecret = 'agent-roots'
@@ -77,6 +81,7 @@ const registry = createRegistry(
   SecretSchema,
   UpstreamCodecSchema,
   UpstreamTlsContextSchema,
+  ...statsSinkTypes,
 )
 
 /**
@@ -93,7 +98,10 @@ export const buildBootstrap = (options: BootstrapOptions): readonly BootstrapFil
   { name: tokenSecretFile, content: toSecretFile(toTokenSecret(options)) },
 ]
 
-const toBootstrap = (options: BootstrapOptions) =>
+/** A series that nothing was counted in for so long is not pushed any more. */
+const forgottenAfterFlushes = 720
+
+const toBootstrap = ({ statsFlushMs = 5000, ...options }: BootstrapOptions) =>
   create(BootstrapSchema, {
     node: { id: options.proxyName, cluster: options.cluster },
     admin: { address: buildAddress(options.admin.address, options.admin.port) },
@@ -116,6 +124,10 @@ const toBootstrap = (options: BootstrapOptions) =>
       },
     }),
     staticResources: { clusters: [toAgentCluster(options)] },
+    statsSinks: [buildStatsSink(agentService)],
+    statsFlushInterval: toDuration(statsFlushMs),
+    // A multiple of the other one, says Envoy.
+    statsEviction: { case: 'statsEvictionInterval', value: toDuration(statsFlushMs * forgottenAfterFlushes) },
     layeredRuntime: {
       layers: [
         {

@@ -5,6 +5,8 @@ import { VirtualHostSchema } from '#envoy/envoy/config/route/v3/route_components
 import { toObjectKey, type ConfigObject } from '#mesh/config-object.ts'
 import { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import type { ViewChange } from '#mesh/view.ts'
+import { anyAuthorization } from '#test/compile/any-authorization.ts'
+import { anyPeerAuthentication } from '#test/compile/any-peer-authentication.ts'
 import {
   east,
   makeClusterState,
@@ -42,7 +44,6 @@ const gateways = [
 ]
 
 const anyName = fc.constantFrom(...names)
-const anyNamespace = fc.constantFrom(...namespaces)
 const anyLabels = fc.constantFrom<Record<string, string>>({}, { v: '1' }, { v: '2' })
 const anyHost = fc.constantFrom(
   'a.default.svc.cluster.local',
@@ -57,7 +58,7 @@ const anyHost = fc.constantFrom(
 const anyService = fc
   .record({
     name: anyName,
-    namespace: anyNamespace,
+    namespace: fc.constantFrom(...namespaces),
     hostname: fc.option(fc.constantFrom('x.example', 'a.default', '*.example'), { nil: undefined, freq: 2 }),
     exportTo: fc.constantFrom(['*'], ['*'], ['*'], ['.'], ['other'], ['~']),
     resolution: fc.constantFrom('static' as const, 'static' as const, 'dns' as const, 'none' as const),
@@ -120,7 +121,7 @@ const anyConfig: fc.Arbitrary<ConfigObject> = fc.oneof(
   fc
     .record({
       name: anyName,
-      namespace: anyNamespace,
+      namespace: fc.constantFrom(...namespaces),
       host: anyHost,
       routes: fc.array(anyRoute, { minLength: 1, maxLength: 1 }),
       sourceLabels: anyLabels,
@@ -163,7 +164,7 @@ const anyConfig: fc.Arbitrary<ConfigObject> = fc.oneof(
   fc
     .record({
       name: anyName,
-      namespace: anyNamespace,
+      namespace: fc.constantFrom(...namespaces),
       selector: anyLabels,
       hosts: fc.constantFrom(['*'], ['*.example', './a.default.svc.cluster.local'], ['other/*']),
       number: fc.constantFrom(80, 90),
@@ -205,9 +206,11 @@ const anyConfig: fc.Arbitrary<ConfigObject> = fc.oneof(
         { namespace },
       ),
     ),
+  anyAuthorization,
 )
 
 const anyChange: fc.Arbitrary<ViewChange> = fc.oneof(
+  { weight: 2, arbitrary: anyPeerAuthentication },
   {
     weight: 5,
     arbitrary: fc
@@ -228,12 +231,10 @@ const anyChange: fc.Arbitrary<ViewChange> = fc.oneof(
     weight: 2,
     arbitrary: fc
       .record({ service: anyService, groups: fc.array(anyGroup, { maxLength: 2 }) })
-      .map(({ service, groups }): ViewChange => ({
-        kind: 'summary',
-        cluster: west,
-        service: service.key,
-        value: groups.length === 0 ? null : { service, groups },
-      })),
+      .map(({ service, groups }): ViewChange => {
+        const value = groups.length === 0 ? null : { service, groups }
+        return { kind: 'summary', cluster: west, service: service.key, value }
+      }),
   },
   {
     weight: 4,

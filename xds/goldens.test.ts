@@ -1,7 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { JsonObject } from '@bufbuild/protobuf'
 import { describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
+import { isFields } from '#mesh/is-fields.ts'
 import { readScene } from '#test/compile/scene.ts'
 import { createCompiler } from './compiler.ts'
 import { toProxyName } from './proxy.ts'
@@ -18,6 +20,7 @@ const sections = [
   ['virtualHosts', typeUrls.virtualHost],
   ['clusters', typeUrls.cluster],
   ['endpoints', typeUrls.endpoint],
+  ['filters', typeUrls.extensionConfig],
 ] as const
 
 const describeSet = (set: ResourceSet, show: readonly string[] | undefined) =>
@@ -26,9 +29,31 @@ const describeSet = (set: ResourceSet, show: readonly string[] | undefined) =>
       .filter(([section, type]) => (show?.includes(section) ?? true) && set.all(type).size > 0)
       .map(([section, type]) => {
         const resources = [...set.all(type).values()].sort((left, right) => (left.name < right.name ? -1 : 1))
-        return [section, resources.map((resource) => toResourceJson(type, resource))]
-      }),
+        const shown = resources.map((resource) => toResourceJson(type, resource)).filter((json) => !isIdle(json))
+        return [section, show?.includes('telemetry') ? shown : shown.map(withoutTelemetry)] as const
+      })
+      .filter(([, shown]) => shown.length > 0),
   )
+
+/** A filter that has nothing to do, as everywhere where nobody has a policy. */
+const isIdle = ({ typed_config: config }: JsonObject): boolean =>
+  config !== undefined && isFields(config) && Object.keys(config).length === 1
+
+interface Logger {
+  readonly name?: string
+  readonly typed_config?: { readonly common_config?: { readonly log_name?: string } }
+}
+
+/** How every listener tells of its calls is long, and the same everywhere. A scene that is about it names `telemetry` in `show`. */
+const isBuiltIn = ({ name, typed_config: config }: Logger): boolean =>
+  name === 'envoy.access_loggers.stats' || config?.common_config?.log_name === 'atoll'
+
+const withoutTelemetry = <T>(value: T): T =>
+  JSON.parse(JSON.stringify(value), (key, inner: unknown) => {
+    if (key !== 'access_log' || !Array.isArray(inner)) return inner
+    const others = (inner as Logger[]).filter((log) => !isBuiltIn(log))
+    return others.length > 0 ? others : undefined
+  }) as T
 
 const compileScene = (yaml: string): string => {
   const { store, proxies, show } = readScene(yaml, { certificates: '/certificates' })

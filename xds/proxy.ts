@@ -1,5 +1,6 @@
 export const proxyRoles = ['sidecar', 'east-west-gateway', 'gateway'] as const
 export type ProxyRole = (typeof proxyRoles)[number]
+export const isProxyRole = (text: string): text is ProxyRole => proxyRoles.some((role) => role === text)
 
 /** What a proxy is: from the token that it authenticated with and the workload behind it, never from its node metadata. */
 export interface Proxy {

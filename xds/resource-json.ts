@@ -1,6 +1,7 @@
 import { fromBinary, toJson, type DescMessage, type JsonObject } from '@bufbuild/protobuf'
 import { ClusterSchema } from '#envoy/envoy/config/cluster/v3/cluster_pb.ts'
 import { ClusterLoadAssignmentSchema } from '#envoy/envoy/config/endpoint/v3/endpoint_pb.ts'
+import { TypedExtensionConfigSchema } from '#envoy/envoy/config/core/v3/extension_pb.ts'
 import { ListenerSchema } from '#envoy/envoy/config/listener/v3/listener_pb.ts'
 import { VirtualHostSchema } from '#envoy/envoy/config/route/v3/route_components_pb.ts'
 import { RouteConfigurationSchema } from '#envoy/envoy/config/route/v3/route_pb.ts'
@@ -15,6 +16,7 @@ const readable: ReadonlyMap<TypeUrl, DescMessage> = new Map<TypeUrl, DescMessage
   [typeUrls.virtualHost, VirtualHostSchema],
   [typeUrls.cluster, ClusterSchema],
   [typeUrls.endpoint, ClusterLoadAssignmentSchema],
+  [typeUrls.extensionConfig, TypedExtensionConfigSchema],
 ])
 
 /** The types that `toResourceJson` can show. */

@@ -19,6 +19,8 @@ export interface EncodedResource {
 export interface Fallback {
   readonly resource: EncodedResource
   readonly without: readonly LeftOut[]
+  /** The words do not tell what is at fault: it may be something else. */
+  readonly isTrial?: true
 }
 
 export interface LeftOut {

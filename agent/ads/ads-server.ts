@@ -6,11 +6,13 @@ import type { ProxyAuthenticator, ProxyGrant } from '#agent/proxy-auth/proxy-aut
 import type { Node } from '#envoy/envoy/config/core/v3/base_pb.ts'
 import type { DeltaDiscoveryRequest, DiscoveryRequest } from '#envoy/envoy/service/discovery/v3/discovery_pb.ts'
 import type { ProxyConfig, ProxyStatus } from '#mesh/uplink.ts'
+import type { Proxy } from '#xds/proxy.ts'
 import type { ResourceSet } from '#xds/resource-set.ts'
 import type { TypeUrl } from '#xds/type-url.ts'
 import type { HealthStream } from '#agent/machines/follow-health.ts'
 import { adsService, healthService } from './ads-service.ts'
 import { Attachments, type ProxySource } from './attachments.ts'
+import { CallPlaces } from './call-places.ts'
 import { DeliveryTracker } from './delivery-tracker.ts'
 import { DeltaDialect } from './delta-dialect.ts'
 import type { Dialect } from './dialect.ts'
@@ -19,10 +21,12 @@ import { HealthStreams, type HealthCall } from './health-streams.ts'
 import { bigWritePatienceMilliseconds, bigWrites, defaultLimits, type AdsLimits } from './limits.ts'
 import { endCall, ProxyConnection, type ConnectionHost, type OutgoingCall } from './proxy-connection.ts'
 import { toProxyConfig, toProxyStatus, type Reporter } from './proxy-report.ts'
+import { emptyAnswer, toServiceDefinition, type ProxyMethod, type ProxyMethodCall } from './proxy-methods.ts'
 import { Quarantine } from './quarantine.ts'
 import { RefusalLog } from './refusal-log.ts'
 import { StateOfTheWorldDialect } from './state-of-the-world-dialect.ts'
 import { StreamError } from './stream-error.ts'
+import { TrustTracker, type TrustMark } from './trust-tracker.ts'
 import type { WireResource } from './wire-resource.ts'
 import { WritePlaces } from './write-places.ts'
 
@@ -35,6 +39,10 @@ export interface AdsServerOptions {
   readonly reporter: Reporter
   /** Something that `delivery.summary()` tells may have changed. Called often. */
   readonly onDeliveryChange: () => void
+  /** Something that `trust.summary()` tells may have changed. Called often. */
+  readonly onTrustChange?: () => void
+  /** Whether a proxy that has gone may still run; absent = nobody can tell, and it is taken for gone. */
+  readonly mayRun?: (proxy: Proxy) => boolean
   /** A stream of this proxy has been let in; each is followed by one `onClosed`. */
   readonly onOpened?: (grant: ProxyGrant) => void
   readonly onClosed?: (grant: ProxyGrant) => void
@@ -42,6 +50,8 @@ export interface AdsServerOptions {
   readonly onHealthStream?: (grant: ProxyGrant, stream: HealthStream) => void
   /** Something else may be so of what `delivery.blamed()` tells. */
   readonly onBlame?: () => void
+  /** What proxies may tell beside. */
+  readonly methods?: readonly ProxyMethod[]
   /** Names of the proxies that run here, connected to this agent or not; undefined = nobody tells. */
   readonly startedProxies?: () => readonly string[] | undefined
   readonly limits?: Partial<AdsLimits>
@@ -66,6 +76,8 @@ type IncomingCall = Pick<AdsCall<unknown>, 'metadata' | 'getPeer' | 'emit'>
 type AdsCall<Request> = grpc.ServerDuplexStream<Request, WireResponse>
 
 const housekeepingMilliseconds = 30_000
+/** What is on its way when proxies are to connect anew may still arrive. */
+const reconnectMilliseconds = 1000
 
 /** The agent's xDS server: AggregatedDiscoveryService, delta and state of the world, over TLS. */
 export class AdsServer implements ConnectionHost {
@@ -74,6 +86,7 @@ export class AdsServer implements ConnectionHost {
   readonly log: Log
   readonly quarantine: Quarantine
   readonly delivery: DeliveryTracker
+  readonly trust: TrustTracker
   readonly bigWrites: WritePlaces
   tick = 0
   readonly #options: AdsServerOptions
@@ -83,6 +96,7 @@ export class AdsServer implements ConnectionHost {
   /** In order of connecting. */
   readonly #connections = new Set<ProxyConnection>()
   readonly #health: HealthStreams
+  readonly #callPlaces: CallPlaces
   /** Calls that are not refused: connections, and those that are about to be. */
   #calls = 0
   /** … and those of streams of health. */
@@ -102,10 +116,16 @@ export class AdsServer implements ConnectionHost {
     this.log = options.log
     this.quarantine = new Quarantine(options.onBlame)
     this.delivery = new DeliveryTracker(options.onDeliveryChange, options.startedProxies)
+    this.trust = new TrustTracker({
+      clock: this.clock,
+      onChange: () => options.onTrustChange?.(),
+      mayRun: (proxy) => options.mayRun?.(proxy) ?? false,
+    })
     this.bigWrites = new WritePlaces(this.clock, bigWrites, bigWritePatienceMilliseconds)
     this.#refusals = new RefusalLog(this.clock, this.log)
     this.#attachments = new Attachments(options.source)
     this.#health = new HealthStreams(this.limits.streamsPerProxy)
+    this.#callPlaces = new CallPlaces(this.limits.calls)
     this.#server = new grpc.Server({
       'grpc.max_receive_message_length': this.limits.requestBytes,
       'grpc.max_send_message_length': -1,
@@ -123,6 +143,18 @@ export class AdsServer implements ConnectionHost {
     this.#server.addService(healthService, {
       streamHealthCheck: (call: HealthCall) => void this.#serveHealth(call),
     })
+    const methods = options.methods ?? []
+    // gRPC refuses a service without methods.
+    if (methods.length === 0) return
+    this.#server.addService(
+      toServiceDefinition(methods),
+      Object.fromEntries(
+        methods.map((method) => [
+          method.path,
+          (call: ProxyMethodCall, answer: grpc.sendUnaryData<Buffer>) => void this.#receive(method, call, answer),
+        ]),
+      ),
+    )
   }
 
   /** Returns the port. @throws {AgentError} when the address can't be had */
@@ -188,6 +220,22 @@ export class AdsServer implements ConnectionHost {
     for (const connection of this.#connections) connection.push()
   }
 
+  /** The secrets are made of this now: pushes them, and follows who holds them. */
+  pushTrust(mark: TrustMark): void {
+    this.push()
+    this.trust.mark(mark, this.tick)
+  }
+
+  /** Since when the connected proxies are: of a proxy with several streams the newest. */
+  connectedSince(): ReadonlyMap<string, number> {
+    return new Map([...this.#connections].map(({ name, connectedAt }) => [name, connectedAt]))
+  }
+
+  /** Has all proxies connect anew, with what they have. */
+  reconnect(): void {
+    if (this.#boundTo !== undefined) this.#server.drain(this.#boundTo, reconnectMilliseconds)
+  }
+
   /** Ends the streams whose credentials do not hold any more. */
   revalidate(): void {
     const { authenticator } = this.#options
@@ -211,6 +259,7 @@ export class AdsServer implements ConnectionHost {
 
   onProgress({ stream }: ProxyConnection): void {
     this.delivery.update(stream)
+    this.trust.update(stream)
   }
 
   onResponse(bytes: number): void {
@@ -269,16 +318,39 @@ export class AdsServer implements ConnectionHost {
     }
   }
 
+  async #receive(method: ProxyMethod, call: ProxyMethodCall, answer: grpc.sendUnaryData<Buffer>): Promise<void> {
+    const [authorization = ''] = call.metadata.get('authorization')
+    const giveBack = this.#callPlaces.take(authorization.toString(), call.request.length)
+    // Which a proxy tries again.
+    if (!giveBack) return answer({ code: grpc.status.UNAVAILABLE, details: 'too many calls at once' })
+    try {
+      const grant = await this.#findGrant(call)
+      if (!grant) return answer({ code: grpc.status.UNAUTHENTICATED, details: 'no valid credential' })
+      method.receive(grant, call.request)
+      answer(null, emptyAnswer)
+    } catch (error) {
+      this.#refusals.notUnderstood(call.getPeer(), method.path, error)
+      answer({ code: grpc.status.INVALID_ARGUMENT, details: 'not understood' })
+    } finally {
+      giveBack()
+    }
+  }
+
   #toTooMany(): StreamError {
     return new StreamError('resource_exhausted', `this agent serves ${this.limits.streams} streams at most`)
   }
 
   async #authenticate(call: IncomingCall): Promise<ProxyGrant | undefined> {
+    const grant = await this.#findGrant(call)
+    if (!grant) this.#refuse(call, new StreamError('unauthenticated', 'no valid credential'))
+    return grant
+  }
+
+  async #findGrant(call: Pick<IncomingCall, 'metadata' | 'getPeer'>): Promise<ProxyGrant | undefined> {
     const [authorization] = call.metadata.get('authorization')
     const grant = await this.#options.authenticator.authenticate(authorization?.toString(), call.getPeer())
     if (grant.ok) return grant.value
     this.#refusals.refused(call.getPeer(), grant.error)
-    this.#refuse(call, new StreamError('unauthenticated', 'no valid credential'))
     return undefined
   }
 
@@ -297,6 +369,7 @@ export class AdsServer implements ConnectionHost {
       this.#makeRoom(connection.identity)
       this.#connections.add(connection)
       this.delivery.add(connection.name, connection.stream)
+      this.trust.add(grant.proxy, connection.stream)
       this.log.info({ proxy: connection.name, peer: call.getPeer() }, 'a proxy connected')
       call.on('data', (request: Request) =>
         connection.receive(request.node, () => dialect.apply(request, connection.stream)),
@@ -314,6 +387,7 @@ export class AdsServer implements ConnectionHost {
     this.#connections.delete(connection)
     if (!this.#connectionsOf(connection.identity).length) connection.stream.resources.forgetRejections()
     this.delivery.remove(connection.name, connection.stream)
+    this.trust.remove(connection.stream)
     this.log.info({ proxy: connection.name }, 'a proxy disconnected')
   }
 

@@ -98,6 +98,11 @@ export class DeliveryTracker {
     return this.#byTarget.get(target)?.live ?? 0
   }
 
+  /** Of a proxy, by its name; 0 = none, or it is not connected. */
+  liveRevisionOf(proxy: string): number {
+    return this.#proxies.get(proxy)?.at(-1)?.live ?? 0
+  }
+
   isSynced(target: DeliveryTarget): boolean {
     const tracked = this.#byTarget.get(target)
     return tracked !== undefined && tracked.latest === undefined && target.rejections().length === 0

@@ -1,3 +1,5 @@
+import type { CallLimits } from './call-places.ts'
+
 /** What a proxy may ask of the xDS server. Reaching a limit ends the stream with a status that names it. */
 export interface AdsLimits {
   readonly streams: number
@@ -7,6 +9,8 @@ export interface AdsLimits {
   /** Names subscribed to on one stream, over all types. */
   readonly names: number
   readonly nameLength: number
+  /** What proxies tell beside xDS, while it is found out who they are. */
+  readonly calls: CallLimits
 }
 
 export const defaultLimits: AdsLimits = {
@@ -15,6 +19,7 @@ export const defaultLimits: AdsLimits = {
   requestBytes: 4 * 1024 * 1024,
   names: 100_000,
   nameLength: 1024,
+  calls: { callsOfOne: 32, bytes: 64 * 1024 * 1024 },
 }
 
 /** What a response aims at: big enough that few are needed, small enough that 500 of them waiting for their proxies are little memory. */

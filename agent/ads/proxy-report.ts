@@ -3,6 +3,7 @@ import { SecretSchema } from '#envoy/envoy/extensions/transport_sockets/tls/v3/s
 import type { ClusterName } from '#mesh/names.ts'
 import type { ProxyConfig, ProxyStatus } from '#mesh/uplink.ts'
 import { toResourceJson } from '#xds/resource-json.ts'
+import { redacted, withoutCredentials } from './without-credentials.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import { toNacks, type DeliveryTracker } from './delivery-tracker.ts'
 import type { ProxyConnection } from './proxy-connection.ts'
@@ -66,16 +67,16 @@ export const toProxyConfig = (
 })
 
 const toJsonBody = ({ type, resource }: WireResource): JsonObject =>
-  type === typeUrls.secret ? toSecretJson(resource.body) : toResourceJson(type, resource)
+  type === typeUrls.secret ? toSecretJson(resource.body) : withoutCredentials(toResourceJson(type, resource))
 
-const redacted = { specifier: { case: 'inlineString' as const, value: '[redacted]' } }
+const redactedSource = { specifier: { case: 'inlineString' as const, value: redacted } }
 
 /** Certificates are public; of the other kinds of secret nothing is shown but the name. */
 const toSecretJson = (body: Uint8Array): JsonObject => {
   const { name, type } = fromBinary(SecretSchema, body)
   const shown = { $typeName: SecretSchema.typeName, name, type }
   if (type.case === 'tlsCertificate')
-    type.value.privateKey = { $typeName: 'envoy.config.core.v3.DataSource', ...redacted }
+    type.value.privateKey = { $typeName: 'envoy.config.core.v3.DataSource', ...redactedSource }
   else if (type.case !== 'validationContext') shown.type = { case: undefined }
   return toJson(SecretSchema, shown, { useProtoFieldName: true }) as JsonObject
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '#agent/clock.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
+import { secretNames } from '#xds/proxy.ts'
 import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
 import type { DialectStream, ResponseEncoder } from './dialect.ts'
 import { smallResponseBytes, type AdsLimits } from './limits.ts'
@@ -12,6 +13,8 @@ import type { Payload } from './batch.ts'
 import { Subscription } from './subscription.ts'
 import type { WireResource } from './wire-resource.ts'
 import type { WritePlaces } from './write-places.ts'
+
+const trustSecrets: ReadonlySet<string> = new Set(Object.values(secretNames))
 
 /** What a stream has to know of the server that it belongs to. */
 export interface StreamHost {
@@ -80,6 +83,17 @@ export class ProxyStream implements DialectStream {
     let settled = Infinity
     for (const subscription of this.#subscriptions.values()) settled = Math.min(settled, subscription.settledTick)
     return settled
+  }
+
+  /** As `settledTick`, of what it trusts and who it is: no other resource keeps it from that. */
+  get settledTrustTick(): number {
+    this.#resources.refresh()
+    const secrets = this.#subscriptions.get(typeUrls.secret)
+    // It asks for secrets before it takes the listener that names them.
+    if (!secrets) return this.#subscriptions.get(typeUrls.listener)?.settledTick ?? -1
+    return this.rejections().some(({ type, name }) => type === typeUrls.secret && trustSecrets.has(name))
+      ? -1
+      : secrets.settledTick
   }
 
   /** Why nobody knows what the proxy is to have. */

@@ -9,12 +9,14 @@ export type Subscriptions = ReadonlyMap<TypeUrl, Subscription>
  * pushed first. EDS updates (if any) must arrive after CDS updates for the respective clusters. LDS updates must arrive after
  * corresponding CDS/EDS updates. RDS updates related to the newly added listeners must arrive after CDS/EDS/LDS updates. VHDS updates
  * (if any) related to the newly added RouteConfigurations must arrive after RDS updates." Secrets come before all of them: clusters
- * and listeners may stand for who is trusted.
+ * and listeners may stand for who is trusted. Filters' configurations (ECDS) say who may call: they wait for nothing but the writing of the
+ * clusters that they may ask.
  */
 const pushOrder: readonly TypeUrl[] = [
   typeUrls.secret,
   typeUrls.cluster,
   typeUrls.endpoint,
+  typeUrls.extensionConfig,
   typeUrls.listener,
   typeUrls.route,
   typeUrls.virtualHost,

@@ -1,5 +1,5 @@
 import type { EncodedResource, Fallback, LeftOut, ResourceSet } from '#xds/resource-set.ts'
-import type { TypeUrl } from '#xds/type-url.ts'
+import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
 import { toWireResource, type WireResource } from './wire-resource.ts'
 
 /** A resource version that proxies refused. */
@@ -113,7 +113,9 @@ export class Quarantine {
   }
 }
 
+/** Who may call is never what it was before. */
 const toPrevious = (set: ResourceSet, { type, name }: WireResource): readonly Fallback[] => {
+  if (type === typeUrls.extensionConfig) return []
   const previous = set.previous(type, name)
   return previous ? [{ resource: previous, without: [] }] : []
 }

@@ -16,6 +16,7 @@ export class RefusalLog {
   /** When each address and reason was told of last (milliseconds since the epoch): the oldest first. */
   readonly #toldAt = new Map<string, number>()
   #unsaid = 0
+  #notUnderstoodAt = Number.NEGATIVE_INFINITY
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock
@@ -40,5 +41,13 @@ export class RefusalLog {
     this.#toldAt.set(key, now)
     this.#log.warn({ peer: told, refusal, unsaid: this.#unsaid }, 'refused the credential of a proxy')
     this.#unsaid = 0
+  }
+
+  /** What a proxy has told, which it may do as fast, too: once in ten seconds. */
+  notUnderstood(peer: string, method: string, error: unknown): void {
+    const now = this.#clock.now()
+    if (now - this.#notUnderstoodAt < intervalMilliseconds) return
+    this.#notUnderstoodAt = now
+    this.#log.warn({ err: error, method, peer }, 'could not take what a proxy tells')
   }
 }

@@ -2,9 +2,14 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { AdsStatistics } from '#agent/ads/ads-server.ts'
 import type { IdentityStatus } from '#agent/identity/cluster-identity.ts'
 import type { ProbedGateway } from '#agent/probes/gateway-prober.ts'
+import type { KeySetStatus } from '#agent/jwks/key-sets.ts'
 import type { InjectorStatus } from '#agent/injection/injector.ts'
 import type { RegistrySource } from '#agent/registry/registry.ts'
+import type { MeterStatistics } from '#agent/telemetry/metrics/cluster-meter.ts'
+import type { ForwardStatus } from '#agent/telemetry/forward/forward.ts'
+import type { OutboxStatus } from '#agent/telemetry/outbox/outbox.ts'
 import type { UplinkStatus } from '#agent/uplink/uplink.ts'
+import { withoutQuery } from '#mesh/security/key-source.ts'
 import { hold, type Delivery } from '#mesh/uplink.ts'
 import { toHistogramText } from './duration-histogram.ts'
 
@@ -15,7 +20,11 @@ export interface AgentMeasures {
   readonly identity?: IdentityStatus
   readonly gateways?: readonly ProbedGateway[]
   readonly delivery?: Delivery
+  readonly keySets?: readonly KeySetStatus[]
   readonly injector?: InjectorStatus | undefined
+  readonly telemetry?: OutboxStatus
+  readonly forwards?: readonly ForwardStatus[]
+  readonly meter?: MeterStatistics
   readonly compiledRevision: number
   readonly proxies: number
   readonly registrySynced: boolean
@@ -128,6 +137,7 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry,
     ['certificate'],
     ({ identity, injector, now }) =>
       Object.entries({
+        root: identity?.earliestRootNotAfter,
         intermediate: identity?.intermediate.notAfter,
         agent: identity?.serverNotAfter,
         injector: injector?.certificateNotAfter,
@@ -157,6 +167,18 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry,
         value: resolved.length,
       })),
   )
+  labelled(
+    'key_set_age_seconds',
+    "How long ago an issuer's keys were fetched, which are asked for each twenty minutes; absent = never.",
+    ['url'],
+    ({ keySets = [], now }) =>
+      keySets.flatMap(({ url, fetchedAt }) =>
+        fetchedAt === undefined ? [] : [{ labels: { url: withoutQuery(url) }, value: (now - fetchedAt) / 1000 }],
+      ),
+  )
+  labelled('key_set_failures', "Attempts since an issuer's keys were last fetched.", ['url'], ({ keySets = [] }) =>
+    keySets.map(({ url, failures }) => ({ labels: { url: withoutQuery(url) }, value: failures })),
+  )
   gauge(
     'injector_ready',
     'Whether API servers can be answered about pods.',
@@ -171,6 +193,93 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry,
     ['step'],
     ({ injector }) => Object.entries(injector?.failures ?? {}).map(([step, value]) => ({ labels: { step }, value })),
   )
+  const ofSignals = (values: Readonly<Record<string, number>> | undefined) =>
+    Object.entries(values ?? {}).map(([signal, value]) => ({ labels: { signal }, value }))
+  const counted = (telemetry: OutboxStatus | undefined, name: 'received' | 'sent') =>
+    ofSignals(
+      telemetry && Object.fromEntries(Object.entries(telemetry.counts).map(([key, value]) => [key, value[name]])),
+    )
+  labelledCounter(
+    'telemetry_received_total',
+    'Records that proxies told: each is sent, shed, or waits.',
+    ['signal'],
+    ({ telemetry }) => counted(telemetry, 'received'),
+  )
+  labelledCounter('telemetry_sent_total', 'Records that the control plane has taken.', ['signal'], ({ telemetry }) =>
+    counted(telemetry, 'sent'),
+  )
+  labelledCounter(
+    'telemetry_shed_total',
+    'Records that were lost, and why (docs/telemetry.md).',
+    ['signal', 'reason'],
+    ({ telemetry }) => (telemetry ? toShed(telemetry) : []),
+  )
+  labelled('telemetry_waiting', 'Records in memory that wait to be sent.', ['signal'], ({ telemetry }) =>
+    ofSignals(telemetry?.waiting),
+  )
+  labelled('telemetry_spooled', 'Records on disk that wait to be sent.', ['signal'], ({ telemetry }) =>
+    ofSignals(telemetry?.spooled),
+  )
+  gauge('telemetry_spool_bytes', 'What waits on disk.', ({ telemetry }) => telemetry?.spoolBytes)
+  gauge('telemetry_spool_limit_bytes', 'What may wait on disk.', ({ telemetry }) => telemetry?.spoolLimitBytes)
+  gauge(
+    'telemetry_failures',
+    'Attempts since the control plane took telemetry.',
+    ({ telemetry }) => telemetry?.failures,
+  )
+  const ofForwards = (
+    forwards: AgentMeasures['forwards'],
+    read: (status: OutboxStatus) => readonly { readonly labels: Record<string, string>; readonly value: number }[],
+  ) =>
+    (forwards ?? []).flatMap(({ to, status }) =>
+      read(status).map(({ labels, value }) => ({ labels: { to, ...labels }, value })),
+    )
+  labelledCounter(
+    'telemetry_forward_received_total',
+    'Records, spans and data points for a backend: each is sent, shed, or waits.',
+    ['to', 'signal'],
+    ({ forwards }) => ofForwards(forwards, (status) => counted(status, 'received')),
+  )
+  labelledCounter(
+    'telemetry_forward_sent_total',
+    'Records, spans and data points that a backend has taken.',
+    ['to', 'signal'],
+    ({ forwards }) => ofForwards(forwards, (status) => counted(status, 'sent')),
+  )
+  labelledCounter(
+    'telemetry_forward_shed_total',
+    'What was lost on the way to a backend, and why (docs/telemetry.md).',
+    ['to', 'signal', 'reason'],
+    ({ forwards }) => ofForwards(forwards, toShed),
+  )
+  labelled('telemetry_forward_waiting', 'What waits in memory for a backend.', ['to', 'signal'], ({ forwards }) =>
+    ofForwards(forwards, ({ waiting }) => ofSignals(waiting)),
+  )
+  labelled('telemetry_forward_spooled', 'What waits on disk for a backend.', ['to', 'signal'], ({ forwards }) =>
+    ofForwards(forwards, ({ spooled }) => ofSignals(spooled)),
+  )
+  labelled('telemetry_forward_failures', 'Attempts since a backend took something.', ['to'], ({ forwards }) =>
+    ofForwards(forwards, ({ failures }) => [{ labels: {}, value: failures }]),
+  )
+  gauge('standard_metrics_series', 'Series of the standard metrics of this cluster.', ({ meter }) => meter?.series)
+  counter('standard_metrics_pushes_total', 'What proxies pushed of their counters.', ({ meter }) => meter?.pushes)
+  counter(
+    'standard_metrics_skipped_total',
+    'Times that a proxy came whose counts up to then were not taken: another replica may have them.',
+    ({ meter }) => meter?.skipped,
+  )
+  counter('standard_metrics_malformed_total', 'Data points of proxies that were none.', ({ meter }) => meter?.malformed)
+  labelledCounter(
+    'standard_metrics_overflow_total',
+    'Counts without a series of their own, for lack of room in a proxy or in the agent.',
+    ['where'],
+    ({ meter }) => Object.entries(meter?.overflowed ?? {}).map(([where, value]) => ({ labels: { where }, value })),
+  )
+  counter(
+    'proxy_records_dropped_total',
+    'Access log records that proxies could not get rid of.',
+    ({ meter }) => meter?.recordsDropped,
+  )
   return {
     metrics: async () => {
       measures = measure()
@@ -181,6 +290,11 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry,
     },
   }
 }
+
+const toShed = ({ counts }: OutboxStatus) =>
+  Object.entries(counts).flatMap(([signal, { shed }]) =>
+    Object.entries(shed).map(([reason, value]) => ({ labels: { signal, reason }, value })),
+  )
 
 /** A proxy that refused something is not live on what it refused. */
 const countUpToDate = ({ live, compiled }: Delivery): number =>

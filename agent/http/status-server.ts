@@ -1,4 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import type { HostPort } from '#agent/config.ts'
 import { keepConnectionsFair } from './fair-connections.ts'
 import { listen, patience } from './listen.ts'
@@ -6,8 +8,8 @@ import { listen, patience } from './listen.ts'
 export interface StatusSource {
   /** Whether this agent is fit to serve, and why (not). */
   readiness(): { readonly ready: boolean }
-  /** Prometheus' text format. */
-  metrics(): Promise<string>
+  /** Prometheus' text format, in parts: together they may be large. */
+  metrics(): Promise<Iterable<string>>
 }
 
 const maxConnections = 100
@@ -48,10 +50,11 @@ const respond = (response: ServerResponse, status: number, body: object): void =
 
 const respondWithMetrics = async (response: ServerResponse, source: StatusSource): Promise<void> => {
   try {
-    const text = await source.metrics()
+    const parts = await source.metrics()
     response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
-    response.end(text)
+    await pipeline(Readable.from(parts), response)
   } catch {
-    respond(response, 500, { error: 'metrics could not be collected' })
+    if (response.headersSent) response.destroy()
+    else respond(response, 500, { error: 'metrics could not be collected' })
   }
 }

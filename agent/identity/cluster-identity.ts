@@ -2,12 +2,13 @@ import type { experimental } from '@grpc/grpc-js'
 import type { WorkloadIdentity } from '#mesh/identity.ts'
 import type { PeerFacts } from '#mesh/telemetry/peer-facts.ts'
 import type { ClusterName, TrustDomain } from '#mesh/names.ts'
-import type { TrustState } from '#mesh/trust.ts'
+import type { Issuance, TrustReport, TrustState } from '#mesh/trust.ts'
 import type { ResourceSet } from '#xds/resource-set.ts'
 import { Intermediate, type IntermediateOptions } from './intermediate.ts'
-import { toAgentNames } from './issue-leaf.ts'
+import { toAgentNames, type LeafIssuer } from './issue-leaf.ts'
 import { ServerCertificate } from './server-certificate.ts'
 import { toSystemTrustSet } from './system-trust.ts'
+import { toFingerprint } from './to-fingerprint.ts'
 import { TrustBundle, type UntrustedIntermediate, type UntrustedIssuer } from './trust-bundle.ts'
 import { parseCertificates, verifyIntermediate } from './verify-intermediate.ts'
 import { WorkloadIdentities } from './workload-identities.ts'
@@ -36,10 +37,20 @@ export interface IdentityStatus {
   readonly serverNotAfter: number | null
   /** Of the external issuer that runs out first, or has; null = there is none. */
   readonly earliestIssuerNotAfter: number | null
+  /** Of the root that runs out first. */
+  readonly earliestRootNotAfter: number | null
   readonly trusted: readonly ClusterName[]
   readonly untrusted: readonly UntrustedIntermediate[]
   readonly untrustedIssuers: readonly UntrustedIssuer[]
   readonly withoutLeaf: readonly { readonly spiffeId: string; readonly problem: string }[]
+}
+
+/** What the secrets are made of now. */
+export interface SecretsState extends Pick<TrustReport, 'version' | 'signer' | 'incoming'> {
+  readonly untrusted: readonly UntrustedIntermediate[]
+  /** Whether all leaves are of the signer. */
+  readonly areLeavesOfSigner: boolean
+  readonly isIncomingOfOtherRoot: boolean
 }
 
 const maintenanceMilliseconds = 30_000
@@ -64,9 +75,12 @@ export class ClusterIdentity {
   readonly #server: ServerCertificate
   readonly #trust: TrustBundle
   #roots: readonly string[]
+  #version = 0
+  #showsIncoming = false
   #verifiedAt = 0
   #maintenance: Promise<void> | undefined
   #cancelMaintenance = (): void => {}
+  #cancelIssuance = (): void => {}
   #isStopped = false
 
   private constructor(options: ClusterIdentityOptions) {
@@ -79,10 +93,21 @@ export class ClusterIdentity {
       verify: (pem) =>
         verifyIntermediate(pem, cluster, { trustDomain, roots: parseCertificates(this.#roots) }, clock.now()),
       isTrusted: (certificate) => this.#trust.trusted.some((trusted) => trusted.certificate.equal(certificate)),
+      rootOf: (certificate) => {
+        const root = parseCertificates(this.#roots).find(({ subject }) => subject === certificate.issuer)
+        return root && toFingerprint(root)
+      },
     })
     const issuer = () => this.#intermediate.issuer
     this.#workloads = new WorkloadIdentities({ cluster, trustDomain, clock, random, log, issuer })
-    this.#server = new ServerCertificate({ names: toAgentNames(cluster, trustDomain), clock, random, issuer })
+    const serverIssuer = (): LeafIssuer | undefined =>
+      (this.#showsIncoming ? this.#intermediate.incoming : undefined) ?? issuer()
+    this.#server = new ServerCertificate({
+      names: toAgentNames(cluster, trustDomain),
+      clock,
+      random,
+      issuer: serverIssuer,
+    })
   }
 
   /** Ready to serve; renewal goes on until `stop`. */
@@ -97,6 +122,7 @@ export class ClusterIdentity {
   stop(): void {
     this.#isStopped = true
     this.#cancelMaintenance()
+    this.#cancelIssuance()
   }
 
   /** The xDS server's certificate. */
@@ -111,7 +137,36 @@ export class ClusterIdentity {
   async updateTrust(trust: TrustState): Promise<void> {
     this.#roots = trust.roots
     this.#verifiedAt = this.#options.clock.now()
-    await this.#trust.update(trust)
+    if (await this.#trust.update(trust)) this.#version = trust.version ?? 0
+  }
+
+  /** Takes what the plane says of the intermediate that is to sign; undefined = it says nothing. What follows from it is done by itself. */
+  updateIssuance(issuance: Issuance | undefined): void {
+    const { clock, log } = this.#options
+    this.#cancelIssuance()
+    const dueAt = this.#intermediate.take(issuance)
+    if (dueAt === undefined || this.#isStopped) return
+    this.#cancelIssuance = clock.after(Math.max(0, dueAt - clock.now()), () => {
+      void this.maintain().catch((error: unknown) => log.error({ err: error }, 'could not maintain certificates'))
+    })
+  }
+
+  /** Which intermediate vouches for the agent on connections of proxies that are made from now on: the one that is to sign next, or the one that does. */
+  async showIncoming(shows: boolean): Promise<void> {
+    this.#showsIncoming = shows
+    await this.#server.renewIfDue()
+  }
+
+  secretsState(): SecretsState {
+    const { issuer, incoming, isIncomingOfOtherRoot } = this.#intermediate
+    return {
+      version: this.#version,
+      untrusted: this.#trust.untrusted,
+      signer: issuer ? toFingerprint(issuer.certificate) : null,
+      incoming: incoming ? toFingerprint(incoming.certificate) : null,
+      areLeavesOfSigner: this.#workloads.areOfOneIssuer,
+      isIncomingOfOtherRoot,
+    }
   }
 
   /** The secrets that a proxy of this account, in front of such a workload, may have. */
@@ -122,6 +177,7 @@ export class ClusterIdentity {
 
   status(): IdentityStatus {
     const { leaves, problems } = this.#workloads
+    const roots = parseCertificates(this.#roots)
     return {
       intermediate: {
         notAfter: this.#intermediate.notAfter,
@@ -132,6 +188,7 @@ export class ClusterIdentity {
       earliestLeafNotAfter: leaves.length > 0 ? Math.min(...leaves.map(({ notAfter }) => notAfter)) : null,
       serverNotAfter: this.#server.leaf?.notAfter ?? null,
       earliestIssuerNotAfter: this.#trust.earliestIssuerNotAfter,
+      earliestRootNotAfter: roots.length > 0 ? Math.min(...roots.map(({ notAfter }) => notAfter.getTime())) : null,
       trusted: this.#trust.trusted.map(({ cluster }) => cluster),
       untrusted: this.#trust.untrusted,
       untrustedIssuers: this.#trust.untrustedIssuers,
@@ -146,11 +203,13 @@ export class ClusterIdentity {
   }
 
   async #maintainOnce(): Promise<void> {
+    const before = JSON.stringify(this.secretsState())
     await this.#intermediate.maintain()
     await this.#server.renewIfDue()
     const haveLeavesChanged = await this.#workloads.renewDue()
     const hasTrustChanged = await this.#verifyAgain()
-    if (haveLeavesChanged || hasTrustChanged) this.#options.onSecretsChange()
+    if (haveLeavesChanged || hasTrustChanged || JSON.stringify(this.secretsState()) !== before)
+      this.#options.onSecretsChange()
   }
 
   async #verifyAgain(): Promise<boolean> {

@@ -5,10 +5,12 @@ import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
 import type { ClusterName } from '#mesh/names.ts'
 import type { Result } from '#mesh/result.ts'
+import type { Issuance } from '#mesh/trust.ts'
 import { generateKeyPair } from './certificate-key.ts'
 import { createIntermediateCsr } from './create-intermediate-csr.ts'
 import type { LeafIssuer } from './issue-leaf.ts'
 import { toRenewalTime } from './renewal-time.ts'
+import { toFingerprint } from './to-fingerprint.ts'
 
 export interface IntermediateMaterial {
   readonly certificatePem: string
@@ -45,6 +47,8 @@ export interface IntermediateOptions extends KeptIntermediates {
   readonly store: IntermediateStore
   /** Whether proxies here trust this certificate already. */
   readonly isTrusted: (certificate: X509Certificate) => boolean
+  /** Fingerprint of the trusted root that a certificate names as its issuer; undefined = it is none of them. */
+  readonly rootOf: (certificate: X509Certificate) => string | undefined
 }
 
 const minuteMilliseconds = 60_000
@@ -56,6 +60,8 @@ const longestSettlingMilliseconds = 60 * minuteMilliseconds
 
 /** Of an intermediate's life; it is renewed at half. */
 const overdueShare = 0.65
+/** … and from here on its successor signs, whatever the plane has heard of who holds that: with an expired one nothing is signed at all. */
+const lastResortShare = 0.95
 
 interface Incoming {
   readonly material: IntermediateMaterial
@@ -71,6 +77,7 @@ export class Intermediate {
   #current: LeafIssuer
   #incoming: Incoming | undefined
   #renewAt: number
+  #issuance: Issuance | undefined
 
   constructor(options: IntermediateOptions) {
     this.#options = options
@@ -91,9 +98,50 @@ export class Intermediate {
   /** `overdue`: it should have a successor by now. `expired`: nothing can be signed. */
   get state(): 'valid' | 'overdue' | 'expired' {
     if (!this.issuer) return 'expired'
+    return this.#spentShare < overdueShare || this.#incoming ? 'valid' : 'overdue'
+  }
+
+  /** The one that is to sign next. */
+  get incoming(): LeafIssuer | undefined {
+    return this.#incoming?.issuer
+  }
+
+  /** Whether it is of another root than the one that signs: who knows this cluster's agent by the one may not know it by the other. */
+  get isIncomingOfOtherRoot(): boolean {
+    if (!this.#incoming) return false
+    const { rootOf } = this.#options
+    return rootOf(this.#incoming.issuer.certificate) !== rootOf(this.#current.certificate)
+  }
+
+  get #spentShare(): number {
     const { notBefore, notAfter } = this.#current.certificate
-    const spent = (this.#options.clock.now() - notBefore.getTime()) / (notAfter.getTime() - notBefore.getTime())
-    return spent < overdueShare || this.#incoming ? 'valid' : 'overdue'
+    return (this.#options.clock.now() - notBefore.getTime()) / (notAfter.getTime() - notBefore.getTime())
+  }
+
+  /**
+   * What the plane says of which one is to sign; undefined = it says nothing. Returns when that wants something done, in milliseconds since the
+   * epoch; `maintain` does it.
+   */
+  take(issuance: Issuance | undefined): number | undefined {
+    const { clock, random } = this.#options
+    const isOtherRoot = issuance !== undefined && issuance.root !== this.#issuance?.root
+    this.#issuance = issuance
+    if (!issuance) return undefined
+    const { incoming } = this
+    const hasSuccessor = incoming !== undefined && !this.#isUnwanted(incoming)
+    if (hasSuccessor) return this.#isSettled(incoming) ? clock.now() : undefined
+    const isToBeRenewed = isOtherRoot && this.#isUnwanted(this.#current)
+    if (isToBeRenewed) this.#renewAt = Math.min(this.#renewAt, clock.now() + random() * issuance.withinSeconds * 1000)
+    if (incoming) return clock.now()
+    return isToBeRenewed ? this.#renewAt : undefined
+  }
+
+  #isUnwanted({ certificate }: LeafIssuer): boolean {
+    return this.#issuance !== undefined && this.#options.rootOf(certificate) !== this.#issuance.root
+  }
+
+  #isSettled({ certificate }: LeafIssuer): boolean {
+    return this.#issuance?.settled.includes(toFingerprint(certificate)) ?? false
   }
 
   get notAfter(): number {
@@ -107,6 +155,13 @@ export class Intermediate {
   /** Does what is due: asks for a successor, or lets it take over. */
   async maintain(): Promise<void> {
     await this.#follow()
+    if (this.#incoming && this.#isUnwanted(this.#incoming.issuer)) {
+      this.#options.log.info('the intermediate that waited is of a root that is not wanted any more')
+      this.#incoming = undefined
+      // It was asked for because of its root, and is not to be asked for again.
+      if (!this.#isUnwanted(this.#current)) this.#renewAt = this.#toRenewAt(this.#current)
+      await this.#keepSigner()
+    }
     if (this.#incoming) await this.takeOverIfDue()
     else if (this.#options.clock.now() >= this.#renewAt) await this.#renew()
   }
@@ -131,19 +186,27 @@ export class Intermediate {
   }
 
   /**
-   * The new one signs when it has been trusted here for a while: leaves that others do not trust yet would cut traffic. After a restart this
-   * comes before anything is signed: by then the others may have forgotten the old one.
+   * The new one signs when all others hold it: leaves that they do not trust yet would cut traffic. After a restart this comes before
+   * anything is signed.
    */
   async takeOverIfDue(): Promise<void> {
-    const { clock, isTrusted } = this.#options
-    const now = clock.now()
     const incoming = this.#incoming
-    if (!incoming) return
-    if (isTrusted(incoming.issuer.certificate)) incoming.trustedSince ??= now
-    const isSettled = incoming.trustedSince !== undefined && now >= incoming.trustedSince + settlingMilliseconds
-    if (!isSettled && now < incoming.receivedAt + longestSettlingMilliseconds) return
+    if (!incoming || !(this.#issuance ? this.#mayTakeOver(incoming) : this.#hasWaited(incoming))) return
     this.#adopt({ material: incoming.material })
     await this.#keepSigner()
+  }
+
+  /** The plane says who holds it. */
+  #mayTakeOver({ issuer }: Incoming): boolean {
+    return this.#isSettled(issuer) || this.#spentShare >= lastResortShare
+  }
+
+  /** A plane that can't tell forgets the old one in two days. */
+  #hasWaited(incoming: Incoming): boolean {
+    const now = this.#options.clock.now()
+    if (this.#options.isTrusted(incoming.issuer.certificate)) incoming.trustedSince ??= now
+    const isSettled = incoming.trustedSince !== undefined && now >= incoming.trustedSince + settlingMilliseconds
+    return isSettled || now >= incoming.receivedAt + longestSettlingMilliseconds
   }
 
   /** Uses what is kept, also when another replica of this cluster keeps it. What can't be read, or can't be right, changes nothing. */

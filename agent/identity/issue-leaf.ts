@@ -54,6 +54,8 @@ export interface Leaf {
   readonly serial: string
   readonly issuedAt: number
   readonly notAfter: number
+  /** Who signed it. */
+  readonly issuer: X509Certificate
 }
 
 const maxDnsName = 253
@@ -119,6 +121,7 @@ export const issueLeaf = async (issuer: LeafIssuer, names: LeafNames, nowMillise
     serial: certificate.serialNumber,
     issuedAt: nowMilliseconds,
     notAfter: certificate.notAfter.getTime(),
+    issuer: issuer.certificate,
   }
 }
 

@@ -29,7 +29,8 @@ export class ServerCertificate implements experimental.CertificateProvider {
   async renewIfDue(): Promise<void> {
     const { clock, issuer: findIssuer, names, random } = this.#options
     const issuer = findIssuer()
-    if (clock.now() < this.#renewAt || !issuer) return
+    if (!issuer) return
+    if (clock.now() < this.#renewAt && this.#leaf?.issuer.equal(issuer.certificate)) return
     const leaf = await issueLeaf(issuer, names, clock.now())
     this.#leaf = leaf
     this.#renewAt = toRenewalTime({ from: leaf.issuedAt, to: leaf.notAfter }, random)

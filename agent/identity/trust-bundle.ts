@@ -61,13 +61,14 @@ export class TrustBundle {
     return this.#earliestIssuerNotAfter
   }
 
-  /** Takes the plane's word for who is in the mesh, and nobody's for whether a certificate is right. */
-  async update(state: TrustState): Promise<void> {
+  /** Takes the plane's word for who is in the mesh, and nobody's for whether a certificate is right. Returns whether it is the newest word still. */
+  async update(state: TrustState): Promise<boolean> {
     this.#state = state
     const issuers = parseCertificates(issuersIn(state, this.#cluster).map(({ pem }) => pem))
     this.#earliestIssuerNotAfter =
       issuers.length > 0 ? Math.min(...issuers.map(({ notAfter }) => notAfter.getTime())) : null
     await this.verify()
+    return state === this.#state
   }
 
   /** Verifies everything once more: time passes. Returns whether what is trusted has changed. */

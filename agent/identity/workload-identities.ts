@@ -71,12 +71,22 @@ export class WorkloadIdentities {
     }
   }
 
-  /** Renews the leaves that have come to half of their life. Returns whether any changed. */
+  /** Renews the leaves that have come to half of their life, and those of another intermediate than the one that signs now. Returns whether any changed. */
   async renewDue(): Promise<boolean> {
     const now = this.#options.clock.now()
-    const due = [...this.#entries.values()].filter(({ renewAt }) => renewAt <= now)
+    const due = [...this.#entries.values()].filter((entry) => entry.renewAt <= now || this.#isOfAnother(entry))
     for (const entry of due) await this.#issue(entry)
     return due.length > 0
+  }
+
+  /** Whether all leaves are of the intermediate that signs now. */
+  get areOfOneIssuer(): boolean {
+    return ![...this.#entries.values()].some((entry) => this.#isOfAnother(entry))
+  }
+
+  #isOfAnother({ leaf }: Entry): boolean {
+    const issuer = this.#options.issuer()
+    return issuer !== undefined && leaf !== undefined && !leaf.issuer.equal(issuer.certificate)
   }
 
   get leaves(): Leaf[] {

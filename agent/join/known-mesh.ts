@@ -1,6 +1,6 @@
 import { meshSettings, type MeshSettings } from '#mesh/settings.ts'
 import { stateKeys, type StateItem } from '#mesh/state.ts'
-import { trustState, type TrustState } from '#mesh/trust.ts'
+import { trustState, type Issuance, type TrustState } from '#mesh/trust.ts'
 import type { JoinResponse } from '#mesh/join.ts'
 
 /** What is known of the mesh: what the plane's state says, and until it says something what was told at joining. */
@@ -20,4 +20,10 @@ export const trustOf = (
   const item = state.get(stateKeys.trust())
   if (item?.kind === 'trust') return item.value
   return trustState.parse({ roots: rootsPem, intermediates: [{ cluster, pem: certificatePem }], epoch: 0 })
+}
+
+/** undefined: the plane says nothing of it. */
+export const issuanceOf = ({ cluster }: JoinResponse, state: ReadonlyMap<string, StateItem>): Issuance | undefined => {
+  const item = state.get(stateKeys.issuance(cluster))
+  return item?.kind === 'issuance' ? item.value : undefined
 }

@@ -73,6 +73,9 @@ export const openKubernetesPlatform = (options: KubernetesPlatformOptions): Clus
   }
 }
 
+/** A kubelet brings a changed ConfigMap into its pods within a minute or two. */
+const rootsTakeMilliseconds = 150_000
+
 class JoinedKubernetesPlatform implements JoinedPlatform {
   readonly registry: KubernetesRegistry
   readonly authenticator: ProxyAuthenticator
@@ -201,6 +204,10 @@ class JoinedKubernetesPlatform implements JoinedPlatform {
     this.#statuses.stop()
     this.#machineEntries.stop()
     await Promise.all([this.machines.stop(), this.election.stop(), this.#injector?.stop()])
+  }
+
+  get rootsTakeMilliseconds(): number {
+    return rootsTakeMilliseconds
   }
 
   updateRoots(rootsPem: readonly string[]): void {

@@ -81,6 +81,11 @@ export class GroupMachines {
     this.#sessions.reachable()
   }
 
+  /** All proxies are to connect anew. */
+  reconnecting(): void {
+    this.#sessions.reconnecting()
+  }
+
   stop(): Promise<void> {
     return this.#sessions.stop()
   }

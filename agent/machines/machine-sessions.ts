@@ -40,6 +40,8 @@ export class MachineSessions {
   /** Of all proxies. */
   #streams = 0
   #isStopped = false
+  /** Until then proxies are expected to connect anew. */
+  #reconnectingUntil = 0
   /** What probes have found and was not told yet, by machine. */
   readonly #found = new Map<string, NonNullable<GroupMachine['health']>>()
   #healthToldAt = -Infinity
@@ -77,6 +79,11 @@ export class MachineSessions {
     for (const session of this.#sessions.values()) if (!session.wasHere) this.#wait(session, restartGraceMilliseconds)
   }
 
+  /** All proxies are to connect anew: it may take them as long as after a restart. */
+  reconnecting(): void {
+    this.#reconnectingUntil = this.#options.clock.now() + restartGraceMilliseconds
+  }
+
   /** A stream of a proxy is open: of this machine's, or of one that is of no group. */
   opened(machine: GroupMachine | undefined): void {
     this.#streams++
@@ -97,7 +104,8 @@ export class MachineSessions {
     this.#streams--
     if (!machine) return
     const session = this.#sessions.get(toMachineKey(machine))
-    if (session && --session.streams === 0) this.#wait(session, graceMilliseconds)
+    if (session && --session.streams === 0)
+      this.#wait(session, Math.max(graceMilliseconds, this.#reconnectingUntil - this.#options.clock.now()))
   }
 
   /** A probe of this machine's application has found it so. The first word is passed on at once, the latest of what follows a moment later. */

@@ -42,6 +42,8 @@ export interface JoinedPlatform {
   stop(): Promise<void>
   /** What proxies know their agent by. */
   updateRoots(rootsPem: readonly string[]): void
+  /** How long it takes until proxies have them. */
+  readonly rootsTakeMilliseconds: number
   /** What holds of the cluster's own objects, for whoever looks at them there. */
   takeJudgement(judgement: Judgement): void
   /** The proxies that run here, connected to an agent or not; undefined = nobody tells. */

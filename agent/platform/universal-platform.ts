@@ -41,6 +41,8 @@ const enter = (
     election: firstComer,
     start: () => machines.start(),
     stop: () => machines.stop(),
+    // Who writes bootstraps again has them read at once.
+    rootsTakeMilliseconds: 0,
     updateRoots: () => {},
     takeJudgement: () => {},
     startedProxies: () => undefined,

@@ -1,4 +1,5 @@
 import { isEqualData } from '#mesh/merge/equal-data.ts'
+import type { TrustReport } from '#mesh/trust.ts'
 import type { AgentMessage, Delivery, Hold, ObjectProblems } from '#mesh/uplink.ts'
 
 export type ProbeResults = Extract<AgentMessage, { type: 'probes' }>['results']
@@ -16,6 +17,7 @@ const maxCertificateRequests = 4
 export class Outbox {
   #holds: readonly Hold[] = []
   readonly #summarise: () => Delivery | undefined
+  readonly #reportTrust: () => TrustReport | undefined
   #probes: ProbeResults | undefined
   readonly #certificateRequests = new Map<string, string>()
   #answers: Generator<AgentMessage>[] = []
@@ -31,11 +33,19 @@ export class Outbox {
   #deliverySince: number | undefined
   #deliverySentAt = 0
   #probesUnsent = false
+  /** Since when something may be otherwise with the trust; undefined = nothing is. */
+  #trustSince: number | undefined
+  #trustSentAt = 0
+  #trustSent: TrustReport | undefined
   #unsentRequests: string[] = []
 
-  /** `summarise` is asked when a summary is about to be sent; undefined = none is to be sent before `deliveryChanged`. */
-  constructor(summarise: () => Delivery | undefined) {
+  /**
+   * `summarise` is asked when a summary is about to be sent; undefined = none is to be sent before `deliveryChanged`. So is `reportTrust`, with
+   * `trustChanged`.
+   */
+  constructor(summarise: () => Delivery | undefined, reportTrust: () => TrustReport | undefined = () => undefined) {
     this.#summarise = summarise
+    this.#reportTrust = reportTrust
   }
 
   /** Everything is unsent on a new session; answers belonged to the one before. */
@@ -44,6 +54,9 @@ export class Outbox {
     this.#deliverySince = now
     this.#deliverySentAt = 0
     this.#probesUnsent = this.#probes !== undefined
+    this.#trustSince = now
+    this.#trustSentAt = 0
+    this.#trustSent = undefined
     this.#unsentRequests = [...this.#certificateRequests.keys()]
     this.#answers = []
     this.beginReporting()
@@ -64,6 +77,11 @@ export class Outbox {
     // A clock that was set back must not put the summary off.
     this.#deliverySince = Math.min(this.#deliverySince, now)
     this.#deliverySentAt = Math.min(this.#deliverySentAt, now)
+  }
+
+  trustChanged(now: number): void {
+    this.#trustSince = Math.min(this.#trustSince ?? now, now)
+    this.#trustSentAt = Math.min(this.#trustSentAt, now)
   }
 
   setProbes(results: ProbeResults): void {
@@ -110,6 +128,24 @@ export class Outbox {
       this.#deliverySince + deliverySettleMilliseconds,
       this.#deliverySentAt + deliveryIntervalMilliseconds,
     )
+  }
+
+  /** When what is told of the trust may be sent; undefined = there is nothing new. */
+  get trustDueAt(): number | undefined {
+    if (this.#trustSince === undefined) return undefined
+    return Math.max(this.#trustSince + deliverySettleMilliseconds, this.#trustSentAt + deliveryIntervalMilliseconds)
+  }
+
+  /** How far the proxies are with the trust, where that is something else than what was told. */
+  nextTrust(now: number): AgentMessage | undefined {
+    const dueAt = this.trustDueAt
+    if (dueAt === undefined || now < dueAt) return undefined
+    this.#trustSince = undefined
+    const report = this.#reportTrust()
+    if (!report || isEqualData(report, this.#trustSent)) return undefined
+    this.#trustSentAt = now
+    this.#trustSent = report
+    return { type: 'trust', report }
   }
 
   /** The next thing that is more urgent than the catalog. */

@@ -1,6 +1,6 @@
 import type { ConfigObject } from '#mesh/config-object.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
-import { isOverride, PRECEDENCE_ANNOTATION } from '#mesh/merge/precedence-table.ts'
+import { isOverride, PRECEDENCE_ANNOTATION } from '#mesh/merge/precedence-annotation.ts'
 import { setOrDelete } from '#mesh/merge/set-or-delete.ts'
 import { asksToBePublished, PUBLISH_ANNOTATION } from '#mesh/publishing/publish-annotations.ts'
 import { toScopeTest } from '#mesh/publishing/publish-scope.ts'

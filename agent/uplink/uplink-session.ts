@@ -57,6 +57,8 @@ export interface SessionParts {
   readonly onConfirm: (hold: string) => void
   readonly onIssued: (message: Of<'issued'>) => void
   readonly onRequestRefused: (request: string, code: RefusalCode, message: string) => void
+  /** What telemetry is sent to the plane with; undefined: it takes none. */
+  readonly onTelemetryToken: (token: string | undefined) => void
   /** undefined = there is no such thing. */
   readonly answer: (query: PlaneQuery) => unknown
   readonly onEnd: (end: SessionEnd) => void
@@ -178,11 +180,19 @@ export class UplinkSession {
     const claim = this.#reporting.nextClaim()
     if (claim) return claim
     // Until the agent is in step with the plane, what its proxies run can't be told in the plane's revisions.
-    const urgent = this.#phase === 'live' ? outbox.nextUrgent(now) : undefined
+    const urgent = this.#phase === 'live' ? (outbox.nextUrgent(now) ?? this.#nextTrust(now)) : undefined
     if (urgent) return urgent
     const chunk = this.#reporting.nextChunk()
     if (chunk || this.#phase !== 'live') return chunk
     return this.#nextObjectProblems() ?? outbox.nextAnswer()
+  }
+
+  #nextTrust(now: number): AgentMessage | undefined {
+    return this.#tellsTrust ? this.#parts.outbox.nextTrust(now) : undefined
+  }
+
+  get #tellsTrust(): boolean {
+    return this.#capabilities.includes('trust-report')
   }
 
   #nextObjectProblems(): AgentMessage | undefined {
@@ -195,10 +205,11 @@ export class UplinkSession {
     const { clock, outbox } = this.#parts
     this.#cancelWake()
     if (this.#phase === 'ended') return
-    const dueAt = this.#phase === 'live' ? outbox.deliveryDueAt : undefined
-    const waits = [this.#rate.waitMilliseconds(now), ...(dueAt === undefined ? [] : [dueAt - now])].filter(
-      (wait) => wait > 0,
-    )
+    const dueAt = this.#phase === 'live' ? [outbox.deliveryDueAt, this.#tellsTrust ? outbox.trustDueAt : undefined] : []
+    const waits = [
+      this.#rate.waitMilliseconds(now),
+      ...dueAt.flatMap((at) => (at === undefined ? [] : [at - now])),
+    ].filter((wait) => wait > 0)
     if (waits.length > 0) this.#cancelWake = clock.after(Math.min(...waits), () => this.pump())
   }
 
@@ -236,7 +247,7 @@ export class UplinkSession {
   }
 
   #handleEstablished(message: Exclude<PlaneMessage, Of<'refused' | 'challenge' | 'welcome'>>): void {
-    const { publications, outbox, log, answer, onIssued, onPublished } = this.#parts
+    const { publications, outbox, log, answer, onIssued, onPublished, onTelemetryToken } = this.#parts
     switch (message.type) {
       case 'changes':
         this.#onChanges(message)
@@ -264,6 +275,9 @@ export class UplinkSession {
       case 'issued':
         onIssued(message)
         break
+      case 'telemetry-token':
+        onTelemetryToken(message.token)
+        break
       case 'query':
         if (!outbox.answer(toAnswerParts(message.request, answer(message.query))))
           log.warn({ request: message.request }, 'too many queries wait: one is not answered')
@@ -281,6 +295,7 @@ export class UplinkSession {
       return
     }
     this.#capabilities = challenge.capabilities
+    if (!challenge.capabilities.includes('telemetry')) this.#parts.onTelemetryToken(undefined)
     this.#send(toHello(challenge, identity, replica.heardUpTo))
     this.#enter('greeting')
   }

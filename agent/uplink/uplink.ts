@@ -6,6 +6,7 @@ import type { ConfigObject } from '#mesh/config-object.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import type { ServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry } from '#mesh/service.ts'
+import type { TrustReport } from '#mesh/trust.ts'
 import type { Delivery, Hold, ObjectProblems, Position } from '#mesh/uplink.ts'
 import { toBackoffMilliseconds } from './backoff.ts'
 import type { CatalogReporter, ClusterFacts } from './catalog-reporter.ts'
@@ -36,6 +37,10 @@ export interface UplinkOptions {
   readonly onStep: (step: StateStep) => void
   /** undefined = there is nothing to tell yet. */
   readonly summariseDelivery: () => Delivery | undefined
+  /** undefined = there is nothing to tell yet. */
+  readonly reportTrust: () => TrustReport | undefined
+  /** What telemetry is sent to the plane with from now on; undefined: it takes none. */
+  readonly onTelemetryToken: (token: string | undefined) => void
   /** undefined = there is no such thing. */
   readonly answer: (query: PlaneQuery) => unknown
 }
@@ -103,7 +108,11 @@ export class Uplink {
 
   constructor(options: UplinkOptions) {
     this.#options = options
-    this.#outbox = new Outbox(() => this.#toPlanesTerms(options.summariseDelivery()))
+    this.#outbox = new Outbox(
+      () => this.#toPlanesTerms(options.summariseDelivery()),
+      // While the plane's history is held off, its versions are those of another.
+      () => (options.replica.hold ? undefined : options.reportTrust()),
+    )
     this.#asOf = options.replica.receivedAt
   }
 
@@ -149,6 +158,12 @@ export class Uplink {
   /** What `summariseDelivery` says has changed. Called as often as one likes. */
   deliveryChanged(): void {
     this.#outbox.deliveryChanged(this.#options.clock.now())
+    this.#session?.pump()
+  }
+
+  /** What `reportTrust` says has changed. Called as often as one likes. */
+  trustChanged(): void {
+    this.#outbox.trustChanged(this.#options.clock.now())
     this.#session?.pump()
   }
 
@@ -208,7 +223,7 @@ export class Uplink {
 
   #connect(): void {
     const { clock, log, identity, openSocket, replica, reporter, election, removals, onStep, answer } = this.#options
-    const { publications, onPublished } = this.#options
+    const { publications, onPublished, onTelemetryToken } = this.#options
     this.#session = new UplinkSession({
       clock,
       log,
@@ -218,6 +233,7 @@ export class Uplink {
       reporter,
       publications,
       onPublished,
+      onTelemetryToken,
       election,
       outbox: this.#outbox,
       onStep,
@@ -267,6 +283,7 @@ export class Uplink {
     if (changed) {
       this.#outbox.setHolds(holds)
       this.#outbox.deliveryChanged(this.#options.clock.now())
+      this.#outbox.trustChanged(this.#options.clock.now())
     }
     this.#session?.pump()
   }

@@ -35,6 +35,7 @@ export const getMesh = createRoute({
   path: '/v1/meshes/{mesh}',
   operationId: 'getMesh',
   summary: 'Show a mesh',
+  description: 'Who may not change it sees `[hidden]` for the credentials that its `extensionProviders` have.',
   tags,
   security: bearer,
   request: { params: meshParams },

@@ -1,9 +1,10 @@
 import { createRoute } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { idempotencyHeaders } from '../schemas/common.ts'
-import { setupBody, setupResult, whoami } from '../schemas/tokens.ts'
+import { keyEncryption } from '../schemas/key-encryption.ts'
+import { orgName, setupBody, setupResult, whoami } from '../schemas/tokens.ts'
 import { openEnum } from '../open-enum.ts'
-import { bearer, jsonBody, jsonResponse, openProblems, problems } from './responses.ts'
+import { bearer, jsonBody, jsonResponse, noContent, openProblems, problems } from './responses.ts'
 
 const tags = ['plane']
 
@@ -24,7 +25,8 @@ export const setup = createRoute({
   path: '/v1/setup',
   operationId: 'setup',
   summary: 'Make the first org and its owner token',
-  description: 'Once in the life of a plane, with the set-up token that it printed at its first start.',
+  description:
+    'Once, with the set-up token that the plane printed at its first start; again when that org has been deleted.',
   tags,
   request: { headers: idempotencyHeaders, body: jsonBody(setupBody) },
   responses: {
@@ -41,4 +43,32 @@ export const getWhoami = createRoute({
   tags,
   security: bearer,
   responses: { 200: jsonResponse('The org and the token.', whoami), ...problems() },
+})
+
+export const getKeyEncryption = createRoute({
+  method: 'get',
+  path: '/v1/key-encryption',
+  operationId: 'getKeyEncryption',
+  summary: "Show with which key-encryption key the org's private keys are sealed",
+  description:
+    'While that key is being replaced, `pending` says how many private keys are still sealed with the previous one. Each mesh seals its own anew within a minute of being asked for.',
+  tags,
+  security: bearer,
+  responses: { 200: jsonResponse('The keys, by mesh.', keyEncryption), ...problems() },
+})
+
+export const deleteOrg = createRoute({
+  method: 'delete',
+  path: '/v1/org',
+  operationId: 'deleteOrg',
+  summary: 'Delete the org, with all that there is of it',
+  description:
+    'Refused as `conflict`, which names them, while it has meshes: delete them first. What else there is of it goes: tokens, the one in the request too, audit events, kept answers, exports, and what is left in the archive. Tokens go last: what was cut off, or answered `unavailable` because it was too much for one request, is finished by asking again.',
+  tags,
+  security: bearer,
+  request: {
+    query: z.object({ name: orgName.describe("The org's name, to confirm which one is meant.") }),
+    headers: idempotencyHeaders,
+  },
+  responses: { 204: noContent('It is gone.'), ...problems('conflict', 'idempotency_conflict') },
 })

@@ -22,7 +22,7 @@ export const createToken = createRoute({
   path: '/v1/tokens',
   operationId: 'createToken',
   summary: 'Make a token',
-  description: 'It can’t have more power than the token that makes it.',
+  description: 'It can’t have more power than the token that makes it, in role and in scopes.',
   tags,
   security: bearer,
   request: { headers: idempotencyHeaders, body: jsonBody(createTokenBody) },
@@ -37,7 +37,8 @@ export const revokeToken = createRoute({
   path: '/v1/tokens/{id}',
   operationId: 'revokeToken',
   summary: 'Revoke a token',
-  description: 'Refused as `conflict` when nobody could manage the org any more without it.',
+  description:
+    'Any token may revoke itself; others are for owners and admins. Refused as `conflict` when nobody could manage the org any more without it, as `forbidden` when it has more power than the token in the request.',
   tags,
   security: bearer,
   request: { params: z.object({ id: resourceId }), headers: idempotencyHeaders },

@@ -2,10 +2,13 @@ import { createRoute } from '@hono/zod-openapi'
 import { idempotencyHeaders, meshParams, toPageSchema } from '../schemas/common.ts'
 import {
   addIssuerBody,
+  continueRotationBody,
   externalIssuer,
   issuedCertificate,
   issuerParams,
   listCertificatesQuery,
+  rotation,
+  startRotationBody,
   trust,
 } from '../schemas/trust.ts'
 import { bearer, jsonBody, jsonResponse, noContent, problems } from './responses.ts'
@@ -60,4 +63,76 @@ export const removeIssuer = createRoute({
   security: bearer,
   request: { params: issuerParams, headers: idempotencyHeaders },
   responses: { 204: noContent('It is trusted nowhere.'), ...problems('not_found') },
+})
+
+export const getRotation = createRoute({
+  method: 'get',
+  path: '/v1/meshes/{mesh}/trust/rotation',
+  operationId: 'getRotation',
+  summary: 'Show the rotation of the root that is under way, or that was last, and what it waits for',
+  tags,
+  security: bearer,
+  request: { params: meshParams },
+  responses: { 200: jsonResponse('The rotation.', rotation), ...problems('not_found') },
+})
+
+export const startRotation = createRoute({
+  method: 'post',
+  path: '/v1/meshes/{mesh}/trust/rotation',
+  operationId: 'startRotation',
+  summary: 'Make a new root and begin to rotate to it; one that is under way is answered as it is',
+  tags,
+  security: bearer,
+  request: { params: meshParams, headers: idempotencyHeaders, body: jsonBody(startRotationBody) },
+  responses: {
+    200: jsonResponse('The rotation.', rotation),
+    ...problems('not_found', 'conflict', 'idempotency_conflict'),
+  },
+})
+
+export const pauseRotation = createRoute({
+  method: 'post',
+  path: '/v1/meshes/{mesh}/trust/rotation/pause',
+  operationId: 'pauseRotation',
+  summary: 'Begin no further step',
+  tags,
+  security: bearer,
+  request: { params: meshParams, headers: idempotencyHeaders },
+  responses: { 200: jsonResponse('The rotation.', rotation), ...problems('not_found', 'conflict') },
+})
+
+export const resumeRotation = createRoute({
+  method: 'post',
+  path: '/v1/meshes/{mesh}/trust/rotation/resume',
+  operationId: 'resumeRotation',
+  summary: 'Go on with a rotation that was paused',
+  tags,
+  security: bearer,
+  request: { params: meshParams, headers: idempotencyHeaders },
+  responses: { 200: jsonResponse('The rotation.', rotation), ...problems('not_found', 'conflict') },
+})
+
+export const rollBackRotation = createRoute({
+  method: 'post',
+  path: '/v1/meshes/{mesh}/trust/rotation/rollback',
+  operationId: 'rollBackRotation',
+  summary: 'Go back to the root that was to go, by the same steps',
+  tags,
+  security: bearer,
+  request: { params: meshParams, headers: idempotencyHeaders },
+  responses: { 200: jsonResponse('The rotation.', rotation), ...problems('not_found', 'conflict') },
+})
+
+export const continueRotation = createRoute({
+  method: 'post',
+  path: '/v1/meshes/{mesh}/trust/rotation/continue',
+  operationId: 'continueRotation',
+  summary: 'Wait no more for a cluster that has been away for longer than its grace',
+  tags,
+  security: bearer,
+  request: { params: meshParams, headers: idempotencyHeaders, body: jsonBody(continueRotationBody) },
+  responses: {
+    200: jsonResponse('The rotation.', rotation),
+    ...problems('not_found', 'conflict', 'idempotency_conflict'),
+  },
 })

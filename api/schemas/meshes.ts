@@ -5,12 +5,14 @@ import { openEnum } from '../open-enum.ts'
 import { timestamp } from './common.ts'
 import { shownProblem } from './shown-problem.ts'
 
-const { domainSuffix, inboundMtls, meshConfig } = settingsFields.shape
+const { domainSuffix, inboundMtls, logRetentionDays, traceRetentionDays, meshConfig } = settingsFields.shape
 
 /** Without the defaults of `meshSettings`: what is absent stays as it is. */
 const changes = {
   domainSuffix: domainSuffix.unwrap().optional(),
   inboundMtls: inboundMtls.unwrap().optional(),
+  logRetentionDays: logRetentionDays.describe('How many days access logs are kept; 7 unless set.'),
+  traceRetentionDays: traceRetentionDays.describe('How many days spans are kept; 7 unless set.'),
   meshConfig: meshConfig
     .unwrap()
     .optional()

@@ -30,11 +30,78 @@ export const addIssuerBody = z.strictObject({
 })
 export type AddIssuerBody = z.infer<typeof addIssuerBody>
 
+const direction = openEnum(['forward', 'back'])
+const step = openEnum(['trust-both', 'reissue-intermediates', 'distribute', 'reissue-leaves', 'retire', 'done'])
+
+const rotationWait = z.object({
+  code: openEnum(['away', 'too_old', 'silent', 'behind', 'untrusting', 'unproven', 'issuer', 'no_room']).describe(
+    'Stable; `message` says it for people.',
+  ),
+  cluster: clusterName.nullable(),
+  proxy: z.string().nullable(),
+  message: z.string(),
+  since: timestamp,
+})
+
+/** A rotation of the mesh's root: docs/decisions/0025. */
+export const rotation = z
+  .object({
+    reason: openEnum(['asked', 'expiring', 'taken_over']).describe(
+      '`expiring`: the plane began it, because the root runs out in two years. `taken_over`: an older version had begun it.',
+    ),
+    direction: direction.describe('`back`: it is being rolled back, by the same steps.'),
+    step,
+    paused: z.boolean(),
+    startedAt: timestamp,
+    endedAt: timestamp.nullable(),
+    from: z.string().describe('Serial of the root that is to go.'),
+    to: z.string().describe('Serial of the root that is to stay.'),
+    offlineGraceDays: z.number().describe('A cluster that has been away for longer may be left behind.'),
+    leftBehind: z.array(clusterName).describe('Clusters that are not waited for, as a person has said.'),
+    steps: z.array(z.object({ step, direction, at: timestamp })).describe('When each step was begun.'),
+    waiting: z.int().min(0).describe('How many it waits for.'),
+    waits: z
+      .array(rotationWait)
+      .describe('The first 100 of them. Empty: the next step begins when it has been so for a moment.'),
+    clusters: z
+      .array(
+        z.object({
+          cluster: clusterName,
+          state: openEnum(['ready', 'waiting', 'left_behind']),
+          proxies: z.int().min(0).describe('Proxies whose agents say what they hold.'),
+          agents: z.int().min(0).describe('Replicas of its agent that are connected.'),
+        }),
+      )
+      .describe('How far each cluster is with this step.'),
+  })
+  .meta({ id: 'Rotation' })
+export type Rotation = z.infer<typeof rotation>
+
+export const startRotationBody = z.strictObject({
+  offlineGraceDays: z
+    .number()
+    .min(0)
+    .max(90)
+    .default(7)
+    .describe('For how long a cluster that is away is waited for before a person may leave it behind.'),
+})
+
+export const continueRotationBody = z.strictObject({ without: clusterName })
+
 /** What the mesh's proxies and agents trust now. */
 export const trust = z
   .object({
     trustDomain,
-    roots: z.array(certificate),
+    roots: z.array(
+      certificate.extend({
+        signing: z.boolean().optional().describe('Whether it signs: one of them does.'),
+        rotatesAt: timestamp.optional().describe('When the plane begins to rotate to another by itself.'),
+      }),
+    ),
+    rotation: rotation
+      .nullable()
+      .optional()
+      .describe('The rotation that is under way, or that was last; null: there was none.'),
     intermediates: z.array(certificate.extend({ cluster: clusterName })),
     issuers: z.array(externalIssuer).default([]).describe('External issuers.'),
     epoch: z.int().min(0).describe('Raised by every eviction, and by the removal of an issuer.'),
@@ -52,7 +119,7 @@ export const issuedCertificate = z
     notBefore: timestamp,
     notAfter: timestamp,
     fingerprint: z.string(),
-    state: openEnum(['current', 'superseded', 'evicted', 'expired']),
+    state: openEnum(['current', 'superseded', 'evicted', 'expired', 'prepared']),
   })
   .meta({ id: 'IssuedCertificate' })
 export type IssuedCertificate = z.infer<typeof issuedCertificate>

@@ -4,8 +4,9 @@ import { listAudit, listOrgAudit } from '#api/routes/audit.ts'
 import type { CliContext } from '../cli-context.ts'
 import { parseDurationSeconds } from '../duration.ts'
 import { addExamples } from '../examples.ts'
-import { parseWholeNumber } from '../number-option.ts'
+import { parseLimit } from '../number-option.ts'
 import { collect, toListView } from '../output/list-view.ts'
+import { defineAuditVerify } from './audit-verify.ts'
 
 interface AuditOptions {
   readonly action?: string
@@ -22,7 +23,7 @@ export const defineAudit = (command: Command, context: CliContext): void => {
     .option('--actor <id>', 'only what this token or cluster did')
     .option('--cluster <name>', 'only what concerns this cluster')
     .option('--since <duration>', 'only the last while, such as 24h', parseDurationSeconds)
-    .option('--limit <number>', 'at most so many', parseWholeNumber, 100)
+    .option('--limit <number>', 'at most so many', parseLimit, 100)
     .addOption(
       new Option('--org', 'what was done to the org instead: tokens, deleted meshes').conflicts([
         'action',
@@ -37,6 +38,7 @@ export const defineAudit = (command: Command, context: CliContext): void => {
     ['atoll audit --action cluster. -o json', 'joins, evictions, confirmations'],
     ['atoll audit --org', 'tokens made and revoked, meshes deleted'],
   ])
+  defineAuditVerify(command, context)
 }
 
 const list = async (context: CliContext, { since, limit, org, ...filter }: AuditOptions): Promise<void> => {
@@ -54,10 +56,11 @@ const list = async (context: CliContext, { since, limit, org, ...filter }: Audit
   )
   await context.print(
     toListView(events, {
-      headings: ['WHEN', 'WHO', 'WHAT', 'TO', 'CLUSTER', 'OUTCOME'],
+      headings: ['WHEN', 'WHO', 'FROM', 'WHAT', 'TO', 'CLUSTER', 'OUTCOME'],
       row: (event, paint) => [
         event.at,
         `${event.actor.kind} ${event.actor.name}`,
+        event.client?.address ?? '',
         event.action,
         event.target,
         event.cluster ?? '',

@@ -65,6 +65,10 @@ export const defineClusterJoin = (group: Command, context: CliContext): void => 
     .option('--revision <name>', 'with --context: of the injector, for istio.io/rev; default: default')
     .option('--plane <url>', "with --context: the plane's URL as pods reach it; default: the one you use")
     .option(planeCaFlags, `with --context: ${planeCaDescription}`)
+    .option(
+      '--telemetry-forward <file>',
+      'with --context: YAML, the backends that are sent telemetry beside the plane; default: none',
+    )
     .addOption(new Option('--kind <kind>', 'what it is').choices(clusterKind.options).default('universal'))
     .addOption(durationOption('--ttl <duration>', 'how long the token can be used', '1h'))
     .option('--data <folder>', "write agent.yaml and the token there: the agent's data folder")
@@ -184,7 +188,7 @@ const requireNetwork = ({ network }: JoinOptions): string => {
 const refuseUselessOptions = (options: JoinOptions): void => {
   const { directory, xdsAddress, httpAddress, gateway, force, run } = options
   const ofUniversal = [options.data, directory, xdsAddress, httpAddress, force, run]
-  const { dryRun, image, proxyImage, replicas, failurePolicy, revision, plane, planeCa } = options
+  const { dryRun, image, proxyImage, replicas, failurePolicy, revision, plane, planeCa, telemetryForward } = options
   const { ingressGateway, ingressGatewayNamespace, egressGateway, egressGatewayNamespace } = options
   const ofKubernetes = [
     dryRun,
@@ -195,6 +199,7 @@ const refuseUselessOptions = (options: JoinOptions): void => {
     revision,
     plane,
     planeCa,
+    telemetryForward,
     ingressGateway,
     ingressGatewayNamespace,
     egressGateway,

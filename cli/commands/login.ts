@@ -13,6 +13,7 @@ interface LoginOptions {
   readonly setupTokenStdin?: true
   readonly setup?: true
   readonly org?: string
+  readonly oidc?: true
 }
 
 export const defineLogin = (command: Command, context: CliContext): void => {
@@ -20,10 +21,12 @@ export const defineLogin = (command: Command, context: CliContext): void => {
     .option('--token-stdin', 'read the token from the standard input; otherwise it is asked for')
     .option('--setup', 'make the first org of a new plane with its set-up token, which is asked for')
     .option('--setup-token-stdin', 'the same, with the set-up token from the standard input')
-    .option('--org <name>', 'name of the first org')
+    .option('--oidc', 'sign in at the identity provider of the org, in a browser')
+    .option('--org <name>', 'name of the first org, or of the one to sign in to with --oidc')
     .action((options: LoginOptions) => logIn(context, options))
   addExamples(command, [
     ['atoll login --url https://atoll.example.com', 'asks for a token, without echo'],
+    ['atoll login --url https://atoll.example.com --oidc --org acme', 'at the org’s identity provider'],
     ['atoll login --url http://127.0.0.1:8787 --setup --org acme', 'the first time'],
     ['atoll login --url "$URL" --token-stdin < token', 'in a script'],
     [
@@ -40,7 +43,11 @@ const logIn = async (context: CliContext, options: LoginOptions): Promise<void> 
   const url = toOrigin(given, context.options.url === undefined ? undefined : '--url')
   context.profiles.ensureWritable()
   const isSetup = options.setup === true || options.setupTokenStdin === true
-  const { org, token, secret } = isSetup ? await setUp(context, url, options) : await checkToken(context, url, options)
+  const { org, token, secret } = isSetup
+    ? await setUp(context, url, options)
+    : options.oidc
+      ? await signIn(context, url, options)
+      : await checkToken(context, url, options)
   context.profiles.save(name, {
     url,
     org,
@@ -64,6 +71,12 @@ const setUp = async (context: CliContext, url: string, options: LoginOptions) =>
   const setupToken = await readSecret(context, 'Set-up token', options.setupTokenStdin === true)
   const made = await context.clientOf(url, undefined).call(setup, { json: { setupToken, org: options.org } })
   return { org: made.org, token: made.token, secret: made.token.secret }
+}
+
+const signIn = async (context: CliContext, url: string, { org }: LoginOptions) => {
+  if (org === undefined) throw new CliError('usage', 'Which org?', { remedy: 'Say --org NAME.' })
+  const { signInByBrowser } = await import('../browser-sign-in.ts')
+  return signInByBrowser(context, url, org)
 }
 
 const checkToken = async (context: CliContext, url: string, options: LoginOptions) => {

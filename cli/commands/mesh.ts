@@ -27,6 +27,8 @@ interface SettingsOptions {
   readonly inboundMtls?: UpdateMeshBody['inboundMtls']
   readonly proxyHttpPort?: number
   readonly domainSuffix?: string
+  readonly logRetention?: number
+  readonly traceRetention?: number
   readonly rootNamespace?: string
 }
 
@@ -48,6 +50,8 @@ const addSettings = (command: Command): Command =>
     )
     .option('--proxy-http-port <port>', "port of the sidecars' HTTP proxy; 0 = none", parseWholeNumber)
     .option('--domain-suffix <name>', "end of the services' host names")
+    .option('--log-retention <days>', 'how long access logs are kept', parseWholeNumber)
+    .option('--trace-retention <days>', 'how long spans are kept', parseWholeNumber)
     .option('--root-namespace <name>', 'namespace whose objects hold for all namespaces')
 
 export const defineMesh = (group: Command, context: CliContext): void => {
@@ -202,10 +206,15 @@ const isOpening = ({ field, before, after }: SettingChange): boolean =>
 
 /** What the plane would answer, if it is of this version. */
 const toExpected = (mesh: Mesh, body: UpdateMeshBody): ChangedMesh => {
-  const { trustDomain, domainSuffix, inboundMtls } = mesh.settings
+  const { trustDomain, domainSuffix, inboundMtls, logRetentionDays, traceRetentionDays } = mesh.settings
   const meshConfig = withChangedFields(mesh.settings.meshConfig, body.meshConfig)
   const problems = [...examineMeshConfig(meshConfig, { name: mesh.name, trustDomain })]
-  const own = { domainSuffix: body.domainSuffix ?? domainSuffix, inboundMtls: body.inboundMtls ?? inboundMtls }
+  const own = {
+    domainSuffix: body.domainSuffix ?? domainSuffix,
+    inboundMtls: body.inboundMtls ?? inboundMtls,
+    logRetentionDays: body.logRetentionDays ?? logRetentionDays,
+    traceRetentionDays: body.traceRetentionDays ?? traceRetentionDays,
+  }
   return { ...mesh, settings: { ...mesh.settings, ...own, meshConfig }, problems }
 }
 
@@ -236,7 +245,15 @@ const remove = async (context: CliContext, name: string, options: { readonly yes
 
 /** Options stand before what the file says of the same. */
 const toChanges = (
-  { outboundPolicy, inboundMtls, proxyHttpPort, domainSuffix, rootNamespace }: SettingsOptions,
+  {
+    outboundPolicy,
+    inboundMtls,
+    proxyHttpPort,
+    domainSuffix,
+    rootNamespace,
+    logRetention,
+    traceRetention,
+  }: SettingsOptions,
   file: WrittenMeshConfig | undefined,
 ): UpdateMeshBody => {
   const meshConfig = {
@@ -247,6 +264,8 @@ const toChanges = (
   }
   return {
     ...(inboundMtls !== undefined && { inboundMtls }),
+    ...(logRetention !== undefined && { logRetentionDays: logRetention }),
+    ...(traceRetention !== undefined && { traceRetentionDays: traceRetention }),
     ...(domainSuffix !== undefined && { domainSuffix }),
     ...((file !== undefined || Object.keys(meshConfig).length > 0) && { meshConfig }),
   }
@@ -265,6 +284,7 @@ const toMeshView = (mesh: Mesh, more: object = {}): View => ({
       ['Revision', String(mesh.revision)],
       ['Outbound policy', meshConfig.outboundTrafficPolicy.mode],
       ['Inbound mTLS', mesh.settings.inboundMtls],
+      ['Retention', `logs ${mesh.settings.logRetentionDays ?? 7} d, spans ${mesh.settings.traceRetentionDays ?? 7} d`],
       ['HTTP proxy port', String(meshConfig.proxyHttpPort)],
       ['Domain suffix', mesh.settings.domainSuffix],
       ['Root namespace', meshConfig.rootNamespace],

@@ -1,7 +1,10 @@
 import type { Command } from 'commander'
+import { getKeyEncryption } from '#api/routes/plane.ts'
 import type { CliContext } from '../cli-context.ts'
+import { CliError } from '../cli-error.ts'
 import { addExamples } from '../examples.ts'
 import { parsePort } from '../number-option.ts'
+import { toFields } from '../output/table.ts'
 import type { ServeOptions } from '../plane/serve-plane.ts'
 
 const DATA_FOLDER = './atoll-plane'
@@ -56,6 +59,68 @@ export const definePlane = (group: Command, context: CliContext): void => {
       .action((file: string, options: { readonly data: string }) => restore(context, file, options.data)),
     [['atoll plane restore plane-2026-11-21.tar --data ./restored', 'then: atoll plane serve --data ./restored']],
   )
+  addExamples(
+    group
+      .command('status')
+      .description("Show with which key-encryption key the private keys of the org's meshes are sealed.")
+      .action(() => status(context)),
+    [['atoll plane status', 'how far a replacement of that key is']],
+  )
+  addExamples(
+    group
+      .command('rotate-key')
+      .description(
+        'Put a new key-encryption key in the place of the old one, for a plane of "atoll plane serve" that is stopped.',
+      )
+      .option('--data <folder>', 'of the plane', DATA_FOLDER)
+      .option('--forget-previous', 'instead: the one before is not needed any more')
+      .action((options: { readonly data: string; readonly forgetPrevious?: true }) => rotateKey(context, options)),
+    [
+      ['atoll plane rotate-key', 'then serve it again'],
+      ['atoll plane rotate-key --forget-previous', 'when "atoll plane status" says so'],
+    ],
+  )
+}
+
+const status = async (context: CliContext): Promise<void> => {
+  const found = await context.client().call(getKeyEncryption, {})
+  const { current, previous, keys, pending, meshes } = found
+  await context.print({
+    value: found,
+    names: meshes.filter((each) => each.pending > 0).map(({ mesh }) => mesh),
+    table: () =>
+      [
+        toFields([
+          ['Key-encryption key', current],
+          ['Previous one', previous ?? 'none'],
+          ['Private keys', `${keys}, of which ${pending} are not sealed with ${current} yet`],
+        ]),
+        ...meshes.filter((each) => each.pending > 0).map((each) => `  mesh ${each.mesh}: ${each.pending}`),
+        ...(previous !== null && pending === 0 ? ['The previous key is not needed by this org any more'] : []),
+      ].join('\n'),
+  })
+}
+
+const rotateKey = async (
+  context: CliContext,
+  { data, forgetPrevious }: { readonly data: string; readonly forgetPrevious?: true },
+): Promise<void> => {
+  const { PlaneDirectory } = await import('../plane/plane-directory.ts')
+  const directory = new PlaneDirectory(data)
+  if (directory.lockHolder() !== undefined)
+    throw new CliError('conflict', `${data} is being served`, {
+      remedy: 'Stop the plane, do this, and serve it again: agents go on meanwhile.',
+    })
+  if (forgetPrevious) directory.forgetPreviousKey()
+  else directory.rotateKeyEncryptionKey()
+  await context.print({
+    value: { data, rotated: forgetPrevious !== true },
+    names: [data],
+    table: () =>
+      forgetPrevious
+        ? 'The previous key is forgotten'
+        : 'There is a new key-encryption key. Serve the plane, and wait until "atoll plane status" says that all is sealed with it',
+  })
 }
 
 const backUp = async (

@@ -22,11 +22,14 @@ const toStateText = ({ synced, nacks }: ShownProxy, paint: Paint): string => {
   return synced ? paint('green', 'synced') : paint('yellow', 'pending')
 }
 
+export interface FoundProxies {
+  readonly proxies: readonly ShownProxy[]
+  /** Clusters whose agents did not answer: their proxies are missing. */
+  readonly unavailable: ProxyPage['unavailable']
+}
+
 /** The proxies that the agents name; a word about each agent that did not answer. */
-export const findProxies = async (
-  context: CliContext,
-  cluster: string | undefined,
-): Promise<{ readonly proxies: readonly ShownProxy[]; readonly unavailable: ProxyPage['unavailable'] }> => {
+export const findProxies = async (context: CliContext, cluster: string | undefined): Promise<FoundProxies> => {
   const params = { mesh: await context.mesh() }
   const proxies: ShownProxy[] = []
   const unavailable = new Map<string, ProxyPage['unavailable'][number]>()

@@ -15,7 +15,7 @@ import { toDeliveryText } from '../delivery/wait-for-delivery.ts'
 import { toRoughDuration } from '../duration.ts'
 import { addExamples } from '../examples.ts'
 import { printDifferences } from '../output/print-differences.ts'
-import { parseWholeNumber } from '../number-option.ts'
+import { parseLimit, parseWholeNumber } from '../number-option.ts'
 import { collect, toListView } from '../output/list-view.ts'
 import { toFields } from '../output/table.ts'
 
@@ -24,7 +24,7 @@ export const defineRevision = (group: Command, context: CliContext): void => {
     group
       .command('list')
       .description('List the revisions, newest first.')
-      .option('--limit <number>', 'at most so many', parseWholeNumber, 50)
+      .option('--limit <number>', 'at most so many', parseLimit, 50)
       .action((options: { readonly limit: number }) => list(context, options.limit)),
     [['atoll revision list --limit 5', 'the last five']],
   )

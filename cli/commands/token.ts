@@ -10,8 +10,12 @@ import { collect, toListView } from '../output/list-view.ts'
 import { printSecret } from '../print-secret.ts'
 import { toExpiryText } from '../token-expiry.ts'
 
-export const toScopeText = ({ mesh, cluster }: Token['scopes']): string =>
-  mesh === undefined ? 'the org' : `mesh ${mesh}${cluster === undefined ? '' : `, cluster ${cluster}`}`
+export const toScopeText = ({ mesh, cluster, namespace }: Token['scopes']): string =>
+  [
+    mesh === undefined ? 'the org' : `mesh ${mesh}`,
+    ...(cluster === undefined ? [] : [`cluster ${cluster}`]),
+    ...(namespace === undefined ? [] : [`namespace ${namespace}`]),
+  ].join(', ')
 
 export const defineToken = (group: Command, context: CliContext): void => {
   addExamples(
@@ -22,12 +26,14 @@ export const defineToken = (group: Command, context: CliContext): void => {
       .addOption(new Option('--role <role>', 'what it may do').choices(tokenRole.options).default('viewer'))
       .option('--for-mesh <name>', 'confine it to a mesh')
       .option('--for-cluster <name>', 'confine it to a cluster of that mesh')
+      .option('--for-namespace <name>', 'confine it to a namespace of that mesh: an editor or a viewer')
       .option('--ttl <duration>', 'how long it works, such as 30d', parseDurationSeconds)
       .option('--out <file>', 'write the secret there, readable by you alone, instead of showing it')
       .action((options: CreateOptions) => create(context, options)),
     [
       ['atoll token create --role viewer --name dashboards', 'may read'],
-      ['atoll token create --role owner --for-mesh prod --ttl 1h --out ci-token', 'for a pipeline'],
+      ['atoll token create --role admin --for-mesh prod --ttl 1h --out ci-token', 'for a pipeline'],
+      ['atoll token create --role editor --for-mesh prod --for-namespace shop', 'may write what is of one namespace'],
     ],
   )
   addExamples(
@@ -52,15 +58,20 @@ interface CreateOptions {
   readonly role: TokenRole
   readonly forMesh?: string
   readonly forCluster?: string
+  readonly forNamespace?: string
   readonly ttl?: number
   readonly out?: string
 }
 
 const create = async (
   context: CliContext,
-  { name, role, forMesh, forCluster, ttl, out }: CreateOptions,
+  { name, role, forMesh, forCluster, forNamespace, ttl, out }: CreateOptions,
 ): Promise<void> => {
-  const scopes = { ...(forMesh && { mesh: forMesh }), ...(forCluster && { cluster: forCluster }) }
+  const scopes = {
+    ...(forMesh && { mesh: forMesh }),
+    ...(forCluster && { cluster: forCluster }),
+    ...(forNamespace && { namespace: forNamespace }),
+  }
   const made = await context
     .client()
     .call(createToken, { json: { name, role, scopes, ...(ttl !== undefined && { expiresInSeconds: ttl }) } })

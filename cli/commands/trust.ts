@@ -7,7 +7,9 @@ import { toRoughDuration } from '../duration.ts'
 import { addExamples } from '../examples.ts'
 import { collect, toListView } from '../output/list-view.ts'
 import { toFields, toTable } from '../output/table.ts'
+import { toRotationSentence } from '../trust/rotation-text.ts'
 import { defineTrustIssuer } from './trust-issuer.ts'
+import { defineTrustRotation } from './trust-rotation.ts'
 import type { Finding } from '../trust/verify-trust.ts'
 
 export const defineTrust = (group: Command, context: CliContext): void => {
@@ -37,6 +39,7 @@ export const defineTrust = (group: Command, context: CliContext): void => {
       .action(() => verify(context)),
     [['atoll trust verify', 'exits with 1 when something is wrong']],
   )
+  defineTrustRotation(group, context)
   defineTrustIssuer(group, context)
 }
 
@@ -76,13 +79,17 @@ const show = async (context: CliContext, rootsOnly: boolean): Promise<void> => {
     names: [...trust.roots, ...trust.intermediates, ...trust.issuers].map(({ fingerprint }) => fingerprint),
     table: () =>
       [
-        toFields([
-          ['Trust domain', trust.trustDomain],
-          ['Epoch', String(trust.epoch)],
-        ]),
+        toFields([['Trust domain', trust.trustDomain], ['Epoch', String(trust.epoch)], ...toRotationFields(trust)]),
         toTable(['KIND', 'CLUSTER', 'UNTIL', 'LEFT', 'SHA-256'], rows),
       ].join('\n'),
   })
+}
+
+/** The rotation that is under way, or when the plane begins one by itself. */
+const toRotationFields = ({ rotation, roots }: Trust): (readonly [string, string])[] => {
+  if (rotation?.endedAt === null) return [['Rotation', toRotationSentence(rotation)]]
+  const rotatesAt = roots.find(({ signing }) => signing)?.rotatesAt
+  return rotatesAt === undefined ? [] : [['Rotation', `by itself at ${rotatesAt}; sooner by "atoll trust rotate"`]]
 }
 
 const certificates = async (context: CliContext, cluster: string | undefined): Promise<void> => {

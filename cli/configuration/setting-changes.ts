@@ -13,14 +13,17 @@ export interface SettingChange {
   readonly after: unknown
 }
 
-type Settings = Pick<Mesh['settings'], 'domainSuffix' | 'inboundMtls' | 'meshConfig'>
+type Settings = Pick<
+  Mesh['settings'],
+  'domainSuffix' | 'inboundMtls' | 'logRetentionDays' | 'traceRetentionDays' | 'meshConfig'
+>
 
 /** The settings that differ; one that is not set has its default. */
 export const findSettingChanges = (before: Settings, after: Settings): readonly SettingChange[] => {
-  const own = (['domainSuffix', 'inboundMtls'] as const).map((field) => ({
+  const own = (['domainSuffix', 'inboundMtls', 'logRetentionDays', 'traceRetentionDays'] as const).map((field) => ({
     field,
-    before: before[field],
-    after: after[field],
+    before: before[field] ?? null,
+    after: after[field] ?? null,
   }))
   const [left, right] = [toLeaves(before.meshConfig), toLeaves(after.meshConfig)]
   const fields = [...new Set([...left.keys(), ...right.keys()])].map((field) => ({

@@ -29,6 +29,7 @@ import { defaultReplicas } from './manifests/install-settings.ts'
 import type { InstallSettings } from './manifests/install-settings.ts'
 import { printManifests } from './manifests/print-manifests.ts'
 import { readPlaneCa } from './plane-ca-option.ts'
+import { readTelemetryForwards } from './telemetry-forward-option.ts'
 import { PodTroubleWatch } from './pod-trouble-watch.ts'
 import { findAgentReadiness, waitForRollout } from './wait-for-rollout.ts'
 
@@ -50,6 +51,7 @@ export interface KubernetesJoinOptions {
   readonly revision?: string
   readonly plane?: string
   readonly planeCa?: string
+  readonly telemetryForward?: string
 }
 
 const secret = (name: string): ObjectReference => ({
@@ -136,12 +138,13 @@ const toSettings = (
 ): InstallSettings => {
   const { version } = findProgramFiles()
   const { network, plane, planeCa, image, proxyImage, replicas, gateway, failurePolicy, revision } = options
-  const { ingressGateway, egressGateway } = options
+  const { ingressGateway, egressGateway, telemetryForward } = options
   return {
     cluster,
     network,
     plane: plane === undefined ? context.connection().url : toOrigin(plane, '--plane'),
     planeCa: planeCa === undefined ? undefined : readPlaneCa(planeCa),
+    telemetryForward: telemetryForward === undefined ? undefined : readTelemetryForwards(telemetryForward),
     image: image ?? `atoll/agent:${version}`,
     proxyImage: proxyImage ?? `atoll/proxy:${version}`,
     replicas: replicas ?? defaultReplicas,

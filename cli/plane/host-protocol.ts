@@ -8,6 +8,7 @@ export const hostOrder = z.object({
   /** PEM. Absent = plain HTTP. */
   tls: z.object({ certificates: z.string(), key: z.string() }).optional(),
   keyEncryptionKey: z.string(),
+  previousKeyEncryptionKey: z.string().optional(),
   setupTokenHash: z.string(),
   generation: z.string(),
 })

@@ -8,6 +8,8 @@ import { writePrivateFile } from '../private-file.ts'
 const planeSecrets = z.object({
   /** 32 bytes in base64: encrypts the keys of the meshes' roots. Lost with the folder, so are they. */
   keyEncryptionKey: z.string(),
+  /** What it was before, until nothing is encrypted with that any more. */
+  previousKeyEncryptionKey: z.string().optional(),
   /** Lower-case hex SHA-256 of the set-up token. */
   setupTokenHash: z.string(),
   /** Another one after a restore: the meshes then start a new epoch, and agents know that history was rewound. */
@@ -67,6 +69,25 @@ export class PlaneDirectory {
 
   writeSecrets(secrets: PlaneSecrets): void {
     writePrivateFile(this.secretsFile, `${JSON.stringify(secrets, undefined, 2)}\n`)
+  }
+
+  /** Puts a new key-encryption key before the one that there is, which only opens from now on. */
+  rotateKeyEncryptionKey(): void {
+    const secrets = this.readSecrets()
+    if (secrets.previousKeyEncryptionKey !== undefined)
+      throw new CliError('conflict', 'The key before this one is still there', {
+        remedy:
+          'When "atoll plane status" says that nothing is sealed with it: "atoll plane rotate-key --forget-previous".',
+      })
+    const { keyEncryptionKey: previousKeyEncryptionKey } = secrets
+    this.writeSecrets({ ...secrets, keyEncryptionKey: randomBytes(32).toString('base64'), previousKeyEncryptionKey })
+  }
+
+  /** What is still sealed with it can't be opened any more. */
+  forgetPreviousKey(): void {
+    const { previousKeyEncryptionKey, ...secrets } = this.readSecrets()
+    if (previousKeyEncryptionKey === undefined) throw new CliError('notFound', 'There is no previous key')
+    this.writeSecrets(secrets)
   }
 
   /** Makes this process the only one that serves the folder. A lock of a process that is gone is taken over. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { toErrorMessage } from '#mesh/error-message.ts'
@@ -97,6 +97,12 @@ const announce = async (
   if (!isLoopback(url) && !url.startsWith('https:'))
     context.note('It speaks plain HTTP: let only a proxy that adds TLS reach it')
   if (setUp) return
+  if (!existsSync(directory.setupTokenFile)) {
+    context.note(
+      'Its org was deleted: set it up again with the set-up token that it had, or serve another, empty folder',
+    )
+    return
+  }
   context.note(
     `Set it up with\n  ${findProgramFiles().run(`atoll login --url ${url} --setup-token-stdin --org NAME`)} < ${directory.setupTokenFile}`,
   )

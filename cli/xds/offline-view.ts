@@ -27,6 +27,8 @@ export interface OfflineFiles {
 
 export interface OfflineView {
   readonly view: MeshViewStore
+  /** Those of the files, and the proxy's. */
+  readonly workloads: ReadonlyMap<string, Workload>
   /** With the account of its workload. */
   readonly proxy: Proxy
   readonly problems: readonly Problem[]
@@ -67,7 +69,13 @@ export const createOfflineView = (
   const proxy = { ...spec.proxy, serviceAccount: workload.serviceAccount }
   const isGuessed =
     known === undefined && spec.labels === undefined && (registry.workloads().size > 1 || objects.some(isSelecting))
-  return { view, proxy, isGuessed, problems: [...registry.problems(), ...view.problems()] }
+  return {
+    view,
+    workloads: registry.workloads(),
+    proxy,
+    isGuessed,
+    problems: [...registry.problems(), ...view.problems()],
+  }
 }
 
 const isSelecting = ({ spec }: ConfigObject): boolean => isFields(spec['selector'] ?? spec['workloadSelector'])

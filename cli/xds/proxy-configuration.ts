@@ -10,6 +10,8 @@ export interface ProxyConfiguration {
   readonly routes: readonly Json[]
   readonly clusters: readonly Json[]
   readonly endpoints: readonly Json[]
+  /** Of filters that are in listeners by name alone. */
+  readonly filters: readonly Json[]
 }
 
 export const toProxyConfiguration = ({ resources }: Pick<OfflineResult, 'resources'>): ProxyConfiguration => {
@@ -21,6 +23,7 @@ export const toProxyConfiguration = ({ resources }: Pick<OfflineResult, 'resourc
     routes: ofType(typeUrls.route).map(({ name, json }) => joinVirtualHosts(name, json, virtualHosts)),
     clusters: ofType(typeUrls.cluster).map(toJson),
     endpoints: ofType(typeUrls.endpoint).map(toJson),
+    filters: ofType(typeUrls.extensionConfig).map(toJson),
   }
 }
 

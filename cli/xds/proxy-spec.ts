@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { Proxy } from '#xds/proxy.ts'
+import { isProxyRole, type Proxy } from '#xds/proxy.ts'
 import { isIpAddress } from '#mesh/config/schema/host-names.ts'
 import { namespaceName, networkName, objectName } from '#mesh/names.ts'
 import { CliError } from '../cli-error.ts'
@@ -20,15 +20,14 @@ export interface ProxySpec {
 export const proxySpecHelp =
   'ROLE/NAMESPACE/WORKLOAD, then as wanted ,labels.KEY=VALUE ,serviceAccount=NAME ,address=IP ,locality=REGION/ZONE/SUBZONE ,network=NAME ,capture=none; ROLE is sidecar, gateway or east-west-gateway'
 
-const roles: Readonly<Record<Proxy['role'], true>> = { sidecar: true, 'east-west-gateway': true, gateway: true }
-const isRole = (text: string | undefined): text is Proxy['role'] => text !== undefined && Object.hasOwn(roles, text)
 const fields = ['address', 'locality', 'network', 'capture', 'serviceAccount'] as const
 
 /** Reads "sidecar/default/frontend,labels.app=frontend,locality=eu/a". Throws CliError `usage`. */
 export const parseProxySpec = (text: string): ProxySpec => {
   const [name = '', ...parts] = text.split(',')
   const [role, namespace, workload, ...rest] = name.split('/')
-  if (!isRole(role) || !namespace || !workload || rest.length > 0) throw toFault(text, 'is not the name of a proxy')
+  if (role === undefined || !isProxyRole(role) || !namespace || !workload || rest.length > 0)
+    throw toFault(text, 'is not the name of a proxy')
   const labels: Record<string, string> = {}
   const given: Partial<Record<(typeof fields)[number], string>> = {}
   for (const part of parts) {

@@ -14,6 +14,7 @@ test('what TCP is shared out between is told with the shares of each', () => {
     routes: [],
     clusters: [],
     endpoints: [],
+    filters: [],
   })
   expect(table.split('\n\n')[2]?.split('\n')).toEqual([
     'TCP SHARES OF  TO',

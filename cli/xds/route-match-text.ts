@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { toShort } from '../output/to-short.ts'
 
 const regex = z.object({ regex: z.string() })
 const stringMatch = z.object({
@@ -27,11 +28,12 @@ export const routeMatch = z.object({
 
 const maxLength = 40
 
-export const toShort = (text: string): string => (text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text)
+/** Of a route, in a column. */
+export const toRouteCell = (text: string): string => toShort(text, maxLength)
 
 /** "prefix /api GET x-user=ann !x-old": the path, then what headers and "?" query parameters have to be. */
 export const toMatchText = ({ headers, query_parameters, ...path }: z.infer<typeof routeMatch>): string =>
-  toShort(
+  toRouteCell(
     [
       toPathText(path),
       ...headers.map(toValueText),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { toMatchText, toShort, routeMatch } from './route-match-text.ts'
+import { toMatchText, toRouteCell, routeMatch } from './route-match-text.ts'
 
 const fraction = z.object({ numerator: z.number().default(0), denominator: z.string().default('HUNDRED') })
 const regexRewrite = z.object({ substitution: z.string().default('') })
@@ -88,7 +88,7 @@ const toHostsText = (domains: readonly string[]): string => {
   const hosts = domains.filter((domain) => !domains.some((other) => isWithPort(domain, other)))
   const [first = '-'] = hosts
   const short = first.slice(0, Math.max(first.indexOf('.svc.'), 0))
-  const shown = toShort(hosts.includes(short) ? short : first)
+  const shown = toRouteCell(hosts.includes(short) ? short : first)
   return hosts.length > 1 ? `${shown} +${hosts.length - 1}` : shown
 }
 
@@ -120,9 +120,9 @@ const toDetails = (forward: z.infer<typeof action>): string[] => {
     const { num_retries = 1, per_try_timeout } = retry_policy
     details.push(`retries ${num_retries}${per_try_timeout === undefined ? '' : ` of ${per_try_timeout}`}`)
   }
-  if (host_rewrite_literal !== undefined) details.push(`host: ${toShort(host_rewrite_literal)}`)
+  if (host_rewrite_literal !== undefined) details.push(`host: ${toRouteCell(host_rewrite_literal)}`)
   const path = forward.prefix_rewrite ?? forward.regex_rewrite?.substitution
-  if (path !== undefined) details.push(`path: ${toShort(path)}`)
+  if (path !== undefined) details.push(`path: ${toRouteCell(path)}`)
   return details
 }
 

@@ -12,9 +12,11 @@ import { findPortProblems } from './destination-ports.ts'
 import { findForeignHosts } from './foreign-hosts.ts'
 import type { KnownMesh } from './known-mesh.ts'
 import { findNetworkEndpointProblems } from './network-endpoints.ts'
-import { findMissedRootNamespace } from './root-namespace.ts'
+import { findMissedRootNamespace, findSelectingPeerAuthentications } from './root-namespace.ts'
 import { findRuleCredentialProblems } from './rule-credentials.ts'
+import { findSecurityProblems } from './security-policies.ts'
 import { findIdleEgressHosts } from './sidecar-hosts.ts'
+import { findProviderProblems } from './telemetry-providers.ts'
 import { findUnselectedEntries } from './unselected-entries.ts'
 import { findWorkloadProblems } from './workload-checks.ts'
 
@@ -36,6 +38,7 @@ export const analyzeParsed = (objects: AnalyzedObjects, known: KnownMesh): reado
   ...findDanglingReferences(objects, known),
   ...findPortProblems(objects, known.domainSuffix),
   ...findWorkloadProblems(objects, known),
+  ...findProviderProblems(objects, known),
   ...findIdleEgressHosts(objects, known),
   ...findConflicts(objects, known),
   ...findGatewayProblems(objects, known.domainSuffix),
@@ -43,6 +46,8 @@ export const analyzeParsed = (objects: AnalyzedObjects, known: KnownMesh): reado
   ...findAliasRules(objects, known),
   ...findDelegationProblems(objects, known),
   ...findMissedRootNamespace(objects, known),
+  ...findSelectingPeerAuthentications(objects, known),
+  ...findSecurityProblems(objects, known),
   ...findNetworkEndpointProblems(objects, known),
   ...findGatewayCredentialProblems(objects, known),
   ...findRuleCredentialProblems(objects, known),

@@ -1,4 +1,6 @@
-import type { ConfigObject, Configured } from '../config-object.ts'
+import type { ConfigObject, Configured, Origin } from '../config-object.ts'
+import { authorizationPolicy } from '../config/authorization-policy.ts'
+import type { AuthorizationPolicySpec } from '../config/authorization-policy.ts'
 import { destinationRule } from '../config/destination-rule.ts'
 import type { DestinationRuleSpec } from '../config/destination-rule.ts'
 import { envoyFilter } from '../config/envoy-filter.ts'
@@ -8,18 +10,29 @@ import type { GatewaySpec } from '../config/gateway.ts'
 import type { KindDefinition } from '../config/kind-definition.ts'
 import { findKind } from '../config/kind-table.ts'
 import { configuredAs } from '../config/parse-object.ts'
+import { peerAuthentication } from '../config/peer-authentication.ts'
+import type { PeerAuthenticationSpec } from '../config/peer-authentication.ts'
+import { rateLimit } from '../config/rate-limit.ts'
+import type { RateLimitSpec } from '../config/rate-limit.ts'
+import { requestAuthentication } from '../config/request-authentication.ts'
+import type { RequestAuthenticationSpec } from '../config/request-authentication.ts'
 import { serviceEntry } from '../config/service-entry.ts'
 import type { ServiceEntrySpec } from '../config/service-entry.ts'
 import { service } from '../config/service.ts'
 import type { ServiceSpec } from '../config/service.ts'
 import { sidecar } from '../config/sidecar.ts'
 import type { SidecarSpec } from '../config/sidecar.ts'
+import { telemetry } from '../config/telemetry.ts'
+import type { TelemetrySpec } from '../config/telemetry.ts'
 import { toPathText } from '../config/to-problems.ts'
 import { virtualService } from '../config/virtual-service.ts'
 import type { VirtualServiceSpec } from '../config/virtual-service.ts'
 import { workloadEntry } from '../config/workload-entry.ts'
 import type { WorkloadEntrySpec } from '../config/workload-entry.ts'
 import type { Problem, ProblemCode } from '../problem.ts'
+
+/** Files do not say whether they are the mesh's. */
+export type MaybeSourced<Spec> = Configured<Spec> & { readonly origin?: Origin }
 
 /** The objects under analysis, by kind. Those that their schema refuses are left out: parsing reports them. */
 export interface AnalyzedObjects {
@@ -31,6 +44,11 @@ export interface AnalyzedObjects {
   readonly services: readonly Configured<ServiceSpec>[]
   readonly sidecars: readonly Configured<SidecarSpec>[]
   readonly envoyFilters: readonly Configured<EnvoyFilterSpec>[]
+  readonly telemetries: readonly Configured<TelemetrySpec>[]
+  readonly peerAuthentications: readonly MaybeSourced<PeerAuthenticationSpec>[]
+  readonly requestAuthentications: readonly MaybeSourced<RequestAuthenticationSpec>[]
+  readonly authorizationPolicies: readonly MaybeSourced<AuthorizationPolicySpec>[]
+  readonly rateLimits: readonly MaybeSourced<RateLimitSpec>[]
 }
 
 export const toAnalyzedObjects = (objects: readonly ConfigObject[]): AnalyzedObjects => {
@@ -49,6 +67,11 @@ export const toAnalyzedObjects = (objects: readonly ConfigObject[]): AnalyzedObj
     services: ofKind(service),
     sidecars: ofKind(sidecar),
     envoyFilters: ofKind(envoyFilter),
+    telemetries: ofKind(telemetry),
+    peerAuthentications: ofKind(peerAuthentication),
+    requestAuthentications: ofKind(requestAuthentication),
+    authorizationPolicies: ofKind(authorizationPolicy),
+    rateLimits: ofKind(rateLimit),
   }
 }
 

@@ -3,8 +3,13 @@ import { parseDocuments } from '#mesh/parse-documents.ts'
 import { toAnalyzedObjects } from './analyzed-objects.ts'
 import { findConflicts } from './conflicts.ts'
 
+const apiVersions: Readonly<Record<string, string>> = {
+  Service: 'v1',
+  Telemetry: 'telemetry.istio.io/v1',
+  PeerAuthentication: 'security.istio.io/v1',
+}
 const object = (kind: string, name: string, spec: string, namespace = 'shop') =>
-  `{apiVersion: ${kind === 'Service' ? 'v1' : 'networking.istio.io/v1'}, kind: ${kind}, metadata: {name: ${name}, namespace: ${namespace}}, spec: ${spec}}`
+  `{apiVersion: ${apiVersions[kind] ?? 'networking.istio.io/v1'}, kind: ${kind}, metadata: {name: ${name}, namespace: ${namespace}}, spec: ${spec}}`
 const destinationRule = (name: string) => object('DestinationRule', name, '{host: known, subsets: [{name: v1}]}')
 const serviceEntry = (name: string, host: string, namespace?: string) =>
   object('ServiceEntry', name, `{hosts: [${host}], ports: [{number: 80, name: http, protocol: HTTP}]}`, namespace)
@@ -34,6 +39,19 @@ it('says which of several holds, by their age', () => {
     'a spec.hosts[0]: VirtualService shop/c is for known.shop.svc.cluster.local too: that one, which is older, holds',
     'b spec.hosts[0]: VirtualService shop/c is for known.shop.svc.cluster.local too: that one, which is older, holds',
     'c spec.hosts[0]: VirtualService shop/b is for known.shop.svc.cluster.local too: this one, which is older, holds',
+  ])
+  const telemetry = (name: string) => object('Telemetry', name, '{selector: {}}')
+  expect(
+    told([telemetry('a'), first], [telemetry('b'), second], [object('Telemetry', 'c', '{}', 'other'), third]),
+  ).toEqual([
+    'a spec.selector: Telemetry shop/b is for the whole namespace too: this one, which is older, holds',
+    'b spec.selector: Telemetry shop/a is for the whole namespace too: that one, which is older, holds',
+  ])
+  const peers = (name: string) => object('PeerAuthentication', name, '{mtls: {mode: STRICT}}')
+  const some = object('PeerAuthentication', 'c', '{selector: {matchLabels: {app: a}}}')
+  expect(told([peers('a'), first], [peers('b'), second], [some, first])).toEqual([
+    'a spec.selector: PeerAuthentication shop/b is for the whole namespace too: this one, which is older, holds',
+    'b spec.selector: PeerAuthentication shop/a is for the whole namespace too: that one, which is older, holds',
   ])
   const sidecar = (name: string) => object('Sidecar', name, '{egress: [{hosts: ["./*"]}]}')
   expect(told([sidecar('a'), first], [sidecar('b'), first])).toEqual([

@@ -2,6 +2,7 @@ import { toClientSelectorKey, toRuleSelector } from '../client-selectors.ts'
 import type { ConfigObject, Configured } from '../config-object.ts'
 import type { DestinationRuleSpec } from '../config/destination-rule.ts'
 import { exportToOf } from '../config/service.ts'
+import { isForWholeNamespace } from '../config/schema/policy-target.ts'
 import { isForSidecars } from '../config/schema/gateway-names.ts'
 import { byAge } from '../merge/by-age.ts'
 import { getOrAdd } from '../merge/get-or-add.ts'
@@ -10,7 +11,7 @@ import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
 import type { Problem } from '../problem.ts'
 import { nameOf, problemOf } from './analyzed-objects.ts'
-import type { AnalyzedObjects } from './analyzed-objects.ts'
+import type { AnalyzedObjects, MaybeSourced } from './analyzed-objects.ts'
 import { FirstByOwner } from './first-by-owner.ts'
 import type { KnownMesh } from './known-mesh.ts'
 import { olderOf } from './older-of.ts'
@@ -177,6 +178,20 @@ const sidecarClaims = ({ sidecars }: AnalyzedObjects): readonly Claim[] =>
     .filter(({ spec }) => Object.keys(spec.workloadSelector?.labels ?? {}).length === 0)
     .map((object) => ({ object, host: 'the whole namespace', path: ['spec', 'workloadSelector'], exportTo: ['*'] }))
 
+const telemetryClaims = ({ telemetries }: AnalyzedObjects): readonly Claim[] =>
+  telemetries
+    .filter(({ spec }) => isForWholeNamespace(spec))
+    .map((object) => ({ object, host: 'the whole namespace', path: ['spec', 'selector'], exportTo: ['*'] }))
+
+const peerClaims = ({ peerAuthentications }: AnalyzedObjects): readonly Claim<MaybeSourced<unknown>>[] =>
+  peerAuthentications
+    .filter(({ spec }) => isForWholeNamespace(spec))
+    .map((object) => ({ object, host: 'the whole namespace', path: ['spec', 'selector'], exportTo: ['*'] }))
+
+/** What the mesh and what a cluster says adds up. */
+const explainPeers = (object: MaybeSourced<unknown>, other: MaybeSourced<unknown>): string =>
+  object.origin === other.origin ? explainOldest(object, other) : "of the mesh's and the cluster's the stricter holds"
+
 /** Rules with different selectors are not for the same clients, and one with a selector is meant to go before those without. */
 const toRuleGroup = (claim: Claim<Rule>): string => {
   const selector = toRuleSelector(claim.object)
@@ -211,5 +226,7 @@ export const findConflicts = (objects: AnalyzedObjects, known: KnownMesh): reado
     ...disagreeingProtocols(objects, known),
     ...contested(groupsOf(serviceClaims(objects, known), hostOf), explainServices),
     ...contested(groupsOf(sidecarClaims(objects), hostAndNamespaceOf), explainOldest),
+    ...contested(groupsOf(telemetryClaims(objects), hostAndNamespaceOf), explainOldest),
+    ...contested(groupsOf(peerClaims(objects), hostAndNamespaceOf), explainPeers),
   ]
 }

@@ -1,19 +1,25 @@
 import type { MeshConfig } from '../config/mesh-config.ts'
+import { toKnownProviders, type KnownProvider } from '../telemetry/find-provider.ts'
 
-/** Whom objects are for: those of the root namespace, and those that do not say it. */
+/** Whom objects are for: those of the root namespace, and those that do not say it; and what they name of the settings. */
 export type MeshDefaults = Pick<
   MeshConfig,
   'rootNamespace' | 'defaultServiceExportTo' | 'defaultVirtualServiceExportTo' | 'defaultDestinationRuleExportTo'
->
+> & {
+  /** Absent = it is not known which there are. */
+  readonly providers?: readonly KnownProvider[]
+}
 
 /** Those alone: they are kept and passed on where all the settings would be too much. */
 export const toMeshDefaults = ({
   rootNamespace,
+  extensionProviders,
   defaultServiceExportTo,
   defaultVirtualServiceExportTo,
   defaultDestinationRuleExportTo,
 }: MeshConfig): MeshDefaults => ({
   rootNamespace,
+  providers: toKnownProviders(extensionProviders),
   defaultServiceExportTo,
   defaultVirtualServiceExportTo,
   defaultDestinationRuleExportTo,

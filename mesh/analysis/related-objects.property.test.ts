@@ -56,9 +56,31 @@ const arbitrarySpec: fc.Arbitrary<{ readonly kind: string; readonly spec: object
     },
   })),
   fc.constant({ kind: 'WorkloadEntry', spec: { address: '10.0.0.1', labels: { app: 'a' } } }),
-  fc.constant({ kind: 'Service', spec: { ports: [{ port: 80 }], selector: { app: 'a' } } }),
+  fc.constantFrom(
+    { kind: 'Service', spec: { ports: [{ port: 80 }], selector: { app: 'a' } } },
+    { kind: 'Service', spec: { ports: [{ port: 80, targetPort: 8080 }], selector: { app: 'a' } } },
+  ),
   fc.constant({ kind: 'Sidecar', spec: { egress: [{ hosts: ['*/*'] }] } }),
+  fc.constantFrom(
+    { kind: 'Telemetry', spec: {} },
+    { kind: 'Telemetry', spec: { selector: { matchLabels: { app: 'a' } } } },
+    { kind: 'PeerAuthentication', spec: {} },
+    {
+      kind: 'PeerAuthentication',
+      spec: { selector: { matchLabels: { app: 'a' } }, portLevelMtls: { 80: { mode: 'DISABLE' } } },
+    },
+    { kind: 'RequestAuthentication', spec: { jwtRules: [{ issuer: 'https://a.example' }] } },
+    { kind: 'AuthorizationPolicy', spec: { rules: [{ from: [{ source: { requestPrincipals: ['*'] } }] }] } },
+  ),
 )
+
+const apiVersions: Readonly<Record<string, string>> = {
+  Service: 'v1',
+  Telemetry: 'telemetry.istio.io/v1',
+  PeerAuthentication: 'security.istio.io/v1',
+  RequestAuthentication: 'security.istio.io/v1',
+  AuthorizationPolicy: 'security.istio.io/v1',
+}
 
 const arbitraryObject: fc.Arbitrary<ConfigObject> = fc
   .record({
@@ -68,7 +90,7 @@ const arbitraryObject: fc.Arbitrary<ConfigObject> = fc
   })
   .map(({ body, name, namespace }) =>
     configObject.parse({
-      apiVersion: body.kind === 'Service' ? 'v1' : 'networking.istio.io/v1',
+      apiVersion: apiVersions[body.kind] ?? 'networking.istio.io/v1',
       kind: body.kind,
       metadata: { name, namespace, creationTimestamp: '2026-01-01T00:00:00Z' },
       spec: body.spec,

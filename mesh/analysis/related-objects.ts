@@ -8,7 +8,7 @@ import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
 
 /**
- * Objects have to do with each other by the hosts that they name, VirtualServices by delegation and by the Gateways that they are bound to, Sidecars by their namespace, and WorkloadEntries by it with the ServiceEntries that may select them: no rule of the analysis looks at two
+ * Objects have to do with each other by the hosts that they name, VirtualServices by delegation and by the Gateways that they are bound to, Sidecars, Telemetry objects, and PeerAuthentications with Services by their namespace, RequestAuthentications with AuthorizationPolicies wherever they are, and WorkloadEntries by it with the ServiceEntries that may select them: no rule of the analysis looks at two
  * objects that share neither. So a change is analysed with what it is related to and not with the whole mesh. Who adds a rule
  * of another kind adds its relation here; the property test beside this compares with the analysis of everything.
  */
@@ -22,7 +22,8 @@ export interface RelatedObject {
 export const toRelatedObject = (object: ConfigObject, domainSuffix: string): RelatedObject => {
   const { kind, metadata, spec } = object
   const named = kind === 'Service' ? [toServiceHostname(metadata.name, metadata.namespace, domainSuffix)] : []
-  collectHosts(spec, named)
+  // An AuthorizationPolicy's are no services.
+  if (kind !== 'AuthorizationPolicy') collectHosts(spec, named)
   // A ServiceEntry's host is never short for another one: both readings count.
   const hosts = named
     .map(toHost)
@@ -62,6 +63,23 @@ const collectHosts = (value: unknown, into: string[]): void => {
 /** A Sidecar's hosts read "<namespace>/<host>". */
 const toHost = (text: string): string => text.slice(text.indexOf('/') + 1)
 
+/** By the workloads of a namespace that they share, and Services with what names their ports; by the requests that are read and judged. */
+const toRelation = ({ kind, metadata }: ConfigObject): string | undefined => {
+  switch (kind) {
+    case 'Sidecar':
+    case 'Telemetry':
+      return `${kind}/${metadata.namespace}`
+    case 'PeerAuthentication':
+    case 'Service':
+      return `ports/${metadata.namespace}`
+    case 'RequestAuthentication':
+    case 'AuthorizationPolicy':
+      return 'requests'
+    default:
+      return undefined
+  }
+}
+
 /** The objects that have something to do with the written ones, those among them. */
 export const selectRelated = (
   objects: Iterable<RelatedObject>,
@@ -69,9 +87,7 @@ export const selectRelated = (
 ): readonly ConfigObject[] => {
   const hosts = new Set(written.flatMap((each) => [...each.hosts]))
   const isForAll = [...hosts].some(isWildcard)
-  const sidecarNamespaces = new Set(
-    written.flatMap(({ object }) => (object.kind === 'Sidecar' ? object.metadata.namespace : [])),
-  )
+  const relations = new Set(written.flatMap(({ object }) => toRelation(object) ?? []))
   const entries = written.map(({ object }) => object).filter(({ kind }) => kind === 'WorkloadEntry')
   const entryKeys = new Set(entries.map(objectKeyOf))
   const entryNamespaces = new Set(entries.map(({ metadata }) => metadata.namespace))
@@ -84,7 +100,7 @@ export const selectRelated = (
     isForAll ||
     isByGateway(object) ||
     [...named].some((host) => hosts.has(host) || isWildcard(host)) ||
-    (object.kind === 'Sidecar' && sidecarNamespaces.has(object.metadata.namespace)) ||
+    relations.has(toRelation(object) ?? '') ||
     (object.kind === 'ServiceEntry' &&
       entryNamespaces.has(object.metadata.namespace) &&
       object.spec['workloadSelector'] !== undefined) ||

@@ -14,10 +14,28 @@ it("tells of objects that hold for all namespaces in Istio's root namespace", ()
     makeObject('Sidecar', 'default', sidecar, inRoot),
     ruleFor('*.local'),
     { ...makeObject('EnvoyFilter', 'all', { configPatches: [] }, inRoot), apiVersion: 'networking.istio.io/v1alpha3' },
+    makeObject('Telemetry', 'all', {}, inRoot),
+    makeObject('Telemetry', 'some', { selector: { matchLabels: { app: 'a' } } }, inRoot),
+    ...['PeerAuthentication', 'RequestAuthentication', 'AuthorizationPolicy'].flatMap((kind) =>
+      [{}, { selector: { matchLabels: { app: 'a' } } }].map((spec, index) => ({
+        ...makeObject(kind, `policy-${index}`, spec, inRoot),
+        apiVersion: 'security.istio.io/v1',
+      })),
+    ),
     makeObject('Sidecar', 'default', sidecar, { namespace: 'shop' }),
   ])
   expect(findMissedRootNamespace(objects, known)).toMatchObject(
-    ['Sidecar', 'DestinationRule', 'EnvoyFilter'].map((kind) => ({
+    [
+      'Sidecar',
+      'DestinationRule',
+      'EnvoyFilter',
+      'Telemetry',
+      'PeerAuthentication',
+      'RequestAuthentication',
+      'RequestAuthentication',
+      'AuthorizationPolicy',
+      'AuthorizationPolicy',
+    ].map((kind) => ({
       code: 'ineffective',
       object: { kind, namespace: 'istio-system' },
       path: 'metadata.namespace',

@@ -2,6 +2,7 @@ import type { ConfigObject, Configured } from '../config-object.ts'
 import type { DestinationRuleSpec } from '../config/destination-rule.ts'
 import { defaultMeshConfig } from '../config/mesh-config.ts'
 import { ownerOfHost } from '../host-owner.ts'
+import { isForWholeNamespace, targetsOf } from '../config/schema/policy-target.ts'
 import { istioNamespace } from '../kubernetes/installed-gateways.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import type { Problem } from '../problem.ts'
@@ -13,9 +14,35 @@ export const istioRootNamespace = istioNamespace
 
 const isThere = ({ metadata }: Pick<ConfigObject, 'metadata'>): boolean => metadata.namespace === istioRootNamespace
 
+/** Of the root namespace they are for the whole mesh or, with a selector, for nobody: in Istio neither, whatever its reference says of the field. */
+export const findSelectingPeerAuthentications = (
+  { peerAuthentications }: AnalyzedObjects,
+  { defaults: { rootNamespace } = defaultMeshConfig }: KnownMesh,
+): readonly Problem[] =>
+  peerAuthentications
+    .filter(({ metadata, spec }) => metadata.namespace === rootNamespace && !isForWholeNamespace(spec))
+    .map((object) =>
+      problemOf(
+        object,
+        'ineffective',
+        'warning',
+        ['spec', 'selector'],
+        'in the root namespace a PeerAuthentication with a selector is for nobody: put it into the namespace of its workloads',
+      ),
+    )
+
 /** Objects that would hold for all namespaces in Istio, and do for one here. */
 export const findMissedRootNamespace = (
-  { sidecars, destinationRules, envoyFilters, serviceEntries }: AnalyzedObjects,
+  {
+    sidecars,
+    destinationRules,
+    envoyFilters,
+    telemetries,
+    peerAuthentications,
+    requestAuthentications,
+    authorizationPolicies,
+    serviceEntries,
+  }: AnalyzedObjects,
   { defaults = defaultMeshConfig, domainSuffix }: KnownMesh,
 ): readonly Problem[] => {
   const { rootNamespace } = defaults
@@ -28,7 +55,19 @@ export const findMissedRootNamespace = (
     const host = resolveHost(spec.host, namespace, domainSuffix)
     return ownHosts.has(host) || ownerOfHost(host, domainSuffix) === namespace
   }
-  return [...sidecars, ...destinationRules.filter((each) => !isForOwn(each)), ...envoyFilters]
+  // Those of them that select workloads are for those of their own namespace.
+  const ofNamespaces = [...telemetries, ...peerAuthentications].filter(({ spec }) => isForWholeNamespace(spec))
+  // These select workloads of all namespaces, or Gateways of their own.
+  const ofSelected = [...requestAuthentications, ...authorizationPolicies].filter(
+    ({ spec }) => targetsOf(spec).length === 0,
+  )
+  return [
+    ...sidecars,
+    ...destinationRules.filter((each) => !isForOwn(each)),
+    ...envoyFilters,
+    ...ofNamespaces,
+    ...ofSelected,
+  ]
     .filter(isThere)
     .map((object) =>
       problemOf(

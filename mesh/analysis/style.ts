@@ -1,5 +1,6 @@
 import type { ConfigObject } from '../config-object.ts'
 import { exportToAnnotation, isProxied, trafficDistributionAnnotation } from '../config/service.ts'
+import { dryRunAnnotation } from '../config/schema/security-object.ts'
 import { closestName } from '../config/schema/closest-name.ts'
 import type { Problem } from '../problem.ts'
 import { selectProtocol } from '../registry-records/select-protocol.ts'
@@ -46,6 +47,7 @@ const commonAnnotations: readonly string[] = [
 
 /** Those of one kind more. Istio reference: annotations; of a WorkloadEntry those too that istiod writes where a machine registers itself. */
 const annotationsByKind: Readonly<Record<string, readonly string[]>> = {
+  AuthorizationPolicy: [dryRunAnnotation],
   Service: [
     exportToAnnotation,
     trafficDistributionAnnotation,

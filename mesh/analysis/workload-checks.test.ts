@@ -8,7 +8,14 @@ import { toAnalyzedObjects } from './analyzed-objects.ts'
 import type { KnownWorkload } from './known-mesh.ts'
 import { findWorkloadProblems } from './workload-checks.ts'
 
-const apiVersions: Readonly<Record<string, string>> = { Service: 'v1', EnvoyFilter: 'networking.istio.io/v1alpha3' }
+const apiVersions: Readonly<Record<string, string>> = {
+  Service: 'v1',
+  EnvoyFilter: 'networking.istio.io/v1alpha3',
+  Telemetry: 'telemetry.istio.io/v1',
+  PeerAuthentication: 'security.istio.io/v1',
+  RequestAuthentication: 'security.istio.io/v1',
+  AuthorizationPolicy: 'security.istio.io/v1',
+}
 const object = (kind: string, name: string, spec: string, namespace = 'shop'): ConfigObject => ({
   apiVersion: apiVersions[kind] ?? 'networking.istio.io/v1',
   kind,
@@ -40,6 +47,13 @@ it('finds selectors and subsets that no workload has the labels of', () => {
       'web',
       '{host: web, workloadSelector: {matchLabels: {app: gone}}, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}, {name: here, labels: {topology.istio.io/cluster: here, version: v1}}]}',
     ),
+    object('Telemetry', 'of-web', '{selector: {matchLabels: {app: web}}}'),
+    object('Telemetry', 'of-gone', '{selector: {matchLabels: {app: gone}}}'),
+    object(
+      'Telemetry',
+      'of-edge',
+      '{targetRefs: [{kind: Service, name: web}, {group: gateway.networking.k8s.io, kind: Gateway, name: edge}]}',
+    ),
     ...['shop', 'other', defaultMeshConfig.rootNamespace].map((namespace) =>
       object(
         'EnvoyFilter',
@@ -49,16 +63,44 @@ it('finds selectors and subsets that no workload has the labels of', () => {
       ),
     ),
   ]
+  const { rootNamespace } = defaultMeshConfig
+  for (const kind of ['PeerAuthentication', 'RequestAuthentication', 'AuthorizationPolicy'])
+    objects.push(
+      object(kind, 'of-web', '{selector: {matchLabels: {app: web}}}'),
+      object(kind, 'of-gone', '{selector: {matchLabels: {app: gone}}}'),
+      object(kind, 'of-all', '{selector: {matchLabels: {app: web}}}', rootNamespace),
+      object(kind, 'of-none', '{selector: {matchLabels: {app: gone}}}', rootNamespace),
+    )
+  objects.push(
+    object(
+      'AuthorizationPolicy',
+      'of-edge',
+      '{targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]}',
+    ),
+  )
   expect(summary([web], ...objects)).toEqual([
     'selects_nothing Sidecar a spec.workloadSelector',
     'selects_nothing Sidecar b spec.workloadSelector',
     'selects_nothing Service gone spec.selector',
     'selects_nothing DestinationRule web spec.workloadSelector',
     'selects_nothing EnvoyFilter in-other spec.workloadSelector',
+    'selects_nothing Telemetry of-gone spec.selector',
+    'selects_nothing Telemetry of-edge spec.targetRefs[1]',
+    'selects_nothing PeerAuthentication of-gone spec.selector',
+    'selects_nothing RequestAuthentication of-gone spec.selector',
+    'selects_nothing RequestAuthentication of-none spec.selector',
+    'selects_nothing AuthorizationPolicy of-gone spec.selector',
+    'selects_nothing AuthorizationPolicy of-none spec.selector',
+    'selects_nothing AuthorizationPolicy of-edge spec.targetRefs[0]',
     'selects_nothing Gateway g spec.selector',
     'selects_nothing DestinationRule web spec.subsets[1].labels',
+    'ineffective PeerAuthentication of-all spec.selector',
+    'ineffective PeerAuthentication of-none spec.selector',
   ])
-  expect(summary(undefined, ...objects)).toEqual([])
+  expect(summary(undefined, ...objects)).toEqual([
+    'ineffective PeerAuthentication of-all spec.selector',
+    'ineffective PeerAuthentication of-none spec.selector',
+  ])
 })
 it('finds hosts of Sidecars that take no service and no VirtualService', () => {
   const taken = [

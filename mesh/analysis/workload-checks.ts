@@ -1,7 +1,7 @@
 import type { ConfigObject, Configured } from '../config-object.ts'
 import { defaultMeshConfig } from '../config/mesh-config.ts'
 import { isProxied, type ServiceSpec } from '../config/service.ts'
-import type { SidecarSpec } from '../config/sidecar.ts'
+import { isGatewayTarget, targetsOf, type PolicyTarget } from '../config/schema/policy-target.ts'
 import { hasLabels } from '../has-labels.ts'
 import type { Problem } from '../problem.ts'
 import { selectProtocol } from '../registry-records/select-protocol.ts'
@@ -9,6 +9,7 @@ import { getOrAdd } from '../merge/get-or-add.ts'
 import { MultiMap } from '../merge/multi-map.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
+import { gatewayNameLabel } from '../selects-place.ts'
 import { withoutTopology } from '../topology.ts'
 import { nameOf, problemOf, type AnalyzedObjects } from './analyzed-objects.ts'
 import { FirstByOwner } from './first-by-owner.ts'
@@ -16,7 +17,6 @@ import type { KnownMesh, KnownWorkload } from './known-mesh.ts'
 import { NamespacedLabelIndex, type Labels } from './label-index.ts'
 import { olderOf } from './older-of.ts'
 
-type Sidecar = Configured<SidecarSpec>
 type Service = Configured<ServiceSpec>
 type Workloads = NamespacedLabelIndex<KnownWorkload>
 /** Services that have a selector, each with what it selects. */
@@ -43,7 +43,7 @@ export const findWorkloadProblems = (objects: AnalyzedObjects, known: KnownMesh)
     ...findIdleSelectors(objects, workloads, (known.defaults ?? defaultMeshConfig).rootNamespace),
     ...findIdleSubsets(objects, ofServices, known.domainSuffix),
     ...findDisagreements(ofServices),
-    ...findSharedSidecars(objects, workloads),
+    ...findSharedSelections(objects, workloads),
     ...findHiddenPorts(objects, workloads, ofServices),
   ]
 }
@@ -51,12 +51,23 @@ export const findWorkloadProblems = (objects: AnalyzedObjects, known: KnownMesh)
 interface Selecting {
   readonly object: Omit<ConfigObject, 'spec'>
   readonly labels: Labels
-  readonly path: readonly string[]
+  readonly path: readonly PropertyKey[]
   /** Absent = of all namespaces. */
   readonly namespace?: string
 }
 
 const ofEveryNamespace = ({ object, labels, path }: Selecting): Selecting => ({ object, labels, path })
+
+/** The proxies of the Gateways that an object is for. */
+const ofTargets = (object: Configured<PolicyTarget>): readonly Selecting[] =>
+  targetsOf(object.spec)
+    .filter(({ target }) => isGatewayTarget(target))
+    .map(({ path, target }) => ({
+      object,
+      labels: { [gatewayNameLabel]: target.name },
+      path: ['spec', ...path],
+      namespace: object.metadata.namespace,
+    }))
 
 const findIdleSelectors = (
   objects: AnalyzedObjects,
@@ -79,6 +90,18 @@ const findIdleSelectors = (
     ...objects.envoyFilters.flatMap((each) => {
       const ofOwn = ofNamespace(each, each.spec.workloadSelector?.labels, 'workloadSelector')
       return each.metadata.namespace === rootNamespace ? ofOwn.map(ofEveryNamespace) : ofOwn
+    }),
+    ...objects.telemetries.flatMap((each) => [
+      ...ofNamespace(each, each.spec.selector?.matchLabels, 'selector'),
+      ...ofTargets(each),
+    ]),
+    ...objects.peerAuthentications.flatMap((each) =>
+      // Of the root namespace they select nothing in any case.
+      each.metadata.namespace === rootNamespace ? [] : ofNamespace(each, each.spec.selector?.matchLabels, 'selector'),
+    ),
+    ...[...objects.requestAuthentications, ...objects.authorizationPolicies, ...objects.rateLimits].flatMap((each) => {
+      const ofOwn = ofNamespace(each, each.spec.selector?.matchLabels, 'selector')
+      return [...(each.metadata.namespace === rootNamespace ? ofOwn.map(ofEveryNamespace) : ofOwn), ...ofTargets(each)]
     }),
     ...objects.gateways.map((each): Selecting => ({
       object: each,
@@ -159,23 +182,51 @@ const findDisagreements = (ofServices: ServiceWorkloads): readonly Problem[] => 
   })
 }
 
-/** Sidecars that select the same workload: one of them counts. Istio: "ConflictingSidecarWorkloadSelectors". */
-const findSharedSidecars = ({ sidecars }: AnalyzedObjects, workloads: Workloads): readonly Problem[] => {
-  const selecting = sidecars.flatMap((sidecar) => {
-    const labels = sidecar.spec.workloadSelector?.labels ?? {}
-    if (Object.keys(labels).length === 0) return []
-    return [{ sidecar, selected: workloads.select(labels, sidecar.metadata.namespace) }]
-  })
-  const byWorkload = new Map<KnownWorkload, FirstByOwner<Sidecar>>()
-  for (const { sidecar, selected } of selecting)
+/** Objects that select the same workload. Istio: "ConflictingSidecarWorkloadSelectors", "ConflictingTelemetryWorkloadSelectors". */
+const findSharedSelections = (
+  { sidecars, telemetries, peerAuthentications }: AnalyzedObjects,
+  workloads: Workloads,
+): readonly Problem[] => [
+  ...findShared(
+    sidecars.map((object) => ({ object, labels: object.spec.workloadSelector?.labels ?? {} })),
+    workloads,
+    'workloadSelector',
+    'holds',
+  ),
+  ...findShared(
+    telemetries.map((object) => ({ object, labels: object.spec.selector?.matchLabels ?? {} })),
+    workloads,
+    'selector',
+    'is applied first',
+  ),
+  ...findShared(
+    peerAuthentications.map((object) => ({ object, labels: object.spec.selector?.matchLabels ?? {} })),
+    workloads,
+    'selector',
+    'holds',
+  ),
+]
+
+/** `fate`: of the older one. */
+const findShared = (
+  objects: readonly Pick<Selecting, 'object' | 'labels'>[],
+  workloads: Workloads,
+  field: string,
+  fate: string,
+): readonly Problem[] => {
+  const selecting = objects
+    .filter(({ labels }) => Object.keys(labels).length > 0)
+    .map(({ object, labels }) => ({ object, selected: workloads.select(labels, object.metadata.namespace) }))
+  const byWorkload = new Map<KnownWorkload, FirstByOwner<Selecting['object']>>()
+  for (const { object, selected } of selecting)
     for (const workload of selected)
-      getOrAdd(byWorkload, workload, () => new FirstByOwner<Sidecar>()).add(sidecar, sidecar)
-  return selecting.flatMap(({ sidecar, selected }) => {
-    const others = selected.map((workload) => byWorkload.get(workload)?.ofAnother(sidecar))
+      getOrAdd(byWorkload, workload, () => new FirstByOwner<Selecting['object']>()).add(object, object)
+  return selecting.flatMap(({ object, selected }) => {
+    const others = selected.map((workload) => byWorkload.get(workload)?.ofAnother(object))
     const other = others.find((each) => each !== undefined)
     if (!other) return []
-    const message = `${nameOf(other)} selects some of the same workloads: ${olderOf(sidecar, other)} holds`
-    return [problemOf(sidecar, 'conflict', 'warning', ['spec', 'workloadSelector'], message)]
+    const message = `${nameOf(other)} selects some of the same workloads: ${olderOf(object, other)} ${fate}`
+    return [problemOf(object, 'conflict', 'warning', ['spec', field], message)]
   })
 }
 

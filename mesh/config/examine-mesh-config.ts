@@ -1,5 +1,6 @@
 import type { Problem } from '../problem.ts'
-import { meshConfigSchema, type WrittenMeshConfig } from './mesh-config.ts'
+import { providerFault, toKnownProviders, type Signal } from '../telemetry/find-provider.ts'
+import { meshConfigSchema, type MeshConfig, type WrittenMeshConfig } from './mesh-config.ts'
 import { findSetWithoutEffect } from './schema/find-without-effect.ts'
 import { toPathText, toProblems, type FoundProblem } from './to-problems.ts'
 
@@ -29,6 +30,7 @@ export const examineMeshConfig = (
     ...(parsed.success ? [] : toProblems(parsed.error, [])),
     ...trustDomainProblems(written, mesh.trustDomain),
     ...ineffectiveProblems(written),
+    ...(parsed.success ? [...providerProblems(parsed.data), ...logFileProblems(parsed.data)] : []),
   ].map(toProblem)
 }
 
@@ -41,6 +43,44 @@ const trustDomainProblems = ({ trustDomain }: WrittenMeshConfig, own: string): r
   }
   const message = `the mesh has ${own} for good: leave it out, or make another mesh`
   return [{ code: 'unsupported', severity: 'error', path, message }]
+}
+
+const signals: readonly Signal[] = ['tracing', 'metrics', 'accessLogging']
+
+const providerProblems = ({ defaultProviders, extensionProviders }: MeshConfig): readonly FoundProblem[] => {
+  const known = toKnownProviders(extensionProviders)
+  return signals.flatMap((signal) =>
+    defaultProviders[signal].flatMap((name, index): FoundProblem[] => {
+      const message = providerFault(known, name, signal)
+      const path = ['defaultProviders', signal, index]
+      return message === undefined ? [] : [{ code: 'dangling_reference', severity: 'warning', path, message }]
+    }),
+  )
+}
+
+/** What every proxy can open. */
+const streams: readonly string[] = ['/dev/stdout', '/dev/stderr']
+
+const logFileProblems = ({ accessLogFile, extensionProviders }: MeshConfig): readonly FoundProblem[] => {
+  const files = [
+    { file: accessLogFile, path: ['accessLogFile'] },
+    ...extensionProviders.map(({ envoyFileAccessLog }, index) => ({
+      file: envoyFileAccessLog?.path,
+      path: ['extensionProviders', index, 'envoyFileAccessLog', 'path'],
+    })),
+  ]
+  return files.flatMap(({ file, path }): FoundProblem[] =>
+    file === undefined || streams.includes(file)
+      ? []
+      : [
+          {
+            code: 'ineffective',
+            severity: 'warning',
+            path,
+            message: `a proxy whose image has no folder for it, or that may not write there, does without this log: every proxy can write to ${streams.join(' and ')}`,
+          },
+        ],
+  )
 }
 
 const ineffectiveProblems = (written: WrittenMeshConfig): readonly FoundProblem[] =>

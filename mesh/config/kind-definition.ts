@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { Configured } from '../config-object.ts'
+import type { ConfigObject, Configured } from '../config-object.ts'
 import type { Problem, ProblemCode } from '../problem.ts'
 import { exportToFaults } from './schema/export-to.ts'
 
@@ -20,6 +20,10 @@ export interface KindDefinition<Spec = unknown> {
   /** Lower case, as in Kubernetes' URLs and on the command line. */
   readonly plural: string
   readonly schema: z.ZodType<Spec>
+  /** What the mesh and what a cluster says in objects of one key is in force together: none replaces the other. */
+  readonly addsUp?: true
+  /** A spec to be in force instead of one that is refused, where being without it would open something; of that one it has for whom it is. */
+  closed?(spec: unknown): ConfigObject['spec']
   /** What depends on the metadata, and what is only worth a warning. Called with a spec that the schema has accepted. */
   check?(object: Configured<Spec>, report: Report): void
 }

@@ -1,13 +1,18 @@
+import { authorizationPolicy } from './authorization-policy.ts'
 import { destinationRule } from './destination-rule.ts'
 import { envoyFilter } from './envoy-filter.ts'
 import { toApiVersion } from './kind-definition.ts'
 import type { KindDefinition } from './kind-definition.ts'
 import { gateway } from './gateway.ts'
 import { closestName } from './schema/closest-name.ts'
+import { peerAuthentication } from './peer-authentication.ts'
 import { proxyConfig } from './proxy-config.ts'
+import { rateLimit } from './rate-limit.ts'
+import { requestAuthentication } from './request-authentication.ts'
 import { serviceEntry } from './service-entry.ts'
 import { service } from './service.ts'
 import { sidecar } from './sidecar.ts'
+import { telemetry } from './telemetry.ts'
 import { virtualService } from './virtual-service.ts'
 import { workloadEntry } from './workload-entry.ts'
 import { workloadGroup } from './workload-group.ts'
@@ -23,6 +28,11 @@ export const kinds: readonly KindDefinition[] = [
   sidecar,
   proxyConfig,
   envoyFilter,
+  peerAuthentication,
+  requestAuthentication,
+  authorizationPolicy,
+  rateLimit,
+  telemetry,
   service,
 ]
 
@@ -40,14 +50,7 @@ export const findKindByName = (name: string): KindDefinition | undefined => {
 }
 
 /** Kinds of Istio's that Atoll has not. */
-export const unsupportedKinds: readonly string[] = [
-  'AuthorizationPolicy',
-  'PeerAuthentication',
-  'RequestAuthentication',
-  'Telemetry',
-  'TrafficExtension',
-  'WasmPlugin',
-]
+export const unsupportedKinds: readonly string[] = ['TrafficExtension', 'WasmPlugin']
 
 /** Of the Gateway API, whatever the group that somebody wrote. */
 const gatewayApiKinds: readonly string[] = [
@@ -86,8 +89,6 @@ const unknownKindMessage = (kind: string, apiVersion: string): string => {
 /** Of Istio, of the Gateway API, and of multicluster services. */
 const configurationGroups: ReadonlySet<string> = new Set([
   ...kinds.map(({ group }) => group).filter((group) => group !== ''),
-  'security.istio.io',
-  'telemetry.istio.io',
   'extensions.istio.io',
   'gateway.networking.k8s.io',
   'multicluster.x-k8s.io',

@@ -41,7 +41,36 @@ describe('MeshConfig', () => {
     [{ accessLogFile: '/dev/stdout', accessLogEncoding: 'JSON', accessLogFormat: '{"a": "%PROTOCOL%"}' }],
     [{ localityLbSetting: { failover: [{ from: 'eu', to: 'us' }] }, defaultHttpRetryPolicy: { attempts: 0 } }],
     [{ trustDomain: 'prod.test', trustDomainAliases: ['old.test', 'cluster.local.'], enableAutoMtls: true }],
-    [{ enableTracing: false, defaultConfig: { statNameLength: null } }],
+    [
+      {
+        enableTracing: false,
+        disableEnvoyListenerLog: true,
+        defaultConfig: { statNameLength: null, tracing: { sampling: 10, customTags: {} } },
+      },
+    ],
+    [
+      {
+        defaultProviders: { accessLogging: ['envoy', 'json', 'ATOLL'], metrics: ['prometheus'], tracing: ['otel'] },
+        extensionProviders: [
+          {
+            name: 'otel',
+            opentelemetry: {
+              service: 'obs/otel.example',
+              port: '443',
+              http: { path: '/v1/traces', timeout: '10s', headers: [{ name: 'x-key', value: 'Basic%20k %' }] },
+              resourceDetectors: { environment: {} },
+              dynatraceSampler: { tenant: 'a', clusterId: 12 },
+            },
+          },
+          { name: 'grpc', opentelemetry: { service: 'otel', port: 4317, grpc: { initialMetadata: [{ name: 'a' }] } } },
+          { name: 'zipkin', zipkin: { service: 'zipkin', port: 9411, enable64bitTraceId: true, maxTagLength: 9 } },
+          { name: 'sky', skywalking: { service: 'sky', port: 1, accessToken: 'a' } },
+          { name: 'json', envoyFileAccessLog: { logFormat: { labels: { a: '%PROTOCOL%', b: { c: 1 } } } } },
+          { name: 'als', envoyTcpAls: { service: 'als', port: 1, logName: 'a', filterStateObjectsToLog: ['a'] } },
+          { name: 'logs', envoyOtelAls: { service: 'logs', port: 1, logFormat: { text: 'a', labels: { a: 'b' } } } },
+        ],
+      },
+    ],
     [
       {
         defaultServiceExportTo: ['.', 'a'],
@@ -58,6 +87,18 @@ describe('MeshConfig', () => {
     [{ serviceSettings: [{ settings: { clusterLocal: true }, hosts: ['*.shop.svc.cluster.local'] }] }],
   ])('takes %j', (written) => {
     expect(examine(written)).toEqual([])
+  })
+  it.each<[string, string, string | undefined]>([
+    ['as many bytes as proxies take', 'é'.repeat(8192), undefined],
+    ['a new line at its end', 'a\n', 'holds a new line or NUL: in YAML write it with ">-" in place of "|"'],
+    ['a carriage return', 'a\rb', 'holds a new line or NUL: in YAML write it with ">-" in place of "|"'],
+    ['more bytes', 'é'.repeat(8193), 'is longer than 16384 bytes, of which a "%" takes two'],
+    ['more bytes as proxies are told it', '%'.repeat(8193), 'is longer than 16384 bytes, of which a "%" takes two'],
+  ])('judges a header of a provider that has %s', (_, value, expected) => {
+    const zipkin = { service: 'a.example', port: 1, headers: [{ name: 'a', value }] }
+    expect(examine({ extensionProviders: [{ name: 'a', zipkin }] })).toEqual(
+      expected === undefined ? [] : [`invalid extensionProviders[0].zipkin.headers[0].value: ${expected}`],
+    )
   })
   it.each([
     [{ outboundPolicy: 'x' }, 'unknown_field outboundPolicy: is not a field'],
@@ -88,19 +129,48 @@ describe('MeshConfig', () => {
       },
       'invalid extensionProviders[1].name: "a" is there already',
     ],
+    [
+      {
+        extensionProviders: [
+          { name: 'Json', prometheus: {} },
+          { name: 'json', prometheus: {} },
+        ],
+      },
+      'invalid extensionProviders[1].name: "json" is there already',
+    ],
+    [
+      {
+        extensionProviders: [
+          {
+            name: 'a',
+            opentelemetry: { service: 'a', port: 1, grpc: { initialMetadata: [{ name: 'a', value: 'Basic%20a' }] } },
+          },
+        ],
+      },
+      /^invalid extensionProviders\[0\]\.opentelemetry\.grpc\.initialMetadata\[0\]\.value: holds a "%".*use http$/,
+    ],
     ...[
       { name: 'a', zipkin: { port: 9411 } },
       { name: 'a', zipkin: { service: 'zipkin.tracing.svc', port: 0 } },
       { name: 'a', opentelemetry: { service: '/otel', port: 4317 } },
       { name: 'a', lightstep: { service: 'a/b.example', port: 1 } },
       { name: 'a', sds: {} },
+      { name: 'Atoll', prometheus: {} },
+      { name: 'a', zipkin: { service: 'a.example', port: 1, path: 'spans' } },
+      { name: 'a', opentelemetry: { service: 'a.example', port: 1, http: {}, grpc: {} } },
+      { name: 'a', opentelemetry: { service: 'a.example', port: 1, dynatraceSampler: { tenant: 'a' } } },
+      { name: 'a', envoyFileAccessLog: { logFormat: { labels: { a: { b: ['%A'] } } } } },
+      { name: 'a', envoyFileAccessLog: { logFormat: { text: 'a', labels: {} } } },
+      { name: 'a', envoyHttpAls: { service: 'a.example', port: 1, additionalRequestHeadersToLog: ['a b'] } },
+      { name: 'a', opentelemetry: { service: 'a.example', port: 1, http: { headers: [{ name: 'a', envName: 'B' }] } } },
     ].map((provider): [Record<string, unknown>, RegExp] => [
       { extensionProviders: [provider] },
-      /^(invalid|unsupported) extensionProviders\[0\]\.(zipkin\.(service|port)|opentelemetry\.service|lightstep\.accessToken|sds): /,
+      /^(invalid|unsupported) extensionProviders\[0\]\.(name|zipkin\.(service|port|path)|opentelemetry(\.service|\.dynatraceSampler\.httpService|\.http\.headers\[0\]\.envName)?|lightstep\.accessToken|sds|envoyFileAccessLog\.logFormat(\.labels\.a\.b\[0\])?|envoyHttpAls\.additionalRequestHeadersToLog\[0\]): /,
     ]),
     [{ defaultVirtualServiceExportTo: ['*', 'a'] }, 'invalid defaultVirtualServiceExportTo[0]: "*" stands alone'],
     [{ accessLogFormat: '%A' }, /^invalid accessLogFormat: has a "%"/],
     [{ accessLogFormat: '%PROTOCOLS%' }, /^invalid accessLogFormat: has %PROTOCOLS%: .* did you mean "PROTOCOL"/],
+    [{ accessLogFormat: '%REQ(a):99999999999999999999999%' }, /its length has more than 9 digits$/],
     [{ accessLogFormat: 'a'.repeat(70_000) }, 'too_large : has 70022 characters of JSON; at most 65536 are taken'],
     [
       { accessLogEncoding: 'JSON', accessLogFormat: '[1]' },
@@ -118,17 +188,40 @@ describe('MeshConfig', () => {
   it('says all that is wrong at once, and what nothing follows from', () => {
     const istios = {
       trustDomain: 'cluster.local',
-      enablePrometheusMerge: true,
       proxyListenPort: 1,
       defaultConfig: { discoveryAddress: 'istiod.istio-system.svc:15012' },
-      extensionProviders: [{ name: 'otel', opentelemetry: { service: 'otel', port: '4317' } }],
+      extensionProviders: [
+        { name: 'otel', opentelemetry: { service: 'otel', port: '4317' } },
+        { name: 'authz', envoyExtAuthzGrpc: { service: 'authz.example', port: 9000 } },
+      ],
     }
     expect(examine(istios)).toEqual([
       'unsupported proxyListenPort: is always 15001',
       'ineffective trustDomain: the mesh has prod.test for good: identities read spiffe://prod.test/…',
-      'ineffective extensionProviders: nothing follows from it: Telemetry and AuthorizationPolicy, which name them, are not there yet',
-      'ineffective enablePrometheusMerge: nothing follows from it: the Telemetry API is not there yet',
+      'ineffective extensionProviders[1].envoyExtAuthzGrpc: nothing follows from it: AuthorizationPolicy, which names it, is not there yet',
       'ineffective defaultConfig.discoveryAddress: nothing follows from it: a proxy is told where its agent is when it is made',
+    ])
+  })
+  it('warns of logs in files that not every proxy can open', () => {
+    const toFile = (name: string, path?: string) => ({ name, envoyFileAccessLog: { path } })
+    const written = {
+      accessLogFile: '/var/log/envoy/access.log',
+      extensionProviders: [toFile('a', '/dev/stderr'), toFile('b'), toFile('c', '/logs/a')],
+    }
+    const said =
+      /: a proxy whose image has no folder for it, .* every proxy can write to \/dev\/stdout and \/dev\/stderr$/
+    const found = examine(written)
+    expect(found.map((each) => each.replace(said, ''))).toEqual([
+      'ineffective accessLogFile',
+      'ineffective extensionProviders[2].envoyFileAccessLog.path',
+    ])
+  })
+  it('warns of default providers that take nothing of the kind', () => {
+    const defaultProviders = { tracing: ['jaeger', 'stackdriver'], accessLogging: ['Prometheus'], metrics: ['envoy'] }
+    expect(examine({ defaultProviders })).toEqual([
+      'dangling_reference defaultProviders.tracing[0]: there is no extension provider "jaeger": define it in the mesh\'s extensionProviders',
+      'dangling_reference defaultProviders.metrics[0]: the extension provider "envoy" takes no metrics',
+      'dangling_reference defaultProviders.accessLogging[0]: the extension provider "Prometheus" takes no access logs',
     ])
   })
   it("has upstream's fields, and no others", () => {

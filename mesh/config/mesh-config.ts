@@ -54,7 +54,7 @@ const trustDomainName = checked(z.string(), ({ value, report }) => {
 })
 
 const ofIngress = unsupported('Kubernetes Ingress is not read: write a Gateway and a VirtualService')
-const ofTelemetry = 'the Telemetry API is not there yet'
+const providerNames = z.array(z.string()).default([])
 
 /**
  * What holds for a whole mesh, in Istio's words and with its defaults (Istio reference: MeshConfig).
@@ -102,7 +102,7 @@ export const meshConfigSchema = checked(
       checked(z.string(), ({ value, report }) => {
         if (!value.startsWith('/')) report('must be the path of a file, such as /dev/stdout')
       }),
-    ).register(fieldNotes, { limit: 'a file that every proxy can write: one that can not has no listeners' }),
+    ).register(fieldNotes, { limit: 'a file that every proxy can write: one that can not does without it' }),
     accessLogFormat: optionalText(
       checked(z.string(), ({ value, report }) => {
         const fault = commandOperatorFault(value, 'access log')
@@ -110,22 +110,21 @@ export const meshConfigSchema = checked(
       }),
     ),
     accessLogEncoding: choice(['TEXT', 'JSON']).default('TEXT'),
-    enableEnvoyAccessLogService: withoutEffect(z.boolean(), ofTelemetry),
+    enableEnvoyAccessLogService: withoutEffect(z.boolean(), 'name a provider: extensionProviders, defaultProviders'),
     disableEnvoyListenerLog: z.boolean().default(false),
-    enableTracing: withoutEffect(z.boolean(), ofTelemetry),
-    extensionProviders: withoutEffect(
-      extensionProviders,
-      'Telemetry and AuthorizationPolicy, which name them, are not there yet',
+    enableTracing: withoutEffect(
+      z.boolean(),
+      'requests always have a trace; defaultProviders and Telemetry say who is sent its spans',
     ),
-    defaultProviders: withoutEffect(
-      message({
-        tracing: z.array(z.string()).optional(),
-        metrics: z.array(z.string()).optional(),
-        accessLogging: z.array(z.string()).optional(),
-      }),
-      ofTelemetry,
-    ),
-    enablePrometheusMerge: withoutEffect(z.boolean(), ofTelemetry),
+    extensionProviders: extensionProviders.default([]),
+    defaultProviders: message({
+      tracing: providerNames,
+      metrics: providerNames,
+      accessLogging: providerNames,
+    }).prefault({}),
+    enablePrometheusMerge: z.boolean().default(true).register(fieldNotes, {
+      limit: "a pod answers with its application's metrics: the mesh's are the agents' to tell",
+    }),
     inboundClusterStatName: unsupported('statistics have the names that dashboards know'),
     outboundClusterStatName: unsupported('statistics have the names that dashboards know'),
     enableAutoMtls: checked(z.boolean(), ({ value, report }) => {

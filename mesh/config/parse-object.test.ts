@@ -95,8 +95,8 @@ describe('the envelope', () => {
     ],
     [
       'a kind that Istio has, and Atoll has not',
-      { ...rule, apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy' },
-      ['error unsupported kind: AuthorizationPolicy is not supported yet: nothing would follow from it'],
+      { ...rule, apiVersion: 'extensions.istio.io/v1alpha1', kind: 'WasmPlugin' },
+      ['error unsupported kind: WasmPlugin is not supported yet: nothing would follow from it'],
     ],
     [
       'a kind in another group',

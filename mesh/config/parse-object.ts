@@ -43,3 +43,13 @@ export const configuredAs = <Spec>(
   const found = toProblems(spec.error, ['spec']).slice(0, maxProblems)
   return err(found.map((problem) => toProblem(problem, object, object.metadata.namespace)))
 }
+
+/** What is in force instead of an object that is refused; undefined = nothing, as with most kinds. */
+export const closedAs = <Spec>(
+  definition: KindDefinition<Spec>,
+  object: Configured<unknown>,
+): Configured<Spec> | undefined => {
+  if (!definition.closed) return undefined
+  const parsed = configuredAs(definition, { ...object, spec: definition.closed(object.spec) })
+  return parsed.ok ? parsed.value : undefined
+}

@@ -38,7 +38,9 @@ export const virtualServiceSpec = checked(virtualServiceMessage, ({ value, sound
     else if (earlier !== undefined) report(`overlaps with "${earlier}"`, ['hosts', index])
   }
 })
-export type VirtualServiceSpec = z.output<typeof virtualServiceSpec>
+export type VirtualServiceSpec = Omit<z.output<typeof virtualServiceSpec>, 'http'> & {
+  readonly http?: HttpRoute[] | undefined
+}
 
 /** Without hosts it is there to be delegated to. */
 const checkDelegate = (

@@ -82,11 +82,13 @@ export const buildProxyContainer = (options: ProxyOptions): Container => {
   }
 }
 
-const toArguments = ({ concurrency, logLevel, componentLogLevel, fileFlush }: ProxyOptions): string[] => [
+const toArguments = ({ tracedAs, concurrency, logLevel, componentLogLevel, fileFlush }: ProxyOptions): string[] => [
   '-c',
   `${proxyConfigDirectory}/envoy.yaml`,
   '--service-node',
   '$(POD_NAME).$(POD_NAMESPACE)',
+  '--service-cluster',
+  tracedAs,
   '--drain-time-s',
   String(envoyDrainSeconds),
   // Each answer says that the connection ends, as in Istio. Else that is left to chance, which grows with the time: who calls through an

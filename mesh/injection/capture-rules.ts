@@ -1,5 +1,5 @@
 import {
-  agentHttpPort,
+  appMetricsPort,
   inboundCapturePort,
   outboundCapturePort,
   proxyHealthPort,
@@ -18,8 +18,8 @@ interface Family {
 const ipv4: Family = { name: 'ipv4', command: 'iptables', loopback: '127.0.0.1/32', passthroughSource: '127.0.0.6/32' }
 const ipv6: Family = { name: 'ipv6', command: 'ip6tables', loopback: '::1/128', passthroughSource: '::6/128' }
 
-/** The pod's own ports for health, merged metrics and Envoy's metrics (Istio's numbers): what asks there has no mesh certificate. */
-const uncapturedPorts = [proxyHealthPort, agentHttpPort, 15_090]
+/** The pod's own ports for health, its application's metrics and Envoy's (Istio's numbers): what asks there has no mesh certificate. */
+const uncapturedPorts = [proxyHealthPort, appMetricsPort, 15_090]
 
 const chains = ['ISTIO_REDIRECT', 'ISTIO_IN_REDIRECT', 'ISTIO_INBOUND', 'ISTIO_OUTPUT']
 

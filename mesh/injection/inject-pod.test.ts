@@ -4,6 +4,7 @@ import { defaultInjectionSettings } from './injection-settings.ts'
 import { parsePod } from './pod.ts'
 import type { Container, Pod } from './pod.ts'
 import { parseProbeRoutes } from './probe-routes.ts'
+import { noProxyLayers, type ProxyLayers } from './proxy-layers.ts'
 
 const settings = { ...defaultInjectionSettings, proxyImage: 'registry.test/proxy:1' }
 
@@ -133,6 +134,16 @@ describe('annotations of the proxy', () => {
     expect(proxyOf(inject(toPod(annotations)).pod)).toMatchObject(expected)
   })
 
+  it.each([
+    ['web.$(POD_NAMESPACE)', { app: 'web' }, {}],
+    ['istio-proxy.$(POD_NAMESPACE)', {}, {}],
+    ['shop', { app: 'web', 'service.istio.io/canonical-name': 'shop' }, { tracingServiceName: 'CANONICAL_NAME_ONLY' }],
+  ] as const)('is %s to a backend of traces', (name, labels, base) => {
+    const injected = injectPod({ ...toPod(), metadata: { name: 'web', labels } }, settings, { ...noProxyLayers, base })
+    const args: unknown = injected.ok && proxyOf(injected.value.pod)['args']
+    expect(args).toEqual(expect.arrayContaining(['--service-cluster', name]))
+  })
+
   it('has as many threads as there are CPUs when the configuration says 0', () => {
     const { args } = proxyOf(inject(toPod({ 'proxy.istio.io/config': 'concurrency: 0' })).pod)
     expect(args).not.toContain('--concurrency')
@@ -223,6 +234,39 @@ describe('names that are the injector’s', () => {
     const asProxy = { runAsUser: 1337 }
     expect(inject(toPod({}, { securityContext: asProxy })).warnings).toHaveLength(1)
     expect(inject(toPod({}, { containers: [{ name: 'app', securityContext: asProxy }] })).warnings).toHaveLength(1)
+  })
+})
+
+describe('metrics of the application', () => {
+  const scraped = { 'prometheus.io/scrape': 'true', 'prometheus.io/port': '8080' }
+  const annotationsOf = (pod: Pod, layers?: ProxyLayers) => {
+    const result = injectPod(pod, settings, layers)
+    return result.ok ? result.value.pod.metadata?.annotations : undefined
+  }
+
+  it('are scraped through the proxy, also when it is injected twice', () => {
+    const { pod } = inject(toPod(scraped))
+    expect(pod.metadata?.annotations).toMatchObject({
+      'prometheus.io/port': '15020',
+      'atoll.dev/scrape-target': '{"port":8080,"path":"/metrics"}',
+    })
+    expect(inject(pod).pod).toEqual(pod)
+  })
+
+  it.each<[string, Pod, ProxyLayers]>([
+    ['the mesh', toPod(scraped), { ...noProxyLayers, mergesMetrics: false }],
+    ['the pod', toPod({ ...scraped, 'prometheus.istio.io/merge-metrics': 'false' }), noProxyLayers],
+    ['its being a gateway', toPod({ ...scraped, 'inject.istio.io/templates': 'gateway' }), noProxyLayers],
+  ])('are as the pod has them where %s says so', (_, pod, layers) => {
+    expect(annotationsOf(pod, layers)).toMatchObject(scraped)
+    expect(annotationsOf(pod, layers)).not.toHaveProperty(['atoll.dev/scrape-target'])
+  })
+
+  it('are led to the proxy where the pod wants it and the mesh does not', () => {
+    const pod = toPod({ ...scraped, 'prometheus.istio.io/merge-metrics': 'true' })
+    expect(annotationsOf(pod, { ...noProxyLayers, mergesMetrics: false })).toMatchObject({
+      'prometheus.io/port': '15020',
+    })
   })
 })
 

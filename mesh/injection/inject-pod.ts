@@ -27,6 +27,7 @@ import { readProxyOptions } from './proxy-options.ts'
 import type { ProxyOptions } from './proxy-options.ts'
 import { rewriteProbes } from './rewrite-probes.ts'
 import type { RewrittenContainer } from './rewrite-probes.ts'
+import { rewriteScraping } from './rewrite-scraping.ts'
 
 export interface InjectedPod {
   readonly pod: Pod
@@ -49,12 +50,10 @@ export const injectPod = (
 ): Result<InjectedPod, readonly InjectionProblem[]> => {
   if (isInjected(pod)) return ok({ pod, warnings: [] })
   const reader = new AnnotationReader(pod.metadata?.annotations ?? {})
-  const { options, warnings } = readProxyOptions(
-    reader,
-    settings,
-    layers,
-    findGatewayContainer(pod)?.resources?.limits?.cpu,
-  )
+  const { options, warnings } = readProxyOptions(reader, settings, layers, {
+    labels: pod.metadata?.labels ?? {},
+    ownCpuLimit: findGatewayContainer(pod)?.resources?.limits?.cpu,
+  })
   const capture = options.isGateway ? undefined : readCaptureSettings(reader)
   const problems = [...reader.problems, ...findNameClashes(pod, options)]
   if (problems.length > 0) return err(problems)
@@ -89,9 +88,11 @@ const injectSidecar = (pod: Pod, { options, capture, revision, warnings }: Sidec
   const captures = buildCaptureContainer(options, capture)
   const proxy = buildProxyContainer(options)
   const rewritten = [...init, ...application]
+  const given = pod.metadata?.annotations ?? {}
+  const scraping = options.mergesMetrics ? rewriteScraping(given) : { annotations: given, warnings: [] }
   const injected: Pod = {
     ...pod,
-    metadata: toMetadata(pod, rewritten, options, revision),
+    metadata: toMetadata(pod, { annotations: scraping.annotations, rewritten, options, revision }),
     spec: {
       ...pod.spec,
       // An ordinary proxy starts after the init containers: what they send is captured last, or it would go nowhere.
@@ -104,7 +105,12 @@ const injectSidecar = (pod: Pod, { options, capture, revision, warnings }: Sidec
   }
   return {
     pod: withGrace(injected, options),
-    warnings: [...warnings, ...rewritten.flatMap((container) => container.warnings), ...findProxyUsers(pod)],
+    warnings: [
+      ...warnings,
+      ...rewritten.flatMap((container) => container.warnings),
+      ...scraping.warnings,
+      ...findProxyUsers(pod),
+    ],
   }
 }
 
@@ -131,11 +137,16 @@ const toMeshContainer = (
   { rewritesProbes }: ProxyOptions,
 ): RewrittenContainer => (rewritesProbes ? rewriteProbes(container, at) : { container, routes: [], warnings: [] })
 
+interface Rewritten {
+  readonly annotations: Readonly<Record<string, string>>
+  readonly rewritten: readonly RewrittenContainer[]
+  readonly options: ProxyOptions
+  readonly revision: string
+}
+
 const toMetadata = (
   { metadata, spec }: Pod,
-  rewritten: readonly RewrittenContainer[],
-  { isNative }: ProxyOptions,
-  revision: string,
+  { annotations, rewritten, options: { isNative }, revision }: Rewritten,
 ): NonNullable<Pod['metadata']> => {
   const routes = rewritten.flatMap((container) => container.routes)
   const [first] = spec.containers
@@ -152,7 +163,7 @@ const toMetadata = (
     labels: { [TLS_MODE_LABEL]: 'istio', ...metadata?.labels },
     annotations: {
       ...(first && { [defaultContainerAnnotation]: first.name }),
-      ...metadata?.annotations,
+      ...annotations,
       ...(routes.length > 0 && { [probeRoutesAnnotation]: JSON.stringify(Object.fromEntries(routes)) }),
       [injectionStatusAnnotation]: JSON.stringify(status),
     },

@@ -15,7 +15,7 @@ export interface ParsedProxyConfig {
 }
 
 /** These are the whole mesh's: a proxy's listeners are made by its settings. */
-const ofMesh: readonly string[] = ['gatewayTopology']
+const ofMesh: readonly string[] = ['gatewayTopology', 'tracing', 'tracingServiceName']
 
 /** The annotation `proxy.istio.io/config`. What Atoll refuses of a mesh is no reason to keep a pod from being made: nothing follows from it. */
 export const parseProxyConfig = (text: string): Result<ParsedProxyConfig, string> => {

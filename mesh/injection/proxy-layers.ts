@@ -6,7 +6,7 @@ import { hasLabels } from '../has-labels.ts'
 
 /** Where it is said how proxies run, but for the pods themselves. */
 export interface ProxySettingsSource {
-  meshConfig(): Pick<MeshConfig, 'defaultConfig' | 'rootNamespace'>
+  meshConfig(): Pick<MeshConfig, 'defaultConfig' | 'rootNamespace' | 'enablePrometheusMerge'>
   /** ProxyConfig objects of one namespace, oldest first. */
   proxyConfigs(namespace: string): readonly Configured<ProxyConfigSpec>[]
 }
@@ -15,9 +15,11 @@ export interface ProxySettingsSource {
 export interface ProxyLayers {
   readonly base: ProxySettings
   readonly override: ProxySettings
+  /** Whether Prometheus is led to the proxy for metrics of the application. */
+  readonly mergesMetrics: boolean
 }
 
-export const noProxyLayers: ProxyLayers = { base: {}, override: {} }
+export const noProxyLayers: ProxyLayers = { base: {}, override: {}, mergesMetrics: true }
 
 /**
  * The settings of the mesh, under the ProxyConfig of its root namespace, under that of the pod's own; over the pod's annotation the one that
@@ -28,7 +30,7 @@ export const findProxyLayers = (
   namespace: string,
   labels: Readonly<Record<string, string>>,
 ): ProxyLayers => {
-  const { defaultConfig, rootNamespace } = source.meshConfig()
+  const { defaultConfig, enablePrometheusMerge, rootNamespace } = source.meshConfig()
   const ofNamespace = (name: string) =>
     toSettings(source.proxyConfigs(name).find(({ spec }) => spec.selector === undefined)?.spec)
   const selecting = source.proxyConfigs(namespace).find(({ spec }) => selects(spec, labels))
@@ -39,6 +41,7 @@ export const findProxyLayers = (
       namespace === rootNamespace ? {} : ofNamespace(namespace),
     ),
     override: toSettings(selecting?.spec),
+    mergesMetrics: enablePrometheusMerge,
   }
 }
 

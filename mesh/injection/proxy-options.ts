@@ -1,6 +1,7 @@
 import { toMilliseconds } from '../config/schema/duration.ts'
 import type { ProxySettings } from '../config/schema/proxy-settings.ts'
 import { err, ok } from '../result.ts'
+import { toTracingServiceName } from '../telemetry/tracing-service-name.ts'
 import { annotationProblem, parseAnyText } from './annotation-reader.ts'
 import type { AnnotationReader, InjectionProblem, ParseText } from './annotation-reader.ts'
 import type { InjectionSettings, Resources } from './injection-settings.ts'
@@ -18,9 +19,12 @@ export interface ReadinessTiming {
 /** A pod's proxy, as the settings and the pod's annotations want it. */
 export interface ProxyOptions {
   readonly image: string
+  /** What a backend of traces calls it. */
+  readonly tracedAs: string
   readonly isNative: boolean
   readonly holdsApplication: boolean
   readonly rewritesProbes: boolean
+  readonly mergesMetrics: boolean
   readonly resources: Resources
   /** Worker threads; undefined = one for each CPU of the node. */
   readonly concurrency: number | undefined
@@ -42,15 +46,23 @@ const proxyConfigAnnotation = 'proxy.istio.io/config'
 /** Istio's default of terminationDrainDuration. */
 const defaultDrainSeconds = 5
 
+interface PodFacts {
+  readonly labels?: Readonly<Record<string, string>>
+  /** Of a gateway's container, which is the user's own. */
+  readonly ownCpuLimit?: string | number | null | undefined
+}
+
+/** A pod whose labels name nothing; the kubelet fills in its namespace. */
+const nameless = { name: 'istio-proxy', namespace: '$(POD_NAMESPACE)' }
+
 /**
- * Istio reference: Resource Annotations, `sidecar.istio.io/…`, and ProxyConfig. `ownCpuLimit` is that of a gateway's container, which is the
- * user's own.
+ * Istio reference: Resource Annotations, `sidecar.istio.io/…`, and ProxyConfig.
  */
 export const readProxyOptions = (
   reader: AnnotationReader,
   settings: InjectionSettings,
-  { base, override }: ProxyLayers,
-  ownCpuLimit?: string | number | null,
+  { base, override, mergesMetrics }: ProxyLayers,
+  { labels = {}, ownCpuLimit }: PodFacts = {},
 ): { readonly options: ProxyOptions; readonly warnings: readonly InjectionProblem[] } => {
   const image = reader.read('sidecar.istio.io/proxyImage', parseAnyText)
   const annotation = reader.read(proxyConfigAnnotation, parseProxyConfig)
@@ -73,8 +85,9 @@ export const readProxyOptions = (
   return {
     options: {
       image: image?.includes('/') === true ? image : settings.proxyImage,
+      tracedAs: toTracingServiceName({ ...nameless, labels }, config.tracingServiceName),
       isGateway,
-      ...(isGateway ? gatewayHabits : readSidecarHabits(reader, settings, config)),
+      ...(isGateway ? gatewayHabits : readSidecarHabits(reader, settings, config, mergesMetrics)),
       resources,
       concurrency: toConcurrency(
         config.concurrency,
@@ -96,15 +109,21 @@ export const readProxyOptions = (
   }
 }
 
-type Habits = Pick<ProxyOptions, 'isNative' | 'holdsApplication' | 'rewritesProbes'>
+type Habits = Pick<ProxyOptions, 'isNative' | 'holdsApplication' | 'rewritesProbes' | 'mergesMetrics'>
 
 /** There is no application beside it. */
-const gatewayHabits: Habits = { isNative: false, holdsApplication: false, rewritesProbes: false }
+const gatewayHabits: Habits = { isNative: false, holdsApplication: false, rewritesProbes: false, mergesMetrics: false }
 
-const readSidecarHabits = (reader: AnnotationReader, settings: InjectionSettings, config: ProxySettings): Habits => ({
+const readSidecarHabits = (
+  reader: AnnotationReader,
+  settings: InjectionSettings,
+  config: ProxySettings,
+  mergesMetrics: boolean,
+): Habits => ({
   isNative: reader.read('sidecar.istio.io/nativeSidecar', parseBoolean) ?? settings.nativeSidecars,
   holdsApplication: config.holdApplicationUntilProxyStarts ?? settings.holdApplicationUntilProxyStarts,
   rewritesProbes: reader.read('sidecar.istio.io/rewriteAppHTTPProbers', parseBoolean) ?? true,
+  mergesMetrics: reader.read('prometheus.istio.io/merge-metrics', parseBoolean) ?? mergesMetrics,
 })
 
 const logLevels = ['trace', 'debug', 'info', 'warning', 'error', 'critical', 'off'] as const

@@ -20,17 +20,39 @@ export interface AgentRule {
 }
 
 const read = ['list', 'watch'] as const
-const configurationKinds = [
-  'virtualservices',
-  'destinationrules',
-  'gateways',
-  'serviceentries',
-  'workloadentries',
-  'workloadgroups',
-  'sidecars',
-  'proxyconfigs',
-  'envoyfilters',
-]
+const configurationKinds = {
+  'networking.istio.io': [
+    'virtualservices',
+    'destinationrules',
+    'gateways',
+    'serviceentries',
+    'workloadentries',
+    'workloadgroups',
+    'sidecars',
+    'proxyconfigs',
+    'envoyfilters',
+  ],
+  'security.istio.io': ['peerauthentications', 'requestauthentications', 'authorizationpolicies'],
+  'telemetry.istio.io': ['telemetries'],
+  'policy.atoll.dev': ['ratelimits'],
+}
+
+const ofConfiguration = Object.entries(configurationKinds).flatMap(([group, resources]): AgentRule[] => [
+  {
+    scope: 'cluster',
+    apiGroups: [group],
+    resources,
+    verbs: read,
+    why: "configuration objects of the cluster's own",
+  },
+  {
+    scope: 'cluster',
+    apiGroups: [group],
+    resources: resources.map((kind) => `${kind}/status`),
+    verbs: ['patch'],
+    why: 'what is so of each of them, in its status; the rest of the object stays out of reach',
+  },
+])
 
 export const agentRules: readonly AgentRule[] = [
   {
@@ -47,20 +69,7 @@ export const agentRules: readonly AgentRule[] = [
     verbs: read,
     why: 'the endpoints of services',
   },
-  {
-    scope: 'cluster',
-    apiGroups: ['networking.istio.io'],
-    resources: configurationKinds,
-    verbs: read,
-    why: "configuration objects of the cluster's own",
-  },
-  {
-    scope: 'cluster',
-    apiGroups: ['networking.istio.io'],
-    resources: configurationKinds.map((kind) => `${kind}/status`),
-    verbs: ['patch'],
-    why: 'what is so of each of them, in its status; the rest of the object stays out of reach',
-  },
+  ...ofConfiguration,
   {
     scope: 'cluster',
     apiGroups: ['networking.istio.io'],

@@ -41,6 +41,19 @@ export const inboundCapturePort = 15_006
 export const proxyHealthPort = 15_021
 /** Answers 200 on `proxyHealthPort` as long as the proxy has its configuration and is not about to end. */
 export const proxyReadinessPath = '/healthz/ready'
+/** A pod's proxy answers here with its application's own metrics, in plaintext (Istio's port and path). */
+export const appMetricsPort = 15_020
+/**
+ * Where a captured pod's proxy itself listens on all addresses, which Envoy lets only one listener do: what is meant for others there goes on
+ * unseen, as in Istio. Every gateway's Service has its health on one of them.
+ */
+export const proxyListenPorts: readonly number[] = [
+  outboundCapturePort,
+  inboundCapturePort,
+  proxyHealthPort,
+  appMetricsPort,
+]
+export const appMetricsPath = '/stats/prometheus'
 /**
  * Source address of what the proxy passes on to its own pod's addresses, as in Istio: capture rules let it through, whoever it is to
  * (`-s 127.0.0.6/32 -o lo -j RETURN`), or it would come back to `inboundCapturePort`.
@@ -80,6 +93,8 @@ export const agentConfigDirectory = '/etc/atoll/agent'
 /** Secret with the join token, `token`, and where that is mounted. It is there until the cluster has joined. */
 export const joinTokenSecret = 'atoll-join-token'
 export const joinTokenDirectory = '/etc/atoll/join'
+/** Where the files of backends are mounted that telemetry is forwarded to. */
+export const agentForwardDirectory = '/etc/atoll/forward'
 /** Secret with what the agent's replicas share once the cluster has joined: the intermediate and its key. The agent makes it. */
 export const agentStateSecret = 'atoll-agent-state'
 /** Where in it the record is: JSON, with a `membership` that is null until the cluster has joined. */

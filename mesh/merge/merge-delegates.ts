@@ -1,6 +1,6 @@
 import { toObjectKey, type Configured, type ObjectKey } from '../config-object.ts'
 import type { Destination } from '../config/schema/destination.ts'
-import type { HttpRoute } from '../config/schema/http-route.ts'
+import type { HttpRoute, WrittenAt } from '../config/schema/http-route.ts'
 import { virtualService, type VirtualServiceSpec } from '../config/virtual-service.ts'
 import { isExportedTo } from './is-exported-to.ts'
 import { mergeHttpMatches, mergeNames, resolveMatches } from './merge-http-matches.ts'
@@ -48,8 +48,8 @@ export const mergeDelegates = (
 ): VirtualService => {
   if (delegateKeys(root).length === 0) return root
   const { namespace } = root.metadata
-  const http = (root.spec.http ?? []).flatMap((route) => {
-    if (!route.delegate) return route
+  const http = (root.spec.http ?? []).flatMap((route, index): HttpRoute | readonly HttpRoute[] => {
+    if (!route.delegate) return { ...route, writtenAt: toHttpRoutePlace(root, index) }
     const found = find(toDelegateKey(route.delegate, namespace))
     if (!found || delegateFault(found, namespace, defaultExportTo) !== undefined) return []
     return mergeDelegate(route, namespace, found, domainSuffix)
@@ -61,18 +61,31 @@ export const mergeDelegates = (
 export const mergeDelegate = (
   root: HttpRoute,
   rootNamespace: string,
-  { metadata, spec }: VirtualService,
+  delegate: VirtualService,
   domainSuffix: string,
 ): readonly HttpRoute[] => {
+  const { metadata, spec } = delegate
   const rootMatches = resolveMatches(root.match ?? [], rootNamespace)
-  return (spec.http ?? []).flatMap((leaf) => {
+  return (spec.http ?? []).flatMap((leaf, index) => {
     const match = mergeHttpMatches(rootMatches, resolveMatches(leaf.match ?? [], metadata.namespace))
     if (!match) return []
     const ownLeaf = resolveDestinations(leaf, metadata.namespace, domainSuffix)
     const ownRoot = resolveDestinations(root, rootNamespace, domainSuffix)
-    return { ...mergeSettings(ownRoot, ownLeaf), ...mergeNames(root.name, leaf.name), match: [...match] }
+    return {
+      ...mergeSettings(ownRoot, ownLeaf),
+      ...mergeNames(root.name, leaf.name),
+      match: [...match],
+      writtenAt: toHttpRoutePlace(delegate, index),
+    }
   })
 }
+
+/** Where the HTTP route of this index is written that a VirtualService holds. */
+export const toHttpRoutePlace = ({ metadata, spec }: VirtualService, index: number): WrittenAt =>
+  spec.http?.[index]?.writtenAt ?? {
+    object: toObjectKey(virtualService.kind, metadata.namespace, metadata.name),
+    path: `http[${index}]`,
+  }
 
 /** What a delegate's route takes over from the root's where it says nothing itself. */
 const inherited = [

@@ -4,6 +4,7 @@ import type { Problem } from '../problem.ts'
 import type { Endpoint, EndpointGroup, Service } from '../service.ts'
 import type { ClusterState } from '../state.ts'
 import type { DirectEndpoint, RemoteGroups } from '../view.ts'
+import { toPassedPorts } from '../security/plaintext-ports.ts'
 import { withDefaultExport } from '../visibility.ts'
 import { toWorkloadKey } from '../workload.ts'
 import { compareText } from './compare-text.ts'
@@ -44,6 +45,8 @@ export interface Standpoint {
   readonly hasNetwork: (network: NetworkName) => boolean
   /** MeshConfig.defaultServiceExportTo */
   readonly defaultExportTo: () => readonly string[] | undefined
+  /** An endpoint of the local cluster with the ports marked that take plaintext alone. */
+  readonly withPlaintextPorts: (namespace: string, endpoint: Endpoint) => Endpoint
 }
 
 /**
@@ -125,16 +128,20 @@ const toNetworkGroups = (
 const isPassedOn = (endpoint: Endpoint, localNetwork: NetworkName): boolean => {
   const { network, address, health, tls, ofMesh } = endpoint
   if (network === localNetwork || health !== 'healthy' || tls !== 'mutual') return false
+  if (toPassedPorts(endpoint).length === 0) return false
   return isOfNetwork(endpoint) || (ofMesh !== undefined && isIpAddress(address))
 }
 
-const toGroup = ({ locality, ports, labels, weight, serviceAccount }: Endpoint): EndpointGroup => ({
-  locality,
-  ports: Object.keys(ports).toSorted(),
-  labels,
-  weight,
-  serviceAccounts: serviceAccount === undefined ? [] : [serviceAccount],
-})
+const toGroup = (endpoint: Endpoint): EndpointGroup => {
+  const { locality, labels, weight, serviceAccount } = endpoint
+  return {
+    locality,
+    ports: toPassedPorts(endpoint),
+    labels,
+    weight,
+    serviceAccounts: serviceAccount === undefined ? [] : [serviceAccount],
+  }
+}
 
 /** The virtual IPs that another cluster gave its `Service` mean something there alone; here they may be somebody else's. */
 const toDefinition = ({ cluster, service }: Contribution, { localCluster, defaultExportTo }: Standpoint): Service => {
@@ -151,15 +158,15 @@ const nothing: Offer = { endpoints: [], remoteGroups: [] }
 
 /** What a contribution offers to clients here. */
 const toOffer = (
-  { cluster, endpoints, groups }: Contribution,
-  { localCluster, localNetwork, clusterState, clustersOn }: Standpoint,
+  { cluster, service, endpoints, groups }: Contribution,
+  { localCluster, localNetwork, clusterState, clustersOn, withPlaintextPorts }: Standpoint,
 ): Offer & { readonly standing: ClusterState['contribution']; readonly isUsable: boolean } => {
   const state = clusterState(cluster)
   const isBehindGateway = state !== undefined && state.network !== localNetwork && groups.length > 0
   // A cluster speaks for itself alone: neither an endpoint under another cluster's name nor what is on a network is believed.
-  const believed = endpoints.filter(
-    (endpoint) => endpoint.cluster === cluster && (cluster === localCluster || !isOfNetwork(endpoint)),
-  )
+  const believed = endpoints
+    .filter((endpoint) => endpoint.cluster === cluster && (cluster === localCluster || !isOfNetwork(endpoint)))
+    .map((endpoint) => (cluster === localCluster ? withPlaintextPorts(service.namespace, endpoint) : endpoint))
   const isUsable = (endpoint: Endpoint): boolean =>
     endpoint.network === localNetwork
       ? endpoint.health === 'healthy' && !isOfNetwork(endpoint)

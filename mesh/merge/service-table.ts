@@ -147,6 +147,12 @@ export class ServiceTable {
     for (const key of this.#contributions.keys()) this.#unsettled.add(key)
   }
 
+  /** What its own cluster says of its proxies has changed; absent = in all namespaces. */
+  unsettleOwn(namespace?: string): void {
+    for (const key of this.#servicesOf.get(this.#standpoint.localCluster))
+      if (namespace === undefined || splitServiceKey(key).namespace === namespace) this.#unsettled.add(key)
+  }
+
   /** The state of a cluster has changed, and with it what its contributions count for. */
   unsettleCluster(cluster: ClusterName): void {
     for (const key of this.#servicesOf.get(cluster)) this.#unsettled.add(key)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { kinds } from '../config/kind-table.ts'
 import { makeObject } from '#test/mesh/records.ts'
 import { findOverreach } from './find-overreach.ts'
 
@@ -21,6 +22,8 @@ describe('a grant for its namespace covers', () => {
     ['ServiceEntry', { hosts: ['free.example.org'], ports: [{ number: 9, name: 'tcp' }], addresses: ['192.0.2.1'] }],
     ['Sidecar', { egress: [{ hosts: ['*/*'] }] }],
     ['EnvoyFilter', { configPatches: [] }],
+    ['Telemetry', { accessLogging: [{ disabled: true }] }],
+    ['PeerAuthentication', { mtls: { mode: 'STRICT' } }],
     ['VirtualService', { hosts: ['free.example.org'], gateways: ['mesh', 'front', 'shop/front'] }],
   ])('%s %j', (kind, spec) => {
     expect(find(kind, spec)).toBeUndefined()
@@ -54,8 +57,22 @@ describe('a grant for its namespace covers', () => {
     expect(find(kind, spec)).toEqual({ path, message: expect.stringContaining(message) as string })
   })
 
-  test('a Sidecar or an EnvoyFilter of the root namespace not, and what its own namespace holds', () => {
-    for (const kind of ['Sidecar', 'EnvoyFilter']) expect(find(kind, {}, 'root')?.path).toBe('metadata.namespace')
+  test('what is for the proxies of all namespaces not in the root namespace, and what its own namespace holds', () => {
+    for (const kind of [
+      'Sidecar',
+      'EnvoyFilter',
+      'Telemetry',
+      'PeerAuthentication',
+      'RequestAuthentication',
+      'AuthorizationPolicy',
+    ])
+      expect(find(kind, {}, 'root')?.path).toBe('metadata.namespace')
     expect(find('VirtualService', { hosts: ['held.example.org'] }, 'pay')).toBeUndefined()
+  })
+
+  test('what nobody has thought of', () => {
+    expect(find('Mystery', {})).toEqual({ path: 'kind', message: 'a Mystery may hold for all namespaces' })
+    // A new kind has to be in one of the sets.
+    for (const { kind } of kinds) expect([kind, find(kind, {})?.path]).not.toEqual([kind, 'kind'])
   })
 })

@@ -5,7 +5,7 @@ import { isIpAddress, isWildcard } from '../config/schema/host-names.ts'
 import { resolveHost } from '../merge/resolve-host.ts'
 import { selectProtocol } from '../registry-records/select-protocol.ts'
 
-/** Something of an object that a grant for its namespace does not cover. */
+/** Something of an object that is not its namespace's alone. */
 export interface Overreach {
   readonly path: string
   readonly message: string
@@ -20,7 +20,8 @@ export interface Reach {
 
 /**
  * What of an object says something of other namespaces' services, or to other namespaces' workloads where they call what is not its
- * namespace's: that needs a grant for all namespaces. The object is right by its kind's schema. docs/decisions/0014-published-objects.md
+ * namespace's: that is for who may write in all namespaces. The object is right by its kind's schema. What a kind reaches that nobody has
+ * thought of here is not known, and taken for everything. docs/decisions/0014-published-objects.md
  */
 export const findOverreach = (object: ConfigObject, reach: Reach): Overreach | undefined => {
   const { kind, metadata, spec } = object
@@ -30,17 +31,31 @@ export const findOverreach = (object: ConfigObject, reach: Reach): Overreach | u
     return namespace === reach.rootNamespace
       ? toOverreach('metadata.namespace', `a ${kind} of the root namespace holds for all namespaces`)
       : undefined
+  if (ofRecords.has(kind)) return undefined
+  if (!ofHosts.has(kind)) return toOverreach('kind', `a ${kind} may hold for all namespaces`)
   if (isForOwnNamespace(spec['exportTo'], namespace)) return undefined
   return findGateway(object) ?? findHost(object, reach) ?? (kind === 'ServiceEntry' ? findCapture(spec) : undefined)
 }
 
 /** What is for the proxies of a namespace, and in the root namespace for those of all. */
-const ofProxies: ReadonlySet<string> = new Set(['Sidecar', 'EnvoyFilter', 'ProxyConfig'])
+const ofProxies: ReadonlySet<string> = new Set([
+  'Sidecar',
+  'EnvoyFilter',
+  'ProxyConfig',
+  'Telemetry',
+  'PeerAuthentication',
+  'RequestAuthentication',
+  'AuthorizationPolicy',
+  'RateLimit',
+])
 
-const toOverreach = (path: string, message: string): Overreach => ({
-  path,
-  message: `${message}: that takes a grant for the namespace "*"`,
-})
+/** What says for which hosts it is. */
+const ofHosts: ReadonlySet<string> = new Set(['VirtualService', 'DestinationRule', 'ServiceEntry'])
+
+/** What is found by selectors of its own namespace alone. */
+const ofRecords: ReadonlySet<string> = new Set(['WorkloadEntry', 'WorkloadGroup', 'Service'])
+
+const toOverreach = (path: string, message: string): Overreach => ({ path, message })
 
 const isForOwnNamespace = (exportTo: unknown, namespace: string): boolean =>
   Array.isArray(exportTo) && exportTo.length > 0 && exportTo.every((entry) => ['.', '~', namespace].includes(entry))

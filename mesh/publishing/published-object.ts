@@ -1,5 +1,5 @@
 import type { ConfigObject } from '../config-object.ts'
-import { PRECEDENCE_ANNOTATION } from '../merge/precedence-table.ts'
+import { PRECEDENCE_ANNOTATION } from '../merge/precedence-annotation.ts'
 import { workloadGroup } from '../config/workload-group.ts'
 import { isRecordKind } from '../registry-records/registry-index.ts'
 import { PUBLISH_ANNOTATION, PUBLISHED_BY_ANNOTATION } from './publish-annotations.ts'

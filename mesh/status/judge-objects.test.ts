@@ -234,3 +234,49 @@ test('of an object that names what is still being read, what was told before sta
   expect(told({ keys: new Set([key]), earlier })).toEqual(['other now', 'reviews before'])
   expect(told({ keys: new Set([key]), earlier: [] })).toEqual(['other now'])
 })
+
+test("of security both hold, the mesh's and the cluster's of one key, and what is refused closes its workloads", () => {
+  const policyKey = 'AuthorizationPolicy/shop/a'
+  const policy = (kind: string, spec: string) => `
+apiVersion: security.istio.io/v1
+kind: ${kind}
+metadata: { name: a, namespace: shop, annotations: ${override} }
+spec: ${spec}`
+  const both = judge({
+    mesh: [policy('AuthorizationPolicy', '{ rules: [{}] }')],
+    cluster: [policy('AuthorizationPolicy', '{ action: DENY, rules: [{}] }')],
+  })
+  expect(summary(both.clusterConditions(policyKey))).toEqual([
+    'Accepted=True Accepted',
+    'Effective=True Effective',
+    'Conflicted=False NoConflicts',
+    'ResolvedRefs=True ResolvedRefs',
+  ])
+  expect(both.meshTroubles).toEqual([])
+
+  const peers = judge({
+    mesh: [policy('PeerAuthentication', '{ mtls: { mode: STRICT } }')],
+    cluster: [policy('PeerAuthentication', '{ mtls: { mode: DISABLE } }')],
+  }).clusterConditions('PeerAuthentication/shop/a')
+  expect(peers[2]).toMatchObject({ status: 'True', reason: 'SameClaim' })
+  expect(peers[2]?.message).toContain("of the mesh's and the cluster's the stricter holds")
+
+  const view = new MeshViewStore({ localCluster: east, localNetwork: network1, settings, trust })
+  const value = {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'AuthorizationPolicy',
+    metadata: { name: 'a', namespace: 'shop' },
+    spec: { action: 'FORBID' },
+  }
+  view.apply([{ kind: 'config', origin: 'mesh', key: policyKey, value }])
+  const { meshTroubles } = judgeObjects({
+    held: view.configuration(),
+    ownProblems: [],
+    leftOut: [],
+    known: { domainSuffix: 'cluster.local', hasHost: () => true },
+  })
+  expect(summary(meshTroubles.map(({ condition }) => condition)).slice(0, 2)).toEqual([
+    'Accepted=False Invalid',
+    'Effective=False Closed',
+  ])
+})

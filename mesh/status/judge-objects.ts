@@ -1,7 +1,7 @@
 import { analyzeParsed } from '../analysis/analyze.ts'
 import { findUnselectedEntries } from '../analysis/unselected-entries.ts'
 import type { KnownMesh } from '../analysis/known-mesh.ts'
-import { toObjectKey, type Configured, type Origin } from '../config-object.ts'
+import { toObjectKey, type Configured, type Origin, type Sourced } from '../config-object.ts'
 import { byAge } from '../merge/by-age.ts'
 import { compareText } from '../merge/compare-text.ts'
 import type { Holding } from '../merge/precedence-table.ts'
@@ -39,7 +39,7 @@ export interface Judgement {
 
 /** Finds out about all configuration objects of a cluster. Costs work in proportion to all of them. */
 export const judgeObjects = ({ held, ownProblems, leftOut, known, undecided = nobody }: JudgedCluster): Judgement => {
-  const holdings = Object.values(held).flat()
+  const holdings: readonly Holding<unknown>[] = Object.values(held).flat()
   const own = Map.groupBy(ownProblems, keyOf)
   const related = Map.groupBy(analyzeParsed(toObjectsInForce(held), known), keyOf)
   const unselected = Map.groupBy(findUnselectedEntries(toMeshObjectsInForce(held)), keyOf)
@@ -48,7 +48,7 @@ export const judgeObjects = ({ held, ownProblems, leftOut, known, undecided = no
 
   const findingsOf = (origin: Origin, key: string): ObjectFindings => {
     const holding = byKey.get(key)
-    const holds = holding?.effective?.origin === origin
+    const holds = holding?.inForce.some((each) => each.origin === origin) ?? false
     const refusals = holding?.refusals[origin] ?? []
     return {
       ...noFindings(origin),
@@ -59,6 +59,7 @@ export const judgeObjects = ({ held, ownProblems, leftOut, known, undecided = no
         unselected: unselected.get(key) ?? [],
       }),
       ...(holding?.holder && { contestedBy: { holder: holding.holder } }),
+      isClosed: holding?.isClosed[origin] ?? false,
       earlierHolds: origin === 'cluster' && holding?.cluster !== undefined,
     }
   }
@@ -100,6 +101,11 @@ const toObjectsInForce = (held: HeldConfiguration) => ({
   serviceEntries: inForce(held.serviceEntries),
   sidecars: inForce(held.sidecars),
   envoyFilters: inForce(held.envoyFilters),
+  telemetries: inForce(held.telemetries),
+  peerAuthentications: sourced(held.peerAuthentications),
+  requestAuthentications: sourced(held.requestAuthentications),
+  authorizationPolicies: sourced(held.authorizationPolicies),
+  rateLimits: sourced(held.rateLimits),
   services: [],
   workloadEntries: inForce(held.workloadEntries),
 })
@@ -109,8 +115,12 @@ const toMeshObjectsInForce = ({ workloadEntries, serviceEntries }: HeldConfigura
   serviceEntries: inForce(serviceEntries.filter(isOfMesh)),
 })
 
-const isOfMesh = ({ effective }: Holding<unknown>): boolean => effective?.origin === 'mesh'
+const isOfMesh = ({ inForce: [first] }: Holding<unknown>): boolean => first?.origin === 'mesh'
 
 /** The oldest first, whatever order they came in: an agent that starts again finds the same, and of several rivals the one that holds is named. */
 const inForce = <Spec>(holdings: readonly Holding<Spec>[]): readonly Configured<Spec>[] =>
-  holdings.flatMap(({ effective }) => effective?.object ?? []).toSorted(byAge)
+  holdings.flatMap((each) => each.inForce.map(({ object }) => object)).toSorted(byAge)
+
+/** The same, with where each comes from. */
+const sourced = <Spec>(holdings: readonly Holding<Spec>[]): readonly Sourced<Spec>[] =>
+  holdings.flatMap((each) => each.inForce.map(({ object, origin }) => ({ ...object, origin }))).toSorted(byAge)

@@ -1,5 +1,5 @@
 import type { Origin } from '../config-object.ts'
-import { PRECEDENCE_ANNOTATION } from '../merge/precedence-table.ts'
+import { PRECEDENCE_ANNOTATION } from '../merge/precedence-annotation.ts'
 import type { Problem } from '../problem.ts'
 import { conditionTypes, MAX_CONDITION_MESSAGE, type Condition } from './condition.ts'
 
@@ -16,6 +16,8 @@ export interface ObjectFindings {
   readonly unselected: readonly Problem[]
   /** The mesh and the cluster both have an object of this key: whose holds. */
   readonly contestedBy?: { readonly holder: Origin }
+  /** What it says is what is in force where one of its kind is not accepted. */
+  readonly isClosed: boolean
   /** It is not accepted, and what it said while it was goes on. */
   readonly earlierHolds: boolean
 }
@@ -27,6 +29,7 @@ export const noFindings = (origin: Origin): ObjectFindings => ({
   related: [],
   leftOut: [],
   unselected: [],
+  isClosed: false,
   earlierHolds: false,
 })
 
@@ -50,13 +53,15 @@ const toAccepted = ({ own }: ObjectFindings): Condition => {
 }
 
 const toEffective = (findings: ObjectFindings): Condition => {
-  const { origin, leftOut, unselected, contestedBy, earlierHolds } = findings
+  const { origin, leftOut, unselected, contestedBy, isClosed, earlierHolds } = findings
   const no = (reason: string, ...messages: readonly string[]): Condition => ({
     type: conditionTypes.effective,
     status: 'False',
     reason,
     message: toMessage(messages),
   })
+  if (!isAccepted(findings) && isClosed)
+    return no('Closed', 'it is not accepted; until it is, the workloads that it is for are closed instead')
   if (!isAccepted(findings))
     return earlierHolds
       ? no('EarlierHolds', 'it is not accepted; what it said before goes on for as long as the agent runs')

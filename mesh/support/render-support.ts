@@ -46,16 +46,42 @@ const differences = `## Where Atoll does something else than Istio
   namespace of what it stands for. A host that \`~\` excludes is not routed, also where a VirtualService comes in by another of its hosts
 - a VirtualService's host that no Service or ServiceEntry has is routed on port 80 also where no service is on that port, and by HTTP
   proxies; one that clients call a Service for short (\`reviews.default\`) is not, with a problem in the proxy's report: name it in full
+- spans are named after the service that is called with its namespace before it, \`default/reviews.default.svc.cluster.local:9080/*\`, whichever route led there;
+  where no provider is named a trace is gone on with all the same, in W3C's and B3's headers ([telemetry](telemetry.md#traces)). Tracers of \`opentelemetry\` keep what a
+  caller has decided and decide on new traces themselves; Istio's take a caller's decision away where \`randomSamplingPercentage\` falls otherwise
+
+- every request and connection is told to the mesh itself, whatever providers are named: to the provider \`atoll\`, which is built in. Naming others does not
+  take its place, and naming it leaves others as they are; a Telemetry without \`providers\` speaks of it, too ([telemetry](telemetry.md#telemetry-objects-and-providers))
+- \`accessLogging\` without \`providers\` is for all that its parents name, in the order of the rules, and for \`accessLogFile\`, with its \`filter\`; Istio's is for those of
+  the rule before, and without the filter. What a rule says of one side of calls changes nothing of the other, where Istio's proxies lose the default providers
+- metrics that a parent disables are on again where something says \`disabled: false\` of them, each by itself, as the reference says; in Istio any override of
+  one turns all of them on
+- \`envoyHttpAls\` is told of HTTP and \`envoyTcpAls\` of all else, as the reference says; Istio tells both of both
+- an OTLP provider's \`labels\` may hold lists and objects, which Istio loses
+- PeerAuthentications, RequestAuthentications and AuthorizationPolicies of the mesh and of a cluster add up, also those of one name: none replaces another. One that is
+  refused closes the workloads that it is for until it is right ([who may talk to whom](security-policy.md))
+- of several tokens in a request all have to be right, where Istio's proxies may let one wrong one pass; and where an application may read another one than the
+  proxy, none passes ([who calls, by token](security-policy.md#who-calls-by-token)). Agents fetch keys at public addresses and where their configuration allows it;
+  \`timeout\` is theirs, 10 s at most
 
 Atoll is stricter where Istio lets through what Envoy refuses or misreads:
 
-- names of headers to set, add or remove must be names (RFC 9110), and their values at most 16,384 characters
+- names of headers to set, add or remove must be names (RFC 9110), and their values at most 16,384 bytes
 - \`fault.abort.httpStatus\` and \`directResponse.status\` are at most 599, and \`fault.delay.percent\` from 0 to 100
 - \`redirect.redirectCode\` is one of those that Envoy has; \`redirect\` takes one of \`port\`, \`derivePort\`
 - \`consistentHash\` names a header, parameter or cookie with at least one character, and rings of at most 8,388,608 entries
 - a subset that no DestinationRule of its host has is an error (\`dangling_reference\`), not a route to nowhere
 - all names have at least one character and the syntax that Kubernetes demands; objects must have one
 - a regular expression has at most 1,024 characters, as in Istio, and compiles to at most 32,768 instructions, Istio's limit to Envoy
+- filters and labels of Telemetry are expressions of CEL that proxies evaluate: without loops, with the functions that Envoy has; \`matches\` takes an expression of
+  100 instructions, Envoy's limit, and they are nested at most 32 levels deep, which is Envoy's, too;
+  filters ask for attributes that Envoy has, with types that fit
+- no label of Telemetry is named \`le\`, \`quantile\`, \`overflow\`, \`otel_metric_overflow\` or begins with \`__\`: Prometheus would refuse all metrics for it
+- a JWK set is a set of keys, each of kty RSA, EC (P-256, P-384, P-521) or OKP (Ed25519). A secret key (\`oct\`) is refused: Istio takes it, and whoever may read the
+  configuration could make tokens with it. A \`jwksUri\` names a host and no credentials; of \`jwksUri\` and \`jwks\` there is one, as in Istio's CRD
+- RSA keys have 2,048 bits at least and 8,192 at most: tokens by others are refused
+- \`from\` and \`to\` of an AuthorizationPolicy are not empty lists; headers in its conditions, and in RequestAuthentications, have names that headers can have; a path
+  template begins with \`/\`. A list has at most 4,096 values of 2,048 characters, a rule at most 512 of each of \`from\`, \`to\`, \`when\`
 - a YAML document may not hold a key twice, tags, or more than 100 anchors and aliases
 `
 

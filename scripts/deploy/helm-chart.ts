@@ -4,6 +4,7 @@ import { configHashAnnotation } from '#cli/kubernetes/manifests/agent-deployment
 import { buildManifests } from '#cli/kubernetes/manifests/build-manifests.ts'
 import { agentResources, defaultReplicas, gatewayResources } from '#cli/kubernetes/manifests/install-settings.ts'
 import type { InstallSettings } from '#cli/kubernetes/manifests/install-settings.ts'
+import { forwardFile, toForwardMount, toForwardPath } from '#cli/kubernetes/manifests/telemetry-forward.ts'
 import type { KubernetesObject } from '#cli/kubernetes/kubernetes-object.ts'
 import { egressGateway, ingressGateway, istioNamespace } from '#mesh/kubernetes/installed-gateways.ts'
 import { toYaml } from '#cli/kubernetes/manifests/to-yaml.ts'
@@ -62,8 +63,67 @@ const configEdits: readonly Edit[] = [
     find: /^ +gateways:\n +- HELM_GATEWAYADDRESS$/m,
     replace: '    {{- with .Values.gatewayAddresses }}\n    gateways: {{ toJson . }}\n    {{- end }}',
   },
+  {
+    find: /^ +joinTokenFile: .*$/m,
+    replace: `$&
+    {{- with .Values.jwks }}
+    jwks: {{ toJson . }}
+    {{- end }}
+    {{- with .Values.telemetryForward }}
+    telemetryForward:
+    {{- range $place, $each := . }}
+    {{- $own := omit $each "headersSecret" "caConfigMap" "caSecret" }}
+    {{- if .headersSecret }}{{ $_ := set $own "headersFile" (printf "${toForwardPath('%d', 'headers')}" $place) }}{{ end }}
+    {{- if or .caConfigMap .caSecret }}{{ $_ := set $own "caFile" (printf "${toForwardPath('%d', 'ca')}" $place) }}{{ end }}
+      - {{ toJson $own }}
+    {{- end }}
+    {{- end }}`,
+  },
   { find: /^ +planeCaFile: .*$/m, ...onlyIf('planeCa') },
   { find: /^ +plane-ca.pem: HELM_PLANECA$/m, ...onlyIf('planeCa') },
+]
+
+/** As toForwardMounts and toForwardVolumes have it, by values. */
+const toMountText = (what: 'headers' | 'ca'): string => {
+  const { name, mountPath } = toForwardMount('{{ $place }}', what)
+  return `            - name: ${name}
+              mountPath: ${mountPath}
+              readOnly: true`
+}
+const toVolumeText = (source: string, what: 'headers' | 'ca'): string =>
+  `        - name: ${toForwardMount('{{ $place }}', what).name}
+          ${source}
+            items:
+              - key: {{ .key | quote }}
+                path: ${forwardFile[what]}`
+const forwardEdits: readonly Edit[] = [
+  {
+    find: /^ +- name: tmp\n +mountPath: .*$/m,
+    replace: `$&
+            {{- range $place, $each := .Values.telemetryForward }}
+            {{- if .headersSecret }}
+${toMountText('headers')}
+            {{- end }}
+            {{- if or .caConfigMap .caSecret }}
+${toMountText('ca')}
+            {{- end }}
+            {{- end }}`,
+  },
+  {
+    find: /^ +- name: tmp\n +emptyDir: .*$/m,
+    replace: `$&
+        {{- range $place, $each := .Values.telemetryForward }}
+        {{- with .headersSecret }}
+${toVolumeText('secret:\n            secretName: {{ .name | quote }}\n            optional: true', 'headers')}
+        {{- end }}
+        {{- with .caConfigMap }}
+${toVolumeText('configMap:\n            name: {{ .name | quote }}', 'ca')}
+        {{- end }}
+        {{- with .caSecret }}
+${toVolumeText('secret:\n            secretName: {{ .name | quote }}', 'ca')}
+        {{- end }}
+        {{- end }}`,
+  },
 ]
 
 /** A container's resources, not those of a role. */
@@ -142,6 +202,7 @@ const templates: readonly Template[] = [
     edits: [
       replicaEdit,
       resourceEdit('agent'),
+      ...forwardEdits,
       {
         find: new RegExp(`${configHashAnnotation}: .*`),
         replace: `${configHashAnnotation}: {{ include (print $.Template.BasePath "/agent-config.yaml") . | sha256sum }}`,
@@ -214,12 +275,31 @@ ingressGateway: false
 egressGateway: false
 # host:port of the gateways as other networks reach them, where the cluster can't tell.
 gatewayAddresses: []
+# Backends that are sent telemetry too: see docs/telemetry.md#forwarding. What is secret stays in Secrets of ${systemNamespace}:
+#   - endpoint: https://otlp.example.com/otlp
+#     signals: [traces]                             # default: all
+#     slowMilliseconds: 250
+#     headersSecret: {name: otlp, key: headers}     # a line "<name>: <value>" for each header
+#     caConfigMap: {name: otlp-ca, key: ca.crt}     # or caSecret
+telemetryForward: []
+# Where the keys of issuers may be fetched that have no public address, and whom their servers are verified against: see
+# docs/security-policy.md#where-keys-come-from:
+#   allow: ['*.svc.cluster.local', keycloak.corp.example]
+#   caFile: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt
+jwks: {}
 # What happens to new pods while no agent answers: Fail keeps them from starting, Ignore lets them start without a proxy.
 failurePolicy: Fail
 # Of the injector; another than default where Istio injects by default.
 revision: ${defaultRevision}
 
 ${toYaml({ resources: { agent: agentResources, gateway: gatewayResources } })}`
+
+const entry = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['name', 'key'],
+  properties: { name: { type: 'string', minLength: 1 }, key: { type: 'string', minLength: 1 } },
+}
 
 /** What would be taken for something else: Helm refuses it by its name. */
 const valuesSchema = {
@@ -231,6 +311,36 @@ const valuesSchema = {
     ingressGateway: { enum: [true, false, ingressGateway.namespace, istioNamespace] },
     egressGateway: { enum: [true, false, egressGateway.namespace, istioNamespace] },
     gatewayAddresses: { type: 'array', items: { type: 'string' } },
+    jwks: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        allow: { type: 'array', maxItems: 256, items: { type: 'string' } },
+        caFile: { type: 'string', minLength: 1 },
+      },
+    },
+    telemetryForward: {
+      type: 'array',
+      maxItems: 8,
+      items: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['endpoint'],
+        properties: {
+          endpoint: { type: 'string', pattern: '^https?://' },
+          signals: { type: 'array', minItems: 1, items: { enum: ['logs', 'metrics', 'traces'] } },
+          slowMilliseconds: { type: 'integer', minimum: 0, maximum: 86_400_000 },
+          headersSecret: entry,
+          caConfigMap: entry,
+          caSecret: entry,
+        },
+        // Secret headers go over TLS, and there is one authority.
+        dependencies: {
+          headersSecret: { properties: { endpoint: { pattern: '^https://' } } },
+          caConfigMap: { not: { required: ['caSecret'] } },
+        },
+      },
+    },
     failurePolicy: { enum: ['Fail', 'Ignore'] },
   },
 }

@@ -1,15 +1,11 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ApiClient } from '#api/client.ts'
+import type { ApiClient } from '#api/client.ts'
 import { applyConfiguration } from '#api/routes/configuration.ts'
-import { createMachineToken } from '#api/routes/machine-tokens.ts'
 import { getRevisionDelivery } from '#api/routes/revisions.ts'
-import { getTrust } from '#api/routes/trust.ts'
-import { toAgentDnsName } from '#mesh/identity.ts'
-import { clusterName } from '#mesh/names.ts'
 import { World, type WorldCluster } from '#test/harness/world.ts'
-import { eventually } from '#test/harness/child.ts'
 import { typeUrls } from '#xds/type-url.ts'
+import { agentPid, connectOptions, makeTokens, signIn } from './bench-mesh.ts'
 import { LoadProcess } from './load-process.ts'
 import { readUsage } from './process-usage.ts'
 import {
@@ -79,7 +75,8 @@ export const measure = async (directory: string, size: Size, progress: (text: st
 
     progress('making machine tokens')
     const expected = { clusters: size.services, endpoints: size.services, virtualHosts: size.services }
-    const target = await connectOptions(client, east)
+    const routes = [routeConfiguration]
+    const target = { ...(await connectOptions(client, east)), routes }
     const eastTokens = await makeTokens(client, 'east', size.proxies)
     const westTokens = await makeTokens(client, 'west', westProxies(size))
 
@@ -99,7 +96,7 @@ export const measure = async (directory: string, size: Size, progress: (text: st
     const coldCpu = readUsage(eastAgent).cpuSeconds - cpuBefore
     const westLoad = new LoadProcess()
     loads.push(westLoad)
-    await westLoad.connect({ ...(await connectOptions(client, west)), proxies: westTokens, expected })
+    await westLoad.connect({ ...(await connectOptions(client, west)), routes, proxies: westTokens, expected })
 
     progress(`${size.changes} endpoint changes`)
     const endpoint = await measureEndpointChanges(world, east, size, load, eastAgent)
@@ -138,21 +135,6 @@ export const measure = async (directory: string, size: Size, progress: (text: st
   }
 }
 
-const signIn = async (world: World): Promise<ApiClient> => {
-  await world.startPlane()
-  await world.signIn('bench.atoll.local')
-  const { secret } = await world.atollJson<{ secret: string }>(['token', 'create', '--role', 'owner'])
-  return new ApiClient({
-    baseUrl: world.url,
-    version: 'bench',
-    token: secret,
-    fetch,
-    sleep,
-    random: Math.random,
-    newIdempotencyKey: randomUUID,
-  })
-}
-
 const startCluster = async (world: World, name: string, size: Size): Promise<WorldCluster> => {
   const cluster = await world.join(name, 'flat')
   for (let index = 0; index < size.services; index++)
@@ -171,41 +153,6 @@ const writeService = (
   index: number,
   addresses: readonly string[],
 ): Promise<void> => world.writeRegistry(cluster, serviceFile(index), serviceDocuments(index, addresses))
-
-const agentPid = (cluster: WorldCluster): number => {
-  if (!cluster.agent) throw new Error(`the agent of ${cluster.name} does not run`)
-  return cluster.agent.pid
-}
-
-const makeTokens = async (
-  client: ApiClient,
-  cluster: string,
-  count: number,
-): Promise<{ nodeId: string; machineToken: string }[]> => {
-  const tokens = []
-  for (let index = 0; index < count; index++) {
-    const workload = `client-${index}`
-    const issued = await client.call(createMachineToken, {
-      params: { mesh: 'demo', cluster },
-      json: { role: 'sidecar', namespace: 'bench', serviceAccount: 'client', workload },
-    })
-    tokens.push({ nodeId: workload, machineToken: issued.secret })
-  }
-  return tokens
-}
-
-const connectOptions = async (client: ApiClient, cluster: WorldCluster) => {
-  const trust = await eventually('the mesh trusts the cluster', async () => {
-    const answer = await client.call(getTrust, { params: { mesh: 'demo' } })
-    return answer.intermediates.some((intermediate) => intermediate.cluster === cluster.name) && answer
-  })
-  return {
-    address: cluster.xdsAddress,
-    rootPem: trust.roots.map((root) => root.pem).join('\n'),
-    serverName: toAgentDnsName(clusterName.parse(cluster.name), trust.trustDomain),
-    routes: [routeConfiguration],
-  }
-}
 
 /** When a change was made, and what each load client then saw of it. */
 interface Observed {

@@ -23,3 +23,16 @@ export const parseUsage = (stat: string, status: string): Usage => {
     peakRssMebibytes: mebibytes('VmHWM'),
   }
 }
+
+/** CPU time of a process and all that it has started. */
+export const readTreeCpuSeconds = (pid: number): number =>
+  listTree(pid).reduce((sum, each) => sum + readUsage(each).cpuSeconds, 0)
+
+/** Of a process and all that it has started, the one that took most. */
+export const readTreePeakRssMebibytes = (pid: number): number =>
+  Math.max(...listTree(pid).map((each) => readUsage(each).peakRssMebibytes))
+
+const listTree = (pid: number): number[] => {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+  return [pid, ...children.flatMap(listTree)]
+}

@@ -136,6 +136,7 @@ const healthy: Readonly<Record<string, string>> = {
   'atoll_agent_problems{instance="a"}': '0x120',
   'atoll_agent_store_failures_total{instance="a"}': '0x120',
   'atoll_agent_certificate_expiry_seconds{certificate="intermediate",instance="a"}': '7776000-60x120',
+  'atoll_agent_certificate_expiry_seconds{certificate="root",instance="a"}': '63072000-60x120',
   'atoll_agent_certificate_expiry_seconds{certificate="workload",instance="a"}': '86400-60x120',
   'atoll_agent_certificate_expiry_seconds{certificate="issuer",instance="a"}': '7776000-60x120',
   'atoll_agent_certificate_expiry_seconds{certificate="agent",instance="a"}': '86400-60x120',
@@ -178,6 +179,9 @@ const faults: Readonly<
   AtollStreamsRefused: { series: { atoll_agent_xds_refused_streams_total: '0+10x120' } },
   AtollCertificateExpires: {
     series: { 'atoll_agent_certificate_expiry_seconds{certificate="intermediate"': '9999x120' },
+  },
+  AtollRootExpires: {
+    series: { 'atoll_agent_certificate_expiry_seconds{certificate="root"': '31535000-60x120' },
   },
   AtollIssuerExpires: {
     series: { 'atoll_agent_certificate_expiry_seconds{certificate="issuer"': '9999x120' },

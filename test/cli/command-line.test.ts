@@ -7,6 +7,7 @@ import { World } from '#test/harness/world.ts'
 /** The real command line against a real plane: each test goes on from the one before. */
 let folder: string
 let world: World
+let setupToken = ''
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'atoll-cli-'))
   world = await World.create(folder)
@@ -54,6 +55,7 @@ describe('signing in', () => {
 
   it('makes the first org, once', async () => {
     const input = await readFile(join(world.planeData, 'setup-token'), 'utf8')
+    setupToken = input
     const args = ['login', '--url', world.url, '--setup-token-stdin', '--org', 'acme']
     expect((await world.atoll(args, { input })).output).toContain('as org acme')
     expect((await world.atoll(args, { input, allowFailure: true })).code).toBe(6)
@@ -229,6 +231,63 @@ describe('tokens', () => {
     expect(ofOrg.stdout).toMatch(/token owner +token\.revoke/)
     const secret = (await readFile(join(folder, 'viewer-token'), 'utf8')).trim()
     for (const text of [stdout, world.plane?.log() ?? '']) expect(text).not.toContain(secret)
+  })
+
+  it('are a chain that is verified here, against a head that was kept, also from a file without a plane', async () => {
+    const audit = (...args: string[]) => failing('audit', ...args, '--profile', 'default')
+    const verified = await audit('verify')
+    expect(verified).toMatchObject({ code: 0, output: expect.stringContaining('Keep this head') as string })
+    const [head = ''] = /\d+:v1\.[0-9a-f]{64}/.exec(verified.output) ?? []
+    expect((await audit('verify', '--since-head', head)).code).toBe(0)
+    const other = head.replace(/.$/, (digit) => (digit === '0' ? '1' : '0'))
+    expect(await audit('verify', '--since-head', other)).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('is not the one that you kept') as string,
+    })
+    expect((await audit('verify', '--since-head', 'yesterday')).code).toBe(2)
+    expect((await audit('verify', '--org')).output).toMatch(/events of the org, from 1 to/)
+
+    const { stdout: exported } = await world.atoll(['audit', 'export', '-o', 'jsonl', '--profile', 'default'])
+    const lines = exported.trimEnd().split('\n')
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ kind: 'atoll-audit', chain: { anchor: { sequence: 0 } } })
+    const verifyFile = async (content: readonly string[], ...args: string[]) => {
+      const file = await write('audit.jsonl', `${content.join('\n')}\n`)
+      return failing('audit', 'verify', '--file', file, '--url', 'http://127.0.0.1:1', ...args)
+    }
+    expect(await verifyFile(lines, '--since-head', head)).toMatchObject({ code: 0 })
+    const changed = lines.map((line, index) => (index === 3 ? line.replace('"done"', '"refused"') : line))
+    const [header = '', first = '', second = '', ...rest] = lines
+    const tampered: [content: string[], told: string][] = [
+      [changed, 'event 3 was changed'],
+      [[header, first, ...rest], 'event 2 is missing'],
+      [[header, second, first, ...rest], 'event 1 stands behind a later one'],
+      [lines.slice(0, -1), `event ${lines.length - 1} is missing`],
+      [[header, first, second], `events 3 to ${lines.length - 1} are missing`],
+    ]
+    for (const [content, told] of tampered)
+      expect.soft(await verifyFile(content)).toMatchObject({ code: 1, output: expect.stringContaining(told) as string })
+    expect((await verifyFile([first])).output).toContain('line 1: this is no export of an audit log')
+    expect((await verifyFile([header, '{}'])).output).toContain('line 2: this is no audit event')
+    const ofOrg = await world.atoll(['audit', 'export', '--org', '--profile', 'default'])
+    expect((await verifyFile(ofOrg.stdout.trimEnd().split('\n'))).code).toBe(0)
+  })
+})
+
+describe('the org', () => {
+  it('is deleted by its name, once it has no meshes, and another can be set up', async () => {
+    await world.atoll(['logout', '--profile', 'viewer'])
+    expect((await failing('org', 'delete', 'acme')).output).toContain('Say --yes')
+    expect((await failing('org', 'delete', 'acne', '--yes')).output).toContain('the org is called acme')
+    expect(await failing('org', 'delete', 'acme', '--yes')).toMatchObject({
+      code: 6,
+      output: expect.stringContaining("delete the org's meshes first: demo") as string,
+    })
+    await world.atoll(['mesh', 'delete', 'demo', '--yes'])
+    expect((await world.atoll(['org', 'delete', 'acme', '--yes'])).stdout).toBe('Org acme is gone')
+    expect((await failing('whoami')).output).toContain('not signed in')
+    const login = ['login', '--url', world.url, '--setup-token-stdin', '--org', 'second']
+    expect((await world.atoll(login, { input: setupToken })).output).toContain('as org second')
+    expect((await world.atoll(['mesh', 'list'])).output).toContain('There is no mesh yet')
   })
 })
 

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
 import { kinds } from '#mesh/config/kind-table.ts'
+import { describeFields, type FieldDescription } from '#mesh/support/describe-fields.ts'
 import { agentUser, proxyUser } from '#mesh/kubernetes/conventions.ts'
 import { findProgramFiles } from '#cli/program-files.ts'
 import { readUpstreamDefinitions } from '#cli/kubernetes/custom-resource-definitions.ts'
@@ -45,6 +46,8 @@ describe.each(['ingress', 'egress'])("the chart's %s gateway", (gateway) => {
   })
 })
 
+const isUpstreams = ({ group }: { readonly group: string }): boolean => group.endsWith('.istio.io')
+
 describe("upstream's CRDs", () => {
   const sums = read('helm/atoll/crds/SHA256SUMS').trim().split('\n')
 
@@ -71,8 +74,46 @@ describe("upstream's CRDs", () => {
       .filter(({ group }) => group !== '')
       .map(({ group, kind, versions }) => `${group} ${kind} ${versions.toSorted().join()}`)
     expect(served.toSorted()).toEqual(wanted.toSorted())
-    expect(sums).toHaveLength(wanted.length)
+    expect(sums).toHaveLength(kinds.filter(isUpstreams).length)
   })
+})
+
+/** The fields that a CRD has, as `describeFields` writes their paths. */
+const toPaths = (schema: unknown, path = ''): readonly string[] => {
+  const { properties, items, additionalProperties } = structural.parse(schema)
+  if (items !== undefined) return toPaths(items, `${path}[]`)
+  if (additionalProperties !== undefined) return toPaths(additionalProperties, `${path}{}`)
+  if (!properties) return [path]
+  return Object.entries(properties).flatMap(([name, inner]) => toPaths(inner, path === '' ? name : `${path}.${name}`))
+}
+
+const structural = z.object({
+  properties: z.record(z.string(), z.unknown()).optional(),
+  items: z.unknown().optional(),
+  additionalProperties: z.unknown().optional(),
+})
+
+const specOf = z.object({
+  versions: z.tuple([
+    z.object({ schema: z.object({ openAPIV3Schema: z.object({ properties: z.object({ spec: z.unknown() }) }) }) }),
+  ]),
+})
+
+describe("Atoll's own CRDs", () => {
+  const toLeaves = (fields: readonly FieldDescription[]): readonly string[] =>
+    fields.flatMap((field) => (field.fields.length > 0 ? toLeaves(field.fields) : [field.path]))
+
+  it.each(kinds.filter((kind) => kind.group !== '' && !isUpstreams(kind)))(
+    'have the fields of their kind: $kind',
+    (kind) => {
+      const definition = readUpstreamDefinitions(findProgramFiles().crds).find(
+        ({ type }) => type.resource === kind.plural && type.group === kind.group,
+      )
+      const { versions } = specOf.parse(definition?.object['spec'])
+      const { spec } = versions[0].schema.openAPIV3Schema.properties
+      expect(toPaths(spec).toSorted()).toEqual([...toLeaves(describeFields(kind))].toSorted())
+    },
+  )
 })
 
 describe('an image', () => {

@@ -6,6 +6,10 @@ import { runCli } from '#cli/run-cli.ts'
 export interface FakeAnswer {
   readonly status: number
   readonly body?: unknown
+  /** Of an answer that streams: its text, piece by piece. */
+  readonly chunks?: readonly string[]
+  /** … and why it is cut off after them. */
+  readonly breaks?: string
 }
 type Answer = FakeAnswer | ((url: URL, body: string | undefined) => FakeAnswer)
 
@@ -14,6 +18,8 @@ export interface FakeWorld {
   readonly stdin?: string
   /** A person at a terminal, who answers questions with these. */
   readonly terminal?: readonly string[]
+  /** Lines of that terminal. */
+  readonly rows?: number
   /** The API server behind every context. */
   readonly kubernetes?: KubernetesTransport
   /** What answers at a URL to who has no token; everywhere else nothing does. */
@@ -58,15 +64,25 @@ export const runFake = async (args: readonly string[], world: FakeWorld = {}): P
     turns.set(key, turn + 1)
     const answer = Array.isArray(given) ? given[Math.min(turn, given.length - 1)] : (given as Answer | undefined)
     if (answer === undefined) return Promise.reject(new Error(`nobody answers ${key}`))
-    const { status, body: answered } = typeof answer === 'function' ? answer(parsed, body) : answer
+    const { status, body: answered, chunks, breaks } = typeof answer === 'function' ? answer(parsed, body) : answer
     return Promise.resolve({
       status,
       headers: { get: () => null },
       text: () => Promise.resolve(answered === undefined ? '' : JSON.stringify(answered)),
+      ...(chunks && {
+        async *chunks() {
+          yield* chunks
+          if (breaks !== undefined) throw new Error(breaks)
+        },
+      }),
     })
   }
   const isTTY = world.terminal !== undefined
-  const output = (name: 'stdout' | 'stderr') => ({ write: (text: string) => (out[name] += text), isTTY })
+  const output = (name: 'stdout' | 'stderr') => ({
+    write: (text: string) => (out[name] += text),
+    isTTY,
+    rows: world.rows,
+  })
   const io: CliIo = {
     env: {
       XDG_CONFIG_HOME: '/nonexistent',

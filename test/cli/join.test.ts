@@ -86,6 +86,57 @@ describe('atoll cluster join --run --wait', () => {
     expect(stdout).toContain('revision 1 is live on 0 of 0 proxies in 1 of 1 clusters')
   })
 
+  it('shows what its metrics say, as soon as they are sent', async () => {
+    const tokenFile = join(folder, 'collector-token')
+    await world.atoll([
+      'token',
+      'create',
+      '--role',
+      'telemetry',
+      '--for-mesh',
+      'demo',
+      '--for-cluster',
+      'east',
+      '--out',
+      tokenFile,
+    ])
+    const labels = {
+      reporter: 'destination',
+      source_workload: 'web\u001B[2J',
+      source_workload_namespace: 'shop',
+      source_cluster: 'east',
+      destination_workload: 'reviews-v1',
+      destination_workload_namespace: 'shop',
+      destination_cluster: 'east',
+      destination_service: 'reviews.shop.svc.cluster.local',
+      request_protocol: 'http',
+      response_code: '503',
+      connection_security_policy: 'mutual_tls',
+    }
+    const dataPoint = {
+      attributes: Object.entries(labels).map(([key, stringValue]) => ({ key, value: { stringValue } })),
+      // Not in the ten seconds that are not over: those are not shown yet.
+      timeUnixNano: `${Date.now() - 30_000}000000`,
+      asInt: '900',
+    }
+    const sum = { isMonotonic: true, aggregationTemporality: 1, dataPoints: [dataPoint] }
+    const { status } = await fetch(`${world.url}/v1/otlp/v1/metrics`, {
+      method: 'POST',
+      headers: {
+        Authorization: `Bearer ${(await readFile(tokenFile, 'utf8')).trim()}`,
+        'Content-Type': 'application/json',
+      },
+      body: JSON.stringify({
+        resourceMetrics: [{ scopeMetrics: [{ metrics: [{ name: 'istio_requests_total', sum }] }] }],
+      }),
+    })
+    expect(status).toBe(200)
+    const { stdout: top } = await world.atoll(['top', '--window', '15m'])
+    expect(top).toMatch(/^reviews\.shop +east +(1|0\.9\d+) +100% .*█/m)
+    const { stdout: graph } = await world.atoll(['graph', '--service', 'reviews'])
+    expect(graph).toMatch(/^east\/shop\/web\\u001b\[2J\n└─ east\/shop\/reviews-v1 +reviews\.shop +http +yes +/m)
+  })
+
   it('says what is wrong when the proxies of the cluster are asked for by a wrong name', async () => {
     expect((await world.atoll(['proxies'])).stdout).toBe('No proxy is connected.')
     const { code } = await world.atoll(['proxy', 'config', 'nobody'], { allowFailure: true })

@@ -83,14 +83,14 @@ describe('atoll mesh set', () => {
     expect(stderr).toContain(`${file}:5 MeshConfig shop b: `)
   })
   it('tells problems in JSON as all commands do', async () => {
-    writeFileSync(file, 'enablePrometheusMerge: true')
+    writeFileSync(file, 'enableTracing: true')
     const { stdout } = await set(['--mesh-config', file, '--dry-run'])
     expect(JSON.parse(stdout)).toMatchObject({
       problems: [
         {
           code: 'ineffective',
           class: 'semantic',
-          path: 'enablePrometheusMerge',
+          path: 'enableTracing',
           text: expect.any(String) as unknown,
           place: `${file}:1`,
         },

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest'
 import { unstable_readConfig } from 'wrangler'
 import type { Unstable_Config } from 'wrangler'
 import { buildWorkerConfig } from '#cli/plane/worker-config.ts'
+import { requestLimits } from '#worker/middleware/request-limits.ts'
 
 const order = { host: '', port: 0, state: '', keyEncryptionKey: 'k', setupTokenHash: 'h', generation: 'g' }
 
@@ -30,5 +31,18 @@ it('gives the worker the same surroundings on one machine as on Cloudflare', () 
   expect(Object.fromEntries(variables.map((name) => [name, textOf(name)]))).toEqual({
     ...hosted.vars,
     PLANE_GENERATION: order.generation,
+    CLIENT_ADDRESS_HEADER: '',
   })
+})
+
+it('counts requests by the limits that answers tell of', () => {
+  const { ratelimits }: Unstable_Config = unstable_readConfig({
+    config: join(import.meta.dirname, '../../wrangler.toml'),
+  })
+  const limitOf = (binding: string) => ratelimits.find(({ name }) => name === binding)?.simple
+  expect({
+    token: limitOf('API_RATE_LIMIT'),
+    org: limitOf('ORG_RATE_LIMIT'),
+    address: limitOf('OPEN_RATE_LIMIT'),
+  }).toEqual(Object.fromEntries(Object.entries(requestLimits).map(([name, limit]) => [name, { limit, period: 60 }])))
 })

@@ -40,7 +40,9 @@ const sceneSchema = z.strictObject({
   /** Whether the view finds fault with it. */
   faulty: z.boolean().default(false),
   /** The sections of the golden: what the scene is about. */
-  show: z.array(z.enum(['listeners', 'routes', 'virtualHosts', 'clusters', 'endpoints'])).optional(),
+  show: z
+    .array(z.enum(['listeners', 'routes', 'virtualHosts', 'clusters', 'endpoints', 'filters', 'telemetry']))
+    .optional(),
   settings: partial.default({}),
   trustEpoch: z.int().default(0),
   /** The clusters in which an external issuer is trusted. */

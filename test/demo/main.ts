@@ -26,6 +26,9 @@ The mesh stays up until Ctrl-C. Look around, in another terminal:
    npx atoll proxies
    npx atoll services
    npx atoll proxy config sidecar/default/frontend
+   npx atoll top && npx atoll graph
+   npx atoll trace --service reviews --limit 5 && npx atoll logs -f --destination reviews --reporter destination
+   npx atoll why east/default/frontend http://reviews.default:9080/
    curl -x ${story.frontend.address}:15007 http://reviews.default:9080/
    curl -H 'authorization: Bearer ${secret}' ${world.url}/v1/meshes
    The API is described at ${world.url}/openapi.json

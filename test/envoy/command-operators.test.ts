@@ -4,10 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { celFault, labelExpressionFault, toLabelExpression } from '#mesh/config/schema/cel-expression.ts'
 import { commandOperatorFault, commandOperators } from '#mesh/config/schema/command-operators.ts'
 import { buildAccessLogs } from '#xds/build/build-access-log.ts'
+import { buildTracing } from '#xds/build/build-tracing.ts'
 import { AccessLogSchema } from '#envoy/envoy/config/accesslog/v3/accesslog_pb.ts'
-import { toJson } from '@bufbuild/protobuf'
+import { HttpConnectionManagerSchema } from '#envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
+import { create, toJson } from '@bufbuild/protobuf'
 import { knownTypes } from '#xds/known-types.ts'
 import { envoyPath } from '../../scripts/envoy-path.mjs'
 
@@ -43,9 +46,24 @@ const refused: readonly string[] = [
   '%METADATA(BAD:a)%',
   '%COMMON_DURATION(a)%',
   '%QUERY_PARAMS(BAD)%',
+  '%REQ(a):99999999999999999999999%',
 ]
 
-describe('command operators', () => {
+const expressions: readonly string[] = [
+  String.raw`request.path.matches('\\.php|\x2f\U0001f600\u00e9\101\a\b\f\n\r\t\v\?\'\"') || a == b"\377\X41\`"`,
+  String.raw`request.path.matches(r'\.php') || request.path.matches(R'''\d''') || a == br"\d"`,
+]
+const wrongExpressions: readonly string[] = [
+  String.raw`request.path.matches('\.php')`,
+  String.raw`request.path.startsWith("\/api")`,
+  String.raw`request.path.matches('''\d+''')`,
+  String.raw`a == '\400'`,
+  String.raw`a == '\08'`,
+  String.raw`a == '\u12'`,
+  String.raw`a == b'\u0041'`,
+]
+
+describe('what proxies are told of logs, headers and spans', () => {
   let directory: string
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'atoll-operators-'))
@@ -53,9 +71,9 @@ describe('command operators', () => {
   afterAll(() => rm(directory, { recursive: true, force: true }))
 
   /** What a proxy says against a configuration; undefined when it takes it. */
-  const askEnvoy = async (name: string, texts: readonly string[], header = true): Promise<string | undefined> => {
+  const askEnvoy = async (name: string, told: Told): Promise<string | undefined> => {
     const file = join(directory, `${name}.json`)
-    await writeFile(file, JSON.stringify(toBootstrap(texts, header)))
+    await writeFile(file, JSON.stringify(toBootstrap(told)))
     const run = promisify(execFile)(envoyPath(), ['--mode', 'validate', '-c', file, '-l', 'critical'])
     return run.then(
       () => undefined,
@@ -63,29 +81,99 @@ describe('command operators', () => {
     )
   }
 
-  it('that are taken are those that Envoy takes, in logs and in headers', async () => {
+  it('has the command operators that Envoy takes, in logs, headers and tags', async () => {
     expect(taken.flatMap((text) => commandOperatorFault(text, 'header') ?? [])).toEqual([])
-    expect(await askEnvoy('taken', taken)).toBeUndefined()
+    expect(await askEnvoy('taken', { logs: taken, headers: taken, tags: taken })).toBeUndefined()
   })
-  it('of a formatter are taken in logs', async () => {
+  it('has that of a formatter in logs alone', async () => {
     const text = '%REQ_WITHOUT_QUERY(:PATH)%'
     expect(commandOperatorFault(text, 'access log')).toBeUndefined()
-    expect(commandOperatorFault(text, 'header')).toMatch('Envoy has no such command operator')
-    expect(await askEnvoy('formatter', [text], false)).toBeUndefined()
+    expect(commandOperatorFault(text, 'header')).toMatch('access logs alone have it')
+    expect(await askEnvoy('formatter', { logs: [text] })).toBeUndefined()
+    expect(await askEnvoy('formatter-tag', { tags: [text] })).toMatch(isRefused)
   })
-  it.each(refused.map((text, index) => ({ text, index })))('that are wrong are refused: $text', async (wrong) => {
+  it.each(refused.map((text, index) => ({ text, index })))('has no wrong command operator: $text', async (wrong) => {
     expect(commandOperatorFault(wrong.text, 'header')).toMatch(/^has /)
-    expect(await askEnvoy(`refused-${wrong.index}`, [wrong.text])).toMatch('error initializing configuration')
+    expect(await askEnvoy(`refused-${wrong.index}`, { logs: [wrong.text], headers: [wrong.text] })).toMatch(isRefused)
+  })
+
+  it('has the escapes of CEL that Envoy takes', async () => {
+    expect(expressions.flatMap((text) => celFault(text) ?? [])).toEqual([])
+    expect(await askEnvoy('expressions', { filters: expressions })).toBeUndefined()
+  })
+  it.each(wrongExpressions.map((text, index) => ({ text, index })))('has no wrong one: $text', async (wrong) => {
+    expect(celFault(wrong.text)).toMatch('begins an escape of CEL')
+    expect(await askEnvoy(`expression-${wrong.index}`, { filters: [wrong.text] })).toMatch(isRefused)
+  })
+  it('has expressions of CEL in one line where they are labels', async () => {
+    const written = ' request.host\n'
+    expect(labelExpressionFault(written)).toBeUndefined()
+    expect(await askEnvoy('label', { logs: [`%CEL(${toLabelExpression(written)})%`] })).toBeUndefined()
+    expect(await askEnvoy('label-lines', { logs: [`%CEL(request.host +\n'a')%`] })).toMatch(isRefused)
+  })
+
+  it('has headers of collectors as they are written', async () => {
+    const values = ['Basic%20abc', '%PROTOCOL% 100%', 'é'.repeat(8192)]
+    expect(await askEnvoy('collector', { collector: values })).toBeUndefined()
+  })
+  it.each([
+    ['a new line', 'a\n'],
+    ['too many bytes', 'é'.repeat(8193)],
+  ])('has no header of a collector with %s', async (name, value) => {
+    expect(await askEnvoy(name, { collector: [value] })).toMatch(isRefused)
   })
 })
 
-const toBootstrap = (texts: readonly string[], inHeaders: boolean) => {
-  const logs = texts.flatMap((text) =>
-    buildAccessLogs({ path: '/dev/null', format: { kind: 'text', text }, logsUnmatched: false }),
+const isRefused = 'error initializing configuration'
+
+interface Told {
+  readonly logs?: readonly string[]
+  readonly headers?: readonly string[]
+  readonly tags?: readonly string[]
+  /** Of logs: expressions of CEL. */
+  readonly filters?: readonly string[]
+  /** Values of headers. */
+  readonly collector?: readonly string[]
+}
+
+const toBootstrap = ({ logs: texts = [], headers: added = [], tags = [], filters = [], collector = [] }: Told) => {
+  const toLog = (text: string, filter?: string) =>
+    buildAccessLogs(
+      [
+        {
+          kind: 'file',
+          path: '/dev/null',
+          format: { kind: 'text', text },
+          omitsUnknown: false,
+          ...(filter !== undefined && { filter }),
+        },
+      ],
+      'http',
+    )
+  const logs = [...texts.flatMap((text) => toLog(text)), ...filters.flatMap((filter) => toLog('a', filter))]
+  const traced = create(
+    HttpConnectionManagerSchema,
+    buildTracing({
+      sampledPercent: 1,
+      collector: {
+        kind: 'zipkin',
+        upstream: 'collector',
+        authority: 'collector',
+        path: '/',
+        hasShortIds: false,
+        speaksW3c: false,
+        timeoutMs: 1000,
+        headers: collector.map((value, index) => ({ name: `x-${index}`, value })),
+        tellsCalls: false,
+      },
+      tags: tags.map((format, index) => ({ name: `tag-${index}`, kind: 'format', format })),
+      usesRequestId: true,
+      propagates: true,
+    }),
   )
-  const added = inHeaders ? texts : []
   const manager = {
     '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+    ...(toJson(HttpConnectionManagerSchema, traced, { registry: knownTypes }) as object),
     stat_prefix: 'test',
     access_log: logs.map((log) => toJson(AccessLogSchema, log, { registry: knownTypes })),
     http_filters: [
@@ -103,5 +191,6 @@ const toBootstrap = (texts: readonly string[], inHeaders: boolean) => {
   }
   const filter_chains = [{ filters: [{ name: 'http', typed_config: manager }] }]
   const address = { socket_address: { address: '127.0.0.1', port_value: 0 } }
-  return { static_resources: { listeners: [{ name: 'test', address, filter_chains }] } }
+  const clusters = [{ name: 'collector', type: 'STATIC', load_assignment: { cluster_name: 'collector' } }]
+  return { static_resources: { clusters, listeners: [{ name: 'test', address, filter_chains }] } }
 }

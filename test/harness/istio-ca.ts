@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { run } from './child.ts'
@@ -48,7 +49,9 @@ export class IstioCa {
     await writeFile(at(`${name}.ext`), extensions.join('\n'))
     const [key, csr, leaf] = [`${name}-key.pem`, `${name}.csr`, `${name}.crt`]
     await this.#openssl('req', '-new', '-newkey', 'rsa:2048', '-nodes', '-subj', '/', '-keyout', key, '-out', csr)
-    const signing = ['-CA', 'ca-cert.pem', '-CAkey', 'ca-key.pem', '-CAcreateserial', '-days', '1', '-sha256']
+    // A file with the next serial number would be one for all that are issued at the same time.
+    const serial = ['-set_serial', `0x${randomBytes(8).toString('hex')}`]
+    const signing = ['-CA', 'ca-cert.pem', '-CAkey', 'ca-key.pem', ...serial, '-days', '1', '-sha256']
     await this.#openssl('x509', '-req', '-in', csr, ...signing, '-extfile', `${name}.ext`, '-out', leaf)
     const certificate = at(`${name}-chain.pem`)
     await writeFile(certificate, (await readFile(at(leaf), 'utf8')) + (await readFile(at('ca-cert.pem'), 'utf8')))

@@ -165,7 +165,8 @@ export class World {
       dataDirectory: join(this.directory, name, 'agent'),
       prefix,
       xdsAddress: `${prefix}.1:15010`,
-      httpAddress: `${prefix}.1:15020`,
+      // Not the default one: a sidecar of another test may have that, on all addresses.
+      httpAddress: `${prefix}.1:15019`,
       agent: undefined,
       proxies: new Map(),
     }
@@ -247,21 +248,17 @@ export class World {
         token,
       ]),
     )
-    await this.atoll([
-      'bootstrap',
-      '--token-file',
-      token,
-      '--cluster',
-      cluster.name,
-      '--agent',
-      cluster.xdsAddress,
-      '--out',
-      directory,
-      ...(proxy.isOfGroup ? ['--address', address] : []),
-    ])
     const added: WorldProxy = { name: `${proxy.role}/default/${workload}`, directory, address, envoy: undefined }
+    await this.writeBootstrap(cluster, added, proxy.isOfGroup === true)
     cluster.proxies.set(workload, added)
     return added
+  }
+
+  /** Writes what a proxy starts with, or writes it again: with the roots of now. */
+  async writeBootstrap(cluster: WorldCluster, { directory, address }: WorldProxy, isOfGroup = false): Promise<void> {
+    const token = join(directory, 'machine-token')
+    const where = ['--cluster', cluster.name, '--agent', cluster.xdsAddress, '--out', directory]
+    await this.atoll(['bootstrap', '--token-file', token, ...where, ...(isOfGroup ? ['--address', address] : [])])
   }
 
   startEnvoy(proxy: WorldProxy): void {

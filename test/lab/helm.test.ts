@@ -16,8 +16,9 @@ import { takeInventory } from './inventory.ts'
 import { LabMesh } from './mesh/lab-mesh.ts'
 import { frontend, shopNamespace } from './mesh/shop.ts'
 
-/** Istio's, one for each kind that Atoll takes. */
-const crds = kinds.filter(({ group }) => group === 'networking.istio.io').length
+/** One for each kind that Atoll takes, and Kubernetes has not. */
+const crds = kinds.filter(({ group }) => group !== '').length
+const groups = [...new Set(kinds.map(({ group }) => group))].filter((group) => group !== '')
 
 /** The chart, by Helm itself. Each test of the installation goes on where the one before it ended. */
 const chart = join(repository, 'deploy/helm/atoll')
@@ -110,13 +111,50 @@ describe('the chart', () => {
       ],
     ],
   ])('%s is what "atoll cluster join --dry-run" prints', async (_, values, options) => {
+    const { rendered, printed } = await makeBoth(values, options)
+    expect(rendered).toEqual(printed)
+  })
+
+  it('with backends of telemetry is what "atoll cluster join --dry-run" prints', async () => {
+    const forwards = [
+      { endpoint: 'http://collector.observability:4318', signals: ['traces'], slowMilliseconds: 250 },
+      {
+        endpoint: 'https://otlp.example/otlp',
+        headersSecret: { name: 'otlp', key: 'token' },
+        caConfigMap: { name: 'authorities', key: 'ca.crt' },
+      },
+      { endpoint: 'https://other.example', caSecret: { name: 'other', key: 'tls.crt' } },
+    ]
+    const file = join(folder, 'forwards.yaml')
+    await writeFile(file, JSON.stringify(forwards))
+    const values = ['--set-json', `telemetryForward=${JSON.stringify(forwards)}`]
+    const { rendered, printed } = await makeBoth(values, ['--telemetry-forward', file])
+    expect(rendered).toEqual(printed)
+  })
+
+  it.each<[string, object]>([
+    ['secret headers in plaintext', { endpoint: 'http://a.example', headersSecret: { name: 'a', key: 'b' } }],
+    ['a file that nobody mounts', { endpoint: 'https://a.example', headersFile: 'headers' }],
+    [
+      'two authorities',
+      { endpoint: 'https://a.example', caConfigMap: { name: 'a', key: 'b' }, caSecret: { name: 'a', key: 'b' } },
+    ],
+  ])('refuses a backend of telemetry with %s', async (_, forward) => {
+    const forwards = ['--set-json', `telemetryForward=${JSON.stringify([forward])}`]
+    await expect(render(['--set', 'plane=https://atoll.example,cluster=east', ...forwards])).rejects.toThrow(
+      '/telemetryForward/0',
+    )
+  })
+
+  /** By the chart and by the command. */
+  const makeBoth = async (values: readonly string[], options: readonly string[]) => {
     const plane = 'https://atoll.example'
     const rendered = await render(['--set', `plane=${plane},cluster=east`, ...values])
-    const join = ['cluster', 'join', 'east', '--context', 'east', '--dry-run', '--plane', plane, '--output', 'yaml']
-    const { stdout } = await mesh.world.atoll([...join, ...options])
+    const printing = ['cluster', 'join', 'east', '--context', 'east', '--dry-run', '--plane', plane, '--output', 'yaml']
+    const { stdout } = await mesh.world.atoll([...printing, ...options])
     const { 'Namespace/undefined/istio-system': _istios, ...printed } = toObjects(stdout)
-    expect(toObjects(rendered)).toEqual(printed)
-  })
+    return { rendered: toObjects(rendered), printed }
+  }
 })
 
 const render = (values: readonly string[]): Promise<string> =>
@@ -204,7 +242,7 @@ describe('an installation', () => {
     const left = (await takeInventory(cluster)).filter((line) => !before.includes(line))
     expect(left.filter((line) => line.startsWith('CustomResourceDefinition'))).toHaveLength(crds)
     // With an APIService for each of their versions.
-    expect(left.filter((line) => !line.endsWith('.networking.istio.io'))).toEqual([])
+    expect(left.filter((line) => groups.every((group) => !line.endsWith(`.${group}`)))).toEqual([])
   }, 240_000)
 
   const containersOf = async (pod: string): Promise<readonly string[]> => {

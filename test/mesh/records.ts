@@ -88,7 +88,11 @@ export const makeClusterState = (
   varied: Partial<ClusterState> = {},
 ): ClusterState => ({ name, network, gateways: [], contribution: 'live', ...varied })
 
-const apiVersions: Readonly<Record<string, string>> = { Service: 'v1', ProxyConfig: 'networking.istio.io/v1beta1' }
+const apiVersions: Readonly<Record<string, string>> = {
+  Service: 'v1',
+  ProxyConfig: 'networking.istio.io/v1beta1',
+  Telemetry: 'telemetry.istio.io/v1',
+}
 
 /** An object in namespace `default`, unless told otherwise. */
 export const makeObject = (

@@ -82,7 +82,8 @@ test('then the other', async () => {
 })
 
 test("an agent goes back to the previous release over the newer one's data, and forward again", async () => {
-  await changeAgent(mesh.west, older, 'resume')
+  // It can't read which intermediate it is to sign with, says so, and asks for all that it can.
+  await changeAgent(mesh.west, older, 'snapshot', 1)
   // All or a part, as the older one has written anything or not.
   await changeAgent(mesh.west, newer, /snapshot|resume/)
   expect(await versions()).toEqual({ east: packageJson.version, west: packageJson.version })
@@ -141,14 +142,19 @@ test('no request has failed', async () => {
  * The agent's data directory is opened by another version, which goes on from there: "resume", or, where it may know what the other did
  * not, "snapshot".
  */
-const changeAgent = async (cluster: WorldCluster, programs: Programs, sync: string | RegExp): Promise<void> => {
+const changeAgent = async (
+  cluster: WorldCluster,
+  programs: Programs,
+  sync: string | RegExp,
+  troubles = 0,
+): Promise<void> => {
   await cluster.agent?.stop()
   world.programs.agents = programs
   await world.startAgent(cluster)
   await eventually(`${cluster.name} is connected`, () => establishments(cluster).length > 0)
   expect(establishments(cluster)[0]).toMatchObject({ sync: expect.stringMatching(sync) as string })
   await untilAllProxies(world)
-  expect(cluster.agent?.log()).not.toContain('trouble with the data directory')
+  expect(cluster.agent?.log().match(/trouble with the data directory/g) ?? []).toHaveLength(troubles)
 }
 
 /** What versions the data of the plane are of; it is stopped. */

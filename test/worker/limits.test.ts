@@ -113,6 +113,7 @@ const admitClusters = (context: MeshContext, count: number, pem: string): void =
       recordCertificate(
         sql,
         serial,
+        'root',
         { pem, notBeforeMs: 0, notAfterMs: Number.MAX_SAFE_INTEGER, fingerprint: '' },
         Date.now(),
       )
@@ -128,7 +129,7 @@ const admitClusters = (context: MeshContext, count: number, pem: string): void =
     )
     storeEntries(sql, { cluster: name, network }, entries, new LabelKeys([], 'cluster.local'))
   }
-  writeTrustState(sql)
+  writeTrustState(context)
 }
 
 describe(`a mesh of ${CLUSTERS} clusters and ${MAX_OBJECTS} objects`, { timeout: 60_000 }, () => {

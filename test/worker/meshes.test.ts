@@ -94,7 +94,8 @@ describe('meshes', () => {
       .bind(mesh.name)
       .first<string>('org_id')
     const actor = { kind: 'token', id: 'late', name: 'late' } as const
-    const event = { at: 0, actor, action: 'mesh.delete', target: mesh.name, requestId: 'late' }
+    const facts = { action: 'mesh.delete', target: mesh.name }
+    const event = { at: 0, by: { actor, requestId: 'late' }, facts }
     await removeMesh(env.DB, orgId ?? '', { id: 'an-earlier-one', name: mesh.name }, event)
     expect((await mesh.send('GET', '', { token: confined })).status).toBe(200)
   })

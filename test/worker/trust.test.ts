@@ -12,7 +12,7 @@ import type { IssuedCertificate } from '#api/schemas/trust.ts'
 import type { JoinResponse } from '#mesh/join.ts'
 import type { MeshContext } from '#worker/mesh/context.ts'
 import { joinCluster } from '#worker/mesh/join.ts'
-import { listRoots, nextRootStep, renewRoot, ROOT_RENEWAL_MS, ROOT_SETTLING_MS } from '#worker/mesh/trust.ts'
+import { listRoots } from '#worker/mesh/roots.ts'
 import { deriveOrgKek, openKey } from '#worker/ca/sealed-key.ts'
 import { readMeshRow } from '#worker/mesh/mesh-row.ts'
 import { createJoinToken, joinTestCluster, newJoinRequest, TestAgent } from './support/test-agent.ts'
@@ -153,7 +153,7 @@ describe('joining', () => {
     const outcome = await withContext(
       mesh,
       () => tomorrow,
-      async (context) => joinCluster(context, await kekOf(context.sql), request, null),
+      async (context) => joinCluster(context, await kekOf(context.sql), request, { requestId: null }),
     )
     expect(outcome).toMatchObject({ ok: false, error: { code: 'join_refused' } })
     const { body } = await mesh.send<{ items: AuditEvent[] }>('GET', '/audit?action=cluster.join')
@@ -173,7 +173,9 @@ describe('joining', () => {
           return context.transaction(body)
         },
       }
-      await expect(joinCluster(crashing, await kekOf(context.sql), request, null)).rejects.toThrow('crashed')
+      await expect(joinCluster(crashing, await kekOf(context.sql), request, { requestId: null })).rejects.toThrow(
+        'crashed',
+      )
     })
     const other = await join({ ...request, ...(await newJoinRequest(request.token, await newKeys())) })
     expect(other.body.code).toBe('join_refused')
@@ -335,28 +337,6 @@ describe('renewal', () => {
     expect(await agent.next('refused')).toMatchObject({ code: 'rate_limited' })
   })
 
-  test('of the root: a new one is trusted first, signs later, and the old one ends', async () => {
-    const mesh = await createTestMesh()
-    await withContext(mesh, Date.now, async (context) => {
-      const kek = await kekOf(context.sql)
-      const at = (now: number): MeshContext => ({ ...context, now: () => now })
-      const roots = () => listRoots(context.sql).map(({ signing }) => signing)
-      const [first] = listRoots(context.sql)
-      if (!first) throw new Error('no root')
-      const due = first.notAfter - ROOT_RENEWAL_MS + 1
-
-      expect(await renewRoot(at(due - 2), kek)).toBe(false)
-      expect(await renewRoot(at(due), kek)).toBe(true)
-      expect(roots()).toEqual([1, 0])
-      expect(await renewRoot(at(due + ROOT_SETTLING_MS - 1), kek)).toBe(false)
-      expect(await renewRoot(at(due + ROOT_SETTLING_MS), kek)).toBe(true)
-      expect(roots()).toEqual([0, 1])
-      expect(await renewRoot(at(first.notAfter), kek)).toBe(true)
-      expect(roots()).toEqual([1])
-      expect(nextRootStep(listRoots(context.sql), first.notAfter)).toEqual({ step: 'none' })
-    })
-  })
-
   test('an intermediate never outlives the root that signed it', async () => {
     const mesh = await createTestMesh()
     const token = await createJoinToken(mesh, 'east', 'net-a')
@@ -365,7 +345,9 @@ describe('renewal', () => {
       const late = (root?.notAfter ?? 0) - 10 * DAY_MS
       context.sql.exec('UPDATE join_tokens SET expires_at = ?', late + DAY_MS)
       const request = await newJoinRequest(token, await newKeys())
-      const outcome = await joinCluster({ ...context, now: () => late }, await kekOf(context.sql), request, null)
+      const outcome = await joinCluster({ ...context, now: () => late }, await kekOf(context.sql), request, {
+        requestId: null,
+      })
       if (!outcome.ok) throw new Error(outcome.error.detail)
       const certificate = new X509Certificate(outcome.value.response.certificatePem)
       expect(Math.floor(certificate.notAfter.getTime() / 1000)).toBe(Math.floor((root?.notAfter ?? 0) / 1000))

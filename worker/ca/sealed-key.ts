@@ -1,4 +1,4 @@
-import { fromBase64, toBase64, toUtf8 } from '../encode-bytes.ts'
+import { fromBase64, toBase64, toHex, toUtf8 } from '../encode-bytes.ts'
 import { ecdsaP256 } from './signer.ts'
 
 /** Which key it is. Bound into the seal, so that a sealed key can't be moved to another org, mesh or row. */
@@ -8,57 +8,136 @@ export interface KeyName {
   readonly keyId: string
 }
 
+/** The key-encryption keys of one org, the one that seals first. */
+export interface OrgKek {
+  readonly current: Kek
+  /** Those that only open, until everything is sealed anew. */
+  readonly previous: readonly Kek[]
+}
+
+interface Kek {
+  /** Of the plane's secret, which it does not tell. */
+  readonly id: string
+  readonly key: CryptoKey
+}
+
 const KEK_BYTES = 32
 const IV_BYTES = 12
-const VERSION = 'v1'
+const ID_CHARS = 8
+/** `v2.<id of the key-encryption key>.<iv>.<sealed>`; `v1.<iv>.<sealed>` is what older versions sealed. */
+const VERSION = 'v2'
+const OLDER = 'v1'
 
-/**
- * The key-encryption key of one org, derived (HKDF-SHA-256) from the plane's secret `ATOLL_KEK`: 32 bytes in base64.
- *
- * @throws Error when the secret is missing or not that. The text of the error does not contain it.
- */
-export const deriveOrgKek = async (secret: string | undefined, orgId: string): Promise<CryptoKey> => {
+/** What the Error says in which a key-encryption key is not there or the wrong one: it is answered as it is (worker/problems.ts). */
+export const KEK_SECRET = 'ATOLL_KEK'
+
+type SecretName = 'ATOLL_KEK' | 'ATOLL_KEK_PREVIOUS'
+
+const readSecret = (name: SecretName, secret: string | undefined): Uint8Array<ArrayBuffer> => {
   const bytes = fromBase64(secret ?? '')
-  if (bytes?.length !== KEK_BYTES) throw new Error(`the secret ATOLL_KEK must be ${KEK_BYTES} bytes in base64`)
-  const master = await crypto.subtle.importKey('raw', bytes, 'HKDF', false, ['deriveKey'])
-  return crypto.subtle.deriveKey(
+  if (bytes?.length !== KEK_BYTES) throw new Error(`the secret ${name} must be ${KEK_BYTES} bytes in base64`)
+  return bytes
+}
+
+/** Names a secret without telling it: the beginning of a hash of its 256 random bits. */
+export const toKekId = async (secret: string | undefined, name: SecretName = KEK_SECRET): Promise<string> => {
+  const text = `atoll key-encryption key id\n${toBase64(readSecret(name, secret))}`
+  return toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', toUtf8(text)))).slice(0, ID_CHARS)
+}
+
+const deriveKek = async (name: SecretName, secret: string | undefined, orgId: string): Promise<Kek> => {
+  const master = await crypto.subtle.importKey('raw', readSecret(name, secret), 'HKDF', false, ['deriveKey'])
+  const key = await crypto.subtle.deriveKey(
     { name: 'HKDF', hash: 'SHA-256', salt: toUtf8(orgId), info: toUtf8('atoll org key-encryption key') },
     master,
     { name: 'AES-GCM', length: 256 },
     false,
     ['encrypt', 'decrypt'],
   )
+  return { id: await toKekId(secret, name), key }
 }
 
-const toAdditionalData = ({ orgId, meshId, keyId }: KeyName) => toUtf8([VERSION, orgId, meshId, keyId].join('\n'))
+/**
+ * The key-encryption keys of one org, derived (HKDF-SHA-256) from the plane's secrets: each 32 bytes in base64. `previous`: the secret that was the
+ * current one before.
+ *
+ * @throws Error when a secret is missing or not that. The text of the error does not contain it.
+ */
+export const deriveOrgKek = async (secret: string | undefined, orgId: string, previous?: string): Promise<OrgKek> => ({
+  current: await deriveKek('ATOLL_KEK', secret, orgId),
+  previous: previous === undefined ? [] : [await deriveKek('ATOLL_KEK_PREVIOUS', previous, orgId)],
+})
 
-/** A private key as text that only the org's key-encryption key opens: AES-256-GCM over PKCS#8. */
-export const sealKey = async (
-  kek: CryptoKey,
+const toAdditionalData = (version: readonly string[], { orgId, meshId, keyId }: KeyName) =>
+  toUtf8([...version, orgId, meshId, keyId].join('\n'))
+
+const seal = async (
+  { id, key }: Kek,
   name: KeyName,
-  privateKey: CryptoKey,
+  pkcs8: ArrayBuffer,
   random: (bytes: number) => Uint8Array<ArrayBuffer>,
 ): Promise<string> => {
   const iv = random(IV_BYTES)
-  const pkcs8 = (await crypto.subtle.exportKey('pkcs8', privateKey)) as ArrayBuffer
-  const sealed = await crypto.subtle.encrypt(
-    { name: 'AES-GCM', iv, additionalData: toAdditionalData(name) },
-    kek,
-    pkcs8,
+  const additionalData = toAdditionalData([VERSION, id], name)
+  const sealed = await crypto.subtle.encrypt({ name: 'AES-GCM', iv, additionalData }, key, pkcs8)
+  return [VERSION, id, toBase64(iv), toBase64(new Uint8Array(sealed))].join('.')
+}
+
+/** A private key as text that only the org's key-encryption key opens: AES-256-GCM over PKCS#8. */
+export const sealKey = async (
+  { current }: OrgKek,
+  name: KeyName,
+  privateKey: CryptoKey,
+  random: (bytes: number) => Uint8Array<ArrayBuffer>,
+): Promise<string> => seal(current, name, (await crypto.subtle.exportKey('pkcs8', privateKey)) as ArrayBuffer, random)
+
+/** Whether a sealed key is one of the current key-encryption key. */
+export const isSealedWith = (currentId: string, sealed: string): boolean =>
+  sealed.startsWith(`${VERSION}.${currentId}.`)
+
+const parseSealed = (sealed: string) => {
+  const [version, ...parts] = sealed.split('.')
+  const [ivText = '', sealedText = ''] = parts.slice(-2)
+  const [iv, bytes] = [fromBase64(ivText), fromBase64(sealedText)]
+  if (!iv || !bytes) return undefined
+  if (version === OLDER && parts.length === 2) return { version: [OLDER], id: undefined, iv, bytes }
+  const [id] = parts
+  return version === VERSION && parts.length === 3 ? { version: [VERSION, id ?? ''], id, iv, bytes } : undefined
+}
+
+const open = async ({ current, previous }: OrgKek, name: KeyName, sealed: string): Promise<ArrayBuffer> => {
+  const parsed = parseSealed(sealed)
+  if (!parsed) throw new Error(`the sealed key ${name.keyId} is damaged`)
+  const { version, id, iv, bytes } = parsed
+  // What older versions sealed does not say by which key.
+  const keks = [current, ...previous].filter((kek) => id === undefined || kek.id === id)
+  if (keks.length === 0)
+    throw new Error(`the key ${name.keyId} is sealed with ${id}: neither ATOLL_KEK nor ATOLL_KEK_PREVIOUS is that one`)
+  for (const { key } of keks) {
+    try {
+      const algorithm = { name: 'AES-GCM', iv, additionalData: toAdditionalData(version, name) }
+      return await crypto.subtle.decrypt(algorithm, key, bytes)
+    } catch {
+      // Not this one.
+    }
+  }
+  throw new Error(
+    `ATOLL_KEK does not decrypt the key ${name.keyId}: it is another secret, or the sealed key is damaged`,
   )
-  return [VERSION, toBase64(iv), toBase64(new Uint8Array(sealed))].join('.')
 }
 
 /**
  * Opens a sealed key for signing; it can't be exported again.
  *
- * @throws Error when the seal is broken or was made for another key.
+ * @throws Error when the seal is broken or was made for another key, or with a key-encryption key that is not there.
  */
-export const openKey = async (kek: CryptoKey, name: KeyName, sealed: string): Promise<CryptoKey> => {
-  const [version, ivText = '', sealedText = ''] = sealed.split('.')
-  const iv = fromBase64(ivText)
-  const bytes = fromBase64(sealedText)
-  if (version !== VERSION || !iv || !bytes) throw new Error(`the sealed key ${name.keyId} is damaged`)
-  const pkcs8 = await crypto.subtle.decrypt({ name: 'AES-GCM', iv, additionalData: toAdditionalData(name) }, kek, bytes)
-  return crypto.subtle.importKey('pkcs8', pkcs8, ecdsaP256, false, ['sign'])
-}
+export const openKey = async (kek: OrgKek, name: KeyName, sealed: string): Promise<CryptoKey> =>
+  crypto.subtle.importKey('pkcs8', await open(kek, name, sealed), ecdsaP256, false, ['sign'])
+
+/** The same key, sealed with the current key-encryption key. Throws as `openKey` does. */
+export const resealKey = async (
+  kek: OrgKek,
+  name: KeyName,
+  sealed: string,
+  random: (bytes: number) => Uint8Array<ArrayBuffer>,
+): Promise<string> => seal(kek.current, name, await open(kek, name, sealed), random)

@@ -1,16 +1,16 @@
 import type { ConfigObject } from '#mesh/config-object.ts'
-import { ownerOfHost } from '#mesh/host-owner.ts'
-import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import { findOverreach } from '#mesh/publishing/find-overreach.ts'
-import type { Overreach } from '#mesh/publishing/find-overreach.ts'
+import type { Overreach, Reach } from '#mesh/publishing/find-overreach.ts'
 import type { Wish } from '../mesh/publishing/candidates.ts'
 import type { Wishes } from '../mesh/publishing/commit-publishing.ts'
+import type { HostQuery } from '../mesh/service-list.ts'
 import type { BaseConfiguration } from './base-configuration.ts'
+import { namespacesByHost, toCovering } from './host-holders.ts'
 
 export interface ReachStore {
   readCandidate(cluster: string, key: string): ConfigObject
-  /** The namespaces in which some cluster has a service of one of these host names, each as it is written. */
-  findNamespacesOf(hostnames: readonly string[]): readonly string[]
+  /** In which namespaces some cluster has a service of one of these host names, each as it is written. */
+  findNamespacesOf(hostnames: readonly string[]): readonly HostQuery[]
 }
 
 interface Verdict {
@@ -37,15 +37,16 @@ export const createReachCheck = (
     entries ??= namespacesByHost(base)
     const names = toCovering(host)
     const configured = names.flatMap((name) => [...(entries?.get(name) ?? [])])
-    return [...configured, ...store.findNamespacesOf(names)].some((each) => each !== namespace)
+    const offered = store.findNamespacesOf(names).map((host) => host.namespace)
+    return [...configured, ...offered].some((each) => each !== namespace)
   }
   return (wish, holds) => {
     if (scopeOf(wish) !== 'namespace') return within
     const held = holds ? base.objects.get(wish.key) : undefined
     const reach = { domainSuffix, rootNamespace }
-    const heldFault = held && findOverreach(held.object, { ...reach, isHeldElsewhere: () => false })
+    const heldFault = held && findUngranted(held.object, { ...reach, isHeldElsewhere: () => false })
     if (wish.problem !== null || (holds && !wish.changed)) return { fault: heldFault, mayStay: !heldFault }
-    const fault = findOverreach(store.readCandidate(wish.cluster, wish.key), {
+    const fault = findUngranted(store.readCandidate(wish.cluster, wish.key), {
       ...reach,
       isHeldElsewhere: (host, namespace) => !held?.hosts.has(host) && isHeldElsewhere(host, namespace),
     })
@@ -53,20 +54,7 @@ export const createReachCheck = (
   }
 }
 
-/** A host, and the wildcards that cover it. */
-const toCovering = (host: string): readonly string[] => [
-  host,
-  ...Array.from(host, (_letter, start) => `*${host.slice(start)}`),
-]
-
-/** Where the mesh's ServiceEntries have hosts that name no namespace. */
-const namespacesByHost = ({ objects, domainSuffix }: BaseConfiguration): ReadonlyMap<string, ReadonlySet<string>> => {
-  const byHost = new Map<string, Set<string>>()
-  for (const { object, hosts } of objects.values()) {
-    if (object.kind !== 'ServiceEntry') continue
-    for (const host of hosts)
-      if (ownerOfHost(host, domainSuffix) === undefined)
-        getOrAdd(byHost, host, () => new Set<string>()).add(object.metadata.namespace)
-  }
-  return byHost
+const findUngranted = (object: ConfigObject, reach: Reach): Overreach | undefined => {
+  const found = findOverreach(object, reach)
+  return found && { ...found, message: `${found.message}: that takes a grant for the namespace "*"` }
 }

@@ -15,6 +15,7 @@ import type { OpenMesh } from '../open-mesh.ts'
 import { unwrap } from '../problems.ts'
 import { readBaseConfiguration } from './base-configuration.ts'
 import type { BaseConfiguration } from './base-configuration.ts'
+import { refuseBeyondNamespace } from './refuse-beyond-namespace.ts'
 import { findShadowed } from './published-objects.ts'
 
 /** How often a write without If-Match is checked anew against a configuration that moved on meanwhile. */
@@ -39,7 +40,7 @@ export interface ConfigurationWrite {
  * Checks a write against all of the mesh's configuration and commits it as one revision. Of two writes at the same time each gets its own
  * revision: the later one is checked again.
  *
- * @throws AtollError `invalid_configuration` with what is wrong; `revision_mismatch` when If-Match asks for another revision;
+ * @throws AtollError `forbidden` with what is beyond the caller's namespace; `invalid_configuration` with what is wrong; `revision_mismatch` when If-Match asks for another revision;
  *   `conflict` when others were faster too often.
  */
 export const writeConfiguration = async (
@@ -54,8 +55,12 @@ export const writeConfiguration = async (
       throw new AtollError('revision_mismatch', `the newest revision is ${base.revision}, not ${ifMatch}`)
     }
     const { upserts, deletes, warnings = [] } = await write.plan(base)
+    if (mesh.namespace !== undefined)
+      await refuseBeyondNamespace(mesh.store, base, { upserts, deletes }, mesh.namespace)
     const found = await findProblems(mesh.store, base, upserts, deletes)
-    const problems = [...warnings, ...findShadowed(base, upserts), ...found]
+    const problems = [...warnings, ...findShadowed(base, upserts), ...found].flatMap((each) =>
+      hideOthers(each, mesh.namespace),
+    )
     if (hasErrors(problems)) {
       throw new AtollError('invalid_configuration', 'the configuration has errors; nothing was applied', { problems })
     }
@@ -68,6 +73,15 @@ export const writeConfiguration = async (
     }
     if (attempt === MAX_ATTEMPTS) throw new AtollError('conflict', 'others write to this mesh all the time; try again')
   }
+}
+
+/** Who is confined to a namespace is told that something of another one breaks, and not what; warnings of others are theirs. */
+const hideOthers = (problem: Problem, namespace: string | undefined): readonly Problem[] => {
+  const { code, severity, object } = problem
+  if (namespace === undefined || object === undefined || object.namespace === namespace) return [problem]
+  return severity === 'error'
+    ? [{ code, severity, path: '', message: 'an object of another namespace would break' }]
+    : []
 }
 
 /**

@@ -3,9 +3,9 @@ import { drizzle } from 'drizzle-orm/d1'
 import type { Mesh } from '#api/schemas/meshes.ts'
 import { readStoredSettings } from '#mesh/settings.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
-import { toAuditWrites } from './org-audit.ts'
+import { writeWithEvent } from './org-audit.ts'
 import type { OrgEvent } from './org-audit.ts'
-import { meshes, tokens } from './schema.ts'
+import { members, meshes, tokens } from './schema.ts'
 
 /** Of one org. */
 export const MAX_MESHES = 100
@@ -53,6 +53,16 @@ export const isMeshId = async (db: D1Database, id: string): Promise<boolean> => 
   return rows.length > 0
 }
 
+/** Of all meshes of an org, half made and half deleted ones too. */
+export const listMeshNames = async (db: D1Database, orgId: string): Promise<string[]> => {
+  const rows = await drizzle(db)
+    .select({ name: meshes.name })
+    .from(meshes)
+    .where(eq(meshes.orgId, orgId))
+    .orderBy(meshes.name)
+  return rows.map(({ name }) => name)
+}
+
 export const countMeshes = async (db: D1Database, orgId: string): Promise<number> => {
   const [row] = await drizzle(db).select({ meshes: count() }).from(meshes).where(eq(meshes.orgId, orgId))
   return row?.meshes ?? 0
@@ -79,7 +89,7 @@ export const enterMesh = async (
   return findMesh(db, orgId, mesh.settings.meshName)
 }
 
-/** Takes a mesh out, with the tokens that are confined to it: they must not be good for another one that gets its name. */
+/** Takes a mesh out, with the tokens and members that are confined to it: they must not be good for another one that gets its name. */
 export const removeMesh = async (
   db: D1Database,
   orgId: string,
@@ -92,10 +102,10 @@ export const removeMesh = async (
     .select({ id: meshes.id })
     .from(meshes)
     .where(and(eq(meshes.orgId, orgId), eq(meshes.id, id)))
-  await database.batch([
-    database.delete(tokens).where(and(eq(tokens.orgId, orgId), eq(tokens.scopeMesh, name), exists(isThere))),
-    database.delete(meshes).where(and(eq(meshes.orgId, orgId), eq(meshes.id, id))),
-    ...toAuditWrites(database, orgId, event),
+  await writeWithEvent(db, orgId, event, (batch) => [
+    batch.delete(tokens).where(and(eq(tokens.orgId, orgId), eq(tokens.scopeMesh, name), exists(isThere))),
+    batch.delete(members).where(and(eq(members.orgId, orgId), eq(members.scopeMesh, name), exists(isThere))),
+    batch.delete(meshes).where(and(eq(meshes.orgId, orgId), eq(meshes.id, id))),
   ])
 }
 

@@ -1,8 +1,8 @@
 import { and, count, desc, eq, gt, isNull, lt, or } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
-import type { Token, TokenRole } from '#api/schemas/tokens.ts'
+import type { Token, TokenRole, TokenScopes } from '#api/schemas/tokens.ts'
 import type { Caller } from '../app-env.ts'
-import { toAuditWrites } from './org-audit.ts'
+import { writeWithEvent } from './org-audit.ts'
 import type { OrgEvent } from './org-audit.ts'
 import { orgs, tokens } from './schema.ts'
 
@@ -11,14 +11,25 @@ export const MAX_TOKENS = 1_000
 
 type TokenRow = typeof tokens.$inferSelect
 
-const toToken = ({ id, name, role, scopeMesh, scopeCluster, createdAt, expiresAt }: TokenRow): Token => ({
+type ScopeColumns = Pick<TokenRow, 'scopeMesh' | 'scopeCluster' | 'scopeNamespace'>
+
+export const toScopes = ({ scopeMesh, scopeCluster, scopeNamespace }: ScopeColumns): TokenScopes => ({
+  ...(scopeMesh !== null && { mesh: scopeMesh as NonNullable<TokenScopes['mesh']> }),
+  ...(scopeCluster !== null && { cluster: scopeCluster as NonNullable<TokenScopes['cluster']> }),
+  ...(scopeNamespace !== null && { namespace: scopeNamespace }),
+})
+
+export const toScopeColumns = ({ mesh, cluster, namespace }: TokenScopes): ScopeColumns => ({
+  scopeMesh: mesh ?? null,
+  scopeCluster: cluster ?? null,
+  scopeNamespace: namespace ?? null,
+})
+
+const toToken = ({ id, name, role, createdAt, expiresAt, ...row }: TokenRow): Token => ({
   id,
   name,
   role,
-  scopes: {
-    ...(scopeMesh !== null && { mesh: scopeMesh as NonNullable<Token['scopes']['mesh']> }),
-    ...(scopeCluster !== null && { cluster: scopeCluster as NonNullable<Token['scopes']['cluster']> }),
-  },
+  scopes: toScopes(row),
   createdAt: new Date(createdAt).toISOString(),
   expiresAt: new Date(expiresAt).toISOString(),
 })
@@ -47,6 +58,7 @@ export interface NewApiToken {
   readonly scopes: Token['scopes']
   readonly createdAtMs: number
   readonly expiresAtMs: number
+  readonly memberId?: string
 }
 
 export const toTokenRow = (orgId: string, token: NewApiToken): TokenRow => ({
@@ -54,8 +66,8 @@ export const toTokenRow = (orgId: string, token: NewApiToken): TokenRow => ({
   orgId,
   name: token.name,
   role: token.role,
-  scopeMesh: token.scopes.mesh ?? null,
-  scopeCluster: token.scopes.cluster ?? null,
+  ...toScopeColumns(token.scopes),
+  memberId: token.memberId ?? null,
   secretHash: token.secretHash,
   createdAt: token.createdAtMs,
   expiresAt: token.expiresAtMs,
@@ -68,8 +80,7 @@ export const insertToken = async (
   event: OrgEvent,
 ): Promise<Token> => {
   const row = toTokenRow(orgId, token)
-  const database = drizzle(db)
-  await database.batch([database.insert(tokens).values(row), ...toAuditWrites(database, orgId, event)])
+  await writeWithEvent(db, orgId, event, (database) => [database.insert(tokens).values(row)])
   return toToken(row)
 }
 
@@ -83,10 +94,11 @@ export const countTokens = async (db: D1Database, orgId: string): Promise<number
   return row?.tokens ?? 0
 }
 
-/** Newest first: those made before that moment, and of those made at that moment the ones with a smaller id. */
+/** Newest first: those made before that moment, and of those made at that moment the ones with a smaller id. `mesh`: those that are confined to it. */
 export const listTokens = async (
   db: D1Database,
   orgId: string,
+  mesh: string | undefined,
   before: { readonly createdAt: number; readonly id: string },
   limit: number,
 ): Promise<Token[]> => {
@@ -97,7 +109,7 @@ export const listTokens = async (
   const rows = await drizzle(db)
     .select()
     .from(tokens)
-    .where(and(eq(tokens.orgId, orgId), isEarlier))
+    .where(and(eq(tokens.orgId, orgId), mesh === undefined ? undefined : eq(tokens.scopeMesh, mesh), isEarlier))
     .orderBy(desc(tokens.createdAt), desc(tokens.id))
     .limit(limit)
   return rows.map(toToken)
@@ -109,18 +121,23 @@ export const isLastOwner = async (db: D1Database, orgId: string, id: string, now
     eq(tokens.orgId, orgId),
     eq(tokens.role, 'owner'),
     isNull(tokens.scopeMesh),
+    // Those of sign-ins end within the day.
+    isNull(tokens.memberId),
     gt(tokens.expiresAt, nowMs),
   )
   const owners = await drizzle(db).select({ id: tokens.id }).from(tokens).where(isOwner).limit(2)
   return owners.length === 1 && owners[0]?.id === id
 }
 
-/** Answers whether there was such a token. */
-export const deleteToken = async (db: D1Database, orgId: string, id: string, event: OrgEvent): Promise<boolean> => {
-  const database = drizzle(db)
+export const findToken = async (db: D1Database, orgId: string, id: string): Promise<Token | undefined> => {
+  const [row] = await drizzle(db)
+    .select()
+    .from(tokens)
+    .where(and(eq(tokens.orgId, orgId), eq(tokens.id, id)))
+  return row && toToken(row)
+}
+
+export const deleteToken = async (db: D1Database, orgId: string, id: string, event: OrgEvent): Promise<void> => {
   const isNamed = and(eq(tokens.orgId, orgId), eq(tokens.id, id))
-  const known = await database.select({ id: tokens.id }).from(tokens).where(isNamed)
-  if (known.length === 0) return false
-  await database.batch([database.delete(tokens).where(isNamed), ...toAuditWrites(database, orgId, event)])
-  return true
+  await writeWithEvent(db, orgId, event, (database) => [database.delete(tokens).where(isNamed)])
 }

@@ -1,45 +1,126 @@
-import type { Actor, AuditEvent } from '#api/schemas/audit.ts'
+import { AUDIT_GENESIS } from '#api/audit-chain.ts'
+import type { Actor, AuditChain, AuditEvent, AuditPlace } from '#api/schemas/audit.ts'
+import { boundFacts } from '../audit/bound-facts.ts'
+import type { AuditFacts } from '../audit/bound-facts.ts'
+import { chainEvent } from '../audit/chain-event.ts'
+import type { ChainedEvent } from '../audit/chain-event.ts'
+import type { AuditClient } from '../audit/client.ts'
+import { firstRow, runBulk } from './context.ts'
 import type { MeshContext } from './context.ts'
 
 /** Events beyond this many are forgotten, oldest first. */
 export const MAX_AUDIT_EVENTS = 50_000
 const PRUNE_EVERY = 100
 
-/** Who asks for a write, and in which request. */
+/** Who asks for a write, in which request and from where. */
 export interface Initiator {
   readonly actor: Actor
   readonly requestId: string | null
+  readonly client?: AuditClient | undefined
 }
 
 /** The plane itself, as an actor: leases that run out, a root that is renewed. */
 export const planeInitiator: Initiator = { actor: { kind: 'plane', id: 'plane', name: 'plane' }, requestId: null }
 
-export interface AuditFacts {
-  readonly action: string
-  readonly target: string
-  readonly cluster?: string
-  readonly outcome?: AuditEvent['outcome']
-  readonly detail?: AuditEvent['detail']
+/** Writes an event in the transaction of what it tells of: there is not one without the other. */
+export const writeAudit = (context: MeshContext, { actor, requestId, client }: Initiator, facts: AuditFacts): void => {
+  const { sql } = context
+  const chain = readAuditChain(context)
+  const nowMs = context.now()
+  const at = new Date(nowMs).toISOString()
+  const { event, head } = chainEvent(chain.head, { at, actor, requestId, client: client ?? null, ...boundFacts(facts) })
+  sql.exec(
+    `INSERT INTO audit (number, at, actor_kind, actor_id, actor_name, action, target, cluster, outcome, detail, request_id,
+                        client, changes, previous_hash, hash)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    head.sequence,
+    nowMs,
+    actor.kind,
+    actor.id,
+    actor.name,
+    event.action,
+    event.target,
+    event.cluster,
+    event.outcome,
+    JSON.stringify(event.detail),
+    requestId,
+    event.client ? JSON.stringify(event.client) : null,
+    JSON.stringify(event.changes),
+    event.previousHash,
+    event.hash,
+  )
+  sql.exec('UPDATE audit_chain SET head_sequence = ?, head_hash = ?', head.sequence, head.hash)
+  if (head.sequence % PRUNE_EVERY === 0) pruneAudit(sql, head.sequence - MAX_AUDIT_EVENTS)
 }
 
-export const writeAudit = ({ sql, now }: MeshContext, { actor, requestId }: Initiator, facts: AuditFacts): void => {
-  const { number } = sql
-    .exec<{ number: number }>(
-      `INSERT INTO audit (at, actor_kind, actor_id, actor_name, action, target, cluster, outcome, detail, request_id)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number`,
-      now(),
-      actor.kind,
-      actor.id,
-      actor.name,
-      facts.action,
-      facts.target,
-      facts.cluster ?? null,
-      facts.outcome ?? 'done',
-      JSON.stringify(facts.detail ?? {}),
-      requestId,
-    )
-    .one()
-  if (number % PRUNE_EVERY === 0) sql.exec('DELETE FROM audit WHERE number <= ?', number - MAX_AUDIT_EVENTS)
+/** Forgets the events up to this one; the anchor keeps the hash of the last of them, so that the rest still verifies. */
+export const pruneAudit = (sql: SqlStorage, last: number): void => {
+  const oldest = firstRow(
+    sql.exec<{ number: number; previousHash: string }>(
+      'SELECT number, previous_hash AS previousHash FROM audit WHERE number > ? ORDER BY number LIMIT 1',
+      last,
+    ),
+  )
+  if (last <= 0 || !oldest) return
+  const { rowsWritten } = sql.exec('DELETE FROM audit WHERE number <= ?', last)
+  if (rowsWritten > 0)
+    sql.exec('UPDATE audit_chain SET anchor_sequence = ?, anchor_hash = ?', oldest.number - 1, oldest.previousHash)
+}
+
+interface ChainColumns extends Record<string, SqlStorageValue> {
+  anchorSequence: number
+  anchorHash: string
+  headSequence: number
+  headHash: string
+}
+
+/** Where the chain begins and ends. In an object that an older version has written, it is made of what is there. */
+export const readAuditChain = (context: MeshContext): AuditChain => {
+  const { sql } = context
+  const row = firstRow(
+    sql.exec<ChainColumns>(
+      `SELECT anchor_sequence AS anchorSequence, anchor_hash AS anchorHash, head_sequence AS headSequence, head_hash AS headHash
+       FROM audit_chain`,
+    ),
+  )
+  if (!row) return beginAuditChain(context)
+  return {
+    anchor: { sequence: row.anchorSequence, hash: row.anchorHash },
+    head: { sequence: row.headSequence, hash: row.headHash },
+  }
+}
+
+/** An event tells how many there were before there was a chain, and the hash of the last of them: until then nothing protected them. */
+const beginAuditChain = (context: MeshContext): AuditChain => {
+  const { sql } = context
+  const first = firstRow(sql.exec<{ number: number }>('SELECT number FROM audit ORDER BY number LIMIT 1'))?.number
+  const anchor: AuditPlace = { sequence: (first ?? 1) - 1, hash: AUDIT_GENESIS }
+  let head = anchor
+  const hashes: [number: number, previousHash: string, hash: string][] = []
+  for (const row of sql.exec<AuditColumns>(`SELECT ${columns} FROM audit ORDER BY number`)) {
+    const chained = chainEvent({ sequence: row.number - 1, hash: head.hash }, toAuditEvent(row))
+    hashes.push([row.number, head.hash, chained.head.hash])
+    head = chained.head
+  }
+  runBulk(
+    sql,
+    `UPDATE audit SET previous_hash = value ->> 1, hash = value ->> 2 FROM json_each(?1) AS hashes WHERE number = value ->> 0`,
+    hashes,
+  )
+  sql.exec(
+    `INSERT INTO audit_chain (only_row, anchor_sequence, anchor_hash, head_sequence, head_hash) VALUES (1, ?, ?, ?, ?)`,
+    anchor.sequence,
+    anchor.hash,
+    head.sequence,
+    head.hash,
+  )
+  if (hashes.length === 0) return { anchor, head }
+  writeAudit(context, planeInitiator, {
+    action: 'audit.chain',
+    target: 'audit',
+    detail: { eventsBefore: hashes.length, lastHash: head.hash },
+  })
+  return readAuditChain(context)
 }
 
 export interface AuditFilter {
@@ -49,6 +130,12 @@ export interface AuditFilter {
   readonly cluster?: string | undefined
   readonly sinceMs?: number | undefined
   readonly untilMs?: number | undefined
+}
+
+/** Which events come first, and behind which one to begin. */
+export interface AuditPosition {
+  readonly order: 'newest' | 'oldest'
+  readonly from: number
 }
 
 interface AuditColumns extends Record<string, SqlStorageValue> {
@@ -63,21 +150,47 @@ interface AuditColumns extends Record<string, SqlStorageValue> {
   outcome: AuditEvent['outcome']
   detail: string
   requestId: string | null
+  client: string | null
+  changes: string
+  previousHash: string | null
+  hash: string | null
 }
 
-/** Newest first, those before event `before`. */
-export const listAudit = (sql: SqlStorage, filter: AuditFilter, before: number, limit: number): AuditEvent[] => {
+const columns = `number, at, actor_kind AS actorKind, actor_id AS actorId, actor_name AS actorName, action, target, cluster, outcome,
+  detail, request_id AS requestId, client, changes, previous_hash AS previousHash, hash`
+
+const toAuditEvent = (row: AuditColumns): ChainedEvent => ({
+  id: String(row.number),
+  at: new Date(row.at).toISOString(),
+  actor: { kind: row.actorKind, id: row.actorId, name: row.actorName },
+  client: row.client === null ? null : (JSON.parse(row.client) as AuditClient),
+  action: row.action,
+  target: row.target,
+  cluster: row.cluster as AuditEvent['cluster'],
+  outcome: row.outcome,
+  detail: JSON.parse(row.detail) as AuditEvent['detail'],
+  changes: JSON.parse(row.changes) as AuditEvent['changes'],
+  requestId: row.requestId,
+  previousHash: row.previousHash ?? '',
+  hash: row.hash ?? '',
+})
+
+export const listAudit = (
+  sql: SqlStorage,
+  filter: AuditFilter,
+  { order, from }: AuditPosition,
+  limit: number,
+): AuditEvent[] => {
   const prefix = filter.action?.endsWith('.') ? filter.action : null
   return sql
     .exec<AuditColumns>(
-      `SELECT number, at, actor_kind AS actorKind, actor_id AS actorId, actor_name AS actorName, action, target, cluster,
-              outcome, detail, request_id AS requestId
-       FROM audit
-       WHERE number < ?1 AND (?2 IS NULL OR action = ?2) AND (?3 IS NULL OR substr(action, 1, length(?3)) = ?3)
+      `SELECT ${columns} FROM audit
+       WHERE number ${order === 'newest' ? '<' : '>'} ?1
+         AND (?2 IS NULL OR action = ?2) AND (?3 IS NULL OR substr(action, 1, length(?3)) = ?3)
          AND (?4 IS NULL OR actor_id = ?4) AND (?5 IS NULL OR cluster = ?5)
          AND (?6 IS NULL OR at >= ?6) AND (?7 IS NULL OR at <= ?7)
-       ORDER BY number DESC LIMIT ?8`,
-      before,
+       ORDER BY number ${order === 'newest' ? 'DESC' : 'ASC'} LIMIT ?8`,
+      from,
       prefix === null ? (filter.action ?? null) : null,
       prefix,
       filter.actor ?? null,
@@ -87,15 +200,5 @@ export const listAudit = (sql: SqlStorage, filter: AuditFilter, before: number, 
       limit,
     )
     .toArray()
-    .map((row) => ({
-      id: String(row.number),
-      at: new Date(row.at).toISOString(),
-      actor: { kind: row.actorKind, id: row.actorId, name: row.actorName },
-      action: row.action,
-      target: row.target,
-      cluster: row.cluster as AuditEvent['cluster'],
-      outcome: row.outcome,
-      detail: JSON.parse(row.detail) as AuditEvent['detail'],
-      requestId: row.requestId,
-    }))
+    .map(toAuditEvent)
 }

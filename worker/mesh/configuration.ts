@@ -5,8 +5,9 @@ import { parseObjectKey, type ConfigObject } from '#mesh/config-object.ts'
 import { readMeshConfig } from '#mesh/config/mesh-config.ts'
 import { ok } from '#mesh/result.ts'
 import { stateKeys } from '#mesh/state.ts'
-import { toCanonicalJson } from '../canonical-json.ts'
+import { toCanonicalJson } from '#mesh/canonical-json.ts'
 import { utf8Length } from '../encode-bytes.ts'
+import { hashNow } from '../hash-now.ts'
 import { writeAudit } from './audit.ts'
 import type { Initiator } from './audit.ts'
 import { firstRow, runBulk } from './context.ts'
@@ -53,6 +54,9 @@ interface Change {
   readonly before: string | null
   readonly after: string | null
 }
+
+/** Of a document as a revision has it, where the whole of it can be looked up. */
+const toDigest = (document: string | null): string | null => (document === null ? null : hashNow(document))
 
 /**
  * Commits a write as one revision, in the caller's transaction. A write that changes nothing makes no revision.
@@ -104,6 +108,7 @@ export const commitConfiguration = (
       ...countActions(real),
       ...(request.rollbackTo === null ? {} : { rollbackTo: request.rollbackTo }),
     },
+    changes: real.map(({ key, before, after }) => ({ what: key, before: toDigest(before), after: toDigest(after) })),
   })
   return ok({ revision, changes: listed, changedKinds: real.map(({ key }) => parseObjectKey(key)?.kind ?? '') })
 }

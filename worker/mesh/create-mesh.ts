@@ -1,5 +1,6 @@
 import { ok } from '#mesh/result.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
+import type { OrgKek } from '../ca/sealed-key.ts'
 import { newId } from '../secret-token.ts'
 import { writeAudit } from './audit.ts'
 import type { Initiator } from './audit.ts'
@@ -21,7 +22,7 @@ export interface NewMesh {
 /** Makes a mesh with its root of trust. Refused, and nothing changed, when there is one already, or was one in this place. */
 export const createMesh = async (
   context: MeshContext,
-  kek: CryptoKey,
+  kek: OrgKek,
   { orgId, meshId, settings }: NewMesh,
   generation: string,
   initiator: Initiator,
@@ -42,7 +43,7 @@ export const createMesh = async (
     // Of two that were begun at the same time the directory may have the other one's settings.
     announce(context, 'mesh')
     commitRoot(context, root, true, initiator)
-    writeAudit(context, initiator, { action: 'mesh.create', target: name })
+    writeAudit(context, initiator, { action: 'mesh.create', target: name, detail: { meshId, trustDomain } })
     return ok(null)
   })
 }

@@ -62,7 +62,7 @@ const toClusterDelivery = (
  * How many proxies run and are connected to none of the replicas. Each replica knows of all of them; the one that knows most is believed,
  * and none when there is one that can't tell.
  */
-const countAbsent = (said: readonly Delivery[]): number => {
+export const countAbsent = (said: readonly Delivery[]): number => {
   const started = said.flatMap((delivery) => delivery.started ?? [])
   if (started.length === 0 || started.length < said.length) return 0
   const connected = started.reduce((total, { here }) => total + here, 0)

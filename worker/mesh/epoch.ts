@@ -5,6 +5,7 @@ import type { ClusterRow } from './clusters.ts'
 import type { MeshContext } from './context.ts'
 import { readMeshRow } from './mesh-row.ts'
 import type { MeshRow } from './mesh-row.ts'
+import { writeTrustState } from './trust.ts'
 
 /** What an agent's word alone can start in an hour: a cluster that lies must not make all others ask their people over and over. */
 const CLAIMED_EPOCH_INTERVAL_MS = 60 * 60 * 1000
@@ -23,6 +24,8 @@ const startEpoch = (context: MeshContext, generation: string, reason: string): v
   const { sql, now, random } = context
   const epoch = newId(random)
   sql.exec('UPDATE mesh SET epoch = ?, epoch_started_at = ?, generation = ?', epoch, now(), generation)
+  // What agents hold of the history that was lost is not what this one has told them.
+  writeTrustState(context)
   writeAudit(context, planeInitiator, { action: 'epoch.start', target: epoch, detail: { reason } })
 }
 

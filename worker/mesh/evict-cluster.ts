@@ -10,6 +10,7 @@ import { removeMachineTokensOf } from './machine-tokens.ts'
 import { removePublishing } from './publishing/candidates.ts'
 import { announce } from './outbox.ts'
 import { removeState } from './state-log.ts'
+import { tellOfEnd } from './telemetry-news.ts'
 import { writeTrustState } from './trust.ts'
 
 /**
@@ -18,7 +19,8 @@ import { writeTrustState } from './trust.ts'
  */
 export const evictCluster = (context: MeshContext, name: string, initiator: Initiator): boolean => {
   const { sql, now } = context
-  if (!findMember(sql, name)) return false
+  const cluster = findMember(sql, name)
+  if (!cluster) return false
   sql.exec(
     `UPDATE clusters SET evicted_at = ?, reporter = NULL, report_boot = NULL, report_sequence = NULL, publish_boot = NULL, publish_sequence = NULL,
        gateways = '[]', vacant_ms = NULL
@@ -29,11 +31,12 @@ export const evictCluster = (context: MeshContext, name: string, initiator: Init
   endCertificates(sql, name, 'evicted')
   leaveIssuers(sql, name)
   sql.exec('UPDATE mesh SET trust_epoch = trust_epoch + 1')
-  writeTrustState(sql)
+  writeTrustState(context)
   removeCatalog(sql, name)
   removeMachineTokensOf(sql, name)
   removePublishing(sql, name)
-  removeState(sql, [stateKeys.cluster(name)])
+  tellOfEnd(context, name)
+  removeState(sql, [stateKeys.cluster(name), stateKeys.issuance(name)])
   for (const table of [
     'report_chunks',
     'held_reports',
@@ -41,12 +44,14 @@ export const evictCluster = (context: MeshContext, name: string, initiator: Init
     'hold_grants',
     'object_conditions',
     'object_problem_counts',
+    'signers',
   ])
     sql.exec(`DELETE FROM ${table} WHERE cluster = ?`, name)
   sql.exec('DELETE FROM probes WHERE prober = ?1 OR target = ?1', name)
   // Those too that were reserved for a request that never got its certificate: they would be good for that request still.
   sql.exec('DELETE FROM join_tokens WHERE cluster = ? AND serial IS NULL', name)
   announce(context, 'mesh')
-  writeAudit(context, initiator, { action: 'cluster.evict', target: name, cluster: name })
+  const detail = { network: cluster.network, kind: cluster.kind }
+  writeAudit(context, initiator, { action: 'cluster.evict', target: name, cluster: name, detail })
   return true
 }

@@ -3,13 +3,16 @@ import { ok } from '#mesh/result.ts'
 import { newSerial } from '../ca/certificate.ts'
 import { signIssuer } from '../ca/issuer.ts'
 import { verifyIssuerRequest } from '../ca/verify-request.ts'
+import type { AuditFacts } from '../audit/bound-facts.ts'
+import type { OrgKek } from '../ca/sealed-key.ts'
 import { writeAudit } from './audit.ts'
-import type { AuditFacts, Initiator } from './audit.ts'
+import type { Initiator } from './audit.ts'
 import { recordCertificate, reserveSerial } from './certificates.ts'
 import { findMember } from './clusters.ts'
 import type { MeshContext } from './context.ts'
 import { clustersOf, findIssuer, listIssuers } from './issuer-list.ts'
 import { readMeshRow } from './mesh-row.ts'
+import { findSigningPlace } from './rotation/signing-place.ts'
 import { refuse } from './refusal.ts'
 import type { Outcome } from './refusal.ts'
 import { hasRoomForIssuer, openSigner, writeTrustState } from './trust.ts'
@@ -23,7 +26,7 @@ export const MAX_ISSUERS = 8
  */
 export const addIssuer = async (
   context: MeshContext,
-  kek: CryptoKey,
+  kek: OrgKek,
   body: AddIssuerBody,
   initiator: Initiator,
 ): Promise<Outcome<ExternalIssuer>> => {
@@ -50,7 +53,8 @@ export const addIssuer = async (
     return refuse('csr_refused', verified.error)
   }
   // 2. The profile is the issuer's: nothing in the request chooses it.
-  const signer = await openSigner(context, kek)
+  const { root } = findSigningPlace(sql, true)
+  const signer = await openSigner(context, kek, root)
   // 3. Persist the serial.
   const serial = newSerial(random)
   transaction(() => reserveSerial(sql, serial, { kind: 'issuer', cluster: null, requestHash: null }, now()))
@@ -59,7 +63,7 @@ export const addIssuer = async (
   const certificate = await signIssuer(verified.value, { mesh, trustDomain, name }, serial, signer, now())
   // 5. Record, trust and audit.
   return transaction(() => {
-    recordCertificate(sql, serial, certificate, now())
+    recordCertificate(sql, serial, root.keyId, certificate, now())
     sql.exec(
       'INSERT INTO issuers (name, clusters, serial, created_at) VALUES (?, ?, ?, ?)',
       name,
@@ -67,7 +71,7 @@ export const addIssuer = async (
       serial,
       now(),
     )
-    writeTrustState(sql)
+    writeTrustState(context)
     audit({ detail: { serial, fingerprint: certificate.fingerprint, clusters: clusters.join(', ') } })
     const row = findIssuer(sql, name)
     if (!row) throw new Error(`the issuer ${name} was not recorded`)
@@ -82,7 +86,7 @@ export const removeIssuer = (context: MeshContext, name: string, initiator: Init
   if (!row) return refuse('not_found', `there is no issuer ${name}`)
   dropIssuer(sql, row)
   sql.exec('UPDATE mesh SET trust_epoch = trust_epoch + 1')
-  writeTrustState(sql)
+  writeTrustState(context)
   writeAudit(context, initiator, { action: 'issuer.remove', target: name, detail: { serial: row.serial } })
   return ok(null)
 }

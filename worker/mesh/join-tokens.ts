@@ -1,6 +1,6 @@
 import type { ClusterKind, JoinToken } from '#api/schemas/clusters.ts'
 import { ok } from '#mesh/result.ts'
-import { writeAudit } from './audit.ts'
+import { planeInitiator, writeAudit } from './audit.ts'
 import type { Initiator } from './audit.ts'
 import { hasRoomFor, MAX_CLUSTERS } from './clusters.ts'
 import { firstRow } from './context.ts'
@@ -30,10 +30,15 @@ export interface JoinTokenRow extends Record<string, SqlStorageValue> {
   /** Joins that were refused to who has the token, in the hour from `refusalsSince` on. */
   refusals: number
   refusalsSince: number
+  /** Joins with its id and another secret that the audit log has not told of; the first of them, and when it last told. */
+  guesses: number
+  guessesSince: number
+  guessesToldAt: number
 }
 
 const columns = `id, secret_hash AS secretHash, cluster, network, kind, created_at AS createdAt, expires_at AS expiresAt,
-  used_at AS usedAt, used_for AS usedFor, serial, refusals, refusals_since AS refusalsSince`
+  used_at AS usedAt, used_for AS usedFor, serial, refusals, refusals_since AS refusalsSince,
+  guesses, guesses_since AS guessesSince, guesses_told_at AS guessesToldAt`
 
 const toJoinToken = (row: JoinTokenRow): JoinToken => ({
   id: row.id,
@@ -43,6 +48,13 @@ const toJoinToken = (row: JoinTokenRow): JoinToken => ({
   createdAt: new Date(row.createdAt).toISOString(),
   expiresAt: new Date(row.expiresAt).toISOString(),
   usedAt: row.usedAt === null ? null : new Date(row.usedAt).toISOString(),
+})
+
+/** What it permits. */
+const toDetail = ({ network, kind, expiresAt }: JoinTokenRow) => ({
+  network,
+  kind,
+  expiresAt: new Date(expiresAt).toISOString(),
 })
 
 export interface NewJoinToken {
@@ -83,7 +95,7 @@ export const createJoinToken = (
     action: 'join-token.create',
     target: token.id,
     cluster: token.cluster,
-    detail: { network: token.network },
+    detail: toDetail(row),
   })
   return ok(toJoinToken(row))
 }
@@ -112,7 +124,12 @@ export const revokeJoinToken = (context: MeshContext, id: string, initiator: Ini
   const row = findJoinToken(sql, id)
   if (!row) return refuse('not_found', `there is no join token ${id}`)
   sql.exec('DELETE FROM join_tokens WHERE id = ?', id)
-  writeAudit(context, initiator, { action: 'join-token.revoke', target: id, cluster: row.cluster })
+  writeAudit(context, initiator, {
+    action: 'join-token.revoke',
+    target: id,
+    cluster: row.cluster,
+    detail: { ...toDetail(row), used: row.usedAt !== null },
+  })
   return ok(null)
 }
 
@@ -131,6 +148,65 @@ export const countRefusal = (sql: SqlStorage, { id }: JoinTokenRow, nowMs: numbe
     nowMs - REFUSALS_MS,
     nowMs,
     id,
+  )
+}
+
+/** The audit log tells of the first guess at once, and then of those of an hour together. */
+const TELL_GUESSES_MS = 60 * 60 * 1000
+
+/**
+ * Counts a join with a token's id and another secret. It keeps nobody out who has the token: 256 random bits are not found by guessing, and
+ * who knows an id could use up the refusals of whoever it is for.
+ */
+export const countGuess = (
+  context: MeshContext,
+  { id }: JoinTokenRow,
+  by: Pick<Initiator, 'requestId' | 'client'>,
+): void => {
+  const { sql, now } = context
+  const row = sql
+    .exec<JoinTokenRow>(
+      `UPDATE join_tokens SET guesses = guesses + 1, guesses_since = iif(guesses = 0, ?1, guesses_since) WHERE id = ?2
+       RETURNING ${columns}`,
+      now(),
+      id,
+    )
+    .one()
+  if (row.guessesToldAt <= now() - TELL_GUESSES_MS) tellGuesses(context, row, by)
+}
+
+/** Has the audit log tell of what was guessed and not told, when that is an hour old. */
+export const tellOldGuesses = (context: MeshContext): void => {
+  const { sql, now } = context
+  const old = sql.exec<JoinTokenRow>(
+    `SELECT ${columns} FROM join_tokens WHERE guesses > 0 AND guesses_told_at <= ? LIMIT 100`,
+    now() - TELL_GUESSES_MS,
+  )
+  for (const row of old.toArray()) tellGuesses(context, row, { requestId: null })
+}
+
+const tellGuesses = (
+  context: MeshContext,
+  { id, cluster, guesses, guessesSince }: JoinTokenRow,
+  by: Pick<Initiator, 'requestId' | 'client'>,
+): void => {
+  const { sql, now } = context
+  sql.exec('UPDATE join_tokens SET guesses = 0, guesses_told_at = ? WHERE id = ?', now(), id)
+  writeAudit(
+    context,
+    { ...planeInitiator, ...by },
+    {
+      action: 'join-token.refuse',
+      target: id,
+      cluster,
+      outcome: 'refused',
+      detail: {
+        reason: 'wrong secret',
+        attempts: guesses,
+        from: new Date(guessesSince).toISOString(),
+        until: new Date(now()).toISOString(),
+      },
+    },
   )
 }
 

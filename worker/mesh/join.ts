@@ -1,6 +1,7 @@
 import { ok } from '#mesh/result.ts'
 import { toJoinPayload } from '#mesh/join.ts'
 import type { JoinRequest, JoinResponse } from '#mesh/join.ts'
+import type { OrgKek } from '../ca/sealed-key.ts'
 import { equalsInConstantTime, sha256Hex, parseToken } from '../secret-token.ts'
 import { writeAudit } from './audit.ts'
 import type { Initiator } from './audit.ts'
@@ -8,18 +9,23 @@ import { findCertificate } from './certificates.ts'
 import { admitCluster, hasRoomFor, MAX_CLUSTERS } from './clusters.ts'
 import type { MeshContext } from './context.ts'
 import { parseIdentityKey, verifyIdentity } from './identity-key.ts'
-import { countRefusal, findJoinToken, isRefusedTooOften } from './join-tokens.ts'
+import { countGuess, countRefusal, findJoinToken, isRefusedTooOften } from './join-tokens.ts'
 import type { JoinTokenRow } from './join-tokens.ts'
 import { readMeshRow } from './mesh-row.ts'
 import { announce } from './outbox.ts'
 import { refuse } from './refusal.ts'
 import type { Outcome } from './refusal.ts'
-import { issueIntermediate, listRootPems } from './trust.ts'
+import { listRootPems } from './roots.ts'
+import { forgetSigners } from './signers.ts'
+import { issueIntermediate } from './trust.ts'
 
 /** Says the same whatever is wrong with a token: who guesses learns nothing. The audit log has the reason. */
 export const refusedToken = refuse('join_refused', 'the join token is unknown, used, expired or of another mesh')
 
-const refusedTooOften = refuse('rate_limited', 'too many requests with this join token were refused in an hour')
+const refusedTooOften = refuse('rate_limited', 'too many requests with this join token were refused in an hour', {
+  name: 'join-token',
+  retryAfterSeconds: 60 * 60,
+})
 
 export interface Joined {
   readonly response: JoinResponse
@@ -35,16 +41,20 @@ export interface Joined {
  */
 export const joinCluster = async (
   context: MeshContext,
-  kek: CryptoKey,
+  kek: OrgKek,
   request: JoinRequest,
-  requestId: string | null,
+  by: Pick<Initiator, 'requestId' | 'client'>,
 ): Promise<Outcome<Joined>> => {
   const { sql, now, transaction } = context
   const token = parseToken('join', request.token)
   const row = token && findJoinToken(sql, token.id)
-  if (!token || !row || !equalsInConstantTime(row.secretHash, await sha256Hex(token.secret))) return refusedToken
+  if (!token || !row) return refusedToken
+  if (!equalsInConstantTime(row.secretHash, await sha256Hex(token.secret))) {
+    transaction(() => countGuess(context, row, by))
+    return refusedToken
+  }
 
-  const initiator: Initiator = { actor: { kind: 'agent', id: row.cluster, name: request.replica }, requestId }
+  const initiator: Initiator = { actor: { kind: 'agent', id: row.cluster, name: request.replica }, ...by }
   const refuseToken = (reason: string) => {
     if (isRefusedTooOften(row, now())) return refusedTooOften
     transaction(() => {
@@ -77,17 +87,19 @@ export const joinCluster = async (
     identity: { mesh: settings.meshName, trustDomain: settings.trustDomain, cluster: row.cluster },
     csrPem: request.csrPem,
     requestHash: usedFor,
+    waits: false,
     initiator,
     reserve: () => reserveToken(context, row, usedFor),
     record: (serial) => {
       sql.exec('UPDATE join_tokens SET serial = ? WHERE id = ?', serial, row.id)
       announce(context, 'mesh')
+      forgetSigners(sql, row.cluster)
       admitCluster(context, { name: row.cluster, network: row.network, kind: row.kind, identityKey })
       writeAudit(context, initiator, {
         action: 'cluster.join',
         target: row.cluster,
         cluster: row.cluster,
-        detail: { network: row.network, token: row.id },
+        detail: { network: row.network, kind: row.kind, token: row.id },
       })
     },
   })

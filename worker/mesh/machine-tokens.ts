@@ -5,6 +5,7 @@ import { ok } from '#mesh/result.ts'
 import { writeAudit } from './audit.ts'
 import type { Initiator } from './audit.ts'
 import { findMember } from './clusters.ts'
+import { firstRow } from './context.ts'
 import type { MeshContext } from './context.ts'
 import { refuse } from './refusal.ts'
 import type { Outcome } from './refusal.ts'
@@ -33,6 +34,16 @@ const toMachineToken = ({ ofGroup, ...row }: Columns): MachineToken => ({
   group: ofGroup === 1,
   createdAt: new Date(row.createdAt).toISOString(),
   expiresAt: new Date(row.expiresAt).toISOString(),
+})
+
+/** What it permits. */
+const toDetail = ({ role, namespace, serviceAccount, workload, group, expiresAt }: MachineToken) => ({
+  role,
+  namespace,
+  serviceAccount,
+  workload,
+  expiresAt,
+  ...(group && { group }),
 })
 
 export interface NewMachineToken {
@@ -93,7 +104,7 @@ export const createMachineToken = (
     action: 'machine-token.create',
     target: id,
     cluster,
-    detail: { role, namespace, serviceAccount, workload, ...(group && { group }) },
+    detail: toDetail(created),
   })
   return ok(created)
 }
@@ -124,10 +135,17 @@ export const revokeMachineToken = (
   initiator: Initiator,
 ): Outcome<null> => {
   const { sql } = context
-  const { rowsWritten } = sql.exec('DELETE FROM machine_tokens WHERE cluster = ? AND id = ?', cluster, id)
-  if (rowsWritten === 0) return refuse('not_found', `the cluster ${cluster} has no machine token ${id}`)
+  const row = firstRow(
+    sql.exec<Columns>(`DELETE FROM machine_tokens WHERE cluster = ? AND id = ? RETURNING ${columns}`, cluster, id),
+  )
+  if (!row) return refuse('not_found', `the cluster ${cluster} has no machine token ${id}`)
   removeState(sql, [stateKeys.machineToken(id)])
-  writeAudit(context, initiator, { action: 'machine-token.revoke', target: id, cluster })
+  writeAudit(context, initiator, {
+    action: 'machine-token.revoke',
+    target: id,
+    cluster,
+    detail: toDetail(toMachineToken(row)),
+  })
   return ok(null)
 }
 

@@ -17,6 +17,8 @@ export interface MeshRow {
   readonly horizon: number
   readonly revision: number
   readonly trustEpoch: number
+  /** Of the trust that agents were told last; 0 = they were told none that has one. */
+  readonly trustVersion: number
   readonly tickedAt: number
 }
 
@@ -27,7 +29,7 @@ export const findMeshRow = (sql: SqlStorage): MeshRow | undefined => {
   const row = firstRow(
     sql.exec<Columns>(
       `SELECT org_id AS orgId, mesh_id AS meshId, settings, created_at AS createdAt, generation, epoch,
-              epoch_started_at AS epochStartedAt, sequence, horizon, revision, trust_epoch AS trustEpoch, ticked_at AS tickedAt
+              epoch_started_at AS epochStartedAt, sequence, horizon, revision, trust_epoch AS trustEpoch, trust_version AS trustVersion, ticked_at AS tickedAt
        FROM mesh`,
     ),
   )
@@ -41,7 +43,7 @@ export const readMeshRow = (sql: SqlStorage): MeshRow => {
   return row
 }
 
-export const insertMeshRow = (sql: SqlStorage, row: MeshRow): void => {
+export const insertMeshRow = (sql: SqlStorage, row: Omit<MeshRow, 'trustVersion'>): void => {
   sql.exec(
     `INSERT INTO mesh (only_row, org_id, mesh_id, settings, created_at, generation, epoch, epoch_started_at,
                        sequence, horizon, revision, trust_epoch, ticked_at)

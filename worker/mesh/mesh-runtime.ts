@@ -1,6 +1,9 @@
 import { publishCandidates } from '../configuration/publish-candidates.ts'
+import { attempt } from '../attempt.ts'
 import { deriveOrgKek } from '../ca/sealed-key.ts'
+import type { OrgKek } from '../ca/sealed-key.ts'
 import { Alarm } from './alarm.ts'
+import { readAuditChain } from './audit.ts'
 import { refreshSummaries } from './catalog.ts'
 import { readConfiguration } from './configuration.ts'
 import type { MeshContext } from './context.ts'
@@ -18,19 +21,29 @@ import { commitPublishing, readWishes } from './publishing/commit-publishing.ts'
 import type { PublishRequest } from './publishing/commit-publishing.ts'
 import { PublishSchedule } from './publishing/publish-schedule.ts'
 import { isPublishingWanted } from './publishing/wanted.ts'
+import { nextAdvanceMs } from './rotation/advance-rotation.ts'
+import { adoptOlderTrust, judgeTrust } from './rotation/judge-trust.ts'
+import { findRotation } from './rotation/rotation-row.ts'
 import { findNamespacesOf, findOffered } from './service-list.ts'
+import { hasTelemetryNews, sendTelemetryNews } from './telemetry-news.ts'
 import { tick } from './tick.ts'
+import { resealKeys } from './reseal-keys.ts'
 import { readLeaseTimes } from './times.ts'
-import { issueIntermediate, renewRoot } from './trust.ts'
+import { issueIntermediate } from './trust.ts'
+import { mintIngestToken } from '../telemetry/ingest-token.ts'
+import type { IngestClaims } from '../telemetry/ingest-token.ts'
 import { AgentQueries } from './uplink/agent-queries.ts'
 import { FanOut } from './uplink/fan-out.ts'
 import { tellPublications } from './uplink/publish-messages.ts'
 import { toMessageHandler } from './uplink/session-messages.ts'
+import { tellTelemetryTokens } from './uplink/telemetry-tokens.ts'
 import { Sessions } from './uplink/sessions.ts'
 import { UplinkServer } from './uplink/uplink-server.ts'
 
 /** Read models may lag behind by so much: a burst of commits is one message to D1. */
 const OUTBOX_DELAY_MS = 500
+/** Many agents say at the same time what they hold. */
+const TRUST_DELAY_MS = 200
 
 /**
  * What goes on in a mesh's object between two requests: its sessions with agents, what is told to whom after a write, the alarm, and
@@ -48,6 +61,7 @@ export class MeshRuntime {
   readonly #env: Cloudflare.Env
   readonly #fanOut: FanOut
   readonly #alarm: Alarm
+  #isTrustWaking = false
   /** The end of the queue of issuances. */
   #issuing: Promise<unknown> = Promise.resolve()
 
@@ -75,9 +89,18 @@ export class MeshRuntime {
       issue: (request) => this.exclusively(async () => issueIntermediate(this.context, await this.kek(), request)),
       labelKeys: this.labelKeys,
       onDelivery,
+      onTrust: () => this.wakeTrust(),
       onPublish,
     })
-    this.server = new UplinkServer({ ...parts, handle, onPresence: onDelivery })
+    this.server = new UplinkServer({
+      ...parts,
+      handle,
+      onPresence: () => {
+        onDelivery()
+        this.wakeTrust()
+      },
+      onWelcome: () => this.tellTelemetryTokens(),
+    })
     this.publishing = new PublishSchedule({
       now: this.context.now,
       isWanted: () => findMeshRow(storage.sql) !== undefined && isPublishingWanted(storage.sql),
@@ -90,9 +113,11 @@ export class MeshRuntime {
   async wakeUp(): Promise<void> {
     await this.#alarm.load()
     if (!findMeshRow(this.context.sql)) return
+    this.context.transaction(() => readAuditChain(this.context))
     if (this.context.transaction(() => followGeneration(this.context, this.#env.PLANE_GENERATION))) {
       this.server.endAll('the plane begins a new epoch')
     }
+    this.context.transaction(() => adoptOlderTrust(this.context))
     this.#fanOut.wake()
     this.publishing.wake()
     this.armTick()
@@ -116,7 +141,10 @@ export class MeshRuntime {
       pongedAt: (socket) => this.#state.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0,
       write: (body) => this.write(body),
       wakePublishing: () => this.publishing.wake(),
-      renewRoot: () => this.exclusively(async () => renewRoot(this.context, await this.kek())),
+      tellTelemetryTokens: () => this.tellTelemetryTokens(),
+      sendTelemetryNews: () => sendTelemetryNews(this.context.sql, this.#env),
+      resealKeys: () => this.exclusively(async () => resealKeys(this.context, await this.kek())),
+      judgeTrust: () => this.judgeTrust(),
     })
   }
 
@@ -158,6 +186,42 @@ export class MeshRuntime {
     return run
   }
 
+  tellTelemetryTokens(): Promise<void> {
+    const mint = (claims: IngestClaims) => mintIngestToken(this.#env.ATOLL_KEK, claims)
+    return tellTelemetryTokens({ context: this.context, sessions: this.sessions, mint })
+  }
+
+  /** Those that fail wait for the next tick. */
+  async attemptTelemetryNews(): Promise<void> {
+    await attempt('telemetry', () => sendTelemetryNews(this.context.sql, this.#env))
+    if (hasTelemetryNews(this.context.sql)) this.armTick()
+  }
+
+  /** Something may be so that a rotation waits for: it is looked at in a moment, for all that comes meanwhile. */
+  wakeTrust(): void {
+    if (this.#isTrustWaking) return
+    this.#isTrustWaking = true
+    setTimeout(() => {
+      this.#isTrustWaking = false
+      void attempt('trust', () => this.judgeTrust())
+    }, TRUST_DELAY_MS)
+  }
+
+  judgeTrust(): Promise<void> {
+    return this.exclusively(async () => {
+      const { sql } = this.context
+      const before = findMeshRow(sql)
+      if (!before) return
+      const steps = findRotation(sql)?.steps.length
+      await judgeTrust({ context: this.context, sessions: this.sessions }, () => this.kek())
+      const next = nextAdvanceMs(sql)
+      if (next !== undefined) this.#alarm.arm(next)
+      if (readMeshRow(sql).sequence !== before.sequence) this.settle()
+      // What the next step waits for may be there already.
+      if (findRotation(sql)?.steps.length !== steps) this.wakeTrust()
+    })
+  }
+
   endSessionsOf(cluster: string, code: 'evicted' | 'replaced', message: string): void {
     this.#fanOut.forgetInterest(cluster)
     for (const { socket } of this.sessions.ofCluster(cluster)) this.server.end(socket, code, { code, message })
@@ -171,8 +235,9 @@ export class MeshRuntime {
     migrate(storage, migrations)
   }
 
-  kek(): Promise<CryptoKey> {
-    return deriveOrgKek(this.#env.ATOLL_KEK, readMeshRow(this.context.sql).orgId)
+  kek(): Promise<OrgKek> {
+    const { ATOLL_KEK, ATOLL_KEK_PREVIOUS } = this.#env
+    return deriveOrgKek(ATOLL_KEK, readMeshRow(this.context.sql).orgId, ATOLL_KEK_PREVIOUS)
   }
 
   /** Answers whether there is a new revision. */

@@ -1,4 +1,4 @@
-import type { AuditEvent } from '#api/schemas/audit.ts'
+import type { AuditChain, AuditEvent, AuditPlace } from '#api/schemas/audit.ts'
 import type { Cluster, JoinToken } from '#api/schemas/clusters.ts'
 import type { ObjectChange, ObjectStatus } from '#api/schemas/configuration.ts'
 import type { MachineToken } from '#api/schemas/machine-tokens.ts'
@@ -6,10 +6,10 @@ import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
 import type { PublishGrant } from '#api/schemas/publish-grants.ts'
 import type { Revision, RevisionDelivery } from '#api/schemas/revisions.ts'
 import type { ServiceDetail, ServiceSummary } from '#api/schemas/services.ts'
-import type { AddIssuerBody, ExternalIssuer, IssuedCertificate, Trust } from '#api/schemas/trust.ts'
+import type { AddIssuerBody, ExternalIssuer, IssuedCertificate, Rotation, Trust } from '#api/schemas/trust.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import type { JoinRequest, JoinResponse } from '#mesh/join.ts'
-import type { AuditFilter, Initiator } from './audit.ts'
+import type { AuditFilter, AuditPosition, Initiator } from './audit.ts'
 import type {
   CommitRequest,
   CommitResult,
@@ -64,8 +64,8 @@ export interface MeshStore {
   create(mesh: NewMesh, by: Initiator): Promise<Outcome<MeshFacts>>
   facts(): Promise<MeshFacts>
   updateSettings(changes: UpdateMeshBody, by: Initiator): Promise<Outcome<MeshFacts>>
-  /** For good. Refused while clusters are in the mesh. */
-  destroy(): Promise<Outcome<null>>
+  /** For good. Refused while clusters are in the mesh. Answers the end that its audit log had. */
+  destroy(): Promise<Outcome<AuditPlace | null>>
 
   readConfiguration(since: number | null): Promise<ConfigurationChanges>
   findObject(key: string): Promise<StoredDocument | null>
@@ -90,7 +90,7 @@ export interface MeshStore {
   createJoinToken(token: NewJoinToken, by: Initiator): Promise<Outcome<JoinToken>>
   listJoinTokens(before: CreationPlace, limit: number): Promise<JoinToken[]>
   revokeJoinToken(id: string, by: Initiator): Promise<Outcome<null>>
-  join(request: JoinRequest, requestId: string): Promise<Outcome<JoinResponse>>
+  join(request: JoinRequest, by: Pick<Initiator, 'requestId' | 'client'>): Promise<Outcome<JoinResponse>>
 
   createMachineToken(cluster: string, token: NewMachineToken, by: Initiator): Promise<Outcome<MachineToken>>
   listMachineTokens(cluster: string, before: CreationPlace, limit: number): Promise<Outcome<MachineToken[]>>
@@ -101,9 +101,18 @@ export interface MeshStore {
   listPublishGrants(before: CreationPlace, limit: number): Promise<PublishGrant[]>
   revokePublishGrant(id: string, by: Initiator): Promise<Outcome<null>>
 
+  /** How many private keys there are, and how many are not sealed with this key-encryption key yet. */
+  countSealed(currentId: string): Promise<{ readonly keys: number; readonly pending: number }>
   readTrust(): Promise<Trust>
   addIssuer(body: AddIssuerBody, by: Initiator): Promise<Outcome<ExternalIssuer>>
   removeIssuer(name: string, by: Initiator): Promise<Outcome<null>>
+  /** The rotation of the root that is under way, or that was last. */
+  readRotation(): Promise<Rotation | null>
+  /** What is done already is answered as it is. */
+  startRotation(graceDays: number, by: Initiator): Promise<Outcome<Rotation>>
+  pauseRotation(paused: boolean, by: Initiator): Promise<Outcome<Rotation>>
+  rollBackRotation(by: Initiator): Promise<Outcome<Rotation>>
+  continueRotation(without: string, by: Initiator): Promise<Outcome<Rotation>>
   listCertificates(
     cluster: string | null,
     before: number,
@@ -114,8 +123,11 @@ export interface MeshStore {
   findService(key: string): Promise<ServiceDetail | null>
   /** The keys ("<namespace>/<hostname>", the namespace being the client's) of the hosts that some cluster offers to clients there. */
   findOffered(hosts: readonly HostQuery[]): Promise<OfferedHost[]>
+  /** In which namespaces some cluster has a service of these host names, wildcards as they are written. */
+  findNamespacesOf(hostnames: readonly string[]): Promise<HostQuery[]>
 
-  listAudit(filter: AuditFilter, before: number, limit: number): Promise<AuditEvent[]>
+  listAudit(filter: AuditFilter, position: AuditPosition, limit: number): Promise<AuditEvent[]>
+  readAuditChain(): Promise<AuditChain>
 
   /** Answers a WebSocket upgrade of an agent. */
   fetch(request: Request): Promise<Response>

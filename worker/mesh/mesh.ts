@@ -1,12 +1,13 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
-import type { AddIssuerBody } from '#api/schemas/trust.ts'
+import type { AddIssuerBody, Rotation } from '#api/schemas/trust.ts'
 import { ok } from '#mesh/result.ts'
 import { UPLINK_PING, UPLINK_PONG } from '#mesh/uplink.ts'
 import type { JoinRequest } from '#mesh/join.ts'
+import { toAuditClient } from '../audit/client.ts'
 import { deriveOrgKek } from '../ca/sealed-key.ts'
-import { listAudit } from './audit.ts'
-import type { AuditFilter, Initiator } from './audit.ts'
+import { listAudit, readAuditChain } from './audit.ts'
+import type { AuditFilter, AuditPosition, Initiator } from './audit.ts'
 import { listCertificates } from './certificates.ts'
 import { toCluster } from './cluster-list.ts'
 import { countMembers, findMember, listMembers } from './clusters.ts'
@@ -33,10 +34,16 @@ import { createPublishGrant, listPublishGrants, revokePublishGrant } from './pub
 import type { NewPublishGrant } from './publishing/publish-grants.ts'
 import { wantPublishing } from './publishing/wanted.ts'
 import { refuse } from './refusal.ts'
+import type { Outcome } from './refusal.ts'
+import { countSealed } from './reseal-keys.ts'
 import { diffRevisions, findRevision, listChanges, listRevisions } from './revisions.ts'
-import { findOffered, findService, listServices } from './service-list.ts'
+import { startRotation } from './rotation/judge-trust.ts'
+import { continueWithout, pauseRotation, rollBackRotation } from './rotation/rotation-commands.ts'
+import { readRotation } from './rotation/rotation-view.ts'
+import { findNamespacesOf, findOffered, findService, listServices } from './service-list.ts'
 import type { HostQuery, ServiceFilter } from './service-list.ts'
 import { updateSettings } from './settings.ts'
+import { hasTelemetryNews, sendTelemetryNews } from './telemetry-news.ts'
 import { readTrust } from './trust-list.ts'
 
 const QUERY_TIMEOUT_MS = 5_000
@@ -61,7 +68,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   // ── The mesh ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   async create(mesh: NewMesh, by: Initiator) {
-    const kek = await deriveOrgKek(this.env.ATOLL_KEK, mesh.orgId)
+    const kek = await deriveOrgKek(this.env.ATOLL_KEK, mesh.orgId, this.env.ATOLL_KEK_PREVIOUS)
     const created = await createMesh(this.#context, kek, mesh, this.env.PLANE_GENERATION, by)
     if (!created.ok) return created
     this.#runtime.settle()
@@ -78,22 +85,27 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   }
 
   async updateSettings(changes: UpdateMeshBody, by: Initiator) {
-    return this.#runtime.write(() => {
+    const outcome = this.#runtime.write(() => {
       const updated = updateSettings(this.#context, changes, by)
       if (!updated.ok) return updated
       // Short host names of rules may mean other services now.
       if (changes.domainSuffix !== undefined) this.#runtime.refreshSummaries()
       return ok(this.#facts())
     })
+    if (hasTelemetryNews(this.#context.sql)) await this.#runtime.attemptTelemetryNews()
+    return outcome
   }
 
   async destroy() {
     return this.#runtime.exclusively(async () => {
       if (countMembers(this.#context.sql) > 0) return refuse('conflict', 'clusters are in the mesh: evict them first')
+      // Of one whose deletion was cut off there is no log any more.
+      const head = findMeshRow(this.#context.sql) ? readAuditChain(this.#context).head : null
+      await sendTelemetryNews(this.#context.sql, this.env)
       this.#runtime.server.endAll('the mesh is deleted')
       await this.#runtime.erase()
       markDestroyed(this.#context)
-      return ok(null)
+      return ok(head)
     })
   }
 
@@ -173,6 +185,8 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
       return refuse('not_found', `there is no cluster ${name}`)
     this.#runtime.publishing.wake(true)
     this.#runtime.endSessionsOf(name, 'evicted', `the cluster ${name} is out of the mesh`)
+    this.#runtime.wakeTrust()
+    await this.#runtime.attemptTelemetryNews()
     return ok(null)
   }
 
@@ -231,16 +245,17 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     return this.#runtime.write(() => revokeJoinToken(this.#context, id, by))
   }
 
-  async join(request: JoinRequest, requestId: string) {
+  async join(request: JoinRequest, by: Pick<Initiator, 'requestId' | 'client'>) {
     if (!findMeshRow(this.#context.sql)) return refusedToken
     const joined = await this.#runtime.exclusively(async () =>
-      joinCluster(this.#context, await this.#runtime.kek(), request, requestId),
+      joinCluster(this.#context, await this.#runtime.kek(), request, by),
     )
     if (!joined.ok) return joined
     const { response, isAdmitted } = joined.value
     // Whoever is connected has the identity that the cluster had before.
     if (isAdmitted) this.#runtime.endSessionsOf(response.cluster, 'replaced', 'the cluster was joined anew')
     this.#runtime.settle()
+    this.#runtime.wakeTrust()
     return ok(response)
   }
 
@@ -259,8 +274,47 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     return this.#runtime.write(() => revokeMachineToken(this.#context, cluster, id, by))
   }
 
+  async countSealed(currentId: string) {
+    return countSealed(this.#context.sql, currentId)
+  }
+
   async readTrust() {
-    return readTrust(this.#context.sql)
+    return readTrust(this.#context.sql, this.#runtime.sessions)
+  }
+
+  async readRotation() {
+    return readRotation(this.#context.sql, this.#runtime.sessions)
+  }
+
+  async startRotation(graceDays: number, by: Initiator) {
+    return this.#changeRotation(async () =>
+      startRotation(this.#context, await this.#runtime.kek(), { reason: 'asked', graceDays }, by),
+    )
+  }
+
+  async pauseRotation(paused: boolean, by: Initiator) {
+    return this.#changeRotation(async () => this.#context.transaction(() => pauseRotation(this.#context, paused, by)))
+  }
+
+  async rollBackRotation(by: Initiator) {
+    return this.#changeRotation(async () => this.#context.transaction(() => rollBackRotation(this.#context, by)))
+  }
+
+  async continueRotation(without: string, by: Initiator) {
+    return this.#changeRotation(async () =>
+      this.#context.transaction(() => continueWithout(this.#context, this.#runtime.sessions, without, by)),
+    )
+  }
+
+  /** No certificate is being signed meanwhile. */
+  async #changeRotation(change: () => Promise<Outcome<null>>): Promise<Outcome<Rotation>> {
+    const { sql } = this.#context
+    const outcome = await this.#runtime.exclusively(change)
+    this.#runtime.settle()
+    await this.#runtime.judgeTrust()
+    if (!outcome.ok) return outcome
+    const rotation = readRotation(sql, this.#runtime.sessions)
+    return rotation ? ok(rotation) : refuse('conflict', 'there is no rotation of the root')
   }
 
   async addIssuer(body: AddIssuerBody, by: Initiator) {
@@ -294,8 +348,16 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     return findOffered(this.#context.sql, hosts)
   }
 
-  async listAudit(filter: AuditFilter, before: number, limit: number) {
-    return listAudit(this.#context.sql, filter, before, limit)
+  async findNamespacesOf(hostnames: readonly string[]) {
+    return findNamespacesOf(this.#context.sql, hostnames)
+  }
+
+  async listAudit(filter: AuditFilter, position: AuditPosition, limit: number) {
+    return listAudit(this.#context.sql, filter, position, limit)
+  }
+
+  async readAuditChain() {
+    return this.#context.transaction(() => readAuditChain(this.#context))
   }
 
   // ── What the platform calls ────────────────────────────────────────────────────────────────────────────────────
@@ -306,7 +368,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     const [client, server] = Object.values(new WebSocketPair())
     if (!client || !server) throw new Error('a WebSocketPair has two ends')
     this.ctx.acceptWebSocket(server)
-    if (!this.#runtime.server.open(server)) {
+    if (!this.#runtime.server.open(server, toAuditClient(request.headers, this.env))) {
       server.close(TRY_AGAIN_LATER, 'too many agents')
       return new Response(null, { status: 503 })
     }

@@ -307,4 +307,73 @@ export const migrations: readonly string[] = [
   -- The configuration's revision at which the cluster judged objects; null = its agent does not tell.
   ALTER TABLE object_problem_counts ADD COLUMN revision INTEGER;
   `,
+  `
+  -- Evicted clusters whose stores of telemetry have not heard of it yet.
+  CREATE TABLE telemetry_ends (cluster TEXT PRIMARY KEY, at INTEGER NOT NULL);
+  `,
+  `
+  -- Beside evicted clusters those that have another retention now: then "is_end" is 0.
+  ALTER TABLE telemetry_ends RENAME TO telemetry_news;
+  ALTER TABLE telemetry_news ADD COLUMN is_end INTEGER NOT NULL DEFAULT 1;
+  `,
+  `
+  -- Audit events are a chain: each has the hash of the one before (worker/mesh/audit.ts, which gives them to those that are there already).
+  -- "client" and "changes" are JSON.
+  ALTER TABLE audit ADD COLUMN client TEXT;
+  ALTER TABLE audit ADD COLUMN changes TEXT NOT NULL DEFAULT '[]';
+  ALTER TABLE audit ADD COLUMN previous_hash TEXT;
+  ALTER TABLE audit ADD COLUMN hash TEXT;
+  -- Its two ends: the last event that is not kept any more, and the newest.
+  CREATE TABLE audit_chain (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    anchor_sequence INTEGER NOT NULL,
+    anchor_hash TEXT NOT NULL,
+    head_sequence INTEGER NOT NULL,
+    head_hash TEXT NOT NULL
+  );
+  `,
+  `
+  -- Joins with a token's id and another secret, in the time from "guesses_since" on; when the audit log last told of such.
+  ALTER TABLE join_tokens ADD COLUMN guesses INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE join_tokens ADD COLUMN guesses_since INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE join_tokens ADD COLUMN guesses_told_at INTEGER NOT NULL DEFAULT 0;
+  `,
+  `
+  -- Rotations of the root (worker/mesh/rotation), the last one is under way while "ended_at" is NULL. "told": the version of the trust that the
+  -- step has agents hold; "met_since": since when nothing is waited for; "left_behind", "steps" and "waits" are JSON.
+  CREATE TABLE rotations (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    reason TEXT NOT NULL,
+    direction TEXT NOT NULL,
+    step TEXT NOT NULL,
+    paused INTEGER NOT NULL DEFAULT 0,
+    from_root TEXT NOT NULL,
+    from_serial TEXT NOT NULL,
+    to_root TEXT NOT NULL,
+    to_serial TEXT NOT NULL,
+    grace_ms INTEGER NOT NULL,
+    told INTEGER NOT NULL,
+    met_since INTEGER,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    left_behind TEXT NOT NULL DEFAULT '[]',
+    steps TEXT NOT NULL DEFAULT '[]',
+    waits TEXT NOT NULL DEFAULT '[]',
+    waiting INTEGER NOT NULL DEFAULT 0
+  );
+  -- What the replicas of agents sign with, as they said last.
+  CREATE TABLE signers (
+    cluster TEXT NOT NULL,
+    replica TEXT NOT NULL,
+    signer TEXT,
+    other_leaves INTEGER NOT NULL,
+    PRIMARY KEY (cluster, replica)
+  );
+  -- "root": key id of who signed it, NULL = not looked at yet; "told": the version of the trust that brought it to the agents first.
+  ALTER TABLE certificates ADD COLUMN root TEXT;
+  ALTER TABLE certificates ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE roots ADD COLUMN trusted INTEGER NOT NULL DEFAULT 1;
+  -- 0: the trust has not been told with a version yet.
+  ALTER TABLE mesh ADD COLUMN trust_version INTEGER NOT NULL DEFAULT 0;
+  `,
 ]

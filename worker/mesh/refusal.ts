@@ -1,3 +1,4 @@
+import type { AtollErrorFacts } from '#api/atoll-error.ts'
 import type { ApiProblemCode } from '#api/problem-details.ts'
 import { err } from '#mesh/result.ts'
 import type { Result } from '#mesh/result.ts'
@@ -6,8 +7,11 @@ import type { Result } from '#mesh/result.ts'
 export interface Refusal {
   readonly code: ApiProblemCode
   readonly detail: string
+  /** Of `rate_limited`: which limit, and when to try again. */
+  readonly limit?: AtollErrorFacts['limit']
 }
 
 export type Outcome<T> = Result<T, Refusal>
 
-export const refuse = (code: ApiProblemCode, detail: string): Outcome<never> => err({ code, detail })
+export const refuse = (code: ApiProblemCode, detail: string, limit?: Refusal['limit']): Outcome<never> =>
+  err({ code, detail, ...(limit && { limit }) })

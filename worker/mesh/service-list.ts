@@ -152,10 +152,10 @@ export const findOffered = (sql: SqlStorage, hosts: readonly HostQuery[]): Offer
   })
 }
 
-/** The namespaces in which some cluster has a service of one of these host names, wildcards as they are written. */
-export const findNamespacesOf = (sql: SqlStorage, hostnames: readonly string[]): string[] =>
-  runBulk<{ namespace: string }>(
+/** In which namespaces some cluster has a service of these host names, wildcards as they are written. */
+export const findNamespacesOf = (sql: SqlStorage, hostnames: readonly string[]): HostQuery[] =>
+  runBulk<{ hostname: string; namespace: string }>(
     sql,
-    'SELECT DISTINCT namespace FROM services WHERE hostname IN (SELECT value FROM json_each(?1))',
+    'SELECT DISTINCT hostname, namespace FROM services WHERE hostname IN (SELECT value FROM json_each(?1))',
     hostnames,
-  ).map(({ namespace }) => namespace)
+  )

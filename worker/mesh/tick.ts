@@ -2,14 +2,17 @@ import { keepAgentHoldsOf } from './agent-holds.ts'
 import type { Alarm } from './alarm.ts'
 import { pruneCertificates, retireSuperseded } from './certificates.ts'
 import { countMembers, pruneEvicted } from './clusters.ts'
+import { attempt } from '../attempt.ts'
 import type { MeshContext } from './context.ts'
-import { pruneJoinTokens } from './join-tokens.ts'
+import { pruneJoinTokens, tellOldGuesses } from './join-tokens.ts'
 import { tickLeases } from './leases.ts'
 import type { LeaseTimes } from './leases.ts'
 import { removeExpiredMachineTokens } from './machine-tokens.ts'
 import { findMeshRow, readMeshRow } from './mesh-row.ts'
+import { keepSignersOf } from './signers.ts'
 import { isOutboxEmpty } from './outbox.ts'
 import { drainOutbox } from './read-model.ts'
+import { hasTelemetryNews } from './telemetry-news.ts'
 import { writeTrustState } from './trust.ts'
 import type { FanOut } from './uplink/fan-out.ts'
 import type { Sessions } from './uplink/sessions.ts'
@@ -37,31 +40,29 @@ export interface TickParts {
   /** Runs a body in a transaction, and tells whoever has to hear of it. */
   readonly write: (body: () => void) => void
   readonly wakePublishing: () => void
-  readonly renewRoot: () => Promise<unknown>
+  readonly tellTelemetryTokens: () => Promise<void>
+  readonly sendTelemetryNews: () => Promise<void>
+  readonly resealKeys: () => Promise<void>
+  /** Brings the rotation of the root on, or begins one. */
+  readonly judgeTrust: () => Promise<unknown>
 }
 
 /** Does what is due. Every part of it is tried, whatever becomes of the others; what failed is tried again at the next tick. */
 export const tick = async (parts: TickParts): Promise<void> => {
-  const { context, sessions, fanOut, alarm, db, times, write, wakePublishing, renewRoot } = parts
+  const { context, sessions, fanOut, alarm, db, times, write, wakePublishing, judgeTrust } = parts
   const { sql, now } = context
   if (!findMeshRow(sql)) return
-  if (sessions.size > 0 || countMembers(sql) > 0) alarm.arm(now() + times.tickMs)
+  if (sessions.size > 0 || countMembers(sql) > 0 || hasTelemetryNews(sql)) alarm.arm(now() + times.tickMs)
   await attempt('sessions', () => tickSessions(parts))
   await attempt('store', () => write(() => tickStore(context, sessions, times)))
   await attempt('publishing', wakePublishing)
-  await attempt('root', renewRoot)
+  await attempt('keys', parts.resealKeys)
+  await attempt('trust', judgeTrust)
+  await attempt('telemetry tokens', parts.tellTelemetryTokens)
+  await attempt('telemetry news', parts.sendTelemetryNews)
   await attempt('outbox', () => drainOutbox(sql, db))
   if (!isOutboxEmpty(sql)) alarm.arm(now() + OUTBOX_RETRY_MS)
   fanOut.wake()
-}
-
-const attempt = async (what: string, body: () => unknown): Promise<void> => {
-  try {
-    await body()
-  } catch (error) {
-    // eslint-disable-next-line no-console -- the platform's log
-    console.error(JSON.stringify({ level: 'error', message: `the tick failed: ${what}`, error: String(error) }))
-  }
 }
 
 /** Ends sockets that say nothing, and lets those go on that were waited for. */
@@ -94,10 +95,16 @@ const tickStore = (context: MeshContext, sessions: Sessions, times: LeaseTimes):
       cluster,
       sessions.ofCluster(cluster).map(({ state }) => state.replica),
     )
+    keepSignersOf(
+      sql,
+      cluster,
+      sessions.ofCluster(cluster).map(({ state }) => state.replica),
+    )
   }
-  if (retireSuperseded(sql, now())) writeTrustState(sql)
+  if (retireSuperseded(sql, now())) writeTrustState(context)
   pruneEvicted(sql, now())
   removeExpiredMachineTokens(sql, now())
+  tellOldGuesses(context)
   pruneJoinTokens(sql, now())
   pruneCertificates(sql, now())
 }

@@ -4,7 +4,11 @@ import type { CertificateFacts } from './certificates.ts'
 import { clustersOf, listIssuers } from './issuer-list.ts'
 import type { IssuerRow } from './issuer-list.ts'
 import { readMeshRow } from './mesh-row.ts'
-import { listRoots } from './trust.ts'
+import { listRoots } from './roots.ts'
+import { ROOT_RENEWAL_MS } from './rotation/rotation-commands.ts'
+import { findIssuingRoot } from './rotation/signing-place.ts'
+import { readRotation } from './rotation/rotation-view.ts'
+import type { Sessions } from './uplink/sessions.ts'
 
 const toCertificate = ({ serial, pem, notBeforeMs, notAfterMs, fingerprint }: CertificateFacts) => ({
   serial,
@@ -22,14 +26,15 @@ export const toExternalIssuer = (row: IssuerRow): ExternalIssuer => ({
 })
 
 /** What is trusted, as people look at it. */
-export const readTrust = (sql: SqlStorage): Trust => {
+export const readTrust = (sql: SqlStorage, sessions: Sessions): Trust => {
   const { settings, trustEpoch } = readMeshRow(sql)
   return {
     trustDomain: settings.trustDomain,
-    roots: listRoots(sql).flatMap(({ serial }) => {
-      const row = findCertificate(sql, serial)
-      return row ? [toCertificate(row)] : []
+    roots: listRoots(sql).flatMap(({ serial, keyId, trusted }) => {
+      const row = trusted === 1 ? findCertificate(sql, serial) : undefined
+      return row ? [{ ...toCertificate(row), ...toSigningFacts(row, keyId === findIssuingRoot(sql).keyId) }] : []
     }),
+    rotation: readRotation(sql, sessions),
     intermediates: listTrustedIntermediates(sql).map((row) => ({
       ...toCertificate(row),
       cluster: row.cluster as Trust['intermediates'][number]['cluster'],
@@ -38,3 +43,8 @@ export const readTrust = (sql: SqlStorage): Trust => {
     epoch: trustEpoch,
   }
 }
+
+const toSigningFacts = ({ notAfterMs }: CertificateFacts, signing: boolean) => ({
+  signing,
+  ...(signing && { rotatesAt: new Date(notAfterMs - ROOT_RENEWAL_MS).toISOString() }),
+})

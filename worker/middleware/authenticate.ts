@@ -1,43 +1,74 @@
 import { createMiddleware } from 'hono/factory'
 import { AtollError } from '#api/atoll-error.ts'
-import type { AppEnv, Caller } from '../app-env.ts'
+import type { AppContext, AppEnv, Caller } from '../app-env.ts'
+import { toAuditClient } from '../audit/client.ts'
+import { countFailedAttempt } from '../directory/failed-attempts.ts'
 import { findCaller } from '../directory/tokens.ts'
 import { equalsInConstantTime, parseToken, sha256Hex } from '../secret-token.ts'
-import { limitRate, toClientAddress } from './rate-limit.ts'
+import { limitRate, toClientAddress, toPolicyHeader } from './rate-limit.ts'
 
 /** Of what length a hash is, for a token that is not there: so that it takes as long to refuse. */
 const noHash = '0'.repeat(64)
 
-/** The caller of an `Authorization: Bearer atoll_token_…`, or undefined. */
-const identify = async (db: D1Database, header: string | undefined, nowMs: number): Promise<Caller | undefined> => {
+/** Who sends a request: somebody with a token, or who has the id of one and another secret (`guess`), or anybody. */
+export type Identified =
+  | { readonly kind: 'caller'; readonly caller: Caller }
+  | { readonly kind: 'guess'; readonly orgId: string; readonly tokenId: string }
+  | { readonly kind: 'stranger' }
+
+/** The caller of an `Authorization: Bearer atoll_token_…`. */
+const identify = async (db: D1Database, header: string | undefined, nowMs: number): Promise<Identified> => {
   const token = parseToken('token', /^Bearer +(\S+)$/i.exec(header ?? '')?.[1] ?? '')
-  if (!token) return undefined
+  if (!token) return { kind: 'stranger' }
   const found = await findCaller(db, token.id, nowMs)
   const isRight = equalsInConstantTime(found?.secretHash ?? noHash, await sha256Hex(token.secret))
-  return found && isRight ? { orgId: found.orgId, orgName: found.orgName, token: found.token } : undefined
+  if (!found) return { kind: 'stranger' }
+  const { orgId, orgName } = found
+  return isRight
+    ? { kind: 'caller', caller: { orgId, orgName, token: found.token } }
+    : { kind: 'guess', orgId, tokenId: token.id }
 }
 
 /**
- * Lets through who has a valid token, and notes who it is. `isOpen` names the routes that need none; all others do, known or not.
+ * The caller of a request. Throws AtollError `unauthenticated`, or `rate_limited`: when too many failed from its address, or too often with this
+ * token. Nobody who has the right secret is refused for what others tried.
+ */
+export const identifyCaller = async (c: AppContext): Promise<Caller> => {
+  const identified = await identify(c.env.DB, c.req.header('Authorization'), Date.now())
+  if (identified.kind === 'caller') return identified.caller
+  await limitRate(c.env, 'address', toClientAddress(c))
+  if (identified.kind === 'guess') await countGuess(c, identified)
+  throw new AtollError(
+    'unauthenticated',
+    'send "Authorization: Bearer atoll_token_…" with a token that has not expired',
+  )
+}
+
+const countGuess = async (c: AppContext, { orgId, tokenId }: { orgId: string; tokenId: string }): Promise<void> => {
+  const address = toAuditClient(c.req.raw.headers, c.env).address ?? 'unknown'
+  const retryAfterSeconds = await countFailedAttempt(c.env.DB, { orgId, tokenId, address }, Date.now())
+  if (retryAfterSeconds > 0)
+    throw new AtollError('rate_limited', `the token was wrong too often: wait ${retryAfterSeconds} s`, {
+      limit: { name: 'failed-attempts', retryAfterSeconds },
+    })
+}
+
+/**
+ * Lets through who has a valid token, and notes who it is. `isOpen` tells the routes that need none; all others do, known or not.
  *
  * @example
- * app.use('/v1/*', authenticate((path) => path === '/v1/setup'))
+ * app.use('/v1/*', authenticate((c) => findAccess(c) === 'open'))
  */
-export const authenticate = (isOpen: (path: string) => boolean) =>
+export const authenticate = (isOpen: (c: AppContext) => boolean) =>
   createMiddleware<AppEnv>(async (c, next) => {
-    if (isOpen(c.req.path)) {
-      await limitRate(c.env.OPEN_RATE_LIMIT, toClientAddress(c))
+    if (isOpen(c)) {
+      await limitRate(c.env, 'address', toClientAddress(c))
       return next()
     }
-    const caller = await identify(c.env.DB, c.req.header('Authorization'), Date.now())
-    if (!caller) {
-      await limitRate(c.env.OPEN_RATE_LIMIT, toClientAddress(c))
-      throw new AtollError(
-        'unauthenticated',
-        'send "Authorization: Bearer atoll_token_…" with a token that has not expired',
-      )
-    }
-    await limitRate(c.env.API_RATE_LIMIT, caller.token.id)
+    const caller = await identifyCaller(c)
+    await limitRate(c.env, 'token', caller.token.id)
+    await limitRate(c.env, 'org', caller.orgId)
+    c.header('RateLimit-Policy', toPolicyHeader(['token', 'org']))
     c.set('caller', caller)
     return next()
   })

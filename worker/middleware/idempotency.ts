@@ -37,7 +37,9 @@ export const idempotency = createMiddleware<AppEnv>(async (c, next) => {
     case 'conflict':
       throw new AtollError('idempotency_conflict', 'the key was used for another request, or this one is still running')
     case 'full':
-      throw new AtollError('rate_limited', 'too many requests with an Idempotency-Key in a day')
+      throw new AtollError('rate_limited', 'too many requests with an Idempotency-Key in a day', {
+        limit: { name: 'idempotency-keys', retryAfterSeconds: 60 * 60 },
+      })
     case 'done':
       c.res = toResponse(beginning.status, await open(seal, beginning.answer))
       return

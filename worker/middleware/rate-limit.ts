@@ -1,11 +1,28 @@
 import { AtollError } from '#api/atoll-error.ts'
 import type { AppContext } from '../app-env.ts'
+import { requestLimits } from './request-limits.ts'
+import type { RequestLimit } from './request-limits.ts'
 
 /** Who sends a request that has no token: its address, as the platform tells it. */
 export const toClientAddress = (c: AppContext): string => c.req.header('CF-Connecting-IP') ?? 'local'
 
-/** Counts one request against the platform's limiter. Throws AtollError `rate_limited` when there were too many. */
-export const limitRate = async (limiter: RateLimit, key: string): Promise<void> => {
-  const { success } = await limiter.limit({ key })
-  if (!success) throw new AtollError('rate_limited', 'too many requests in a minute')
+const WINDOW_SECONDS = 60
+
+const limiterOf = (env: Cloudflare.Env, limit: RequestLimit): RateLimit =>
+  ({ token: env.API_RATE_LIMIT, org: env.ORG_RATE_LIMIT, address: env.OPEN_RATE_LIMIT })[limit]
+
+/**
+ * Counts one request against one of the platform's limiters. Throws AtollError `rate_limited`, which names the limit, when there were too many.
+ * The platform counts in each of its locations by itself (docs/limits.md).
+ */
+export const limitRate = async (env: Cloudflare.Env, limit: RequestLimit, key: string): Promise<void> => {
+  const { success } = await limiterOf(env, limit).limit({ key })
+  if (!success)
+    throw new AtollError('rate_limited', `too many requests of this ${limit}: ${requestLimits[limit]} in a minute`, {
+      limit: { name: limit, retryAfterSeconds: WINDOW_SECONDS },
+    })
 }
+
+/** What an answer says of the limits that its request was counted against (draft-ietf-httpapi-ratelimit-headers). */
+export const toPolicyHeader = (limits: readonly RequestLimit[]): string =>
+  limits.map((limit) => `"${limit}";q=${requestLimits[limit]};w=${WINDOW_SECONDS}`).join(', ')

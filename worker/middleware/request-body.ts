@@ -4,6 +4,9 @@ import type { AppContext, AppEnv } from '../app-env.ts'
 
 /** Bodies are text of these types. */
 const mediaTypes = ['application/json', 'application/yaml']
+/** As Prometheus' API has it: what speaks to that sends nothing else. */
+const mediaTypesOf = (path: string): readonly string[] =>
+  path.includes('/prometheus/') ? ['application/x-www-form-urlencoded'] : mediaTypes
 
 /**
  * Reads the body of a request once, before anything else does: what reads it later gets these bytes, not what somebody else has made of
@@ -16,8 +19,9 @@ export const requestBody = createMiddleware<AppEnv>(async (c, next) => {
   if (c.req.method === 'GET') return next()
   const { byteLength } = await c.req.arrayBuffer()
   const mediaType = c.req.header('Content-Type')?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  if (byteLength > 0 && !mediaTypes.includes(mediaType)) {
-    throw new AtollError('unsupported_media_type', `send ${mediaTypes.join(' or ')}`)
+  const wanted = mediaTypesOf(c.req.path)
+  if (byteLength > 0 && !wanted.includes(mediaType)) {
+    throw new AtollError('unsupported_media_type', `send ${wanted.join(' or ')}`)
   }
   return next()
 })

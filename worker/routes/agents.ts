@@ -6,6 +6,7 @@ import { isMeshId } from '../directory/meshes.ts'
 import { MESH_ID_CHARS } from '../mesh/join-tokens.ts'
 import { refusedToken } from '../mesh/join.ts'
 import { openMeshStore } from '../mesh/mesh-store.ts'
+import { toOrigin } from '../open-mesh.ts'
 import { unwrap } from '../problems.ts'
 import { parseToken } from '../secret-token.ts'
 
@@ -14,7 +15,7 @@ const joinMesh: RouteHandler<typeof join, AppEnv> = async (c) => {
   const request = c.req.valid('json')
   const meshId = parseToken('join', request.token)?.id.slice(0, MESH_ID_CHARS) ?? ''
   if (!(await isMeshId(c.env.DB, meshId))) return unwrap<never>(refusedToken)
-  return c.json(unwrap(await openMeshStore(c.env, meshId).join(request, c.get('requestId'))), 201)
+  return c.json(unwrap(await openMeshStore(c.env, meshId).join(request, toOrigin(c))), 201)
 }
 
 const openUplink: RouteHandler<typeof uplink, AppEnv> = async (c) => {

@@ -16,7 +16,7 @@ import { randomBytes } from '../random-bytes.ts'
 import { newToken } from '../secret-token.ts'
 
 const listMeshClusters: RouteHandler<typeof listClusters, AppEnv> = async (c) => {
-  const { store } = await openMesh(c, c.req.valid('param').mesh, 'read')
+  const { store } = await openMesh(c, c.req.valid('param').mesh)
   const { limit, cursor } = c.req.valid('query')
   const [after] = parseCursor(cursor, firstPlace)
   return c.json(
@@ -27,26 +27,26 @@ const listMeshClusters: RouteHandler<typeof listClusters, AppEnv> = async (c) =>
 
 const showCluster: RouteHandler<typeof getCluster, AppEnv> = async (c) => {
   const { mesh, cluster } = c.req.valid('param')
-  const { store } = await openMesh(c, mesh, 'read', cluster)
+  const { store } = await openMesh(c, mesh, { cluster })
   return c.json(found(await store.findCluster(cluster), `cluster ${cluster}`), 200)
 }
 
 const evict: RouteHandler<typeof evictCluster, AppEnv> = async (c) => {
   const { mesh, cluster } = c.req.valid('param')
-  const { store } = await openMesh(c, mesh, 'write', cluster)
+  const { store } = await openMesh(c, mesh, { cluster })
   unwrap(await store.evictCluster(cluster, toInitiator(c)))
   return c.body(null, 204)
 }
 
 const confirm: RouteHandler<typeof confirmHold, AppEnv> = async (c) => {
   const { mesh, cluster } = c.req.valid('param')
-  const { store } = await openMesh(c, mesh, 'write', cluster)
+  const { store } = await openMesh(c, mesh, { cluster })
   unwrap(await store.confirmHold(cluster, c.req.valid('json').hold, toInitiator(c)))
   return c.body(null, 204)
 }
 
 const listMeshJoinTokens: RouteHandler<typeof listJoinTokens, AppEnv> = async (c) => {
-  const { store } = await openMesh(c, c.req.valid('param').mesh, 'read')
+  const { store } = await openMesh(c, c.req.valid('param').mesh)
   const { limit, cursor } = c.req.valid('query')
   const [createdAt, id] = parseCursor(cursor, newestPlace)
   return c.json(
@@ -60,7 +60,7 @@ const listMeshJoinTokens: RouteHandler<typeof listJoinTokens, AppEnv> = async (c
 
 const makeJoinToken: RouteHandler<typeof createJoinToken, AppEnv> = async (c) => {
   const body = c.req.valid('json')
-  const mesh = await openMesh(c, c.req.valid('param').mesh, 'write', body.cluster)
+  const mesh = await openMesh(c, c.req.valid('param').mesh, { cluster: body.cluster })
   const { id, text, secretHash } = await newToken('join', randomBytes, mesh.id)
   const created = unwrap(await mesh.store.createJoinToken({ ...body, id, secretHash }, toInitiator(c)))
   return c.json({ ...created, secret: text }, 201)
@@ -68,7 +68,7 @@ const makeJoinToken: RouteHandler<typeof createJoinToken, AppEnv> = async (c) =>
 
 const endJoinToken: RouteHandler<typeof revokeJoinToken, AppEnv> = async (c) => {
   const { mesh, id } = c.req.valid('param')
-  const { store } = await openMesh(c, mesh, 'write')
+  const { store } = await openMesh(c, mesh)
   unwrap(await store.revokeJoinToken(id, toInitiator(c)))
   return c.body(null, 204)
 }

@@ -20,7 +20,7 @@ import { leaveOutPublished, refusePublished } from '../configuration/published-o
 import { writeConfiguration } from '../configuration/write-configuration.ts'
 import type { StoredDocument } from '../mesh/configuration.ts'
 import { readBodyText } from '../middleware/request-body.ts'
-import { openMesh, toInitiator } from '../open-mesh.ts'
+import { confineFilter, openMesh, toInitiator } from '../open-mesh.ts'
 import { firstPlace, parseCursor, toPage } from '../page.ts'
 import { found } from '../problems.ts'
 
@@ -36,7 +36,7 @@ const toStoredObject = ({ key, revision, updatedAtMs, document }: StoredDocument
 }
 
 const apply: RouteHandler<typeof applyConfiguration, AppEnv> = async (c) => {
-  const mesh = await openMesh(c, c.req.valid('param').mesh, 'write')
+  const mesh = await openMesh(c, c.req.valid('param').mesh, confineFilter(c, {}))
   const { namespace, dryRun } = c.req.valid('query')
   const parsed = parseDocuments(await readBodyText(c), {
     defaultNamespace: namespace,
@@ -65,8 +65,9 @@ const apply: RouteHandler<typeof applyConfiguration, AppEnv> = async (c) => {
 }
 
 const listObjects: RouteHandler<typeof listConfiguration, AppEnv> = async (c) => {
-  const { store } = await openMesh(c, c.req.valid('param').mesh, 'read')
-  const { limit, cursor, kind, namespace } = c.req.valid('query')
+  const { limit, cursor, kind, ...query } = c.req.valid('query')
+  const { namespace } = confineFilter(c, query)
+  const { store } = await openMesh(c, c.req.valid('param').mesh, { namespace })
   const [after] = parseCursor(cursor, firstPlace)
   const filter = { kind: kind === undefined ? undefined : toKindName(kind), namespace }
   const objects = await store.listObjects(filter, after, limit + 1)
@@ -78,7 +79,7 @@ const listObjects: RouteHandler<typeof listConfiguration, AppEnv> = async (c) =>
 
 const showObject: RouteHandler<typeof getConfigurationObject, AppEnv> = async (c) => {
   const { mesh, kind, namespace, name } = c.req.valid('param')
-  const { store } = await openMesh(c, mesh, 'read')
+  const { store } = await openMesh(c, mesh, { namespace })
   const key = toObjectKey(toKindName(kind), namespace, name)
   const [stored, status] = await Promise.all([store.findObject(key), store.listObjectStatus(key)])
   return c.json({ ...toStoredObject(found(stored, `object ${key}`)), status }, 200)
@@ -86,7 +87,7 @@ const showObject: RouteHandler<typeof getConfigurationObject, AppEnv> = async (c
 
 const deleteObject: RouteHandler<typeof deleteConfigurationObject, AppEnv> = async (c) => {
   const { mesh: meshName, kind, namespace, name } = c.req.valid('param')
-  const mesh = await openMesh(c, meshName, 'write')
+  const mesh = await openMesh(c, meshName, { namespace })
   const key = toObjectKey(toKindName(kind), namespace, name)
   const result = await writeConfiguration(
     mesh,

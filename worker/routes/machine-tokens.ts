@@ -9,7 +9,7 @@ import { newToken } from '../secret-token.ts'
 
 const listClusterTokens: RouteHandler<typeof listMachineTokens, AppEnv> = async (c) => {
   const { mesh, cluster } = c.req.valid('param')
-  const { store } = await openMesh(c, mesh, 'read', cluster)
+  const { store } = await openMesh(c, mesh, { cluster })
   const { limit, cursor } = c.req.valid('query')
   const [createdAt, id] = parseCursor(cursor, newestPlace)
   const tokens = unwrap(await store.listMachineTokens(cluster, { createdAt, id }, limit + 1))
@@ -21,7 +21,7 @@ const listClusterTokens: RouteHandler<typeof listMachineTokens, AppEnv> = async 
 
 const makeMachineToken: RouteHandler<typeof createMachineToken, AppEnv> = async (c) => {
   const { mesh, cluster } = c.req.valid('param')
-  const { store } = await openMesh(c, mesh, 'write', cluster)
+  const { store } = await openMesh(c, mesh, { cluster })
   const { id, text, secretHash } = await newToken('machine', randomBytes)
   const created = unwrap(
     await store.createMachineToken(cluster, { ...c.req.valid('json'), id, secretHash }, toInitiator(c)),
@@ -31,7 +31,7 @@ const makeMachineToken: RouteHandler<typeof createMachineToken, AppEnv> = async 
 
 const endMachineToken: RouteHandler<typeof revokeMachineToken, AppEnv> = async (c) => {
   const { mesh, cluster, id } = c.req.valid('param')
-  const { store } = await openMesh(c, mesh, 'write', cluster)
+  const { store } = await openMesh(c, mesh, { cluster })
   unwrap(await store.revokeMachineToken(cluster, id, toInitiator(c)))
   return c.body(null, 204)
 }

@@ -6,12 +6,13 @@ import { trustDomain } from '#mesh/names.ts'
 import { hasErrors, type Problem } from '#mesh/problem.ts'
 import { examineMeshConfig } from '#mesh/config/examine-mesh-config.ts'
 import { withChangedFields } from '#mesh/config/mesh-config.ts'
+import { withoutCredentials } from '#mesh/config/without-credentials.ts'
 import { meshSettings, type MeshSettings } from '#mesh/settings.ts'
-import type { App, AppEnv } from '../app-env.ts'
+import type { App, AppContext, AppEnv } from '../app-env.ts'
 import * as directory from '../directory/meshes.ts'
 import { openMeshStore } from '../mesh/mesh-store.ts'
 import type { MeshFacts } from '../mesh/mesh-store.ts'
-import { openMesh, openOrg, toInitiator, toOrgEvent } from '../open-mesh.ts'
+import { confineFilter, mayCall, openMesh, openOrg, toInitiator, toOrgEvent } from '../open-mesh.ts'
 import { firstPlace, parseCursor, toPage } from '../page.ts'
 import { found, unwrap } from '../problems.ts'
 import { randomBytes } from '../random-bytes.ts'
@@ -26,14 +27,23 @@ const toMesh = (id: string, { settings, revision, clusters, createdAtMs }: MeshF
   createdAt: new Date(createdAtMs).toISOString(),
 })
 
+/** Who can't change the settings is shown no credentials of theirs. */
+const toShown = (c: AppContext, mesh: Mesh): Mesh =>
+  mayCall(c, 'updateMesh')
+    ? mesh
+    : { ...mesh, settings: { ...mesh.settings, meshConfig: withoutCredentials(mesh.settings.meshConfig) } }
+
 const listOrgMeshes: RouteHandler<typeof listMeshes, AppEnv> = async (c) => {
   const { limit, cursor } = c.req.valid('query')
   const { orgId, token } = c.get('caller')
-  if (token.scopes.cluster !== undefined) throw new AtollError('forbidden', 'the token is confined to a cluster')
   const [after] = parseCursor(cursor, firstPlace)
   const meshes = await directory.listMeshes(c.env.DB, orgId, token.scopes.mesh, after, limit + 1)
   return c.json(
-    toPage(meshes, limit, (last) => [last.name]),
+    toPage(
+      meshes.map((mesh) => toShown(c, mesh)),
+      limit,
+      (last) => [last.name],
+    ),
     200,
   )
 }
@@ -48,7 +58,7 @@ const examineSettings = ({ meshConfig, meshName: name, trustDomain: domain }: Me
 
 /** The name is entered in the directory first: who has it owns it. A creation that was cut off after that is taken up again. */
 const makeMesh: RouteHandler<typeof createMesh, AppEnv> = async (c) => {
-  const orgId = openOrg(c, 'write')
+  const orgId = openOrg(c)
   const { name, trustDomain: domain, ...changes } = c.req.valid('json')
   if ((await directory.countMeshes(c.env.DB, orgId)) >= directory.MAX_MESHES) {
     throw new AtollError('limit_reached', `an org may have ${directory.MAX_MESHES} meshes`)
@@ -72,12 +82,12 @@ const makeMesh: RouteHandler<typeof createMesh, AppEnv> = async (c) => {
 }
 
 const showMesh: RouteHandler<typeof getMesh, AppEnv> = async (c) => {
-  const mesh = await openMesh(c, c.req.valid('param').mesh, 'read')
-  return c.json(toMesh(mesh.id, await mesh.store.facts()), 200)
+  const mesh = await openMesh(c, c.req.valid('param').mesh, confineFilter(c, {}))
+  return c.json(toShown(c, toMesh(mesh.id, await mesh.store.facts())), 200)
 }
 
 const changeMesh: RouteHandler<typeof updateMesh, AppEnv> = async (c) => {
-  const mesh = await openMesh(c, c.req.valid('param').mesh, 'write')
+  const mesh = await openMesh(c, c.req.valid('param').mesh)
   const changes = c.req.valid('json')
   const { settings } = await mesh.store.facts()
   const meshConfig = withChangedFields(settings.meshConfig, changes.meshConfig)
@@ -87,10 +97,12 @@ const changeMesh: RouteHandler<typeof updateMesh, AppEnv> = async (c) => {
 }
 
 const removeMesh: RouteHandler<typeof deleteMesh, AppEnv> = async (c) => {
-  const mesh = await openMesh(c, c.req.valid('param').mesh, 'write')
-  unwrap(await mesh.store.destroy())
-  // The mesh's own log is gone with it.
-  await directory.removeMesh(c.env.DB, mesh.orgId, mesh, toOrgEvent(c, 'mesh.delete', mesh.name))
+  const mesh = await openMesh(c, c.req.valid('param').mesh)
+  const head = unwrap(await mesh.store.destroy())
+  // The mesh's own log is gone with it: where it ended tells whether an export of it is whole.
+  const detail = { meshId: mesh.id, ...(head && { auditEvents: head.sequence, auditHash: head.hash }) }
+  const event = toOrgEvent(c, { action: 'mesh.delete', target: mesh.name, detail })
+  await directory.removeMesh(c.env.DB, mesh.orgId, mesh, event)
   return c.body(null, 204)
 }
 

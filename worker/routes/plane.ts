@@ -1,11 +1,17 @@
 import type { RouteHandler } from '@hono/zod-openapi'
 import { AtollError } from '#api/atoll-error.ts'
-import { getWhoami, health, setup } from '#api/routes/plane.ts'
+import { deleteOrg, getKeyEncryption, getWhoami, health, setup } from '#api/routes/plane.ts'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { App, AppEnv } from '../app-env.ts'
+import { toKekId } from '../ca/sealed-key.ts'
+import { deleteOrg as deleteWholeOrg } from '../delete-org.ts'
 import { isSetUp, setUpPlane } from '../directory/orgs.ts'
+import { listMeshes, MAX_MESHES } from '../directory/meshes.ts'
+import { readOrgAuditChain } from '../directory/org-audit.ts'
 import { toIssuedToken } from '../directory/tokens.ts'
 import { planeInitiator } from '../mesh/audit.ts'
+import { openMeshStore } from '../mesh/mesh-store.ts'
+import { openOrg, toInitiator, toOrigin } from '../open-mesh.ts'
 import { randomBytes } from '../random-bytes.ts'
 import { equalsInConstantTime, newId, newToken, sha256Hex } from '../secret-token.ts'
 
@@ -25,8 +31,8 @@ const setUp: RouteHandler<typeof setup, AppEnv> = async (c) => {
   const expiresAtMs = createdAtMs + OWNER_TOKEN_MS
   const owner = { id, secretHash, name: 'owner', role: 'owner' as const, scopes: {}, createdAtMs, expiresAtMs }
   const orgId = newId(randomBytes)
-  const { actor } = planeInitiator
-  const event = { at: createdAtMs, actor, action: 'org.create', target: org, requestId: c.get('requestId') }
+  const by = { ...planeInitiator, ...toOrigin(c) }
+  const event = { at: createdAtMs, by, facts: { action: 'org.create', target: org, detail: { ownerToken: id } } }
   if (!(await setUpPlane(c.env.DB, { id: orgId, name: org }, owner, event))) {
     throw new AtollError('already_set_up', 'sign in with a token; an owner can make more of them')
   }
@@ -38,8 +44,37 @@ const showCaller: RouteHandler<typeof getWhoami, AppEnv> = (c) => {
   return c.json({ org: orgName, token }, 200)
 }
 
+const removeOrg: RouteHandler<typeof deleteOrg, AppEnv> = async (c) => {
+  const orgId = openOrg(c)
+  const { orgName } = c.get('caller')
+  if (c.req.valid('query').name !== orgName)
+    throw new AtollError('invalid_request', `the org is called ${orgName}: send that as "name" if you mean it`)
+  const { head } = await readOrgAuditChain(c.env.DB, orgId)
+  await deleteWholeOrg(c.env, orgId)
+  // The org's own log is gone with it.
+  const event = { level: 'info', message: 'org.delete', orgId, org: orgName, ...toInitiator(c), auditHead: head }
+  // eslint-disable-next-line no-console -- the platform's log
+  console.info(JSON.stringify(event))
+  return c.body(null, 204)
+}
+
+const showKeyEncryption: RouteHandler<typeof getKeyEncryption, AppEnv> = async (c) => {
+  const orgId = openOrg(c)
+  const { ATOLL_KEK, ATOLL_KEK_PREVIOUS } = c.env
+  const current = await toKekId(ATOLL_KEK)
+  const previous = ATOLL_KEK_PREVIOUS === undefined ? null : await toKekId(ATOLL_KEK_PREVIOUS, 'ATOLL_KEK_PREVIOUS')
+  const known = await listMeshes(c.env.DB, orgId, undefined, '', MAX_MESHES)
+  const meshes = await Promise.all(
+    known.map(async ({ id, name }) => ({ mesh: name, ...(await openMeshStore(c.env, id).countSealed(current)) })),
+  )
+  const sum = (which: 'keys' | 'pending') => meshes.reduce((total, each) => total + each[which], 0)
+  return c.json({ current, previous, keys: sum('keys'), pending: sum('pending'), meshes }, 200)
+}
+
 export const addPlaneRoutes = (app: App): void => {
   app.openapi(health, answerHealth)
   app.openapi(setup, setUp)
   app.openapi(getWhoami, showCaller)
+  app.openapi(getKeyEncryption, showKeyEncryption)
+  app.openapi(deleteOrg, removeOrg)
 }

@@ -8,8 +8,10 @@ import { parseJson } from '#mesh/parse-json.ts'
 import { proxyConfig, proxyStatus } from '#mesh/uplink.ts'
 import type { ProxyStatus } from '#mesh/uplink.ts'
 import type { App, AppEnv } from '../app-env.ts'
+import { listClusterNames } from '../cluster-names.ts'
 import type { AgentAnswers, AgentQuery, MeshStore } from '../mesh/mesh-store.ts'
-import { openMesh } from '../open-mesh.ts'
+import { namespaceOfProxy } from '../namespace-of-proxy.ts'
+import { confineFilter, openMesh } from '../open-mesh.ts'
 import { parseCursor, toCursor } from '../page.ts'
 import { found } from '../problems.ts'
 
@@ -51,19 +53,10 @@ const askProxies = async (store: MeshStore, cluster: ClusterName): Promise<Clust
   return { cluster, missing: missing ?? (isWhole ? null : 'agent_unavailable'), proxies }
 }
 
-/** The names of the clusters from this one on, by name. */
-const listClusterNames = async (store: MeshStore, from: string): Promise<ClusterName[]> => {
-  const names: ClusterName[] = []
-  for (;;) {
-    const part = await store.listClusters(names.at(-1) ?? '', 500)
-    names.push(...part.map(({ name }) => name))
-    if (part.length < 500) return names.filter((name) => name >= from)
-  }
-}
-
 const listMeshProxies: RouteHandler<typeof listProxies, AppEnv> = async (c) => {
-  const { limit, cursor, cluster } = c.req.valid('query')
-  const { store } = await openMesh(c, c.req.valid('param').mesh, 'read', cluster)
+  const { limit, cursor, ...query } = c.req.valid('query')
+  const { cluster, namespace } = confineFilter(c, query)
+  const { store } = await openMesh(c, c.req.valid('param').mesh, { cluster, namespace })
   const [fromCluster, afterProxy] = parseCursor(cursor, ['', ''])
   const clusters = cluster === undefined ? await listClusterNames(store, fromCluster) : [cluster]
 
@@ -74,6 +67,7 @@ const listMeshProxies: RouteHandler<typeof listProxies, AppEnv> = async (c) => {
       if (missing !== null) page.unavailable.push({ cluster: name, reason: missing })
       for (const proxy of proxies) {
         if (name === fromCluster && proxy.name <= afterProxy) continue
+        if (namespace !== undefined && namespaceOfProxy(proxy.name) !== namespace) continue
         const last = page.items.at(-1)
         if (last && page.items.length === limit)
           return c.json({ ...page, nextCursor: toCursor([last.cluster, last.name]) }, 200)
@@ -102,7 +96,7 @@ const askOne = async <Schema extends z.ZodType>(
 
 const showProxy: RouteHandler<typeof getProxy, AppEnv> = async (c) => {
   const { mesh, cluster, name } = c.req.valid('param')
-  const { store } = await openMesh(c, mesh, 'read', cluster)
+  const { store } = await openMesh(c, mesh, { cluster, namespace: namespaceOfProxy(name) })
   const proxies = toProxies(cluster, await askOne(store, cluster, { kind: 'proxies' }, proxyList))
   return c.json(
     found(
@@ -115,7 +109,7 @@ const showProxy: RouteHandler<typeof getProxy, AppEnv> = async (c) => {
 
 const showProxyConfig: RouteHandler<typeof getProxyConfig, AppEnv> = async (c) => {
   const { mesh, cluster, name } = c.req.valid('param')
-  const { store } = await openMesh(c, mesh, 'read', cluster)
+  const { store } = await openMesh(c, mesh, { cluster, namespace: namespaceOfProxy(name) })
   const [config] = await askOne(store, cluster, { kind: 'proxy-config', proxy: name }, proxyConfig)
   return c.json({ ...found(config, `proxy ${name} in ${cluster}`), cluster }, 200)
 }

@@ -9,7 +9,7 @@ import { newestPlace, parseCursor, toPage } from '../page.ts'
 import { unwrap } from '../problems.ts'
 
 const listGrants: RouteHandler<typeof listPublishGrants, AppEnv> = async (c) => {
-  const { store } = await openMesh(c, c.req.valid('param').mesh, 'read')
+  const { store } = await openMesh(c, c.req.valid('param').mesh)
   const { limit, cursor } = c.req.valid('query')
   const [createdAt, id] = parseCursor(cursor, newestPlace)
   return c.json(
@@ -23,7 +23,7 @@ const listGrants: RouteHandler<typeof listPublishGrants, AppEnv> = async (c) => 
 
 /** What one cluster publishes is every cluster's: a token that is confined to one can't grant it. */
 const makeGrant: RouteHandler<typeof createPublishGrant, AppEnv> = async (c) => {
-  const { store } = await openMesh(c, c.req.valid('param').mesh, 'write')
+  const { store } = await openMesh(c, c.req.valid('param').mesh)
   const { kind, ...rest } = c.req.valid('json')
   const grant = { ...rest, kind: kind === '*' ? kind : toPublishableKind(kind) }
   return c.json(unwrap(await store.createPublishGrant(grant, toInitiator(c))), 201)
@@ -40,7 +40,7 @@ const toPublishableKind = (name: string): string => {
 
 const endGrant: RouteHandler<typeof revokePublishGrant, AppEnv> = async (c) => {
   const { mesh, id } = c.req.valid('param')
-  const { store } = await openMesh(c, mesh, 'write')
+  const { store } = await openMesh(c, mesh)
   unwrap(await store.revokePublishGrant(id, toInitiator(c)))
   return c.body(null, 204)
 }

@@ -7,7 +7,8 @@ import {
   listRevisions,
   rollBackToRevision,
 } from '#api/routes/revisions.ts'
-import type { ObjectDiff } from '#api/schemas/revisions.ts'
+import type { ClusterDelivery, ObjectDiff } from '#api/schemas/revisions.ts'
+import { parseObjectKey } from '#mesh/config-object.ts'
 import type { ConfigObject } from '#mesh/config-object.ts'
 import type { App, AppEnv } from '../app-env.ts'
 import { parseIfMatch } from '../configuration/if-match.ts'
@@ -15,7 +16,8 @@ import { planRollback } from '../configuration/published-objects.ts'
 import { writeConfiguration } from '../configuration/write-configuration.ts'
 import type { MeshStore } from '../mesh/mesh-store.ts'
 import type { DocumentDiff } from '../mesh/revisions.ts'
-import { openMesh, toInitiator } from '../open-mesh.ts'
+import { namespaceOfProxy } from '../namespace-of-proxy.ts'
+import { confineFilter, openMesh, toInitiator } from '../open-mesh.ts'
 import { firstPlace, highestPlace, parseCursor, toPage } from '../page.ts'
 import { found, unwrap } from '../problems.ts'
 
@@ -41,8 +43,27 @@ const readWholeDiff = async (store: MeshStore, from: number, to: number): Promis
   }
 }
 
+/** Of keys of objects: those that whoever is confined to a namespace may see. */
+const isOf =
+  (namespace: string | undefined) =>
+  ({ key }: { readonly key: string }): boolean =>
+    namespace === undefined || parseObjectKey(key)?.namespace === namespace
+
+/** Who is confined to a namespace sees how many proxies of others lag, and no more of them. */
+const confineDelivery = (delivery: ClusterDelivery, namespace: string | undefined): ClusterDelivery => {
+  if (namespace === undefined) return delivery
+  const isOwn = (proxy: string) => namespaceOfProxy(proxy) === namespace
+  const { laggards, nacks, absent } = delivery
+  return {
+    ...delivery,
+    laggards: laggards.filter(({ proxy }) => isOwn(proxy)),
+    nacks: nacks.filter(({ proxy }) => isOwn(proxy)),
+    ...(absent && { absent: { ...absent, names: absent.names.filter(isOwn) } }),
+  }
+}
+
 const listMeshRevisions: RouteHandler<typeof listRevisions, AppEnv> = async (c) => {
-  const { store } = await openMesh(c, c.req.valid('param').mesh, 'read')
+  const { store } = await openMesh(c, c.req.valid('param').mesh, confineFilter(c, {}))
   const { limit, cursor } = c.req.valid('query')
   const [before] = parseCursor(cursor, highestPlace)
   return c.json(
@@ -53,26 +74,24 @@ const listMeshRevisions: RouteHandler<typeof listRevisions, AppEnv> = async (c) 
 
 const showRevision: RouteHandler<typeof getRevision, AppEnv> = async (c) => {
   const { mesh, revision } = c.req.valid('param')
-  const { store } = await openMesh(c, mesh, 'read')
+  const { store, namespace } = await openMesh(c, mesh, confineFilter(c, {}))
   const shown = found(await store.findRevision(revision), `revision ${revision}`)
-  return c.json({ ...shown.revision, changes: shown.changes }, 200)
+  return c.json({ ...shown.revision, changes: shown.changes.filter(isOf(namespace)) }, 200)
 }
 
 const compareRevisions: RouteHandler<typeof diffRevision, AppEnv> = async (c) => {
   const { mesh, revision } = c.req.valid('param')
-  const { store } = await openMesh(c, mesh, 'read')
+  const { store, namespace } = await openMesh(c, mesh, confineFilter(c, {}))
   const { limit, cursor, against = Math.max(0, revision - 1) } = c.req.valid('query')
   const [after] = parseCursor(cursor, firstPlace)
   const diff = unwrap(await store.diffRevisions(against, revision, after, limit + 1))
-  return c.json(
-    toPage(diff.map(toObjectDiff), limit, (last) => [last.key]),
-    200,
-  )
+  const page = toPage(diff, limit, (last) => [last.key])
+  return c.json({ ...page, items: page.items.filter(isOf(namespace)).map(toObjectDiff) }, 200)
 }
 
 const rollBack: RouteHandler<typeof rollBackToRevision, AppEnv> = async (c) => {
   const { mesh: meshName, revision } = c.req.valid('param')
-  const mesh = await openMesh(c, meshName, 'write')
+  const mesh = await openMesh(c, meshName, confineFilter(c, {}))
   const result = await writeConfiguration(
     mesh,
     {
@@ -89,11 +108,12 @@ const rollBack: RouteHandler<typeof rollBackToRevision, AppEnv> = async (c) => {
 
 const showDelivery: RouteHandler<typeof getRevisionDelivery, AppEnv> = async (c) => {
   const { mesh, revision } = c.req.valid('param')
-  const { store } = await openMesh(c, mesh, 'read')
+  const { store, namespace } = await openMesh(c, mesh, confineFilter(c, {}))
   const { waitSeconds, after } = c.req.valid('query')
   const facts = await store.facts()
   if (revision > facts.revision) throw new AtollError('not_found', `there is no revision ${revision} yet`)
-  return c.json(await store.waitForDelivery(revision, after ?? null, waitSeconds * 1000), 200)
+  const delivery = await store.waitForDelivery(revision, after ?? null, waitSeconds * 1000)
+  return c.json({ ...delivery, clusters: delivery.clusters.map((each) => confineDelivery(each, namespace)) }, 200)
 }
 
 export const addRevisionRoutes = (app: App): void => {

@@ -35,7 +35,7 @@ import { encode } from './encode.ts'
 import { forwardProxyClusterType } from './forward-proxy.ts'
 import { buildHttpProtocolOptions } from './http-protocol-options.ts'
 import type { MessageFields } from './message-fields.ts'
-import { buildEpochMetadata, transportMarks } from './metadata.ts'
+import { buildMetadata, transportMarks } from './metadata.ts'
 import { buildProxyProtocolSocket, buildUpstreamTls, rawBufferSocket } from './transport-socket.ts'
 
 type ClusterInit = MessageFields<typeof ClusterSchema>
@@ -69,7 +69,7 @@ export const buildCluster = (upstream: Upstream): UnitResource => {
         sourceAddress: { address: upstream.sourceAddress, portSpecifier: { case: 'portValue', value: 0 } },
       },
     }),
-    ...buildEpochMetadata(upstream.trustEpoch),
+    ...buildMetadata({ ...upstream, object: upstream.ruledBy, verifiesMesh: upstream.tls.mode === 'mesh' }),
   })
 }
 

@@ -11,13 +11,20 @@ import {
 } from '#envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
 import type { ListenerDefaults } from '#xds/model/listener-defaults.ts'
 import type { HealthPath, HttpHandler } from '#xds/model/listener.ts'
+import { accessFilters } from './access-filters.ts'
 import { toAny } from './any.ts'
-import { buildAccessLogs } from './build-access-log.ts'
+import { buildHttpLogs, toCounted } from './build-logs.ts'
 import { buildInlineRouteConfiguration } from './build-route-configuration.ts'
+import { requestLimitFilter } from './build-request-limits.ts'
+import { tokenFilter } from './token-filter.ts'
 import { routeFilters } from './build-route-filters.ts'
+import { buildTracing } from './build-tracing.ts'
+import { receivedFilter } from './received-request.ts'
 import { adsSource } from './config-source.ts'
 import { toDuration } from './duration.ts'
 import { forwardProxyFilter } from './forward-proxy.ts'
+import { buildGrpcStats } from './grpc-stats.ts'
+import type { Reporter } from './peer-operators.ts'
 import type { MessageFields } from './message-fields.ts'
 import { undeliveredHeader } from './undelivered-header.ts'
 
@@ -45,13 +52,17 @@ const undeliveredReplies = create(LocalReplyConfigSchema, {
  * IDs are made, the server's name is left as the application gave it, streams may idle for ever, x-envoy-* headers of untrusted
  * clients have no effect.
  */
-export const buildHttpConnectionManager = (handler: HttpHandler, defaults: ListenerDefaults): Any =>
+export const buildHttpConnectionManager = (handler: HttpHandler, defaults: ListenerDefaults, reporter: Reporter): Any =>
   toAny(HttpConnectionManagerSchema, {
     statPrefix: handler.statPrefix,
     ...buildRoutes(handler.routes),
     ...buildClientCertificateDetails(handler.clientCertificate),
+    ...buildTracing(defaults.tracing),
     httpFilters: [
+      ...(defaults.tracing || defaults.records ? [receivedFilter] : []),
       ...(handler.healthPaths ?? []).map(buildHealthPath),
+      ...buildGrpcStats(toCounted(defaults, reporter)),
+      ...(handler.isGuarded ? [tokenFilter, ...accessFilters, requestLimitFilter] : []),
       ...(handler.routes.kind === 'rds' ? routeFilters : []),
       ...(handler.isForwardProxy ? [forwardProxy] : []),
       router,
@@ -59,7 +70,7 @@ export const buildHttpConnectionManager = (handler: HttpHandler, defaults: Liste
     ...(handler.tellsUndelivered && { localReplyConfig: undeliveredReplies }),
     upgradeConfigs: handler.upgrades.map((upgradeType) => ({ upgradeType })),
     ...buildPaths(defaults.paths),
-    accessLog: buildAccessLogs(defaults.accessLog),
+    accessLog: buildHttpLogs(defaults, reporter),
     useRemoteAddress: handler.edge !== undefined,
     ...(handler.edge?.trustedProxies && { xffNumTrustedHops: handler.edge.trustedProxies }),
     streamIdleTimeout: toDuration(0),

@@ -15,18 +15,20 @@ import { HttpInspectorSchema } from '#envoy/envoy/extensions/filters/listener/ht
 import { OriginalDstSchema } from '#envoy/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.ts'
 import { TlsInspectorSchema } from '#envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts'
 import type { UnitResource } from '#xds/incremental/unit.ts'
+import { isCalled } from '#xds/model/is-called.ts'
 import type { FilterChain, Inspector, Listener } from '#xds/model/listener.ts'
 import type { ListenerDefaults } from '#xds/model/listener-defaults.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import { buildAddress } from './address.ts'
 import { toAny } from './any.ts'
-import { buildListenerLogs } from './build-access-log.ts'
 import { buildChainSelection } from './build-chain-selection.ts'
+import { buildUnmatchedLogs } from './build-logs.ts'
 import { buildNetworkFilters } from './build-network-filters.ts'
+import type { Reporter } from './peer-operators.ts'
 import { toDuration } from './duration.ts'
 import { encode } from './encode.ts'
 import type { MessageFields } from './message-fields.ts'
-import { buildEpochMetadata } from './metadata.ts'
+import { buildMetadata } from './metadata.ts'
 import { buildServerTls } from './server-tls-socket.ts'
 import { buildDownstreamMtls } from './transport-socket.ts'
 
@@ -57,12 +59,14 @@ export const buildListener = (listener: Listener, defaults: ListenerDefaults): U
       continueOnListenerFiltersTimeout: true,
     }),
     ...(listener.selection && { filterChainMatcher: buildChainSelection(listener.selection) }),
-    filterChains: listener.chains.map((chain) => buildFilterChain(chain, toLogged(listener, defaults))),
+    filterChains: listener.chains.map((chain) =>
+      buildFilterChain(chain, toTold(listener, defaults), toReporter(listener)),
+    ),
     ...(listener.defaultChain && {
-      defaultFilterChain: buildFilterChain(listener.defaultChain, toLogged(listener, defaults)),
+      defaultFilterChain: buildFilterChain(listener.defaultChain, toTold(listener, defaults), toReporter(listener)),
     }),
-    accessLog: buildListenerLogs(toLogged(listener, defaults).accessLog),
-    ...buildEpochMetadata(listener.trustEpoch),
+    accessLog: buildUnmatchedLogs(toTold(listener, defaults), toReporter(listener)),
+    ...buildMetadata({ object: listener.scopedBy, trustEpoch: listener.trustEpoch }),
   })
 
 const buildInspector = ({ kind, ports }: Inspector): ListenerFilter => {
@@ -85,18 +89,32 @@ const toPredicate = (
   rule: NonNullable<MessageFields<typeof ListenerFilterChainMatchPredicateSchema>['rule']>,
 ): ListenerFilterChainMatchPredicate => create(ListenerFilterChainMatchPredicateSchema, { rule })
 
-/** Nobody wants to read of every probe. */
-const toLogged = ({ serves }: Listener, { accessLog, ...defaults }: ListenerDefaults): ListenerDefaults => ({
-  ...defaults,
-  ...(serves !== 'probes' && accessLog && { accessLog }),
-})
+/** Nobody wants to read of every probe and every scrape. */
+const toTold = (
+  { serves }: Listener,
+  { records, accessLogs, unmatchedLogs, metrics, tracing, ...defaults }: ListenerDefaults,
+): ListenerDefaults =>
+  serves
+    ? { ...defaults, accessLogs: [], unmatchedLogs: [] }
+    : {
+        ...defaults,
+        accessLogs,
+        unmatchedLogs,
+        ...(records && { records }),
+        ...(metrics && { metrics }),
+        ...(tracing && { tracing }),
+      }
+
+const toReporter = (listener: Listener): Reporter => (isCalled(listener) ? 'destination' : 'source')
 
 const buildFilterChain = (
-  { name, match, mtls, tls, handler }: FilterChain,
+  { name, object, match, mtls, tls, handler }: FilterChain,
   defaults: ListenerDefaults,
+  reporter: Reporter,
 ): EnvoyFilterChain =>
   create(FilterChainSchema, {
     ...(name !== undefined && { name }),
+    ...buildMetadata(object === undefined && handler.kind === 'tcp' ? (handler.writtenAt ?? {}) : { object }),
     ...(Object.keys(match).length > 0 && {
       filterChainMatch: create(FilterChainMatchSchema, {
         ...(match.destinationPort !== undefined && { destinationPort: match.destinationPort }),
@@ -107,5 +125,8 @@ const buildFilterChain = (
     }),
     ...(mtls && { transportSocket: buildDownstreamMtls(mtls, defaults.meshTls) }),
     ...(tls && { transportSocket: buildServerTls(tls, defaults.serverTls) }),
-    filters: buildNetworkFilters(handler, defaults),
+    filters: buildNetworkFilters(handler, defaults, {
+      reporter: tls !== undefined && reporter === 'destination' ? 'front' : reporter,
+      endsTls: mtls !== undefined || tls !== undefined,
+    }),
   })

@@ -13,7 +13,7 @@ import { typeUrls } from '#xds/type-url.ts'
 import { buildAddress } from './address.ts'
 import { encode } from './encode.ts'
 import type { MessageFields } from './message-fields.ts'
-import { transportMetadata } from './metadata.ts'
+import { gatewayMetadata, transportMetadata } from './metadata.ts'
 
 type LoadAssignmentInit = MessageFields<typeof ClusterLoadAssignmentSchema>
 
@@ -53,4 +53,5 @@ export const buildEndpoint = (endpoint: UpstreamEndpoint): MessageFields<typeof 
   ...(endpoint.weight !== 1 && { loadBalancingWeight: endpoint.weight }),
   ...(endpoint.isDraining && { healthStatus: HealthStatus.DRAINING }),
   ...(endpoint.transport !== 'mesh' && { metadata: transportMetadata[endpoint.transport] }),
+  ...(endpoint.isGateway && { metadata: gatewayMetadata }),
 })

@@ -9,23 +9,50 @@ import {
 import type { ListenerDefaults } from '#xds/model/listener-defaults.ts'
 import type { FilterChain, SniHandler, TcpHandler } from '#xds/model/listener.ts'
 import { toAny } from './any.ts'
-import { buildAccessLogs } from './build-access-log.ts'
+import { buildConnectionFilters } from './build-access.ts'
 import { buildHttpConnectionManager } from './build-http-connection-manager.ts'
+import { buildTcpLogs } from './build-logs.ts'
 import { buildSniGate } from './build-sni-gate.ts'
+import type { Reporter } from './peer-operators.ts'
 import { toDuration } from './duration.ts'
 import { toSniForwardProxy } from './forward-proxy.ts'
 import type { MessageFields } from './message-fields.ts'
 
-export const buildNetworkFilters = (handler: FilterChain['handler'], defaults: ListenerDefaults): Filter[] => {
+export interface ChainPlace {
+  /** On which side of a call the proxy is. Who passes TLS through has itself called. */
+  readonly reporter: Reporter
+  /** Whether the chain's TLS ends here. */
+  readonly endsTls: boolean
+}
+
+export const buildNetworkFilters = (
+  handler: FilterChain['handler'],
+  defaults: ListenerDefaults,
+  { reporter, endsTls }: ChainPlace,
+): Filter[] => {
   switch (handler.kind) {
     case 'http':
-      return [filter('envoy.filters.network.http_connection_manager', buildHttpConnectionManager(handler, defaults))]
+      return [
+        filter(
+          'envoy.filters.network.http_connection_manager',
+          buildHttpConnectionManager(handler, defaults, reporter),
+        ),
+      ]
     case 'tcp':
       return [
+        ...(handler.access ? buildConnectionFilters(handler.access, handler.statPrefix) : []).map((config) =>
+          filter('envoy.filters.network.rbac', config),
+        ),
         ...(handler.forwardsTo
           ? [filter('envoy.filters.network.sni_dynamic_forward_proxy', toSniForwardProxy(handler.forwardsTo.port))]
           : []),
-        filter('envoy.filters.network.tcp_proxy', buildTcpProxy(handler, defaults)),
+        filter(
+          'envoy.filters.network.tcp_proxy',
+          toAny(TcpProxySchema, {
+            ...buildTcpProxy(handler, defaults, { reporter, endsTls }),
+            ...(endsTls && afterHandshake),
+          }),
+        ),
       ]
     case 'sni':
       return [
@@ -36,22 +63,31 @@ export const buildNetworkFilters = (handler: FilterChain['handler'], defaults: L
   }
 }
 
+/** At least what a client says before it waits for an answer. */
+const firstBytes = 65_536
+
 const filter = (name: string, typedConfig: Any): Filter =>
   create(FilterSchema, { name, configType: { case: 'typedConfig', value: typedConfig } })
 
 const buildTcpProxy = (
   { statPrefix, destinations, hashesSourceIp, idleTimeoutMs, maxDurationMs, tunnel }: TcpHandler,
-  { accessLog }: ListenerDefaults,
-): Any =>
-  toAny(TcpProxySchema, {
-    statPrefix,
-    accessLog: buildAccessLogs(accessLog),
-    ...buildDestinations(destinations),
-    ...(hashesSourceIp && { hashPolicy: [{ policySpecifier: { case: 'sourceIp', value: {} } }] }),
-    ...(idleTimeoutMs !== undefined && { idleTimeout: toDuration(idleTimeoutMs) }),
-    ...(maxDurationMs !== undefined && { maxDownstreamConnectionDuration: toDuration(maxDurationMs) }),
-    ...(tunnel && { tunnelingConfig: { hostname: tunnel.target, usePost: tunnel.method === 'POST' } }),
-  })
+  defaults: ListenerDefaults,
+  place: ChainPlace,
+): MessageFields<typeof TcpProxySchema> => ({
+  statPrefix,
+  ...buildTcpLogs(defaults, place),
+  ...buildDestinations(destinations),
+  ...(hashesSourceIp && { hashPolicy: [{ policySpecifier: { case: 'sourceIp', value: {} } }] }),
+  ...(idleTimeoutMs !== undefined && { idleTimeout: toDuration(idleTimeoutMs) }),
+  ...(maxDurationMs !== undefined && { maxDownstreamConnectionDuration: toDuration(maxDurationMs) }),
+  ...(tunnel && { tunnelingConfig: { hostname: tunnel.target, usePost: tunnel.method === 'POST' } }),
+})
+
+/** Nobody is connected before the client has shown who it is: so it is also known from the connection's beginning. */
+const afterHandshake: MessageFields<typeof TcpProxySchema> = {
+  upstreamConnectMode: UpstreamConnectMode.ON_DOWNSTREAM_TLS_HANDSHAKE,
+  maxEarlyDataBytes: firstBytes,
+}
 
 const buildDestinations = (destinations: TcpHandler['destinations']): MessageFields<typeof TcpProxySchema> => {
   const [only, ...others] = destinations
@@ -63,13 +99,13 @@ const buildDestinations = (destinations: TcpHandler['destinations']): MessageFie
 /** There is no such upstream: a connection without SNI is closed. */
 const noUpstream = 'no-sni'
 
-/** At least what a client says before it waits for an answer. */
-const firstBytes = 65_536
+const uncounted = { client: [], server: [] }
 
-const buildSniProxy = ({ statPrefix }: SniHandler, { accessLog }: ListenerDefaults): Any =>
+/** It tells of connections, and counts none: they are those of two other proxies, which do. */
+const buildSniProxy = ({ statPrefix }: SniHandler, defaults: ListenerDefaults): Any =>
   toAny(TcpProxySchema, {
     statPrefix,
-    accessLog: buildAccessLogs(accessLog),
+    ...buildTcpLogs({ ...defaults, metrics: uncounted }, { reporter: 'source', endsTls: false }),
     clusterSpecifier: { case: 'cluster', value: noUpstream },
     // Whoever is turned away is not to have connected to anybody. The gate judges with the first bytes; they are TLS, so the client speaks first.
     upstreamConnectMode: UpstreamConnectMode.ON_DOWNSTREAM_DATA,

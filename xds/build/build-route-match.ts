@@ -30,7 +30,7 @@ const buildPathMatch = ({ kind, text, ignoresCase }: PathMatch): MessageFields<t
   }
 }
 
-const buildHeaderMatch = ({ name, value, isInverted }: HeaderMatch): HeaderMatcher => {
+export const buildHeaderMatch = ({ name, value, isInverted }: HeaderMatch): HeaderMatcher => {
   const invertMatch = isInverted ? { invertMatch: true } : {}
   if (value.kind === 'present') {
     return create(HeaderMatcherSchema, {

@@ -15,13 +15,21 @@ import { buildRouteAction } from './build-route-action.ts'
 import { buildRouteFilters } from './build-route-filters.ts'
 import { buildRouteMatch } from './build-route-match.ts'
 import { encode } from './encode.ts'
+import { buildMetadata } from './metadata.ts'
 import { undeliveredHeader } from './undelivered-header.ts'
 
 /** A virtual host that VHDS serves by itself: its name begins with its route configuration's. */
 export const buildVirtualHostResource = (virtualHost: VirtualHost): UnitResource =>
   encode(typeUrls.virtualHost, VirtualHostSchema, virtualHost.name, buildVirtualHost(virtualHost))
 
-export const buildVirtualHost = ({ name, domains, routes, requiresTls, retries }: VirtualHost): EnvoyVirtualHost =>
+export const buildVirtualHost = ({
+  name,
+  domains,
+  routes,
+  requiresTls,
+  retries,
+  called,
+}: VirtualHost): EnvoyVirtualHost =>
   create(VirtualHostSchema, {
     name,
     domains: [...domains],
@@ -30,13 +38,15 @@ export const buildVirtualHost = ({ name, domains, routes, requiresTls, retries }
     // Nobody but the proxy beside the application says it, in replies of its own: they get it after this.
     responseHeadersToRemove: [undeliveredHeader],
     ...(retries && { retryPolicy: buildRetryPolicy(retries), includeRequestAttemptCount: true }),
+    ...buildMetadata({ called }),
   })
 
 const buildRoute = (route: Route): EnvoyRoute => {
-  const { name, match, action, requestHeaders, responseHeaders, statPrefix } = route
+  const { name, writtenAt, match, action, requestHeaders, responseHeaders, statPrefix } = route
   const typedPerFilterConfig = buildRouteFilters(route)
   return create(RouteSchema, {
     ...(name !== undefined && { name }),
+    ...(writtenAt && buildMetadata(writtenAt)),
     match: buildRouteMatch(match),
     action: buildRouteAction(action, match.path.kind === 'connect'),
     ...buildHeaderChanges(requestHeaders, responseHeaders),

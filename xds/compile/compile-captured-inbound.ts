@@ -2,7 +2,13 @@ import { inboundCapturePort, outboundCapturePort, passedOnSource } from '#mesh/k
 import type { FilterChain, Inspector, Listener } from '#xds/model/listener.ts'
 import type { Upstream } from '#xds/model/upstream.ts'
 import { refuse } from './compile-gate.ts'
-import { compileInboundChains, toSniffed, type InboundRules, type InboundTraffic } from './compile-inbound-chains.ts'
+import {
+  compileInboundChains,
+  toSniffed,
+  type InboundMode,
+  type InboundRules,
+  type InboundTraffic,
+} from './compile-inbound-chains.ts'
 import { inboundPassthroughUpstream } from './resource-names.ts'
 
 /** Where all captured incoming connections come; Istio's name. */
@@ -26,18 +32,24 @@ export const compileCapturedInbound = (
         match: { ...chain.match, destinationPort: inbound.port },
       })),
     ),
+    ...(rules.unnamed?.ports ?? []).map(({ port, mode }) => ({
+      ...compileUnnamed(mode, rules),
+      match: { destinationPort: port },
+    })),
   ],
-  ...(rules.takesUnnamed && { defaultChain: compileUnnamed(rules) }),
+  ...(rules.unnamed && { defaultChain: compileUnnamed(rules.unnamed.mode, rules) }),
   trustEpoch,
 })
 
 const toInspector = (kind: Inspector['kind'], ports: readonly InboundTraffic[], rules: InboundRules): Inspector[] => {
+  // Of ports that no service names too.
+  if (kind === 'tls' && rules.asksServerName && rules.unnamed) return [{ kind }]
   const sniffed = ports.filter((inbound) => toSniffed(inbound, rules).includes(kind)).map(({ port }) => port)
   return sniffed.length > 0 ? [{ kind, ports: sniffed }] : []
 }
 
 /** Ports that no service names: under mesh mTLS alone or, where plaintext is taken as well, as it comes. */
-const compileUnnamed = ({ mode }: InboundRules): FilterChain => ({
+const compileUnnamed = (mode: InboundMode, { access }: InboundRules): FilterChain => ({
   match: {},
   ...(mode === 'strict' && { mtls: { alpn: [], peers: 'mesh' } }),
   handler: {
@@ -45,6 +57,7 @@ const compileUnnamed = ({ mode }: InboundRules): FilterChain => ({
     statPrefix: inboundPassthroughUpstream,
     destinations: [{ upstream: inboundPassthroughUpstream, weight: 1 }],
     hashesSourceIp: false,
+    ...(access && { access }),
   },
 })
 
@@ -56,4 +69,5 @@ export const inboundPassthrough: Upstream = {
   policy: { loadBalancer: { kind: 'round-robin' }, connectTimeoutMs: 10_000, limits: {} },
   sourceAddress: passedOnSource,
   trustEpoch: 0,
+  called: { service: inboundPassthroughUpstream },
 }

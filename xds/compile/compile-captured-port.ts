@@ -1,6 +1,6 @@
 import { toMilliseconds } from '#mesh/config/schema/duration.ts'
 import { isHttpProtocol } from '#mesh/service.ts'
-import { inboundCapturePort, outboundCapturePort, proxyHealthPort } from '#mesh/kubernetes/conventions.ts'
+import { proxyListenPorts } from '#mesh/kubernetes/conventions.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import { splitServiceKey, type ServiceKey } from '#mesh/names.ts'
 import type { MeshView } from '#mesh/view.ts'
@@ -34,12 +34,6 @@ export interface CapturedPort {
   readonly byAddress: readonly { readonly address: string; readonly service: ServiceKey }[]
 }
 
-/**
- * Where the proxy itself listens on all addresses, which Envoy lets only one listener do: what is meant for others there goes on unseen, as
- * in Istio. Every gateway's Service has its health on one of them.
- */
-const ownPorts: readonly number[] = [outboundCapturePort, inboundCapturePort, proxyHealthPort]
-
 /** What captured connections to one port may be for: docs/decisions/0012. */
 export const compileCapturedPort = (
   view: MeshView,
@@ -56,7 +50,7 @@ export const compileCapturedPort = (
       return false
     })
   const targets = toTargets(view, egress, number, client.namespace)
-  const isOwn = ownPorts.includes(number)
+  const isOwn = proxyListenPorts.includes(number)
   const hasRoutes =
     !isOwn &&
     (targets.some(({ port }) => isMaybeHttp(port)) ||

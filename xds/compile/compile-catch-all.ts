@@ -3,7 +3,7 @@ import type { Upstream } from '#xds/model/upstream.ts'
 import type { VirtualHost } from '#xds/model/virtual-host.ts'
 import type { Egress, EgressPoint } from './compile-egress.ts'
 import { anyRequest } from './compile-http-match.ts'
-import { passthroughUpstream } from './resource-names.ts'
+import { blockAllHost, passthroughUpstream } from './resource-names.ts'
 
 /**
  * What the route configuration of an egress point does with hosts that it has no virtual host for. An HTTP proxy may resolve and call
@@ -44,7 +44,7 @@ const toAllowAny = (upstream: string): VirtualHost => ({
 })
 
 const blockAll: VirtualHost = {
-  name: 'block-all',
+  name: blockAllHost,
   domains: ['*'],
   routes: [{ match: anyRequest, action: { kind: 'respond', status: 502 } }],
   retries: undefined,
@@ -58,4 +58,5 @@ export const toPassthrough = (isCaptured: boolean): Upstream => ({
   tls: { mode: 'none' },
   policy: { loadBalancer: { kind: 'round-robin' }, connectTimeoutMs: 10_000, limits: {} },
   trustEpoch: 0,
+  called: { service: passthroughUpstream },
 })

@@ -10,7 +10,7 @@ import { toEffectivePolicy, type EffectivePolicy } from './compile-traffic-polic
 import type { Report } from './report.ts'
 import { toUpstreamName } from './resource-names.ts'
 import type { DestinationPolicy } from './select-destination-policy.ts'
-import type { VirtualService } from './select-virtual-service.ts'
+import { toVirtualServiceKey, type VirtualService } from './select-virtual-service.ts'
 
 /** Which connections to a port of a service go a way. */
 export interface ConnectionMatch {
@@ -27,6 +27,8 @@ export interface ConnectionPath extends ConnectionMatch {
   readonly idleTimeoutMs: number | undefined
   readonly maxDurationMs: number | undefined
   readonly tunnel: TcpHandler['tunnel']
+  /** The route that says so; undefined = none does. */
+  readonly writtenAt: TcpHandler['writtenAt']
   /** The services that it leads to, beside its own. */
   readonly reached: readonly ReachedService[]
 }
@@ -50,7 +52,11 @@ export const compileConnectionPaths = (
   const { virtualService, ...client } = routing
   const origin = { ...client, port: port.number }
   const routes = isTlsPort(port) ? selectTls(virtualService, origin) : selectTcp(virtualService, origin)
-  const paths = routes.map(({ match, to }) => ({ ...match, ...compileRoute(view, virtualService, to, origin, report) }))
+  const paths = routes.map(({ match, to, writtenAt }) => ({
+    ...match,
+    ...compileRoute(view, virtualService, to, origin, report),
+    writtenAt,
+  }))
   const isComplete = isTlsPort(port) ? paths.length > 0 : paths.at(-1)?.subnets.length === 0
   return isComplete ? paths : [...paths, toOwnPath(source, port)]
 }
@@ -62,35 +68,41 @@ export const isTlsPort = ({ protocol }: ServicePort): boolean => protocol === 't
 export interface SelectedRoute {
   readonly match: ConnectionMatch
   readonly to: L4Destinations
+  readonly writtenAt: TcpHandler['writtenAt']
 }
 
 /** The TLS routes that connections of this origin can meet, one for each of their matches. */
-export const selectTls = ({ spec }: VirtualService, origin: RequestOrigin): SelectedRoute[] =>
-  (spec.tls ?? []).flatMap(({ match, route }) =>
+export const selectTls = (virtualService: VirtualService, origin: RequestOrigin): SelectedRoute[] =>
+  (virtualService.spec.tls ?? []).flatMap(({ match, route }, index) =>
     match
       .filter((each) => isRelevantMatch(each, origin))
       .map(({ sniHosts, destinationSubnets = [] }) => ({
         match: { serverNames: sniHosts.map((host) => host.toLowerCase()), subnets: destinationSubnets },
         to: route,
+        writtenAt: { object: toVirtualServiceKey(virtualService), path: `tls[${index}]` },
       })),
   )
 
 /** The TCP routes that connections of this origin can meet, up to the first that takes every one. */
-export const selectTcp = ({ spec }: VirtualService, origin: RequestOrigin): SelectedRoute[] => {
+export const selectTcp = (virtualService: VirtualService, origin: RequestOrigin): SelectedRoute[] => {
   const selected: SelectedRoute[] = []
-  for (const { match, route } of spec.tcp ?? []) {
+  for (const [index, { match, route }] of (virtualService.spec.tcp ?? []).entries()) {
     const matches = match?.filter((each) => isRelevantMatch(each, origin)) ?? []
     if (match?.length && matches.length === 0) continue
     const subnets = matches.map(({ destinationSubnets = [] }) => destinationSubnets)
     const isForAll = subnets.length === 0 || subnets.some((each) => each.length === 0)
-    selected.push({ match: { serverNames: [], subnets: isForAll ? [] : subnets.flat() }, to: route })
+    selected.push({
+      match: { serverNames: [], subnets: isForAll ? [] : subnets.flat() },
+      to: route,
+      writtenAt: { object: toVirtualServiceKey(virtualService), path: `tcp[${index}]` },
+    })
     if (isForAll) break
   }
   return selected
 }
 
 /** Where a route leads to. */
-export type Way = Omit<ConnectionPath, keyof ConnectionMatch>
+export type Way = Omit<ConnectionPath, keyof ConnectionMatch | 'writtenAt'>
 
 export const compileRoute = (
   view: MeshView,
@@ -116,6 +128,7 @@ const toOwnPath = (
   subnets: [],
   destinations: [{ upstream: toUpstreamName(number, '', service.hostname), weight: 1 }],
   reached: [],
+  writtenAt: undefined,
   ...compileConnections([toEffectivePolicy(policy.trafficPolicy, undefined, number)]),
 })
 

@@ -5,8 +5,9 @@ import type { Egress } from './compile-egress.ts'
 import { blackHoleUpstream } from './resource-names.ts'
 
 /** Where all captured outgoing connections come; Istio's name. What no other listener is for goes on, as the outbound policy says. */
-export const compileGate = ({ unknown }: Pick<Egress, 'unknown'>): Listener => ({
+export const compileGate = ({ unknown }: Pick<Egress, 'unknown'>, sidecarKey: string): Listener => ({
   name: 'virtualOutbound',
+  ...(sidecarKey !== '' && { scopedBy: sidecarKey }),
   address: '0.0.0.0',
   port: outboundCapturePort,
   direction: 'outbound',
@@ -38,4 +39,5 @@ export const blackHole: Upstream = {
   tls: { mode: 'none' },
   policy: { loadBalancer: { kind: 'round-robin' }, connectTimeoutMs: 10_000, limits: {} },
   trustEpoch: 0,
+  called: { service: blackHoleUpstream },
 }

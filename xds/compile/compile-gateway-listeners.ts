@@ -1,8 +1,10 @@
 import { isPassthrough } from '#mesh/config/schema/server-tls.ts'
 import { isUnixAddress } from '#mesh/config/schema/host-names.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
+import type { AuthorizationKey } from '#mesh/security/select-authorizations.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { ChainMatch, FilterChain, HttpHandler, Listener, SniHandler, TcpHandler } from '#xds/model/listener.ts'
+import { compileConnectionAccess } from './compile-access.ts'
 import { compileRoute, selectTcp, selectTls, type Way } from './compile-connection-paths.ts'
 import type { ReachedService } from './compile-destination.ts'
 import { compileGatewayTls } from './compile-gateway-tls.ts'
@@ -21,7 +23,10 @@ import { blackHoleUpstream } from './resource-names.ts'
 import type { VirtualService } from './select-virtual-service.ts'
 
 /** What of a gateway's proxy its listeners depend on. */
-export interface GatewayPlace extends GatewayClient, ListenPlace {}
+export interface GatewayPlace extends GatewayClient, ListenPlace {
+  /** For its own workload. */
+  readonly policies: AuthorizationKey
+}
 
 export interface CompiledGateway {
   readonly listeners: readonly Listener[]
@@ -38,6 +43,7 @@ export const compileGatewayObjects = (view: MeshView, place: GatewayPlace, repor
   const routes = new Map<string, ServerKey[]>()
   const reached: ReachedService[] = []
   const passedOn: string[] = []
+  const access = compileConnectionAccess(view, place.policies, report)
   const listeners = mergeServers(view, place, report).flatMap((group) => {
     const chains = group.servers.flatMap((merged) => {
       if (merged.routes !== undefined) {
@@ -49,6 +55,7 @@ export const compileGatewayObjects = (view: MeshView, place: GatewayPlace, repor
       reached.push(...compiled.reached)
       return leaveToOwners(compiled.chains, merged, group).map((chain) => ({
         ...chain,
+        handler: chain.handler.kind === 'tcp' ? { ...chain.handler, ...access } : chain.handler,
         object: `Gateway/${merged.gateway}`,
       }))
     })
@@ -197,6 +204,7 @@ const toHttp = (view: MeshView, merged: MergedServer, routes: string): HttpHandl
   routes: { kind: 'rds', name: routes },
   clientCertificate: 'set-whole',
   edge: { trustedProxies: view.meshConfig().defaultConfig.gatewayTopology?.numTrustedProxies ?? 0 },
+  isGuarded: true,
   isForwardProxy: false,
   upgrades: ['websocket'],
 })

@@ -7,6 +7,7 @@ import type { UpstreamPolicy } from '#xds/model/upstream.ts'
 import { compileGatewayAssignment } from './compile-load-assignment.ts'
 import { compileHealthListener } from './compile-health.ts'
 import type { CompiledUpstream } from './compile-upstreams.ts'
+import type { Report } from './report.ts'
 import { toServiceSni } from './resource-names.ts'
 import { mergeAllSubsets } from './select-destination-policy.ts'
 
@@ -36,7 +37,7 @@ const compileEntry = (workload: Workload): Listener => {
 const policy: UpstreamPolicy = { loadBalancer: { kind: 'least-request' }, connectTimeoutMs: 10_000, limits: {} }
 
 /** What other networks may ask for of a service: named by SNI, passed on as it is, so that mTLS stays end to end. */
-export const compileGatewayUpstreams = (view: MeshView, service: Service): CompiledUpstream[] => {
+export const compileGatewayUpstreams = (view: MeshView, service: Service, report: Report): CompiledUpstream[] => {
   if (!isShared(service)) return []
   const subsets = [{ name: '', labels: {} }, ...mergeAllSubsets(view, service).subsets]
   return service.ports.flatMap((port) =>
@@ -50,8 +51,9 @@ export const compileGatewayUpstreams = (view: MeshView, service: Service): Compi
           tls: { mode: 'none' },
           policy,
           trustEpoch: 0,
+          called: { service: service.key, port: port.number, ...(subset !== '' && { subset }) },
         },
-        assignment: compileGatewayAssignment(view, name, { service, port, labels }),
+        assignment: compileGatewayAssignment(view, name, { service, port, labels }, report),
       } satisfies CompiledUpstream
     }),
   )

@@ -3,7 +3,7 @@ import { passedOnSource, proxyHealthPort, proxyReadinessPath } from '#mesh/kuber
 import type { Workload } from '#mesh/workload.ts'
 import type { HealthPath, Listener } from '#xds/model/listener.ts'
 import type { HealthCheck, Upstream } from '#xds/model/upstream.ts'
-import type { Route } from '#xds/model/virtual-host.ts'
+import type { Forward, Route } from '#xds/model/virtual-host.ts'
 import { healthListener, toProbeUpstreamName } from './resource-names.ts'
 import { toStaticDiscovery } from './static-discovery.ts'
 
@@ -12,8 +12,14 @@ interface CompiledHealth {
   readonly upstreams: readonly Upstream[]
 }
 
+/** What the application itself is asked. */
+interface Question {
+  readonly upstream: Upstream
+  readonly route: Route
+}
+
 /** How one probe is answered: by the application itself, or by what its health check says. */
-type Probe = { readonly upstream: Upstream } & ({ readonly route: Route } | { readonly healthPath: HealthPath })
+type Probe = Question | { readonly upstream: Upstream; readonly healthPath: HealthPath }
 
 type HttpTarget = Extract<ProbeTarget, { httpGet: unknown }>['httpGet']
 type CheckedTarget = Exclude<ProbeTarget, { httpGet: unknown }>
@@ -32,45 +38,61 @@ export const compileHealth = ({ address, probeRoutes = {} }: Workload): Compiled
 
 /** In plaintext. That it is there tells that the proxy has its configuration: Envoy opens no port before. */
 export const compileHealthListener = (address: string, probes: readonly Probe[]): Listener => {
-  const routes = probes.flatMap((probe) => ('route' in probe ? [probe.route] : []))
   const healthPaths = probes.flatMap((probe) => ('healthPath' in probe ? [probe.healthPath] : []))
-  return {
-    name: healthListener,
-    address,
-    port: proxyHealthPort,
-    direction: 'inbound',
-    serves: 'probes',
-    inspectors: [],
-    chains: [
-      {
-        match: {},
-        handler: {
-          kind: 'http',
-          statPrefix: 'health',
-          routes: {
-            kind: 'inline',
-            name: 'health',
-            virtualHosts: routes.length > 0 ? [{ name: 'probes', domains: ['*'], routes, retries: undefined }] : [],
-          },
-          clientCertificate: 'strip',
-          isForwardProxy: false,
-          healthPaths: [{ path: proxyReadinessPath }, ...healthPaths],
-          upgrades: [],
-        },
-      },
-    ],
-    trustEpoch: 0,
-  }
+  return compilePlainListener(healthListener, { address, port: proxyHealthPort }, 'probes', {
+    routes: probes.flatMap((probe) => ('route' in probe ? [probe.route] : [])),
+    healthPaths: [{ path: proxyReadinessPath }, ...healthPaths],
+  })
 }
 
+/** For who has no certificate of the mesh, and is no part of its traffic. */
+export const compilePlainListener = (
+  name: string,
+  { address, port }: { readonly address: string; readonly port: number },
+  serves: NonNullable<Listener['serves']>,
+  { routes, healthPaths }: { readonly routes: readonly Route[]; readonly healthPaths?: readonly HealthPath[] },
+): Listener => ({
+  name,
+  address,
+  port,
+  direction: 'inbound',
+  serves,
+  inspectors: [],
+  chains: [
+    {
+      match: {},
+      handler: {
+        kind: 'http',
+        statPrefix: name,
+        routes: {
+          kind: 'inline',
+          name,
+          virtualHosts: routes.length > 0 ? [{ name: serves, domains: ['*'], routes, retries: undefined }] : [],
+        },
+        clientCertificate: 'strip',
+        isForwardProxy: false,
+        ...(healthPaths && { healthPaths }),
+        upgrades: [],
+      },
+    },
+  ],
+  trustEpoch: 0,
+})
+
 const compileProbe = (address: string, path: string, target: ProbeTarget): Probe =>
-  'httpGet' in target ? compileHttp(address, path, target.httpGet) : compileChecked(address, path, target)
+  'httpGet' in target ? compileQuestion(address, path, target.httpGet) : compileChecked(address, path, target)
 
 /**
- * Anybody may ask: only what the kubelet would ask is let through, so no other method, and no query but the probe's. The answer's
- * `location` would lead the kubelet to the proxy's port; a redirect without one counts as success there (Go: net/http, redirectBehavior).
+ * A path of the proxy that leads to one of the application's. Anybody may ask: only what was written is let through, so no other method, and
+ * no query but the target's. The answer's `location` would lead the kubelet to the proxy's port; a redirect without one counts as success
+ * there (Go: net/http, redirectBehavior).
  */
-const compileHttp = (address: string, path: string, { port, path: asked, scheme }: HttpTarget): Probe => {
+export const compileQuestion = (
+  address: string,
+  path: string,
+  { port, path: asked, scheme }: HttpTarget,
+  how: Pick<Forward, 'authority'> & { readonly timeoutMs?: number } = {},
+): Question => {
   const name = toProbeUpstreamName(scheme.toLowerCase(), port)
   return {
     upstream: {
@@ -89,6 +111,7 @@ const compileHttp = (address: string, path: string, { port, path: asked, scheme 
         destinations: [{ upstream: name, weight: 1 }],
         pathRewrite: { kind: 'prefix', prefix: asked },
         timeoutMs: 0,
+        ...how,
       },
       responseHeaders: { put: [], remove: ['location'] },
     },

@@ -4,6 +4,7 @@ import { isTlsPort } from '#mesh/config/gateway.ts'
 import type { Destination } from '#mesh/config/schema/destination.ts'
 import type { HttpMatch } from '#mesh/config/schema/http-match.ts'
 import type { HttpRoute, HttpRouteDestination } from '#mesh/config/schema/http-route.ts'
+import { toHttpRoutePlace } from '#mesh/merge/merge-delegates.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { Forward, Redirect, Respond, Route, RouteDestination } from '#xds/model/virtual-host.ts'
 import { compileDestination, type ReachedService } from './compile-destination.ts'
@@ -36,16 +37,17 @@ export const compileHttpRoutes = (
 ): CompiledRoutes => {
   const routes: Route[] = []
   const reached: ReachedService[] = []
-  for (const route of virtualService.spec.http ?? []) {
+  for (const [index, route] of (virtualService.spec.http ?? []).entries()) {
     const matches = route.match?.length
       ? route.match.filter((match) => isRelevantMatch(match, origin)).map(compileMatchedRoute)
       : [{ match: anyRequest }]
     if (matches.length === 0) continue
     const compiled = compileRoute(view, virtualService, route, origin, report)
     reached.push(...compiled.reached)
+    const writtenAt = toHttpRoutePlace(virtualService, index)
     for (const { name, ...matched } of matches) {
       const fullName = name === undefined ? route.name : `${route.name ?? ''}.${name}`
-      routes.push({ ...matched, ...compiled.route, ...(fullName !== undefined && { name: fullName }) })
+      routes.push({ ...matched, ...compiled.route, writtenAt, ...(fullName !== undefined && { name: fullName }) })
       if (matchesAnyRequest(matched.match)) return { routes, reached }
     }
   }

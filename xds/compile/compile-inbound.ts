@@ -4,16 +4,28 @@ import { toMilliseconds } from '#mesh/config/schema/duration.ts'
 import type { IngressListener } from '#mesh/config/sidecar.ts'
 import { passedOnSource } from '#mesh/kubernetes/conventions.ts'
 import { selectProtocol } from '#mesh/registry-records/select-protocol.ts'
+import { modeOf, resolvePeerModes, type PeerMode, type PeerModes } from '#mesh/security/peer-modes.ts'
 import { isHttpProtocol, type Service } from '#mesh/service.ts'
+import type { AuthorizationKey } from '#mesh/security/select-authorizations.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { isCaptured, toWorkloadKey, type Workload } from '#mesh/workload.ts'
+import type { CalledService } from '#xds/model/called-service.ts'
 import type { Listener } from '#xds/model/listener.ts'
 import type { Upstream } from '#xds/model/upstream.ts'
 import { compileCapturedInbound, inboundPassthrough } from './compile-captured-inbound.ts'
-import { compileInboundChains, toSniffed, type InboundRules, type InboundTraffic } from './compile-inbound-chains.ts'
+import {
+  compileInboundChains,
+  toSniffed,
+  type InboundMode,
+  type InboundRules,
+  type InboundTraffic,
+  type UnnamedPorts,
+} from './compile-inbound-chains.ts'
 import { compilePolicy, toEffectivePolicy } from './compile-traffic-policy.ts'
+import { asksServerName, compileConnectionAccess } from './compile-access.ts'
 import { takesExternalPeers } from './external-peers.ts'
 import { compileHealth } from './compile-health.ts'
+import { compileScrapes } from './compile-scrapes.ts'
 import type { Report } from './report.ts'
 import { toInboundUpstreamName } from './resource-names.ts'
 import { selectDestinationPolicy } from './select-destination-policy.ts'
@@ -26,9 +38,14 @@ interface InboundPort extends InboundTraffic {
   readonly address: string | undefined
   /** Where the application listens; undefined = where the connections were made to. */
   readonly target: { readonly address: string; readonly port: number } | undefined
+  /** The first of the services that are served there: what telemetry says was called. */
+  readonly called: CalledService
   /** How connections to the application behave. */
   readonly pool: ConnectionPool | undefined
 }
+
+/** Before it is known how it takes connections. */
+type UnmarkedPort = Omit<InboundPort, 'mode'>
 
 export interface CompiledInbound {
   readonly listeners: readonly Listener[]
@@ -39,13 +56,15 @@ export interface CompiledInbound {
 export const compileInbound = (
   view: MeshView,
   workload: Workload,
-  sidecar: SidecarObject | undefined,
+  { sidecar, policies }: { readonly sidecar: SidecarObject | undefined; readonly policies: AuthorizationKey },
   report: Report,
 ): CompiledInbound => {
+  const modes = resolvePeerModes(view, workload)
   const ingress = sidecar?.spec.ingress ?? []
   const pool = sidecar?.spec.inboundConnectionPool
-  const wanted =
+  const unmarked =
     ingress.length > 0 ? fromIngress(view, workload, ingress, pool) : fromServices(view, workload, pool, report)
+  const wanted = unmarked.map((inbound) => ({ ...inbound, mode: toInboundMode(modeOf(modes, inbound.port)) }))
   const ports = wanted.filter((inbound) => {
     if (inbound.address !== inbound.target?.address || inbound.port !== inbound.target?.port) return true
     const object = sidecar ? toSidecarKey(sidecar) : `WorkloadEntry/${toWorkloadKey(workload.namespace, workload.name)}`
@@ -54,9 +73,10 @@ export const compileInbound = (
   })
   const { inboundTrafficPolicy, protocolDetectionTimeout } = view.meshConfig()
   const rules: InboundRules = {
-    mode: view.settings().inboundMtls,
     takesExternal: takesExternalPeers(view),
-    takesUnnamed: inboundTrafficPolicy.mode === 'PASSTHROUGH',
+    ...compileConnectionAccess(view, policies, report),
+    asksServerName: asksServerName(view, policies),
+    ...(inboundTrafficPolicy.mode === 'PASSTHROUGH' && { unnamed: toUnnamed(modes, ports) }),
     sniffTimeoutMs: toMilliseconds(protocolDetectionTimeout),
   }
   const trustEpoch = view.trust().epoch
@@ -67,11 +87,34 @@ export const compileInbound = (
   if (!isCaptured(workload)) return { listeners: bound, upstreams }
   const captured = ports.filter(({ address }) => address === undefined)
   const health = compileHealth(workload)
+  const scrapes = compileScrapes(workload)
+  // A probe may ask the same port.
+  const own = new Map([...health.upstreams, ...scrapes.upstreams].map((upstream) => [upstream.name, upstream]))
   return {
-    listeners: [compileCapturedInbound(captured, rules, trustEpoch), health.listener, ...bound],
-    upstreams: [...upstreams, inboundPassthrough, ...health.upstreams],
+    listeners: [compileCapturedInbound(captured, rules, trustEpoch), health.listener, ...scrapes.listeners, ...bound],
+    upstreams: [...upstreams, inboundPassthrough, ...own.values()],
   }
 }
+
+/** Those that a PeerAuthentication names and no service. */
+const toUnnamed = (modes: PeerModes, named: readonly InboundPort[]): UnnamedPorts => {
+  const others = [...modes.ports].filter(([port]) => !named.some((inbound) => inbound.port === port))
+  const mode = toInboundMode(modes.rest)
+  return {
+    mode,
+    ports: others
+      .map(([port, own]) => ({ port, mode: toInboundMode(own) }))
+      .filter((own) => own.mode !== mode)
+      .toSorted((left, right) => left.port - right.port),
+  }
+}
+
+const inboundModes: Readonly<Record<PeerMode['mode'], InboundMode>> = {
+  STRICT: 'strict',
+  PERMISSIVE: 'permissive',
+  DISABLE: 'plaintext',
+}
+const toInboundMode = ({ mode }: PeerMode): InboundMode => inboundModes[mode]
 
 const loopback = '127.0.0.1'
 
@@ -80,8 +123,8 @@ const fromServices = (
   workload: Workload,
   pool: ConnectionPool | undefined,
   report: Report,
-): InboundPort[] => {
-  const byNumber = new Map<number, InboundPort>()
+): UnmarkedPort[] => {
+  const byNumber = new Map<number, UnmarkedPort>()
   const isLocal = view.meshConfig().inboundTrafficPolicy.mode === 'LOCALHOST'
   for (const { service: key, ports } of view.workloadServices(toWorkloadKey(workload.namespace, workload.name))) {
     const service = view.service(key)
@@ -102,6 +145,7 @@ const fromServices = (
         port: number,
         protocol: known?.protocol ?? protocol,
         hostnames: [...(known?.hostnames ?? []), service.hostname],
+        called: known?.called ?? { service: key, port: servicePort },
         ...toPoolFields(pool ?? known?.pool ?? toServicePool(view, service, servicePort)),
       })
     }
@@ -115,12 +159,12 @@ const fromIngress = (
   workload: Workload,
   ingress: readonly IngressListener[],
   pool: ConnectionPool | undefined,
-): InboundPort[] => {
+): UnmarkedPort[] => {
   const services = view.workloadServices(toWorkloadKey(workload.namespace, workload.name))
-  if (services.length === 0) return []
   const served = services.flatMap(({ service }) => view.service(service) ?? [])
   const hostnames = served.map(({ hostname }) => hostname)
   const [first] = served
+  if (first === undefined) return []
   return ingress.flatMap(({ port, bind, defaultEndpoint, captureMode, connectionPool }) => {
     if (port.number === undefined) return []
     const comesCaptured = isCaptured(workload) && captureMode !== 'NONE'
@@ -131,7 +175,8 @@ const fromIngress = (
       target:
         comesCaptured && defaultEndpoint === undefined ? undefined : toTarget(defaultEndpoint, port.number, workload),
       hostnames,
-      ...toPoolFields(connectionPool ?? pool ?? (first && toServicePool(view, first, port.number))),
+      called: { service: first.key, port: port.number },
+      ...toPoolFields(connectionPool ?? pool ?? toServicePool(view, first, port.number)),
     }
   })
 }
@@ -162,7 +207,7 @@ const toTarget = (
 }
 
 const compileUpstream = (
-  { address, port, protocol, target, pool }: InboundPort,
+  { address, port, protocol, target, called, pool }: InboundPort,
   ownAddress: string,
   mesh: MeshConfig,
 ): Upstream => {
@@ -178,6 +223,7 @@ const compileUpstream = (
     tls: { mode: 'none' },
     policy: { ...compilePolicy({ connectionPool: pool }, mesh), loadBalancer: { kind: 'round-robin' } },
     trustEpoch: 0,
+    called,
   }
 }
 

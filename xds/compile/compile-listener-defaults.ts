@@ -1,16 +1,31 @@
 import type { MeshConfig } from '#mesh/config/mesh-config.ts'
-import { isFields } from '#mesh/is-fields.ts'
-import { parseJson } from '#mesh/parse-json.ts'
-import type { AccessLog, ListenerDefaults } from '#xds/model/listener-defaults.ts'
+import { toLabelExpression } from '#mesh/config/schema/cel-expression.ts'
+import { standardLabels, standardMetrics, type StandardMetric } from '#mesh/telemetry/standard-metrics.ts'
+import type { CallSide, MetricsOfSide, TelemetryForProxy } from '#mesh/telemetry/telemetry-for-proxy.ts'
+import type { CountedMetric } from '#xds/model/standard-metrics.ts'
+import type { SpanSender } from '#xds/model/span-sender.ts'
+import type { ListenerDefaults } from '#xds/model/listener-defaults.ts'
+import { compileAccessLogs, type FindServer } from './compile-access-logs.ts'
+import { compileTracing } from './compile-tracing.ts'
 import { compileTlsHandshake } from './compile-tls-handshake.ts'
-import { defaultJsonFormat, defaultTextFormat } from './access-log-formats.ts'
 
-/** Istio reference: MeshConfig.accessLogFile, pathNormalization, meshMTLS, tlsDefaults. */
-export const compileListenerDefaults = (settings: MeshConfig): ListenerDefaults => {
-  const accessLog = compileAccessLog(settings)
+/** Of listeners on one side of calls (Istio reference: telemetry, MeshConfig.pathNormalization, meshMTLS, tlsDefaults). */
+export const compileListenerDefaults = (
+  settings: MeshConfig,
+  telemetry: TelemetryForProxy,
+  side: CallSide,
+  { sender, findServer }: { readonly sender: SpanSender | undefined; readonly findServer: FindServer },
+): ListenerDefaults => {
+  const { accessLogging, tracing } = telemetry[side]
+  const records = accessLogging.find(({ to }) => to === 'own')
+  const accessLogs = compileAccessLogs(settings, accessLogging, findServer)
   const { meshMTLS, tlsDefaults } = settings
   return {
-    ...(accessLog && { accessLog }),
+    ...(records && { records: records.filter === undefined ? {} : { filter: records.filter } }),
+    accessLogs,
+    unmatchedLogs: settings.disableEnvoyListenerLog ? [] : accessLogs,
+    metrics: { client: compileMetrics(telemetry.client.metrics), server: compileMetrics(telemetry.server.metrics) },
+    tracing: compileTracing(tracing, { sender, findServer }),
     paths: paths[settings.pathNormalization.normalization],
     meshTls: {
       atLeast: meshMTLS.minProtocolVersion === 'TLSV1_3' ? '1.3' : '1.2',
@@ -20,6 +35,21 @@ export const compileListenerDefaults = (settings: MeshConfig): ListenerDefaults 
   }
 }
 
+/** Istio reference: Metrics, MetricsOverrides. */
+const compileMetrics = ({ overrides }: MetricsOfSide): readonly CountedMetric[] =>
+  (Object.keys(standardMetrics) as StandardMetric[]).flatMap((metric) => {
+    const { disabled = false, tags = {} } = overrides[metric] ?? {}
+    if (disabled) return []
+    const labels = Object.entries(tags).flatMap(([label, value]) =>
+      value === undefined ? [] : [[label, `%CEL(${toLabelExpression(value)})%`] as const],
+    )
+    return {
+      metric,
+      without: standardLabels.filter((label) => Object.hasOwn(tags, label)),
+      labels: Object.fromEntries(labels),
+    }
+  })
+
 const paths = {
   DEFAULT: 'normalised',
   BASE: 'normalised',
@@ -27,25 +57,3 @@ const paths = {
   MERGE_SLASHES: 'merged-slashes',
   DECODE_AND_MERGE_SLASHES: 'decoded-slashes',
 } as const
-
-const compileAccessLog = ({
-  accessLogFile,
-  accessLogFormat,
-  accessLogEncoding,
-  disableEnvoyListenerLog,
-}: MeshConfig): AccessLog | undefined => {
-  if (accessLogFile === undefined) return undefined
-  return {
-    path: accessLogFile,
-    format:
-      accessLogEncoding === 'JSON'
-        ? { kind: 'json', fields: toFields(accessLogFormat) }
-        : { kind: 'text', text: accessLogFormat?.replace(/\n?$/, '\n') ?? defaultTextFormat },
-    logsUnmatched: !disableEnvoyListenerLog,
-  }
-}
-
-const toFields = (format: string | undefined): Readonly<Record<string, unknown>> => {
-  const parsed = format === undefined ? undefined : parseJson(format)
-  return isFields(parsed) ? { ...parsed } : defaultJsonFormat
-}

@@ -74,14 +74,26 @@ export const compileCandidates = (
 }
 
 /** The endpoints that an east-west gateway may pass connections to: this cluster's own, and only those that other clusters believe. */
-export const compileGatewayAssignment = (view: MeshView, upstream: string, choice: EndpointChoice): LoadAssignment => {
-  const endpoints = view
-    .endpoints(choice.service.key)
-    .filter(
-      (endpoint) =>
-        endpoint.cluster === view.localCluster &&
-        toTransport(view, endpoint) === 'mesh' &&
-        isIpOrSocket(endpoint.address),
+export const compileGatewayAssignment = (
+  view: MeshView,
+  upstream: string,
+  choice: EndpointChoice,
+  report: Report,
+): LoadAssignment => {
+  const { key } = choice.service
+  const own = view.endpoints(key).filter(({ cluster }) => cluster === view.localCluster)
+  const endpoints = own.filter(
+    (endpoint) =>
+      toTransport(view, endpoint, endpoint.ports[choice.port.name]) === 'mesh' && isIpOrSocket(endpoint.address),
+  )
+  const port = own.flatMap(({ ports, plaintextPorts = [] }) => {
+    const number = ports[choice.port.name]
+    return number !== undefined && plaintextPorts.includes(number) ? number : []
+  })[0]
+  if (port !== undefined)
+    report(
+      `Service/${key}`,
+      `where its PeerAuthentication says DISABLE of port ${port} other networks do not reach it: gateways pass on nothing but mesh mTLS`,
     )
   return { upstream, localities: groupByLocality(toDirect(view, endpoints, choice, 1), undefined) }
 }
@@ -101,7 +113,7 @@ const toDirect = (
     if (endpoint.health === 'unhealthy' || !hasLabelsThere(endpoint, labels)) continue
     if (!hasShare(preference, endpoint.locality)) continue
     const number = endpoint.ports[port.name]
-    const transport = toTransport(view, endpoint)
+    const transport = toTransport(view, endpoint, number)
     if (number === undefined || transport === undefined) continue
     candidates.push({
       address: endpoint.address,
@@ -191,7 +203,7 @@ const toGateways = (offers: readonly RemoteOffer[], denominator: number): Candid
   }
   return [...byAddress.values()].map(({ groups, ...gateway }) => {
     const { locality, distance } = toHeaviest(groups)
-    return { ...gateway, locality, distance, isDraining: false, transport: 'mesh' as const }
+    return { ...gateway, locality, distance, isDraining: false, transport: 'mesh' as const, isGateway: true as const }
   })
 }
 

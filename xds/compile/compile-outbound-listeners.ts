@@ -36,6 +36,7 @@ export const compileOutboundListeners = (
     if (!chains) return []
     return {
       name: `outbound_${address}_${point.port}`,
+      ...(client.object !== '' && { scopedBy: client.object }),
       address,
       port: point.port,
       direction: 'outbound',

@@ -70,7 +70,7 @@ export const compileServiceTcp = (
 }
 
 const toTcpPath = (
-  { serverNames, subnets, ...way }: ConnectionPath,
+  { serverNames, subnets, writtenAt, ...way }: ConnectionPath,
   statPrefix: string,
   forwardPort: number | undefined,
 ): TcpPath => ({
@@ -78,6 +78,7 @@ const toTcpPath = (
   subnets,
   handler: {
     ...toTcpHandler(way, statPrefix),
+    ...(writtenAt && { writtenAt }),
     ...(forwardPort !== undefined && { forwardsTo: { port: forwardPort } }),
   },
 })

@@ -2,6 +2,7 @@ import { passedConnectionSeconds } from '#mesh/passed-connection.ts'
 import { toMilliseconds } from '#mesh/config/schema/duration.ts'
 import { isWildcard } from '#mesh/config/schema/host-names.ts'
 import { toPolicyLevels } from '#mesh/policy-levels.ts'
+import { takesMutualTls } from '#mesh/security/plaintext-ports.ts'
 import { tellsNodes, type Protocol, type Service, type ServicePort } from '#mesh/service.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { LoadAssignment, LoadAssignmentByNode } from '#xds/model/load-assignment.ts'
@@ -90,7 +91,10 @@ export const compileUpstreams = (
         report(`Service/${service.key}`, 'PASSTHROUGH needs captured connections: others are balanced by least request')
       const protocol = toUpstreamProtocol(port.protocol, effective, meshConfig)
       const ofMarked =
-        isOriginal && !effective.tls && service.resolution !== 'none' && !speaksMeshTls(service, reachable, report)
+        isOriginal &&
+        !effective.tls &&
+        service.resolution !== 'none' &&
+        !speaksMeshTls(service, port, reachable, report)
           ? { mode: 'none' as const }
           : compileUpstreamTls(
               view,
@@ -100,7 +104,7 @@ export const compileUpstreams = (
               secretsOf,
               report,
             )
-      const tls = isOriginal ? toUnmarked(view, service, reachable, ofMarked, report) : ofMarked
+      const tls = isOriginal ? toUnmarked(view, { service, port }, reachable, ofMarked, report) : ofMarked
       const reached = tls.mode === 'mesh' ? reachable : withoutGateways(service, reachable, report)
       const preference = compileLocality(effective, place)
       const choice = { service, port, labels: subset.labels ?? {}, preference }
@@ -110,6 +114,7 @@ export const compileUpstreams = (
         : compileDiscovery(service, port, assignment, meshConfig)
       const upstream: Upstream = {
         name,
+        ...((subset !== whole || policy.trafficPolicy) && { ruledBy: policy.key }),
         discovery,
         protocol,
         tls,
@@ -121,6 +126,7 @@ export const compileUpstreams = (
           ...(preference && compileSpread(preference, effective, discovery)),
         },
         trustEpoch: tls.mode === 'mesh' || tls.mode === 'external' ? view.trust().epoch : 0,
+        called: { service: service.key, port: port.number, ...(subset.name !== '' && { subset: subset.name }) },
       }
       if (discovery.kind !== 'eds') return { upstream, assignment: undefined }
       return {
@@ -144,10 +150,18 @@ const withoutGateways = (
 }
 
 /** Envoy can't tell the endpoints of an original destination apart: all of them get mesh mTLS as soon as one takes it. */
-const speaksMeshTls = (service: Service, { direct, remote }: ReachableEndpoints, report: Report): boolean => {
-  const mutual = direct.filter(({ tls }) => tls === 'mutual').length
+const speaksMeshTls = (
+  service: Service,
+  port: ServicePort,
+  { direct, remote }: ReachableEndpoints,
+  report: Report,
+): boolean => {
+  const mutual = direct.filter((endpoint) => takesMutualTls(endpoint, endpoint.ports[port.name])).length
   if (mutual > 0 && mutual < direct.length)
-    report(`Service/${service.key}`, 'is headless, and some of its endpoints have no sidecar: those are not reached')
+    report(
+      `Service/${service.key}`,
+      'is headless, and some of its endpoints have no sidecar, or one that takes plaintext: those are not reached',
+    )
   // Where all are elsewhere they are the mesh's.
   return mutual > 0 || (direct.length === 0 && remote.length > 0)
 }
@@ -155,7 +169,7 @@ const speaksMeshTls = (service: Service, { direct, remote }: ReachableEndpoints,
 /** Endpoints of an original destination carry no marks: they are all Istio's, or are taken for Atoll's. */
 const toUnmarked = (
   view: MeshView,
-  service: Service,
+  { service, port }: { readonly service: Service; readonly port: ServicePort },
   { direct }: ReachableEndpoints,
   tls: UpstreamTls,
   report: Report,
@@ -163,7 +177,7 @@ const toUnmarked = (
   if (tls.mode !== 'mesh' || !tls.external) return tls
   const { sni, external, ...ofMesh } = tls
   const isExternal = direct
-    .filter((endpoint) => endpoint.tls === 'mutual')
+    .filter((endpoint) => takesMutualTls(endpoint, endpoint.ports[port.name]))
     .every((endpoint) => toTransport(view, endpoint) === 'external')
   if (isExternal) return { mode: 'external', sni, ...external }
   report(`Service/${service.key}`, "is headless, and some of its endpoints have Istio's sidecar: those are not reached")

@@ -43,7 +43,7 @@ export const hasVirtualHost = (scope: RouteScope, port: ServicePort): boolean =>
 export const isMaybeHttp = ({ protocol }: ServicePort): boolean => isHttpProtocol(protocol) || protocol === 'auto'
 
 export const compileVirtualHost = (view: MeshView, source: VirtualHostSource, report: Report): CompiledVirtualHost => {
-  const { scope, named, port } = source
+  const { scope, named, service, port } = source
   const tunnel = scope.port === undefined && !isHttpProtocol(port.protocol) ? compileTunnel(view, source, report) : none
   const http = isMaybeHttp(port) ? compileHttp(view, source, report) : none
   return {
@@ -52,6 +52,7 @@ export const compileVirtualHost = (view: MeshView, source: VirtualHostSource, re
       domains: compileDomains(view, source),
       routes: [...tunnel.routes, ...http.routes],
       retries: http === none ? undefined : compileDefaultRetries(view.meshConfig(), false),
+      called: { service: service.key, port: port.number },
     },
     reached: [...tunnel.reached, ...http.reached],
   }

@@ -1,5 +1,6 @@
 import { parseSpiffeId, toSpiffeId } from '#mesh/identity.ts'
 import { compareText } from '#mesh/merge/compare-text.ts'
+import { takesMutualTls } from '#mesh/security/plaintext-ports.ts'
 import type { Endpoint, Service } from '#mesh/service.ts'
 import { issuersIn } from '#mesh/trust.ts'
 import type { MeshView } from '#mesh/view.ts'
@@ -28,14 +29,17 @@ export const toIstioAlpn = (protocol: UpstreamProtocol): readonly string[] => {
 export const takesExternalPeers = (view: MeshView): boolean => issuersIn(view.trust(), view.localCluster).length > 0
 
 /**
- * How an endpoint is spoken to; undefined: not at all. Only this cluster's own agent may say that one is external, and only where the mesh
+ * How a port of an endpoint is spoken to; undefined: not at all. Only this cluster's own agent may say that one is external, and only where the mesh
  * trusts an issuer for this cluster.
  */
 export const toTransport = (
   view: MeshView,
-  { tls, issuer, cluster }: Endpoint,
+  endpoint: Endpoint,
+  /** Of the endpoint; absent = any that takes mTLS. */
+  port?: number,
 ): 'mesh' | 'external' | 'plaintext' | undefined => {
-  if (tls === 'none') return 'plaintext'
+  const { issuer, cluster } = endpoint
+  if (!takesMutualTls(endpoint, port)) return 'plaintext'
   if (issuer === undefined) return 'mesh'
   return cluster === view.localCluster && takesExternalPeers(view) ? 'external' : undefined
 }

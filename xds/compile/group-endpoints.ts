@@ -30,7 +30,7 @@ export const withFittingWeights = (candidates: readonly Candidate[]): Candidate[
 export const groupEndpoints = (candidates: readonly Candidate[]): EndpointGroup[] => {
   const groups = new Map<string, EndpointGroup & { members: Candidate[]; endpoints: UpstreamEndpoint[] }>()
   for (const candidate of candidates) {
-    const { locality, distance, address, port, weight, isDraining, transport } = candidate
+    const { locality, distance, address, port, weight, isDraining, transport, isGateway } = candidate
     const group = getOrAdd(groups, `${locality}|${distance}`, () => ({
       locality,
       distance,
@@ -38,7 +38,7 @@ export const groupEndpoints = (candidates: readonly Candidate[]): EndpointGroup[
       endpoints: [],
     }))
     group.members.push(candidate)
-    group.endpoints.push({ address, port, weight, isDraining, transport })
+    group.endpoints.push({ address, port, weight, isDraining, transport, ...(isGateway && { isGateway }) })
   }
   return [...groups.values()]
 }

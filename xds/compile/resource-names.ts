@@ -21,6 +21,9 @@ export const passthroughUpstream = 'PassthroughCluster'
 /** Where connections go to be closed; Istio's name. */
 export const blackHoleUpstream = 'BlackHoleCluster'
 
+/** Who is told of spans where nobody is: it has no endpoints. */
+export const noCollectorUpstream = 'no-trace-collector'
+
 /** To ports of the workload that no service names; Istio's name. */
 export const inboundPassthroughUpstream = 'InboundPassthroughCluster'
 
@@ -29,3 +32,9 @@ export const httpProxyRoutes = 'http-proxy'
 
 /** The listener for probes and for what tells that the proxy is ready. */
 export const healthListener = 'health'
+
+/** The listener for who scrapes metrics of the application. */
+export const scrapeListener = 'app-metrics'
+
+/** The virtual host that answers 502 to requests for what the mesh does not know. */
+export const blockAllHost = 'block-all'

@@ -23,12 +23,14 @@ export const selectService = (
   const visible = findVisible(view, candidates, clientNamespace)
   const [first] = visible
   if (!first || isShortForAnother(view, first.hostname, clientNamespace)) return undefined
-  return (
-    visible.find(({ namespace }) => namespace === clientNamespace) ??
-    visible.find(({ source }) => source === 'service') ??
-    first
-  )
+  return preferService(visible, clientNamespace)
 }
+
+/** Of services with one host name: that of the clients' own namespace, else a `Service`, else the first. */
+export const preferService = (services: readonly Service[], clientNamespace: string): Service | undefined =>
+  services.find(({ namespace }) => namespace === clientNamespace) ??
+  services.find(({ source }) => source === 'service') ??
+  services[0]
 
 /** What clients call a service by: the service itself, or an alias of it. */
 export interface NamedService {

@@ -122,6 +122,34 @@ export class RecordingView implements MeshView {
     this.#reads.add(viewKeys.envoyFilters(namespace))
     return this.#view.envoyFilters(namespace)
   }
+  telemetries(namespace: string) {
+    this.#reads.add(viewKeys.telemetries(namespace))
+    return this.#view.telemetries(namespace)
+  }
+  telemetry(key: string) {
+    this.#reads.add(viewKeys.telemetry(key))
+    return this.#view.telemetry(key)
+  }
+  peerAuthentications(namespace: string) {
+    this.#reads.add(viewKeys.peerAuthentications(namespace))
+    return this.#view.peerAuthentications(namespace)
+  }
+  requestAuthentications(namespace: string) {
+    this.#reads.add(viewKeys.requestAuthentications(namespace))
+    return this.#view.requestAuthentications(namespace)
+  }
+  authorizationPolicies(namespace: string) {
+    this.#reads.add(viewKeys.authorizationPolicies(namespace))
+    return this.#view.authorizationPolicies(namespace)
+  }
+  fetchedKeys(url: string) {
+    this.#reads.add(viewKeys.fetchedKeys(url))
+    return this.#view.fetchedKeys(url)
+  }
+  rateLimits(namespace: string) {
+    this.#reads.add(viewKeys.rateLimits(namespace))
+    return this.#view.rateLimits(namespace)
+  }
   workload(workloadKey: string) {
     this.#reads.add(viewKeys.workload(workloadKey))
     return this.#view.workload(workloadKey)

@@ -1,7 +1,18 @@
+import type { AccessLog, RecordLog } from './access-log.ts'
+import type { StandardMetrics } from './standard-metrics.ts'
+import type { Tracing } from './tracing.ts'
+
 /** What the mesh's settings say of all listeners of its proxies. */
 export interface ListenerDefaults {
-  /** Absent = nothing is logged. */
-  readonly accessLog?: AccessLog
+  /** Of which calls the agent is told. Absent = of none. */
+  readonly records?: RecordLog
+  /** Who else is told of calls, and of connections that no filter chain takes. */
+  readonly accessLogs: readonly AccessLog[]
+  readonly unmatchedLogs: readonly AccessLog[]
+  /** Absent = nothing is counted. */
+  readonly metrics?: StandardMetrics
+  /** Absent = requests have no traces but what applications make themselves. */
+  readonly tracing?: Tracing
   /** What is done to a request's path before it is looked at. Istio: MeshConfig.ProxyPathNormalization. */
   readonly paths: 'as-sent' | 'normalised' | 'merged-slashes' | 'decoded-slashes'
   /** Of mesh mTLS. */
@@ -19,15 +30,4 @@ export interface TlsHandshake {
   readonly curves?: readonly string[]
   /** Of TLS 1.2. */
   readonly cipherSuites?: readonly string[]
-}
-
-export interface AccessLog {
-  /** A file of the proxy's. */
-  readonly path: string
-  /** Envoy's format, with its command operators: a line, or fields of a JSON object. */
-  readonly format:
-    | { readonly kind: 'text'; readonly text: string }
-    | { readonly kind: 'json'; readonly fields: Readonly<Record<string, unknown>> }
-  /** Whether connections that no filter chain takes are logged as well. */
-  readonly logsUnmatched: boolean
 }

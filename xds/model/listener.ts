@@ -1,14 +1,17 @@
+import type { Access } from './access.ts'
 import type { VirtualHost } from './virtual-host.ts'
 
 export interface Listener {
   readonly name: string
+  /** The key of the object that says for which services it is; absent = there is none. */
+  readonly scopedBy?: string
   /** An IP address or "unix://<path>". */
   readonly address: string
   /** 0 with a Unix domain socket. */
   readonly port: number
   readonly direction: 'inbound' | 'outbound'
-  /** Absent = applications' traffic. */
-  readonly serves?: 'probes'
+  /** Absent = applications' traffic. Of the others nothing is logged or counted. */
+  readonly serves?: 'probes' | 'scrapes'
   /**
    * How connections come to it that were made to other addresses. Absent: they do not; the listener has the address to itself.
    * `gate`: captured ones come to its socket and are handed to the inner listener of the address that they were made to, if there is one.
@@ -123,6 +126,8 @@ export interface HttpHandler {
     /** How many proxies before this one are believed what they say in x-forwarded-for. */
     readonly trustedProxies: number
   }
+  /** Whether people's policies say who may call what. */
+  readonly isGuarded?: boolean
   /** Whether routes may lead to forward-proxy upstreams. */
   readonly isForwardProxy: boolean
   /** The client's proxy is told when a request never got as far as the application, so that it may ask another one. */
@@ -143,8 +148,12 @@ export interface HealthPath {
 export interface TcpHandler {
   readonly kind: 'tcp'
   readonly statPrefix: string
+  /** What says that connections go this way; absent = nothing does, beside the service. */
+  readonly writtenAt?: { readonly object: string; readonly path: string }
   readonly destinations: readonly { readonly upstream: string; readonly weight: number }[]
   readonly hashesSourceIp: boolean
+  /** Who may connect; absent = whoever gets so far. */
+  readonly access?: Access
   readonly idleTimeoutMs?: number
   /** It leads to forward-proxy upstreams: to the host that TLS asks for, on this port. */
   readonly forwardsTo?: { readonly port: number }

@@ -40,4 +40,6 @@ export interface UpstreamEndpoint {
   readonly isDraining: boolean
   /** How it is spoken to: by mesh mTLS, the same with a peer of an external issuer (docs/decisions/0013), or in plaintext. */
   readonly transport: 'mesh' | 'external' | 'plaintext'
+  /** It is another network's gateway, with the endpoints behind it. */
+  readonly isGateway?: true
 }

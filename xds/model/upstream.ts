@@ -1,3 +1,4 @@
+import type { CalledService } from './called-service.ts'
 import type { TlsHandshake } from './listener-defaults.ts'
 import type { CertificateSource } from './listener.ts'
 import type { LoadAssignment } from './load-assignment.ts'
@@ -5,6 +6,8 @@ import type { LoadAssignment } from './load-assignment.ts'
 /** Where requests go: what becomes one EnvoyCluster. */
 export interface Upstream {
   readonly name: string
+  /** The keys of the objects that say how it is called, joined by ","; absent = there are none. */
+  readonly ruledBy?: string
   readonly discovery: Discovery
   readonly protocol: UpstreamProtocol
   readonly tls: UpstreamTls
@@ -17,6 +20,8 @@ export interface Upstream {
   readonly sourceAddress?: string
   /** Changes when a cluster is evicted, so that Envoy replaces its connections; 0 leaves no mark. */
   readonly trustEpoch: number
+  /** Absent = nothing that telemetry tells. */
+  readonly called?: CalledService
 }
 
 export type Discovery =

@@ -1,3 +1,5 @@
+import type { CalledService } from './called-service.ts'
+
 /** The routes of a set of domains. */
 export interface VirtualHost {
   readonly name: string
@@ -8,10 +10,14 @@ export interface VirtualHost {
   readonly requiresTls?: boolean
   /** Of all routes that do not bring their own. */
   readonly retries: Retries | undefined
+  /** Absent = its domains are of no service. */
+  readonly called?: CalledService
 }
 
 export interface Route {
   readonly name?: string
+  /** What says that there is this route; absent = nothing does, beside the service. */
+  readonly writtenAt?: { readonly object: string; readonly path: string }
   readonly match: RouteMatch
   readonly action: RouteAction
   readonly requestHeaders?: HeaderChanges

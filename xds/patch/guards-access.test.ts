@@ -7,6 +7,7 @@ import { guardsAccess } from './guards-access.ts'
 import { parsePatch } from './parse-patch.ts'
 import { createResourcePatcher } from './resource-patcher.ts'
 import type { Patch } from './patch.ts'
+import type { Fallback } from '#xds/resource-set.ts'
 
 const router = {
   name: 'envoy.filters.network.tcp_proxy',
@@ -51,6 +52,25 @@ it('leaves out what a proxy refuses, but nothing that keeps somebody out', () =>
   expect(withoutOf(other)).toEqual(['EnvoyFilter/a/other'])
   expect(withoutOf(guard)).toEqual([])
   expect(withoutOf(guard, other)).toEqual(['EnvoyFilter/a/other', 'EnvoyFilter/a/other'])
+})
+
+it('leaves out what the words of a proxy name, or each of what may be at fault, at last both', () => {
+  const { resource } = listener
+  const leave = (object: string) => ({
+    resource: { ...resource, version: `without ${object}` },
+    without: [{ object, reason: 'refused' }],
+  })
+  const tryWith = (own: readonly Fallback[]) => {
+    const base = { ...listener, resource: { ...resource, fallbacks: () => own } }
+    return createResourcePatcher([other], 'sidecar').patch(base)?.resource.fallbacks?.('refused') ?? []
+  }
+  const toTexts = (found: readonly Fallback[]) =>
+    found.map(({ without }) => without.map(({ object }) => object).join(' '))
+
+  expect(toTexts(tryWith([leave('Gateway/a/file')]))).toEqual(['Gateway/a/file'])
+  const trials = tryWith([{ ...leave('Telemetry/a/logs'), isTrial: true }])
+  expect(toTexts(trials)).toEqual(['EnvoyFilter/a/other', 'Telemetry/a/logs', 'Telemetry/a/logs EnvoyFilter/a/other'])
+  expect(trials.flatMap((each) => each.resource.fallbacks?.('refused') ?? [])).toEqual([])
 })
 
 const guards = (applyTo: string, value: unknown): boolean => {

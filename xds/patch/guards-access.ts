@@ -25,6 +25,12 @@ const harmless: readonly string[] = [
 /** Those of version 2 of the API are in `envoy.config.filter`. */
 const filterType = /\.filters?\.(?:http|network|listener)\.(\w+)\./
 
+/** What a filter's type is called, as in `envoy.extensions.filters.http.rbac.v3.RBAC`; undefined = it is no filter's. */
+export const toFilterName = (type: string): string | undefined => filterType.exec(type)?.[1]
+
+/** Whether a filter lets through whatever comes to it. */
+export const isHarmlessFilter = (name: string): boolean => harmless.includes(name)
+
 /**
  * Whether a patch may keep somebody out: it puts in or configures a filter that is not known to let everybody through; what scripts and modules do, and filters
  * that Atoll does not know, nobody can tell. What Envoy refuses of such a one is not left out: the proxy keeps what it had, or has nothing,
@@ -43,9 +49,9 @@ const mayGuard = (part: PatchedPart, operation: Patch['operation'], value: unkno
   // What it takes away may be what lets in.
   if (operation === 'REMOVE') return true
   if (hasGuardField(value)) return true
-  const filters = findTypes(value).flatMap((type) => filterType.exec(type)?.[1] ?? [])
+  const filters = findTypes(value).flatMap((type) => toFilterName(type) ?? [])
   if (filters.length === 0) return filterParts.includes(part)
-  return filters.some((filter) => !harmless.includes(filter))
+  return !filters.every(isHarmlessFilter)
 }
 
 const typeFields: readonly string[] = ['@type', 'typeUrl', 'type_url', 'typeUrls', 'type_urls']

@@ -6,7 +6,7 @@ import { VirtualHostSchema } from '#envoy/envoy/config/route/v3/route_components
 import { RouteConfigurationSchema } from '#envoy/envoy/config/route/v3/route_pb.ts'
 import type { PatchedPart } from '#mesh/config/envoy-filter.ts'
 import { encode } from '#xds/build/encode.ts'
-import { healthListener, inboundPassthroughUpstream } from '#xds/compile/resource-names.ts'
+import { healthListener, inboundPassthroughUpstream, scrapeListener } from '#xds/compile/resource-names.ts'
 import type { ResourcePatcher, UnitResource } from '#xds/incremental/unit.ts'
 import type { ProxyRole } from '#xds/proxy.ts'
 import type { Fallback, LeftOut } from '#xds/resource-set.ts'
@@ -56,24 +56,34 @@ export const createResourcePatcher = (
 }
 
 /**
- * The patched resource. What the unpatched one falls back on is patched as well; if that is nothing, EnvoyFilters may be left out. `left`: those
- * that are left out already.
+ * The patched resource. What the unpatched one falls back on is patched as well; where nobody knows what is at fault, EnvoyFilters may be, or
+ * something else, or at last both. `left`: the EnvoyFilters that are left out already. `isTrial`: they, or something else.
  */
 const patchWith = (
   unpatched: UnitResource,
   patches: readonly Patch[],
   role: ProxyRole,
   left: readonly LeftOut[],
+  isTrial = left.length > 0,
 ): UnitResource | undefined => {
   const patched = applyPatches(unpatched, patches, role)
   if (!patched) return undefined
   const fallbacks = (reason: string): readonly Fallback[] => {
     const own = unpatched.resource.fallbacks?.(reason) ?? []
-    if (own.length === 0) return left.length === 0 ? toFallbacks(unpatched, patches, role, reason) : []
-    return own.flatMap(({ resource, without }) => {
-      const other = patchWith({ ...unpatched, resource }, patches, role, left)
-      return other ? [{ resource: other.resource, without: [...left, ...without] }] : []
-    })
+    const patchOwn = (isOnTrial: boolean) =>
+      own.flatMap(({ resource, without }) => {
+        const other = patchWith({ ...unpatched, resource }, patches, role, left, isOnTrial)
+        return other ? [{ resource: other.resource, without: [...left, ...without] }] : []
+      })
+    if (own.some((each) => !each.isTrial)) return patchOwn(isTrial)
+    if (isTrial) return []
+    const last = own.at(-1)
+    const both = last ? toFallbacks({ ...unpatched, resource: last.resource }, patches, role, reason).slice(-1) : []
+    return [
+      ...toFallbacks(unpatched, patches, role, reason),
+      ...patchOwn(true),
+      ...both.map(({ resource, without }) => ({ resource, without: [...(last?.without ?? []), ...without] })),
+    ]
   }
   return { ...patched, resource: { ...patched.resource, fallbacks } }
 }
@@ -115,7 +125,7 @@ const applyPatches = (
     role === 'sidecar' && isInbound ? 'SIDECAR_INBOUND' : outbound
   switch (type) {
     case typeUrls.listener: {
-      if (name === healthListener) return unpatched
+      if (name === healthListener || name === scrapeListener) return unpatched
       const listener = fromBinary(ListenerSchema, body)
       const own = ofContext(patches, toContext(listener.trafficDirection === TrafficDirection.INBOUND))
       return patchListener(listener, own) ? encode(type, ListenerSchema, name, { ...listener, name }) : undefined

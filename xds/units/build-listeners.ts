@@ -1,32 +1,88 @@
+import { resolveTelemetry } from '#mesh/telemetry/resolve-telemetry.ts'
+import { findTelemetries } from '#mesh/telemetry/select-telemetries.ts'
+import type { CallSide, TelemetryForProxy } from '#mesh/telemetry/telemetry-for-proxy.ts'
+import { toTelemetryParts } from '#mesh/telemetry/telemetry-parts.ts'
+import { getOrAdd } from '#mesh/merge/get-or-add.ts'
+import type { ProviderService } from '#mesh/config/schema/provider-services.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { buildListener } from '#xds/build/build-listener.ts'
 import { closeUnreadable, toFiles } from '#xds/compile/close-unreadable.ts'
+import type { FindServer } from '#xds/compile/compile-access-logs.ts'
 import { compileListenerDefaults } from '#xds/compile/compile-listener-defaults.ts'
+import { findProviderServer } from '#xds/compile/find-provider-server.ts'
 import type { UnitResource } from '#xds/incremental/unit.ts'
+import { isCalled } from '#xds/model/is-called.ts'
 import type { Listener } from '#xds/model/listener.ts'
 import type { ListenerDefaults } from '#xds/model/listener-defaults.ts'
-import type { LeftOut } from '#xds/resource-set.ts'
+import type { Fallback, LeftOut } from '#xds/resource-set.ts'
+import type { Told } from './client.ts'
 
-/** Listeners with what the mesh's settings say of all of them. */
-export const buildListeners = (view: MeshView, listeners: readonly Listener[]): UnitResource[] => {
-  const defaults = compileListenerDefaults(view.meshConfig())
-  return listeners.map((listener) => buildWithFallbacks(listener, defaults, []))
+/** Listeners with what the mesh's settings say of all of them, and Telemetry objects of these. */
+export const buildListeners = (view: MeshView, listeners: readonly Listener[], told: Told): UnitResource[] => {
+  const settings = view.meshConfig()
+  const objects = findTelemetries(view, told.telemetry)
+  const telemetry = resolveTelemetry(settings, objects)
+  const findServer = createFindServer(view, told.namespace)
+  const teller = { sender: told.sender, findServer }
+  const compile = (side: CallSide): DefaultsOfSide => {
+    const compileFor = (changed: TelemetryForProxy) => compileListenerDefaults(settings, changed, side, teller)
+    const parts = toTelemetryParts(objects, telemetry, side)
+    const less = parts.map(({ writers, without }) => ({ writers, defaults: () => compileFor(without(telemetry)) }))
+    const writers = [...new Set(parts.flatMap((part) => part.writers))]
+    const plain = () => compileFor(parts.reduce((changed, { without }) => without(changed), telemetry))
+    return {
+      defaults: compileFor(telemetry),
+      less: parts.length > 1 ? [...less, { writers, defaults: plain }] : less,
+    }
+  }
+  const bySide = new Map<CallSide, DefaultsOfSide>()
+  return listeners.map((listener) => {
+    const side = toSide(listener)
+    return buildWithFallbacks(
+      listener,
+      getOrAdd(bySide, side, () => compile(side)),
+      [],
+    )
+  })
 }
 
-/** `closed`: of whom chains answer nobody already. */
+/** What is found is kept: when it comes to what may be served instead, the view may be another one. */
+const createFindServer = (view: MeshView, namespace: string): FindServer => {
+  const found = new Map<ProviderService, ReturnType<typeof findProviderServer>>()
+  return (provider) => {
+    const server = getOrAdd(found, provider, () => findProviderServer(view, provider, namespace))
+    return server.ok ? server.value : undefined
+  }
+}
+
+interface DefaultsOfSide {
+  readonly defaults: ListenerDefaults
+  /** The same without parts of what proxies tell, each in turn, at last without all. */
+  readonly less: readonly { readonly writers: readonly string[]; readonly defaults: () => ListenerDefaults }[]
+}
+
+const toSide = (listener: Listener): CallSide => (isCalled(listener) ? 'server' : 'client')
+
+/** `left`: what is left out already. */
 const buildWithFallbacks = (
   listener: Listener,
-  defaults: ListenerDefaults,
-  closed: readonly LeftOut[],
+  { defaults, less }: DefaultsOfSide,
+  left: readonly LeftOut[],
 ): UnitResource => {
   const { type, resource } = buildListener(listener, defaults)
-  if (!listener.chains.some((chain) => toFiles(chain).length > 0)) return { type, resource }
-  const fallbacks = (reason: string) => {
-    const before = closed.map(({ object }) => object)
+  if (less.length === 0 && !listener.chains.some((chain) => toFiles(chain).length > 0)) return { type, resource }
+  const fallbacks = (reason: string): readonly Fallback[] => {
+    const before = left.map(({ object }) => object)
     const other = closeUnreadable(listener, reason, before)
-    if (!other) return []
-    const without = [...closed, ...other.closed.map((object) => ({ object, reason }))]
-    return [{ resource: buildWithFallbacks(other.listener, defaults, without).resource, without }]
+    if (other) {
+      const without = [...left, ...other.closed.map((object) => ({ object, reason }))]
+      return [{ resource: buildWithFallbacks(other.listener, { defaults, less }, without).resource, without }]
+    }
+    return less.flatMap((each): readonly Fallback[] => {
+      const without = [...left, ...each.writers.map((object) => ({ object, reason }))]
+      const changed = buildWithFallbacks(listener, { defaults: each.defaults(), less: [] }, without).resource
+      return changed.version === resource.version ? [] : [{ resource: changed, without, isTrial: true }]
+    })
   }
   return { type, resource: { ...resource, fallbacks } }
 }

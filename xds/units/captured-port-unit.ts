@@ -9,10 +9,10 @@ import { toCapturedScope } from '#xds/compile/route-scope.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
 import { buildListeners } from './build-listeners.ts'
-import { toConnectionKey } from './client.ts'
+import { toConnectionKey, type Told } from './client.ts'
 
 /** What takes the captured connections of a class to one port. Depends on the services that have this port, and on no other. */
-export const capturedPortUnit = (number: number, client: TcpClient, sidecarKey: string): Unit => ({
+export const capturedPortUnit = (number: number, client: TcpClient & Told, sidecarKey: string): Unit => ({
   key: `captured-port|${number}|${toConnectionKey(client)}|${sidecarKey}`,
   compile(view) {
     const { problems, report } = collectProblems()
@@ -21,7 +21,7 @@ export const capturedPortUnit = (number: number, client: TcpClient, sidecarKey: 
     const routes = compileCapturedCatchAll(egress)
     return {
       resources: [
-        ...buildListeners(view, listener ? [listener] : []),
+        ...buildListeners(view, listener ? [listener] : [], client),
         ...(hasRoutes ? [buildRouteConfigurationResource(toCapturedScope(number).name, routes)] : []),
       ],
       includes: byAddress.map(({ address, service }) =>
@@ -36,7 +36,7 @@ const capturedAddressUnit = (
   address: string,
   number: number,
   serviceKey: ServiceKey,
-  client: TcpClient,
+  client: TcpClient & Told,
   sidecarKey: string,
 ): Unit => ({
   key: `captured-address|${address}|${number}|${serviceKey}|${toConnectionKey(client)}|${sidecarKey}`,
@@ -48,6 +48,6 @@ const capturedAddressUnit = (
     const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), client)
     const target = { service, port, statPort: number, hosts: toHostsIn(egress, toCapturedScope(number)) }
     const listener = compileCapturedAddress(view, address, target, client, report)
-    return { resources: buildListeners(view, [listener]), problems }
+    return { resources: buildListeners(view, [listener], client), problems }
   },
 })

@@ -1,6 +1,8 @@
 import type { ClientSelectorKey } from '#mesh/client-selectors.ts'
+import { noTelemetry, type TelemetryKey } from '#mesh/telemetry/select-telemetries.ts'
 import type { ConnectionRouting } from '#xds/compile/compile-connection-paths.ts'
 import type { TcpClient } from '#xds/compile/compile-service-tcp.ts'
+import type { SpanSender } from '#xds/model/span-sender.ts'
 import type { VirtualService } from '#xds/compile/select-virtual-service.ts'
 
 /** What tells classes of sidecars apart, beside their Sidecar object. */
@@ -19,11 +21,28 @@ export interface Client {
   readonly needsSelection: boolean
 }
 
+/** Of whose calls listeners tell. What is no listener need not know which Telemetry objects there are. */
+export interface Told {
+  readonly namespace: string
+  readonly telemetry: TelemetryKey
+  /** Who tells backends of traces; absent = nobody does. */
+  readonly sender?: SpanSender | undefined
+}
+
 export const toClientKey = ({ namespace, locality, labels, selectors, isCaptured }: Client): string =>
   `${namespace}|${locality}${toLabelsKey(labels)}${selectors.map((each) => `|${each}`).join('')}${isCaptured ? '|captured' : ''}`
 
 /** What tells clients apart for whose connections listeners are. */
-export const toConnectionKey = ({ namespace, selectors }: TcpClient): string => [namespace, ...selectors].join('|')
+export const toConnectionKey = ({ namespace, selectors, ...told }: TcpClient & Told): string =>
+  [namespace, ...selectors, ...toToldParts(told)].join('|')
+
+export const toToldClientKey = (client: Client & Told): string =>
+  [toClientKey(client), ...toToldParts(client)].join('|')
+
+export const toToldParts = ({ telemetry, sender }: Omit<Told, 'namespace'>): readonly string[] => [
+  ...(telemetry === noTelemetry ? [] : [`told by ${telemetry}`]),
+  ...(sender ? [`as ${[sender.service, sender.semanticService, ...Object.values(sender.tags)].join(',')}`] : []),
+]
 
 /** "" when there are none. They are in the order of `failoverLabels`. */
 export const toLabelsKey = (labels: Client['labels']): string => {

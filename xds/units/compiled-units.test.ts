@@ -138,3 +138,53 @@ test('a new service plans the hosts of wildcards again that mean it, and no othe
   const planned = related.filter((key) => key.startsWith('routed-host|'))
   expect([...new Set(planned.map((key) => key.split('|').at(-1)))]).toEqual(['*.example.org'])
 })
+
+const tell = (namespace: string, name: string, spec: object): ViewChange => ({
+  kind: 'config',
+  origin: 'mesh',
+  key: `Telemetry/${namespace}/${name}`,
+  value: makeObject('Telemetry', name, { ...spec }, { namespace }),
+})
+
+test('a Telemetry that says something else touches listeners of those whom it is for, and nothing else', () => {
+  const told = (host: string) => ({
+    accessLogging: [{ providers: [{ name: 'envoy' }], filter: { expression: `request.host == '${host}'` } }],
+  })
+  const ofNode = (host: string) => ({ ...told(host), selector: { matchLabels: { app: 'other' } } })
+  const mesh = start(
+    captured,
+    offer('a'),
+    offer('b'),
+    tell('default', 'wide', told('a')),
+    tell('other', 'wide', told('a')),
+  )
+  const kindsOf = (keys: readonly string[]) => [...new Set(keys.map((key) => key.split('|')[0]))]
+  expect(mesh.take(tell('other', 'wide', told('b')))).toEqual([])
+  expect(kindsOf(mesh.take(tell('default', 'one', ofNode('a'))))).toEqual(['proxy'])
+  expect(kindsOf(mesh.take(tell('default', 'wide', told('b'))))).toEqual([
+    'captured-port',
+    'gate',
+    'inbound',
+    'outbound',
+    'proxy',
+    'told-upstreams',
+  ])
+})
+
+const peers = (namespace: string, spec: Record<string, unknown>): ViewChange => ({
+  kind: 'config',
+  origin: 'mesh',
+  key: `PeerAuthentication/${namespace}/all`,
+  value: makeObject('PeerAuthentication', 'all', spec, { namespace }),
+})
+
+test('a PeerAuthentication costs what its namespace listens with, and what calls the ports whose plaintext it changes', () => {
+  const mesh = start(offer('a'), offer('b'))
+  const kinds = (keys: readonly string[]) => [...new Set(keys.map((key) => key.split('|')[0]))]
+  expect(mesh.take(peers('elsewhere', { mtls: { mode: 'DISABLE' } }))).toEqual([])
+  const before = [...mesh.classes.values()].map((set) => set.generation)
+  const own = mesh.take(peers('default', { mtls: { mode: 'PERMISSIVE' } }))
+  expect([kinds(own), own.length]).toEqual([['inbound'], nodes.length])
+  expect([...mesh.classes.values()].map((set) => set.generation)).toEqual(before)
+  expect(kinds(mesh.take(peers('default', { mtls: { mode: 'DISABLE' } })))).toEqual(['inbound', 'upstreams'])
+})

@@ -1,4 +1,5 @@
 import { compileGatewayUpstreams } from '#xds/compile/compile-gateway.ts'
+import { collectProblems } from '#xds/compile/report.ts'
 import type { ServiceKey } from '#mesh/names.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
 import { buildUpstreams } from './upstreams-unit.ts'
@@ -16,6 +17,7 @@ export const gatewayServiceUnit = (serviceKey: ServiceKey): Unit => ({
     const service = view.service(serviceKey)
     if (!service || service.aliasOf !== undefined || view.servicesByHostname(service.hostname)[0] !== serviceKey)
       return {}
-    return { resources: buildUpstreams(compileGatewayUpstreams(view, service)) }
+    const { problems, report } = collectProblems()
+    return { resources: buildUpstreams(compileGatewayUpstreams(view, service, report)), problems }
   },
 })

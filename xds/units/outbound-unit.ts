@@ -5,9 +5,9 @@ import { collectProblems } from '#xds/compile/report.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
 import { buildListeners } from './build-listeners.ts'
-import { toConnectionKey } from './client.ts'
+import { toConnectionKey, type Told } from './client.ts'
 
-export interface OutboundPlace extends TcpClient {
+export interface OutboundPlace extends TcpClient, Told {
   /** Where egress points without an address of their own listen. */
   readonly loopback: string
 }
@@ -19,6 +19,6 @@ export const outboundUnit = (place: OutboundPlace, sidecarKey: string): Unit => 
     const { problems, report } = collectProblems()
     const egress = compileEgress(view.meshConfig(), findSidecar(view, sidecarKey), place)
     const listeners = compileOutboundListeners(view, egress, { ...place, object: sidecarKey }, report)
-    return { resources: buildListeners(view, listeners), problems }
+    return { resources: buildListeners(view, listeners, place), problems }
   },
 })

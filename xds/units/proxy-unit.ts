@@ -1,4 +1,8 @@
 import { selectsClient, toClientSelectorKey } from '#mesh/client-selectors.ts'
+import { selectAuthorizations, type AuthorizationKey } from '#mesh/security/select-authorizations.ts'
+import { selectRateLimits } from '#mesh/security/select-rate-limits.ts'
+import { selectRequestAuthentications } from '#mesh/security/select-request-authentications.ts'
+import { noTelemetry } from '#mesh/telemetry/select-telemetries.ts'
 import type { Place } from '#mesh/topology.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { isCaptured, placeOf, toNode, toWorkloadKey, type Workload } from '#mesh/workload.ts'
@@ -12,13 +16,18 @@ import { findSidecar, selectSidecar, toSidecarKey } from '#xds/compile/select-si
 import type { Unit, UnitOutput } from '#xds/incremental/unit.ts'
 import { selectPatches } from '#xds/patch/select-patches.ts'
 import { toProxyName, type Proxy } from '#xds/proxy.ts'
+import { accessUnit } from './access-unit.ts'
 import { buildListeners } from './build-listeners.ts'
-import type { Client } from './client.ts'
+import { toToldParts, type Client, type Told } from './client.ts'
 import { gatewayClassUnit } from './gateway-class-unit.ts'
 import { gatewayProxyClassUnit } from './gateway-proxy-unit.ts'
 import { outboundUnit } from './outbound-unit.ts'
 import { patchOutput } from './patched-unit.ts'
+import { requestLimitUnit } from './request-limit-unit.ts'
 import { sidecarClassUnit } from './sidecar-class-unit.ts'
+import { toTold } from './to-told.ts'
+import { tokenUnit } from './token-unit.ts'
+import { toldUpstreamsUnit } from './told-upstreams-unit.ts'
 
 /** What one proxy alone has: its listeners and what they need. Tells the class of proxies that it shares all else with. */
 export const proxyUnit = (proxy: Proxy): Unit => {
@@ -35,25 +44,28 @@ export const proxyUnit = (proxy: Proxy): Unit => {
 
 const compileProxy = (view: MeshView, proxy: Proxy, workload: Workload | undefined): UnitOutput => {
   const workloadKey = toWorkloadKey(proxy.namespace, proxy.workload)
-  if (proxy.role === 'east-west-gateway') return compileGateway(view, workload, workloadKey)
+  if (proxy.role === 'east-west-gateway') return compileGateway(view, proxy, workload)
   if (proxy.role === 'gateway') return compileGatewayProxy(view, proxy, workload)
   const sidecar = selectSidecar(view, proxy.namespace, whereIs(view, workload))
   const sidecarKey = sidecar ? toSidecarKey(sidecar) : ''
-  const client: Client = {
-    namespace: proxy.namespace,
+  const told = toTold(view, proxy, whereIs(view, workload), workload)
+  const client: Client & Told = {
     locality: workload?.locality ?? '',
     labels: toFailoverLabels(view, workload),
     selectors: toSelectors(view, proxy.namespace, workload),
     isCaptured: workload !== undefined && isCaptured(workload),
     secretsOf: proxy.namespace,
     needsSelection: true,
+    ...told,
   }
   const shared = { sharedRoot: sidecarClassUnit(client, sidecarKey), ...toPlace(view, workload) }
   if (!workload) return { ...shared, problems: [toUnknown(workloadKey)] }
-  const inbound = inboundUnit(workloadKey, sidecarKey)
-  if (isCaptured(workload)) return { ...shared, includes: [inbound] }
+  const policies = selectAuthorizations(view, proxy.namespace, placeOf(workload, view.localCluster))
+  const inbound = inboundUnit(workloadKey, sidecarKey, policies, told)
+  const filters = toAccessUnits(view, proxy.namespace, policies, workload)
+  if (isCaptured(workload)) return { ...shared, includes: [inbound, ...filters] }
   const place = { ...client, loopback: toLoopback(workload) }
-  return { ...shared, includes: [inbound, outboundUnit(place, sidecarKey)] }
+  return { ...shared, includes: [inbound, ...filters, outboundUnit(place, sidecarKey)] }
 }
 
 const toFailoverLabels = (view: MeshView, workload: Workload | undefined): Client['labels'] =>
@@ -81,41 +93,69 @@ const toSelectors = (view: MeshView, namespace: string, workload: Workload | und
     .map(toClientSelectorKey)
 }
 
-const compileGateway = (view: MeshView, workload: Workload | undefined, workloadKey: string): UnitOutput =>
-  workload
-    ? { sharedRoot: gatewayClassUnit, resources: buildListeners(view, compileGatewayListeners(workload)) }
-    : { sharedRoot: gatewayClassUnit, problems: [toUnknown(workloadKey)] }
-
-/** A pod listens on all of its addresses; on a machine there may be others. */
-const compileGatewayProxy = (
-  view: MeshView,
-  { namespace, workload: name }: Proxy,
-  workload: Workload | undefined,
-): UnitOutput => {
-  const workloadKey = toWorkloadKey(namespace, name)
-  if (!workload) return { problems: [toUnknown(workloadKey)] }
-  const address = workload.origin === 'pod' ? '0.0.0.0' : workload.address
+const compileGateway = (view: MeshView, proxy: Proxy, workload: Workload | undefined): UnitOutput => {
+  const { namespace, workload: name } = proxy
+  if (!workload) return { sharedRoot: gatewayClassUnit, problems: [toUnknown(toWorkloadKey(namespace, name))] }
   const client = {
-    namespace,
     locality: workload.locality,
     labels: toFailoverLabels(view, workload),
     selectors: toSelectors(view, namespace, workload),
     isCaptured: false,
     secretsOf: namespace,
     needsSelection: false,
+    ...toTold(view, proxy, whereIs(view, workload), workload),
+  }
+  return {
+    sharedRoot: gatewayClassUnit,
+    resources: buildListeners(view, compileGatewayListeners(workload), client),
+    includes: [toldUpstreamsUnit(client)],
+  }
+}
+
+/** A pod listens on all of its addresses; on a machine there may be others. */
+const compileGatewayProxy = (view: MeshView, proxy: Proxy, workload: Workload | undefined): UnitOutput => {
+  const { namespace, workload: name } = proxy
+  const workloadKey = toWorkloadKey(namespace, name)
+  if (!workload) return { problems: [toUnknown(workloadKey)] }
+  const address = workload.origin === 'pod' ? '0.0.0.0' : workload.address
+  const client = {
+    locality: workload.locality,
+    labels: toFailoverLabels(view, workload),
+    selectors: toSelectors(view, namespace, workload),
+    isCaptured: false,
+    secretsOf: namespace,
+    needsSelection: false,
+    ...toTold(view, proxy, whereIs(view, workload), workload),
   }
   const place = {
     namespace,
     selectors: client.selectors,
     gateways: selectGateways(view, workload),
     listenPorts: toListenPorts(view, workloadKey),
+    policies: selectAuthorizations(view, namespace, placeOf(workload, view.localCluster)),
     address,
   }
   return {
     sharedRoot: gatewayProxyClassUnit(client, place),
     ...toPlace(view, workload),
-    resources: buildListeners(view, [compileHealthListener(address, [])]),
+    resources: buildListeners(view, [compileHealthListener(address, [])], { namespace, telemetry: noTelemetry }),
+    includes: toAccessUnits(view, namespace, place.policies, workload),
   }
+}
+
+/** What is asked of a request before it goes on: whether its token is right, who may call, and how often. */
+const toAccessUnits = (
+  view: MeshView,
+  namespace: string,
+  policies: AuthorizationKey,
+  workload: Workload,
+): readonly Unit[] => {
+  const place = placeOf(workload, view.localCluster)
+  return [
+    tokenUnit(selectRequestAuthentications(view, namespace, place)),
+    accessUnit(policies),
+    requestLimitUnit(selectRateLimits(view, namespace, place)),
+  ]
 }
 
 const toUnknown = (workloadKey: string) => ({
@@ -126,15 +166,16 @@ const toUnknown = (workloadKey: string) => ({
 /** Several workloads may share a machine: one that has a loopback address of its own is reached there by its application. */
 const toLoopback = ({ address }: Workload): string => (address.startsWith('127.') ? address : '127.0.0.1')
 
-const inboundUnit = (workloadKey: string, sidecarKey: string): Unit => ({
-  key: `inbound|${workloadKey}|${sidecarKey}`,
+const inboundUnit = (workloadKey: string, sidecarKey: string, policies: AuthorizationKey, told: Told): Unit => ({
+  key: ['inbound', workloadKey, sidecarKey, policies, ...toToldParts(told)].join('|'),
   compile(view) {
     const workload = view.workload(workloadKey)
     if (!workload) return {}
     const { problems, report } = collectProblems()
-    const { listeners, upstreams } = compileInbound(view, workload, findSidecar(view, sidecarKey), report)
+    const inbound = { sidecar: findSidecar(view, sidecarKey), policies }
+    const { listeners, upstreams } = compileInbound(view, workload, inbound, report)
     return {
-      resources: [...upstreams.map(buildCluster), ...buildListeners(view, listeners)],
+      resources: [...upstreams.map(buildCluster), ...buildListeners(view, listeners, told)],
       problems,
     }
   },

@@ -7,7 +7,7 @@ import { findVisible } from '#xds/compile/select-service.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
 import { capturedPortUnit } from './captured-port-unit.ts'
-import { toClientKey, type Client } from './client.ts'
+import { toClientKey, toToldClientKey, type Client, type Told } from './client.ts'
 import { toHostCandidate } from './host-unit.ts'
 import { upstreamsUnit } from './upstreams-unit.ts'
 
@@ -30,8 +30,8 @@ const routedHostUnit = (client: Client, sidecarKey: string, host: string): Unit 
  * The hosts that VirtualServices alone know to a class of sidecars, and the port of the web, where captured connections to them go. Apart
  * from the class: a VirtualService for another host is no reason to look at all services again.
  */
-export const routedHostsUnit = (client: Client, sidecarKey: string): Unit => ({
-  key: `routed-hosts|${toClientKey(client)}|${sidecarKey}`,
+export const routedHostsUnit = (client: Client & Told, sidecarKey: string): Unit => ({
+  key: `routed-hosts|${toToldClientKey(client)}|${sidecarKey}`,
   compile(view) {
     const hosts = view.routedHosts()
     if (hosts.length === 0) return {}

@@ -166,6 +166,7 @@ export class KubernetesIndex {
         ...(pod.injected && {
           capture: 'transparent',
           ...(pod.probeRoutes && { probeRoutes: pod.probeRoutes }),
+          ...(pod.scrapeTarget && { scrapeTarget: pod.scrapeTarget }),
         }),
       }
     )

@@ -7,6 +7,8 @@ import type { Problem } from '#mesh/problem.ts'
 export interface ObjectReading<T> {
   /** null = it does not count; undefined = it can't be understood, and what it said before goes on. */
   readonly value: T | null | undefined
+  /** Of one that can't be understood: what it says where it was never understood. Absent = nothing. */
+  readonly instead?: T
   readonly problems: readonly Problem[]
 }
 
@@ -23,6 +25,8 @@ export class ResourceStore<T extends object> {
   readonly #onChange: ObjectListener<T>
   readonly #onProblems: () => void
   readonly #objects = new Map<string, T>()
+  /** Those of which what is said instead counts. */
+  readonly #instead = new Set<string>()
   readonly #problems = new Map<string, readonly Problem[]>()
 
   /** `onProblems` is called when there are other problems than before. */
@@ -48,9 +52,15 @@ export class ResourceStore<T extends object> {
   /** Takes what an object says now; its key. Throws ZodError for what is no object of an API server. */
   set(object: unknown): string {
     const key = toKey(object)
-    const { value, problems } = this.#read(object)
+    const { value, instead, problems } = this.#read(object)
     this.#putProblems(key, problems)
-    if (value !== undefined) this.#put(key, value)
+    if (value !== undefined) {
+      this.#instead.delete(key)
+      this.#put(key, value)
+    } else if (instead && (this.#instead.has(key) || !this.#objects.has(key))) {
+      this.#instead.add(key)
+      this.#put(key, instead)
+    }
     return key
   }
 
@@ -66,6 +76,7 @@ export class ResourceStore<T extends object> {
 
   #forget(key: string): void {
     this.#putProblems(key, [])
+    this.#instead.delete(key)
     this.#put(key, null)
   }
 

@@ -1,4 +1,9 @@
+import { z } from 'zod'
 import { objectKeyOf, type ConfigObject } from '#mesh/config-object.ts'
+import { findKind } from '#mesh/config/kind-table.ts'
+import { parseObject } from '#mesh/config/parse-object.ts'
+import { toClosedObject } from '#mesh/config/to-closed-object.ts'
+import { readItems } from '#mesh/documents/read-items.ts'
 import { splitDocuments } from '#mesh/documents/split-documents.ts'
 import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { parseDocuments } from '#mesh/parse-documents.ts'
@@ -16,12 +21,15 @@ interface FileReading {
   /** Empty when the file has to be read as one. */
   readonly documents: Documents
   readonly warnings: readonly Problem[]
+  /** It was never understood: what is here keeps closed what it might have closed. */
+  readonly isClosed?: true
 }
 
 const documentOptions = { defaultNamespace: 'default', maxCharacters: 10 * 1024 * 1024, maxObjects: 10_000 }
 
 /**
- * The objects of many files. A file that can't be understood goes on meaning what it last meant, and its problems are known. An object
+ * The objects of many files. A file that can't be understood goes on meaning what it last meant, and its problems are known; of one that
+ * never was, what is for security counts, as it is where it is right and else closed. An object
  * that several files hold is the one of the first file by name.
  */
 export class FileSet {
@@ -67,18 +75,24 @@ export class FileSet {
     }
     const known = this.#files.get(file)
     const reading = content.kind === 'gone' ? ok(nothing) : readFile(content.text, known?.documents)
-    if (!reading.ok) {
-      this.#setProblems(file, reading.error)
+    if (reading.ok) {
+      this.#setProblems(file, reading.value.warnings)
+      this.#takeReading(file, reading.value, before)
       return
     }
-    const { objects, warnings } = reading.value
-    this.#setProblems(file, warnings)
+    this.#setProblems(file, reading.error)
+    if (content.kind === 'text' && (!known || known.isClosed)) this.#takeReading(file, readClosed(content.text), before)
+  }
+
+  #takeReading(file: string, reading: FileReading, before: Map<string, ConfigObject | null>): void {
+    const { objects } = reading
+    const known = this.#files.get(file)
     const gone = [...(known?.objects.keys() ?? [])].filter((key) => !objects.has(key))
     for (const key of [...gone, ...objects.keys()]) if (!before.has(key)) before.set(key, this.find(key))
     for (const key of gone) this.#removeHolder(key, file)
     for (const key of objects.keys()) this.#addHolder(key, file)
-    if (content.kind === 'gone') this.#files.delete(file)
-    else this.#files.set(file, reading.value)
+    if (reading === nothing) this.#files.delete(file)
+    else this.#files.set(file, reading)
   }
 
   #setProblems(file: string, problems: readonly Problem[]): void {
@@ -122,6 +136,30 @@ const readFile = (text: string, known: Documents = new Map()): Result<FileReadin
   if (!parsed.ok) return parsed
   const { warnings } = parsed.value
   return ok({ objects: toMap(parsed.value.objects.map(({ object }) => object)), documents: new Map(), warnings })
+}
+
+/** What is for security of a text that is not all right. */
+const readClosed = (text: string): FileReading => {
+  const values = splitDocuments(text).flatMap((document) => {
+    const items = readItems(document, documentOptions)
+    return items.ok ? items.value.map(({ value }) => value) : []
+  })
+  const objects = values.flatMap((value) => toSecurityObject(value) ?? [])
+  return { objects: toMap(objects), documents: new Map(), warnings: [], isClosed: true }
+}
+
+const named = z.looseObject({ apiVersion: z.string(), kind: z.string(), metadata: z.looseObject({}) })
+
+const toSecurityObject = (value: unknown): ConfigObject | undefined => {
+  const { data } = named.safeParse(value)
+  const definition = data && findKind(data.apiVersion, data.kind)
+  if (!definition?.closed) return undefined
+  const parsed = parseObject(value, documentOptions)
+  if (parsed.ok) return parsed.value.object
+  return toClosedObject(definition, {
+    ...data,
+    metadata: { namespace: documentOptions.defaultNamespace, ...data?.metadata },
+  })
 }
 
 /** undefined when something is wrong, or noteworthy, or there twice. */

@@ -16,6 +16,7 @@ import type { KubernetesObject } from '../kubernetes-object.ts'
 import { agentResources } from './install-settings.ts'
 import type { InstallSettings } from './install-settings.ts'
 import { toLabels, toSelector } from './object-labels.ts'
+import { toForwardConfig, toForwardMounts, toForwardVolumes } from './telemetry-forward.ts'
 import { restrictedContainer, restrictedPod, rollWithoutGap, spreadOverNodes } from './restricted-pod.ts'
 
 const CONFIG_FILE = 'agent.yaml'
@@ -70,6 +71,7 @@ const toConfigFiles = ({
   planeCa,
   network,
   gateway,
+  telemetryForward,
   proxyImage,
   revision,
 }: InstallSettings): Record<string, string> => {
@@ -83,6 +85,7 @@ const toConfigFiles = ({
     joinTokenFile: `${joinTokenDirectory}/${JOIN_TOKEN_FILE}`,
     ...(gateway?.addresses !== undefined && { gateways: gateway.addresses }),
     ...(planeCa !== undefined && { planeCaFile: PLANE_CA_FILE }),
+    ...(telemetryForward !== undefined && { telemetryForward: toForwardConfig(telemetryForward) }),
   }
   return { [CONFIG_FILE]: toYaml(config), ...(planeCa !== undefined && { [PLANE_CA_FILE]: planeCa }) }
 }
@@ -90,7 +93,7 @@ const toConfigFiles = ({
 /** An agent that is busy for a second or two is not a dead one. */
 const livenessProbe = { httpGet: { path: '/healthz', port: 'http-status' }, timeoutSeconds: 5 }
 
-const toPodSpec = ({ image }: InstallSettings) => ({
+const toPodSpec = ({ image, telemetryForward = [] }: InstallSettings) => ({
   serviceAccountName: agentName,
   securityContext: restrictedPod(agentUser),
   topologySpreadConstraints: spreadOverNodes(toSelector(agentName)),
@@ -118,6 +121,7 @@ const toPodSpec = ({ image }: InstallSettings) => ({
         { name: 'join-token', mountPath: joinTokenDirectory, readOnly: true },
         { name: 'data', mountPath: DATA_DIRECTORY },
         { name: 'tmp', mountPath: '/tmp' },
+        ...toForwardMounts(telemetryForward),
       ],
     },
   ],
@@ -126,5 +130,6 @@ const toPodSpec = ({ image }: InstallSettings) => ({
     { name: 'join-token', secret: { secretName: joinTokenSecret, optional: true } },
     { name: 'data', emptyDir: {} },
     { name: 'tmp', emptyDir: {} },
+    ...toForwardVolumes(telemetryForward),
   ],
 })

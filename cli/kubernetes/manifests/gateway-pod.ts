@@ -24,10 +24,12 @@ export const buildGatewayPodSpec = ({ image, serviceAccountName, selector, drain
     {
       ...buildProxyContainer({
         image,
+        tracedAs: `${serviceAccountName}.$(POD_NAMESPACE)`,
         isNative: false,
         isGateway: true,
         holdsApplication: false,
         rewritesProbes: false,
+        mergesMetrics: false,
         resources: gatewayResources,
         concurrency: 2,
         logLevel: 'warning',

@@ -1,3 +1,5 @@
+import type { TelemetryForwards } from './telemetry-forward.ts'
+
 /** CPU and memory as Kubernetes takes them. */
 export interface ContainerResources {
   readonly requests: { readonly cpu: string; readonly memory: string }
@@ -21,6 +23,8 @@ export interface InstallSettings {
   readonly planeCa?: string | undefined
   /** The one-time token of a cluster that has not joined yet. */
   readonly joinToken?: string | undefined
+  /** Who is sent telemetry beside the plane. Absent: nobody. */
+  readonly telemetryForward?: TelemetryForwards | undefined
   readonly image: string
   readonly proxyImage: string
   /** Of the agent, and of each gateway. */

@@ -16,8 +16,7 @@ export const printManifests = (
       return `${JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }, undefined, 2)}\n`
     case 'name':
       return objects.map((object) => `${toObjectText(object)}\n`).join('')
-    case 'yaml':
-    case 'table':
+    default:
       return [...definitions.map(({ text }) => text), ...manifests.map((manifest) => toYaml(manifest))].join('---\n')
   }
 }

@@ -103,7 +103,7 @@ const operators: Readonly<Record<string, Operator>> = {
 /** The names of Envoy's own. */
 export const commandOperators: readonly string[] = Object.keys(operators)
 
-/** Those that a formatter adds, which access logs have. */
+/** Those that a formatter adds, which access logs alone have. */
 const ofFormatters: Readonly<Record<string, Operator>> = { REQ_WITHOUT_QUERY: ofHeader }
 
 /** Arguments that only Envoy can judge. */
@@ -112,7 +112,10 @@ const unchecked: readonly string[] = ['CEL', 'COALESCE']
 /** An argument ends at the first ")" that a "%" follows; none is so long. */
 const command = /%%|%([A-Z0-9_]+)(?:\(([^]{0,1024}?)\))?(:\d+)?%/g
 
-/** Why Envoy would refuse a text for its command operators; undefined when it takes it. */
+/** What Envoy takes on any machine. */
+const maxDigits = 9
+
+/** Why Envoy would refuse a text for its command operators; undefined when it takes it. Tags of spans have those of headers. */
 export const commandOperatorFault = (text: string, place: 'access log' | 'header'): string | undefined => {
   const known = place === 'access log' ? { ...operators, ...ofFormatters } : operators
   for (const [whole, name, argument, length] of text.matchAll(command)) {
@@ -132,12 +135,15 @@ const operatorFault = (
 ): string | undefined => {
   if (unchecked.includes(name)) return `${name} is not taken, for only a proxy can tell whether its argument is right`
   const operator = Object.hasOwn(known, name) ? known[name] : undefined
+  if (!operator && Object.hasOwn(ofFormatters, name))
+    return 'access logs alone have it: %PATH(NQ)% is the path without its query'
   if (!operator) {
     const meant = closestName(name, Object.keys(known))
     return `Envoy has no such command operator${meant === undefined ? '' : `: did you mean "${meant}"?`}`
   }
   const { argument, optional, length: takesLength } = operator
   if (length !== undefined && !takesLength) return 'it takes no length'
+  if (length !== undefined && length.length > 1 + maxDigits) return `its length has more than ${maxDigits} digits`
   if (given === '') return argument && !optional ? 'it needs an argument' : undefined
   if (!argument) return 'it takes no argument'
   return argument.test(given) ? undefined : `"${given}" is not an argument that it has`

@@ -1,61 +1,66 @@
 import { z } from 'zod'
+import { accessLogProviders } from './access-log-providers.ts'
 import { findRepeated } from './find-repeated.ts'
-import { hostFault } from './host-names.ts'
-import { checked, message, setFields, unsupported } from './message.ts'
-import { portNumber } from './ports.ts'
+import { checked, fieldNotes, message, setFields, unsupported } from './message.ts'
+import { providerService } from './provider-services.ts'
+import { tracingProviders } from './tracing-providers.ts'
 
-/** A server outside of the proxy: "<host>" or "<namespace>/<host>", and a port. What else a kind says is of whoever gives it an effect. */
-const server = z.looseObject({
-  service: checked(z.string(), ({ value, report }) => {
-    const [host = '', namespace] = value.split('/', 2).toReversed()
-    const fault = namespace === '' ? 'has no namespace before its "/"' : hostFault(host)
-    if (fault !== undefined) report(fault)
-  }),
-  /** Istio's documentation has it in quotes, which JSON's form of protobuf allows. */
-  port: z.preprocess((value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value), portNumber),
-})
+/** What else a kind says is of whoever gives it an effect. */
+const server = z.looseObject(providerService)
 
-const asServer = (schema: z.ZodType) =>
+/** Checked as Istio does, and left out. */
+const idle = (schema: z.ZodType, why: string) =>
   checked(z.unknown(), ({ value, report }) => {
+    if (value === undefined) return
     const parsed = schema.safeParse(value)
     for (const { message: fault, path } of parsed.error?.issues ?? []) report(fault, path)
-  }).optional()
-const anything = z.unknown().optional()
+  })
+    .optional()
+    .register(fieldNotes, { withoutEffect: why })
+
+const ofAuthorization = 'AuthorizationPolicy, which names it, is not there yet'
+const outdated = 'Envoy has it no longer: use opentelemetry'
 
 const kinds = {
-  envoyExtAuthzHttp: asServer(server),
-  envoyExtAuthzGrpc: asServer(server),
-  zipkin: asServer(server),
-  lightstep: asServer(server.extend({ accessToken: z.string().min(1, 'is required') })),
-  datadog: asServer(server),
-  stackdriver: anything,
-  opencensus: asServer(server),
-  skywalking: asServer(server),
-  opentelemetry: asServer(server),
-  prometheus: anything,
-  envoyFileAccessLog: anything,
-  envoyHttpAls: asServer(server),
-  envoyTcpAls: asServer(server),
-  envoyOtelAls: asServer(server),
+  ...accessLogProviders,
+  ...tracingProviders,
+  /** Standard metrics. */
+  prometheus: message({}),
 }
-const kindNames = Object.keys(kinds) as (keyof typeof kinds)[]
 
-/** Istio's validation: validateExtensionProvider. Until Telemetry and AuthorizationPolicy name them, nothing follows from them. */
-export const extensionProviders = checked(
-  z.array(
-    checked(
-      message({
-        name: z.string().min(1, 'is required'),
-        ...kinds,
-        sds: unsupported('Istio refuses it too'),
-      }),
-      ({ value, report }) => {
-        if (setFields(value, [...kindNames, 'sds']).length !== 1) report(`needs exactly one of ${kindNames.join(', ')}`)
-      },
-    ),
-  ),
+const idleKinds = {
+  envoyExtAuthzHttp: idle(server, ofAuthorization),
+  envoyExtAuthzGrpc: idle(server, ofAuthorization),
+  lightstep: idle(server.extend({ accessToken: z.string().min(1, 'is required') }), outdated),
+  opencensus: idle(server, outdated),
+  stackdriver: idle(z.unknown(), 'as in Istio: use opentelemetry and envoyOtelAls'),
+}
+
+const optional = <Kinds extends Readonly<Record<string, z.ZodType>>>(schemas: Kinds) =>
+  z.object(schemas).partial().shape
+
+const kindNames = [...Object.keys(kinds), ...Object.keys(idleKinds)] as (keyof typeof kinds | keyof typeof idleKinds)[]
+
+/** Its store of access logs and traces, and its metrics: always there, and more than what is named. */
+export const ownProvider = 'atoll'
+
+const extensionProvider = checked(
+  message({
+    name: checked(z.string().min(1, 'is required'), ({ value, report }) => {
+      if (value.toLowerCase() === ownProvider) report('is built in')
+    }),
+    ...optional(kinds),
+    ...idleKinds,
+    sds: unsupported('Istio refuses it too'),
+  }),
   ({ value, report }) => {
-    for (const index of findRepeated(value.map(({ name }) => name)))
-      report(`"${value[index]?.name}" is there already`, [index, 'name'])
+    if (setFields(value, [...kindNames, 'sds']).length !== 1) report(`needs exactly one of ${kindNames.join(', ')}`)
   },
 )
+export type ExtensionProvider = z.output<typeof extensionProvider>
+
+/** Istio's validation: validateExtensionProvider. Names have no case (findProvider). */
+export const extensionProviders = checked(z.array(extensionProvider), ({ value, report }) => {
+  for (const index of findRepeated(value.map(({ name }) => name.toLowerCase())))
+    report(`"${value[index]?.name}" is there already`, [index, 'name'])
+})

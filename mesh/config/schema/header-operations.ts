@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { commandOperatorFault } from './command-operators.ts'
 import { checked, message } from './message.ts'
+import { toUtf8Length } from './utf8-length.ts'
 
 const isHostHeader = (name: string): boolean => name.toLowerCase() === 'host'
 /** The header that carries the host: Envoy and Istio take both names. */
@@ -17,10 +18,10 @@ export const isHeaderName = (name: string): boolean => headerName.test(name)
 export const isMatchableHeader = (name: string): boolean => isHeaderName(name) || pseudoHeaders.includes(name)
 
 /** Envoy's limit on HeaderValue.value. */
-const maxHeaderValue = 16_384
+export const maxHeaderBytes = 16_384
 
 const headerValueFault = (value: string): string | undefined => {
-  if (value.length > maxHeaderValue) return `is longer than ${maxHeaderValue} characters`
+  if (toUtf8Length(value) > maxHeaderBytes) return `is longer than ${maxHeaderBytes} bytes`
   if (!headerValue.test(value)) return 'holds a control character'
   return commandOperatorFault(value, 'header')
 }

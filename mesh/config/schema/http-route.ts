@@ -10,6 +10,7 @@ import { checked, choice, fieldNotes, message, optionalText, setFields } from '.
 import { percentage } from './percentage.ts'
 import { optionalPortNumber } from './ports.ts'
 import { regularExpression } from './regular-expression.ts'
+import { toUtf8Length } from './utf8-length.ts'
 
 const httpRouteDestination = message({ destination, weight, headers: headerOperations.optional() })
 export type HttpRouteDestination = z.output<typeof httpRouteDestination>
@@ -45,15 +46,6 @@ const redirect = checked(
 /** Istio's limit, which route configurations are built with. */
 export const maxBodyBytes = 1_048_576
 const base64 = /^(?:[A-Za-z0-9+/_-]{4})*(?:[A-Za-z0-9+/_-]{2,3}={0,2})?$/
-
-const toUtf8Length = (text: string): number => {
-  let length = 0
-  for (const character of text) {
-    const codePoint = character.codePointAt(0) ?? 0
-    length += codePoint < 0x80 ? 1 : codePoint < 0x800 ? 2 : codePoint < 0x1_0000 ? 3 : 4
-  }
-  return length
-}
 
 const directResponse = message({
   status: httpStatus,
@@ -154,4 +146,16 @@ export const httpRoute = checked(
     }
   },
 )
-export type HttpRoute = z.output<typeof httpRoute>
+export type HttpRoute = z.output<typeof httpRoute> & Delegated
+
+/** Of routes that delegates are merged with. Not in the schema: nobody says it of himself. */
+interface Delegated {
+  /** The object and the field in its spec that hold it. Absent = where it is found. */
+  readonly writtenAt?: WrittenAt
+}
+
+/** The key of an object and a path in its spec. */
+export interface WrittenAt {
+  readonly object: string
+  readonly path: string
+}

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { proxyCustomTags } from './custom-tag.ts'
 import { positiveDuration } from './duration.ts'
 import { checked, choice, fieldNotes, message, optionalText, unsupported, withoutEffect } from './message.ts'
 
@@ -34,8 +35,23 @@ export const fixedPort = (fixed: number) =>
     .register(fieldNotes, { limit: `only ${fixed}` })
 
 const ofBootstrap = "what proxies start with is the agent's to write"
-const ofTelemetry = 'the Telemetry API is not there yet'
+const ofProvider = 'name a provider: extensionProviders, defaultProviders'
 const ofFilter = 'an EnvoyFilter sets it in the HTTP connection manager'
+
+/** What Telemetry leaves out of traces (Istio reference: mesh, Tracing). */
+const tracing = message({
+  zipkin: withoutEffect(z.unknown(), ofProvider),
+  lightstep: withoutEffect(z.unknown(), ofProvider),
+  datadog: withoutEffect(z.unknown(), ofProvider),
+  stackdriver: withoutEffect(z.unknown(), ofProvider),
+  openCensusAgent: withoutEffect(z.unknown(), ofProvider),
+  customTags: proxyCustomTags.optional(),
+  maxPathTagLength: z.int().min(0).max(0xffff_ffff).optional(),
+  /** A percentage. */
+  sampling: z.number().min(0).optional(),
+  tlsSettings: withoutEffect(z.unknown(), 'a DestinationRule says how a provider is reached'),
+  enableIstioTags: z.boolean().optional(),
+})
 
 /**
  * How a proxy runs: MeshConfig's `defaultConfig`, and the annotation `proxy.istio.io/config` of a pod (Istio reference: mesh, ProxyConfig).
@@ -70,12 +86,16 @@ export const proxySettings = message({
   proxyBootstrapTemplatePath: unsupported(ofBootstrap),
   runtimeValues: unsupported(ofBootstrap),
   serviceCluster: withoutEffect(z.string(), 'in a trace a service has the name of its workload'),
-  tracingServiceName: withoutEffect(z.unknown(), ofTelemetry),
-  tracing: withoutEffect(z.unknown(), ofTelemetry),
-  zipkinAddress: withoutEffect(z.unknown(), ofTelemetry),
-  envoyAccessLogService: withoutEffect(z.unknown(), ofTelemetry),
-  envoyMetricsService: withoutEffect(z.unknown(), ofTelemetry),
-  envoyMetricsServiceAddress: withoutEffect(z.unknown(), ofTelemetry),
+  tracingServiceName: choice([
+    'APP_LABEL_AND_NAMESPACE',
+    'CANONICAL_NAME_ONLY',
+    'CANONICAL_NAME_AND_NAMESPACE',
+  ]).optional(),
+  tracing: tracing.optional(),
+  zipkinAddress: withoutEffect(z.unknown(), ofProvider),
+  envoyAccessLogService: withoutEffect(z.unknown(), ofProvider),
+  envoyMetricsService: withoutEffect(z.unknown(), 'statistics go to the agent'),
+  envoyMetricsServiceAddress: withoutEffect(z.unknown(), 'statistics go to the agent'),
   statsdUdpAddress: unsupported('statistics are scraped: proxies send none'),
   statNameLength: withoutEffect(z.int(), 'names of statistics are not cut'),
   proxyStatsMatcher: withoutEffect(z.unknown(), 'proxies have all of their statistics'),

@@ -226,3 +226,11 @@ describe('lifecycle', () => {
     expect(ads.attached).toEqual([])
   })
 })
+
+test('what is told beside xDS has its limits, and whoever reaches one may try again', async () => {
+  await start({ calls: { callsOfOne: 1, bytes: 20 } })
+  expect(await ads.tell('something long that is too much')).toBe(status.UNAVAILABLE)
+  expect(await ads.tell('short')).toBe(status.OK)
+  expect(await ads.tell('short too')).toBe(status.OK)
+  expect(ads.told).toEqual(['short', 'short too'])
+})

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import * as grpc from '@grpc/grpc-js'
 import { AdsServer } from '#agent/ads/ads-server.ts'
 import { lingerMilliseconds, type AdsLimits } from '#agent/ads/limits.ts'
 import { systemClock } from '#agent/clock.ts'
@@ -26,6 +27,8 @@ export const put = (type: TypeUrl, name: string, version = '1', bytes = 0): Reso
 
 export const remove = (type: TypeUrl, name: string): ResourceUpdate => ({ type, name, resource: null })
 
+const tellPath = '/test.Told/Tell'
+
 interface TestAttachment {
   sets: ResourceSet[]
   blockedBy?: CompileProblem | undefined
@@ -43,6 +46,8 @@ export class AdsFixture {
   readonly #attachments = new Map<string, TestAttachment>()
   /** How often each proxy has reported health. */
   readonly reports = new Map<string, number>()
+  /** What proxies have told. */
+  readonly told: string[] = []
   readonly #clients: (DeltaTestProxy | HealthTestProxy | SotwTestProxy)[] = []
   readonly #rootPem: string
   readonly server: AdsServer
@@ -71,6 +76,7 @@ export class AdsFixture {
       onHealthStream: ({ proxy: { workload } }, stream) =>
         stream.on('data', () => this.reports.set(workload, (this.reports.get(workload) ?? 0) + 1)),
       startedProxies: () => this.started,
+      methods: [{ path: tellPath, receive: (_, message) => void this.told.push(message.toString()) }],
       limits,
     })
   }
@@ -167,6 +173,26 @@ export class AdsFixture {
     const client = new SotwTestProxy(this.#toOptions(workload))
     this.#clients.push(client)
     return client
+  }
+
+  /** A unary call; the status of its answer. */
+  async tell(message: string, workload = 'w'): Promise<grpc.status> {
+    const { address, rootPem, serverName, token = '' } = this.#toOptions(workload)
+    const client = new grpc.Client(address, grpc.credentials.createSsl(Buffer.from(rootPem)), {
+      'grpc.ssl_target_name_override': serverName,
+      'grpc.default_authority': serverName,
+      'grpc.use_local_subchannel_pool': 1,
+    })
+    const metadata = new grpc.Metadata()
+    metadata.set('authorization', `Bearer ${token}`)
+    const asIs = (bytes: Buffer): Buffer => bytes
+    const code = await new Promise<grpc.status>((resolve) =>
+      client.makeUnaryRequest(tellPath, asIs, asIs, Buffer.from(message), metadata, (error) =>
+        resolve(error?.code ?? grpc.status.OK),
+      ),
+    )
+    client.close()
+    return code
   }
 
   #toOptions(workload: string): TestProxyOptions {

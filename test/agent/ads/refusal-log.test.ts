@@ -42,3 +42,11 @@ test('however many addresses there are, the lines are few', () => {
   expect(lines).toHaveLength(101)
   expect(lines[0]).toMatchObject({ unsaid: 899 })
 })
+
+test('what a proxy tells that is not understood is told of once in ten seconds', () => {
+  const tell = (): void => refusals.notUnderstood('10.0.0.1:1', '/x/Y', new RangeError('no message'))
+  for (let index = 0; index < 100; index++) tell()
+  clock.advance(10_000)
+  tell()
+  expect(lines).toMatchObject([{ peer: '10.0.0.1:1' }, { peer: '10.0.0.1:1' }])
+})

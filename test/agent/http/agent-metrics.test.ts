@@ -46,6 +46,7 @@ test('certificates are measured by the time that is left, those that are not the
       earliestLeafNotAfter: null,
       serverNotAfter: 30_000,
       earliestIssuerNotAfter: 5000,
+      earliestRootNotAfter: 90_000,
       trusted: [],
       untrusted: [],
       untrustedIssuers: [],
@@ -53,6 +54,7 @@ test('certificates are measured by the time that is left, those that are not the
     },
   }))
   expect((await metrics.metrics()).match(/(?<=^atoll_agent_certificate_expiry_seconds).*$/gm)).toEqual([
+    '{certificate="root"} 80',
     '{certificate="intermediate"} 10',
     '{certificate="agent"} 20',
     '{certificate="issuer"} -5',

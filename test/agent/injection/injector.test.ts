@@ -157,6 +157,21 @@ describe('the webhook', () => {
     expect(await patchOf('other')).not.toContain('"name":"A"')
   })
 
+  it('leads Prometheus to the proxy, unless the mesh says no', async () => {
+    const { port, published } = await startInjector()
+    const scraped = toReview(toPod({ 'prometheus.io/scrape': 'true', 'prometheus.io/port': '8080' }))
+    const patchOfScraped = async () => {
+      const answer = await call({ ca: published[0] ?? '', port, body: scraped })
+      return Buffer.from((answer.body as { response: { patch: string } }).response.patch, 'base64').toString()
+    }
+    expect(await patchOfScraped()).toContain('"/stats/prometheus"')
+    const before = proxySettings.settings()
+    const meshConfig = { ...before.meshConfig, enablePrometheusMerge: false }
+    proxySettings.apply([{ kind: 'settings', value: { ...before, meshConfig } }])
+    expect(await patchOfScraped()).not.toContain('"/stats/prometheus"')
+    proxySettings.apply([{ kind: 'settings', value: before }])
+  })
+
   it.each<[string, string]>([
     ['a pod that refuses', toReview(toPod({ 'sidecar.istio.io/inject': 'false' }))],
     ['a pod beside the agent', toReview(toPod(), 'atoll-system')],

@@ -2,6 +2,8 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { parse } from 'yaml'
+import { objectKeyOf, type ConfigObject } from '#mesh/config-object.ts'
 import { toAgentDnsName } from '#mesh/identity.ts'
 import { clusterName, trustDomain } from '#mesh/names.ts'
 import { stateKeys } from '#mesh/state.ts'
@@ -44,6 +46,12 @@ spec:
   host: outside.example
   workloadSelector: { matchLabels: { app: frontend } }
   trafficPolicy: { tls: { mode: SIMPLE, credentialName: named } }
+`
+
+const peers = (name: string, mode: string): string => `apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: { name: ${name}, namespace: shop }
+spec: { mtls: { mode: ${mode} } }
 `
 
 /** A plane, a registry and a place for an agent of cluster east. */
@@ -139,6 +147,26 @@ describe('the agent', () => {
     await agent.stop()
     expect(agent.exitCode).toBe(0)
     expect(plane.joins).toBe(1)
+  })
+
+  test('tells the plane which ports take plaintext, by its own objects and by those of the mesh', async () => {
+    const { plane, write, startServing, registry } = await createEast()
+    await startServing()
+    const marks = () =>
+      [...plane.model.row('east').catalog.values()].flatMap(({ endpoints }) =>
+        endpoints.map(({ plaintextPorts }) => plaintextPorts ?? []),
+      )
+    await untilHolds(() => expect(marks()).toEqual([[]]))
+    write('peers.yaml', peers('own', 'DISABLE'))
+    await untilHolds(() => expect(marks()).toEqual([[8080]]))
+    const value = parse(peers('ofmesh', 'STRICT')) as ConfigObject
+    const key = stateKeys.config(objectKeyOf(value))
+    plane.model.applyConfiguration([{ key, item: { kind: 'config', value } }])
+    await untilHolds(() => expect(marks()).toEqual([[]]))
+    plane.model.applyConfiguration([{ key, item: null }])
+    await untilHolds(() => expect(marks()).toEqual([[8080]]))
+    rmSync(join(registry, 'peers.yaml'))
+    await untilHolds(() => expect(marks()).toEqual([[]]))
   })
 
   test('a sidecar is given the Secret that a rule names which selects it, and no other Secret or sidecar is', async () => {

@@ -71,3 +71,32 @@ test(
 type Changes = ReturnType<FileSet['all']>
 const sorted = (changes: Changes): Changes => changes.toSorted((left, right) => (left.key < right.key ? -1 : 1))
 const toMap = (changes: Changes): ReadonlyMap<string, unknown> => new Map(changes.map(({ key, value }) => [key, value]))
+
+test('of a file that was never right what is for security counts: as it is where it is right, and else closed', () => {
+  const policy = (name: string, spec: string) =>
+    `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: ${name}}\nspec: ${spec}\n`
+  const right = policy('right', '{rules: [{}]}')
+  const wrong = policy('wrong', '{selector: {matchLabels: {app: a}}, action: FORBID}')
+  const files = new FileSet()
+  const update = (text: string) => files.update(new Map([['file', { kind: 'text', text }]]))
+  const told = () => Object.fromEntries(files.all().map(({ key, value }) => [key, value?.spec]))
+  update([service('a', 80), right, wrong, 'kind: Nonsense\n', 'a: [\n'].join('---\n'))
+  const closed = { selector: { matchLabels: { app: 'a' } }, action: 'DENY', rules: [{}] }
+  expect(told()).toMatchObject({
+    'AuthorizationPolicy/default/right': { rules: [{}] },
+    'AuthorizationPolicy/default/wrong': closed,
+  })
+  expect(Object.keys(told())).toHaveLength(2)
+  expect(files.problems().length).toBeGreaterThan(0)
+  // Still wrong, and for others.
+  update(policy('wrong', '{selector: {matchLabels: {app: b}}, action: FORBID}'))
+  expect(told()).toMatchObject({ 'AuthorizationPolicy/default/wrong': { selector: { matchLabels: { app: 'b' } } } })
+  expect(Object.keys(told())).toHaveLength(1)
+  update(right)
+  expect(Object.keys(told())).toEqual(['AuthorizationPolicy/default/right'])
+  // What was right once goes on meaning what it meant.
+  update(wrong)
+  expect(Object.keys(told())).toEqual(['AuthorizationPolicy/default/right'])
+  files.update(new Map([['file', { kind: 'gone' }]]))
+  expect(files.all()).toEqual([])
+})

@@ -183,9 +183,11 @@ export class ModelAgent {
       reporter: new CatalogReporter({ boot: randomUUID(), network: networkName.parse(this.cluster), now }),
       publications: new PublicationReporter(randomUUID()),
       onPublished: () => {},
+      onTelemetryToken: () => {},
       removals: this.#removals,
       onStep: (step) => this.#store(step),
       summariseDelivery: () => ({ compiled: 0, proxies: 0, live: [], laggards: [], nacks: [] }),
+      reportTrust: () => undefined,
       answer: () => ({ proxies: [] }),
     })
     this.changeRegistry([...this.#registry.values()], [])

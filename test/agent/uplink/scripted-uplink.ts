@@ -15,6 +15,7 @@ import { silentLog, toCatalogUpdates } from './model-agent.ts'
 export class ScriptedUplink {
   readonly clock = new VirtualClock()
   readonly steps: StateStep[] = []
+  readonly telemetryTokens: (string | undefined)[] = []
   readonly replica: PlaneReplica
   readonly reporter: CatalogReporter
   readonly publications = new PublicationReporter('boot-1')
@@ -65,9 +66,11 @@ export class ScriptedUplink {
       reporter: this.reporter,
       publications: this.publications,
       onPublished: () => {},
+      onTelemetryToken: (token) => this.telemetryTokens.push(token),
       removals: this.removals,
       onStep: (step) => this.steps.push(step),
       summariseDelivery: () => ({ compiled: ++this.deliveries, proxies: 0, live: [], laggards: [], nacks: [] }),
+      reportTrust: () => undefined,
       answer: (query) => (query.kind === 'proxies' ? [] : undefined),
     })
     this.uplink.start()

@@ -200,6 +200,13 @@ describe('in step with the plane', () => {
     expect(scripted.heard().filter(({ type }) => type === 'answer')).toHaveLength(8)
   })
 
+  test('a token for telemetry is handed on, each time that there is another', () => {
+    const scripted = liveUplink()
+    const expiresAt = '2026-01-01T00:00:00Z'
+    for (const token of ['first', 'second']) scripted.say({ type: 'telemetry-token', token, expiresAt })
+    expect(scripted.telemetryTokens).toEqual([undefined, 'first', 'second'])
+  })
+
   test('a certificate request is repeated on the next session and settled by its answer', async () => {
     const scripted = liveUplink()
     const issued = scripted.uplink.requestCertificate('csr')

@@ -1,11 +1,15 @@
-import type { MessageInitShape } from '@bufbuild/protobuf'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { ClusterSchema, Cluster_DiscoveryType as DiscoveryType } from '#envoy/envoy/config/cluster/v3/cluster_pb.ts'
 import { ClusterLoadAssignmentSchema } from '#envoy/envoy/config/endpoint/v3/endpoint_pb.ts'
 import { ListenerSchema } from '#envoy/envoy/config/listener/v3/listener_pb.ts'
+import { RBACSchema as RulesSchema } from '#envoy/envoy/config/rbac/v3/rbac_pb.ts'
 import { VirtualHostSchema } from '#envoy/envoy/config/route/v3/route_components_pb.ts'
 import { RouteConfigurationSchema } from '#envoy/envoy/config/route/v3/route_pb.ts'
+import { RBACSchema } from '#envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts'
 import { RouterSchema } from '#envoy/envoy/extensions/filters/http/router/v3/router_pb.ts'
 import { HttpConnectionManagerSchema } from '#envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
+import { accessFilterNames, accessFilters } from '#xds/build/access-filters.ts'
+import { buildDiscovered } from '#xds/build/discovered-filter.ts'
 import { buildAddress } from '#xds/build/address.ts'
 import { toAny } from '#xds/build/any.ts'
 import { adsSource } from '#xds/build/config-source.ts'
@@ -20,11 +24,11 @@ const toUpdate = ({ type, resource }: ReturnType<typeof encode>): ResourceUpdate
   resource,
 })
 
-/** An HTTP listener whose routes come by RDS; `epoch` changes nothing but the listener. */
+/** An HTTP listener whose routes come by RDS; `epoch` changes nothing but the listener. `isGuarded`: `accessFilter` says who may call. */
 export const listener = (
   port: number,
   route: string,
-  options: { readonly mtls?: boolean; readonly epoch?: number } = {},
+  options: { readonly mtls?: boolean; readonly epoch?: number; readonly isGuarded?: boolean } = {},
 ): ResourceUpdate =>
   toUpdate(
     encode(typeUrls.listener, ListenerSchema, `l${port}`, {
@@ -45,6 +49,7 @@ export const listener = (
                   statPrefix: 'test',
                   routeSpecifier: { case: 'rds', value: { routeConfigName: route, configSource: adsSource } },
                   httpFilters: [
+                    ...(options.isGuarded ? accessFilters : []),
                     {
                       name: 'envoy.filters.http.router',
                       configType: { case: 'typedConfig', value: toAny(RouterSchema, {}) },
@@ -58,6 +63,15 @@ export const listener = (
       ],
     }),
   )
+
+/** What one of the filters does that a guarded listener names; without rules it lets everybody through. */
+export const accessFilter = (
+  name: keyof typeof accessFilterNames,
+  rules?: MessageInitShape<typeof RulesSchema>,
+): ResourceUpdate => {
+  const config = rules ? { rules: create(RulesSchema, rules) } : {}
+  return toUpdate(buildDiscovered(accessFilterNames[name], RBACSchema, config))
+}
 
 /** A route configuration whose virtual hosts come by VHDS. */
 export const routeConfiguration = (name: string): ResourceUpdate =>

@@ -123,6 +123,10 @@ config:
           route: *route
         - route: *route
   - apiVersion: networking.istio.io/v1
+    kind: DestinationRule
+    metadata: {name: both, namespace: default}
+    spec: {host: both, trafficPolicy: {loadBalancer: {simple: RANDOM}}}
+  - apiVersion: networking.istio.io/v1
     kind: VirtualService
     metadata: {name: both, namespace: default}
     spec:

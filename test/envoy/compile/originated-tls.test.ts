@@ -8,7 +8,8 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { issueLeaf } from '#agent/identity/issue-leaf.ts'
 import { createIntermediate, east } from '#test/agent/test-pki.ts'
 import { eventually } from '#test/harness/child.ts'
-import { clientAddress, get, Theatre } from './theatre.ts'
+import { toOriginatingScene } from './outside-server.ts'
+import { get, Theatre } from './theatre.ts'
 
 let theatre: Theatre
 let certificates: string
@@ -46,23 +47,6 @@ const startServer = async (name: string, clientRoot?: string, options: TlsOption
   )
 }
 
-const scene = (port: number, tls: string) => `
-about: ''
-services:
-  - host: outside.example
-    ports: [http:80]
-    fields: {location: mesh-external}
-    endpoints: {a: {address: 127.0.0.1, ports: {http: ${port}}, tls: none}}
-workloads:
-  client-1: {address: ${clientAddress}}
-config:
-  - apiVersion: networking.istio.io/v1
-    kind: DestinationRule
-    metadata: {name: outside, namespace: default}
-    spec: {host: outside.example, trafficPolicy: {tls: ${tls}}}
-proxies: [sidecar/default/client-1]
-`
-
 test.each([
   [200, 'outside.example', 'the CA', '{mode: SIMPLE, caCertificates: $certificates/ca.pem}'],
   [503, 'other.example', 'the CA', '{mode: SIMPLE, caCertificates: $certificates/ca.pem}'],
@@ -84,7 +68,7 @@ test.each([
 ])(
   'a request is answered %i by a server with a certificate for %s, where the rule has %s',
   async (status, name, _what, tls) => {
-    await theatre.start(scene(await startServer(name), tls), { certificates })
+    await theatre.start(toOriginatingScene(await startServer(name), tls), { certificates })
     expect(await get('http://outside.example/')).toMatchObject({ status })
   },
 )
@@ -104,7 +88,7 @@ test.each([
   )
   await writeFile(join(certificates, 'cert.pem'), chainPem)
   await writeFile(join(certificates, 'key.pem'), privateKeyPem)
-  await theatre.start(scene(await startServer('outside.example', theatre.root.pem), tls), { certificates })
+  await theatre.start(toOriginatingScene(await startServer('outside.example', theatre.root.pem), tls), { certificates })
   expect(await get('http://outside.example/')).toMatchObject({ status })
 })
 
@@ -119,7 +103,7 @@ test.each<[string, TlsOptions, object, object]>([
 ])("%s are those of the mesh's settings", async (_, options, fit, unfit) => {
   const port = await startServer('outside.example', undefined, options)
   const tls = '{mode: SIMPLE, caCertificates: $certificates/ca.pem}'
-  const stage = await theatre.start(scene(port, tls), { certificates })
+  const stage = await theatre.start(toOriginatingScene(port, tls), { certificates })
   const untilAnswered = async (tlsDefaults: object, status: number) => {
     expect(await stage.changeSettings({ meshConfig: { tlsDefaults } })).toEqual([])
     await eventually(`it is answered ${status}`, async () => (await get('http://outside.example/')).status === status)
@@ -145,7 +129,7 @@ test.each([
     kind: DestinationRule
     metadata: {name: faulty, namespace: default}
     spec: {host: faulty.example, trafficPolicy: {tls: {mode: SIMPLE, caCertificates: $certificates/${file}}}}`
-  const good = scene(port, '{mode: SIMPLE, caCertificates: $certificates/ca.pem}')
+  const good = toOriginatingScene(port, '{mode: SIMPLE, caCertificates: $certificates/ca.pem}')
   const both = good.replace('services:', faulty).replace('config:', rule)
   const stage = await theatre.startFaulty(both, { certificates })
   expect(await stage.untilDelivered()).toEqual([

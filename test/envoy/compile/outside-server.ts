@@ -4,7 +4,7 @@ import { ExtendedKeyUsage } from '@peculiar/x509'
 import { parseCredential, secretObject } from '#agent/credentials/parse-credential.ts'
 import { issueLeaf } from '#agent/identity/issue-leaf.ts'
 import { createIntermediate, east, TestRoot } from '#test/agent/test-pki.ts'
-import type { Theatre } from './theatre.ts'
+import { clientAddress, type Theatre } from './theatre.ts'
 
 /** Somebody outside of the mesh: a server of some hosts whose root nobody else has, and who issues its clients their certificates. */
 export const startOutsideServer = async (theatre: Theatre, hosts: readonly string[]) => {
@@ -53,3 +53,21 @@ export const toOutsideServices = (ports: readonly (readonly [host: string, port:
         `  - {host: ${host}, ports: [http:80], fields: {location: mesh-external}, endpoints: {a: {address: 127.0.0.1, tls: none, ports: {http: ${number}}}}}`,
     )
     .join('\n')
+
+/** YAML of a scene: a sidecar that calls outside.example, which is at a port here, by TLS as the rule says. */
+export const toOriginatingScene = (port: number, tls: string): string => `
+about: ''
+services:
+  - host: outside.example
+    ports: [http:80]
+    fields: {location: mesh-external}
+    endpoints: {a: {address: 127.0.0.1, ports: {http: ${port}}, tls: none}}
+workloads:
+  client-1: {address: ${clientAddress}}
+config:
+  - apiVersion: networking.istio.io/v1
+    kind: DestinationRule
+    metadata: {name: outside, namespace: default}
+    spec: {host: outside.example, trafficPolicy: {tls: ${tls}}}
+proxies: [sidecar/default/client-1]
+`

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AdsServer } from '#agent/ads/ads-server.ts'
+import type { ProxyMethod } from '#agent/ads/proxy-methods.ts'
 import { systemClock } from '#agent/clock.ts'
 import type { CredentialChanges, SecretAccess } from '#agent/credentials/credential-source.ts'
 import { ProxyCredentials } from '#agent/credentials/proxy-credentials.ts'
@@ -61,6 +62,8 @@ export interface StageOptions {
   readonly settings?: Partial<MeshSettings>
   /** Which of them are trusted where is in the scene too: `externalIn`. */
   readonly issuers?: readonly ExternalIssuer[]
+  /** Who takes what its proxies tell beside xDS. */
+  readonly methods?: readonly ProxyMethod[]
 }
 
 type Nobody = ConstructorParameters<typeof ProxyCredentials>[0]['nobody']
@@ -81,6 +84,7 @@ export class Stage {
   readonly #tokens = new Map<string, MachineToken>()
   readonly #envoys: StageEnvoy[] = []
   readonly #drainSeconds: number
+  readonly #methods: readonly ProxyMethod[]
   #agent: AgentAddress = { host: '127.0.0.1', port: 0 }
   #revision = 1
 
@@ -90,13 +94,14 @@ export class Stage {
     member: Member,
     identity: ClusterIdentity,
     nobody: Nobody,
-    { drainSeconds = 1 }: StageOptions,
+    { drainSeconds = 1, methods = [] }: StageOptions,
   ) {
     this.scene = scene
     this.#root = root
     this.#member = member
     this.#identity = identity
     this.#drainSeconds = drainSeconds
+    this.#methods = methods
     this.#compiler = createCompiler(scene.store)
     this.#nobody = nobody
     this.#credentials = this.#createCredentials()
@@ -125,6 +130,7 @@ export class Stage {
       log: createLog('silent'),
       reporter: { cluster: this.#member.cluster, replica: 'stage' },
       onDeliveryChange: () => {},
+      methods: this.#methods,
     })
   }
 
@@ -241,6 +247,12 @@ export class Stage {
     return this.#server.delivery.blamed()
   }
 
+  /** Sets what its Envoys read while they run (Envoy: runtime). */
+  async setRuntime(values: Readonly<Record<string, string>>): Promise<void> {
+    const path = `/runtime_modify?${new URLSearchParams(values).toString()}`
+    await Promise.all(this.#envoys.map((envoy) => envoy.admin(path, 'POST')))
+  }
+
   /** Tells all its Envoys that they are about to end. */
   async failHealth(): Promise<void> {
     await Promise.all(this.#envoys.map((envoy) => envoy.admin('/healthcheck/fail', 'POST')))
@@ -265,6 +277,7 @@ export class Stage {
       directory,
       tokenFile,
       admin: { address: `unix://${join(directory, adminSocket)}`, port: 0 },
+      statsFlushMs: 200,
     })
     for (const { name, content } of files) await writeFile(join(directory, name), content)
     if (place) await chown(directory, place.user, place.user)

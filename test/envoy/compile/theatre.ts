@@ -19,7 +19,7 @@ export const serverAddress = `${stageNetwork}.2`
 export const gatewayAddress = `${stageNetwork}.3`
 export const proxyPort = defaultMeshConfig.proxyHttpPort
 
-type StartOptions = Partial<Pick<StageOptions, 'member' | 'certificates' | 'drainSeconds' | 'issuers'>>
+type StartOptions = Partial<Pick<StageOptions, 'member' | 'certificates' | 'drainSeconds' | 'issuers' | 'methods'>>
 
 /** What tests with stages need, and what has to be closed after each. */
 export class Theatre {

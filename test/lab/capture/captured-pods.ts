@@ -1,4 +1,5 @@
 import type { ProbeRoutes } from '#mesh/injection/probe-routes.ts'
+import type { ScrapeTarget } from '#mesh/injection/scrape-target.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import { east, TestRoot } from '#test/agent/test-pki.ts'
 import { createMember, Stage } from '#test/envoy/compile/stage.ts'
@@ -47,27 +48,30 @@ export class CapturedPods {
     this.stage = stage
   }
 
-  /** `config`: YAML of configuration objects, each an item of a list. `probes`: of the pod `server`. */
+  /** `config`: YAML of configuration objects, each an item of a list. `probes` and `scrapeTarget`: of the pod `server`. */
   static async start({
     settings = {},
     config = '[]',
     probes = {},
+    scrapeTarget,
   }: {
     readonly settings?: Partial<MeshSettings>
     readonly config?: string
     readonly probes?: ProbeRoutes
+    readonly scrapeTarget?: ScrapeTarget
   } = {}): Promise<CapturedPods> {
     const network = await PodNetwork.create({ client: clientAddress, server: serverAddress })
     let stage: Stage | undefined
     try {
       const root = await TestRoot.create(Date.now())
       const member = await createMember(root, east, network1)
+      const own = { probeRoutes: probes, ...(scrapeTarget && { scrapeTarget }) }
       const yaml = `
 about: ''
 services: ${services}
 workloads:
   client: {address: ${clientAddress}, capture: transparent, serviceAccount: caller}
-  server: {address: ${serverAddress}, capture: transparent, probeRoutes: ${JSON.stringify(probes)}}
+  server: ${JSON.stringify({ address: serverAddress, capture: 'transparent', ...own })}
 config: ${config}
 proxies: [sidecar/default/client/caller, sidecar/default/server]
 `

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ProbeRoutes } from '#mesh/injection/probe-routes.ts'
 import { eventually } from '#test/harness/child.ts'
-import { CapturedPods, serverAddress } from './captured-pods.ts'
+import { CapturedPods, clientAddress, serverAddress } from './captured-pods.ts'
 import { latePorts, type LateApp } from './errand.ts'
 
 const timing = { timeoutSeconds: 1, periodSeconds: 1 }
@@ -15,7 +15,7 @@ const probes: ProbeRoutes = {
 
 let pods: CapturedPods
 beforeAll(async () => {
-  pods = await CapturedPods.start({ probes })
+  pods = await CapturedPods.start({ probes, scrapeTarget: { port: latePorts.http, path: '/metrics' } })
 })
 afterAll(() => pods.stop())
 
@@ -50,6 +50,14 @@ describe('an application that is there', () => {
     const post = 'POST /app-health/web/readyz HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n'
     expect(await say(post)).toMatch(/^HTTP\/1\.1 404 /)
     expect(await pods.outside.ask(serverAddress, latePorts.http, 'GET / HTTP/1.1\r\nhost: x\r\n\r\n')).toBe('')
+  })
+
+  test('who has no certificate scrapes its metrics, and nothing else of it, where mutual TLS is strict', async () => {
+    const { status, body } = await pods.outside.get(`http://${serverAddress}:15020/stats/prometheus`)
+    expect([status, JSON.parse(body)]).toEqual([200, { url: '/metrics', method: 'GET', remoteAddress: '127.0.0.6' }])
+    expect(await pods.outside.get(`http://${serverAddress}:15020/`)).toMatchObject({ status: 404 })
+    expect(await pods.outside.get(`http://${serverAddress}:${latePorts.http}/metrics`)).toMatchObject({ status: 0 })
+    await expect(pods.outside.open(clientAddress, 15_020)).rejects.toThrow('ECONNREFUSED')
   })
 
   test('a redirect is an answer: it leads nowhere', async () => {

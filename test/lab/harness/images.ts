@@ -20,6 +20,8 @@ export const standardImages = (agentFiles: string): Readonly<Record<string, LabI
   'atoll/init': { entrypoint: ['/bin/sh'] },
   // The echo application: APP is its name (else the pod's), PORT its port (8080).
   'lab/app': nodeImage('test/lab/images/app.ts', [], 1000),
+  // Answers calls of gRPC with what they say, on PORT (9000).
+  'lab/grpc': nodeImage('test/lab/images/grpc.ts', [], 1000),
   // This machine's programs.
   'lab/host': { entrypoint: ['/bin/sh'] },
   // Of Istio's samples `curl` and `sleep`.

@@ -4,12 +4,16 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { z } from 'zod'
+import type { AccessLogPage, Trace } from '#api/schemas/telemetry.ts'
 import { eventually } from '#test/harness/child.ts'
+import { findSilentMetrics } from '#test/harness/prometheus.ts'
 import type { LabCluster } from '../harness/cluster.ts'
 import { Lab } from '../harness/lab.ts'
 import { bookinfo, client, reviewsByUser, reviewsByWeight, subsets, type Workload } from './bookinfo.ts'
 import { LabMesh } from './lab-mesh.ts'
+import { planeJob, startLabPrometheus } from './lab-prometheus.ts'
 import { askForPages, type ProductPage } from './product-page.ts'
+import { talkPod, talkScript, talkService } from './talk.ts'
 
 // Istio's Bookinfo over three clusters on three networks. Each test goes on where the one before it ended.
 const places: Readonly<Record<string, readonly Workload[]>> = {
@@ -142,4 +146,63 @@ test('whoever is signed in as jason sees black stars, and everybody else red one
     expect(await askForPages(cluster, 5, 'anna')).toEqual(Array(5).fill(others))
     expect(await askForPages(cluster, 5)).toEqual(Array(5).fill(others))
   })
+})
+
+const startTalk = async (): Promise<void> => {
+  const talk = ['apply', '-n', 'bookinfo', '-f', '-']
+  await inEachCluster((cluster) => cluster.kubectl(talk, { input: talkService }))
+  await lab.cluster('west').kubectl(talk, { input: talkPod })
+  await lab.cluster('west').kubectl(['rollout', 'status', '-n', 'bookinfo', 'deployment/talk', '--timeout=90s'])
+}
+
+test('a Prometheus has every standard metric of both sides, of each cluster and of the plane', async () => {
+  const [query] = await Promise.all([startLabPrometheus(lab, mesh), startTalk()])
+  const call = async (cluster: LabCluster): Promise<void> => {
+    await askForPages(cluster, 3)
+    const [pod] = await cluster.waitForPods('bookinfo', 'app=curl')
+    const { code, output } = await cluster.exec('bookinfo', pod?.name ?? '', 'curl', ['sh', '-c', talkScript])
+    if (code !== 0) throw new Error(`talk, from ${cluster.name}: ${output}`)
+  }
+  const traffic = ['http', 'grpc', 'tcp'] as const
+  const jobs = lab.clusters.map(({ name }) => name)
+  const missing = async (): Promise<string[]> => {
+    const found = [jobs.join('|'), planeJob].map((job) =>
+      findSilentMetrics(query, { range: '1m', matchers: `,job=~"${job}"`, traffic }),
+    )
+    return (await Promise.all(found)).flat()
+  }
+  const isThere = async (): Promise<boolean> => {
+    await inEachCluster(call)
+    return (await missing()).length === 0
+  }
+  await eventually('every metric rises', isThere, 90_000).catch(() => {}) // which do not is said below
+  expect(await missing()).toEqual([])
+  const clusters = await query(
+    `count(count by (source_cluster) (istio_requests_total{job="${planeJob}",reporter="destination",source_workload="curl"}))`,
+  )
+  expect(clusters).toEqual([3])
+}, 150_000)
+
+test('one request over two networks is found in the logs, drawn as one trace, and explained', async () => {
+  const [pod] = await lab.cluster('north').waitForPods('bookinfo', 'app=curl')
+  const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
+  const header = `traceparent: 00-${traceId}-00f067aa0ba902b7-00`
+  const url = 'http://productpage:9080/productpage'
+  await lab.cluster('north').exec('bookinfo', pod?.name ?? '', 'curl', ['curl', '--silent', '--header', header, url])
+  const { world } = mesh
+  const clustersOf = (told: readonly { readonly cluster?: string | undefined }[]) => [
+    ...new Set(told.map((each) => each.cluster)),
+  ]
+  await eventually('the caller and the application of another cluster have told of it', async () => {
+    const { items } = await world.atollJson<AccessLogPage>(['logs', '--trace', traceId])
+    return ['north', 'east'].every((cluster) => clustersOf(items).includes(cluster))
+  })
+  const trace = await world.atollJson<Trace>(['trace', traceId])
+  // The application passes the trace on to what it calls itself.
+  expect(trace.spans.map(({ service }) => service)).toContain('details')
+  const answer = await world.atoll(['why', 'north/bookinfo/curl', url])
+  expect(answer.output).toMatch(/^Reachable/m)
+  expect(answer.output).toContain('east-west')
+  const refused = await world.atoll(['why', 'north/bookinfo/curl', url, '--no-proxy'], { allowFailure: true })
+  expect({ code: refused.code, output: refused.output }).toMatchObject({ code: 9 })
 })

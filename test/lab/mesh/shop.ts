@@ -25,7 +25,9 @@ spec:
   replicas: 2
   selector: {matchLabels: {app: reviews, version: ${version}}}
   template:
-    metadata: {labels: {app: reviews, version: ${version}}}
+    metadata:
+      labels: {app: reviews, version: ${version}}
+      annotations: {prometheus.io/scrape: "true", prometheus.io/port: "8080"}
     spec:
       serviceAccountName: reviews
       containers:

@@ -48,6 +48,7 @@ const reviewsUrl = 'http://reviews.shop:9080/'
 const callReviews = (count: number): Promise<Answer[]> => frontendOfEast.call(reviewsUrl, count)
 
 const echo = z.object({ app: z.string(), caller: z.string().nullable() })
+const annotated = z.object({ metadata: z.object({ annotations: z.record(z.string(), z.string()) }) })
 /** What a pod of reviews, which gives its name, has seen of the request. */
 const toEcho = ({ body, failure }: Answer) => {
   if (failure !== undefined) throw new Error(failure)
@@ -115,6 +116,18 @@ test('a request reaches both clusters, and the callee sees who calls', async () 
   const callers = (await callReviews(10)).map(toEcho).map(({ caller }) => caller)
   expect(new Set(callers)).toEqual(new Set(['spiffe://lab.atoll.local/ns/shop/sa/frontend']))
 }, 90_000)
+
+test('who goes by the annotations of a pod scrapes its application, without a certificate', async () => {
+  const [pod] = await east.waitForPods('shop', 'app=reviews', 2)
+  const found = await east.kubectl(['get', 'pod', pod?.name ?? '', '-n', 'shop', '-o', 'json'])
+  const { annotations } = annotated.parse(JSON.parse(found.stdout)).metadata
+  const [port = '', path = ''] = ['port', 'path'].map((what) => annotations[`prometheus.io/${what}`])
+  expect([port, path]).toEqual(['15020', '/stats/prometheus'])
+  const answers = await frontendOfEast.call(`http://${pod?.address}:${port}${path}`, 1)
+  expect(answers.map(toEcho)).toEqual([{ app: pod?.name, caller: null }])
+  const [strict] = await frontendOfEast.call(`http://${pod?.address}:8080/metrics`, 1)
+  expect(strict?.failure).toBeDefined()
+}, 60_000)
 
 describe('what a cluster publishes', () => {
   /** Of one response, as the frontend of a cluster sees it. */

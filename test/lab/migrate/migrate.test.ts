@@ -30,7 +30,10 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** An application and a client of it, in YAML that knows of no mesh. */
+/**
+ * An application and a client of it, in YAML that knows of no mesh. It stays for longer than kube-proxy takes to forget it: callers in the
+ * stand-in for Istio go by its virtual address.
+ */
 const application = (namespace: string) => `
 apiVersion: v1
 kind: ServiceAccount
@@ -60,7 +63,7 @@ spec:
         env: [{name: APP, value: ${namespace}}]
         ports: [{containerPort: 8080}]
         readinessProbe: {exec: {command: [sh, -c, 'curl --silent --fail http://127.0.0.1:8080/']}, periodSeconds: 1}
-        lifecycle: {preStop: {exec: {command: [sleep, '3']}}}
+        lifecycle: {preStop: {exec: {command: [sleep, '8']}}}
 ---
 apiVersion: apps/v1
 kind: Deployment

@@ -9,7 +9,7 @@ declare global {
   }
 }
 
-const SETUP_TOKEN = 'atoll_setup_of_the_tests'
+export const SETUP_TOKEN = 'atoll_setup_of_the_tests'
 export const ORIGIN = 'http://plane.test'
 
 export interface Answer<Body> {
@@ -76,10 +76,10 @@ export const makeToken = async (body: Record<string, unknown>): Promise<IssuedTo
 let meshes = 0
 
 /** A mesh of its own for a test, and a way to send requests about it as its owner. */
-export const createTestMesh = async (settings: Record<string, unknown> = {}) => {
+export const createTestMesh = async (settings: Record<string, unknown> & { readonly name?: string } = {}) => {
   const token = await setUpPlane()
-  const name = `mesh-${(meshes += 1)}`
-  const { body } = await send<{ id: string }>('POST', '/v1/meshes', { token, body: { name, ...settings } })
+  const { name = `mesh-${(meshes += 1)}`, ...rest } = settings
+  const { body } = await send<{ id: string }>('POST', '/v1/meshes', { token, body: { name, ...rest } })
   const path = `/v1/meshes/${name}`
   return {
     id: body.id,

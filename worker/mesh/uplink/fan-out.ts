@@ -24,10 +24,13 @@ const MAX_UNACKNOWLEDGED = 4
  */
 export const bulkLimits = { batchChars: 256 * 1024, onTheWayChars: 32 * 1024 * 1024 }
 
-/** An agent that does not know a role would refuse the whole batch, and one that knows no groups take their tokens for plain ones. */
-function* withoutUnknownTokens(changes: Iterable<string>, agent: Open): Generator<string> {
-  for (const change of changes) if (!isUnknownToken(change, agent)) yield change
+/** An agent that does not know a role, or a kind, would refuse the whole batch, and one that knows no groups take their tokens for plain ones. */
+function* withoutUnknown(changes: Iterable<string>, agent: Open): Generator<string> {
+  for (const change of changes) if (!isUnknownToken(change, agent) && !isUnknownIssuance(change, agent)) yield change
 }
+
+const isUnknownIssuance = (change: string, { tellsTrust }: Open): boolean =>
+  !tellsTrust && change.startsWith(`{"key":"${stateKeys.issuance('')}`)
 
 /** Of a change's text; of all that are no tokens it is seen by their beginning. */
 const isUnknownToken = (change: string, { knowsGateways, knowsGroups }: Open): boolean => {
@@ -128,8 +131,8 @@ export class FanOut {
     const { epoch, sequence, revision } = mesh
     const mode = since === 0 ? 'snapshot' : 'delta'
     let messages = 0
-    const { knowsGateways, knowsGroups } = session.state
-    const told = knowsGateways && knowsGroups ? changes : withoutUnknownTokens(changes, session.state)
+    const { knowsGateways, knowsGroups, tellsTrust } = session.state
+    const told = knowsGateways && knowsGroups && tellsTrust ? changes : withoutUnknown(changes, session.state)
     for (const text of toChangeMessages({ mode, position: { epoch, sequence }, revision }, told)) {
       sendText(session.socket, text)
       messages += 1

@@ -3,7 +3,7 @@ import type { AgentMessage, ReportPosition } from '#mesh/uplink.ts'
 import { sha256Hex } from '../../secret-token.ts'
 import { storeAgentHolds } from '../agent-holds.ts'
 import { writeAudit } from '../audit.ts'
-import { countIssuedSince, findCurrentByRequest } from '../certificates.ts'
+import { countAllIssuedSince, countIssuedSince, findCurrentByRequest } from '../certificates.ts'
 import { findMember } from '../clusters.ts'
 import type { ClusterRow } from '../clusters.ts'
 import type { MeshContext } from '../context.ts'
@@ -14,14 +14,16 @@ import { storeProbes } from '../probes.ts'
 import { takeCandidates, beginPublishing } from '../publishing/candidates.ts'
 import { takeReport } from '../report.ts'
 import { refuse } from '../refusal.ts'
+import { storeSigner } from '../signers.ts'
 import type { Outcome } from '../refusal.ts'
-import { issueIntermediate, listRootPems } from '../trust.ts'
+import { listRootPems } from '../roots.ts'
+import type { issueIntermediate } from '../trust.ts'
 import type { IssueRequest } from '../trust.ts'
 import type { AgentQueries } from './agent-queries.ts'
 import type { FanOut } from './fan-out.ts'
 import type { UplinkRefusal } from './hello.ts'
 import { tellPublications } from './publish-messages.ts'
-import { sendMessage, trimDelivery } from './session.ts'
+import { sendMessage, trimDelivery, trimTrust } from './session.ts'
 import type { Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
 import { toAgentInitiator } from './uplink-server.ts'
@@ -32,6 +34,9 @@ type Of<Type extends AgentMessage['type']> = Extract<AgentMessage, { type: Type 
 const HOUR_MS = 60 * 60 * 1000
 /** Of one cluster: its replicas together renew once in 45 days. */
 const MAX_CERTIFICATES_PER_HOUR = 10
+const MINUTE_MS = 60 * 1000
+/** Of all clusters together, what comes with joining included: the rest is asked for again. */
+const MAX_CERTIFICATES_PER_MINUTE = 60
 
 export interface MessageParts {
   readonly context: MeshContext
@@ -41,6 +46,8 @@ export interface MessageParts {
   /** Issues one certificate after the other. */
   readonly issue: (request: IssueRequest) => ReturnType<typeof issueIntermediate>
   readonly onDelivery: () => void
+  /** Something else may be so of who holds which trust. */
+  readonly onTrust: () => void
   /** What clusters ask to have published has changed. */
   readonly onPublish: () => void
   readonly labelKeys: () => LabelKeys
@@ -82,6 +89,13 @@ export const toMessageHandler =
       case 'objects-judged':
         if (session.state.reporting)
           parts.context.transaction(() => storeJudgedRevision(parts.context.sql, cluster.name, message.revision))
+        return
+      case 'trust':
+        parts.sessions.update(session, { trust: trimTrust(message.report) })
+        parts.context.transaction(() =>
+          storeSigner(parts.context.sql, cluster.name, session.state.replica, message.report),
+        )
+        parts.onTrust()
         return
       case 'csr':
         return renew(parts, session, cluster, message)
@@ -183,7 +197,7 @@ const renew = async (
   cluster: ClusterRow,
   { request, csrPem }: Of<'csr'>,
 ): Promise<void> => {
-  const { context, fanOut } = parts
+  const { context, fanOut, onTrust } = parts
   const { socket } = session
   const refuseRequest = (code: UplinkRefusal['code'], message: string, retryAfterSeconds?: number) =>
     sendMessage(socket, {
@@ -196,10 +210,12 @@ const renew = async (
   const answered = await renewOnce(parts, session, cluster, csrPem)
   if (answered === 'rate_limited')
     return refuseRequest('rate_limited', 'too many certificates in an hour', HOUR_MS / 1000)
+  if (answered === 'busy') return refuseRequest('rate_limited', 'too many certificates in a minute', MINUTE_MS / 1000)
   if (!answered.ok) return refuseRequest('csr_refused', answered.error.detail)
   const { certificatePem } = answered.value
   sendMessage(socket, { type: 'issued', request, certificatePem, rootsPem: listRootPems(context.sql) })
   fanOut.wake()
+  onTrust()
 }
 
 /** A request that is repeated because its answer was lost is answered as before, until half of the certificate's life is over. */
@@ -208,7 +224,7 @@ const renewOnce = async (
   session: Session,
   { name: cluster, identityKey }: ClusterRow,
   csrPem: string,
-): Promise<Outcome<{ readonly certificatePem: string }> | 'rate_limited'> => {
+): Promise<Outcome<{ readonly certificatePem: string }> | 'rate_limited' | 'busy'> => {
   const { sql, now } = context
   const requestHash = await sha256Hex(csrPem.trim())
   const current = findCurrentByRequest(sql, cluster, requestHash)
@@ -216,11 +232,13 @@ const renewOnce = async (
     return ok({ certificatePem: current.pem })
   }
   if (countIssuedSince(sql, cluster, now() - HOUR_MS) >= MAX_CERTIFICATES_PER_HOUR) return 'rate_limited'
+  if (countAllIssuedSince(sql, now() - MINUTE_MS) >= MAX_CERTIFICATES_PER_MINUTE) return 'busy'
   const { meshName, trustDomain } = readMeshRow(sql).settings
   return issue({
     identity: { mesh: meshName, trustDomain, cluster },
     csrPem,
     requestHash,
+    waits: session.state.tellsTrust === true,
     initiator: toAgentInitiator(session),
     // Others may have come first: the cluster may be out of the mesh by now, or have another identity than this agent's.
     reserve: () =>

@@ -1,4 +1,7 @@
 import { z } from 'zod'
+import { auditEvent } from '#api/schemas/audit.ts'
+import { trustReport } from '#mesh/trust.ts'
+import type { TrustReport } from '#mesh/trust.ts'
 import { delivery } from '#mesh/uplink.ts'
 import type { Delivery, PlaneMessage } from '#mesh/uplink.ts'
 
@@ -12,6 +15,7 @@ const greeting = z.object({
   openedAt: z.number(),
   /** What the agent has to sign; good for one answer. */
   nonce: z.string(),
+  client: auditEvent.shape.client,
 })
 
 const open = z.object({
@@ -20,6 +24,7 @@ const open = z.object({
   cluster: z.string(),
   replica: z.string(),
   agentVersion: z.string(),
+  client: auditEvent.shape.client,
   connectedAt: z.number(),
   /** When the agent last said something other than `ping`. */
   heardAt: z.number(),
@@ -33,6 +38,13 @@ const open = z.object({
   knowsGateways: z.boolean().optional(),
   /** … and what one of a WorkloadGroup is. */
   knowsGroups: z.boolean().optional(),
+  /** Whether the agent takes tokens to send telemetry with, and until when the one is good that it has. */
+  sendsTelemetry: z.boolean().optional(),
+  telemetryUntil: z.number().optional(),
+  /** Whether the agent tells who holds which trust, and hears which intermediate it is to sign with. */
+  tellsTrust: z.boolean().optional(),
+  /** What it told last. */
+  trust: trustReport.optional(),
   /** Place in the state log up to which everything was sent; 0 = nothing yet: a snapshot is due. */
   sent: z.int(),
   /** Positions of the batches that were sent and not acknowledged, oldest first. */
@@ -49,7 +61,7 @@ export type Attachment = z.infer<typeof attachment>
 export type Greeting = z.infer<typeof greeting>
 export type Open = z.infer<typeof open>
 
-/** Room for the delivery report in an attachment, in characters of JSON. */
+/** Room for the delivery report in an attachment, in characters of JSON, and for that on the trust. */
 const MAX_DELIVERY_CHARS = 3_000
 
 /** A delivery report that fits: the counts always do, details go from the end. */
@@ -59,6 +71,17 @@ export const trimDelivery = (report: Delivery): Delivery => {
     const longer =
       JSON.stringify(trimmed.nacks).length > JSON.stringify(trimmed.laggards).length ? trimmed.nacks : trimmed.laggards
     longer.pop()
+  }
+  return trimmed
+}
+
+/** A report on the trust that fits: the counts always do, names go from the end. */
+export const trimTrust = (report: TrustReport): TrustReport => {
+  const trimmed = { ...report, laggards: [...report.laggards], untrusted: [...report.untrusted] }
+  while (JSON.stringify(trimmed).length > MAX_DELIVERY_CHARS) {
+    // Of whom it does not trust one is left: that there is any counts.
+    if (trimmed.laggards.length > 0) trimmed.laggards.pop()
+    else trimmed.untrusted.pop()
   }
   return trimmed
 }

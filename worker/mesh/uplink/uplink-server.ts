@@ -3,6 +3,7 @@ import { agentMessage, UPLINK_CAPABILITIES, UPLINK_MAX_MESSAGE_CHARS, UPLINK_PRO
 import type { AgentMessage } from '#mesh/uplink.ts'
 import { toBase64Url } from '../../encode-bytes.ts'
 import { newId } from '../../secret-token.ts'
+import type { AuditClient } from '../../audit/client.ts'
 import type { Initiator } from '../audit.ts'
 import { findMember } from '../clusters.ts'
 import type { MeshContext } from '../context.ts'
@@ -43,6 +44,8 @@ export interface UplinkParts {
   readonly handle: HandleMessage
   /** An agent came or went. */
   readonly onPresence: () => void
+  /** A session has begun: whatever else is to be told it. */
+  readonly onWelcome: () => Promise<void>
 }
 
 /** What is only needed while messages come in; an object that wakes up begins anew with it. */
@@ -63,14 +66,14 @@ export class UplinkServer {
   }
 
   /** A new socket: it is challenged. Answers false when there are too many sessions. */
-  open(socket: WebSocket): boolean {
+  open(socket: WebSocket, client: AuditClient): boolean {
     const { context, sessions } = this.#parts
     if (sessions.open().length >= MAX_SESSIONS) return false
     const greeting = sessions.all().filter(({ state }) => state.phase === 'greeting')
     const [oldest] = greeting
     if (oldest && greeting.length >= MAX_GREETING) this.end(oldest.socket, 'too many sockets')
     const nonce = toBase64Url(context.random(32))
-    sessions.set(socket, { phase: 'greeting', id: newId(context.random), openedAt: context.now(), nonce })
+    sessions.set(socket, { phase: 'greeting', id: newId(context.random), openedAt: context.now(), nonce, client })
     sendMessage(socket, { type: 'challenge', nonce, protocol: UPLINK_PROTOCOL, capabilities: [...UPLINK_CAPABILITIES] })
     return true
   }
@@ -173,7 +176,7 @@ export class UplinkServer {
   }
 
   async #greet(socket: WebSocket, greeting: Greeting, hello: Hello): Promise<void> {
-    const { context, sessions, fanOut, onPresence } = this.#parts
+    const { context, sessions, fanOut, onPresence, onWelcome } = this.#parts
     // The nonce is used up whatever comes of it.
     sessions.set(socket, { ...greeting, nonce: '' })
     const judged = await judgeHello(context.sql, hello, greeting.nonce)
@@ -198,12 +201,15 @@ export class UplinkServer {
       cluster: cluster.name,
       replica: hello.replica,
       agentVersion: hello.agentVersion,
+      client: greeting.client,
       connectedAt: now,
       heardAt: now,
       reporting: false,
       publishes: hello.capabilities.includes('publish'),
       knowsGateways: hello.capabilities.includes('gateway-proxies'),
       knowsGroups: hello.capabilities.includes('machine-groups'),
+      sendsTelemetry: hello.capabilities.includes('telemetry'),
+      tellsTrust: hello.capabilities.includes('trust-report'),
       tellsAbsent: hello.capabilities.includes('absent-proxies'),
       sent: resumption.kind === 'resume' ? resumption.since : 0,
       unacknowledged: [],
@@ -226,6 +232,7 @@ export class UplinkServer {
     })
     onPresence()
     fanOut.wake()
+    await onWelcome()
   }
 }
 
@@ -233,4 +240,5 @@ export class UplinkServer {
 export const toAgentInitiator = ({ state }: Session): Initiator => ({
   actor: { kind: 'agent', id: state.cluster, name: state.replica },
   requestId: null,
+  client: state.client ?? undefined,
 })

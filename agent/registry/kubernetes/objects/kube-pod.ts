@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { KnownPod } from '#agent/registry/kubernetes/pod-directory.ts'
 import { hasProxyOfAtoll } from '#mesh/injection/has-proxy-of-atoll.ts'
 import { parseProbeRoutes, probeRoutesAnnotation, type ProbeRoutes } from '#mesh/injection/probe-routes.ts'
+import { parseScrapeTarget, scrapeTargetAnnotation, type ScrapeTarget } from '#mesh/injection/scrape-target.ts'
 import type { FoundProblem } from '#mesh/config/to-problems.ts'
 import {
   gatewayTemplate,
@@ -22,6 +23,8 @@ export interface KubePod extends KnownPod {
   readonly health: z.infer<typeof endpointHealth>
   /** Absent also when its annotation is no table of probes. */
   readonly probeRoutes?: ProbeRoutes
+  /** Absent also when its annotation names none. */
+  readonly scrapeTarget?: ScrapeTarget
 }
 
 const container = z.object({
@@ -46,6 +49,7 @@ const podObject = z.object({
         [injectionStatusAnnotation]: z.string().optional(),
         [injectionTemplatesAnnotation]: z.string().default(''),
         [probeRoutesAnnotation]: z.string().transform(parseProbeRoutes).optional(),
+        [scrapeTargetAnnotation]: z.string().transform(parseScrapeTarget).optional(),
       })
       .prefault({}),
     deletionTimestamp: z.string().optional(),
@@ -85,6 +89,7 @@ const toPod = (pod: z.output<typeof podObject>): KubePod | null => {
   const isReady = status.conditions.some((condition) => condition.type === 'Ready' && condition.status === 'True')
   const ports = [...spec.initContainers, ...spec.containers].flatMap((each) => each.ports)
   const routes = metadata.annotations[probeRoutesAnnotation]
+  const scraped = metadata.annotations[scrapeTargetAnnotation]
   const hasProxy = hasProxyOfAtoll(spec.volumes)
   const isGatewayPod = hasProxy && isGateway(pod)
   const controller = toControllerName(metadata.ownerReferences, metadata.labels)
@@ -107,14 +112,21 @@ const toPod = (pod: z.output<typeof podObject>): KubePod | null => {
     ),
     health: metadata.deletionTimestamp !== undefined ? 'draining' : isReady ? 'healthy' : 'unhealthy',
     ...(routes?.ok && { probeRoutes: routes.value }),
+    ...(scraped?.ok && { scrapeTarget: scraped.value }),
   }
 }
 
 const findFaults = ({ metadata }: z.output<typeof podObject>): readonly FoundProblem[] => {
-  const routes = metadata.annotations[probeRoutesAnnotation]
-  if (!routes || routes.ok) return []
-  const message = `${routes.error}: probes that come to its proxy fail`
-  return [{ code: 'invalid', severity: 'error', path: ['metadata', 'annotations', probeRoutesAnnotation], message }]
+  const consequences = {
+    [probeRoutesAnnotation]: 'probes that come to its proxy fail',
+    [scrapeTargetAnnotation]: 'its proxy has no metrics to answer with',
+  } as const
+  return ([probeRoutesAnnotation, scrapeTargetAnnotation] as const).flatMap((name): FoundProblem[] => {
+    const read = metadata.annotations[name]
+    if (!read || read.ok) return []
+    const message = `${read.error}: ${consequences[name]}`
+    return [{ code: 'invalid', severity: 'error', path: ['metadata', 'annotations', name], message }]
+  })
 }
 
 /** Kubernetes reference: Pod v1 core. */

@@ -3,6 +3,7 @@ import type { ObjectReading } from '#agent/registry/kubernetes/resource-store.ts
 import type { ConfigObject } from '#mesh/config-object.ts'
 import { toApiVersion, type KindDefinition } from '#mesh/config/kind-definition.ts'
 import { parseObject } from '#mesh/config/parse-object.ts'
+import { toClosedObject } from '#mesh/config/to-closed-object.ts'
 
 const dated = z.object({ metadata: z.object({ creationTimestamp: z.string() }) })
 
@@ -14,7 +15,10 @@ export const readConfigObject =
     const apiVersion = toApiVersion(definition, definition.versions[0] ?? '')
     const named = typeof object === 'object' ? { ...object, kind: definition.kind, apiVersion } : object
     const parsed = parseObject(named, { defaultNamespace: '' })
-    if (!parsed.ok) return { value: undefined, problems: parsed.error }
+    if (!parsed.ok) {
+      const instead = toClosedObject(definition, named)
+      return { value: undefined, ...(instead && { instead }), problems: parsed.error }
+    }
     const { object: accepted, warnings } = parsed.value
     const { data } = dated.safeParse(object)
     const metadata = data ? { ...accepted.metadata, ...data.metadata } : accepted.metadata

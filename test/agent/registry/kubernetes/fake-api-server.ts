@@ -14,6 +14,8 @@ interface Watcher {
 }
 
 const networking = 'networking.istio.io'
+/** Of a group, or of a version of it. */
+const groupPath = /^\/apis\/[^/]+(\/[^/]+)?$/
 
 /** Lists and watches as an API server answers them, in this process; with the faults that a real one has at times only. */
 export class FakeApiServer {
@@ -86,7 +88,7 @@ export class FakeApiServer {
     if (url.pathname.endsWith('/localsubjectaccessreviews')) return this.#review(url.pathname, request.body)
     const one = /^\/apis\/[^/]+\/[^/]+\/namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?$/.exec(url.pathname)
     if (one) return this.#write(request, one)
-    if (url.pathname.startsWith(`/apis/${networking}`) && url.search === '') return this.#discover(url.pathname)
+    if (groupPath.test(url.pathname) && url.search === '') return this.#discover(url.pathname)
     this.requests.push(`LIST ${url.pathname}`)
     if (this.forbidden.has(url.pathname)) throw new KubernetesError('forbidden', 403)
     while (this.held.has(url.pathname)) await new Promise((resolve) => setTimeout(resolve, 1))

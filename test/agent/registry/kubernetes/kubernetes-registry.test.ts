@@ -110,6 +110,23 @@ describe('what an API server has', () => {
     await untilHolds(() => expect(entry('ratings')?.endpoints[0]?.network).toBe('net-other'))
   })
 
+  test("knows where a pod's own metrics are, and which pod says it in a way that is not understood", async () => {
+    const annotated = (text: string) =>
+      kubePod('reviews', 1, {
+        metadata: { annotations: { ...injectedAnnotations, 'atoll.dev/scrape-target': text } },
+        spec: proxied,
+      })
+    const { synced, server, workloads, registry } = createRegistry(shop())
+    server.put(paths.pods, annotated('{"port": 8080, "path": "/metrics"}'))
+    await synced()
+    expect(workloads.get('shop/reviews-1')?.scrapeTarget).toEqual({ port: 8080, path: '/metrics' })
+    expect(registry.problems()).toEqual([])
+    server.put(paths.pods, annotated('{"port": 15020, "path": "/stats/prometheus"}'))
+    await untilHolds(() => expect(workloads.get('shop/reviews-1')).not.toHaveProperty('scrapeTarget'))
+    const path = 'metadata.annotations["atoll.dev/scrape-target"]'
+    expect(registry.problems()).toMatchObject([{ source: 'Pod', problem: { code: 'invalid', path } }])
+  })
+
   test('knows where the probes of a pod lead, and which pod says it in a way that is not understood', async () => {
     const routes = { '/app-health/web/readyz': { httpGet: { port: 8080, path: '/ready', scheme: 'HTTP' } } }
     const withProbes = (text: string) =>

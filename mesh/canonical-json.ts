@@ -1,4 +1,4 @@
-import { isFields } from '#mesh/is-fields.ts'
+import { isFields } from './is-fields.ts'
 
 /** JSON with sorted keys: two objects that say the same are the same text, however they were written. */
 export const toCanonicalJson = (value: unknown): string => JSON.stringify(value, sortKeys)

@@ -1,0 +1,89 @@
+import { createRoute } from '@hono/zod-openapi'
+import { z } from 'zod'
+import { idempotencyHeaders } from '../schemas/common.ts'
+import {
+  beginSignInQuery,
+  redeemedSignIn,
+  redeemSignInBody,
+  setSignInBody,
+  signInProvider,
+} from '../schemas/members.ts'
+import { bearer, jsonBody, jsonResponse, noContent, openProblems, problems } from './responses.ts'
+
+const tags = ['sign-in']
+const path = '/v1/sign-in'
+
+export const getSignIn = createRoute({
+  method: 'get',
+  path,
+  operationId: 'getSignIn',
+  summary: 'Show the identity provider of the org',
+  tags,
+  security: bearer,
+  responses: { 200: jsonResponse('The provider, without its secret.', signInProvider), ...problems('not_found') },
+})
+
+export const setSignIn = createRoute({
+  method: 'put',
+  path,
+  operationId: 'setSignIn',
+  summary: 'Let members sign in with an OpenID provider',
+  description: 'The plane asks the issuer for its metadata. Issuers at private addresses are refused.',
+  tags,
+  security: bearer,
+  request: { headers: idempotencyHeaders, body: jsonBody(setSignInBody) },
+  responses: { 200: jsonResponse('The provider.', signInProvider), ...problems('idempotency_conflict') },
+})
+
+export const removeSignIn = createRoute({
+  method: 'delete',
+  path,
+  operationId: 'removeSignIn',
+  summary: 'Let nobody sign in with the identity provider any more',
+  description: 'The tokens that members have signed in for go too.',
+  tags,
+  security: bearer,
+  request: { headers: idempotencyHeaders },
+  responses: { 204: noContent('There is none.'), ...problems('not_found') },
+})
+
+export const beginSignIn = createRoute({
+  method: 'get',
+  path: `${path}/begin`,
+  operationId: 'beginSignIn',
+  summary: 'Send a browser to the identity provider of an org',
+  description: 'For the command line, which waits for the browser at `redirectUri` (RFC 8252).',
+  tags,
+  request: { query: beginSignInQuery },
+  responses: {
+    302: noContent('To the provider, with a cookie that the answer is bound to.'),
+    ...openProblems('not_found'),
+  },
+})
+
+export const endSignIn = createRoute({
+  method: 'get',
+  path: `${path}/callback`,
+  operationId: 'endSignIn',
+  summary: 'Where the identity provider sends the browser back to',
+  tags,
+  request: { query: z.object({ state: z.string().max(512) }).loose() },
+  responses: {
+    302: noContent('To who waits for it: with a code that is good for a minute, or with `error=access_denied`.'),
+    ...openProblems('sign_in_refused'),
+  },
+})
+
+export const redeemSignIn = createRoute({
+  method: 'post',
+  path: `${path}/token`,
+  operationId: 'redeemSignIn',
+  summary: 'Redeem the code of a sign-in for a token',
+  description: 'Once. The verifier is that of the `codeChallenge` with which the sign-in began.',
+  tags,
+  request: { headers: idempotencyHeaders, body: jsonBody(redeemSignInBody) },
+  responses: {
+    201: jsonResponse('The token of the member; its secret is shown this once.', redeemedSignIn),
+    ...openProblems('sign_in_refused', 'limit_reached'),
+  },
+})

@@ -1,0 +1,30 @@
+import { expect, it } from 'vitest'
+import { readMeshConfig } from '#mesh/config/mesh-config.ts'
+import { makeObject } from '#test/mesh/records.ts'
+import { toAnalyzedObjects } from './analyzed-objects.ts'
+import { toMeshDefaults } from './known-mesh.ts'
+import { findProviderProblems } from './telemetry-providers.ts'
+
+const extensionProviders = [{ name: 'zipkin', zipkin: { service: 'zipkin', port: 9411 } }]
+const named = [{ providers: [{ name: 'Atoll' }, { name: 'ZIPKIN' }, { name: 'envoy' }, { name: 'nobody' }] }]
+const objects = toAnalyzedObjects([
+  makeObject('Telemetry', 'a', {
+    tracing: named,
+    accessLogging: named,
+    metrics: [{ providers: [{ name: 'prometheus' }] }],
+  }),
+])
+const known = { domainSuffix: 'cluster.local', hasHost: () => true }
+
+it('finds providers that the mesh has not, or not for what they are named for', () => {
+  const defaults = toMeshDefaults(readMeshConfig({ extensionProviders }))
+  expect(
+    findProviderProblems(objects, { ...known, defaults }).map(({ path, message }) => `${path}: ${message}`),
+  ).toEqual([
+    'spec.tracing[0].providers[2].name: the extension provider "envoy" takes no traces',
+    'spec.tracing[0].providers[3].name: there is no extension provider "nobody": define it in the mesh\'s extensionProviders',
+    'spec.accessLogging[0].providers[1].name: the extension provider "ZIPKIN" takes no access logs',
+    'spec.accessLogging[0].providers[3].name: there is no extension provider "nobody": define it in the mesh\'s extensionProviders',
+  ])
+  expect(findProviderProblems(objects, known)).toEqual([])
+})

@@ -1,0 +1,70 @@
+import { expect, it } from 'vitest'
+import { filterFault } from './cel-filter.ts'
+
+it.each([
+  'true',
+  'response.code >= 400',
+  '.response.code >= 400u || response.code == 4e2',
+  'connection.mtls && !has(request.useragent)',
+  '7 == connection.id',
+  "request['path'] != '/' && \"x\" in request.headers",
+  "request.headers['x-debug'] == '1' || response.headers.server == 'a'",
+  "response.code in [200, '404']",
+  "request.duration > duration('1s') && request.time < timestamp('2030-01-01T00:00:00Z')",
+  'response.backend_latency >= google.protobuf.Duration{seconds: 1}',
+  'request.time.getHours("Europe/Berlin") < 6',
+  "string(response.code).matches('^5') && int(request.headers['x']) > 5",
+  'request.size + response.size > 1000',
+  "request.method + request.path == 'GET/'",
+  "metadata.filter_metadata['a']['b'] == 1",
+  "metadata['filter_metadata'].a.b",
+  "filter_state['wasm.upstream_peer'].labels.app == 'a' && upstream_filter_state.x == b'a'",
+  'filter_state.a',
+  "xds.node.metadata['NAME'] == 'a' && upstream.locality.zone == 'b'",
+  "xds.cluster_metadata.filter_metadata.istio.services[0].host == 'a'",
+  'xds.listener_direction == 1',
+  'request.referer == null',
+  'type(request.path) == string && type(request.time) == google.protobuf.Timestamp',
+  'response.code == 200 ? filter_state.a : false',
+  'filter_state.a ? true : metadata.b',
+  'response.code_details.startsWith(filter_state.a)',
+  'dyn(response.code) == 200',
+])('%s is a filter', (text) => {
+  expect(filterFault(text)).toBeUndefined()
+})
+
+it.each([
+  ['respons.code >= 400', 'asks for respons, which is no attribute of Envoy: did you mean "response"?'],
+  ['response_code >= 400', 'asks for response_code, which is no attribute of Envoy: did you mean "response.code"?'],
+  ["foo.a == 'b'", 'asks for foo, which is no attribute of Envoy'],
+  ['true || request.nosuch == 1', 'asks for request.nosuch, which is no attribute of Envoy'],
+  [
+    'has(request.user_agent)',
+    'asks for request.user_agent, which is no attribute of Envoy: did you mean "request.useragent"?',
+  ],
+  ["request['pth'] == ''", 'asks for request.pth, which is no attribute of Envoy: did you mean "request.path"?'],
+  ['request.constructor == 1', 'asks for request.constructor, which is no attribute of Envoy'],
+  ['constructor', 'asks for constructor, which is no attribute of Envoy'],
+  ['request.path.length > 5', 'asks for length of request.path, which is a text'],
+  ['response.code + 1', 'gives no boolean, where a filter is true or false'],
+  ['response.code', 'gives a number, where a filter is true or false'],
+  ["request.headers['x']", 'gives a text, where a filter is true or false'],
+  ['true ? request.path : 5', 'gives no boolean, where a filter is true or false'],
+  ['response.code >= "400"', 'compares response.code (a number) with a text'],
+  ['"400" == response.code', 'compares response.code (a number) with a text'],
+  ['request.path == 5', 'compares request.path (a text) with a number'],
+  ['connection.mtls == "true"', 'compares connection.mtls (a boolean) with a text'],
+  ['request.headers["x"] > 5', 'compares a text with a number'],
+  ['request.duration > "1s"', "compares request.duration (a duration) with a text: write duration('…')"],
+  ['request.duration > 1', 'compares request.duration (a duration) with a number'],
+  ["response.code in ['200', '404']", 'compares response.code (a number) with a text'],
+  ["'/api' in request.path", 'looks for a part of request.path (a text) with "in": write contains()'],
+  ["response.code.startsWith('4')", 'has startsWith() of response.code (a number), where a text has to be'],
+  ['contains(request.path, 5)', 'has contains() of a number, where a text has to be'],
+  ['response.code >= 400 && request.path', 'has request.path (a text), where a boolean has to be'],
+  ['!response.code', 'has response.code (a number), where a boolean has to be'],
+  ['response.code ? true : false', 'has response.code (a number), where a boolean has to be'],
+  ['foo(', 'is not an expression of CEL'],
+])('%s is none', (text, expected) => {
+  expect(filterFault(text)).toContain(expected)
+})

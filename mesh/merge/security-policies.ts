@@ -1,0 +1,87 @@
+import type { ConfigObject, Origin } from '../config-object.ts'
+import { authorizationPolicy, type AuthorizationPolicySpec } from '../config/authorization-policy.ts'
+import { peerAuthentication, type PeerAuthenticationSpec } from '../config/peer-authentication.ts'
+import { rateLimit, type RateLimitSpec } from '../config/rate-limit.ts'
+import { requestAuthentication, type RequestAuthenticationSpec } from '../config/request-authentication.ts'
+import type { ClusterName } from '../names.ts'
+import type { Problem } from '../problem.ts'
+import { findKeySources, type NamedKeySource } from '../security/key-source.ts'
+import { viewKeys } from '../view.ts'
+import { AddedKind } from './added-kind.ts'
+import type { AnswerWatch } from './answer-watch.ts'
+import type { Holding } from './precedence-table.ts'
+
+export interface HeldSecurityPolicies {
+  readonly peerAuthentications: readonly Holding<PeerAuthenticationSpec>[]
+  readonly requestAuthentications: readonly Holding<RequestAuthenticationSpec>[]
+  readonly authorizationPolicies: readonly Holding<AuthorizationPolicySpec>[]
+  readonly rateLimits: readonly Holding<RateLimitSpec>[]
+}
+
+/** The objects of security.istio.io, and RateLimits: of who may call, and how often. */
+export class SecurityPolicies {
+  readonly peerAuthentications: AddedKind<PeerAuthenticationSpec>
+  readonly requestAuthentications: AddedKind<RequestAuthenticationSpec>
+  readonly authorizationPolicies: AddedKind<AuthorizationPolicySpec>
+  readonly rateLimits: AddedKind<RateLimitSpec>
+
+  constructor(localCluster: ClusterName, watch: AnswerWatch) {
+    const common = { localCluster, watch }
+    this.peerAuthentications = new AddedKind({
+      definition: peerAuthentication,
+      toViewKey: viewKeys.peerAuthentications,
+      ...common,
+    })
+    this.requestAuthentications = new AddedKind({
+      definition: requestAuthentication,
+      toViewKey: viewKeys.requestAuthentications,
+      ...common,
+    })
+    this.authorizationPolicies = new AddedKind({
+      definition: authorizationPolicy,
+      toViewKey: viewKeys.authorizationPolicies,
+      ...common,
+    })
+    this.rateLimits = new AddedKind({ definition: rateLimit, toViewKey: viewKeys.rateLimits, ...common })
+  }
+
+  /** Passes over objects of other kinds. */
+  set(origin: Origin, key: string, object: ConfigObject | null): void {
+    switch (key.slice(0, key.indexOf('/'))) {
+      case peerAuthentication.kind:
+        this.peerAuthentications.set(origin, key, object)
+        break
+      case requestAuthentication.kind:
+        this.requestAuthentications.set(origin, key, object)
+        break
+      case authorizationPolicy.kind:
+        this.authorizationPolicies.set(origin, key, object)
+        break
+      case rateLimit.kind:
+        this.rateLimits.set(origin, key, object)
+        break
+    }
+  }
+
+  keySources(): readonly NamedKeySource[] {
+    return findKeySources(this.requestAuthentications.all())
+  }
+
+  problems(): readonly Problem[] {
+    return [
+      ...this.peerAuthentications.objects.problems(),
+      ...this.requestAuthentications.objects.problems(),
+      ...this.authorizationPolicies.objects.problems(),
+      ...this.rateLimits.objects.problems(),
+    ]
+  }
+
+  holdings(): HeldSecurityPolicies {
+    return {
+      peerAuthentications: this.peerAuthentications.objects.holdings(),
+      requestAuthentications: this.requestAuthentications.objects.holdings(),
+      authorizationPolicies: this.authorizationPolicies.objects.holdings(),
+      rateLimits: this.rateLimits.objects.holdings(),
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import { ownProvider, type ExtensionProvider } from '../config/schema/extension-providers.ts'
+
+/** Those that are there without being defined; a mesh's own of the same name replaces one (Istio: mesh.DefaultMeshConfig, ApplyMeshConfig). */
+const predefined: readonly ExtensionProvider[] = [
+  { name: 'prometheus', prometheus: {} },
+  { name: 'envoy', envoyFileAccessLog: { path: '/dev/stdout', omitEmptyValues: false } },
+  { name: 'stackdriver', stackdriver: {} },
+]
+
+/** `own` = the mesh's store itself, `atoll`. */
+type FoundProvider = ExtensionProvider | 'own'
+
+/** The provider of a name, whose case does not matter, as in Istio. */
+export const findProvider = (defined: readonly ExtensionProvider[], name: string): FoundProvider | undefined => {
+  const lower = name.toLowerCase()
+  if (lower === ownProvider) return 'own'
+  return [...defined, ...predefined].find((each) => each.name.toLowerCase() === lower)
+}
+
+export type Signal = 'tracing' | 'metrics' | 'accessLogging'
+
+const kindsOf = {
+  tracing: ['zipkin', 'datadog', 'skywalking', 'opentelemetry'],
+  metrics: ['prometheus'],
+  accessLogging: ['envoyFileAccessLog', 'envoyHttpAls', 'envoyTcpAls', 'envoyOtelAls'],
+} as const satisfies Record<Signal, readonly (keyof ExtensionProvider)[]>
+
+/** Those whose lack of an effect is told where they are defined. */
+const idleKinds = ['lightstep', 'opencensus', 'stackdriver'] as const satisfies readonly (keyof ExtensionProvider)[]
+
+const takes = (provider: ExtensionProvider, signal: Signal): boolean =>
+  kindsOf[signal].some((kind) => provider[kind] !== undefined)
+
+export const takesAccessLogs = (provider: ExtensionProvider): boolean => takes(provider, 'accessLogging')
+export const takesMetrics = (provider: ExtensionProvider): boolean => takes(provider, 'metrics')
+export const takesTraces = (provider: ExtensionProvider): boolean => takes(provider, 'tracing')
+
+/** Of the tag of a span that has the path; 0 = it does not say. */
+export const toMaxTagLength = ({ zipkin, datadog, opentelemetry }: ExtensionProvider): number =>
+  (zipkin ?? datadog ?? opentelemetry)?.maxTagLength ?? 0
+
+/** A provider of a mesh as far as it matters who may name it. */
+export interface KnownProvider {
+  readonly name: string
+  /** Whether it is told each of the signals; `idle` = nothing follows from it, as is told where it is defined. */
+  readonly takes: readonly (Signal | 'idle')[]
+}
+
+const signals = Object.keys(kindsOf) as Signal[]
+
+export const toKnownProviders = (defined: readonly ExtensionProvider[]): readonly KnownProvider[] =>
+  [...defined, ...predefined].map((provider) => ({
+    name: provider.name,
+    takes: [
+      ...signals.filter((signal) => takes(provider, signal)),
+      ...(idleKinds.some((kind) => provider[kind] !== undefined) ? ['idle' as const] : []),
+    ],
+  }))
+
+/** Why nothing follows from naming a provider for a signal; undefined = something does, or that is told elsewhere. */
+export const providerFault = (known: readonly KnownProvider[], name: string, signal: Signal): string | undefined => {
+  const lower = name.toLowerCase()
+  if (lower === ownProvider) return undefined
+  const found = known.find((each) => each.name.toLowerCase() === lower)
+  if (!found) return `there is no extension provider "${name}": define it in the mesh's extensionProviders`
+  return found.takes.includes(signal) || found.takes.includes('idle')
+    ? undefined
+    : `the extension provider "${name}" takes no ${nouns[signal]}`
+}
+
+const nouns: Readonly<Record<Signal, string>> = { tracing: 'traces', metrics: 'metrics', accessLogging: 'access logs' }

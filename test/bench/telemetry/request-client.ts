@@ -1,0 +1,46 @@
+import { requestThroughProxy } from '#test/harness/proxy-request.ts'
+
+/** A process of its own that sends requests through a sidecar, so many a second whatever becomes of those before. */
+export interface RequestCommand {
+  readonly host: string
+  readonly port: number
+  readonly url: string
+  readonly seconds: number
+  readonly requestsPerSecond: number
+}
+
+export interface RequestRun {
+  /** Milliseconds of each that was answered with 200. */
+  readonly milliseconds: readonly number[]
+  readonly failed: number
+}
+
+const run = async ({ host, port, url, seconds, requestsPerSecond }: RequestCommand): Promise<RequestRun> => {
+  const milliseconds: number[] = []
+  let failed = 0
+  const send = async (): Promise<void> => {
+    const sentAt = performance.now()
+    const { status } = await requestThroughProxy({ host, port }, url)
+    if (status === 200) milliseconds.push(performance.now() - sentAt)
+    else failed += 1
+  }
+  const startedAt = performance.now()
+  const sent: Promise<void>[] = []
+  await new Promise<void>((resolve) => {
+    const timer = setInterval(() => {
+      const elapsed = (performance.now() - startedAt) / 1000
+      while (sent.length < Math.min(elapsed, seconds) * requestsPerSecond)
+        sent.push(send().catch(() => void (failed += 1)))
+      if (elapsed < seconds) return
+      clearInterval(timer)
+      resolve()
+    }, 1)
+  })
+  await Promise.all(sent)
+  return { milliseconds, failed }
+}
+
+process.on('message', (command: RequestCommand | 'close') => {
+  if (command === 'close') process.disconnect()
+  else void run(command).then((answer) => process.send?.(answer))
+})

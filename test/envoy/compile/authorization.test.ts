@@ -1,0 +1,261 @@
+import { createServer } from 'node:net'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { Origin } from '#mesh/config-object.ts'
+import type { ViewChange } from '#mesh/view.ts'
+import { eventually } from '#test/harness/child.ts'
+import { makeObject } from '#test/mesh/records.ts'
+import { callers, callHttp, callTcp, describeCall, type Caller, type HttpCall } from './authorization-calls.ts'
+import { at, cart, connectionRows, from, requestRows, to, web, type Ports, type Rule } from './authorization-rows.ts'
+import type { Stage } from './stage.ts'
+import { ask, serverAddress, Theatre } from './theatre.ts'
+
+let theatre: Theatre
+let stage: Stage
+beforeAll(async () => {
+  theatre = await Theatre.open()
+  const app = await theatre.startApp('web')
+  const tcp = await theatre.listen(createServer((socket) => socket.pipe(socket)))
+  stage = await theatre.start(scene({ http: app.port, tcp }))
+  ports = { http: String(app.port), tcp: String(tcp) }
+})
+afterAll(() => theatre.clear())
+
+let ports: Ports
+
+/** Says of a request what a filter that verifies tokens would: the fields of a header, as JSON. */
+const noteToken = `
+function envoy_on_request(handle)
+  local name = handle:headers():get("x-token")
+  if name == nil then return end
+  local tokens = {
+    alice = {iss = "https://idp.example", sub = "alice", aud = {"shop", "bank"}, azp = "app", groups = {"staff", "admins"}, realm = {roles = {"reader"}, name = "one"}, scope = "read"},
+    bob = {iss = "https://idp.example/other", sub = "bob", aud = "bank", realm = {name = "two"}},
+    nobody = {iss = "https://idp.example"},
+  }
+  handle:streamInfo():dynamicMetadata():set("envoy.filters.http.jwt_authn", "payload", tokens[name])
+end`
+
+/** Another filter's notes. */
+const noteMark = `
+function envoy_on_request(handle)
+  local mark = handle:headers():get("x-mark")
+  if mark == nil then return end
+  handle:streamInfo():dynamicMetadata():set("envoy.filters.http.marks", "mark", mark)
+  handle:streamInfo():dynamicMetadata():set("envoy.filters.http.marks", "marks", {"any", mark})
+end`
+
+const filter = (name: string, script: string) => `
+        - applyTo: HTTP_FILTER
+          match: {context: SIDECAR_INBOUND, listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager}}}}
+          patch:
+            operation: INSERT_FIRST
+            value:
+              name: ${name}
+              typed_config:
+                '@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua
+                default_source_code: {inline_string: ${JSON.stringify(script)}}`
+
+const scene = (applications: { readonly http: number; readonly tcp: number }) => `
+about: ''
+settings: {meshConfig: {rootNamespace: root, trustDomainAliases: [old.example]}}
+services:
+  - host: server
+    ports: [http:80, tcp:9000]
+    endpoints: {server-1: {address: ${serverAddress}, ports: {http: ${applications.http}, tcp: ${applications.tcp}}, serviceAccount: server}}
+workloads:
+  client-1: {address: ${callers.web}, serviceAccount: web}
+  client-2: {address: ${callers.cart}, namespace: shop, serviceAccount: cart}
+  server-1: {address: ${serverAddress}, serviceAccount: server, labels: {app: server}}
+config:
+  - apiVersion: networking.istio.io/v1alpha3
+    kind: EnvoyFilter
+    metadata: {name: tokens, namespace: default}
+    spec:
+      workloadSelector: {labels: {app: server}}
+      configPatches: ${filter('tokens', noteToken)}${filter('marks', noteMark)}
+proxies: [sidecar/default/client-1/web, sidecar/shop/client-2/cart, sidecar/default/server-1/server]
+`
+
+const place = (name = 'p', namespace = 'default') => `AuthorizationPolicy/${namespace}/${name}` as const
+
+const put = (
+  spec: Rule,
+  {
+    name = 'p',
+    namespace = 'default',
+    origin = 'mesh',
+    annotations = {},
+  }: {
+    readonly name?: string
+    readonly namespace?: string
+    readonly origin?: Origin
+    readonly annotations?: Readonly<Record<string, string>>
+  } = {},
+): ViewChange => ({
+  kind: 'config',
+  origin,
+  key: place(name, namespace),
+  value: makeObject('AuthorizationPolicy', name, spec, { namespace, annotations }),
+})
+const drop = (name = 'p', namespace = 'default', origin: Origin = 'mesh'): ViewChange => ({
+  kind: 'config',
+  origin,
+  key: place(name, namespace),
+  value: null,
+})
+
+const apply = async (...changes: readonly ViewChange[]): Promise<void> => {
+  expect(await stage.change(...changes)).toEqual([])
+}
+
+/** Told calls, with what becomes of each. */
+const tellAll = async (calls: readonly HttpCall[]) =>
+  Promise.all(calls.map(async (call) => [describeCall(call), await callHttp(call)]))
+const expectAll = (calls: readonly HttpCall[], status: number) => calls.map((call) => [describeCall(call), status])
+
+/** What TLS asks for is known of connections alone that have come since somebody wants to know it: others end by themselves then. */
+const asksServerName = (rule: Rule) => JSON.stringify(rule).includes('connection.sni')
+
+const tellNew = async (rule: Rule, calls: readonly HttpCall[], expected: readonly unknown[]) => {
+  const first = await tellAll(calls)
+  if (!asksServerName(rule)) return first
+  return eventually('connections are new', async () => {
+    const told = await tellAll(calls)
+    return JSON.stringify(told) === JSON.stringify(expected) && told
+  })
+}
+
+const asAllow = (rule: Rule): Rule => ({ action: 'ALLOW', rules: [rule] })
+const asDeny = (rule: Rule): Rule => ({ action: 'DENY', rules: [rule] })
+
+describe('requests', () => {
+  afterEach(() => apply(drop()))
+  test.each(Object.entries(requestRows))(
+    'are judged as ALLOW and as DENY by %s',
+    async (_, { rule, matches, leaves }) => {
+      const calls = [...matches, ...leaves]
+      await apply(put(asAllow(rule(ports))))
+      const allowed = [...expectAll(matches, 200), ...expectAll(leaves, 403)]
+      expect(await tellNew(rule(ports), calls, allowed)).toEqual(allowed)
+      await apply(put(asDeny(rule(ports))))
+      const denied = [...expectAll(matches, 403), ...expectAll(leaves, 200)]
+      expect(await tellNew(rule(ports), calls, denied)).toEqual(denied)
+    },
+  )
+})
+
+describe('connections', () => {
+  afterEach(() => apply(drop()))
+  const whoGetsIn = async (): Promise<readonly Caller[]> => {
+    const all = await Promise.all(
+      (['web', 'cart'] as const).map(async (each) => ({ each, gets: await callTcp(each, 'server.default:9000') })),
+    )
+    return all.flatMap(({ each, gets }) => (gets ? [each] : []))
+  }
+
+  test.each(Object.entries(connectionRows))(
+    'of TCP are judged as ALLOW and as DENY by %s',
+    async (_, { rule, allow, deny }) => {
+      await apply(put(asAllow(rule(ports))))
+      expect(await whoGetsIn()).toEqual(allow)
+      await apply(put(asDeny(rule(ports))))
+      expect(await whoGetsIn()).toEqual(deny)
+    },
+  )
+})
+
+describe('policies together', () => {
+  const names = ['p', 'q', 'r'] as const
+  afterEach(() => apply(...names.flatMap((name) => [drop(name), drop(name, 'root'), drop(name, 'default', 'cluster')])))
+  const matchAll = { rules: [{}] }
+
+  test('without any everybody may call', async () => {
+    expect(await tellAll([web, cart])).toEqual(expectAll([web, cart], 200))
+  })
+
+  test('ALLOW without rules allows nothing, DENY and AUDIT without rules do nothing', async () => {
+    await apply(put({ action: 'AUDIT' }, { name: 'q' }))
+    expect(await tellAll([web])).toEqual(expectAll([web], 200))
+    await apply(put({}))
+    expect(await tellAll([web, cart])).toEqual(expectAll([web, cart], 403))
+    expect(await callTcp('web', 'server.default:9000')).toBe(false)
+  })
+
+  test('DENY comes before ALLOW, and what one of several allows is allowed', async () => {
+    await apply(put(asAllow(from({ namespaces: ['shop'] }))), put(asAllow(to({ paths: ['/a'] })), { name: 'q' }))
+    expect(await tellAll([cart, at('/a')])).toEqual(expectAll([cart, at('/a')], 200))
+    expect(await callHttp(web)).toBe(403)
+    await apply(put(asDeny(to({ paths: ['/a'] })), { name: 'r' }))
+    expect(await tellAll([cart, at('/a'), { ...cart, path: '/a' }])).toEqual([
+      ...expectAll([cart], 200),
+      ...expectAll([at('/a'), { ...cart, path: '/a' }], 403),
+    ])
+  })
+
+  test('AUDIT and dry runs keep nobody out, and let nobody in', async () => {
+    const annotations = { 'istio.io/dry-run': 'true' }
+    await apply(put({ action: 'AUDIT', ...matchAll }), put({ action: 'DENY', ...matchAll }, { name: 'q', annotations }))
+    await apply(put({ action: 'ALLOW' }, { name: 'r', annotations }))
+    expect(await tellAll([web, cart])).toEqual(expectAll([web, cart], 200))
+    await apply(put({}))
+    await apply(put({ action: 'ALLOW', ...matchAll }, { name: 'r', annotations }))
+    expect(await tellAll([web, cart])).toEqual(expectAll([web, cart], 403))
+  })
+
+  test("the root namespace's are for the whole mesh, by selector too", async () => {
+    await apply(put(asDeny(from({ namespaces: ['shop'] })), { namespace: 'root' }))
+    expect([await callHttp(web), await callHttp(cart)]).toEqual([200, 403])
+    await apply(put({ ...asDeny({}), selector: { matchLabels: { app: 'server' } } }, { namespace: 'root' }))
+    expect(await callHttp(web)).toBe(403)
+    await apply(put({ ...asDeny({}), selector: { matchLabels: { app: 'other' } } }, { namespace: 'root' }))
+    expect(await callHttp(web)).toBe(200)
+  })
+
+  test('a policy is for whom it selects, and for nobody by a target that is no proxy', async () => {
+    await apply(put({ ...asDeny({}), selector: { matchLabels: { app: 'other' } } }))
+    await apply(put({ ...asDeny({}), targetRefs: [{ kind: 'Service', name: 'server', group: '' }] }, { name: 'q' }))
+    await apply(put(asDeny({}), { name: 'r', namespace: 'shop' }))
+    expect(await callHttp(web)).toBe(200)
+    await apply(drop('r', 'shop'))
+    await apply(put({ ...asDeny({}), selector: { matchLabels: { app: 'server' } } }))
+    expect(await callHttp(web)).toBe(403)
+  })
+
+  test("the mesh's and the cluster's of one name add up", async () => {
+    await apply(
+      put(asAllow(from({ namespaces: ['shop'] }))),
+      put(asAllow(to({ paths: ['/a'] })), { origin: 'cluster' }),
+    )
+    expect(await tellAll([cart, at('/a')])).toEqual(expectAll([cart, at('/a')], 200))
+    expect(await callHttp(web)).toBe(403)
+  })
+
+  test('one that is refused denies all of whom it selects', async () => {
+    await stage.change(put({ ...asAllow(from({ unheardOf: ['x'] })), selector: { matchLabels: { app: 'server' } } }))
+    expect(await tellAll([web, cart])).toEqual(expectAll([web, cart], 403))
+    await stage.change(put({ ...asAllow(from({ unheardOf: ['x'] })), selector: { matchLabels: { app: 'other' } } }))
+    expect(await tellAll([web, cart])).toEqual(expectAll([web, cart], 200))
+  })
+
+  test('of CUSTOM what it matches is denied while nobody can be asked', async () => {
+    await apply(put({ action: 'CUSTOM', provider: { name: 'none' }, rules: [to({ paths: ['/a'] })] }))
+    expect(await tellAll([at('/a'), web])).toEqual([...expectAll([at('/a')], 403), ...expectAll([web], 200)])
+  })
+})
+
+test('a policy holds for requests on connections that are open, and closes those of TCP that it would judge otherwise', async () => {
+  const connections = () =>
+    stage.statistics(new RegExp(`^http\\.inbound_${ports.http}\\.downstream_cx_(total|destroy):`))
+  expect(await callHttp(web)).toBe(200)
+  const before = await connections()
+  expect(before).toHaveLength(2)
+  const tcp = await theatre.openTunnel('server.default:9000')
+  expect(await ask(tcp.socket, 'hello')).toBe('hello')
+  const closed = new Promise((resolve) => tcp.socket.once('close', resolve))
+  await apply(put(asDeny({})))
+  expect(await callHttp(web)).toBe(403)
+  await closed
+  await apply(drop())
+  expect(await callHttp(web)).toBe(200)
+  expect(await connections()).toEqual(before)
+})

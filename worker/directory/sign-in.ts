@@ -1,0 +1,79 @@
+import { and, eq, isNotNull, lt } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/d1'
+import type { Token } from '#api/schemas/tokens.ts'
+import { writeWithEvent } from './org-audit.ts'
+import type { OrgEvent } from './org-audit.ts'
+import type { KnownMember } from './members.ts'
+import { members, orgs, signInProviders, tokens } from './schema.ts'
+import { findToken, toTokenRow } from './tokens.ts'
+
+export type StoredProvider = typeof signInProviders.$inferSelect
+
+export const findProvider = async (db: D1Database, orgId: string): Promise<StoredProvider | undefined> => {
+  const [row] = await drizzle(db).select().from(signInProviders).where(eq(signInProviders.orgId, orgId))
+  return row
+}
+
+export const readOrgName = async (db: D1Database, orgId: string): Promise<string> => {
+  const [row] = await drizzle(db).select({ name: orgs.name }).from(orgs).where(eq(orgs.id, orgId))
+  return row?.name ?? ''
+}
+
+/** Of the org of this name, for who has no token yet. */
+export const findProviderByOrgName = async (db: D1Database, name: string): Promise<StoredProvider | undefined> => {
+  const [row] = await drizzle(db)
+    .select()
+    .from(signInProviders)
+    .innerJoin(orgs, eq(orgs.id, signInProviders.orgId))
+    .where(eq(orgs.name, name))
+  return row?.sign_in_providers
+}
+
+/** Whom another issuer calls so is somebody else: who signed in with the one before is bound to nothing, and has no tokens. */
+export const storeProvider = async (db: D1Database, provider: StoredProvider, event: OrgEvent): Promise<void> => {
+  const { orgId, ...rest } = provider
+  const before = await findProvider(db, orgId)
+  await writeWithEvent(db, orgId, event, (database) => [
+    database.insert(signInProviders).values(provider).onConflictDoUpdate({ target: signInProviders.orgId, set: rest }),
+    ...(before && before.issuer !== provider.issuer
+      ? [
+          database.update(members).set({ subject: null }).where(eq(members.orgId, orgId)),
+          database.delete(tokens).where(and(eq(tokens.orgId, orgId), isNotNull(tokens.memberId))),
+        ]
+      : []),
+  ])
+}
+
+/** With the tokens that members have signed in for. */
+export const deleteProvider = async (db: D1Database, orgId: string, event: OrgEvent): Promise<void> => {
+  await writeWithEvent(db, orgId, event, (database) => [
+    database.update(members).set({ subject: null }).where(eq(members.orgId, orgId)),
+    database.delete(tokens).where(and(eq(tokens.orgId, orgId), isNotNull(tokens.memberId))),
+    database.delete(signInProviders).where(eq(signInProviders.orgId, orgId)),
+  ])
+}
+
+export interface SignedIn {
+  readonly id: string
+  readonly secretHash: string
+  readonly createdAtMs: number
+  readonly expiresAtMs: number
+}
+
+/** The token of a sign-in. Undefined = there is a token of this id: the sign-in was redeemed before. */
+export const insertSignIn = async (
+  db: D1Database,
+  orgId: string,
+  { id: memberId, email, role, scopes }: KnownMember,
+  token: SignedIn,
+  event: OrgEvent,
+): Promise<Token | undefined> => {
+  if (await findToken(db, orgId, token.id)) return undefined
+  const row = toTokenRow(orgId, { ...token, name: `sign-in of ${email}`, role, scopes, memberId })
+  await writeWithEvent(db, orgId, event, (database) => [
+    database.delete(tokens).where(and(eq(tokens.memberId, memberId), lt(tokens.expiresAt, token.createdAtMs))),
+    database.insert(tokens).values(row),
+    database.update(members).set({ lastSignInAt: token.createdAtMs }).where(eq(members.id, memberId)),
+  ])
+  return findToken(db, orgId, token.id)
+}

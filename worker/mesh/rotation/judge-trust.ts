@@ -1,0 +1,90 @@
+import 'reflect-metadata'
+import { X509Certificate } from '@peculiar/x509'
+import type { OrgKek } from '../../ca/sealed-key.ts'
+import { planeInitiator, writeAudit } from '../audit.ts'
+import type { Initiator } from '../audit.ts'
+import type { MeshContext } from '../context.ts'
+import { readMeshRow } from '../mesh-row.ts'
+import { refuse } from '../refusal.ts'
+import type { Outcome } from '../refusal.ts'
+import { ok } from '#mesh/result.ts'
+import { listRoots } from '../roots.ts'
+import { commitRoot, prepareRoot, writeTrustState } from '../trust.ts'
+import { advanceRotation } from './advance-rotation.ts'
+import type { AdvanceParts } from './advance-rotation.ts'
+import { beginRotation, DEFAULT_GRACE_DAYS, findDueRotation } from './rotation-commands.ts'
+import { findRotation } from './rotation-row.ts'
+import type { Rotation } from './rotation-row.ts'
+import { tellIssuance } from './tell-issuance.ts'
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/**
+ * Makes a root and begins to rotate to it, unless a rotation is under way. Not for two at the same time: the object runs them one after the
+ * other.
+ */
+export const startRotation = async (
+  context: MeshContext,
+  kek: OrgKek,
+  { reason, graceDays }: { readonly reason: Rotation['reason']; readonly graceDays: number },
+  initiator: Initiator,
+): Promise<Outcome<null>> => {
+  const { sql, transaction } = context
+  if (findRotation(sql)) return ok(null)
+  const from = listRoots(sql).find(({ signing }) => signing === 1)
+  if (!from) return refuse('conflict', 'the mesh has no root that signs')
+  const { orgId, meshId, settings } = readMeshRow(sql)
+  const root = await prepareRoot(
+    { orgId, meshId, name: settings.meshName, trustDomain: settings.trustDomain },
+    kek,
+    context,
+  )
+  transaction(() => {
+    commitRoot(context, root, false, initiator)
+    beginRotation(context, { from, to: root }, { reason, graceMs: graceDays * DAY_MS }, initiator)
+  })
+  return ok(null)
+}
+
+/** Does what the trust needs now: a rotation that is due, its next step, what clusters are to sign with. */
+export const judgeTrust = async (parts: AdvanceParts, kek: () => Promise<OrgKek>): Promise<void> => {
+  const { context, sessions } = parts
+  const { sql, now, transaction } = context
+  const due = findDueRotation(sql, now())
+  if (due.kind === 'expiring')
+    await startRotation(context, await kek(), { reason: 'expiring', graceDays: DEFAULT_GRACE_DAYS }, planeInitiator)
+  transaction(() => {
+    if (due.kind === 'taken_over')
+      beginRotation(context, due, { reason: 'taken_over', graceMs: DEFAULT_GRACE_DAYS * DAY_MS }, planeInitiator)
+    if (due.kind === 'expired') {
+      sql.exec('DELETE FROM roots WHERE key_id = ?', due.root.keyId)
+      writeTrustState(context)
+      writeAudit(context, planeInitiator, { action: 'root.drop', target: due.root.serial })
+    }
+    advanceRotation(parts)
+    tellIssuance(context, sessions)
+  })
+}
+
+/**
+ * Brings what an older version has written to where this one can judge it: by which root each certificate was signed, and the trust with a
+ * version.
+ */
+export const adoptOlderTrust = (context: MeshContext): void => {
+  const { sql } = context
+  const rows = sql
+    .exec<{ serial: string; pem: string }>(
+      `SELECT serial, pem FROM certificates WHERE root IS NULL AND pem IS NOT NULL AND kind <> 'root'`,
+    )
+    .toArray()
+  if (rows.length > 0) {
+    const roots = new Map(listRoots(sql).map(({ pem, keyId }) => [new X509Certificate(pem).subject, keyId]))
+    for (const { serial, pem } of rows)
+      sql.exec(
+        'UPDATE certificates SET root = ? WHERE serial = ?',
+        roots.get(new X509Certificate(pem).issuer) ?? '',
+        serial,
+      )
+  }
+  if (readMeshRow(sql).trustVersion === 0) writeTrustState(context)
+}

@@ -1,0 +1,214 @@
+import type { RouteHandler } from '@hono/zod-openapi'
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
+import * as oauth from 'oauth4webapi'
+import { z } from 'zod'
+import { AtollError } from '#api/atoll-error.ts'
+import { beginSignIn, endSignIn, getSignIn, redeemSignIn, removeSignIn, setSignIn } from '#api/routes/sign-in.ts'
+import type { App, AppContext, AppEnv } from '../app-env.ts'
+import { findIdentified, findMember } from '../directory/members.ts'
+import * as directory from '../directory/sign-in.ts'
+import type { StoredProvider } from '../directory/sign-in.ts'
+import { countTokens, MAX_TOKENS } from '../directory/tokens.ts'
+import { toBase64Url, toUtf8 } from '../encode-bytes.ts'
+import { planeInitiator } from '../mesh/audit.ts'
+import { openOrg, toOrgEvent, toOrigin } from '../open-mesh.ts'
+import { found } from '../problems.ts'
+import { randomBytes } from '../random-bytes.ts'
+import { newId, newTokenOf } from '../secret-token.ts'
+import { ProviderClient } from '../sign-in/provider-client.ts'
+import { openValue, sealValue } from '../sign-in/seal-text.ts'
+
+const HANDSHAKE_SECONDS = 10 * 60
+const CODE_MS = 60_000
+/** How long a person is signed in. */
+const TOKEN_MS = 12 * 60 * 60 * 1000
+const COOKIE = 'atoll_sign_in'
+const COOKIE_PATH = '/v1/sign-in'
+
+/** What the cookie holds while the browser is at the provider. Sealed: nobody else makes one, and nobody reads the verifier. */
+const handshake = z.object({
+  orgId: z.string(),
+  state: z.string(),
+  nonce: z.string(),
+  verifier: z.string(),
+  expiresAtMs: z.int(),
+  client: z.object({ redirectUri: z.string(), codeChallenge: z.string(), state: z.string() }),
+})
+/** What the code for who waits holds. The id of the token to be is what makes it good for once. */
+const code = z.object({
+  orgId: z.string(),
+  memberId: z.string(),
+  tokenId: z.string(),
+  codeChallenge: z.string(),
+  expiresAtMs: z.int(),
+})
+
+const allowsLoopback = (c: AppContext): boolean => c.env.SIGN_IN_ISSUERS === 'loopback'
+const isLoopbackOrigin = (url: URL): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname)
+
+const toRedirectUri = (planeUrl: string): string => `${planeUrl.replace(/\/+$/, '')}${endSignIn.path}`
+
+/** Bound into the seal: one org's secret is no other's. */
+const toPurpose = ({ orgId, issuer, clientId }: Pick<StoredProvider, 'orgId' | 'issuer' | 'clientId'>): string =>
+  JSON.stringify(['client secret', orgId, issuer, clientId])
+
+const openClient = async (c: AppContext, provider: StoredProvider): Promise<ProviderClient> => {
+  const { issuer, clientId, clientSecret, planeUrl } = provider
+  const secret = clientSecret === null ? undefined : await openValue(c.env, toPurpose(provider), clientSecret)
+  if (clientSecret !== null && typeof secret !== 'string')
+    throw new AtollError('unavailable', 'the client secret was sealed with another secret of the plane: set it again')
+  const settings = {
+    issuer,
+    clientId,
+    clientSecret: typeof secret === 'string' ? secret : undefined,
+    redirectUri: toRedirectUri(planeUrl),
+  }
+  return ProviderClient.discover(settings, allowsLoopback(c))
+}
+
+const toShown = ({ issuer, clientId, clientSecret, planeUrl }: StoredProvider) => ({
+  issuer,
+  clientId,
+  redirectUri: toRedirectUri(planeUrl),
+  confidential: clientSecret !== null,
+})
+
+const showProvider: RouteHandler<typeof getSignIn, AppEnv> = async (c) =>
+  c.json(toShown(found(await directory.findProvider(c.env.DB, openOrg(c)), 'identity provider')), 200)
+
+const setProvider: RouteHandler<typeof setSignIn, AppEnv> = async (c) => {
+  const orgId = openOrg(c)
+  const { issuer, clientId, clientSecret, planeUrl } = c.req.valid('json')
+  const plane = new URL(planeUrl)
+  if (plane.protocol !== 'https:' && !isLoopbackOrigin(plane))
+    throw new AtollError('invalid_request', 'planeUrl: over the network the plane is reached by https alone')
+  const name = { orgId, issuer, clientId }
+  const sealed = clientSecret === undefined ? null : await sealValue(c.env.ATOLL_KEK, toPurpose(name), clientSecret)
+  const provider = {
+    ...name,
+    clientSecret: sealed,
+    planeUrl: `${plane.origin}${plane.pathname}`,
+    createdAt: Date.now(),
+  }
+  await openClient(c, provider)
+  const event = toOrgEvent(c, { action: 'sign-in.set', target: issuer, detail: { clientId, planeUrl } })
+  await directory.storeProvider(c.env.DB, provider, event)
+  return c.json(toShown(provider), 200)
+}
+
+const endProvider: RouteHandler<typeof removeSignIn, AppEnv> = async (c) => {
+  const orgId = openOrg(c)
+  const { issuer } = found(await directory.findProvider(c.env.DB, orgId), 'identity provider')
+  await directory.deleteProvider(c.env.DB, orgId, toOrgEvent(c, { action: 'sign-in.remove', target: issuer }))
+  return c.body(null, 204)
+}
+
+const begin: RouteHandler<typeof beginSignIn, AppEnv> = async (c) => {
+  const { org, redirectUri, codeChallenge, state: clientState } = c.req.valid('query')
+  const provider = found(await directory.findProviderByOrgName(c.env.DB, org), `sign-in for an org ${org}`)
+  const client = await openClient(c, provider)
+  const secrets = {
+    state: oauth.generateRandomState(),
+    nonce: oauth.generateRandomNonce(),
+    verifier: oauth.generateRandomCodeVerifier(),
+  }
+  const kept: z.infer<typeof handshake> = {
+    orgId: provider.orgId,
+    ...secrets,
+    expiresAtMs: Date.now() + HANDSHAKE_SECONDS * 1000,
+    client: { redirectUri, codeChallenge, state: clientState },
+  }
+  setCookie(c, COOKIE, await sealValue(c.env.ATOLL_KEK, 'handshake', kept), {
+    ...toCookieOptions(provider),
+    maxAge: HANDSHAKE_SECONDS,
+  })
+  return c.redirect(await client.toAuthorizationUrl(secrets), 302)
+}
+
+/** `Lax`: the provider's answer is a navigation from another site, and has to bring it along. */
+const toCookieOptions = ({ planeUrl }: StoredProvider) =>
+  ({ path: COOKIE_PATH, httpOnly: true, sameSite: 'Lax', secure: new URL(planeUrl).protocol === 'https:' }) as const
+
+const refuse = (reason: string): never => {
+  throw new AtollError('sign_in_refused', reason)
+}
+
+const end: RouteHandler<typeof endSignIn, AppEnv> = async (c) => {
+  const { data: kept } = handshake.safeParse(await openValue(c.env, 'handshake', getCookie(c, COOKIE) ?? ''))
+  if (!kept || kept.expiresAtMs < Date.now() || c.req.query('state') !== kept.state)
+    return refuse('this is no answer to a sign-in that this browser has begun in the last minutes')
+  const provider = await directory.findProvider(c.env.DB, kept.orgId)
+  if (!provider) return refuse('the org has no identity provider any more')
+  deleteCookie(c, COOKIE, toCookieOptions(provider))
+  const answer = (parameters: Record<string, string>) =>
+    c.redirect(
+      `${kept.client.redirectUri}?${new URLSearchParams({ ...parameters, state: kept.client.state }).toString()}`,
+      302,
+    )
+  const identity = await identify(c, provider, kept)
+  const member = identity && (await findIdentified(c.env.DB, kept.orgId, identity))
+  if (!member) {
+    // Whoever may sign in at the provider gets here: nothing of what they say is kept.
+    return answer({ error: 'access_denied' })
+  }
+  const sealed: z.infer<typeof code> = {
+    orgId: kept.orgId,
+    memberId: member.id,
+    tokenId: newId(randomBytes),
+    codeChallenge: kept.client.codeChallenge,
+    expiresAtMs: Date.now() + CODE_MS,
+  }
+  return answer({ code: await sealValue(c.env.ATOLL_KEK, 'code', sealed) })
+}
+
+/** Undefined = the provider vouches for nobody. */
+const identify = async (c: AppContext, provider: StoredProvider, kept: z.infer<typeof handshake>) => {
+  try {
+    return await (await openClient(c, provider)).identify(new URL(c.req.url), kept)
+  } catch (error) {
+    // eslint-disable-next-line no-console -- the platform's log
+    console.warn(
+      JSON.stringify({ level: 'warn', message: 'sign-in failed', requestId: c.get('requestId'), error: String(error) }),
+    )
+    return undefined
+  }
+}
+
+const redeem: RouteHandler<typeof redeemSignIn, AppEnv> = async (c) => {
+  const { code: text, codeVerifier } = c.req.valid('json')
+  const { data } = code.safeParse(await openValue(c.env, 'code', text))
+  const digest = await crypto.subtle.digest('SHA-256', toUtf8(codeVerifier))
+  const createdAtMs = Date.now()
+  if (!data || data.expiresAtMs < createdAtMs || toBase64Url(new Uint8Array(digest)) !== data.codeChallenge)
+    return refuse('the code is wrong, of another sign-in, or older than a minute')
+  const { orgId, memberId, tokenId } = data
+  const member = await findMember(c.env.DB, orgId, memberId)
+  if (!member) return refuse('the member has been removed')
+  if ((await countTokens(c.env.DB, orgId)) >= MAX_TOKENS)
+    throw new AtollError('limit_reached', `an org may have ${MAX_TOKENS} tokens: revoke some`)
+  const { text: secret, secretHash } = await newTokenOf('token', tokenId, randomBytes)
+  const expiresAtMs = createdAtMs + TOKEN_MS
+  const event = {
+    at: createdAtMs,
+    by: { ...planeInitiator, ...toOrigin(c) },
+    facts: { action: 'member.sign-in', target: member.email, detail: { token: tokenId } },
+  }
+  const token = await directory.insertSignIn(
+    c.env.DB,
+    orgId,
+    member,
+    { id: tokenId, secretHash, createdAtMs, expiresAtMs },
+    event,
+  )
+  if (!token) return refuse('the code has been redeemed before')
+  return c.json({ org: await directory.readOrgName(c.env.DB, orgId), token: { ...token, secret } }, 201)
+}
+
+export const addSignInRoutes = (app: App): void => {
+  app.openapi(getSignIn, showProvider)
+  app.openapi(setSignIn, setProvider)
+  app.openapi(removeSignIn, endProvider)
+  app.openapi(beginSignIn, begin)
+  app.openapi(endSignIn, end)
+  app.openapi(redeemSignIn, redeem)
+}

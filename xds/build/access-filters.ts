@@ -1,0 +1,16 @@
+import { RBACSchema } from '#envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts'
+import { toDiscovered } from './discovered-filter.ts'
+
+/** The filters that decide who may call, in the order in which they are asked. */
+export const accessFilterNames = {
+  audit: 'envoy.filters.http.rbac.audit',
+  deny: 'envoy.filters.http.rbac.deny',
+  allow: 'envoy.filters.http.rbac',
+} as const
+export type AccessFilter = keyof typeof accessFilterNames
+
+/**
+ * Listeners name them, and ECDS says what they do: a policy that changes changes no listener, whose connections would be closed, and holds for
+ * the next request on each of them. Until it has come a listener waits, and then answers 500. See docs/decisions/0023.
+ */
+export const accessFilters = Object.values(accessFilterNames).map((name) => toDiscovered(name, RBACSchema))

@@ -1,0 +1,43 @@
+import type { ProviderService } from '#mesh/config/schema/provider-services.ts'
+import { toServiceKey } from '#mesh/names.ts'
+import { err, ok, type Result } from '#mesh/result.ts'
+import type { Service } from '#mesh/service.ts'
+import type { MeshView } from '#mesh/view.ts'
+import { toUpstreamName } from './resource-names.ts'
+import { resolveAlias, selectService } from './select-service.ts'
+
+/** A server that an extension provider is, as clients of a namespace reach it. */
+export interface ProviderServer {
+  readonly service: Service
+  /** Its EnvoyCluster: every client has it that tells it something. */
+  readonly upstream: string
+  readonly authority: string
+}
+
+/** "<namespace>/<host>" or "<host>". */
+export const toProviderHost = (service: string): { readonly host: string; readonly namespace: string | undefined } => {
+  const [host = '', namespace] = service.toLowerCase().split('/', 2).toReversed()
+  return { host, namespace }
+}
+
+/**
+ * The service of a provider: what clients of the namespace mean by the host, else what the provider names, which they need not see (Istio:
+ * LookupCluster). Else why there is none.
+ */
+export const findProviderServer = (
+  view: MeshView,
+  { service: text, port }: ProviderService,
+  clientNamespace: string,
+): Result<ProviderServer, string> => {
+  const { host, namespace } = toProviderHost(text)
+  const keys = view.servicesByHostname(host)
+  const [only, ...others] = keys
+  const key = namespace === undefined ? only : toServiceKey(namespace, host)
+  const named = selectService(view, keys, clientNamespace) ?? (key === undefined ? undefined : view.service(key))
+  if (!named) return err(`${text} is no service`)
+  if (namespace === undefined && others.length > 0 && named.namespace !== clientNamespace && named.source !== 'service')
+    return err(`${text} is a service of several namespaces: name one of them, such as ${named.namespace}/${host}`)
+  const service = resolveAlias(view, named, clientNamespace)
+  if (!service.ports.some(({ number }) => number === port)) return err(`${text} has no port ${port}`)
+  return ok({ service, upstream: toUpstreamName(port, '', service.hostname), authority: host })
+}

@@ -1,0 +1,26 @@
+import type { HeaderMatch } from './virtual-host.ts'
+
+/** How many requests a proxy takes, of those that a limit is about. */
+export interface RequestLimit {
+  /** Unique in a proxy. */
+  readonly id: string
+  /** The key of the object that says it. */
+  readonly object: string
+  /** A request counts that has all of these; none = every request does. */
+  readonly match: readonly HeaderMatch[]
+  /** Requests are counted apart by all of these together. */
+  readonly by: readonly LimitKey[]
+  /** It holds `burst` at most, and is filled with `requests` in `periodMs`. */
+  readonly bucket: { readonly requests: number; readonly periodMs: number; readonly burst: number }
+}
+
+/** What a request lacks counts as empty: whoever leaves it out shares one count with all who do. */
+export type LimitKey =
+  /** The SPIFFE ID that the client has proved. */
+  | { readonly kind: 'principal' }
+  /** The IP address that the request is from. */
+  | { readonly kind: 'address' }
+  | { readonly kind: 'header'; readonly name: string }
+  | { readonly kind: 'method' | 'path' }
+  /** A text in the payload of a verified token. */
+  | { readonly kind: 'claim'; readonly path: readonly string[] }
