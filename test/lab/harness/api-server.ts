@@ -70,9 +70,7 @@ export const startControllerManager = async (parts: ClusterParts): Promise<void>
       `--service-account-private-key-file=${join(pki.directory, 'sa.key')}`,
       `--root-ca-file=${join(pki.directory, 'ca.crt')}`,
       `--service-cluster-ip-range=${plan.serviceCidr}`,
-      // A node that is gone is found out in seconds instead of most of a minute.
-      '--node-monitor-period=1s',
-      '--node-monitor-grace-period=10s',
+      ...nodeMonitoring(plan),
       '--controllers=*,-horizontal-pod-autoscaler-controller,-persistentvolume-attach-detach-controller,-persistentvolume-binder-controller',
     ],
   })
@@ -83,6 +81,13 @@ export const startControllerManager = async (parts: ClusterParts): Promise<void>
     return (await Promise.all(made)).every((status) => status === 200)
   })
 }
+
+/**
+ * Where one node of several goes away, that is found out in seconds instead of most of a minute. An only node does not go away: there a
+ * short grace would only make its pods unready when the API server was away for longer, and all their Services empty.
+ */
+const nodeMonitoring = ({ nodes }: ClusterPlan): string[] =>
+  nodes.length > 1 ? ['--node-monitor-period=1s', '--node-monitor-grace-period=10s'] : []
 
 /** HTTP status of a GET as the cluster's admin. */
 export const requestStatus = async (plan: ClusterPlan, pki: ClusterPki, path: string): Promise<number | undefined> =>
