@@ -1,6 +1,9 @@
+import { stripVTControlCharacters } from 'node:util'
+
 /**
  * @typedef {{ passed: number, failed: number, skipped: number }} Counts
- * @typedef {{ status: string, assertionResults: { status: string }[] }} ReportedFile
+ * @typedef {{ status: string, fullName?: string, failureMessages?: string[] }} ReportedTest
+ * @typedef {{ status: string, name?: string, message?: string, assertionResults: ReportedTest[] }} ReportedFile
  * @typedef {{ testResults: ReportedFile[] }} Report what vitest's JSON reporter writes
  */
 
@@ -39,4 +42,27 @@ export function countTests(report, ended, { isFiltered, isCi }) {
   const ranNothing = passed + failed === 0 && !isFiltered
   if (failed === 0 && (ended !== 0 || report === undefined || ranNothing)) return { passed, failed: 1, skipped }
   return isCi ? { passed, failed: failed + skipped, skipped: 0 } : { passed, failed, skipped }
+}
+
+/**
+ * One line per failed test and per file that could not be loaded: what a log that is cut off before its end still has to say.
+ *
+ * @param {Report | undefined} report
+ * @param {string} root what paths of files are told from
+ * @returns {string[]} file, name of the test, first line of what is wrong
+ */
+export function listFailures(report, root) {
+  return (report?.testResults ?? []).flatMap((file) => {
+    const where = file.name?.replace(`${root}/`, '') ?? 'a file'
+    const failed = file.assertionResults.filter(({ status }) => status === 'failed')
+    if (failed.length === 0 && file.status === 'failed') return [`${where}: ${firstLine(file.message)}`]
+    return failed.map(
+      ({ fullName = 'a test', failureMessages }) => `${where} > ${fullName}: ${firstLine(failureMessages?.[0])}`,
+    )
+  })
+}
+
+/** @param {string | undefined} text @returns {string} without what colours a terminal */
+function firstLine(text = '') {
+  return stripVTControlCharacters(text).trim().split('\n', 1)[0]?.slice(0, 300) ?? ''
 }

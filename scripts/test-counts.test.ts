@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { countTests, formatCounts } from './test-counts.mjs'
+import { countTests, formatCounts, listFailures } from './test-counts.mjs'
 
 const local = { isFiltered: false, isCi: false }
 const file = (status: string, ...tests: string[]) => ({
@@ -52,5 +52,33 @@ describe('formatCounts', () => {
   it('names what was skipped only when something was', () => {
     expect(formatCounts({ passed: 2, failed: 0, skipped: 0 })).toBe('2 passed, 0 failed')
     expect(formatCounts({ passed: 2, failed: 1, skipped: 3 })).toBe('2 passed, 1 failed, 3 skipped')
+  })
+})
+
+describe('listFailures', () => {
+  it('names each test that failed and each file that could not be loaded, with the first line of why, without colours', () => {
+    const written = {
+      testResults: [
+        {
+          name: '/clone/test/a.test.ts',
+          status: 'failed',
+          assertionResults: [
+            { status: 'passed', fullName: 'counts' },
+            {
+              status: 'failed',
+              fullName: 'routes a request',
+              failureMessages: ['\u001b[31mError: 503\u001b[39m\n  at a.test.ts'],
+            },
+          ],
+        },
+        { name: '/clone/test/b.test.ts', status: 'failed', message: 'no such import', assertionResults: [] },
+        { name: '/clone/test/c.test.ts', status: 'passed', assertionResults: [{ status: 'passed' }] },
+      ],
+    }
+    expect(listFailures(written, '/clone')).toEqual([
+      'test/a.test.ts > routes a request: Error: 503',
+      'test/b.test.ts: no such import',
+    ])
+    expect(listFailures(undefined, '/clone')).toEqual([])
   })
 })

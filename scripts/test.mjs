@@ -20,7 +20,7 @@ import { envoyRemedy, findEnvoy } from './envoy-path.mjs'
 import { findProgram } from './find-program.mjs'
 import { findLabObstacle } from './lab-obstacle.mjs'
 import { findPreviousReleaseObstacle } from './previous-release.mjs'
-import { addCounts, countTests, formatCounts, noCounts } from './test-counts.mjs'
+import { addCounts, countTests, formatCounts, listFailures, noCounts } from './test-counts.mjs'
 
 /**
  * @typedef {object} Group one or more projects of vitest.config.ts
@@ -74,13 +74,16 @@ async function runGroups(chosen) {
   let total = noCounts
   /** @type {string[]} */
   const remarks = []
+  /** @type {string[]} */
+  const failures = []
   const hosts = chosen.filter(({ beside }) => !chosen.some(({ name }) => name === beside))
   for (const host of hosts) {
     const guests = chosen.filter(({ beside }) => beside === host.name)
     const together = [runGroup(host), ...guests.map((guest) => runGroup(guest, { isGuest: true }))]
-    for (const { name, counts, remark, printed } of await Promise.all(together)) {
+    for (const { name, counts, remark, printed, failed } of await Promise.all(together)) {
       process.stdout.write(printed)
       total = addCounts(total, counts)
+      failures.push(...failed)
       remarks.push(`${name}: ${remark}`)
     }
   }
@@ -88,6 +91,7 @@ async function runGroups(chosen) {
     total = addCounts(total, { ...noCounts, failed: 1 })
     remarks.push('no test ran')
   }
+  if (failures.length > 0) console.log(`\nfailed:\n${failures.map((failure) => `  ${failure}`).join('\n')}`)
   console.log(`\n${remarks.join('\n')}\n${formatCounts(total)}`)
   process.exitCode = total.failed === 0 ? 0 : 1
 }
@@ -98,7 +102,7 @@ async function runGroup(group, { isGuest } = { isGuest: false }) {
   const reason = group.unavailable?.()
   if (reason !== undefined) {
     const counts = { ...noCounts, [isCi ? 'failed' : 'skipped']: 1 }
-    return { name, counts, remark: `skipped: ${reason}`, printed: '' }
+    return { name, counts, remark: `skipped: ${reason}`, printed: '', failed: [] }
   }
   const heading = `\n── ${name}\n`
   if (!isGuest) process.stdout.write(heading)
@@ -107,12 +111,13 @@ async function runGroup(group, { isGuest } = { isGuest: false }) {
   const reportFile = join(scratch, 'report.json')
   const printedFile = join(scratch, 'printed')
   const ended = await runVitest(group, reportFile, isGuest ? openSync(printedFile, 'w') : 'inherit')
-  const counts = countTests(readReport(reportFile), ended, { isFiltered: values.testNamePattern !== undefined, isCi })
+  const report = readReport(reportFile)
+  const counts = countTests(report, ended, { isFiltered: values.testNamePattern !== undefined, isCi })
   const printed = isGuest ? heading + readFileSync(printedFile, 'utf8') : ''
   rmSync(scratch, { recursive: true, force: true })
   const seconds = ((Date.now() - startMs) / 1000).toFixed(1)
   const remark = `${formatCounts(counts)} in ${seconds} s${ended === 0 ? '' : ` (runner ended with ${ended})`}`
-  return { name, counts, remark, printed }
+  return { name, counts, remark, printed, failed: listFailures(report, root) }
 }
 
 /**
