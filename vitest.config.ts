@@ -1,6 +1,11 @@
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 
+/**
+ * Files that run in one process, one after the other, load what they have in common once: most of the time of small tests was that. So
+ * a file leaves nothing in a module or in the process that another one could see.
+ */
+const shared = { isolate: false }
 const lab = {
   globalSetup: ['test/lab/build-lab.ts', 'test/harness/build-programs.ts'],
   testTimeout: 180_000,
@@ -16,6 +21,7 @@ export default defineConfig({
     projects: [
       {
         test: {
+          ...shared,
           name: 'pure',
           include: ['{mesh,xds,api,cli,agent,scripts}/**/*.test.ts'],
           testTimeout: 30_000,
@@ -36,15 +42,17 @@ export default defineConfig({
           })),
         ],
         test: {
+          ...shared,
           name: 'worker',
           include: ['test/worker/**/*.test.ts', 'worker/**/*.test.ts'],
-          setupFiles: ['test/worker/apply-migrations.ts'],
+          setupFiles: ['test/worker/start-afresh.ts'],
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
       },
       {
         test: {
+          ...shared,
           name: 'agent',
           include: ['test/agent/**/*.test.ts'],
           testTimeout: 30_000,
@@ -53,6 +61,7 @@ export default defineConfig({
       },
       {
         test: {
+          ...shared,
           name: 'cli',
           include: ['test/cli/**/*.test.ts'],
           testTimeout: 60_000,
@@ -61,6 +70,7 @@ export default defineConfig({
       },
       {
         test: {
+          ...shared,
           name: 'envoy',
           include: ['test/envoy/**/*.test.ts'],
           globalSetup: ['test/harness/build-programs.ts'],
@@ -70,6 +80,7 @@ export default defineConfig({
       },
       {
         test: {
+          ...shared,
           name: 'skew',
           include: ['test/skew/**/*.test.ts'],
           globalSetup: ['test/harness/build-programs.ts', 'test/skew/build-previous-release.ts'],

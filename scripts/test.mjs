@@ -37,8 +37,8 @@ const groups = [
   { name: 'pure' },
   { name: 'worker' },
   { name: 'agent', unavailable: findOpensslObstacle },
-  { name: 'cli', unavailable: findOpensslObstacle },
-  { name: 'envoy', unavailable: () => findEnvoyObstacle() ?? findOpensslObstacle() },
+  { name: 'cli', workers: 3, unavailable: findOpensslObstacle },
+  { name: 'envoy', workers: 3, unavailable: () => findEnvoyObstacle() ?? findOpensslObstacle() },
   { name: 'skew', beside: 'cli', unavailable: () => findPreviousReleaseObstacle() ?? findEnvoyObstacle() },
   // The first time it builds Kubernetes.
   { name: 'lab', projects: 'lab*', workers: 3, unavailable: () => findLabObstacle(), timeoutMs: 60 * 60_000 },

@@ -61,6 +61,11 @@ export const setUpPlane = (): Promise<string> => {
   return owner
 }
 
+/** Between two files, whose planes have nothing in common. */
+export const forgetPlane = (): void => {
+  owner = undefined
+}
+
 export interface IssuedToken {
   readonly id: string
   readonly secret: string

@@ -1,5 +1,6 @@
-import { applyD1Migrations, type D1Migration } from 'cloudflare:test'
+import { applyD1Migrations, reset, type D1Migration } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
+import { forgetPlane } from './support/test-plane.ts'
 
 declare global {
   namespace Cloudflare {
@@ -10,4 +11,7 @@ declare global {
   }
 }
 
+// Files share one workerd: each begins with nothing stored.
+forgetPlane()
+await reset()
 await applyD1Migrations(env.DB, env.TEST_MIGRATIONS)
