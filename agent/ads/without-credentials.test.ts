@@ -55,6 +55,15 @@ test.each([
   expect(shown).not.toContain('let-me-in')
 })
 
+test('what lets a proxy in at who is asked who may call is not shown', () => {
+  const toShown = (value: string) => ({
+    typed_config: {
+      http_service: { authorization_request: { headers_to_add: [{ key: 'authorization', value }] } },
+    },
+  })
+  expect(withoutCredentials(toShown('let-me-in'))).toEqual(toShown('[redacted]'))
+})
+
 test('headers that a route adds are shown', () => {
   const route = { request_headers_to_add: [{ header: { key: 'a', value: 'b' } }] }
   expect(withoutCredentials({ virtual_hosts: [{ routes: [route] }] })).toEqual({ virtual_hosts: [{ routes: [route] }] })

@@ -16,6 +16,7 @@ const redactFields = (value: JsonObject, within: string): JsonObject =>
 const redactField = (name: string, field: JsonValue, within: string): JsonValue => {
   if (name === 'backend_token') return redacted
   if (name === 'initial_metadata') return mapObjects(field, redactHeader)
+  if (name === 'headers_to_add' && within === 'authorization_request') return mapObjects(field, redactHeader)
   if (name === 'request_headers_to_add' && ownServices.has(within)) return mapObjects(field, redactAdded)
   return redact(field, name)
 }

@@ -16,7 +16,7 @@ import { findMissedRootNamespace, findSelectingPeerAuthentications } from './roo
 import { findRuleCredentialProblems } from './rule-credentials.ts'
 import { findSecurityProblems } from './security-policies.ts'
 import { findIdleEgressHosts } from './sidecar-hosts.ts'
-import { findProviderProblems } from './telemetry-providers.ts'
+import { findProviderProblems } from './extension-providers.ts'
 import { findUnselectedEntries } from './unselected-entries.ts'
 import { findWorkloadProblems } from './workload-checks.ts'
 

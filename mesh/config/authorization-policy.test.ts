@@ -290,9 +290,10 @@ it('lets nothing to its own workloads where it is refused', () => {
   })
 })
 
-it('says of a policy that is to ask a provider that it denies instead', () => {
-  const rules = [{ to: [{ operation: { paths: ['/admin/*'] } }] }]
-  expect(problems({ action: 'CUSTOM', provider, rules })).toEqual(['warning spec.action'])
+it('says of a policy that is to ask a provider about requests what becomes of connections', () => {
+  const toAdmin = (more: object) => [{ to: [{ operation: { paths: ['/admin/*'], ...more } }] }]
+  expect(problems({ action: 'CUSTOM', provider, rules: toAdmin({}) })).toEqual(['warning spec.rules[0]'])
+  expect(problems({ action: 'CUSTOM', provider, rules: toAdmin({ ports: ['80'] }) })).toEqual([])
 })
 
 it('says of a policy to audit by that nothing tells of it', () => {

@@ -258,8 +258,6 @@ export const authorizationPolicy: KindDefinition<AuthorizationPolicySpec> = {
     }
     const warn = (path: readonly PropertyKey[], text: string) =>
       report(['spec', ...path], text, { severity: 'warning' })
-    if (spec.action === 'CUSTOM' && spec.rules.length > 0)
-      warn(['action'], 'denies what its rules match: Atoll does not ask providers yet')
     if (spec.action === 'AUDIT' && spec.rules.length > 0)
       warn(['action'], 'is judged by proxies, and nothing tells yet what it matches')
     for (const [index, each] of spec.rules.entries()) {
@@ -267,6 +265,11 @@ export const authorizationPolicy: KindDefinition<AuthorizationPolicySpec> = {
         warn(
           ['rules', index],
           'asks of HTTP requests alone: connections to ports that are not of HTTP are all denied by it. Say the ports, where that is not meant',
+        )
+      if (spec.action === 'CUSTOM' && isForRequestsAlone(each))
+        warn(
+          ['rules', index],
+          'asks of HTTP requests alone: of connections to ports that are not of HTTP a provider of gRPC is asked about each, and with one of HTTP all are denied. Say the ports, where that is not meant',
         )
       for (const [place, { source: asked }] of (each.from ?? []).entries())
         warnOfStars(asked, ['rules', index, 'from', place, 'source'], warn)

@@ -68,6 +68,33 @@ describe('MeshConfig', () => {
           { name: 'json', envoyFileAccessLog: { logFormat: { labels: { a: '%PROTOCOL%', b: { c: 1 } } } } },
           { name: 'als', envoyTcpAls: { service: 'als', port: 1, logName: 'a', filterStateObjectsToLog: ['a'] } },
           { name: 'logs', envoyOtelAls: { service: 'logs', port: 1, logFormat: { text: 'a', labels: { a: 'b' } } } },
+          {
+            name: 'authz-http',
+            envoyExtAuthzHttp: {
+              service: 'policy/authz.example',
+              port: '80',
+              timeout: '1s',
+              failOpen: true,
+              statusOnError: '503',
+              clearRouteCache: true,
+              pathPrefix: '/check',
+              includeHeadersInCheck: ['a'],
+              includeRequestHeadersInCheck: ['x-user', 'x-*', '*-id'],
+              includeAdditionalHeadersInCheck: { 'x-to': '%REQ(:AUTHORITY)%' },
+              includeRequestBodyInCheck: { maxRequestBytes: 1024, allowPartialMessage: true },
+              headersToUpstreamOnAllow: ['a'],
+              headersToDownstreamOnAllow: ['a'],
+              headersToDownstreamOnDeny: ['a'],
+            },
+          },
+          {
+            name: 'authz-grpc',
+            envoyExtAuthzGrpc: {
+              service: 'authz.example',
+              port: 90,
+              includeRequestBodyInCheck: { maxRequestBytes: 1, packAsBytes: true },
+            },
+          },
         ],
       },
     ],
@@ -163,9 +190,17 @@ describe('MeshConfig', () => {
       { name: 'a', envoyFileAccessLog: { logFormat: { text: 'a', labels: {} } } },
       { name: 'a', envoyHttpAls: { service: 'a.example', port: 1, additionalRequestHeadersToLog: ['a b'] } },
       { name: 'a', opentelemetry: { service: 'a.example', port: 1, http: { headers: [{ name: 'a', envName: 'B' }] } } },
+      { name: 'a', envoyExtAuthzHttp: { service: 'a.example', port: 0 } },
+      { name: 'a', envoyExtAuthzHttp: { service: 'a.example', port: 1, statusOnError: '299' } },
+      { name: 'a', envoyExtAuthzHttp: { service: 'a.example', port: 1, pathPrefix: 'check' } },
+      { name: 'a', envoyExtAuthzHttp: { service: 'a.example', port: 1, headersToUpstreamOnAllow: ['*'] } },
+      { name: 'a', envoyExtAuthzHttp: { service: 'a.example', port: 1, includeRequestHeadersInCheck: ['a b'] } },
+      { name: 'a', envoyExtAuthzHttp: { service: 'a.example', port: 1, includeAdditionalHeadersInCheck: { a: '%A' } } },
+      { name: 'a', envoyExtAuthzGrpc: { service: 'a.example', port: 1, includeRequestBodyInCheck: {} } },
+      { name: 'a', envoyExtAuthzGrpc: { service: 'a.example', port: 1, timeout: '0s' } },
     ].map((provider): [Record<string, unknown>, RegExp] => [
       { extensionProviders: [provider] },
-      /^(invalid|unsupported) extensionProviders\[0\]\.(name|zipkin\.(service|port|path)|opentelemetry(\.service|\.dynatraceSampler\.httpService|\.http\.headers\[0\]\.envName)?|lightstep\.accessToken|sds|envoyFileAccessLog\.logFormat(\.labels\.a\.b\[0\])?|envoyHttpAls\.additionalRequestHeadersToLog\[0\]): /,
+      /^(invalid|unsupported) extensionProviders\[0\]\.(name|zipkin\.(service|port|path)|opentelemetry(\.service|\.dynatraceSampler\.httpService|\.http\.headers\[0\]\.envName)?|lightstep\.accessToken|sds|envoyFileAccessLog\.logFormat(\.labels\.a\.b\[0\])?|envoyHttpAls\.additionalRequestHeadersToLog\[0\]|envoyExtAuthz(Http|Grpc)\.\S+): /,
     ]),
     [{ defaultVirtualServiceExportTo: ['*', 'a'] }, 'invalid defaultVirtualServiceExportTo[0]: "*" stands alone'],
     [{ accessLogFormat: '%A' }, /^invalid accessLogFormat: has a "%"/],
@@ -192,13 +227,13 @@ describe('MeshConfig', () => {
       defaultConfig: { discoveryAddress: 'istiod.istio-system.svc:15012' },
       extensionProviders: [
         { name: 'otel', opentelemetry: { service: 'otel', port: '4317' } },
-        { name: 'authz', envoyExtAuthzGrpc: { service: 'authz.example', port: 9000 } },
+        { name: 'old', opencensus: { service: 'old.example', port: 9000 } },
       ],
     }
     expect(examine(istios)).toEqual([
       'unsupported proxyListenPort: is always 15001',
       'ineffective trustDomain: the mesh has prod.test for good: identities read spiffe://prod.test/…',
-      'ineffective extensionProviders[1].envoyExtAuthzGrpc: nothing follows from it: AuthorizationPolicy, which names it, is not there yet',
+      'ineffective extensionProviders[1].opencensus: nothing follows from it: Envoy has it no longer: use opentelemetry',
       'ineffective defaultConfig.discoveryAddress: nothing follows from it: a proxy is told where its agent is when it is made',
     ])
   })
@@ -248,6 +283,14 @@ describe('MeshConfig', () => {
     ['meshMTLS', { minProtocolVersion: 'TLSV1_4' }, { minProtocolVersion: 'TLSV1_3' }],
     ['tlsDefaults', { cipherSuites: ['BETTER'] }, { minProtocolVersion: 'TLSV1_3' }],
     ['defaultServiceExportTo', ['team:a'], ['.']],
+    [
+      'extensionProviders',
+      [
+        { name: 'a', prometheus: {} },
+        { name: 'b', newer: {} },
+      ],
+      [{ name: 'a', prometheus: {} }],
+    ],
     [
       'serviceSettings',
       [

@@ -5,7 +5,7 @@ import { commandOperatorFault } from './schema/command-operators.ts'
 import { connectionPool, tcpKeepalive } from './schema/connection-pool.ts'
 import { durationOrZero, positiveDuration } from './schema/duration.ts'
 import { exportToFaults } from './schema/export-to.ts'
-import { extensionProviders } from './schema/extension-providers.ts'
+import { extensionProviders, toKnownForms } from './schema/extension-providers.ts'
 import { isDnsLabel } from './schema/host-names.ts'
 import { httpRetries } from './schema/http-retries.ts'
 import { localityLbSetting } from './schema/locality.ts'
@@ -196,6 +196,7 @@ const strictest: WrittenMeshConfig = {
 
 const toStrictest = (name: string, value: unknown): WrittenMeshConfig => {
   if (name === 'serviceSettings') return { [name]: toStrictServiceSettings(value) }
+  if (name === 'extensionProviders') return { [name]: toKnownForms(value) }
   return Object.hasOwn(strictest, name) ? { [name]: strictest[name] } : {}
 }
 

@@ -11,6 +11,7 @@ test('what lets proxies in at providers is hidden, and nothing else', () => {
       { name: 'b', opentelemetry: { service: 's', port: 1, grpc: { initialMetadata: [secret] } } },
       { name: 'c', skywalking: { service: 's', port: 1, accessToken: 'secret' } },
       { name: 'd', envoyFileAccessLog: { path: '/dev/stdout', logFormat: format } },
+      { name: 'e', envoyExtAuthzHttp: { service: 's', port: 1, includeAdditionalHeadersInCheck: { key: 'secret' } } },
     ],
   })
   expect(JSON.stringify(shown)).not.toMatch(/secret/)
@@ -22,6 +23,7 @@ test('what lets proxies in at providers is hidden, and nothing else', () => {
       { name: 'b', opentelemetry: { service: 's', port: 1, grpc: { initialMetadata: [header] } } },
       { name: 'c', skywalking: { service: 's', port: 1, accessToken: '[hidden]' } },
       { name: 'd', envoyFileAccessLog: { path: '/dev/stdout', logFormat: format } },
+      { name: 'e', envoyExtAuthzHttp: { service: 's', port: 1, includeAdditionalHeadersInCheck: { key: '[hidden]' } } },
     ],
   })
   const plain = { rootNamespace: 'root' }

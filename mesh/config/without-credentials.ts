@@ -6,7 +6,7 @@ const hidden = '[hidden]'
 
 /**
  * A mesh's MeshConfig as those may see them who can't change them: without what lets proxies in at extension providers, the values of headers
- * (MeshConfig.ExtensionProvider.HttpHeader) and access tokens.
+ * (MeshConfig.ExtensionProvider.HttpHeader, includeAdditionalHeadersInCheck) and access tokens.
  */
 export const withoutCredentials = (settings: WrittenMeshConfig): WrittenMeshConfig =>
   'extensionProviders' in settings
@@ -21,6 +21,8 @@ const hide = (value: unknown): unknown => {
 
 const hideField = (name: string, field: unknown): unknown => {
   if (name === 'accessToken') return hidden
+  if (name === 'includeAdditionalHeadersInCheck' && isFields(field))
+    return Object.fromEntries(Object.keys(field).map((header) => [header, hidden]))
   if ((name === 'headers' || name === 'initialMetadata') && Array.isArray(field)) return field.map(hideValue)
   return hide(field)
 }

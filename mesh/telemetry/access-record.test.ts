@@ -53,6 +53,8 @@ describe('a record of a proxy', () => {
       { details: 'rbac_access_denied_matched_policy[ns/x]' },
       { policy_verdict: 'denied:ns/x' },
     ],
+    ['that a provider denied', { details: 'ext_authz_denied' }, { policy_verdict: 'denied:provider' }],
+    ['that a provider failed', { details: 'ext_authz_error' }, { policy_verdict: 'denied:provider-failed' }],
     [
       'why a connection ended',
       { terminationDetails: 'timeout' },

@@ -18,18 +18,21 @@ export const findProvider = (defined: readonly ExtensionProvider[], name: string
 }
 
 export type Signal = 'tracing' | 'metrics' | 'accessLogging'
+/** What a provider is named for. */
+type Purpose = Signal | 'authorization'
 
 const kindsOf = {
   tracing: ['zipkin', 'datadog', 'skywalking', 'opentelemetry'],
   metrics: ['prometheus'],
   accessLogging: ['envoyFileAccessLog', 'envoyHttpAls', 'envoyTcpAls', 'envoyOtelAls'],
-} as const satisfies Record<Signal, readonly (keyof ExtensionProvider)[]>
+  authorization: ['envoyExtAuthzHttp', 'envoyExtAuthzGrpc'],
+} as const satisfies Record<Purpose, readonly (keyof ExtensionProvider)[]>
 
 /** Those whose lack of an effect is told where they are defined. */
 const idleKinds = ['lightstep', 'opencensus', 'stackdriver'] as const satisfies readonly (keyof ExtensionProvider)[]
 
-const takes = (provider: ExtensionProvider, signal: Signal): boolean =>
-  kindsOf[signal].some((kind) => provider[kind] !== undefined)
+const takes = (provider: ExtensionProvider, purpose: Purpose): boolean =>
+  kindsOf[purpose].some((kind) => provider[kind] !== undefined)
 
 export const takesAccessLogs = (provider: ExtensionProvider): boolean => takes(provider, 'accessLogging')
 export const takesMetrics = (provider: ExtensionProvider): boolean => takes(provider, 'metrics')
@@ -42,30 +45,34 @@ export const toMaxTagLength = ({ zipkin, datadog, opentelemetry }: ExtensionProv
 /** A provider of a mesh as far as it matters who may name it. */
 export interface KnownProvider {
   readonly name: string
-  /** Whether it is told each of the signals; `idle` = nothing follows from it, as is told where it is defined. */
-  readonly takes: readonly (Signal | 'idle')[]
+  /** What it may be named for; `idle` = nothing follows from it, as is told where it is defined. */
+  readonly takes: readonly (Purpose | 'idle')[]
 }
 
-const signals = Object.keys(kindsOf) as Signal[]
+const purposes = Object.keys(kindsOf) as Purpose[]
 
 export const toKnownProviders = (defined: readonly ExtensionProvider[]): readonly KnownProvider[] =>
   [...defined, ...predefined].map((provider) => ({
     name: provider.name,
     takes: [
-      ...signals.filter((signal) => takes(provider, signal)),
+      ...purposes.filter((purpose) => takes(provider, purpose)),
       ...(idleKinds.some((kind) => provider[kind] !== undefined) ? ['idle' as const] : []),
     ],
   }))
 
-/** Why nothing follows from naming a provider for a signal; undefined = something does, or that is told elsewhere. */
-export const providerFault = (known: readonly KnownProvider[], name: string, signal: Signal): string | undefined => {
+/** Why nothing follows from naming a provider for something; undefined = something does, or that is told elsewhere. */
+export const providerFault = (known: readonly KnownProvider[], name: string, purpose: Purpose): string | undefined => {
   const lower = name.toLowerCase()
-  if (lower === ownProvider) return undefined
+  if (lower === ownProvider && purpose !== 'authorization') return undefined
   const found = known.find((each) => each.name.toLowerCase() === lower)
   if (!found) return `there is no extension provider "${name}": define it in the mesh's extensionProviders`
-  return found.takes.includes(signal) || found.takes.includes('idle')
-    ? undefined
-    : `the extension provider "${name}" takes no ${nouns[signal]}`
+  const isIdle = found.takes.includes('idle') && purpose !== 'authorization'
+  return found.takes.includes(purpose) || isIdle ? undefined : `the extension provider "${name}" ${lacks[purpose]}`
 }
 
-const nouns: Readonly<Record<Signal, string>> = { tracing: 'traces', metrics: 'metrics', accessLogging: 'access logs' }
+const lacks: Readonly<Record<Purpose, string>> = {
+  tracing: 'takes no traces',
+  metrics: 'takes no metrics',
+  accessLogging: 'takes no access logs',
+  authorization: 'is none that is asked who may call: envoyExtAuthzHttp and envoyExtAuthzGrpc are',
+}

@@ -84,7 +84,9 @@ export const accessLogFields = {
   gateway_hops: integer('East-west gateways between this proxy and what it called.'),
   attempts: integer('Upstream requests that were made of it: 1 = no retry.'),
   transport_failure: text('Why no connection came about.'),
-  policy_verdict: text('`denied:` and the policy that turned it away; absent where none did.'),
+  policy_verdict: text(
+    '`denied:` and the policy that turned it away, `provider` where an extension provider did, `provider-failed` where it could not be asked; absent where none did.',
+  ),
 
   request_bytes: integer('Bytes of the body, or of the connection, that were received.'),
   response_bytes: integer('Bytes of the body, or of the connection, that were sent.'),

@@ -94,8 +94,14 @@ const toMicroseconds = (milliseconds: number | undefined): number | undefined =>
 
 /** What Envoy's RBAC filters say of whom they turn away; they say nothing of whom they let in. */
 const denial = /^rbac_access_denied_matched_policy\[(.*)\]$/
+/** What its filters of external authorization do: the provider said no, or could not be asked. */
+const delegated: Readonly<Record<string, string>> = {
+  ext_authz_denied: 'denied:provider',
+  ext_authz_error: 'denied:provider-failed',
+}
 
 const toVerdict = (details: string): string | undefined => {
+  if (Object.hasOwn(delegated, details)) return delegated[details]
   const [, policy] = denial.exec(details) ?? []
   return policy === undefined ? undefined : `denied:${policy}`
 }

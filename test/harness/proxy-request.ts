@@ -15,6 +15,7 @@ export const requestThroughProxy = (
   options: {
     readonly method?: string
     readonly headers?: Readonly<Record<string, string>>
+    readonly body?: string
     readonly timeoutMilliseconds?: number
   } = {},
 ): Promise<ProxyReply> =>
@@ -41,5 +42,5 @@ export const requestThroughProxy = (
       outgoing.destroy(new Error(`no answer from ${url} through ${proxy.host}:${proxy.port}`)),
     )
     outgoing.on('error', reject)
-    outgoing.end()
+    outgoing.end(options.body)
   })

@@ -1,5 +1,6 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Access, AccessRule } from '#xds/model/access.ts'
+import type { Authorizer } from '#xds/model/authorizer.ts'
 import { toResourceJson } from '#xds/resource-json.ts'
 import { buildAccessFilters } from './build-access.ts'
 
@@ -73,4 +74,44 @@ test('what only tells is left out first, and denies nobody', () => {
   const told = fallBack({ ...open, audit: [rule('c')] }, 'envoy.filters.http.rbac.audit', 'bad')
   expect(told).toMatchObject([{ without: ['AuthorizationPolicy/default/c'] }])
   expect(told?.[0]?.config).not.toHaveProperty('rules')
+})
+
+describe('of what somebody else is asked about', () => {
+  const marks = 'envoy.filters.http.rbac.custom'
+  const asks = 'envoy.filters.http.ext_authz'
+  const authorizer: Authorizer = {
+    upstream: 'authz',
+    authority: 'authz.example',
+    timeoutMs: 1000,
+    failsOpen: true,
+    clearsRoute: false,
+    speaks: { protocol: 'grpc' },
+  }
+  const rules = [rule('a'), rule('b')]
+  const asked = { ...open, delegated: { rules, authorizer } }
+  const everyone = ['AuthorizationPolicy/default/a', 'AuthorizationPolicy/default/b']
+  const denial = { rules: { action: 'DENY', policies: { 'ns[default]-policy[a]-rule[0]': {} } } }
+  const toConfig = (access: Access, filter: string) => {
+    const { type, resource } = find(access, filter)
+    return toResourceJson(type, resource)['typed_config']
+  }
+
+  test('the mark is the same whoever is asked, and it is denied where nobody can be', () => {
+    const unasked = { ...open, delegated: { rules } }
+    expect(toConfig(asked, marks)).toEqual(toConfig(unasked, marks))
+    expect(toConfig(asked, asks)).toMatchObject({ grpc_service: {}, failure_mode_allow: true })
+    expect(toConfig(unasked, asks)).toMatchObject(denial)
+  })
+
+  test('what Envoy refuses of the mark denies all, of the question what it is about', () => {
+    expect(fallBack(asked, marks, 'policy[b]-rule[0]: bad')).toMatchObject([
+      { config: { rules: { action: 'DENY', policies: { 'refused-by-the-proxy': {} } } }, without: everyone },
+    ])
+    expect(fallBack(asked, marks, 'istio-ext-authz-ns[default]-policy[b]-rule[0]: bad')).toMatchObject([
+      { without: everyone.slice(1) },
+    ])
+    expect(fallBack(asked, asks, 'bad')).toMatchObject([{ config: denial, without: everyone }])
+    const [instead] = find(asked, asks).resource.fallbacks?.('bad') ?? []
+    expect(instead?.resource.fallbacks?.('bad')).toMatchObject([{ without: everyone.map((object) => ({ object })) }])
+  })
 })

@@ -6,15 +6,19 @@ import {
   RBACSchema as RulesSchema,
   type RBAC as Rules,
 } from '#envoy/envoy/config/rbac/v3/rbac_pb.ts'
+import { ExtAuthzSchema as HttpExtAuthzSchema } from '#envoy/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.ts'
 import { RBACSchema as HttpRbacSchema } from '#envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts'
+import { ExtAuthzSchema as NetworkExtAuthzSchema } from '#envoy/envoy/extensions/filters/network/ext_authz/v3/ext_authz_pb.ts'
 import { RBACSchema as NetworkRbacSchema } from '#envoy/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts'
 import type { UnitResource } from '#xds/incremental/unit.ts'
-import type { Access, AccessRule } from '#xds/model/access.ts'
+import type { Access, AccessRule, Delegated } from '#xds/model/access.ts'
 import type { Fallback } from '#xds/resource-set.ts'
-import { accessFilterNames, type AccessFilter } from './access-filters.ts'
+import { accessFilterNames, delegationFilterNames, type AccessFilter } from './access-filters.ts'
 import { toAny } from './any.ts'
+import { buildAuthorizer, buildConnectionAuthorizer, markedRulePrefix, markPrefix } from './build-authorizer.ts'
 import { buildPermission, buildPrincipal } from './build-conditions.ts'
 import { buildDiscovered } from './discovered-filter.ts'
+import type { MessageFields } from './message-fields.ts'
 
 /** What one filter does: rules that hold, and rules whose verdict is told alone. */
 interface Judgement {
@@ -34,23 +38,61 @@ const toSome = (rules: readonly AccessRule[]): readonly AccessRule[] | undefined
   rules.length > 0 ? rules : undefined
 
 /** What the filters of access do in a proxy's listeners. What it refuses of that is replaced by what lets nobody in. */
-export const buildAccessFilters = (access: Access): readonly UnitResource[] =>
-  Object.entries(toJudgements(access)).map(([filter, judgement]) => {
-    const name = accessFilterNames[filter as AccessFilter]
-    const built = buildFilter(name, judgement)
-    const { action, rules, dryRun } = judgement
-    if (!rules && !dryRun) return built
-    const fallbacks = (reason: string): readonly Fallback[] => {
-      const leave = (left: readonly AccessRule[], instead: Judgement): Fallback => ({
-        resource: buildFilter(name, instead).resource,
-        without: toBlamed(left, reason).map((object) => ({ object, reason })),
-      })
-      // What only tells is no reason to let nobody in.
-      const untold: readonly Fallback[] = dryRun ? [{ ...leave(dryRun, { action, rules }), isTrial: true }] : []
-      return [...untold, leave([...(rules ?? []), ...(dryRun ?? [])], toNobody(action))]
-    }
-    return { ...built, resource: { ...built.resource, fallbacks } }
-  })
+export const buildAccessFilters = (access: Access): readonly UnitResource[] => [
+  ...buildDelegation(access.delegated),
+  ...Object.entries(toJudgements(access)).map(([filter, judgement]) =>
+    buildJudgement(accessFilterNames[filter as AccessFilter], judgement),
+  ),
+]
+
+const buildJudgement = (name: string, judgement: Judgement): UnitResource => {
+  const built = buildFilter(name, judgement)
+  const { action, rules, dryRun } = judgement
+  if (!rules && !dryRun) return built
+  const fallbacks = (reason: string): readonly Fallback[] => {
+    const leave = (left: readonly AccessRule[], instead: Judgement): Fallback => ({
+      resource: buildFilter(name, instead).resource,
+      without: toBlamed(left, reason).map((object) => ({ object, reason })),
+    })
+    // What only tells is no reason to let nobody in.
+    const untold: readonly Fallback[] = dryRun ? [{ ...leave(dryRun, { action, rules }), isTrial: true }] : []
+    return [...untold, leave([...(rules ?? []), ...(dryRun ?? [])], toNobody(action))]
+  }
+  return { ...built, resource: { ...built.resource, fallbacks } }
+}
+
+/**
+ * Who is asked about is marked first, whoever asks: so that nobody slips through between two filters that change one after the other, there is always one that asks, or
+ * that says no.
+ */
+const buildDelegation = (delegated: Delegated | undefined): readonly UnitResource[] => {
+  const { mark, ask } = delegationFilterNames
+  if (!delegated) return [buildFilter(mark, nothing), buildFilter(ask, nothing)]
+  const { rules, authorizer } = delegated
+  const refusal = buildJudgement(ask, { action: Action.DENY, rules })
+  const blame = (reason: string) => toBlamed(rules, reason).map((object) => ({ object, reason }))
+  const marking = buildDiscovered(mark, HttpRbacSchema, buildMarks(rules))
+  const unmarked = (reason: string): readonly Fallback[] => [
+    { resource: buildFilter(mark, toNobody(Action.DENY)).resource, without: blame(reason) },
+  ]
+  const asking = authorizer && buildDiscovered(ask, HttpExtAuthzSchema, buildAuthorizer(authorizer))
+  const unasked = (reason: string): readonly Fallback[] => [{ resource: refusal.resource, without: blame(reason) }]
+  return [
+    { ...marking, resource: { ...marking.resource, fallbacks: unmarked } },
+    asking ? { ...asking, resource: { ...asking.resource, fallbacks: unasked } } : refusal,
+  ]
+}
+
+const nothing: Judgement = { action: Action.DENY }
+
+/** They keep nobody out. */
+const buildMarks = (rules: readonly AccessRule[]) => ({
+  shadowRules: buildRules(
+    Action.DENY,
+    rules.map((rule) => ({ ...rule, name: `${markedRulePrefix}-${rule.name}` })),
+  ),
+  shadowRulesStatPrefix: markPrefix,
+})
 
 const buildFilter = (name: string, { action, rules, dryRun }: Judgement): UnitResource =>
   buildDiscovered(name, HttpRbacSchema, {
@@ -95,14 +137,42 @@ const buildRules = (action: Action, rules: readonly AccessRule[]): Rules =>
     ),
   })
 
-/** The same for a connection, of which nothing is known but what it is: one filter for each judgement, in their order. */
-export const buildConnectionFilters = (access: Access, statPrefix: string): readonly Any[] =>
-  Object.values(toJudgements(access)).flatMap(({ action, rules, dryRun }) =>
+/** The same for a connection, of which nothing is known but what it is: filters in their order. */
+export const buildConnectionFilters = (access: Access, statPrefix: string): readonly ConnectionFilter[] => [
+  ...buildConnectionDelegation(access.delegated, `${statPrefix}.`),
+  ...Object.values(toJudgements(access)).flatMap(({ action, rules, dryRun }) =>
     rules || dryRun
-      ? toAny(NetworkRbacSchema, {
+      ? toConnectionRules({
           statPrefix: `${statPrefix}.`,
           ...(rules && { rules: buildRules(action, rules) }),
           ...(dryRun && { shadowRules: buildRules(action, dryRun), shadowRulesStatPrefix: dryRunPrefix[action] }),
         })
       : [],
-  )
+  ),
+]
+
+interface ConnectionFilter {
+  readonly name: string
+  readonly config: Any
+}
+
+const toConnectionRules = (fields: MessageFields<typeof NetworkRbacSchema>): ConnectionFilter => ({
+  name: 'envoy.filters.network.rbac',
+  config: toAny(NetworkRbacSchema, fields),
+})
+
+const buildConnectionDelegation = (
+  delegated: Delegated | undefined,
+  statPrefix: string,
+): readonly ConnectionFilter[] => {
+  if (!delegated) return []
+  const { rules, authorizer } = delegated
+  if (!authorizer) return [toConnectionRules({ statPrefix, rules: buildRules(Action.DENY, rules) })]
+  return [
+    toConnectionRules({ statPrefix, ...buildMarks(rules) }),
+    {
+      name: 'envoy.filters.network.ext_authz',
+      config: toAny(NetworkExtAuthzSchema, buildConnectionAuthorizer(authorizer, statPrefix)),
+    },
+  ]
+}

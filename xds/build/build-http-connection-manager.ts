@@ -11,7 +11,7 @@ import {
 } from '#envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
 import type { ListenerDefaults } from '#xds/model/listener-defaults.ts'
 import type { HealthPath, HttpHandler } from '#xds/model/listener.ts'
-import { accessFilters } from './access-filters.ts'
+import { accessFilters, delegationFilters } from './access-filters.ts'
 import { toAny } from './any.ts'
 import { buildHttpLogs, toCounted } from './build-logs.ts'
 import { buildInlineRouteConfiguration } from './build-route-configuration.ts'
@@ -62,7 +62,7 @@ export const buildHttpConnectionManager = (handler: HttpHandler, defaults: Liste
       ...(defaults.tracing || defaults.records ? [receivedFilter] : []),
       ...(handler.healthPaths ?? []).map(buildHealthPath),
       ...buildGrpcStats(toCounted(defaults, reporter)),
-      ...(handler.isGuarded ? [tokenFilter, ...accessFilters, requestLimitFilter] : []),
+      ...(handler.isGuarded ? [...delegationFilters, tokenFilter, ...accessFilters, requestLimitFilter] : []),
       ...(handler.routes.kind === 'rds' ? routeFilters : []),
       ...(handler.isForwardProxy ? [forwardProxy] : []),
       router,

@@ -40,8 +40,8 @@ export const buildNetworkFilters = (
       ]
     case 'tcp':
       return [
-        ...(handler.access ? buildConnectionFilters(handler.access, handler.statPrefix) : []).map((config) =>
-          filter('envoy.filters.network.rbac', config),
+        ...(handler.access ? buildConnectionFilters(handler.access, handler.statPrefix) : []).map(({ name, config }) =>
+          filter(name, config),
         ),
         ...(handler.forwardsTo
           ? [filter('envoy.filters.network.sni_dynamic_forward_proxy', toSniForwardProxy(handler.forwardsTo.port))]

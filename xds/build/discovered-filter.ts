@@ -6,8 +6,8 @@ import { toAny } from './any.ts'
 import { adsSource } from './config-source.ts'
 import { encode } from './encode.ts'
 
-/** An HTTP filter that listeners name, and of which ECDS says what it does (docs/decisions/0023). */
-export const toDiscovered = (name: string, schema: DescMessage) => ({
+/** An HTTP filter that listeners name, and of which ECDS says what it does (docs/decisions/0023), being one of these. */
+export const toDiscovered = (name: string, ...schemas: readonly DescMessage[]) => ({
   name,
   configType: {
     case: 'configDiscovery' as const,
@@ -15,7 +15,7 @@ export const toDiscovered = (name: string, schema: DescMessage) => ({
       $typeName: 'envoy.config.core.v3.ExtensionConfigSource' as const,
       configSource: adsSource,
       applyDefaultConfigWithoutWarming: false,
-      typeUrls: [`type.googleapis.com/${schema.typeName}`],
+      typeUrls: schemas.map(({ typeName }) => `type.googleapis.com/${typeName}`),
     },
   },
 })

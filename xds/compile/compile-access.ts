@@ -5,15 +5,28 @@ import type { MeshView } from '#mesh/view.ts'
 import type { Access, AccessRule } from '#xds/model/access.ts'
 import type { Report } from './report.ts'
 import { compileAccessRule, type RulePlace } from './compile-access-rule.ts'
+import { compileAuthorizer, reportUnaskable } from './compile-delegation.ts'
 
-type PolicyView = Pick<MeshView, 'settings' | 'meshConfig' | 'authorizationPolicies'>
 type AuthorizationPolicy = Sourced<AuthorizationPolicySpec>
+
+/** A workload that is called. */
+export interface AccessPlace {
+  readonly namespace: string
+  readonly policies: AuthorizationKey
+  /** Its ports at which connections are expected that are not HTTP. */
+  readonly tcpPorts?: readonly number[]
+}
 
 /**
  * Who may call a workload for which these policies are (Istio reference: AuthorizationPolicy; authorization for TCP traffic). Of a connection what is asked of requests is unknown: an ALLOW
  * rule that asks it allows nothing, any other holds without it.
  */
-export const compileAccess = (view: PolicyView, key: AuthorizationKey, of: RulePlace['of'], report: Report): Access => {
+export const compileAccess = (
+  view: MeshView,
+  { policies: key, namespace: clientNamespace, tcpPorts = [] }: AccessPlace,
+  of: RulePlace['of'],
+  report: Report,
+): Access => {
   const policies = findAuthorizations(view, key)
   const domains = { trustDomain: view.settings().trustDomain, aliases: view.meshConfig().trustDomainAliases }
   const select = (action: AuthorizationPolicySpec['action'], dryRun: boolean): readonly AuthorizationPolicy[] =>
@@ -28,12 +41,17 @@ export const compileAccess = (view: PolicyView, key: AuthorizationKey, of: RuleP
     })
   const toAllowed = (selected: readonly AuthorizationPolicy[]): Pick<Access, 'allow'> =>
     selected.length > 0 ? { allow: compile(selected, 'nothing') } : {}
-  const delegated = select('CUSTOM', false)
-  for (const policy of delegated)
-    report(objectKeyOf(policy), 'Atoll does not ask providers yet: what its rules match is denied')
+  const toDelegated = (selected: readonly AuthorizationPolicy[]): Pick<Access, 'delegated'> => {
+    if (selected.length === 0) return {}
+    const found = compileAuthorizer(view, selected, clientNamespace, report)
+    const isAskable = found && (of === 'requests' || found.speaks.protocol === 'grpc')
+    if (found && !isAskable) reportUnaskable(selected, tcpPorts, report)
+    return { delegated: { rules: compile(selected, 'the-rest'), ...(isAskable && { authorizer: found }) } }
+  }
   return {
+    ...toDelegated(select('CUSTOM', false)),
     audit: compile(select('AUDIT', false), 'the-rest'),
-    deny: compile([...delegated, ...select('DENY', false)], 'the-rest'),
+    deny: compile(select('DENY', false), 'the-rest'),
     ...toAllowed(select('ALLOW', false)),
     dryRun: { deny: compile(select('DENY', true), 'the-rest'), ...toAllowed(select('ALLOW', true)) },
   }
@@ -41,10 +59,15 @@ export const compileAccess = (view: PolicyView, key: AuthorizationKey, of: RuleP
 
 /** Of connections; nothing where nobody is asked anything of them. */
 export const compileConnectionAccess = (
-  view: PolicyView,
-  key: AuthorizationKey,
+  view: MeshView,
+  place: AccessPlace,
   report: Report,
-): { readonly access?: Access } => (key === '' ? {} : { access: compileAccess(view, key, 'connections', report) })
+): { readonly access?: Access } =>
+  place.policies === '' ? {} : { access: compileAccess(view, place, 'connections', report) }
+
+/** Whether somebody else decides. */
+export const asksProvider = (view: Pick<MeshView, 'authorizationPolicies'>, key: AuthorizationKey): boolean =>
+  findAuthorizations(view, key).some(({ spec }) => spec.action === 'CUSTOM')
 
 /** Whether somebody is judged by the name that TLS asks for: that has to be sniffed. */
 export const asksServerName = (view: Pick<MeshView, 'authorizationPolicies'>, key: AuthorizationKey): boolean =>

@@ -43,8 +43,11 @@ export const compileGatewayObjects = (view: MeshView, place: GatewayPlace, repor
   const routes = new Map<string, ServerKey[]>()
   const reached: ReachedService[] = []
   const passedOn: string[] = []
-  const access = compileConnectionAccess(view, place.policies, report)
   const listeners = mergeServers(view, place, report).flatMap((group) => {
+    const toGuarded = (handler: FilterChain['handler']): FilterChain['handler'] =>
+      handler.kind === 'tcp'
+        ? { ...handler, ...compileConnectionAccess(view, { ...place, tcpPorts: [group.port] }, report) }
+        : handler
     const chains = group.servers.flatMap((merged) => {
       if (merged.routes !== undefined) {
         const { gateway, portName } = merged
@@ -55,7 +58,7 @@ export const compileGatewayObjects = (view: MeshView, place: GatewayPlace, repor
       reached.push(...compiled.reached)
       return leaveToOwners(compiled.chains, merged, group).map((chain) => ({
         ...chain,
-        handler: chain.handler.kind === 'tcp' ? { ...chain.handler, ...access } : chain.handler,
+        handler: toGuarded(chain.handler),
         object: `Gateway/${merged.gateway}`,
       }))
     })

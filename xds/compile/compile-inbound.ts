@@ -72,9 +72,11 @@ export const compileInbound = (
     return false
   })
   const { inboundTrafficPolicy, protocolDetectionTimeout } = view.meshConfig()
+  const tcp = ports.filter(({ protocol }) => !isHttpProtocol(protocol) && protocol !== 'auto')
+  const place = { namespace: workload.namespace, policies, tcpPorts: tcp.map(({ port }) => port) }
   const rules: InboundRules = {
     takesExternal: takesExternalPeers(view),
-    ...compileConnectionAccess(view, policies, report),
+    ...compileConnectionAccess(view, place, report),
     asksServerName: asksServerName(view, policies),
     ...(inboundTrafficPolicy.mode === 'PASSTHROUGH' && { unnamed: toUnnamed(modes, ports) }),
     sniffTimeoutMs: toMilliseconds(protocolDetectionTimeout),

@@ -1,5 +1,9 @@
+import type { Authorizer } from './authorizer.ts'
+
 /** What people's policies say of calls to a workload, in the order in which it is asked. */
 export interface Access {
+  /** Whom one matches somebody else is asked about, and may not call without that; absent = nobody is. */
+  readonly delegated?: Delegated
   /** Whom they match is marked for access logs, and may call all the same. */
   readonly audit: readonly AccessRule[]
   /** Whom one matches may not call. */
@@ -8,6 +12,12 @@ export interface Access {
   readonly allow?: readonly AccessRule[]
   /** What is only to be judged by, and told. */
   readonly dryRun: { readonly deny: readonly AccessRule[]; readonly allow?: readonly AccessRule[] }
+}
+
+export interface Delegated {
+  readonly rules: readonly AccessRule[]
+  /** Absent = there is nobody to ask: whom one matches may not call. */
+  readonly authorizer?: Authorizer
 }
 
 /** Matches a call when one of `who` matches its caller and one of `what` what is called. */

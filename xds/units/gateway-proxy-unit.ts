@@ -13,7 +13,7 @@ import type { Unit } from '#xds/incremental/unit.ts'
 import { buildListeners } from './build-listeners.ts'
 import { toClientKey, toToldClientKey, type Client, type Told } from './client.ts'
 import { gatewayServiceUnit } from './gateway-class-unit.ts'
-import { toldUpstreamsUnit } from './told-upstreams-unit.ts'
+import { askedUpstreamsUnit, toldUpstreamsUnit } from './told-upstreams-unit.ts'
 import { upstreamsUnit } from './upstreams-unit.ts'
 
 /** What all gateways have in common that the same Gateway objects select: listeners, routes and what these lead to. */
@@ -28,6 +28,7 @@ export const gatewayProxyClassUnit = (client: Client & Told, place: GatewayPlace
         ...[...routes].map(([name, servers]) => gatewayRoutesUnit(client, name, servers)),
         ...reached.map((each) => upstreamsUnit(view, each, client)),
         toldUpstreamsUnit(client),
+        askedUpstreamsUnit(client),
         ...(passedOn.length > 0 ? [passedOnUnit(passedOn)] : []),
       ],
       problems,

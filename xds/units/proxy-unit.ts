@@ -7,6 +7,7 @@ import type { Place } from '#mesh/topology.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { isCaptured, placeOf, toNode, toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import { buildCluster } from '#xds/build/build-cluster.ts'
+import { asksProvider } from '#xds/compile/compile-access.ts'
 import { compileGatewayListeners } from '#xds/compile/compile-gateway.ts'
 import { compileHealthListener } from '#xds/compile/compile-health.ts'
 import { compileInbound } from '#xds/compile/compile-inbound.ts'
@@ -153,7 +154,8 @@ const toAccessUnits = (
   const place = placeOf(workload, view.localCluster)
   return [
     tokenUnit(selectRequestAuthentications(view, namespace, place)),
-    accessUnit(policies),
+    // Whom a provider's name means depends on the namespace; nothing else does.
+    accessUnit({ namespace: asksProvider(view, policies) ? namespace : '', policies }),
     requestLimitUnit(selectRateLimits(view, namespace, place)),
   ]
 }

@@ -16,7 +16,7 @@ import { toConnectionKey, toToldClientKey, type Client, type Told } from './clie
 import { hostUnit, toHostCandidate, type HostCandidate } from './host-unit.ts'
 import { outboundUnit } from './outbound-unit.ts'
 import { routedHostsUnit } from './routed-host-unit.ts'
-import { toldUpstreamsUnit } from './told-upstreams-unit.ts'
+import { askedUpstreamsUnit, toldUpstreamsUnit } from './told-upstreams-unit.ts'
 
 /**
  * What all sidecars of a namespace have in common to which the same Sidecar object applies: route configurations, virtual hosts,
@@ -41,6 +41,7 @@ export const sidecarClassUnit = (client: Client & Told, sidecarKey: string): Uni
         ...[...candidates.values()].map((each) => hostUnit(client, sidecarKey, each)),
         routedHostsUnit(client, sidecarKey),
         toldUpstreamsUnit(client, sidecarKey),
+        askedUpstreamsUnit(client, sidecarKey),
         ...(captured.includes ?? []),
       ],
     }

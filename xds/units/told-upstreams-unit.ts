@@ -4,14 +4,15 @@ import type { ProviderService } from '#mesh/config/schema/provider-services.ts'
 import { resolveTelemetry } from '#mesh/telemetry/resolve-telemetry.ts'
 import { findTelemetries, namesProvider } from '#mesh/telemetry/select-telemetries.ts'
 import type { MeshView } from '#mesh/view.ts'
+import { findAskedServices } from '#xds/compile/compile-delegation.ts'
 import { compileEgress } from '#xds/compile/compile-egress.ts'
-import { findProviderServer, toProviderHost } from '#xds/compile/find-provider-server.ts'
+import { findProviderServer, toProviderHost, type ProviderServer } from '#xds/compile/find-provider-server.ts'
 import { collectProblems } from '#xds/compile/report.ts'
 import { selectDestinationPolicy } from '#xds/compile/select-destination-policy.ts'
 import { selectService } from '#xds/compile/select-service.ts'
 import { findSidecar } from '#xds/compile/select-sidecar.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
-import { toToldClientKey, type Client, type Told } from './client.ts'
+import { toClientKey, toToldClientKey, type Client, type Told } from './client.ts'
 import { toHostCandidate } from './host-unit.ts'
 import { upstreamsUnit } from './upstreams-unit.ts'
 
@@ -32,13 +33,39 @@ export const toldUpstreamsUnit = (client: Client & Told, sidecarKey?: string): U
         )
         return []
       }
-      if (sidecarKey !== undefined && isReachedAnyway(view, client, sidecarKey, service)) return []
-      const { service: reached } = found.value
-      return upstreamsUnit(view, { service: reached, policy: selectDestinationPolicy(view, reached, client) }, client)
+      return toUpstreams(view, found.value, { service, client, sidecarKey })
     })
     return { includes, problems }
   },
 })
+
+/** The same of those that policies of the client's namespace, and of the root namespace, ask who may call. Which cannot be asked the policies' own unit tells. */
+export const askedUpstreamsUnit = (client: Client, sidecarKey?: string): Unit => ({
+  key: `asked-upstreams|${toClientKey(client)}|${client.secretsOf}|${sidecarKey ?? 'gateway'}`,
+  compile: (view) => ({
+    includes: findAskedServices(view, [...new Set([view.meshConfig().rootNamespace, client.namespace])]).flatMap(
+      (service) => {
+        const found = findProviderServer(view, service, client.namespace)
+        return found.ok ? toUpstreams(view, found.value, { service, client, sidecarKey }) : []
+      },
+    ),
+  }),
+})
+
+interface Reacher {
+  readonly service: ProviderService
+  readonly client: Client
+  readonly sidecarKey: string | undefined
+}
+
+const toUpstreams = (
+  view: MeshView,
+  { service: reached }: ProviderServer,
+  { service, client, sidecarKey }: Reacher,
+): readonly Unit[] =>
+  sidecarKey !== undefined && isReachedAnyway(view, client, sidecarKey, service)
+    ? []
+    : [upstreamsUnit(view, { service: reached, policy: selectDestinationPolicy(view, reached, client) }, client)]
 
 const findToldServices = (view: MeshView, { telemetry }: Told) => {
   const { client, server } = resolveTelemetry(view.meshConfig(), findTelemetries(view, telemetry))

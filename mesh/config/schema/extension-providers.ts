@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { accessLogProviders } from './access-log-providers.ts'
+import { authorizationProviders } from './authorization-providers.ts'
 import { findRepeated } from './find-repeated.ts'
 import { checked, fieldNotes, message, setFields, unsupported } from './message.ts'
 import { providerService } from './provider-services.ts'
@@ -18,19 +19,17 @@ const idle = (schema: z.ZodType, why: string) =>
     .optional()
     .register(fieldNotes, { withoutEffect: why })
 
-const ofAuthorization = 'AuthorizationPolicy, which names it, is not there yet'
 const outdated = 'Envoy has it no longer: use opentelemetry'
 
 const kinds = {
   ...accessLogProviders,
   ...tracingProviders,
+  ...authorizationProviders,
   /** Standard metrics. */
   prometheus: message({}),
 }
 
 const idleKinds = {
-  envoyExtAuthzHttp: idle(server, ofAuthorization),
-  envoyExtAuthzGrpc: idle(server, ofAuthorization),
   lightstep: idle(server.extend({ accessToken: z.string().min(1, 'is required') }), outdated),
   opencensus: idle(server, outdated),
   stackdriver: idle(z.unknown(), 'as in Istio: use opentelemetry and envoyOtelAls'),
@@ -64,3 +63,7 @@ export const extensionProviders = checked(z.array(extensionProvider), ({ value, 
   for (const index of findRepeated(value.map(({ name }) => name.toLowerCase())))
     report(`"${value[index]?.name}" is there already`, [index, 'name'])
 })
+
+/** Of what was accepted by another version those that this one understands: whoever names another one is told that it is not there. */
+export const toKnownForms = (written: unknown): readonly unknown[] =>
+  Array.isArray(written) ? written.filter((each) => extensionProvider.safeParse(each).success) : []

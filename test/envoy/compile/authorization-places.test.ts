@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { afterEach, beforeAll, expect, test } from 'vitest'
 import type { ViewChange } from '#mesh/view.ts'
 import { makeObject, network1 } from '#test/mesh/records.ts'
+import { startAuthorizers } from './authorizers.ts'
 import { clientAddress, gatewayAddress, get, serverAddress, stageNetwork, Theatre } from './theatre.ts'
 import type { Stage } from './stage.ts'
 
@@ -27,13 +28,15 @@ const from = (source: object, action = 'ALLOW') => ({ action, rules: [{ from: [{
 
 test('between clusters on two networks the callee judges who calls, by what gets through the gateway', async () => {
   const app = await theatre.startApp('reviews')
+  const authorizers = await startAuthorizers(theatre)
   const west = await theatre.start(
     `
 about: ''
-settings: {meshConfig: {proxyHttpPort: 0}}
+settings: {meshConfig: {proxyHttpPort: 0, extensionProviders: [{name: authz, envoyExtAuthzGrpc: {service: authz.default.svc.cluster.local, port: 90}}]}}
 clusters:
   west: {network: network-2}
 services:
+  - {host: authz, ports: [grpc:90], endpoints: {authz-1: {cluster: west, network: network-2, address: 127.0.0.1, ports: {grpc: ${authorizers.grpc}}, tls: none}}}
   - host: reviews
     ports: [http:80]
     endpoints: {server-1: {cluster: west, network: network-2, address: ${serverAddress}, ports: {http: ${app.port}}, serviceAccount: western}}
@@ -69,6 +72,11 @@ proxies: [sidecar/default/client-1/web]
   }
   await apply(west, from({ principals: ['*/sa/web'] }, 'DENY'))
   expect(await call()).toBe(403)
+  await apply(west, { action: 'CUSTOM', provider: { name: 'authz' }, rules: [{}] })
+  expect(await call()).toBe(200)
+  expect(authorizers.takeChecks()).toMatchObject([{ principal: 'spiffe://td.example/ns/default/sa/web' }])
+  authorizers.denied = '/sa/web'
+  expect(await call()).toBe(401)
 })
 
 const gateway = `${stageNetwork}.61`
@@ -84,10 +92,17 @@ const ask = async (headers: OutgoingHttpHeaders = {}): Promise<number> => {
 test('a gateway judges by where its clients are, behind the proxies that it trusts', async () => {
   const app = await theatre.startApp('a')
   const tcp = await theatre.listen(createServer((socket) => socket.pipe(socket)))
+  const authorizers = await startAuthorizers(theatre)
+  const authorizer = { service: 'authz.default.svc.cluster.local', port: 81, headersToUpstreamOnAllow: ['x-verdict-of'] }
+  const extensionProviders = [
+    { name: 'authz', envoyExtAuthzHttp: authorizer },
+    { name: 'authz-routes', envoyExtAuthzHttp: { ...authorizer, clearRouteCache: true } },
+  ]
   const stage = await theatre.start(`
 about: ''
-settings: {meshConfig: {defaultConfig: {gatewayTopology: {numTrustedProxies: 1}}}}
+settings: {meshConfig: {defaultConfig: {gatewayTopology: {numTrustedProxies: 1}}, extensionProviders: ${JSON.stringify(extensionProviders)}}}
 services:
+  - {host: authz, ports: [http:81], endpoints: {authz-1: {address: 127.0.0.1, ports: {http: ${authorizers.http}}, tls: none}}}
   - {host: a, ports: [http:80], endpoints: {a-1: {address: 127.0.0.1, ports: {http: ${app.port}}, tls: none}}}
   - {host: t, ports: [tcp:90], endpoints: {t-1: {address: 127.0.0.1, ports: {tcp: ${tcp}}, tls: none}}}
   - {host: front, ports: [http:80], endpoints: {gateway-1: {address: ${gateway}, ports: {http: 18080}}}}
@@ -105,7 +120,7 @@ config:
   - apiVersion: networking.istio.io/v1
     kind: VirtualService
     metadata: {name: a, namespace: default}
-    spec: {hosts: ['*'], gateways: [front], http: [{route: [{destination: {host: a}}]}], tcp: [{match: [{port: 18090}], route: [{destination: {host: t, port: {number: 90}}}]}]}
+    spec: {hosts: ['*'], gateways: [front], http: [{match: [{headers: {x-verdict-of: {exact: http}}}], directResponse: {status: 418}}, {route: [{destination: {host: a}}]}], tcp: [{match: [{port: 18090}], route: [{destination: {host: t, port: {number: 90}}}]}]}
 proxies: [gateway/default/gateway-1]
 `)
   const viaProxy = (addresses: string) => ask({ 'x-forwarded-for': addresses })
@@ -132,6 +147,13 @@ proxies: [gateway/default/gateway-1]
   expect(await talks()).toBe(false)
   await apply(stage, { rules: [{ to: [{ operation: { ports: ['18090'] } }] }] })
   expect([await ask(), await talks()]).toEqual([403, true])
+
+  // Whom it may ask of: requests, by which it may choose the route, and no connections.
+  const asking = (name: string) => ({ action: 'CUSTOM', provider: { name }, rules: [{}] })
+  await apply(stage, asking('authz'))
+  expect([await ask(), await talks()]).toEqual([200, false])
+  await apply(stage, asking('authz-routes'))
+  expect(await ask()).toBe(418)
 
   const targeting = (name: string) => ({
     action: 'DENY',

@@ -1,10 +1,13 @@
 import { createServer } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import type { Origin } from '#mesh/config-object.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { eventually } from '#test/harness/child.ts'
 import { makeObject } from '#test/mesh/records.ts'
 import { callers, callHttp, callTcp, describeCall, type Caller, type HttpCall } from './authorization-calls.ts'
+import { startAuthorizers, type Authorizers } from './authorizers.ts'
+import { askFor, pick, providerRows, providers, toAsk } from './authorization-providers.ts'
 import { at, cart, connectionRows, from, requestRows, to, web, type Ports, type Rule } from './authorization-rows.ts'
 import type { Stage } from './stage.ts'
 import { ask, serverAddress, Theatre } from './theatre.ts'
@@ -15,12 +18,17 @@ beforeAll(async () => {
   theatre = await Theatre.open()
   const app = await theatre.startApp('web')
   const tcp = await theatre.listen(createServer((socket) => socket.pipe(socket)))
-  stage = await theatre.start(scene({ http: app.port, tcp }))
+  authorizers = await startAuthorizers(theatre)
+  stage = await theatre.start(scene({ http: app.port, tcp }, authorizers))
   ports = { http: String(app.port), tcp: String(tcp) }
 })
 afterAll(() => theatre.clear())
 
 let ports: Ports
+let authorizers: Authorizers
+
+/** Of what the application tells. */
+const echo = z.object({ headers: z.record(z.string(), z.string()) })
 
 /** Says of a request what a filter that verifies tokens would: the fields of a header, as JSON. */
 const noteToken = `
@@ -55,10 +63,22 @@ const filter = (name: string, script: string) => `
                 '@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua
                 default_source_code: {inline_string: ${JSON.stringify(script)}}`
 
-const scene = (applications: { readonly http: number; readonly tcp: number }) => `
+const scene = (
+  applications: { readonly http: number; readonly tcp: number },
+  asked: Pick<Authorizers, 'http' | 'grpc'>,
+) => `
 about: ''
-settings: {meshConfig: {rootNamespace: root, trustDomainAliases: [old.example]}}
+settings:
+  meshConfig:
+    rootNamespace: root
+    trustDomainAliases: [old.example]
+    extensionProviders: ${JSON.stringify(providers)}
 services:
+  - host: authz
+    namespace: policy
+    ports: [http:80, grpc:90, http-down:92:http, grpc-down:93:grpc]
+    fields: {exportTo: ['.']}
+    endpoints: {authz-1: {address: 127.0.0.1, ports: {http: ${asked.http}, grpc: ${asked.grpc}, http-down: 1, grpc-down: 1}, tls: none}}
   - host: server
     ports: [http:80, tcp:9000]
     endpoints: {server-1: {address: ${serverAddress}, ports: {http: ${applications.http}, tcp: ${applications.tcp}}, serviceAccount: server}}
@@ -236,10 +256,82 @@ describe('policies together', () => {
     await stage.change(put({ ...asAllow(from({ unheardOf: ['x'] })), selector: { matchLabels: { app: 'other' } } }))
     expect(await tellAll([web, cart])).toEqual(expectAll([web, cart], 200))
   })
+})
 
-  test('of CUSTOM what it matches is denied while nobody can be asked', async () => {
-    await apply(put({ action: 'CUSTOM', provider: { name: 'none' }, rules: [to({ paths: ['/a'] })] }))
-    expect(await tellAll([at('/a'), web])).toEqual([...expectAll([at('/a')], 403), ...expectAll([web], 200)])
+describe('CUSTOM', () => {
+  afterEach(() => apply(drop(), drop('q'), drop('r')))
+  const custom = (provider: string, rules: Rule = toAsk): Rule => ({
+    action: 'CUSTOM',
+    provider: { name: provider },
+    ...rules,
+  })
+  const checkedPaths = () => authorizers.takeChecks().map(({ path }) => path)
+
+  test.each(Object.entries(providerRows))(
+    'is decided by %s',
+    async (_, { provider, call, status, answered = {}, seen = {}, told = {}, check }) => {
+      await apply(put(custom(provider)))
+      authorizers.takeChecks()
+      const reply = await askFor(call)
+      expect(reply).toMatchObject({ status })
+      expect(pick(reply.headers, answered)).toEqual(answered)
+      const reached = status === 200 ? echo.parse(JSON.parse(reply.body)).headers : {}
+      expect(pick(reached, seen)).toEqual(seen)
+      const checks = authorizers.takeChecks()
+      expect(checks).toMatchObject(check ? [check] : [])
+      expect(pick(checks[0]?.headers ?? {}, told)).toEqual(told)
+      // About what it does not match nobody is asked.
+      expect(await askFor({ path: '/other/deny' })).toMatchObject({ status: 200 })
+      expect(checkedPaths()).toEqual([])
+    },
+  )
+
+  test('comes before DENY and ALLOW, and all of them have to let in', async () => {
+    await apply(put(custom('http')), put(asDeny(to({ paths: ['/ask/never'] })), { name: 'q' }))
+    expect(await askFor({ path: '/ask/never' })).toMatchObject({ status: 403 })
+    expect(await askFor({ path: '/ask/deny' })).toMatchObject({ status: 401 })
+    await apply(put(asAllow(to({ paths: ['/ask/deny', '/ask/a'] })), { name: 'q' }))
+    expect(await askFor({ path: '/ask/deny' })).toMatchObject({ status: 401 })
+    expect([(await askFor({ path: '/ask/a' })).status, (await askFor({ path: '/ask/b' })).status]).toEqual([200, 403])
+  })
+
+  test('asks once about what several policies of a provider match, and of two providers nobody', async () => {
+    await apply(put(custom('http')), put(custom('HTTP', { rules: [to({ paths: ['*/a'] })] }), { name: 'q' }))
+    authorizers.takeChecks()
+    for (const path of ['/ask/a', '/ask/b', '/c/a', '/c']) expect(await askFor({ path })).toMatchObject({ status: 200 })
+    expect(checkedPaths()).toEqual(['/ask/a', '/ask/b', '/c/a'])
+    await apply(put(custom('grpc', { rules: [to({ paths: ['*/a'] })] }), { name: 'q' }))
+    for (const path of ['/ask/a', '/ask/b', '/c/a']) expect(await askFor({ path })).toMatchObject({ status: 403 })
+    expect(await askFor({ path: '/c' })).toMatchObject({ status: 200 })
+    expect(checkedPaths()).toEqual([])
+  })
+
+  test('of connections is decided over gRPC by who calls, and denies them with a provider of HTTP', async () => {
+    const whoGetsIn = async (): Promise<readonly Caller[]> => {
+      const callersIn = (['web', 'cart'] as const).map(async (each) =>
+        (await callTcp(each, 'server.default:9000')) ? [each] : [],
+      )
+      return (await Promise.all(callersIn)).flat()
+    }
+    const always = { rules: [{ to: [{ operation: { ports: [ports.tcp] } }] }] }
+    await apply(put(custom('grpc', always)))
+    authorizers.takeChecks()
+    authorizers.denied = '/sa/web'
+    expect(await whoGetsIn()).toEqual(['cart'])
+    authorizers.denied = undefined
+    expect(await whoGetsIn()).toEqual(['web', 'cart'])
+    expect(authorizers.takeChecks()).toHaveLength(4)
+    await apply(put(custom('grpc-down', always)))
+    expect(await whoGetsIn()).toEqual([])
+    await apply(put(custom('grpc-down-open', always)))
+    expect(await whoGetsIn()).toEqual(['web', 'cart'])
+    await apply(put(custom('http', always)))
+    expect(await whoGetsIn()).toEqual([])
+    // Of other ports.
+    expect(await callHttp(web)).toBe(200)
+    await apply(put(custom('grpc', { rules: [to({ ports: [ports.http] })] })))
+    expect(await whoGetsIn()).toEqual(['web', 'cart'])
+    expect(authorizers.takeChecks()).toEqual([])
   })
 })
 

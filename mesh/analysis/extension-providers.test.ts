@@ -3,7 +3,7 @@ import { readMeshConfig } from '#mesh/config/mesh-config.ts'
 import { makeObject } from '#test/mesh/records.ts'
 import { toAnalyzedObjects } from './analyzed-objects.ts'
 import { toMeshDefaults } from './known-mesh.ts'
-import { findProviderProblems } from './telemetry-providers.ts'
+import { findProviderProblems } from './extension-providers.ts'
 
 const extensionProviders = [{ name: 'zipkin', zipkin: { service: 'zipkin', port: 9411 } }]
 const named = [{ providers: [{ name: 'Atoll' }, { name: 'ZIPKIN' }, { name: 'envoy' }, { name: 'nobody' }] }]
@@ -27,4 +27,21 @@ it('finds providers that the mesh has not, or not for what they are named for', 
     'spec.accessLogging[0].providers[3].name: there is no extension provider "nobody": define it in the mesh\'s extensionProviders',
   ])
   expect(findProviderProblems(objects, known)).toEqual([])
+})
+
+it('finds providers that nobody can ask who may call', () => {
+  const apiVersion = 'security.istio.io/v1'
+  const authz = { name: 'authz', envoyExtAuthzGrpc: { service: 'authz.example', port: 90 } }
+  const defaults = toMeshDefaults(readMeshConfig({ extensionProviders: [...extensionProviders, authz] }))
+  const policies = ['AUTHZ', 'zipkin', 'nobody', 'atoll', 'stackdriver'].map((name) => ({
+    ...makeObject('AuthorizationPolicy', name, { action: 'CUSTOM', provider: { name }, rules: [{}] }),
+    apiVersion,
+  }))
+  const found = findProviderProblems(toAnalyzedObjects(policies), { ...known, defaults })
+  expect(found.map(({ object, path, message }) => `${object?.name} ${path}: ${message}`)).toEqual([
+    'zipkin spec.provider.name: the extension provider "zipkin" is none that is asked who may call: envoyExtAuthzHttp and envoyExtAuthzGrpc are. What the rules match is denied',
+    'nobody spec.provider.name: there is no extension provider "nobody": define it in the mesh\'s extensionProviders. What the rules match is denied',
+    'atoll spec.provider.name: there is no extension provider "atoll": define it in the mesh\'s extensionProviders. What the rules match is denied',
+    'stackdriver spec.provider.name: the extension provider "stackdriver" is none that is asked who may call: envoyExtAuthzHttp and envoyExtAuthzGrpc are. What the rules match is denied',
+  ])
 })
