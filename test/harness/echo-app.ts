@@ -23,7 +23,8 @@ export class EchoApp {
   }
 
   static async start(app: string, port = 0, host = '127.0.0.1'): Promise<EchoApp> {
-    const server = createServer((request, response) => {
+    // A proxy may be about to use a connection that is idle.
+    const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
       self.requests++
       const xfcc = request.headers['x-forwarded-client-cert']
       const echo: Echo = {

@@ -93,7 +93,11 @@ test('a gateway judges by where its clients are, behind the proxies that it trus
   const app = await theatre.startApp('a')
   const tcp = await theatre.listen(createServer((socket) => socket.pipe(socket)))
   const authorizers = await startAuthorizers(theatre)
-  const authorizer = { service: 'authz.default.svc.cluster.local', port: 81, headersToUpstreamOnAllow: ['x-verdict-of'] }
+  const authorizer = {
+    service: 'authz.default.svc.cluster.local',
+    port: 81,
+    headersToUpstreamOnAllow: ['x-verdict-of'],
+  }
   const extensionProviders = [
     { name: 'authz', envoyExtAuthzHttp: authorizer },
     { name: 'authz-routes', envoyExtAuthzHttp: { ...authorizer, clearRouteCache: true } },
