@@ -25,6 +25,7 @@ export const problemTypes = {
   unsupported_media_type: { status: 415, title: 'The body is of a media type that this route does not take' },
   invalid_configuration: { status: 422, title: 'The configuration has errors; nothing was applied' },
   csr_refused: { status: 422, title: 'The certificate request asks for what a cluster may not have' },
+  root_refused: { status: 422, title: 'The certificates can not be the root of the mesh' },
   limit_reached: { status: 422, title: 'The mesh or org has as many of these as it may have' },
   rate_limited: { status: 429, title: 'Too many requests' },
   internal: { status: 500, title: 'Something went wrong in the plane' },

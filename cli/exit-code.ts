@@ -44,6 +44,7 @@ export const exitReasonOf: Readonly<Record<AtollErrorCode, ExitReason>> = {
   unsupported_media_type: 'failed',
   invalid_configuration: 'invalid',
   csr_refused: 'invalid',
+  root_refused: 'invalid',
   limit_reached: 'invalid',
   rate_limited: 'unavailable',
   internal: 'failed',

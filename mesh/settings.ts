@@ -1,8 +1,15 @@
 import { z } from 'zod'
 import { readMeshConfig, type WrittenMeshConfig } from './config/mesh-config.ts'
+import { defaultKeyAlgorithm, keyAlgorithm, type KeyAlgorithm } from './key-algorithm.ts'
 import { meshName, trustDomain } from './names.ts'
 
 const retentionDays = z.int().min(1).max(365)
+
+const keys = {
+  root: keyAlgorithm.optional(),
+  intermediate: keyAlgorithm.optional(),
+  leaf: keyAlgorithm.optional(),
+}
 
 const fields = {
   meshId: z.string(),
@@ -15,6 +22,8 @@ const fields = {
   /** How many days access logs and spans are kept; absent: 7 (worker/telemetry/place.ts). */
   logRetentionDays: retentionDays.optional(),
   traceRetentionDays: retentionDays.optional(),
+  /** What the private keys of the mesh's trust are: of its next root, of the clusters' intermediates, of workloads. Absent: ECDSA on P-256. */
+  keys: z.object(keys).readonly().optional(),
   /** Istio's MeshConfig as people write it; `readMeshConfig` reads it. What it leaves out has Istio's defaults. */
   meshConfig: z.record(z.string(), z.unknown()).default({}),
 }
@@ -38,6 +47,10 @@ const withMeshConfig = (value: unknown): unknown => {
   if (!older.success || typeof value !== 'object' || value === null || 'meshConfig' in value) return value
   return { ...value, meshConfig: toMeshConfig(older.data) }
 }
+
+/** What a key is to be, as the settings say. */
+export const keyOf = (settings: MeshSettings, of: keyof typeof keys): KeyAlgorithm =>
+  settings.keys?.[of] ?? defaultKeyAlgorithm
 
 /** What holds for a whole mesh. Changed by PATCH on the mesh; travels to every agent. */
 export const settingsFields = z.object(fields)

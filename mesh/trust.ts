@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { keyAlgorithm } from './key-algorithm.ts'
 import { clusterName, type ClusterName } from './names.ts'
 
 /**
@@ -46,6 +47,10 @@ export const issuance = z
     settled: z.array(fingerprint).readonly(),
     /** Agents ask for a new one within this time, each when it likes: not all of them at once. */
     withinSeconds: z.int().min(0),
+    /** What the intermediate's key is to be: one of another is asked to be replaced. Absent, or not known here = any. */
+    intermediateKey: keyAlgorithm.optional().catch(undefined),
+    /** What workloads' keys are to be. Absent, or not known here = the default. */
+    leafKey: keyAlgorithm.optional().catch(undefined),
   })
   .readonly()
 export type Issuance = z.infer<typeof issuance>

@@ -99,7 +99,8 @@ export class ClusterIdentity {
       },
     })
     const issuer = () => this.#intermediate.issuer
-    this.#workloads = new WorkloadIdentities({ cluster, trustDomain, clock, random, log, issuer })
+    const keyAlgorithm = () => this.#intermediate.leafKey
+    this.#workloads = new WorkloadIdentities({ cluster, trustDomain, clock, random, log, issuer, keyAlgorithm })
     const serverIssuer = (): LeafIssuer | undefined =>
       (this.#showsIncoming ? this.#intermediate.incoming : undefined) ?? issuer()
     this.#server = new ServerCertificate({

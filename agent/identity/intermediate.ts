@@ -3,6 +3,7 @@ import type { webcrypto } from 'node:crypto'
 import { X509Certificate } from '@peculiar/x509'
 import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
+import { defaultKeyAlgorithm, findKeyAlgorithm, type KeyAlgorithm } from '#mesh/key-algorithm.ts'
 import type { ClusterName } from '#mesh/names.ts'
 import type { Result } from '#mesh/result.ts'
 import type { Issuance } from '#mesh/trust.ts'
@@ -106,6 +107,11 @@ export class Intermediate {
     return this.#incoming?.issuer
   }
 
+  /** What workloads' keys are to be. */
+  get leafKey(): KeyAlgorithm {
+    return this.#issuance?.leafKey ?? defaultKeyAlgorithm
+  }
+
   /** Whether it is of another root than the one that signs: who knows this cluster's agent by the one may not know it by the other. */
   get isIncomingOfOtherRoot(): boolean {
     if (!this.#incoming) return false
@@ -124,20 +130,25 @@ export class Intermediate {
    */
   take(issuance: Issuance | undefined): number | undefined {
     const { clock, random } = this.#options
-    const isOtherRoot = issuance !== undefined && issuance.root !== this.#issuance?.root
+    const isOtherWish =
+      issuance?.root !== this.#issuance?.root || issuance?.intermediateKey !== this.#issuance?.intermediateKey
     this.#issuance = issuance
     if (!issuance) return undefined
     const { incoming } = this
     const hasSuccessor = incoming !== undefined && !this.#isUnwanted(incoming)
     if (hasSuccessor) return this.#isSettled(incoming) ? clock.now() : undefined
-    const isToBeRenewed = isOtherRoot && this.#isUnwanted(this.#current)
+    const isToBeRenewed = isOtherWish && this.#isUnwanted(this.#current)
     if (isToBeRenewed) this.#renewAt = Math.min(this.#renewAt, clock.now() + random() * issuance.withinSeconds * 1000)
     if (incoming) return clock.now()
     return isToBeRenewed ? this.#renewAt : undefined
   }
 
   #isUnwanted({ certificate }: LeafIssuer): boolean {
-    return this.#issuance !== undefined && this.#options.rootOf(certificate) !== this.#issuance.root
+    if (!this.#issuance) return false
+    const { root, intermediateKey } = this.#issuance
+    const hasOtherKey =
+      intermediateKey !== undefined && findKeyAlgorithm(certificate.publicKey.algorithm) !== intermediateKey
+    return hasOtherKey || this.#options.rootOf(certificate) !== root
   }
 
   #isSettled({ certificate }: LeafIssuer): boolean {
@@ -156,9 +167,9 @@ export class Intermediate {
   async maintain(): Promise<void> {
     await this.#follow()
     if (this.#incoming && this.#isUnwanted(this.#incoming.issuer)) {
-      this.#options.log.info('the intermediate that waited is of a root that is not wanted any more')
+      this.#options.log.info('the intermediate that waited is of a root, or has a key, that is not wanted any more')
       this.#incoming = undefined
-      // It was asked for because of its root, and is not to be asked for again.
+      // It was asked for because of that, and is not to be asked for again.
       if (!this.#isUnwanted(this.#current)) this.#renewAt = this.#toRenewAt(this.#current)
       await this.#keepSigner()
     }
@@ -170,7 +181,7 @@ export class Intermediate {
     const { clock, cluster, log, requestCertificate, store, verify } = this.#options
     this.#renewAt = clock.now() + retryMilliseconds
     try {
-      const keys = await generateKeyPair(true)
+      const keys = await generateKeyPair(true, this.#issuance?.intermediateKey)
       const certificatePem = await requestCertificate(await createIntermediateCsr(keys, cluster))
       const verdict = await verify(certificatePem)
       if (!verdict.ok) throw new Error(`the plane's answer is not usable: ${verdict.error}`)

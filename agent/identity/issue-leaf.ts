@@ -18,8 +18,9 @@ import {
   toWorkloadDnsName,
   type WorkloadIdentity,
 } from '#mesh/identity.ts'
+import type { KeyAlgorithm } from '#mesh/key-algorithm.ts'
 import type { ClusterName, TrustDomain } from '#mesh/names.ts'
-import { ecdsaP256, exportPrivateKeyPem, generateKeyPair } from './certificate-key.ts'
+import { exportPrivateKeyPem, generateKeyPair, signingParametersOf } from './certificate-key.ts'
 
 const minuteMilliseconds = 60_000
 const hourMilliseconds = 60 * minuteMilliseconds
@@ -56,6 +57,8 @@ export interface Leaf {
   readonly notAfter: number
   /** Who signed it. */
   readonly issuer: X509Certificate
+  /** Of its own key. */
+  readonly keyAlgorithm: KeyAlgorithm
 }
 
 const maxDnsName = 253
@@ -86,8 +89,13 @@ export const toAgentNames = (cluster: ClusterName, domain: TrustDomain): LeafNam
 })
 
 /** Makes a key and signs a leaf for it, valid for a day and never longer than its issuer. */
-export const issueLeaf = async (issuer: LeafIssuer, names: LeafNames, nowMilliseconds: number): Promise<Leaf> => {
-  const keys = await generateKeyPair(true)
+export const issueLeaf = async (
+  issuer: LeafIssuer,
+  names: LeafNames,
+  nowMilliseconds: number,
+  keyAlgorithm: KeyAlgorithm = 'ecdsa-p256',
+): Promise<Leaf> => {
+  const keys = await generateKeyPair(true, keyAlgorithm)
   const notBefore = Math.max(nowMilliseconds - leafProfile.backdateMilliseconds, issuer.certificate.notBefore.getTime())
   const notAfter = Math.min(nowMilliseconds + leafProfile.lifetimeMilliseconds, issuer.certificate.notAfter.getTime())
   const units = names.units ?? []
@@ -99,7 +107,7 @@ export const issueLeaf = async (issuer: LeafIssuer, names: LeafNames, nowMillise
     notAfter: new Date(notAfter),
     publicKey: keys.publicKey,
     signingKey: issuer.privateKey,
-    signingAlgorithm: ecdsaP256,
+    signingAlgorithm: signingParametersOf(issuer.privateKey),
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
@@ -122,6 +130,7 @@ export const issueLeaf = async (issuer: LeafIssuer, names: LeafNames, nowMillise
     issuedAt: nowMilliseconds,
     notAfter: certificate.notAfter.getTime(),
     issuer: issuer.certificate,
+    keyAlgorithm,
   }
 }
 

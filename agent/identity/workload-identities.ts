@@ -1,6 +1,7 @@
 import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
 import { toSpiffeId, type WorkloadIdentity } from '#mesh/identity.ts'
+import type { KeyAlgorithm } from '#mesh/key-algorithm.ts'
 import type { ClusterName, TrustDomain } from '#mesh/names.ts'
 import { toSubjectUnits, type PeerFacts } from '#mesh/telemetry/peer-facts.ts'
 import { ResourceSet } from '#xds/resource-set.ts'
@@ -17,6 +18,8 @@ export interface WorkloadIdentitiesOptions {
   readonly log: Log
   /** The intermediate that signs now; undefined = there is none that is valid. */
   readonly issuer: () => LeafIssuer | undefined
+  /** What the keys of leaves are to be. */
+  readonly keyAlgorithm: () => KeyAlgorithm
 }
 
 const retryMilliseconds = 5 * 60_000
@@ -71,12 +74,21 @@ export class WorkloadIdentities {
     }
   }
 
-  /** Renews the leaves that have come to half of their life, and those of another intermediate than the one that signs now. Returns whether any changed. */
+  /**
+   * Renews the leaves that have come to half of their life, those of another intermediate than the one that signs now, and those with another key
+   * than they are to have. Returns whether any changed.
+   */
   async renewDue(): Promise<boolean> {
     const now = this.#options.clock.now()
-    const due = [...this.#entries.values()].filter((entry) => entry.renewAt <= now || this.#isOfAnother(entry))
+    const due = [...this.#entries.values()].filter((entry) => this.#isDue(entry, now))
     for (const entry of due) await this.#issue(entry)
     return due.length > 0
+  }
+
+  #isDue(entry: Entry, now: number): boolean {
+    const { leaf, renewAt } = entry
+    const hasOtherKey = leaf !== undefined && leaf.keyAlgorithm !== this.#options.keyAlgorithm()
+    return renewAt <= now || hasOtherKey || this.#isOfAnother(entry)
   }
 
   /** Whether all leaves are of the intermediate that signs now. */
@@ -108,7 +120,7 @@ export class WorkloadIdentities {
   }
 
   async #issueNow(entry: Entry): Promise<void> {
-    const { cluster, trustDomain, clock, random, log, issuer: findIssuer } = this.#options
+    const { cluster, trustDomain, clock, random, log, issuer: findIssuer, keyAlgorithm } = this.#options
     const names = toWorkloadNames(entry.identity, cluster, trustDomain, entry.units)
     const issuer = findIssuer()
     entry.problem = 'problem' in names ? names.problem : issuer ? undefined : "the cluster's intermediate is not valid"
@@ -117,7 +129,7 @@ export class WorkloadIdentities {
       log.error({ ...entry.identity, problem: entry.problem }, 'could not issue a workload certificate')
       return
     }
-    const leaf = await issueLeaf(issuer, names, clock.now())
+    const leaf = await issueLeaf(issuer, names, clock.now(), keyAlgorithm())
     entry.leaf = leaf
     entry.renewAt = toRenewalTime({ from: leaf.issuedAt, to: leaf.notAfter }, random)
     entry.set.apply([buildIdentitySecret(leaf)])

@@ -7,6 +7,7 @@ import {
   issuedCertificate,
   issuerParams,
   listCertificatesQuery,
+  rootRequest,
   rotation,
   startRotationBody,
   trust,
@@ -76,17 +77,52 @@ export const getRotation = createRoute({
   responses: { 200: jsonResponse('The rotation.', rotation), ...problems('not_found') },
 })
 
+export const createRootRequest = createRoute({
+  method: 'post',
+  path: '/v1/meshes/{mesh}/trust/root-request',
+  operationId: 'createRootRequest',
+  summary:
+    'Make a key for a root, and the request for its certificate that an offline root signs; one that waits is answered as it is',
+  tags,
+  security: bearer,
+  request: { params: meshParams, headers: idempotencyHeaders },
+  responses: { 200: jsonResponse('The request.', rootRequest), ...problems('not_found') },
+})
+
+export const getRootRequest = createRoute({
+  method: 'get',
+  path: '/v1/meshes/{mesh}/trust/root-request',
+  operationId: 'getRootRequest',
+  summary: 'Show the request for a root that waits to be signed',
+  tags,
+  security: bearer,
+  request: { params: meshParams },
+  responses: { 200: jsonResponse('The request.', rootRequest), ...problems('not_found') },
+})
+
+export const removeRootRequest = createRoute({
+  method: 'delete',
+  path: '/v1/meshes/{mesh}/trust/root-request',
+  operationId: 'removeRootRequest',
+  summary: 'Destroy the key that waits for a certificate',
+  tags,
+  security: bearer,
+  request: { params: meshParams, headers: idempotencyHeaders },
+  responses: { 204: noContent('Nothing waits.'), ...problems('not_found') },
+})
+
 export const startRotation = createRoute({
   method: 'post',
   path: '/v1/meshes/{mesh}/trust/rotation',
   operationId: 'startRotation',
-  summary: 'Make a new root and begin to rotate to it; one that is under way is answered as it is',
+  summary:
+    'Make a new root, or take the one that is given, and begin to rotate to it; a rotation that is under way is answered as it is',
   tags,
   security: bearer,
   request: { params: meshParams, headers: idempotencyHeaders, body: jsonBody(startRotationBody) },
   responses: {
     200: jsonResponse('The rotation.', rotation),
-    ...problems('not_found', 'conflict', 'idempotency_conflict'),
+    ...problems('not_found', 'conflict', 'root_refused', 'idempotency_conflict'),
   },
 })
 

@@ -1,11 +1,12 @@
 import { z } from 'zod'
+import { keyAlgorithm } from '#mesh/key-algorithm.ts'
 import { meshName, trustDomain } from '#mesh/names.ts'
 import { settingsFields } from '#mesh/settings.ts'
 import { openEnum } from '../open-enum.ts'
 import { timestamp } from './common.ts'
 import { shownProblem } from './shown-problem.ts'
 
-const { domainSuffix, inboundMtls, logRetentionDays, traceRetentionDays, meshConfig } = settingsFields.shape
+const { domainSuffix, inboundMtls, logRetentionDays, traceRetentionDays, keys, meshConfig } = settingsFields.shape
 
 /** Without the defaults of `meshSettings`: what is absent stays as it is. */
 const changes = {
@@ -13,6 +14,14 @@ const changes = {
   inboundMtls: inboundMtls.unwrap().optional(),
   logRetentionDays: logRetentionDays.describe('How many days access logs are kept; 7 unless set.'),
   traceRetentionDays: traceRetentionDays.describe('How many days spans are kept; 7 unless set.'),
+  keys: keys
+    .unwrap()
+    .unwrap()
+    .strict()
+    .optional()
+    .describe(
+      'What private keys are: of the next root, of the intermediates of clusters, of workloads. Those that are named replace those that are there; ecdsa-p256 unless set.',
+    ),
   meshConfig: meshConfig
     .unwrap()
     .optional()
@@ -33,8 +42,13 @@ export const createMeshBody = z.strictObject({
 })
 export type CreateMeshBody = z.infer<typeof createMeshBody>
 
+const shownKey = openEnum(keyAlgorithm.options).optional()
+
 const shownSettings = settingsFields
-  .extend({ inboundMtls: openEnum(inboundMtls.unwrap().options).default(inboundMtls.def.defaultValue) })
+  .extend({
+    keys: z.object({ root: shownKey, intermediate: shownKey, leaf: shownKey }).optional(),
+    inboundMtls: openEnum(inboundMtls.unwrap().options).default(inboundMtls.def.defaultValue),
+  })
   .readonly()
 
 export const mesh = z

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { keyAlgorithm } from '#mesh/key-algorithm.ts'
 import { clusterName, issuerName, trustDomain } from '#mesh/names.ts'
 import { meshParams, pageQuery, timestamp } from './common.ts'
 import { openEnum } from '../open-enum.ts'
@@ -26,7 +27,12 @@ export const issuerParams = meshParams.extend({ issuer: issuerName })
 export const addIssuerBody = z.strictObject({
   name: issuerName,
   clusters: z.array(clusterName).min(1).max(200).describe('Where its workloads live. Each is in the mesh.'),
-  csrPem: z.string().max(8192).describe('PKCS#10 in PEM: an ECDSA key on P-256. Nothing but the key is heeded.'),
+  csrPem: z
+    .string()
+    .max(8192)
+    .describe(
+      'PKCS#10 in PEM: an ECDSA key on P-256 or P-384, or RSA of 2048, 3072 or 4096 bits. Nothing but the key is heeded.',
+    ),
 })
 export type AddIssuerBody = z.infer<typeof addIssuerBody>
 
@@ -77,6 +83,33 @@ export const rotation = z
   .meta({ id: 'Rotation' })
 export type Rotation = z.infer<typeof rotation>
 
+/** A CA that somebody else has made, to be the mesh's root. */
+const ownRoot = z.strictObject({
+  chainPem: z
+    .string()
+    .min(1)
+    .max(32_768)
+    .describe(
+      'Certificates in PEM: the CA that is to sign for clusters, who signed it, and so on up to the one that has signed itself.',
+    ),
+  privateKeyPem: z
+    .string()
+    .max(8192)
+    .optional()
+    .describe("The CA's private key, PKCS#8 in PEM. Absent: the CA is for the key of the request that waits."),
+})
+export type OwnRoot = z.infer<typeof ownRoot>
+
+/** A key that waits for a certificate which somebody else signs. */
+export const rootRequest = z
+  .object({
+    csrPem: z.string().describe('PKCS#10 in PEM: what the offline root is to sign.'),
+    key: openEnum(keyAlgorithm.options),
+    createdAt: timestamp,
+  })
+  .meta({ id: 'RootRequest' })
+export type RootRequest = z.infer<typeof rootRequest>
+
 export const startRotationBody = z.strictObject({
   offlineGraceDays: z
     .number()
@@ -84,7 +117,10 @@ export const startRotationBody = z.strictObject({
     .max(90)
     .default(7)
     .describe('For how long a cluster that is away is waited for before a person may leave it behind.'),
+  root: ownRoot.optional().describe('Absent: the plane makes the new root.'),
 })
+
+export type StartRotationBody = z.infer<typeof startRotationBody>
 
 export const continueRotationBody = z.strictObject({ without: clusterName })
 
@@ -95,13 +131,22 @@ export const trust = z
     roots: z.array(
       certificate.extend({
         signing: z.boolean().optional().describe('Whether it signs: one of them does.'),
-        rotatesAt: timestamp.optional().describe('When the plane begins to rotate to another by itself.'),
+        rotatesAt: timestamp
+          .optional()
+          .describe('When the plane begins to rotate to another by itself: not from a root that somebody brought.'),
+        origin: openEnum(['plane', 'uploaded', 'requested'])
+          .default('plane')
+          .describe(
+            'Who made it: somebody who brought its key too (`uploaded`), or signed a request of the plane (`requested`).',
+          ),
+        above: z.array(z.string()).default([]).describe('PEM of those above it, none of which is trusted.'),
       }),
     ),
     rotation: rotation
       .nullable()
       .optional()
       .describe('The rotation that is under way, or that was last; null: there was none.'),
+    rootRequest: rootRequest.nullable().default(null).describe('The request for a root that waits to be signed.'),
     intermediates: z.array(certificate.extend({ cluster: clusterName })),
     issuers: z.array(externalIssuer).default([]).describe('External issuers.'),
     epoch: z.int().min(0).describe('Raised by every eviction, and by the removal of an issuer.'),

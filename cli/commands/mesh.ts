@@ -5,6 +5,7 @@ import type { ChangedMesh, Mesh, UpdateMeshBody } from '#api/schemas/meshes.ts'
 import type { ShownProblem } from '#api/schemas/shown-problem.ts'
 import { examineMeshConfig } from '#mesh/config/examine-mesh-config.ts'
 import { readMeshConfig, withChangedFields, type WrittenMeshConfig } from '#mesh/config/mesh-config.ts'
+import { defaultKeyAlgorithm, keyAlgorithm, type KeyAlgorithm } from '#mesh/key-algorithm.ts'
 import { hasErrors } from '#mesh/problem.ts'
 import { settingsFields } from '#mesh/settings.ts'
 import type { CliContext } from '../cli-context.ts'
@@ -30,6 +31,9 @@ interface SettingsOptions {
   readonly logRetention?: number
   readonly traceRetention?: number
   readonly rootNamespace?: string
+  readonly rootKey?: KeyAlgorithm
+  readonly intermediateKey?: KeyAlgorithm
+  readonly leafKey?: KeyAlgorithm
 }
 
 const addSettings = (command: Command): Command =>
@@ -53,6 +57,13 @@ const addSettings = (command: Command): Command =>
     .option('--log-retention <days>', 'how long access logs are kept', parseWholeNumber)
     .option('--trace-retention <days>', 'how long spans are kept', parseWholeNumber)
     .option('--root-namespace <name>', 'namespace whose objects hold for all namespaces')
+    .addOption(new Option('--root-key <kind>', "what the next root's key is to be").choices(keyAlgorithm.options))
+    .addOption(
+      new Option('--intermediate-key <kind>', "what the keys of clusters' intermediates are to be").choices(
+        keyAlgorithm.options,
+      ),
+    )
+    .addOption(new Option('--leaf-key <kind>', "what workloads' keys are to be").choices(keyAlgorithm.options))
 
 export const defineMesh = (group: Command, context: CliContext): void => {
   addExamples(
@@ -206,7 +217,7 @@ const isOpening = ({ field, before, after }: SettingChange): boolean =>
 
 /** What the plane would answer, if it is of this version. */
 const toExpected = (mesh: Mesh, body: UpdateMeshBody): ChangedMesh => {
-  const { trustDomain, domainSuffix, inboundMtls, logRetentionDays, traceRetentionDays } = mesh.settings
+  const { trustDomain, domainSuffix, inboundMtls, logRetentionDays, traceRetentionDays, keys } = mesh.settings
   const meshConfig = withChangedFields(mesh.settings.meshConfig, body.meshConfig)
   const problems = [...examineMeshConfig(meshConfig, { name: mesh.name, trustDomain })]
   const own = {
@@ -214,6 +225,7 @@ const toExpected = (mesh: Mesh, body: UpdateMeshBody): ChangedMesh => {
     inboundMtls: body.inboundMtls ?? inboundMtls,
     logRetentionDays: body.logRetentionDays ?? logRetentionDays,
     traceRetentionDays: body.traceRetentionDays ?? traceRetentionDays,
+    keys: body.keys ? { ...keys, ...body.keys } : keys,
   }
   return { ...mesh, settings: { ...mesh.settings, ...own, meshConfig }, problems }
 }
@@ -253,6 +265,9 @@ const toChanges = (
     rootNamespace,
     logRetention,
     traceRetention,
+    rootKey: root,
+    intermediateKey: intermediate,
+    leafKey: leaf,
   }: SettingsOptions,
   file: WrittenMeshConfig | undefined,
 ): UpdateMeshBody => {
@@ -262,7 +277,9 @@ const toChanges = (
     ...(proxyHttpPort !== undefined && { proxyHttpPort }),
     ...(rootNamespace !== undefined && { rootNamespace }),
   }
+  const keys = { ...(root && { root }), ...(intermediate && { intermediate }), ...(leaf && { leaf }) }
   return {
+    ...(Object.keys(keys).length > 0 && { keys }),
     ...(inboundMtls !== undefined && { inboundMtls }),
     ...(logRetention !== undefined && { logRetentionDays: logRetention }),
     ...(traceRetention !== undefined && { traceRetentionDays: traceRetention }),
@@ -270,6 +287,11 @@ const toChanges = (
     ...((file !== undefined || Object.keys(meshConfig).length > 0) && { meshConfig }),
   }
 }
+
+const toKeysText = ({ root, intermediate, leaf }: NonNullable<Mesh['settings']['keys']> = {}): string =>
+  Object.entries({ root, intermediates: intermediate, workloads: leaf })
+    .map(([of, key]) => `${of} ${key ?? defaultKeyAlgorithm}`)
+    .join(', ')
 
 const toMeshView = (mesh: Mesh, more: object = {}): View => ({
   value: { ...mesh, ...more },
@@ -285,6 +307,7 @@ const toMeshView = (mesh: Mesh, more: object = {}): View => ({
       ['Outbound policy', meshConfig.outboundTrafficPolicy.mode],
       ['Inbound mTLS', mesh.settings.inboundMtls],
       ['Retention', `logs ${mesh.settings.logRetentionDays ?? 7} d, spans ${mesh.settings.traceRetentionDays ?? 7} d`],
+      ['Keys', toKeysText(mesh.settings.keys)],
       ['HTTP proxy port', String(meshConfig.proxyHttpPort)],
       ['Domain suffix', mesh.settings.domainSuffix],
       ['Root namespace', meshConfig.rootNamespace],

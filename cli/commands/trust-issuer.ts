@@ -28,7 +28,7 @@ export const defineTrustIssuer = (group: Command, context: CliContext): void => 
       .argument('<name>', 'what it is called here')
       .description("Sign somebody else's CA for a year at most, and trust its leaves in the clusters named.")
       .requiredOption('--cluster <names...>', 'where its workloads live; nowhere else is it trusted')
-      .requiredOption('--csr <file>', 'certificate request of an ECDSA key on P-256; the key stays with you')
+      .requiredOption('--csr <file>', 'certificate request; the key stays with you')
       .requiredOption(
         '--out <folder>',
         "where ca-cert.pem, cert-chain.pem and root-cert.pem go, as Istio's Secret cacerts wants them",

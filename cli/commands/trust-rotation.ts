@@ -1,3 +1,5 @@
+import { createPrivateKey } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { InvalidArgumentError } from 'commander'
 import type { Command } from 'commander'
 import {
@@ -8,7 +10,8 @@ import {
   rollBackRotation,
   startRotation,
 } from '#api/routes/trust.ts'
-import type { Rotation } from '#api/schemas/trust.ts'
+import type { OwnRoot, Rotation } from '#api/schemas/trust.ts'
+import { toErrorMessage } from '#mesh/error-message.ts'
 import { clusterName } from '#mesh/names.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
@@ -22,6 +25,8 @@ interface RotateOptions {
   readonly wait?: true
   readonly timeout: number
   readonly offlineGrace: number
+  readonly chain?: string
+  readonly key?: string
 }
 
 interface ContinueOptions {
@@ -51,10 +56,17 @@ export const defineTrustRotation = (group: Command, context: CliContext): void =
           },
         ),
       )
+      .option(
+        '--chain <file>',
+        'a CA of yours in the place of a new root: its certificate, and those above it up to the one that has signed itself, PEM',
+      )
+      .option('--key <file>', "its private key, PEM; without it the CA is for the plane's request")
       .action((options: RotateOptions) => rotate(context, options)),
     [
       ['atoll trust rotate --wait', 'docs/runbooks/rotate-the-root.md'],
       ['atoll trust rotate --offline-grace 14d', 'and look after it with "atoll trust rotation show"'],
+      ['atoll trust rotate --chain chain.pem --key mesh-ca.key', 'a CA of yours, below your own root'],
+      ['atoll trust rotate --chain chain.pem', 'what your root has signed of "atoll trust request create"'],
     ],
   )
   const rotation = group
@@ -122,11 +134,12 @@ const change = async (
   route: typeof pauseRotation | typeof resumeRotation | typeof rollBackRotation,
 ): Promise<void> => print(context, await context.client().call(route, { params: { mesh: await context.mesh() } }))
 
-const rotate = async (context: CliContext, { wait, timeout, offlineGrace }: RotateOptions): Promise<void> => {
+const rotate = async (context: CliContext, options: RotateOptions): Promise<void> => {
+  const { wait, timeout, offlineGrace } = options
+  const root = readOwnRoot(options)
   const params = { mesh: await context.mesh() }
-  const begun = await context
-    .client()
-    .call(startRotation, { params, json: { offlineGraceDays: offlineGrace / DAY_SECONDS } })
+  const json = { offlineGraceDays: offlineGrace / DAY_SECONDS, ...(root && { root }) }
+  const begun = await context.client().call(startRotation, { params, json })
   const rotation = wait ? await waitForEnd(context, begun, timeout) : begun
   await print(context, rotation)
   if (!wait) return
@@ -135,6 +148,32 @@ const rotate = async (context: CliContext, { wait, timeout, offlineGrace }: Rota
       remedy: `It was waited for at most ${timeout} s, and goes on: see "atoll trust rotation show".`,
     })
   if (rotation.direction !== 'forward') throw new CliError('failed', 'The rotation was rolled back')
+}
+
+const readOwnRoot = ({ chain, key }: RotateOptions): OwnRoot | undefined => {
+  if (chain === undefined && key !== undefined)
+    throw new CliError('usage', 'A key comes with the certificate that it is for', { remedy: 'Add --chain FILE.' })
+  if (chain === undefined) return undefined
+  return { chainPem: readText(chain), ...(key !== undefined && { privateKeyPem: toPkcs8(readText(key), key) }) }
+}
+
+const readText = (file: string): string => {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new CliError('usage', `${file} can not be read: ${toErrorMessage(error)}`)
+  }
+}
+
+/** As the plane wants it; openssl writes others too. */
+const toPkcs8 = (pem: string, file: string): string => {
+  try {
+    return createPrivateKey(pem).export({ type: 'pkcs8', format: 'pem' }).toString()
+  } catch {
+    throw new CliError('usage', `${file} is not a private key in PEM without a password`, {
+      remedy: `Take the password away: openssl pkey -in ${file} -out plain.key`,
+    })
+  }
 }
 
 const waitForEnd = async (context: CliContext, begun: Rotation, timeoutSeconds: number): Promise<Rotation> => {

@@ -9,6 +9,7 @@ import { collect, toListView } from '../output/list-view.ts'
 import { toFields, toTable } from '../output/table.ts'
 import { toRotationSentence } from '../trust/rotation-text.ts'
 import { defineTrustIssuer } from './trust-issuer.ts'
+import { defineTrustRequest } from './trust-request.ts'
 import { defineTrustRotation } from './trust-rotation.ts'
 import type { Finding } from '../trust/verify-trust.ts'
 
@@ -40,6 +41,7 @@ export const defineTrust = (group: Command, context: CliContext): void => {
     [['atoll trust verify', 'exits with 1 when something is wrong']],
   )
   defineTrustRotation(group, context)
+  defineTrustRequest(group, context)
   defineTrustIssuer(group, context)
 }
 
@@ -79,7 +81,12 @@ const show = async (context: CliContext, rootsOnly: boolean): Promise<void> => {
     names: [...trust.roots, ...trust.intermediates, ...trust.issuers].map(({ fingerprint }) => fingerprint),
     table: () =>
       [
-        toFields([['Trust domain', trust.trustDomain], ['Epoch', String(trust.epoch)], ...toRotationFields(trust)]),
+        toFields([
+          ['Trust domain', trust.trustDomain],
+          ['Epoch', String(trust.epoch)],
+          ...toRotationFields(trust),
+          ...toRequestFields(trust),
+        ]),
         toTable(['KIND', 'CLUSTER', 'UNTIL', 'LEFT', 'SHA-256'], rows),
       ].join('\n'),
   })
@@ -88,9 +95,16 @@ const show = async (context: CliContext, rootsOnly: boolean): Promise<void> => {
 /** The rotation that is under way, or when the plane begins one by itself. */
 const toRotationFields = ({ rotation, roots }: Trust): (readonly [string, string])[] => {
   if (rotation?.endedAt === null) return [['Rotation', toRotationSentence(rotation)]]
-  const rotatesAt = roots.find(({ signing }) => signing)?.rotatesAt
+  const signing = roots.find((root) => root.signing)
+  if (signing === undefined) return []
+  if (signing.origin !== 'plane')
+    return [['Rotation', `not by itself: the root was brought, and its successor is too, before ${signing.notAfter}`]]
+  const { rotatesAt } = signing
   return rotatesAt === undefined ? [] : [['Rotation', `by itself at ${rotatesAt}; sooner by "atoll trust rotate"`]]
 }
+
+const toRequestFields = ({ rootRequest }: Trust): (readonly [string, string])[] =>
+  rootRequest ? [['Request', `made ${rootRequest.createdAt}, waits to be signed: atoll trust request show`]] : []
 
 const certificates = async (context: CliContext, cluster: string | undefined): Promise<void> => {
   const params = { mesh: await context.mesh() }

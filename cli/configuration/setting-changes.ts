@@ -3,6 +3,7 @@ import type { Mesh } from '#api/schemas/meshes.ts'
 import { defaultMeshConfig } from '#mesh/config/mesh-config.ts'
 import { toPathText } from '#mesh/config/to-problems.ts'
 import { isFields } from '#mesh/is-fields.ts'
+import { defaultKeyAlgorithm } from '#mesh/key-algorithm.ts'
 
 /** What becomes of a setting. */
 export interface SettingChange {
@@ -15,7 +16,7 @@ export interface SettingChange {
 
 type Settings = Pick<
   Mesh['settings'],
-  'domainSuffix' | 'inboundMtls' | 'logRetentionDays' | 'traceRetentionDays' | 'meshConfig'
+  'domainSuffix' | 'inboundMtls' | 'logRetentionDays' | 'traceRetentionDays' | 'keys' | 'meshConfig'
 >
 
 /** The settings that differ; one that is not set has its default. */
@@ -25,13 +26,18 @@ export const findSettingChanges = (before: Settings, after: Settings): readonly 
     before: before[field] ?? null,
     after: after[field] ?? null,
   }))
+  const keys = (['root', 'intermediate', 'leaf'] as const).map((of) => ({
+    field: `keys.${of}`,
+    before: before.keys?.[of] ?? defaultKeyAlgorithm,
+    after: after.keys?.[of] ?? defaultKeyAlgorithm,
+  }))
   const [left, right] = [toLeaves(before.meshConfig), toLeaves(after.meshConfig)]
   const fields = [...new Set([...left.keys(), ...right.keys()])].map((field) => ({
     field,
     before: left.get(field) ?? defaults.get(field) ?? null,
     after: right.get(field) ?? defaults.get(field) ?? null,
   }))
-  return [...own, ...fields].filter((change) => !isDeepStrictEqual(change.before, change.after))
+  return [...own, ...keys, ...fields].filter((change) => !isDeepStrictEqual(change.before, change.after))
 }
 
 /** Beyond it a value says no more to a person. */

@@ -120,6 +120,20 @@ describe('verifyTrust', () => {
     expect(faults).toEqual(['is not signed by a root'])
   })
 
+  it('follows those above a root that somebody brought', async () => {
+    const offline = await make({ name: 'offline', pathLength: 2 })
+    const ca = await make({ issuer: offline, name: 'ca' })
+    const roots = (above: readonly string[]) => [{ ...toRecord(ca.certificate.toString('pem')), above }]
+    const faults = async (...above: readonly string[]) => {
+      const facts = { trustDomain: 'mesh.example', roots: roots(above), intermediates: [], epoch: 0 }
+      return (await verifyTrust(trustSchema.parse(facts), now)).map((finding) => finding.faults)
+    }
+    expect(await faults(offline.certificate.toString('pem'))).toEqual([[]])
+    expect(await faults()).toEqual([['is not signed by itself']])
+    expect(await faults('nonsense')).toEqual([[expect.stringContaining('not a certificate')]])
+    expect(await faults(root.certificate.toString('pem'))).toEqual([[expect.stringContaining('breaks at "CN=mesh"')]])
+  })
+
   it('finds what is no certificate, and a root that is none', async () => {
     expect(await faultsOf('nonsense', 'nonsense')).toEqual([['is not a certificate'], ['is not a certificate']])
     const { certificate } = await make({ issuer: root, ...sound })

@@ -16,14 +16,11 @@ export interface Finding {
 export const verifyTrust = async (trust: Trust, nowMs: number): Promise<Finding[]> => {
   const roots = trust.roots.map((root) => ({ ...root, certificate: parseCertificate(root.pem) }))
   const findings: Finding[] = []
-  for (const { certificate, fingerprint } of roots) {
+  for (const { certificate, fingerprint, above } of roots) {
     const faults =
       certificate === undefined
         ? ['is not a certificate']
-        : [
-            ...timeFaults(certificate, nowMs),
-            ...((await isSignedBy(certificate, certificate, nowMs)) ? [] : ['is not signed by itself']),
-          ]
+        : [...timeFaults(certificate, nowMs), ...(await chainFaults(certificate, above.map(parseCertificate), nowMs))]
     findings.push({ what: 'root', fingerprint, faults })
   }
   for (const { cluster, pem, fingerprint } of trust.intermediates) {
@@ -69,6 +66,27 @@ const timeFaults = ({ notBefore, notAfter }: X509Certificate, nowMs: number): st
   ...(nowMs < notBefore.getTime() ? [`is not valid before ${notBefore.toISOString()}`] : []),
   ...(nowMs > notAfter.getTime() ? [`expired at ${notAfter.toISOString()}`] : []),
 ]
+
+/** A root has signed itself, or those above it have signed each other up to one that has. */
+const chainFaults = async (
+  root: X509Certificate,
+  above: readonly (X509Certificate | undefined)[],
+  nowMs: number,
+): Promise<string[]> => {
+  let below = root
+  for (const [place, issuer] of [...above, above.at(-1) ?? root].entries()) {
+    if (issuer === undefined) return [`has something above it that is not a certificate, in place ${place + 1}`]
+    const isOwn = issuer === below
+    if (!(await isSignedBy(below, issuer, nowMs)))
+      return [
+        isOwn && below === root ? 'is not signed by itself' : `has a chain above it that breaks at "${issuer.subject}"`,
+      ]
+    const [fault] = isOwn ? [] : timeFaults(issuer, nowMs)
+    if (fault !== undefined) return [`has "${issuer.subject}" above it, which ${fault}`]
+    below = issuer
+  }
+  return []
+}
 
 const isSignedBy = (certificate: X509Certificate, issuer: X509Certificate, nowMs: number): Promise<boolean> =>
   // Times have findings of their own.

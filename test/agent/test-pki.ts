@@ -18,10 +18,11 @@ import {
   X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509'
-import { ecdsaP256, generateKeyPair } from '#agent/identity/certificate-key.ts'
+import { generateKeyPair, signingParametersOf } from '#agent/identity/certificate-key.ts'
 import { createIntermediateCsr } from '#agent/identity/create-intermediate-csr.ts'
 import type { LeafIssuer } from '#agent/identity/issue-leaf.ts'
 import { toClusterDnsName } from '#mesh/identity.ts'
+import { findKeyAlgorithm, type KeyAlgorithm } from '#mesh/key-algorithm.ts'
 import { clusterName, trustDomain, type ClusterName } from '#mesh/names.ts'
 import { toLocalSigner, type Signer } from '#worker/ca/signer.ts'
 
@@ -48,6 +49,8 @@ export interface IntermediateWishes {
   readonly areConstraintsCritical?: boolean
   /** Name constraints that are not even ASN.1. */
   readonly areConstraintsNonsense?: boolean
+  /** What its own key is. */
+  readonly key?: KeyAlgorithm
 }
 
 /** A root that signs whatever a test wants. */
@@ -64,15 +67,15 @@ export class TestRoot {
     this.pem = certificate.toString('pem')
   }
 
-  static async create(now: number, name = 'root'): Promise<TestRoot> {
-    const keys = await generateKeyPair(true)
+  static async create(now: number, name = 'root', algorithm: KeyAlgorithm = 'ecdsa-p256'): Promise<TestRoot> {
+    const keys = await generateKeyPair(true, algorithm)
     const certificate = await X509CertificateGenerator.createSelfSigned({
       serialNumber: String(serial++).padStart(2, '0'),
       name: `O=test, CN=${name}`,
       notBefore: new Date(now - dayMilliseconds),
       notAfter: new Date(now + 3650 * dayMilliseconds),
       keys,
-      signingAlgorithm: ecdsaP256,
+      signingAlgorithm: signingParametersOf(keys.privateKey),
       extensions: [
         new BasicConstraintsExtension(true, 1, true),
         new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
@@ -84,7 +87,7 @@ export class TestRoot {
 
   /** For what the plane signs with a root's key. */
   get signer(): Signer {
-    return toLocalSigner(this.pem, this.#keys.privateKey)
+    return toLocalSigner(this.pem, this.#keys.privateKey, findKeyAlgorithm(this.#keys.privateKey.algorithm))
   }
 
   /** Answers a request as the plane does. */
@@ -99,7 +102,7 @@ export class TestRoot {
       notAfter: new Date(wishes.notAfter ?? this.#now + 90 * dayMilliseconds),
       publicKey,
       signingKey: this.#keys.privateKey,
-      signingAlgorithm: ecdsaP256,
+      signingAlgorithm: signingParametersOf(this.#keys.privateKey),
       extensions: [
         new BasicConstraintsExtension(wishes.isCa ?? true, wishes.pathLength ?? 0, true),
         new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
@@ -157,7 +160,7 @@ export const createIntermediate = async (
   cluster: ClusterName,
   wishes: IntermediateWishes = {},
 ): Promise<TestIntermediate> => {
-  const keys = await generateKeyPair(true)
+  const keys = await generateKeyPair(true, wishes.key)
   const pem = await root.sign(await createIntermediateCsr(keys, cluster), cluster, wishes)
   return { pem, certificate: new X509Certificate(pem), privateKey: keys.privateKey }
 }

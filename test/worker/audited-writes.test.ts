@@ -75,6 +75,8 @@ test('every write leaves an event, of the mesh or of the org, and no secret is i
   await write('addIssuer', mesh.send('POST', '/trust/issuers', { body: { name: 'istio', clusters: ['west'], csrPem } }))
   await write('removeIssuer', mesh.send('DELETE', '/trust/issuers/istio'))
 
+  await write('createRootRequest', mesh.send('POST', '/trust/root-request'))
+  await write('removeRootRequest', mesh.send('DELETE', '/trust/root-request'))
   const rotation = '/trust/rotation'
   await write('startRotation', mesh.send('POST', rotation, { body: { offlineGraceDays: 0 } }))
   await write('pauseRotation', mesh.send('POST', `${rotation}/pause`))

@@ -80,7 +80,7 @@ describe('an external issuer', () => {
     ['for no cluster', async () => ({ clusters: [] }), 400, 'invalid_request'],
     ['whose name is no label', async () => ({ name: 'Istio CA' }), 400, 'invalid_request'],
     ['that is no request', async () => ({ csrPem: 'nonsense' }), 422, 'csr_refused'],
-    ['with another curve', async () => ({ csrPem: await newCsr(await newKeys('P-384')) }), 422, 'csr_refused'],
+    ['with another curve', async () => ({ csrPem: await newCsr(await newKeys('P-521')) }), 422, 'csr_refused'],
     [
       'that asks for a longer path',
       async () => ({

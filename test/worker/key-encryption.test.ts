@@ -60,7 +60,12 @@ const addRoot = (mesh: TestMesh) =>
   inStorage(mesh, async (context, orgId) => {
     const { meshId, settings } = readMeshRow(context.sql)
     const { meshName: name, trustDomain } = settings
-    const root = await prepareRoot({ orgId, meshId, name, trustDomain }, await deriveOrgKek(A, orgId), context)
+    const root = await prepareRoot(
+      { orgId, meshId, name, trustDomain },
+      await deriveOrgKek(A, orgId),
+      context,
+      'ecdsa-p256',
+    )
     context.transaction(() => commitRoot(context, root, false, planeInitiator))
   })
 

@@ -212,7 +212,7 @@ describe('a certificate request', () => {
       'that is not one',
       () => Promise.resolve('-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----'),
     ],
-    ['with another curve', async () => newCsr(await newKeys('P-384'))],
+    ['with another curve', async () => newCsr(await newKeys('P-521'))],
     ['for another cluster’s name', async () => newCsr(await newKeys(), { name: 'CN=west' })],
     ['for an organisation', async () => newCsr(await newKeys(), { name: 'O=acme' })],
     [
@@ -271,7 +271,7 @@ describe('a certificate request', () => {
     const mesh = await createTestMesh()
     const token = await createJoinToken(mesh, 'east', 'net-a')
     const keys = await newKeys()
-    const bad = await newJoinRequest(token, keys, await newCsr(await newKeys('P-384')))
+    const bad = await newJoinRequest(token, keys, await newCsr(await newKeys('P-521')))
     for (let index = 0; index < 10; index += 1) expect((await join(bad)).status).toBe(422)
     const good = await newJoinRequest(token, keys)
     for (const request of [bad, good, { ...good, proof: bad.proof }])
@@ -289,7 +289,7 @@ describe('a certificate request', () => {
   test('that is refused counts as one of those that a cluster may send in an hour', async () => {
     const mesh = await createTestMesh()
     const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
-    const csrPem = await newCsr(await newKeys('P-384'))
+    const csrPem = await newCsr(await newKeys('P-521'))
     for (let index = 0; index < 20; index += 1) agent.send({ type: 'csr', request: `r${index}`, csrPem })
     await agent.next('refused', ({ request }) => request === 'r19')
     const audit = await mesh.send<{ items: AuditEvent[] }>('GET', '/audit?action=certificate.issue&cluster=east')

@@ -20,9 +20,9 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509'
 import type { JsonName, PublicKey } from '@peculiar/x509'
+import { toKeyParameters, toSignatureBytes } from '#mesh/key-algorithm.ts'
 import { toHex } from '../encode-bytes.ts'
 import type { Profile } from './profile.ts'
-import { ecdsaSha256 } from './signer.ts'
 import type { Signer } from './signer.ts'
 
 /** A certificate that has been signed, and what is written down of it. */
@@ -71,18 +71,21 @@ export const signCaCertificate = async (facts: CaFacts, signer: Signer | SelfSig
     notBefore: new Date(notBeforeMs),
     notAfter: new Date(notAfterMs),
     publicKey: facts.publicKey,
-    signingAlgorithm: ecdsaSha256,
+    signingAlgorithm: toKeyParameters(signer.algorithm),
     extensions: [
       new BasicConstraintsExtension(true, facts.profile.pathLength, true),
       new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
       new SubjectAlternativeNameExtension([{ type: 'url', value: `spiffe://${facts.trustDomain}` }]),
       await SubjectKeyIdentifierExtension.create(facts.publicKey),
-      await AuthorityKeyIdentifierExtension.create(issuer?.publicKey ?? facts.publicKey),
+      await toAuthorityKeyIdentifier(issuer, facts.publicKey),
       ...(facts.names ? [toNameConstraints(facts.names)] : []),
     ],
   }
   // The signer sees only bytes: they are made with an empty signature first, and put together again with the real one.
-  const unsigned = await X509CertificateGenerator.create({ ...parameters, signature: new Uint8Array(64) })
+  const unsigned = await X509CertificateGenerator.create({
+    ...parameters,
+    signature: new Uint8Array(toSignatureBytes(signer.algorithm)),
+  })
   const signature = await signer.sign(
     AsnConvert.serialize(AsnConvert.parse(unsigned.rawData, Certificate).tbsCertificate),
   )
@@ -93,6 +96,17 @@ export const signCaCertificate = async (facts: CaFacts, signer: Signer | SelfSig
     notAfterMs: certificate.notAfter.getTime(),
     fingerprint: toHex(new Uint8Array(await certificate.getThumbprint('SHA-256'))),
   }
+}
+
+/** By the name that the issuer has for its own key, which may be another than ours would be: whoever follows the chain compares the two. */
+const toAuthorityKeyIdentifier = async (
+  issuer: X509Certificate | null,
+  own: PublicKey,
+): Promise<AuthorityKeyIdentifierExtension> => {
+  const keyId = issuer?.getExtension(SubjectKeyIdentifierExtension)?.keyId
+  return keyId === undefined
+    ? AuthorityKeyIdentifierExtension.create(issuer?.publicKey ?? own)
+    : new AuthorityKeyIdentifierExtension(keyId)
 }
 
 /** A signer that has no certificate yet: it makes its own. */

@@ -1,10 +1,11 @@
 import 'reflect-metadata'
 import { PublicKey } from '@peculiar/x509'
+import { toKeyParameters } from '#mesh/key-algorithm.ts'
+import type { KeyAlgorithm } from '#mesh/key-algorithm.ts'
 import type { MeshName, TrustDomain } from '#mesh/names.ts'
 import { signCaCertificate } from './certificate.ts'
 import type { IssuedCertificate } from './certificate.ts'
 import { rootProfile } from './profile.ts'
-import { ecdsaP256, ecdsaSha256 } from './signer.ts'
 import type { WebCryptoKey } from './signer.ts'
 
 export interface NewRoot {
@@ -18,13 +19,18 @@ interface KeyPair {
   readonly privateKey: WebCryptoKey
 }
 
+/** A new key for a root; extractable, so that it can be sealed. */
+export const generateRootKeys = async (algorithm: KeyAlgorithm): Promise<KeyPair> =>
+  (await crypto.subtle.generateKey(toKeyParameters(algorithm), true, ['sign', 'verify'])) as KeyPair
+
 /** Makes a root of trust: a key and its self-signed certificate. */
 export const createRoot = async (
   mesh: { readonly name: MeshName; readonly trustDomain: TrustDomain },
   serial: string,
   nowMs: number,
+  algorithm: KeyAlgorithm = 'ecdsa-p256',
 ): Promise<NewRoot> => {
-  const keys = (await crypto.subtle.generateKey(ecdsaP256, true, ['sign', 'verify'])) as KeyPair
+  const keys = await generateRootKeys(algorithm)
   const certificate = await signCaCertificate(
     {
       serial,
@@ -35,7 +41,11 @@ export const createRoot = async (
       profile: rootProfile,
       nowMs,
     },
-    { certificatePem: null, sign: (toBeSigned) => crypto.subtle.sign(ecdsaSha256, keys.privateKey, toBeSigned) },
+    {
+      certificatePem: null,
+      algorithm,
+      sign: (toBeSigned) => crypto.subtle.sign(toKeyParameters(algorithm), keys.privateKey, toBeSigned),
+    },
   )
   return { certificate, privateKey: keys.privateKey }
 }

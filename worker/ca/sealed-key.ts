@@ -1,5 +1,6 @@
+import { toKeyParameters } from '#mesh/key-algorithm.ts'
+import type { KeyAlgorithm } from '#mesh/key-algorithm.ts'
 import { fromBase64, toBase64, toHex, toUtf8 } from '../encode-bytes.ts'
-import { ecdsaP256 } from './signer.ts'
 
 /** Which key it is. Bound into the seal, so that a sealed key can't be moved to another org, mesh or row. */
 export interface KeyName {
@@ -131,8 +132,13 @@ const open = async ({ current, previous }: OrgKek, name: KeyName, sealed: string
  *
  * @throws Error when the seal is broken or was made for another key, or with a key-encryption key that is not there.
  */
-export const openKey = async (kek: OrgKek, name: KeyName, sealed: string): Promise<CryptoKey> =>
-  crypto.subtle.importKey('pkcs8', await open(kek, name, sealed), ecdsaP256, false, ['sign'])
+export const openKey = async (
+  kek: OrgKek,
+  name: KeyName,
+  sealed: string,
+  algorithm: KeyAlgorithm = 'ecdsa-p256',
+): Promise<CryptoKey> =>
+  crypto.subtle.importKey('pkcs8', await open(kek, name, sealed), toKeyParameters(algorithm), false, ['sign'])
 
 /** The same key, sealed with the current key-encryption key. Throws as `openKey` does. */
 export const resealKey = async (

@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import { Pkcs10CertificateRequest, SubjectAlternativeNameExtension } from '@peculiar/x509'
 import type { PublicKey } from '@peculiar/x509'
 import { toClusterDnsName } from '#mesh/identity.ts'
+import { findKeyAlgorithm } from '#mesh/key-algorithm.ts'
 import { err, ok } from '#mesh/result.ts'
 import type { Result } from '#mesh/result.ts'
 import type { ClusterIdentity } from './intermediate.ts'
@@ -39,10 +40,8 @@ export const verifyIssuerRequest = async (csrPem: string): Promise<Result<Verifi
 const proveKey = async (csrPem: string): Promise<Result<Pkcs10CertificateRequest, string>> => {
   const request = parseRequest(csrPem)
   if (!request) return err('the certificate request is not PKCS#10 in PEM')
-  const { algorithm } = request.publicKey
-  if (algorithm.name !== 'ECDSA' || !('namedCurve' in algorithm) || algorithm.namedCurve !== 'P-256') {
-    return err('the key must be ECDSA on P-256')
-  }
+  if (findKeyAlgorithm(request.publicKey.algorithm) === undefined)
+    return err('the key must be ECDSA on P-256 or P-384, or RSA of 2048, 3072 or 4096 bits')
   if (!(await request.verify().catch(() => false))) return err('the signature of the certificate request is wrong')
   return ok(request)
 }

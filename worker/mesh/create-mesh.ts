@@ -1,4 +1,5 @@
 import { ok } from '#mesh/result.ts'
+import { keyOf } from '#mesh/settings.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import type { OrgKek } from '../ca/sealed-key.ts'
 import { newId } from '../secret-token.ts'
@@ -31,7 +32,7 @@ export const createMesh = async (
   const { meshName: name, trustDomain } = settings
   const before = findObstacle(sql, name)
   if (before) return before
-  const root = await prepareRoot({ orgId, meshId, name, trustDomain }, kek, context)
+  const root = await prepareRoot({ orgId, meshId, name, trustDomain }, kek, context, keyOf(settings, 'root'))
   return transaction(() => {
     const meanwhile = findObstacle(sql, name)
     if (meanwhile) return meanwhile

@@ -6,7 +6,15 @@ import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
 import type { PublishGrant } from '#api/schemas/publish-grants.ts'
 import type { Revision, RevisionDelivery } from '#api/schemas/revisions.ts'
 import type { ServiceDetail, ServiceSummary } from '#api/schemas/services.ts'
-import type { AddIssuerBody, ExternalIssuer, IssuedCertificate, Rotation, Trust } from '#api/schemas/trust.ts'
+import type {
+  AddIssuerBody,
+  ExternalIssuer,
+  IssuedCertificate,
+  RootRequest,
+  Rotation,
+  StartRotationBody,
+  Trust,
+} from '#api/schemas/trust.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import type { JoinRequest, JoinResponse } from '#mesh/join.ts'
 import type { AuditFilter, AuditPosition, Initiator } from './audit.ts'
@@ -108,8 +116,11 @@ export interface MeshStore {
   removeIssuer(name: string, by: Initiator): Promise<Outcome<null>>
   /** The rotation of the root that is under way, or that was last. */
   readRotation(): Promise<Rotation | null>
+  /** One that waits is answered as it is. */
+  createRootRequest(by: Initiator): Promise<Outcome<RootRequest>>
+  removeRootRequest(by: Initiator): Promise<Outcome<null>>
   /** What is done already is answered as it is. */
-  startRotation(graceDays: number, by: Initiator): Promise<Outcome<Rotation>>
+  startRotation(body: StartRotationBody, by: Initiator): Promise<Outcome<Rotation>>
   pauseRotation(paused: boolean, by: Initiator): Promise<Outcome<Rotation>>
   rollBackRotation(by: Initiator): Promise<Outcome<Rotation>>
   continueRotation(without: string, by: Initiator): Promise<Outcome<Rotation>>

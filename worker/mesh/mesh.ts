@@ -1,6 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
-import type { AddIssuerBody, Rotation } from '#api/schemas/trust.ts'
+import type { AddIssuerBody, Rotation, StartRotationBody } from '#api/schemas/trust.ts'
 import { ok } from '#mesh/result.ts'
 import { UPLINK_PING, UPLINK_PONG } from '#mesh/uplink.ts'
 import type { JoinRequest } from '#mesh/join.ts'
@@ -37,6 +37,7 @@ import { refuse } from './refusal.ts'
 import type { Outcome } from './refusal.ts'
 import { countSealed } from './reseal-keys.ts'
 import { diffRevisions, findRevision, listChanges, listRevisions } from './revisions.ts'
+import { createRequest, removeRequest } from './own-root.ts'
 import { startRotation } from './rotation/judge-trust.ts'
 import { continueWithout, pauseRotation, rollBackRotation } from './rotation/rotation-commands.ts'
 import { readRotation } from './rotation/rotation-view.ts'
@@ -87,6 +88,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   async updateSettings(changes: UpdateMeshBody, by: Initiator) {
     const outcome = this.#runtime.write(() => {
       const updated = updateSettings(this.#context, changes, by)
+      if (changes.keys) this.#runtime.wakeTrust()
       if (!updated.ok) return updated
       // Short host names of rules may mean other services now.
       if (changes.domainSuffix !== undefined) this.#runtime.refreshSummaries()
@@ -286,9 +288,17 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
     return readRotation(this.#context.sql, this.#runtime.sessions)
   }
 
-  async startRotation(graceDays: number, by: Initiator) {
+  async createRootRequest(by: Initiator) {
+    return this.#runtime.exclusively(async () => createRequest(this.#context, await this.#runtime.kek(), by))
+  }
+
+  async removeRootRequest(by: Initiator) {
+    return this.#runtime.exclusively(async () => this.#runtime.write(() => removeRequest(this.#context, by)))
+  }
+
+  async startRotation({ offlineGraceDays: graceDays, root: own }: StartRotationBody, by: Initiator) {
     return this.#changeRotation(async () =>
-      startRotation(this.#context, await this.#runtime.kek(), { reason: 'asked', graceDays }, by),
+      startRotation(this.#context, await this.#runtime.kek(), { reason: 'asked', graceDays, own }, by),
     )
   }
 

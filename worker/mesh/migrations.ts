@@ -376,4 +376,19 @@ export const migrations: readonly string[] = [
   -- 0: the trust has not been told with a version yet.
   ALTER TABLE mesh ADD COLUMN trust_version INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- Who made a root: the "plane"; somebody else, with its key ("uploaded"), or for a key of the plane's ("requested"). "above": JSON, the certificates (PEM)
+  -- of those above it, none of which is trusted.
+  ALTER TABLE roots ADD COLUMN origin TEXT NOT NULL DEFAULT 'plane';
+  ALTER TABLE roots ADD COLUMN above TEXT NOT NULL DEFAULT '[]';
+  -- A key that waits for the certificate that somebody else signs.
+  CREATE TABLE root_requests (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    key_id TEXT NOT NULL,
+    sealed_key TEXT NOT NULL,
+    algorithm TEXT NOT NULL,
+    csr_pem TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+  );
+  `,
 ]

@@ -5,12 +5,18 @@ import type { MeshContext } from './context.ts'
 import { readMeshRow } from './mesh-row.ts'
 
 interface SealedRow extends Record<string, SqlStorageValue> {
+  place: 'roots' | 'root_requests'
   keyId: string
   sealedKey: string
 }
 
 const listSealed = (sql: SqlStorage): SealedRow[] =>
-  sql.exec<SealedRow>('SELECT key_id AS keyId, sealed_key AS sealedKey FROM roots ORDER BY created_at').toArray()
+  sql
+    .exec<SealedRow>(
+      `SELECT 'roots' AS place, key_id AS keyId, sealed_key AS sealedKey, created_at FROM roots
+       UNION ALL SELECT 'root_requests', key_id, sealed_key, created_at FROM root_requests ORDER BY created_at`,
+    )
+    .toArray()
 
 /** How many private keys the mesh has, and how many of them are not sealed with the current key-encryption key yet. */
 export const countSealed = (sql: SqlStorage, currentId: string) => {
@@ -28,13 +34,13 @@ export const resealKeys = async (context: MeshContext, kek: OrgKek): Promise<voi
   const { sql, random, transaction } = context
   const { orgId, meshId } = readMeshRow(sql)
   const failures: unknown[] = []
-  for (const { keyId, sealedKey } of listSealed(sql)) {
+  for (const { place, keyId, sealedKey } of listSealed(sql)) {
     if (isSealedWith(kek.current.id, sealedKey)) continue
     try {
       const sealed = await resealKey(kek, { orgId, meshId, keyId }, sealedKey, random)
       transaction(() => {
         const { rowsWritten } = sql.exec(
-          'UPDATE roots SET sealed_key = ? WHERE key_id = ? AND sealed_key = ?',
+          `UPDATE ${place} SET sealed_key = ? WHERE key_id = ? AND sealed_key = ?`,
           sealed,
           keyId,
           sealedKey,

@@ -1,3 +1,5 @@
+export type RootOrigin = 'plane' | 'uploaded' | 'requested'
+
 export interface RootRow extends Record<string, SqlStorageValue> {
   keyId: string
   serial: string
@@ -9,13 +11,17 @@ export interface RootRow extends Record<string, SqlStorageValue> {
   signing: number
   /** 0: nothing that it has signed is trusted any more. A rotation that is rolled back may need it again. */
   trusted: number
+  /** Who made it: `uploaded` with its key, `requested` for a key of the plane's. The plane makes no successor of either by itself. */
+  origin: RootOrigin
+  /** JSON: PEM of those above it, none of which is trusted. */
+  above: string
 }
 
 /** The roots, oldest first. */
 export const listRoots = (sql: SqlStorage): RootRow[] =>
   sql
     .exec<RootRow>(
-      `SELECT key_id AS keyId, serial, sealed_key AS sealedKey, pem, created_at AS createdAt, not_after AS notAfter, signing, trusted
+      `SELECT key_id AS keyId, serial, sealed_key AS sealedKey, pem, created_at AS createdAt, not_after AS notAfter, signing, trusted, origin, above
        FROM roots ORDER BY created_at, signing DESC`,
     )
     .toArray()

@@ -54,7 +54,8 @@ export const updateSettings = (context: MeshContext, changes: UpdateMeshBody, in
   const problems = examineMeshConfig(meshConfig, { name: before.meshName, trustDomain: before.trustDomain })
   if (hasErrors(problems))
     return refuse('conflict', 'somebody else has changed the settings meanwhile: look at them, and try again')
-  const settings = meshSettings.parse({ ...before, ...changes, meshConfig })
+  const keys = changes.keys === undefined ? before.keys : { ...before.keys, ...changes.keys }
+  const settings = meshSettings.parse({ ...before, ...changes, keys, meshConfig })
   writeSettings(context.sql, settings)
   if (changes.logRetentionDays !== undefined || changes.traceRetentionDays !== undefined) tellOfRetention(context)
   announce(context, 'mesh')

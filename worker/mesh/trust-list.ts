@@ -4,8 +4,10 @@ import type { CertificateFacts } from './certificates.ts'
 import { clustersOf, listIssuers } from './issuer-list.ts'
 import type { IssuerRow } from './issuer-list.ts'
 import { readMeshRow } from './mesh-row.ts'
+import { readRootRequest } from './own-root.ts'
 import { listRoots } from './roots.ts'
-import { ROOT_RENEWAL_MS } from './rotation/rotation-commands.ts'
+import type { RootRow } from './roots.ts'
+import { renewsItself, ROOT_RENEWAL_MS } from './rotation/rotation-commands.ts'
 import { findIssuingRoot } from './rotation/signing-place.ts'
 import { readRotation } from './rotation/rotation-view.ts'
 import type { Sessions } from './uplink/sessions.ts'
@@ -30,10 +32,11 @@ export const readTrust = (sql: SqlStorage, sessions: Sessions): Trust => {
   const { settings, trustEpoch } = readMeshRow(sql)
   return {
     trustDomain: settings.trustDomain,
-    roots: listRoots(sql).flatMap(({ serial, keyId, trusted }) => {
-      const row = trusted === 1 ? findCertificate(sql, serial) : undefined
-      return row ? [{ ...toCertificate(row), ...toSigningFacts(row, keyId === findIssuingRoot(sql).keyId) }] : []
+    roots: listRoots(sql).flatMap((root) => {
+      const row = root.trusted === 1 ? findCertificate(sql, root.serial) : undefined
+      return row ? [{ ...toCertificate(row), ...toRootFacts(root, root.keyId === findIssuingRoot(sql).keyId) }] : []
     }),
+    rootRequest: readRootRequest(sql),
     rotation: readRotation(sql, sessions),
     intermediates: listTrustedIntermediates(sql).map((row) => ({
       ...toCertificate(row),
@@ -44,7 +47,9 @@ export const readTrust = (sql: SqlStorage, sessions: Sessions): Trust => {
   }
 }
 
-const toSigningFacts = ({ notAfterMs }: CertificateFacts, signing: boolean) => ({
+const toRootFacts = (root: RootRow, signing: boolean) => ({
   signing,
-  ...(signing && { rotatesAt: new Date(notAfterMs - ROOT_RENEWAL_MS).toISOString() }),
+  origin: root.origin,
+  above: JSON.parse(root.above) as string[],
+  ...(signing && renewsItself(root) && { rotatesAt: new Date(root.notAfter - ROOT_RENEWAL_MS).toISOString() }),
 })

@@ -1,3 +1,6 @@
+import { X509Certificate } from '@peculiar/x509'
+import { findKeyAlgorithm } from '#mesh/key-algorithm.ts'
+import type { KeyAlgorithm } from '#mesh/key-algorithm.ts'
 import type { MeshName, TrustDomain } from '#mesh/names.ts'
 import { ok } from '#mesh/result.ts'
 import { stateKeys } from '#mesh/state.ts'
@@ -30,7 +33,7 @@ import { readMeshRow } from './mesh-row.ts'
 import { refuse } from './refusal.ts'
 import type { Outcome } from './refusal.ts'
 import { listRootPems } from './roots.ts'
-import type { RootRow } from './roots.ts'
+import type { RootOrigin, RootRow } from './roots.ts'
 import { findSigningPlace } from './rotation/signing-place.ts'
 import { writeState } from './state-log.ts'
 
@@ -40,16 +43,19 @@ export interface PreparedRoot {
   readonly serial: string
   readonly sealedKey: string
   readonly certificate: IssuedCertificate
+  /** Absent: the plane made it. */
+  readonly own?: { readonly origin: RootOrigin; readonly above: readonly string[] }
 }
 
 export const prepareRoot = async (
   mesh: { readonly orgId: string; readonly meshId: string; readonly name: MeshName; readonly trustDomain: TrustDomain },
   kek: OrgKek,
   { now, random }: Pick<MeshContext, 'now' | 'random'>,
+  algorithm: KeyAlgorithm,
 ): Promise<PreparedRoot> => {
   const serial = newSerial(random)
   const keyId = newId(random)
-  const { certificate, privateKey } = await createRoot(mesh, serial, now())
+  const { certificate, privateKey } = await createRoot(mesh, serial, now(), algorithm)
   const sealedKey = await sealKey(kek, { orgId: mesh.orgId, meshId: mesh.meshId, keyId }, privateKey, random)
   return { keyId, serial, sealedKey, certificate }
 }
@@ -59,7 +65,7 @@ export const commitRoot = (context: MeshContext, root: PreparedRoot, signing: bo
   reserveSerial(sql, root.serial, { kind: 'root', cluster: null, requestHash: null }, now())
   recordCertificate(sql, root.serial, root.keyId, root.certificate, now())
   sql.exec(
-    `INSERT INTO roots (key_id, serial, sealed_key, pem, created_at, not_after, signing) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO roots (key_id, serial, sealed_key, pem, created_at, not_after, signing, origin, above) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     root.keyId,
     root.serial,
     root.sealedKey,
@@ -67,9 +73,17 @@ export const commitRoot = (context: MeshContext, root: PreparedRoot, signing: bo
     now(),
     root.certificate.notAfterMs,
     signing ? 1 : 0,
+    root.own?.origin ?? 'plane',
+    JSON.stringify(root.own?.above ?? []),
   )
+  // The key that waited for this has its place now.
+  sql.exec('DELETE FROM root_requests WHERE key_id = ?', root.keyId)
   writeTrustState(context)
-  writeAudit(context, initiator, { action: 'root.create', target: root.serial, detail: { signing } })
+  writeAudit(context, initiator, {
+    action: 'root.create',
+    target: root.serial,
+    detail: { signing, origin: root.own?.origin ?? 'plane' },
+  })
 }
 
 /** What the trust is now, as agents are told it. */
@@ -200,8 +214,17 @@ export const issueIntermediate = async (
   return ok({ certificatePem: certificate.pem })
 }
 
+/** What a root's key is: as its certificate says. */
+const algorithmOf = (rootPem: string): KeyAlgorithm => {
+  const algorithm = findKeyAlgorithm(new X509Certificate(rootPem).publicKey.algorithm)
+  if (algorithm === undefined) throw new Error("the root's key is of a kind that this version does not know")
+  return algorithm
+}
+
 /** The signer of a root. Its key is opened for this one signature and dropped. */
 export const openSigner = async ({ sql }: MeshContext, kek: OrgKek, root: RootRow): Promise<Signer> => {
   const { orgId, meshId } = readMeshRow(sql)
-  return toLocalSigner(root.pem, await openKey(kek, { orgId, meshId, keyId: root.keyId }, root.sealedKey))
+  const algorithm = algorithmOf(root.pem)
+  const key = await openKey(kek, { orgId, meshId, keyId: root.keyId }, root.sealedKey, algorithm)
+  return toLocalSigner(root.pem, key, algorithm)
 }

@@ -2,11 +2,14 @@ import type { RouteHandler } from '@hono/zod-openapi'
 import {
   addIssuer,
   continueRotation,
+  createRootRequest,
+  getRootRequest,
   getRotation,
   getTrust,
   listCertificates,
   pauseRotation,
   removeIssuer,
+  removeRootRequest,
   resumeRotation,
   rollBackRotation,
   startRotation,
@@ -50,7 +53,23 @@ const showRotation: RouteHandler<typeof getRotation, AppEnv> = async (c) => {
 
 const beginRotation: RouteHandler<typeof startRotation, AppEnv> = async (c) => {
   const { store } = await openMesh(c, c.req.valid('param').mesh)
-  return c.json(unwrap(await store.startRotation(c.req.valid('json').offlineGraceDays, toInitiator(c))), 200)
+  return c.json(unwrap(await store.startRotation(c.req.valid('json'), toInitiator(c))), 200)
+}
+
+const requestRoot: RouteHandler<typeof createRootRequest, AppEnv> = async (c) => {
+  const { store } = await openMesh(c, c.req.valid('param').mesh)
+  return c.json(unwrap(await store.createRootRequest(toInitiator(c))), 200)
+}
+
+const showRootRequest: RouteHandler<typeof getRootRequest, AppEnv> = async (c) => {
+  const { store } = await openMesh(c, c.req.valid('param').mesh)
+  return c.json(found((await store.readTrust()).rootRequest, 'request for a root that waits'), 200)
+}
+
+const dropRootRequest: RouteHandler<typeof removeRootRequest, AppEnv> = async (c) => {
+  const { store } = await openMesh(c, c.req.valid('param').mesh)
+  unwrap(await store.removeRootRequest(toInitiator(c)))
+  return c.body(null, 204)
 }
 
 const holdRotation: RouteHandler<typeof pauseRotation, AppEnv> = async (c) => {
@@ -79,6 +98,9 @@ export const addTrustRoutes = (app: App): void => {
   app.openapi(addIssuer, addMeshIssuer)
   app.openapi(removeIssuer, endIssuer)
   app.openapi(getRotation, showRotation)
+  app.openapi(createRootRequest, requestRoot)
+  app.openapi(getRootRequest, showRootRequest)
+  app.openapi(removeRootRequest, dropRootRequest)
   app.openapi(startRotation, beginRotation)
   app.openapi(pauseRotation, holdRotation)
   app.openapi(resumeRotation, goOnWithRotation)

@@ -114,6 +114,32 @@ test('it signs when the plane says that all proxies hold it, and not before, how
   expect(identity.secretsState()).toMatchObject({ signer: incoming, incoming: null, areLeavesOfSigner: true })
 })
 
+test('one with another key than is wanted is replaced in the same way, and so are leaves', async () => {
+  const identity = await start()
+  signing = oldRoot
+  identity.updateIssuance(toIssuance(oldRoot))
+  const { sets } = await attach(identity, reviews)
+  const before = leafIn(sets)
+  identity.updateIssuance({ ...toIssuance(oldRoot), intermediateKey: 'ecdsa-p384', leafKey: 'rsa-2048' })
+  await pass(identity, 6 * minute)
+  expect(requests).toBe(1)
+  expect(leafIn(sets)?.publicKey.asymmetricKeyType).toBe('rsa')
+  expect(leafIn(sets)?.verify(new X509Certificate(intermediate.pem).publicKey)).toBe(true)
+  const { incoming } = identity.secretsState()
+  const settled = toIssuance(oldRoot, incoming ?? '')
+  identity.updateIssuance({ ...settled, intermediateKey: 'ecdsa-p384', leafKey: 'rsa-2048' })
+  await pass(identity, 1000)
+  const [, successor = ''] = kept.map(({ incoming: next, material }) => (next ?? material).certificatePem)
+  const signer = new X509Certificate(successor).publicKey
+  expect(signer.asymmetricKeyDetails?.namedCurve).toBe('secp384r1')
+  expect(leafIn(sets)?.verify(signer)).toBe(true)
+  expect(identity.secretsState()).toMatchObject({ signer: incoming, incoming: null, areLeavesOfSigner: true })
+  identity.updateIssuance(toIssuance(oldRoot, incoming ?? ''))
+  await pass(identity, minute)
+  expect(requests).toBe(1)
+  expect(leafIn(sets)?.publicKey.asymmetricKeyType).toBe(before?.publicKey.asymmetricKeyType)
+})
+
 test('it signs in any case before the one that does runs out', async () => {
   const identity = await start()
   identity.updateIssuance(toIssuance(newRoot))

@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest'
 import { exportPrivateKeyPem, generateKeyPair } from '#agent/identity/certificate-key.ts'
+import type { KeyAlgorithm } from '#mesh/key-algorithm.ts'
 import type { IntermediateMaterial } from '#agent/identity/intermediate.ts'
 import { agentRecord, isJoined } from '#agent/join/agent-record.ts'
 import { toIntermediates, withIntermediates } from '#agent/join/recorded-intermediates.ts'
 
-const createKey = async () => (await generateKeyPair(true)).privateKey
+const createKey = async (algorithm?: KeyAlgorithm) => (await generateKeyPair(true, algorithm)).privateKey
 
 test('the intermediate that signs and the one that will are there after a restart; nothing is left of a third', async () => {
-  const keys = { current: await createKey(), incoming: await createKey() }
+  const keys = { current: await createKey(), incoming: await createKey('rsa-2048') }
   const record = agentRecord.parse({
     replica: 'r',
     identityKeyPem: 'identity',

@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import { X509Certificate } from '@peculiar/x509'
 import { beforeAll, expect, test } from 'vitest'
 import { verifyIntermediate, verifyIssuer } from '#agent/identity/verify-intermediate.ts'
+import { keyAlgorithm } from '#mesh/key-algorithm.ts'
 import { createIntermediate, createIssuer, domain, east, TestRoot, west, type IntermediateWishes } from '../test-pki.ts'
 
 const now = 1_700_000_000_000
@@ -22,6 +23,13 @@ test('an intermediate as the plane signs it is trusted, under any of the roots',
   const { pem } = await createIntermediate(root, east)
   expect(await verify(pem)).toMatchObject({ ok: true })
   expect(await verify(pem, now, [otherRoot, root])).toMatchObject({ ok: true })
+})
+
+test.each(keyAlgorithm.options)('it is so with a root and a key of %s', async (key) => {
+  const ofKind = await TestRoot.create(now, 'root', key)
+  const { pem } = await createIntermediate(ofKind, east, { key })
+  expect(await verify(pem, now, [ofKind])).toMatchObject({ ok: true })
+  expect(await verify(pem, now, [root])).toMatchObject({ ok: false })
 })
 
 test.each<[string, IntermediateWishes]>([

@@ -1,12 +1,16 @@
+import 'reflect-metadata'
 import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readlink, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { X509Certificate } from '@peculiar/x509'
 import { AdsServer } from '#agent/ads/ads-server.ts'
 import { systemClock } from '#agent/clock.ts'
 import { ClusterIdentity } from '#agent/identity/cluster-identity.ts'
+import { toFingerprint } from '#agent/identity/to-fingerprint.ts'
 import { createLog } from '#agent/log.ts'
 import { MachineTokenAuthenticator } from '#agent/proxy-auth/machine-token-authenticator.ts'
+import type { KeyAlgorithm } from '#mesh/key-algorithm.ts'
 import type { ClusterName } from '#mesh/names.ts'
 import type { MachineToken } from '#mesh/state.ts'
 import { createIntermediate, domain, type TestIntermediate, type TestRoot } from '#test/agent/test-pki.ts'
@@ -82,6 +86,24 @@ export class TestAgent {
   async trust(epoch: number, ...members: readonly Pick<TestAgent, 'cluster' | 'intermediate'>[]): Promise<void> {
     const intermediates = members.map(({ cluster, intermediate }) => ({ cluster, pem: intermediate.pem }))
     await this.identity.updateTrust({ roots: [this.#root.pem], intermediates, epoch })
+    this.server.push()
+  }
+
+  /** … of any of these roots. */
+  async trustRoots(
+    roots: readonly TestRoot[],
+    ...members: readonly Pick<TestAgent, 'cluster' | 'intermediate'>[]
+  ): Promise<void> {
+    const intermediates = members.map(({ cluster, intermediate }) => ({ cluster, pem: intermediate.pem }))
+    await this.identity.updateTrust({ roots: roots.map(({ pem }) => pem), intermediates, epoch: 0 })
+    this.server.push()
+  }
+
+  /** Gives workloads leaves with such keys. */
+  async useLeaves(leafKey: KeyAlgorithm): Promise<void> {
+    const root = toFingerprint(new X509Certificate(this.#root.pem))
+    this.identity.updateIssuance({ root, settled: [], withinSeconds: 0, leafKey })
+    await this.identity.maintain()
     this.server.push()
   }
 

@@ -8,6 +8,7 @@ import { ExtendedKeyUsage } from '@peculiar/x509'
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { issueLeaf, toWorkloadNames, type LeafIssuer, type LeafNames } from '#agent/identity/issue-leaf.ts'
 import { toClusterDnsName } from '#mesh/identity.ts'
+import type { KeyAlgorithm } from '#mesh/key-algorithm.ts'
 import { createIntermediate, domain, east, TestRoot, west, type TestIntermediate } from '#test/agent/test-pki.ts'
 import { eventually, run } from '#test/harness/child.ts'
 import { freePort } from '#test/harness/world.ts'
@@ -74,6 +75,40 @@ const askOnce = async (issuer: LeafIssuer, names: LeafNames): Promise<string> =>
 test('callers of clusters of the mesh are served', async () => {
   expect(await askOnce(agent.intermediate, goodNames(west))).toBe('HTTP/1.1 200 OK')
   expect(await askOnce(eastIntermediate, goodNames(east))).toBe('HTTP/1.1 200 OK')
+})
+
+test.each<[KeyAlgorithm, KeyAlgorithm, KeyAlgorithm]>([
+  ['ecdsa-p384', 'ecdsa-p384', 'ecdsa-p384'],
+  ['rsa-4096', 'rsa-2048', 'rsa-2048'],
+  ['rsa-3072', 'ecdsa-p256', 'ecdsa-p256'],
+  ['ecdsa-p384', 'rsa-4096', 'ecdsa-p256'],
+])('with a root of %s, an intermediate of %s and leaves of %s too', async (ofRoot, key, ofLeaf) => {
+  const other = await TestRoot.create(Date.now(), 'other', ofRoot)
+  const intermediate = await createIntermediate(other, east, { key })
+  await agent.trustRoots([root, other], agent, { cluster: east, intermediate })
+  await agent.useLeaves(ofLeaf)
+  const answer = async () => {
+    const leaf = await issueLeaf(intermediate, goodNames(east), Date.now(), ofLeaf)
+    const socket = connect({
+      host: '127.0.0.1',
+      port,
+      cert: leaf.chainPem,
+      key: leaf.privateKeyPem,
+      // One that speaks nothing else: the newest TLS has no suites of a kind of key.
+      ...(ofLeaf.startsWith('rsa') && { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES128-GCM-SHA256' }),
+      rejectUnauthorized: false,
+    })
+    const status = await ask(socket)
+    const { modulus } = socket.getPeerCertificate()
+    socket.destroy()
+    return { status, isRsa: modulus !== undefined }
+  }
+  const wanted = { status: 'HTTP/1.1 200 OK', isRsa: ofLeaf.startsWith('rsa') }
+  await eventually('the proxy presents such a leaf and knows such a one', async () => {
+    const got = await answer()
+    return got.status === wanted.status && got.isRsa === wanted.isRsa
+  })
+  expect(await askOnce(eastIntermediate, goodNames(east))).not.toMatch(/^HTTP/)
 })
 
 test.each<[string, () => LeafNames]>([

@@ -1,8 +1,11 @@
+import 'reflect-metadata'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { X509Certificate } from '@peculiar/x509'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Rotation, Trust } from '#api/schemas/trust.ts'
+import { findKeyAlgorithm } from '#mesh/key-algorithm.ts'
 import { eventually } from '#test/harness/child.ts'
 import { split } from '#test/harness/manifests.ts'
 import { TwoClusters } from '#test/harness/two-clusters.ts'
@@ -53,31 +56,41 @@ const writeBootstraps = async (): Promise<void> => {
     await Promise.all([...cluster.proxies.values()].map((proxy) => world.writeBootstrap(cluster, proxy)))
 }
 
+const kindOf = (pem: string) => findKeyAlgorithm(new X509Certificate(pem).publicKey.algorithm)
+
 /** For whoever reads the log of the tests. */
 const tell = (told: Rotation): void => {
   const lines = told.steps.map(({ step, direction, at }) => `${at} ${direction} ${step}`)
   process.stdout.write(`${lines.join('\n')}\n`)
 }
 
-test('the root is rotated: paused and resumed, with an agent stopped for a while', { timeout: 300_000 }, async () => {
-  const before = (await trust()).roots.map(({ serial }) => serial)
-  await world.atoll(['trust', 'rotate'])
-  await writeBootstraps()
-  await world.atoll(['trust', 'rotation', 'pause'])
-  await world.atoll(['trust', 'rotation', 'resume'])
-  await reach('reissue-intermediates')
-  await mesh.west.agent?.stop()
-  await eventually('the agent of west is waited for', async () =>
-    (await rotation()).waits.some(({ code, cluster }) => code === 'away' && cluster === 'west'),
-  )
-  await world.startAgent(mesh.west)
-  await reach('done', 200_000)
-  const after = await trust()
-  expect(after.roots).toHaveLength(1)
-  expect(before).not.toContain(after.roots[0]?.serial)
-  expect(after.intermediates).toHaveLength(2)
-  tell(await rotation())
-})
+test(
+  'the root is rotated, to keys of other kinds: paused and resumed, with an agent stopped for a while',
+  { timeout: 300_000 },
+  async () => {
+    const before = (await trust()).roots.map(({ serial }) => serial)
+    const keys = { root: 'ecdsa-p384', intermediate: 'rsa-2048', leaf: 'rsa-2048' }
+    await world.atoll(['mesh', 'set', ...Object.entries(keys).flatMap(([of, kind]) => [`--${of}-key`, kind])])
+    await world.atoll(['trust', 'rotate'])
+    await writeBootstraps()
+    await world.atoll(['trust', 'rotation', 'pause'])
+    await world.atoll(['trust', 'rotation', 'resume'])
+    await reach('reissue-intermediates')
+    await mesh.west.agent?.stop()
+    await eventually('the agent of west is waited for', async () =>
+      (await rotation()).waits.some(({ code, cluster }) => code === 'away' && cluster === 'west'),
+    )
+    await world.startAgent(mesh.west)
+    await reach('done', 200_000)
+    const after = await trust()
+    expect(after.roots).toHaveLength(1)
+    expect(before).not.toContain(after.roots[0]?.serial)
+    expect(after.intermediates).toHaveLength(2)
+    const kinds = [...after.roots, ...after.intermediates].map(({ pem }) => kindOf(pem))
+    expect(kinds).toEqual(['ecdsa-p384', 'rsa-2048', 'rsa-2048'])
+    tell(await rotation())
+  },
+)
 
 test('another is rolled back when leaves are of the new root already', { timeout: 300_000 }, async () => {
   const before = (await trust()).roots.map(({ serial }) => serial)

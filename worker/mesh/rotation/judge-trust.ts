@@ -1,5 +1,6 @@
 import 'reflect-metadata'
 import { X509Certificate } from '@peculiar/x509'
+import type { OwnRoot } from '#api/schemas/trust.ts'
 import type { OrgKek } from '../../ca/sealed-key.ts'
 import { planeInitiator, writeAudit } from '../audit.ts'
 import type { Initiator } from '../audit.ts'
@@ -8,8 +9,11 @@ import { readMeshRow } from '../mesh-row.ts'
 import { refuse } from '../refusal.ts'
 import type { Outcome } from '../refusal.ts'
 import { ok } from '#mesh/result.ts'
+import { keyOf } from '#mesh/settings.ts'
 import { listRoots } from '../roots.ts'
+import { prepareOwnRoot } from '../own-root.ts'
 import { commitRoot, prepareRoot, writeTrustState } from '../trust.ts'
+import type { PreparedRoot } from '../trust.ts'
 import { advanceRotation } from './advance-rotation.ts'
 import type { AdvanceParts } from './advance-rotation.ts'
 import { beginRotation, DEFAULT_GRACE_DAYS, findDueRotation } from './rotation-commands.ts'
@@ -19,31 +23,57 @@ import { tellIssuance } from './tell-issuance.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
+interface RotationWish {
+  readonly reason: Rotation['reason']
+  readonly graceDays: number
+  /** Absent: the plane makes the root. */
+  readonly own?: OwnRoot | undefined
+}
+
 /**
- * Makes a root and begins to rotate to it, unless a rotation is under way. Not for two at the same time: the object runs them one after the
- * other.
+ * Makes a root, or takes one that somebody else has made, and begins to rotate to it, unless a rotation is under way. Not for two at the same time: the
+ * object runs them one after the other.
  */
 export const startRotation = async (
   context: MeshContext,
   kek: OrgKek,
-  { reason, graceDays }: { readonly reason: Rotation['reason']; readonly graceDays: number },
+  { reason, graceDays, own }: RotationWish,
   initiator: Initiator,
 ): Promise<Outcome<null>> => {
   const { sql, transaction } = context
-  if (findRotation(sql)) return ok(null)
+  if (findRotation(sql))
+    return own
+      ? refuse(
+          'conflict',
+          'a rotation of the root is under way: wait for its end, or roll it back, before you bring another root',
+        )
+      : ok(null)
   const from = listRoots(sql).find(({ signing }) => signing === 1)
   if (!from) return refuse('conflict', 'the mesh has no root that signs')
-  const { orgId, meshId, settings } = readMeshRow(sql)
-  const root = await prepareRoot(
-    { orgId, meshId, name: settings.meshName, trustDomain: settings.trustDomain },
-    kek,
-    context,
-  )
+  const prepared = own ? await prepareOwnRoot(context, kek, own) : ok(await prepareNewRoot(context, kek))
+  if (!prepared.ok) {
+    transaction(() => {
+      writeAudit(context, initiator, {
+        action: 'root.create',
+        target: readMeshRow(sql).settings.meshName,
+        outcome: 'refused',
+        detail: { reason: prepared.error.detail },
+      })
+    })
+    return prepared
+  }
+  const root = prepared.value
   transaction(() => {
     commitRoot(context, root, false, initiator)
     beginRotation(context, { from, to: root }, { reason, graceMs: graceDays * DAY_MS }, initiator)
   })
   return ok(null)
+}
+
+const prepareNewRoot = (context: MeshContext, kek: OrgKek): Promise<PreparedRoot> => {
+  const { orgId, meshId, settings } = readMeshRow(context.sql)
+  const mesh = { orgId, meshId, name: settings.meshName, trustDomain: settings.trustDomain }
+  return prepareRoot(mesh, kek, context, keyOf(settings, 'root'))
 }
 
 /** Does what the trust needs now: a rotation that is due, its next step, what clusters are to sign with. */

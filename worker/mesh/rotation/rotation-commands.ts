@@ -132,6 +132,9 @@ const DAY_MS = 24 * 60 * 60 * 1000
 export const ROOT_RENEWAL_MS = 2 * 365 * DAY_MS
 export const DEFAULT_GRACE_DAYS = 7
 
+/** Whether the plane makes its successor. */
+export const renewsItself = ({ origin }: Pick<RootRow, 'origin'>): boolean => origin === 'plane'
+
 /** Versions before this one made a second root and changed to it by time: what they began is gone on with. */
 export const findDueRotation = (sql: SqlStorage, nowMs: number): DueRotation => {
   if (findRotation(sql)) return { kind: 'none' }
@@ -144,5 +147,8 @@ export const findDueRotation = (sql: SqlStorage, nowMs: number): DueRotation => 
     return other.createdAt > signing.createdAt
       ? { kind: 'taken_over', from: signing, to: other }
       : { kind: 'taken_over', from: other, to: signing }
-  return signing.notAfter - nowMs < ROOT_RENEWAL_MS ? { kind: 'expiring', from: signing } : { kind: 'none' }
+  // Who brought a root brings the next one too: the plane's own in its place is nobody's wish.
+  return renewsItself(signing) && signing.notAfter - nowMs < ROOT_RENEWAL_MS
+    ? { kind: 'expiring', from: signing }
+    : { kind: 'none' }
 }

@@ -1,7 +1,10 @@
+import { keyOf } from '#mesh/settings.ts'
 import { stateKeys } from '#mesh/state.ts'
+import type { Issuance } from '#mesh/trust.ts'
 import { firstRow } from '../context.ts'
 import type { MeshContext } from '../context.ts'
 import { countMembers } from '../clusters.ts'
+import { readMeshRow } from '../mesh-row.ts'
 import { writeState } from '../state-log.ts'
 import type { Sessions } from '../uplink/sessions.ts'
 import { findHeldVersion } from './advance-rotation.ts'
@@ -40,12 +43,14 @@ export const tellIssuance = ({ sql, now }: MeshContext, sessions: Sessions): voi
       .toArray(),
     ({ cluster }) => cluster,
   )
+  const { settings } = readMeshRow(sql)
+  const keys = { intermediateKey: keyOf(settings, 'intermediate'), leafKey: keyOf(settings, 'leaf') }
   const withinSeconds = countMembers(sql) * SECONDS_PER_CLUSTER
   for (const { name, item } of members) {
     const before =
       item === null
         ? undefined
-        : (JSON.parse(item) as { value: { root: string; settled: string[]; withinSeconds: number } }).value
+        : (JSON.parse(item) as { value: Omit<Issuance, 'settled'> & { settled: string[] } }).value
     const own = trusted.get(name) ?? []
     const settled = own.flatMap((one) =>
       before?.settled.includes(one.fingerprint) || (held !== undefined && one.told > 0 && one.told <= held)
@@ -55,8 +60,12 @@ export const tellIssuance = ({ sql, now }: MeshContext, sessions: Sessions): voi
     const value = {
       root: fingerprint,
       settled,
-      // Agents read it when the root is another.
-      withinSeconds: before?.root === fingerprint ? before.withinSeconds : withinSeconds,
+      // Agents read it when the root is another, or the key is to be.
+      withinSeconds:
+        before?.root === fingerprint && before.intermediateKey === keys.intermediateKey
+          ? before.withinSeconds
+          : withinSeconds,
+      ...keys,
     }
     writeState(sql, [
       { key: stateKeys.issuance(name), item: { kind: 'issuance', value }, audience: { to: 'cluster', cluster: name } },
