@@ -110,6 +110,7 @@ const valueSchemas: Partial<Record<ConditionKey['attribute'], z.ZodType>> = {
   'destination.port': portText,
   'source.serviceAccount': serviceAccount,
   'source.trustDomain': pattern,
+  'source.cluster': pattern,
 }
 
 /** Istio's limit on rules and on sources; here on operations and conditions, too. */

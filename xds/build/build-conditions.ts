@@ -44,6 +44,8 @@ const buildCallerFact = (fact: CallerFact): Identifier => {
     case 'peer':
       // It looks at DNS names and the subject too: neither begins as a SPIFFE ID does. `mtls_authenticated` matches nobody whose TLS session is resumed (1.40).
       return { case: 'authenticated', value: { principalName: buildText(fact.text) } }
+    case 'peer-name':
+      return { case: 'authenticated', value: { principalName: buildText(fact.text) } }
     case 'connected-from':
       return { case: 'directRemoteIp', value: buildBlock(fact.block) }
     case 'client-address':

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { trustDomain } from '#mesh/names.ts'
 import {
+  compileCluster,
   compileNamespace,
   compilePrincipal,
   compileServiceAccount,
@@ -71,4 +72,34 @@ test.each([
   ['cart.v1', 'spiffe://[^/]+/ns/own/sa/cart\\.v1'],
 ])('a service account: %s', (text, expected) => {
   expect(compileServiceAccount(text, 'own')).toEqual({ kind: 'regex', text: expected })
+})
+
+describe('a cluster', () => {
+  const names = (cluster: string, text: string) => new RegExp(`^(?:${compileCluster(cluster, own).text})$`).test(text)
+  const ofEast = 'cart.shop.east.clusters.prod.example'
+
+  test.each([
+    ['east', ofEast, true],
+    ['ea*', ofEast, true],
+    ['*st', ofEast, true],
+    ['*', ofEast, true],
+    ['east', 'my.cart.shop.east.clusters.prod.example', true],
+    ['west', ofEast, false],
+    ['eas', ofEast, false],
+    ['east', 'cart.shop.east.clusters.prod.example.org', false],
+    ['east', 'cart.shop.east.clusters.prod-example', false],
+    ['east', 'cart.shop.north-east.clusters.prod.example', false],
+  ])('%s: %s %s', (cluster, name, expected) => {
+    expect(names(cluster, name)).toBe(expected)
+  })
+
+  /** What another cluster could write in a certificate. */
+  test.each([
+    'CN=cart.shop.east.clusters.prod.example',
+    'spiffe://prod.example/cart.shop.east.clusters.prod.example',
+    'spiffe://prod.example/ns/shop/sa/.east.clusters.prod.example',
+    '.east.clusters.prod.example',
+  ])('is not told by %s', (text) => {
+    expect([names('east', text), names('*', text)]).toEqual([false, false])
+  })
 })

@@ -1,3 +1,4 @@
+import { toClustersDnsName } from '#mesh/identity.ts'
 import type { TrustDomain } from '#mesh/names.ts'
 import type { AccessText } from '#xds/model/access.ts'
 import { escapeRegex } from './escape-regex.ts'
@@ -54,6 +55,18 @@ export const compileServiceAccount = (account: string, ownNamespace: string): Ac
     ? toIdentity(escapeRegex(ownNamespace), escapeRegex(namespace))
     : toIdentity(escapeRegex(namespace), escapeRegex(name))
 }
+
+/**
+ * The DNS name of a workload of this cluster, which its intermediate alone may sign (docs/decisions/0003). Of letters that are in such names alone: Envoy compares a text with whatever a certificate says, and
+ * the path of a URI and the subject are bound by no constraint.
+ */
+export const compileCluster = (
+  cluster: string,
+  { trustDomain }: OwnDomains,
+): AccessText & { readonly kind: 'regex' } => ({
+  kind: 'regex',
+  text: `[a-z0-9._-]+\\.${cluster.split('*').map(escapeRegex).join('[a-z0-9-]*')}\\.${escapeRegex(toClustersDnsName(trustDomain))}`,
+})
 
 const anySegment = '[^/]+'
 

@@ -8,6 +8,7 @@ import { parseConditionKey } from '#mesh/config/schema/condition-key.ts'
 import { isPathTemplate } from '#mesh/config/schema/path-template.ts'
 import type { AccessRule, AccessText, CalledFact, CallerFact, Condition } from '#xds/model/access.ts'
 import {
+  compileCluster,
   compileNamespace,
   compilePrincipal,
   compileServiceAccount,
@@ -186,6 +187,8 @@ const toAskedByCondition = (
       return ofCaller((value) => peer(compilePrincipal(value, place.domains)))
     case 'source.trustDomain':
       return ofCaller((value) => peer(compileTrustDomain(value, place.domains)))
+    case 'source.cluster':
+      return ofCaller((value) => toFact({ kind: 'peer-name', text: compileCluster(value, place.domains) }))
     case 'request.auth.principal':
       return ofCaller(compileRequestPrincipal, true)
     case 'request.auth.audiences':

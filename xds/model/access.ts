@@ -40,6 +40,8 @@ export type Condition<Fact> =
 export type CallerFact =
   /** The SPIFFE ID of the client's certificate: the texts begin as one does. */
   | { readonly kind: 'peer'; readonly text: AccessText }
+  /** A DNS name of the client's certificate, below that of the cluster whose intermediate has signed it: the texts match nothing else that a certificate may say. */
+  | { readonly kind: 'peer-name'; readonly text: AccessText }
   /** Where its connection comes from. */
   | { readonly kind: 'connected-from'; readonly block: string }
   /** Where the request comes from, as proxies before this one tell that are believed. */

@@ -1,6 +1,6 @@
 import { isMatchableHeader } from './header-operations.ts'
 
-/** Attributes that have no part to name (Istio reference: Authorization Policy Conditions). */
+/** Attributes that have no part to name (Istio reference: Authorization Policy Conditions; `source.cluster` is Atoll's own). */
 export const plainAttributes = [
   'source.ip',
   'remote.ip',
@@ -8,6 +8,7 @@ export const plainAttributes = [
   'source.serviceAccount',
   'source.principal',
   'source.trustDomain',
+  'source.cluster',
   'request.auth.principal',
   'request.auth.audiences',
   'request.auth.presenter',

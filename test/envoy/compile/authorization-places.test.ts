@@ -72,6 +72,14 @@ proxies: [sidecar/default/client-1/web]
   }
   await apply(west, from({ principals: ['*/sa/web'] }, 'DENY'))
   expect(await call()).toBe(403)
+  for (const [allowed, status] of [
+    ['east', 200],
+    ['west', 403],
+  ] as const) {
+    const when = [{ key: 'source.cluster', notValues: [allowed] }]
+    await apply(west, { action: 'DENY', rules: [{ from: [{ source: { namespaces: ['default'] } }], when }] })
+    expect([allowed, await call()]).toEqual([allowed, status])
+  }
   await apply(west, { action: 'CUSTOM', provider: { name: 'authz' }, rules: [{}] })
   expect(await call()).toBe(200)
   expect(authorizers.takeChecks()).toMatchObject([{ principal: 'spiffe://td.example/ns/default/sa/web' }])

@@ -174,6 +174,15 @@ export const requestRows: Readonly<Record<string, Row>> = {
   'when source.principal, not': row(whenNot('source.principal', id('old.example', 'shop', 'cart')), [web], [cart]),
   'when source.serviceAccount': row(when('source.serviceAccount', 'shop/cart'), [cart], [web]),
   'when source.trustDomain': row(when('source.trustDomain', domain), [cart, web], []),
+  'when source.cluster': row(when('source.cluster', 'east'), [cart, web], []),
+  'when source.cluster, prefix and suffix': row(when('source.cluster', 'ea*', '*x'), [cart, web], []),
+  'when source.cluster, another': row(when('source.cluster', 'west', 'eas'), [], [cart, web]),
+  'when source.cluster, not': row(whenNot('source.cluster', 'west'), [cart, web], []),
+  'when source.cluster, not of a namespace': row(
+    { ...from({ namespaces: ['shop'] }), ...whenNot('source.cluster', 'west') },
+    [cart],
+    [web],
+  ),
   'when remote.ip': row(
     when('remote.ip', '203.0.113.0/24'),
     [forwardedFor('203.0.113.7')],
