@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import { AdsServer } from './ads/ads-server.ts'
+import { toPlaneAnswerer } from './ads/answer-plane.ts'
 import { agentVersion } from './agent-version.ts'
 import type { Clock } from './clock.ts'
 import type { AgentConfig } from './config.ts'
@@ -12,6 +13,7 @@ import type { JoinedRecord } from './join/agent-record.ts'
 import { createSigner } from './join/identity-key.ts'
 import { settingsOf, trustOf } from './join/known-mesh.ts'
 import { toIntermediates, toIntermediateStore } from './join/recorded-intermediates.ts'
+import { MeshLimits } from './limits/mesh-limits.ts'
 import type { Log } from './log.ts'
 import { ObjectOversight } from './object-oversight.ts'
 import { openReplica } from './open-replica.ts'
@@ -42,7 +44,6 @@ import type { ForwardTarget } from './telemetry/forward/forward-target.ts'
 import { Telemetry } from './telemetry/telemetry.ts'
 import { TrustFlow } from './trust-flow.ts'
 import { Uplink } from './uplink/uplink.ts'
-import type { PlaneQuery } from './uplink/uplink-session.ts'
 import { createWebSocketOpener } from './uplink/websocket.ts'
 import { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import { networkName, trustDomain, type NetworkName } from '#mesh/names.ts'
@@ -93,6 +94,7 @@ export class JoinedAgent {
   readonly #keys: IssuerKeys
   readonly #uplink: Uplink
   readonly #telemetry: Telemetry
+  readonly #limits: MeshLimits
   readonly #publications = new PublicationReporter(randomUUID())
   readonly #objects: ObjectOversight
   readonly #trust: TrustFlow
@@ -164,6 +166,7 @@ export class JoinedAgent {
       view: this.#view,
       revisionOf: (proxy) => this.#ads.delivery.liveRevisionOf(proxy),
     })
+    this.#limits = new MeshLimits({ clock, view: this.#view, onUrgent: () => this.#uplink.leasesDue() })
     this.#ads = new AdsServer({
       source: new ProxySets(this.#compiler, identity, this.#credentials, this.#view),
       authenticator: this.#platform.authenticator,
@@ -174,7 +177,7 @@ export class JoinedAgent {
       onOpened: ({ machine }) => this.#platform.machines.opened(machine),
       onHealthStream: ({ machine }, stream) => machine && this.#platform.machines.followHealth(machine, stream),
       onClosed: ({ machine }) => this.#platform.machines.closed(machine),
-      methods: this.#telemetry.methods,
+      methods: [...this.#telemetry.methods, this.#limits.method],
       onDeliveryChange: () => this.#uplink.deliveryChanged(),
       onTrustChange: () => this.#uplink.trustChanged(),
       // Where nobody tells which proxies run, one whose workload is here.
@@ -229,12 +232,13 @@ export class JoinedAgent {
       publications: this.#publications,
       onPublished: () => this.#objects.changed(),
       onTelemetryToken: (token) => this.#telemetry.outbox.setToken(token),
+      leases: this.#limits.book,
       election: this.#platform.election,
       removals: this.#registry.removals,
       summariseDelivery: () => (this.#serving ? this.#ads.delivery.summary() : undefined),
       reportTrust: () => (this.#serving ? this.#trust.report() : undefined),
       onStep: (step) => this.#takeStep(step),
-      answer: (query) => this.#answer(query),
+      answer: toPlaneAnswerer(this.#ads),
     })
     this.#objects = new ObjectOversight({
       platform: this.#platform,
@@ -366,6 +370,7 @@ export class JoinedAgent {
       registryAsOf: this.#registry.asOf,
       registrySources: this.#platform.registry.sources?.() ?? [],
       problems: this.#objects.problemCount,
+      limits: this.#limits.book.statistics(),
     }
   }
 
@@ -400,6 +405,7 @@ export class JoinedAgent {
   #takeItems(items: readonly StateChange[], revision: number): void {
     const changes = this.#toChanges(items)
     this.#flow.submit(changes, revision)
+    this.#limits.takeItems(items)
     const { upserts, removes } = this.#offered.take(changes)
     if (upserts.length > 0) this.#uplink.updateCatalog(upserts.map(withoutExternal), removes)
   }
@@ -416,17 +422,6 @@ export class JoinedAgent {
   #findMachineToken(id: string) {
     const item = this.#replica.items.get(stateKeys.machineToken(id))
     return item?.kind === 'machine-token' ? item.value : undefined
-  }
-
-  #answer(query: PlaneQuery): unknown {
-    switch (query.kind) {
-      case 'proxies':
-        return this.#ads.proxies()
-      case 'proxy-config':
-        return this.#ads.proxyConfig(query.proxy)
-      case 'absent-proxies':
-        return this.#ads.delivery.absent()
-    }
   }
 }
 

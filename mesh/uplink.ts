@@ -40,7 +40,8 @@ export const UPLINK_CHUNK_CHARS = 128 * 1024
  * query of this name. `object-problems`, `objects-judged`: an agent sends this message to a plane that has it. `gateway-proxies`,
  * `machine-groups`: a plane tells of machine tokens of the role `gateway`, and of WorkloadGroups, to an agent that has it. `telemetry`: a plane
  * gives an agent that has it a token for telemetry. `trust-report`: an agent says to a plane that has it how far its proxies are with the trust, and a
- * plane tells an agent that has it which intermediate it is to sign with.
+ * plane tells an agent that has it which intermediate it is to sign with. `leases`: an agent asks a plane that has it for parts of limits of the scope
+ * MESH, and a plane tells an agent that has it of such limits.
  */
 export const UPLINK_CAPABILITIES = [
   'publish',
@@ -51,7 +52,11 @@ export const UPLINK_CAPABILITIES = [
   'objects-judged',
   'telemetry',
   'trust-report',
+  'leases',
 ] as const
+/** Asks in one message: more go into the next. */
+export const UPLINK_MAX_LEASE_ASKS = 500
+export const UPLINK_MAX_CONSUMER_CHARS = 256
 /** Objects that one cluster may ask to have published, and their JSON together (characters); an agent cuts what is more. */
 export const UPLINK_MAX_PUBLISHED = 1000
 export const UPLINK_MAX_PUBLISHED_CHARS = 4 * 1024 * 1024
@@ -168,6 +173,31 @@ const telemetryToken = z.object({
   token: z.string().max(4096),
   expiresAt: z.string(),
 })
+/** Which count of which limit: "RateLimit/<namespace>/<object>/<limit>", and who it is of. */
+const leased = { limit: z.string().max(640), consumer: z.string().max(UPLINK_MAX_CONSUMER_CHARS) }
+
+const leaseGrant = z.object({
+  ...leased,
+  /** How many requests the replica may let through … */
+  tokens: z.int().min(0),
+  /** … within this time from when it asked. */
+  forMs: z.int().min(0),
+  /** It is to ask again in this time, at the earliest; 0 = there is more. */
+  againMs: z.int().min(0),
+  /** Of a quota: the day since the epoch that it is of, and in what time that ends. */
+  day: z.int().optional(),
+  endsMs: z.int().min(0).optional(),
+  /** Why there is no count: there is no such limit, or no room for another count. */
+  none: z.enum(['gone', 'full']).optional(),
+})
+export type LeaseGrant = z.infer<typeof leaseGrant>
+/** The answer to `lease`, only to an agent with the capability `leases`. */
+const leases = z.object({
+  type: z.literal('leases'),
+  /** How many replicas of agents may ask for the same. */
+  replicas: z.int().min(1),
+  grants: z.array(leaseGrant).max(UPLINK_MAX_LEASE_ASKS),
+})
 /** A person confirmed a held step of the agent (a suspicious restore, a mass removal). */
 const confirm = z.object({ type: z.literal('confirm'), hold: z.string() })
 const refused = z.object({
@@ -205,6 +235,7 @@ export const planeMessage = z.discriminatedUnion('type', [
   issued,
   query,
   telemetryToken,
+  leases,
   confirm,
   refused,
 ])
@@ -343,6 +374,21 @@ const objectsJudged = z.object({ type: z.literal('objects-judged'), revision: z.
 /** To a plane with the capability `trust-report`. */
 const trust = z.object({ type: z.literal('trust'), report: trustReport })
 
+const leaseAsk = z.object({
+  ...leased,
+  /** How many requests it has use for. */
+  want: z.int().min(0),
+  /** How many of what it was given it has no use for any more. */
+  back: z.int().min(0),
+  /** How many it let through beyond what it was given. */
+  ahead: z.int().min(0),
+  /** The day of the quota that these two are of; absent = it knows of none. */
+  day: z.int().optional(),
+})
+export type LeaseAsk = z.infer<typeof leaseAsk>
+/** To a plane with the capability `leases`, which answers every one with `leases`. */
+const lease = z.object({ type: z.literal('lease'), asks: z.array(leaseAsk).max(UPLINK_MAX_LEASE_ASKS) })
+
 const csr = z.object({ type: z.literal('csr'), request: z.string().max(64), csrPem: z.string().max(16_384) })
 
 /** Names of the started proxies (see `delivery`) that are not connected to this replica, in order: the first so many. */
@@ -397,6 +443,7 @@ export const agentMessage = z.discriminatedUnion('type', [
   objectProblems,
   objectsJudged,
   trust,
+  lease,
   csr,
   answer,
 ])

@@ -182,6 +182,7 @@ export const envoyApiTypes = [
   'envoy.service.accesslog.v3.AccessLogService',
   'envoy.service.discovery.v3.AggregatedDiscoveryService',
   'envoy.service.health.v3.HealthDiscoveryService',
+  'envoy.service.ratelimit.v3.RateLimitService',
   'envoy.service.secret.v3.SecretDiscoveryService',
   'envoy.service.status.v3.ClientStatusDiscoveryService',
   'envoy.type.matcher.v3.HttpRequestHeaderMatchInput',

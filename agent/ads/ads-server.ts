@@ -97,6 +97,7 @@ export class AdsServer implements ConnectionHost {
   readonly #connections = new Set<ProxyConnection>()
   readonly #health: HealthStreams
   readonly #callPlaces: CallPlaces
+  readonly #quickPlaces: CallPlaces
   /** Calls that are not refused: connections, and those that are about to be. */
   #calls = 0
   /** … and those of streams of health. */
@@ -126,6 +127,7 @@ export class AdsServer implements ConnectionHost {
     this.#attachments = new Attachments(options.source)
     this.#health = new HealthStreams(this.limits.streamsPerProxy)
     this.#callPlaces = new CallPlaces(this.limits.calls)
+    this.#quickPlaces = new CallPlaces(this.limits.quickCalls)
     this.#server = new grpc.Server({
       'grpc.max_receive_message_length': this.limits.requestBytes,
       'grpc.max_send_message_length': -1,
@@ -320,14 +322,14 @@ export class AdsServer implements ConnectionHost {
 
   async #receive(method: ProxyMethod, call: ProxyMethodCall, answer: grpc.sendUnaryData<Buffer>): Promise<void> {
     const [authorization = ''] = call.metadata.get('authorization')
-    const giveBack = this.#callPlaces.take(authorization.toString(), call.request.length)
+    const places = method.isQuick ? this.#quickPlaces : this.#callPlaces
+    const giveBack = places.take(authorization.toString(), call.request.length)
     // Which a proxy tries again.
     if (!giveBack) return answer({ code: grpc.status.UNAVAILABLE, details: 'too many calls at once' })
     try {
       const grant = await this.#findGrant(call)
       if (!grant) return answer({ code: grpc.status.UNAUTHENTICATED, details: 'no valid credential' })
-      method.receive(grant, call.request)
-      answer(null, emptyAnswer)
+      answer(null, method.receive(grant, call.request) ?? emptyAnswer)
     } catch (error) {
       this.#refusals.notUnderstood(call.getPeer(), method.path, error)
       answer({ code: grpc.status.INVALID_ARGUMENT, details: 'not understood' })

@@ -11,6 +11,8 @@ export interface AdsLimits {
   readonly nameLength: number
   /** What proxies tell beside xDS, while it is found out who they are. */
   readonly calls: CallLimits
+  /** … and what they ask of each request that they have. */
+  readonly quickCalls: CallLimits
 }
 
 export const defaultLimits: AdsLimits = {
@@ -20,6 +22,7 @@ export const defaultLimits: AdsLimits = {
   names: 100_000,
   nameLength: 1024,
   calls: { callsOfOne: 32, bytes: 64 * 1024 * 1024 },
+  quickCalls: { callsOfOne: 2000, bytes: 16 * 1024 * 1024 },
 }
 
 /** What a response aims at: big enough that few are needed, small enough that 500 of them waiting for their proxies are little memory. */

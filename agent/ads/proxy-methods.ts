@@ -1,12 +1,14 @@
 import * as grpc from '@grpc/grpc-js'
 import type { ProxyGrant } from '#agent/proxy-auth/proxy-authenticator.ts'
 
-/** Something that proxies tell the agent beside xDS: a unary method whose answer is an empty message. */
+/** Something that proxies tell the agent beside xDS, or ask it: a unary method. */
 export interface ProxyMethod {
   /** "/<package>.<service>/<method>" */
   readonly path: string
-  /** `message` is what came, encoded. Who throws has taken nothing, and the proxy is told so. */
-  receive(grant: ProxyGrant, message: Buffer): void
+  /** Its messages are small and answered at once: a proxy may have many on the way, as many as it has requests. */
+  readonly isQuick?: true
+  /** `message` is what came, encoded, and so is the answer; without one it is an empty message. Who throws has taken nothing, and the proxy is told so. */
+  receive(grant: ProxyGrant, message: Buffer): Buffer | void
 }
 
 export type ProxyMethodCall = grpc.ServerUnaryCall<Buffer, Buffer>

@@ -3,6 +3,7 @@ import type { AdsStatistics } from '#agent/ads/ads-server.ts'
 import type { IdentityStatus } from '#agent/identity/cluster-identity.ts'
 import type { ProbedGateway } from '#agent/probes/gateway-prober.ts'
 import type { KeySetStatus } from '#agent/jwks/key-sets.ts'
+import type { LimitStatistics } from '#agent/limits/limit-book.ts'
 import type { InjectorStatus } from '#agent/injection/injector.ts'
 import type { RegistrySource } from '#agent/registry/registry.ts'
 import type { MeterStatistics } from '#agent/telemetry/metrics/cluster-meter.ts'
@@ -25,6 +26,7 @@ export interface AgentMeasures {
   readonly telemetry?: OutboxStatus
   readonly forwards?: readonly ForwardStatus[]
   readonly meter?: MeterStatistics
+  readonly limits?: LimitStatistics
   readonly compiledRevision: number
   readonly proxies: number
   readonly registrySynced: boolean
@@ -260,6 +262,20 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry,
   )
   labelled('telemetry_forward_failures', 'Attempts since a backend took something.', ['to'], ({ forwards }) =>
     ofForwards(forwards, ({ failures }) => [{ labels: {}, value: failures }]),
+  )
+  labelledCounter(
+    'mesh_limits_total',
+    'Requests that limits of the scope MESH were asked about: leased and ahead are counted over the mesh, open went through without being, full had no count of their own.',
+    ['outcome'],
+    ({ limits }) =>
+      Object.entries(limits ? { ...limits.passed, refused: limits.refused, full: limits.unaccounted } : {}).map(
+        ([outcome, value]) => ({ labels: { outcome }, value }),
+      ),
+  )
+  gauge(
+    'mesh_limit_counts',
+    'Counts of limits of the scope MESH that this replica keeps.',
+    ({ limits }) => limits?.accounts,
   )
   gauge('standard_metrics_series', 'Series of the standard metrics of this cluster.', ({ meter }) => meter?.series)
   counter('standard_metrics_pushes_total', 'What proxies pushed of their counters.', ({ meter }) => meter?.pushes)

@@ -14,6 +14,7 @@ import { toAnswerParts } from './answer-parts.ts'
 import { BatchAssembler } from './batch-assembler.ts'
 import type { CatalogReporter } from './catalog-reporter.ts'
 import { toHello, toStanding, type UplinkIdentity } from './handshake.ts'
+import type { LeaseSource } from './lease-source.ts'
 import type { Outbox } from './outbox.ts'
 import type { PlaneReplica } from './plane-replica.ts'
 import type { PublicationReporter } from './publication-reporter.ts'
@@ -59,6 +60,7 @@ export interface SessionParts {
   readonly onRequestRefused: (request: string, code: RefusalCode, message: string) => void
   /** What telemetry is sent to the plane with; undefined: it takes none. */
   readonly onTelemetryToken: (token: string | undefined) => void
+  readonly leases: LeaseSource
   /** undefined = there is no such thing. */
   readonly answer: (query: PlaneQuery) => unknown
   readonly onEnd: (end: SessionEnd) => void
@@ -129,6 +131,7 @@ export class UplinkSession {
     this.#silence.stop()
     this.#cancelWake()
     this.#reporting.stop()
+    this.#parts.leases.setLive(false)
     this.#socket.close(reason)
     onChange()
     onEnd({
@@ -180,7 +183,8 @@ export class UplinkSession {
     const claim = this.#reporting.nextClaim()
     if (claim) return claim
     // Until the agent is in step with the plane, what its proxies run can't be told in the plane's revisions.
-    const urgent = this.#phase === 'live' ? (outbox.nextUrgent(now) ?? this.#nextTrust(now)) : undefined
+    const urgent =
+      this.#phase === 'live' ? (this.#nextLease() ?? outbox.nextUrgent(now) ?? this.#nextTrust(now)) : undefined
     if (urgent) return urgent
     const chunk = this.#reporting.nextChunk()
     if (chunk || this.#phase !== 'live') return chunk
@@ -189,6 +193,15 @@ export class UplinkSession {
 
   #nextTrust(now: number): AgentMessage | undefined {
     return this.#tellsTrust ? this.#parts.outbox.nextTrust(now) : undefined
+  }
+
+  #nextLease(): AgentMessage | undefined {
+    const asks = this.#leases ? this.#parts.leases.nextAsks() : undefined
+    return asks && { type: 'lease', asks: [...asks] }
+  }
+
+  get #leases(): boolean {
+    return this.#capabilities.includes('leases')
   }
 
   get #tellsTrust(): boolean {
@@ -205,7 +218,14 @@ export class UplinkSession {
     const { clock, outbox } = this.#parts
     this.#cancelWake()
     if (this.#phase === 'ended') return
-    const dueAt = this.#phase === 'live' ? [outbox.deliveryDueAt, this.#tellsTrust ? outbox.trustDueAt : undefined] : []
+    const dueAt =
+      this.#phase === 'live'
+        ? [
+            outbox.deliveryDueAt,
+            this.#tellsTrust ? outbox.trustDueAt : undefined,
+            this.#leases ? this.#parts.leases.dueAt : undefined,
+          ]
+        : []
     const waits = [
       this.#rate.waitMilliseconds(now),
       ...dueAt.flatMap((at) => (at === undefined ? [] : [at - now])),
@@ -220,7 +240,10 @@ export class UplinkSession {
     this.#silence.heard()
     if (phase === 'opened' || phase === 'greeting') this.#silence.expectWord(`the plane said nothing while ${phase}`)
     else this.#silence.askWhenIdle()
-    if (phase === 'live') this.#liveSince = clock.now()
+    if (phase === 'live') {
+      this.#liveSince = clock.now()
+      this.#parts.leases.setLive(this.#leases)
+    }
     onChange()
     this.pump()
   }
@@ -247,7 +270,7 @@ export class UplinkSession {
   }
 
   #handleEstablished(message: Exclude<PlaneMessage, Of<'refused' | 'challenge' | 'welcome'>>): void {
-    const { publications, outbox, log, answer, onIssued, onPublished, onTelemetryToken } = this.#parts
+    const { publications, outbox, log, answer, onIssued, onPublished, onTelemetryToken, leases } = this.#parts
     switch (message.type) {
       case 'changes':
         this.#onChanges(message)
@@ -277,6 +300,9 @@ export class UplinkSession {
         break
       case 'telemetry-token':
         onTelemetryToken(message.token)
+        break
+      case 'leases':
+        leases.take(message.replicas, message.grants)
         break
       case 'query':
         if (!outbox.answer(toAnswerParts(message.request, answer(message.query))))

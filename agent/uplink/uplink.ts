@@ -11,6 +11,7 @@ import type { Delivery, Hold, ObjectProblems, Position } from '#mesh/uplink.ts'
 import { toBackoffMilliseconds } from './backoff.ts'
 import type { CatalogReporter, ClusterFacts } from './catalog-reporter.ts'
 import type { UplinkIdentity } from './handshake.ts'
+import type { LeaseSource } from './lease-source.ts'
 import { Outbox, type ProbeResults } from './outbox.ts'
 import type { PlaneReplica } from './plane-replica.ts'
 import type { PublicationReporter } from './publication-reporter.ts'
@@ -41,6 +42,7 @@ export interface UplinkOptions {
   readonly reportTrust: () => TrustReport | undefined
   /** What telemetry is sent to the plane with from now on; undefined: it takes none. */
   readonly onTelemetryToken: (token: string | undefined) => void
+  readonly leases: LeaseSource
   /** undefined = there is no such thing. */
   readonly answer: (query: PlaneQuery) => unknown
 }
@@ -167,6 +169,11 @@ export class Uplink {
     this.#session?.pump()
   }
 
+  /** What `leases` has to ask is due. Called often. */
+  leasesDue(): void {
+    this.#session?.pump()
+  }
+
   setProbes(results: ProbeResults): void {
     this.#outbox.setProbes(results)
     this.#session?.pump()
@@ -223,7 +230,7 @@ export class Uplink {
 
   #connect(): void {
     const { clock, log, identity, openSocket, replica, reporter, election, removals, onStep, answer } = this.#options
-    const { publications, onPublished, onTelemetryToken } = this.#options
+    const { publications, onPublished, onTelemetryToken, leases } = this.#options
     this.#session = new UplinkSession({
       clock,
       log,
@@ -234,6 +241,7 @@ export class Uplink {
       publications,
       onPublished,
       onTelemetryToken,
+      leases,
       election,
       outbox: this.#outbox,
       onStep,

@@ -60,6 +60,8 @@ const keyParts = checked(z.array(keyPart).max(4).default([]), ({ value, report }
 })
 
 const minPeriodMs = 100
+/** What is counted over a network is not told more often. */
+const minMeshPeriodMs = 1000
 const maxPeriodMs = 24 * 60 * 60 * 1000
 
 const period = checked(positiveDuration, ({ value, sound, report }) => {
@@ -78,13 +80,31 @@ const limit = checked(
     /** Which requests count; absent = all. All that is set must match. */
     match: match.optional(),
     by: keyParts,
+    /** Who counts together: each proxy by itself, or all proxies of the mesh; absent = PROXY. */
+    scope: choice(['PROXY', 'MESH']).optional(),
     requests: count,
-    per: period,
+    /** It refills evenly in this time, … */
+    per: period.optional(),
+    /** … or it is a quota: as many in each day of UTC. */
+    calendar: choice(['DAY']).optional(),
     /** How many may come at once after a time without any; absent = `requests`. */
     burst: count.optional(),
+    /** Of the scope MESH: whether requests go through while it is not known how many others there were; absent = they do. */
+    failOpen: z.boolean().optional(),
   }),
-  ({ value: { requests, burst }, sound, report }) => {
-    if (sound && burst !== undefined && burst < requests) report('must not be less than requests', ['burst'])
+  ({ value, sound, report }) => {
+    if (!sound) return
+    const { scope, requests, per, calendar, burst, failOpen } = value
+    if (setFields(value, ['per', 'calendar']).length !== 1) report('takes exactly one of per, calendar')
+    if (burst !== undefined && calendar !== undefined) report('is of limits with per', ['burst'])
+    else if (burst !== undefined && burst < requests) report('must not be less than requests', ['burst'])
+    if (scope === 'MESH') {
+      if (per !== undefined && toMilliseconds(per) < minMeshPeriodMs)
+        report('must be from 1s to 24h with scope MESH', ['per'])
+      return
+    }
+    if (calendar !== undefined) report('is of limits with scope MESH', ['calendar'])
+    if (failOpen !== undefined) report('is of limits with scope MESH', ['failOpen'])
   },
 )
 export type RequestLimit = z.output<typeof limit>

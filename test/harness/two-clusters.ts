@@ -1,7 +1,7 @@
 import { toErrorMessage } from '#mesh/error-message.ts'
 import { EchoApp, type Echo } from './echo-app.ts'
 import { inbound, reviewsService, workload } from './manifests.ts'
-import { requestThroughProxy } from './proxy-request.ts'
+import { requestThroughProxy, type ProxyReply } from './proxy-request.ts'
 import type { World, WorldCluster, WorldProxy } from './world.ts'
 
 type Role = Parameters<World['addProxy']>[1]['role']
@@ -102,9 +102,14 @@ export class TwoClusters {
 
   /** One request from frontend to reviews, through its sidecar's HTTP proxy port; throws when it is not answered with 200. */
   async request(): Promise<Echo> {
-    const reply = await requestThroughProxy({ host: this.frontend.address, port: proxyPort }, reviewsUrl)
+    const reply = await this.call()
     if (reply.status !== 200) throw new Error(`${reply.status} ${reply.body.slice(0, 200)}`)
     return JSON.parse(reply.body) as Echo
+  }
+
+  /** The same, whatever it is answered with. */
+  call(headers: Readonly<Record<string, string>> = {}): Promise<ProxyReply> {
+    return requestThroughProxy({ host: this.frontend.address, port: proxyPort }, reviewsUrl, { headers })
   }
 
   /** Requests one after the other, and who answered them. */

@@ -1,3 +1,4 @@
+import { rateLimit } from '#mesh/config/rate-limit.ts'
 import { publishCandidates } from '../configuration/publish-candidates.ts'
 import { attempt } from '../attempt.ts'
 import { deriveOrgKek } from '../ca/sealed-key.ts'
@@ -10,6 +11,7 @@ import type { MeshContext } from './context.ts'
 import { DeliveryWatch } from './delivery-watch.ts'
 import { readDelivery } from './delivery.ts'
 import { followGeneration } from './epoch.ts'
+import { LeaseDesk } from './limits/lease-desk.ts'
 import { toLabelKeySource } from './label-keys.ts'
 import type { LabelKeys } from './label-keys.ts'
 import { findMeshRow, readMeshRow } from './mesh-row.ts'
@@ -56,6 +58,7 @@ export class MeshRuntime {
   readonly server: UplinkServer
   readonly watch: DeliveryWatch
   readonly publishing: PublishSchedule
+  readonly leases: LeaseDesk
   readonly labelKeys: () => LabelKeys
   readonly #state: DurableObjectState
   readonly #env: Cloudflare.Env
@@ -82,12 +85,17 @@ export class MeshRuntime {
     this.sessions = new Sessions(state.getWebSockets())
     this.#fanOut = new FanOut(this.context, this.sessions)
     this.queries = new AgentQueries(this.context.random)
+    this.leases = new LeaseDesk({
+      context: this.context,
+      countReplicas: () => this.sessions.open().filter(({ state }) => state.takesLeases).length,
+    })
     const onPublish = () => this.publishing.wake()
     const parts = { context: this.context, sessions: this.sessions, fanOut: this.#fanOut, queries: this.queries }
     const handle = toMessageHandler({
       ...parts,
       issue: (request) => this.exclusively(async () => issueIntermediate(this.context, await this.kek(), request)),
       labelKeys: this.labelKeys,
+      leases: this.leases,
       onDelivery,
       onTrust: () => this.wakeTrust(),
       onPublish,
@@ -140,6 +148,7 @@ export class MeshRuntime {
       times: readLeaseTimes(this.#env),
       pongedAt: (socket) => this.#state.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0,
       write: (body) => this.write(body),
+      pruneLeases: () => this.leases.prune(),
       wakePublishing: () => this.publishing.wake(),
       tellTelemetryTokens: () => this.tellTelemetryTokens(),
       sendTelemetryNews: () => sendTelemetryNews(this.context.sql, this.#env),
@@ -166,6 +175,7 @@ export class MeshRuntime {
   /** In a write: objects of these kinds have changed. */
   takeChangedKinds(kinds: readonly string[]): void {
     if (kinds.includes('DestinationRule')) this.refreshSummaries()
+    if (kinds.includes(rateLimit.kind)) this.leases.limitsChanged()
     if (kinds.length > 0) announce(this.context, 'mesh')
   }
 

@@ -33,6 +33,7 @@ import { hasCandidates } from './publishing/candidates.ts'
 import { createPublishGrant, listPublishGrants, revokePublishGrant } from './publishing/publish-grants.ts'
 import type { NewPublishGrant } from './publishing/publish-grants.ts'
 import { wantPublishing } from './publishing/wanted.ts'
+import { listUnenforced } from './limits/unenforced-limits.ts'
 import { refuse } from './refusal.ts'
 import type { Outcome } from './refusal.ts'
 import { countSealed } from './reseal-keys.ts'
@@ -122,7 +123,8 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   }
 
   async listObjectStatus(key: string) {
-    return listObjectStatus(this.#context.sql, key)
+    const { sql } = this.#context
+    return [...listObjectStatus(sql, key), ...listUnenforced(sql, this.#runtime.sessions, key)]
   }
 
   async listObjects(filter: ObjectFilter, after: string, limit: number) {

@@ -391,4 +391,15 @@ export const migrations: readonly string[] = [
     created_at INTEGER NOT NULL
   );
   `,
+  `
+  -- Limits over the mesh (worker/mesh/limits): until when rates may have been leased, and what is used of each day's quotas, leases included.
+  CREATE TABLE rate_mark (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), until INTEGER NOT NULL);
+  CREATE TABLE quota_uses (
+    day INTEGER NOT NULL,
+    limit_name TEXT NOT NULL,
+    consumer TEXT NOT NULL,
+    used INTEGER NOT NULL,
+    PRIMARY KEY (day, limit_name, consumer)
+  ) WITHOUT ROWID;
+  `,
 ]

@@ -39,6 +39,8 @@ export interface TickParts {
   readonly times: LeaseTimes
   /** Runs a body in a transaction, and tells whoever has to hear of it. */
   readonly write: (body: () => void) => void
+  /** In a transaction: forgets what is used of days that are over. */
+  readonly pruneLeases: () => void
   readonly wakePublishing: () => void
   readonly tellTelemetryTokens: () => Promise<void>
   readonly sendTelemetryNews: () => Promise<void>
@@ -55,6 +57,7 @@ export const tick = async (parts: TickParts): Promise<void> => {
   if (sessions.size > 0 || countMembers(sql) > 0 || hasTelemetryNews(sql)) alarm.arm(now() + times.tickMs)
   await attempt('sessions', () => tickSessions(parts))
   await attempt('store', () => write(() => tickStore(context, sessions, times)))
+  await attempt('leases', () => write(parts.pruneLeases))
   await attempt('publishing', wakePublishing)
   await attempt('keys', parts.resealKeys)
   await attempt('trust', judgeTrust)

@@ -15,6 +15,7 @@ import { accessFilters, delegationFilters } from './access-filters.ts'
 import { toAny } from './any.ts'
 import { buildHttpLogs, toCounted } from './build-logs.ts'
 import { buildInlineRouteConfiguration } from './build-route-configuration.ts'
+import { meshLimitFilters } from './build-mesh-limits.ts'
 import { requestLimitFilter } from './build-request-limits.ts'
 import { tokenFilter } from './token-filter.ts'
 import { routeFilters } from './build-route-filters.ts'
@@ -62,7 +63,9 @@ export const buildHttpConnectionManager = (handler: HttpHandler, defaults: Liste
       ...(defaults.tracing || defaults.records ? [receivedFilter] : []),
       ...(handler.healthPaths ?? []).map(buildHealthPath),
       ...buildGrpcStats(toCounted(defaults, reporter)),
-      ...(handler.isGuarded ? [...delegationFilters, tokenFilter, ...accessFilters, requestLimitFilter] : []),
+      ...(handler.isGuarded
+        ? [...delegationFilters, tokenFilter, ...accessFilters, requestLimitFilter, ...meshLimitFilters]
+        : []),
       ...(handler.routes.kind === 'rds' ? routeFilters : []),
       ...(handler.isForwardProxy ? [forwardProxy] : []),
       router,

@@ -1,38 +1,57 @@
 import { objectKeyOf, type Sourced } from '#mesh/config-object.ts'
 import type { KeyPart, RateLimitSpec, RequestLimit as WrittenLimit } from '#mesh/config/rate-limit.ts'
 import { toMilliseconds } from '#mesh/config/schema/duration.ts'
-import type { LimitKey, RequestLimit } from '#xds/model/request-limit.ts'
+import { dayMs, toLimitName } from '#mesh/limits/limit-terms.ts'
+import type { LimitKey, MeshLimit, RequestLimit } from '#xds/model/request-limit.ts'
 import type { HeaderMatch, ValueMatch } from '#xds/model/virtual-host.ts'
 import { compileText } from './compile-http-match.ts'
 import { escapeRegex } from './escape-regex.ts'
+import type { Report } from './report.ts'
 
-/** The limits of all RateLimits that are for a proxy; each holds by itself. */
-export const compileRequestLimits = (objects: readonly Sourced<RateLimitSpec>[]): readonly RequestLimit[] =>
-  objects.flatMap((object) => {
+/** What RateLimits say that are for a proxy; each limit holds by itself. */
+export interface RequestLimits {
+  readonly own: readonly RequestLimit[]
+  readonly mesh: readonly MeshLimit[]
+}
+
+export const compileRequestLimits = (objects: readonly Sourced<RateLimitSpec>[], report: Report): RequestLimits => {
+  const own: RequestLimit[] = []
+  const mesh: MeshLimit[] = []
+  for (const object of objects) {
     const key = objectKeyOf(object)
-    return object.spec.limits.map((limit) => ({
-      id: `${object.origin}/${key}/${limit.name}`,
-      object: key,
-      ...compileLimit(limit),
-    }))
-  })
+    for (const [index, limit] of object.spec.limits.entries()) {
+      const common = { object: key, match: limit.match ? compileMatch(limit.match) : [], by: limit.by.map(toKey) }
+      if (limit.scope !== 'MESH') {
+        own.push({ id: `${object.origin}/${key}/${limit.name}`, ...common, bucket: toBucket(limit) })
+      } else if (object.origin === 'mesh') {
+        mesh.push({ id: toLimitName(key, limit.name), ...common, failOpen: limit.failOpen ?? true })
+      } else if (!objects.some((other) => other.origin === 'mesh' && objectKeyOf(other) === key)) {
+        report(key, `spec.limits[${index}].scope: ${ofClusterAlone}`)
+      }
+    }
+  }
+  return { own, mesh }
+}
 
-const compileLimit = ({ match, by, requests, per, burst }: WrittenLimit): Omit<RequestLimit, 'id' | 'object'> => ({
-  match: match
-    ? [
-        ...toPatterns(':method', match.methods, toMethod),
-        ...toPatterns(':authority', match.hosts, toHost),
-        ...toPatterns(':path', match.paths, toPath),
-        ...Object.entries(match.headers).map(([name, value]) => ({
-          name,
-          value: compileText(value) ?? ({ kind: 'present' } as const),
-          isInverted: false,
-        })),
-      ]
-    : [],
-  by: by.map(toKey),
-  bucket: { requests, periodMs: toMilliseconds(per), burst: burst ?? requests },
+const ofClusterAlone =
+  'MESH does not hold: the object is of this cluster alone, and the plane counts for those of the mesh. Apply it with "atoll apply", or publish it'
+
+const toBucket = ({ requests, per, burst }: WrittenLimit): RequestLimit['bucket'] => ({
+  requests,
+  periodMs: per === undefined ? dayMs : toMilliseconds(per),
+  burst: burst ?? requests,
 })
+
+const compileMatch = (match: NonNullable<WrittenLimit['match']>): readonly HeaderMatch[] => [
+  ...toPatterns(':method', match.methods, toMethod),
+  ...toPatterns(':authority', match.hosts, toHost),
+  ...toPatterns(':path', match.paths, toPath),
+  ...Object.entries(match.headers).map(([name, value]) => ({
+    name,
+    value: compileText(value) ?? ({ kind: 'present' } as const),
+    isInverted: false,
+  })),
+]
 
 /** One of several patterns: a regular expression of all. */
 const toPatterns = (

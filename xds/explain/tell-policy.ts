@@ -5,6 +5,7 @@ import { VirtualHost_TlsRequirementType as TlsRequirement } from '#envoy/envoy/c
 import { RBAC_Action as Action } from '#envoy/envoy/config/rbac/v3/rbac_pb.ts'
 import { JwtAuthenticationSchema } from '#envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.ts'
 import { LocalRateLimitSchema } from '#envoy/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.ts'
+import { RateLimitSchema } from '#envoy/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.ts'
 import { RBACSchema } from '#envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts'
 import { RBACSchema as NetworkRbacSchema } from '#envoy/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts'
 import { isHarmlessFilter, toFilterName } from '#xds/patch/guards-access.ts'
@@ -71,6 +72,7 @@ const hasNoRules = ({ configType }: Filter): boolean => {
   if (http && !http.rules && !http.matcher) return true
   const limits = unpack(any, LocalRateLimitSchema)
   if (limits && !limits.filterEnabled) return true
+  if (unpack(any, RateLimitSchema)?.rateLimits.length === 0) return true
   const rbac = http ?? unpack(any, NetworkRbacSchema)
   if (unpack(any, JwtAuthenticationSchema)?.rules.length === 0) return true
   return rbac?.rules?.action === Action.LOG && !rbac.matcher

@@ -14,6 +14,14 @@ export interface RequestLimit {
   readonly bucket: { readonly requests: number; readonly periodMs: number; readonly burst: number }
 }
 
+/** How many requests all proxies of the mesh take together: the agent knows. */
+export interface MeshLimit extends Pick<RequestLimit, 'object' | 'match' | 'by'> {
+  /** What the agent and the plane call it. */
+  readonly id: string
+  /** Whether requests go through when the agent does not answer. */
+  readonly failOpen: boolean
+}
+
 /** What a request lacks counts as empty: whoever leaves it out shares one count with all who do. */
 export type LimitKey =
   /** The SPIFFE ID that the client has proved. */

@@ -183,6 +183,7 @@ export class ModelAgent {
       reporter: new CatalogReporter({ boot: randomUUID(), network: networkName.parse(this.cluster), now }),
       publications: new PublicationReporter(randomUUID()),
       onPublished: () => {},
+      leases: { dueAt: undefined, setLive: () => {}, nextAsks: () => undefined, take: () => {} },
       onTelemetryToken: () => {},
       removals: this.#removals,
       onStep: (step) => this.#store(step),

@@ -66,6 +66,7 @@ export class ScriptedUplink {
       reporter: this.reporter,
       publications: this.publications,
       onPublished: () => {},
+      leases: { dueAt: undefined, setLive: () => {}, nextAsks: () => undefined, take: () => {} },
       onTelemetryToken: (token) => this.telemetryTokens.push(token),
       removals: this.removals,
       onStep: (step) => this.steps.push(step),

@@ -78,3 +78,51 @@ test(
     expect(await publishersOf()).toEqual([])
   },
 )
+
+const limited = (limit: string) => `apiVersion: policy.atoll.dev/v1alpha1
+kind: RateLimit
+metadata: {name: reviews, namespace: default}
+spec:
+  selector: {matchLabels: {app: reviews}}
+  limits:
+  - {name: all, scope: MESH, ${limit}}
+`
+
+/** Calls from several at once, which wait for no one, until it is enough: what reviews answered, by status and application. */
+const load = async (isEnough: (answers: ReadonlyMap<string, number>) => boolean) => {
+  const answers = new Map<string, number>()
+  const caller = async () => {
+    while (!isEnough(answers)) {
+      const { status, body } = await mesh.call()
+      const answer = status === 200 ? (JSON.parse(body) as { app: string }).app : String(status)
+      answers.set(answer, (answers.get(answer) ?? 0) + 1)
+    }
+  }
+  const from = performance.now()
+  await Promise.all(Array.from({ length: 8 }, caller))
+  return { answers, seconds: (performance.now() - from) / 1000 }
+}
+
+const passedOf = (answers: ReadonlyMap<string, number>) =>
+  ['reviews-v1', 'reviews-v2'].reduce((sum, app) => sum + (answers.get(app) ?? 0), 0)
+
+test(
+  'under load in both clusters a limit over the mesh lets through what it says, within its stated bound',
+  { timeout: 240_000 },
+  async () => {
+    const rate = 50
+    await mesh.world.atoll(['apply', '-f', '-', '--wait'], { input: limited(`requests: ${rate}, per: 1s`) })
+    const { answers, seconds } = await load((each) => passedOf(each) >= rate * 8)
+    const passed = passedOf(answers)
+    const replicas = 2
+    const bound = rate + rate * (seconds + 1) + Math.max(replicas, rate / 2)
+    const sent = [...answers.values()].reduce((sum, count) => sum + count, 0)
+    console.info(
+      `${rate}/s over two clusters for ${seconds.toFixed(1)} s: ${sent} sent, ${passed} let through (${(passed / seconds).toFixed(1)}/s), at most ${Math.floor(bound)} by the bound;`,
+      Object.fromEntries(answers),
+    )
+    expect(passed).toBeLessThanOrEqual(bound)
+    for (const answer of ['reviews-v1', 'reviews-v2', '429']) expect(answers.get(answer)).toBeGreaterThan(rate)
+    await mesh.world.atoll(['delete', 'RateLimit', 'reviews'])
+  },
+)

@@ -5,6 +5,7 @@ import { findMeshRow } from '../mesh-row.ts'
 import type { MeshRow } from '../mesh-row.ts'
 import { countChangedChars, readChanges, readSharedChanges } from '../state-log.ts'
 import type { Interest } from '../state-log.ts'
+import { withoutMeshLimits } from '../limits/without-mesh-limits.ts'
 import { toChangeMessages } from './change-messages.ts'
 import { sendText } from './session.ts'
 import type { Open, Session } from './session.ts'
@@ -26,7 +27,9 @@ export const bulkLimits = { batchChars: 256 * 1024, onTheWayChars: 32 * 1024 * 1
 
 /** An agent that does not know a role, or a kind, would refuse the whole batch, and one that knows no groups take their tokens for plain ones. */
 function* withoutUnknown(changes: Iterable<string>, agent: Open): Generator<string> {
-  for (const change of changes) if (!isUnknownToken(change, agent) && !isUnknownIssuance(change, agent)) yield change
+  for (const change of changes)
+    if (!isUnknownToken(change, agent) && !isUnknownIssuance(change, agent))
+      yield agent.takesLeases ? change : withoutMeshLimits(change)
 }
 
 const isUnknownIssuance = (change: string, { tellsTrust }: Open): boolean =>
@@ -131,8 +134,9 @@ export class FanOut {
     const { epoch, sequence, revision } = mesh
     const mode = since === 0 ? 'snapshot' : 'delta'
     let messages = 0
-    const { knowsGateways, knowsGroups, tellsTrust } = session.state
-    const told = knowsGateways && knowsGroups && tellsTrust ? changes : withoutUnknown(changes, session.state)
+    const { knowsGateways, knowsGroups, tellsTrust, takesLeases } = session.state
+    const told =
+      knowsGateways && knowsGroups && tellsTrust && takesLeases ? changes : withoutUnknown(changes, session.state)
     for (const text of toChangeMessages({ mode, position: { epoch, sequence }, revision }, told)) {
       sendText(session.socket, text)
       messages += 1

@@ -8,6 +8,7 @@ import { findMember } from '../clusters.ts'
 import type { ClusterRow } from '../clusters.ts'
 import type { MeshContext } from '../context.ts'
 import type { LabelKeys } from '../label-keys.ts'
+import type { LeaseDesk } from '../limits/lease-desk.ts'
 import { readMeshRow } from '../mesh-row.ts'
 import { storeJudgedRevision, storeObjectProblems } from '../object-problems.ts'
 import { storeProbes } from '../probes.ts'
@@ -51,6 +52,7 @@ export interface MessageParts {
   /** What clusters ask to have published has changed. */
   readonly onPublish: () => void
   readonly labelKeys: () => LabelKeys
+  readonly leases: Pick<LeaseDesk, 'lease'>
 }
 
 /** What each message of an established session does. A refusal that is answered ends the session. */
@@ -96,6 +98,12 @@ export const toMessageHandler =
           storeSigner(parts.context.sql, cluster.name, session.state.replica, message.report),
         )
         parts.onTrust()
+        return
+      case 'lease':
+        sendMessage(
+          session.socket,
+          parts.context.transaction(() => parts.leases.lease(session.state.id, message.asks)),
+        )
         return
       case 'csr':
         return renew(parts, session, cluster, message)

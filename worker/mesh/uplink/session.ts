@@ -45,6 +45,8 @@ const open = z.object({
   tellsTrust: z.boolean().optional(),
   /** What it told last. */
   trust: trustReport.optional(),
+  /** Whether the agent asks for leases of limits of the scope MESH: others are not told of those. */
+  takesLeases: z.boolean().optional(),
   /** Place in the state log up to which everything was sent; 0 = nothing yet: a snapshot is due. */
   sent: z.int(),
   /** Positions of the batches that were sent and not acknowledged, oldest first. */

@@ -210,6 +210,7 @@ export class UplinkServer {
       knowsGroups: hello.capabilities.includes('machine-groups'),
       sendsTelemetry: hello.capabilities.includes('telemetry'),
       tellsTrust: hello.capabilities.includes('trust-report'),
+      takesLeases: hello.capabilities.includes('leases'),
       tellsAbsent: hello.capabilities.includes('absent-proxies'),
       sent: resumption.kind === 'resume' ? resumption.since : 0,
       unacknowledged: [],

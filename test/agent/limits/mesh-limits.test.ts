@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto'
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { beforeEach, expect, test } from 'vitest'
+import { maxAccounts } from '#agent/limits/limit-book.ts'
+import { MeshLimits } from '#agent/limits/mesh-limits.ts'
+import {
+  RateLimitRequestSchema,
+  RateLimitResponse_Code as Code,
+  RateLimitResponseSchema,
+} from '#envoy/envoy/service/ratelimit/v3/rls_pb.ts'
+import type { Sourced } from '#mesh/config-object.ts'
+import { rateLimit, type RateLimitSpec } from '#mesh/config/rate-limit.ts'
+import { defaultMeshConfig } from '#mesh/config/mesh-config.ts'
+import type { LeaseGrant } from '#mesh/uplink.ts'
+import { VirtualClock } from '../virtual-clock.ts'
+
+const toObject = (namespace: string, ...limits: readonly object[]): Sourced<RateLimitSpec> => ({
+  origin: 'mesh',
+  apiVersion: 'policy.atoll.dev/v1alpha1',
+  kind: 'RateLimit',
+  metadata: { name: 'limits', namespace },
+  spec: rateLimit.schema.parse({ limits: limits.map((limit) => ({ scope: 'MESH', ...limit })) }),
+})
+const perHour = { requests: 4, per: '1h' }
+let objects: Sourced<RateLimitSpec>[]
+let clock: VirtualClock
+let limits: MeshLimits
+let urgent: number
+
+beforeEach(() => {
+  objects = [
+    toObject(
+      'shop',
+      { name: 'open', ...perHour },
+      { name: 'closed', ...perHour, failOpen: false },
+      { name: 'two', requests: 2, per: '1h' },
+    ),
+  ]
+  clock = new VirtualClock()
+  urgent = 0
+  limits = new MeshLimits({
+    clock,
+    view: {
+      rateLimits: (namespace) => objects.filter(({ metadata }) => metadata.namespace === namespace),
+      meshConfig: () => defaultMeshConfig,
+    },
+    onUrgent: () => (urgent += 1),
+  })
+})
+
+type Entry = readonly [key: string, value: string]
+
+const toDescriptor = (limit: string, ...by: readonly Entry[]) => ({
+  entries: [['limit', `RateLimit/${limit.includes('/') ? limit : `shop/limits/${limit}`}`] as const, ...by].map(
+    ([key, value]) => ({ key, value }),
+  ),
+})
+
+/** What a proxy of the namespace is answered about a request that counts for these. */
+const request = (descriptors: readonly ReturnType<typeof toDescriptor>[], namespace = 'shop') => {
+  const grant = {
+    proxy: { role: 'sidecar' as const, namespace, serviceAccount: 'a', workload: 'w' },
+    credential: 'c',
+  }
+  const message = toBinary(
+    RateLimitRequestSchema,
+    create(RateLimitRequestSchema, { domain: 'atoll', descriptors: [...descriptors] }),
+  )
+  const answer = limits.method.receive(grant, Buffer.from(message))
+  if (!answer) throw new Error('no answer')
+  return fromBinary(RateLimitResponseSchema, answer).overallCode === Code.OK
+}
+const count = (times: number, ...of: readonly string[]) =>
+  Array.from({ length: times }, () => request(of.map((limit) => toDescriptor(limit)))).filter(Boolean).length
+
+/** The plane answers all that it is asked; it says what that was. */
+const answer = (grant: Partial<LeaseGrant>, replicas = 1) => {
+  const asks = limits.book.nextAsks() ?? []
+  const common = { tokens: 0, forMs: 60_000, againMs: 0, ...grant }
+  limits.book.take(
+    replicas,
+    asks.map(({ limit, consumer }) => ({ limit, consumer, ...common })),
+  )
+  return asks
+}
+
+test('a new count runs ahead of the plane a little; then as many go through as it leased, and what was let through before is told', () => {
+  limits.book.setLive(true)
+  expect(count(3, 'open')).toBe(1)
+  expect(urgent).toBe(1)
+  const [ask] = answer({ tokens: 3, againMs: 1000 })
+  expect(ask).toMatchObject({ limit: 'RateLimit/shop/limits/open', consumer: '', ahead: 1 })
+  expect(count(9, 'open')).toBe(3)
+  clock.advance(5000)
+  expect(answer({ againMs: 1000 })).toMatchObject([{ back: 0, ahead: 0 }])
+  expect(count(9, 'open')).toBe(0)
+  expect(limits.book.statistics()).toMatchObject({ passed: { leased: 3, ahead: 1, open: 0 }, refused: 17 })
+})
+
+test('what is leased goes on without the plane, and then requests go through or not, as the limit says', () => {
+  limits.book.setLive(true)
+  expect([count(1, 'open'), count(1, 'closed')]).toEqual([1, 1])
+  answer({ tokens: 2 })
+  limits.book.setLive(false)
+  expect([count(9, 'open'), count(9, 'closed')]).toEqual([9, 2])
+  limits.book.setLive(true)
+  clock.advance(1000)
+  answer({ againMs: 1000 })
+  expect([count(9, 'open'), count(9, 'closed')]).toEqual([0, 0])
+})
+
+test('a plane that does not answer in time is away', () => {
+  limits.book.setLive(true)
+  count(2, 'open', 'closed')
+  limits.book.nextAsks()
+  clock.advance(1000)
+  expect([count(9, 'open'), count(9, 'closed')]).toEqual([0, 0])
+  clock.advance(1001)
+  expect([count(9, 'open'), count(9, 'closed')]).toEqual([9, 0])
+})
+
+test('a request that one limit turns away counts for none of the others', () => {
+  limits.book.setLive(true)
+  expect(count(1, 'open', 'two')).toBe(1)
+  for (const grant of [{ tokens: 1, againMs: 1000 }]) answer(grant)
+  expect(count(5, 'open', 'two')).toBe(1)
+  expect(limits.book.statistics().passed).toMatchObject({ leased: 2, ahead: 2 })
+})
+
+test('what a header says leaves the cluster as a fingerprint alone, and who calls as it is', () => {
+  limits.book.setLive(true)
+  request([toDescriptor('open', ['header0', 'a secret'], ['principal1', 'spiffe://x'])])
+  request([toDescriptor('two', ['claim0', 'ann'])])
+  const asks = answer({})
+  const fingerprint = `sha256:${createHash('sha256').update('a secret').digest('hex').slice(0, 32)}`
+  expect(asks.map(({ consumer }) => consumer)).toEqual([JSON.stringify([fingerprint, 'spiffe://x']), 'ann'])
+  expect(JSON.stringify(asks)).not.toContain('a secret')
+})
+
+test('a proxy can use up nothing of another namespace but the root namespace', () => {
+  objects.push(toObject(defaultMeshConfig.rootNamespace, { name: 'all', ...perHour }))
+  expect(() => request([toDescriptor('open')], 'elsewhere')).toThrow('not for it')
+  expect(request([toDescriptor(`${defaultMeshConfig.rootNamespace}/limits/all`)], 'elsewhere')).toBe(true)
+})
+
+test('of more consumers than there is room for each limit says itself what becomes, and it is counted', () => {
+  limits.book.setLive(true)
+  for (let index = 0; index < maxAccounts; index += 1) request([toDescriptor('open', ['claim0', String(index)])])
+  expect(request([toDescriptor('open', ['claim0', 'one more'])])).toBe(true)
+  expect(request([toDescriptor('closed', ['claim0', 'one more'])])).toBe(false)
+  expect(limits.book.statistics()).toMatchObject({ accounts: maxAccounts, unaccounted: 2 })
+})
+
+test('a limit that was taken away a moment ago turns nobody away, one that was changed begins anew', () => {
+  limits.book.setLive(true)
+  expect(count(3, 'open')).toBe(1)
+  objects = [toObject('shop', { name: 'open', requests: 40, per: '1h' })]
+  limits.takeItems([{ key: 'config/RateLimit/shop/limits', item: null }])
+  expect(count(3, 'open')).toBe(1)
+  expect(count(3, 'closed')).toBe(3)
+})

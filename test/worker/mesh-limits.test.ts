@@ -1,0 +1,107 @@
+import { evictDurableObject } from 'cloudflare:test'
+import { expect, test } from 'vitest'
+import type { ObjectStatus } from '#api/schemas/configuration.ts'
+import { UPLINK_CAPABILITIES, type LeaseAsk, type LeaseGrant } from '#mesh/uplink.ts'
+import { joinTestCluster, TestAgent } from './support/test-agent.ts'
+import { createTestMesh, type TestMesh } from './support/test-plane.ts'
+
+const toLimits = (...limits: readonly string[]) => `apiVersion: policy.atoll.dev/v1alpha1
+kind: RateLimit
+metadata: {name: shop, namespace: default}
+spec:
+  limits:
+${limits.map((limit) => `  - {${limit}}`).join('\n')}
+`
+const rate = 'name: all, scope: MESH, requests: 100, per: 1h'
+const quota = 'name: day, scope: MESH, requests: 100, calendar: DAY, by: [{claim: sub}]'
+const own = 'name: own, requests: 5, per: 1s'
+
+const start = async (...limits: readonly string[]) => {
+  const mesh = await createTestMesh()
+  await mesh.send('POST', '/configuration', { yaml: toLimits(...limits) })
+  return mesh
+}
+
+const connect = async (mesh: TestMesh, cluster: string, capabilities: readonly string[] = UPLINK_CAPABILITIES) =>
+  TestAgent.connect(await joinTestCluster(mesh, cluster, `net-${cluster}`), { capabilities })
+
+const ask = async (agent: TestAgent, asked: Partial<LeaseAsk>): Promise<LeaseGrant> => {
+  const answers = () => agent.messages.filter((message) => message.type === 'leases')
+  const before = answers().length
+  const nothing = { limit: 'RateLimit/default/shop/all', consumer: '', want: 0, back: 0, ahead: 0 }
+  agent.send({ type: 'lease', asks: [{ ...nothing, ...asked }] })
+  await expect.poll(() => answers().length).toBe(before + 1)
+  const [grant] = answers()[before]?.grants ?? []
+  if (!grant) throw new Error('no answer')
+  return grant
+}
+const ofDay = { limit: 'RateLimit/default/shop/day', consumer: 'ann' }
+
+test('what a rate allows is leased to those who ask, and no more of it, and what was run ahead by counts', async () => {
+  const mesh = await start(rate)
+  const [east, west] = [await connect(mesh, 'east'), await connect(mesh, 'west')]
+  expect(await ask(east, { want: 60, ahead: 10 })).toMatchObject({ tokens: 60, againMs: 0, forMs: 30_000 })
+  const { tokens, againMs } = await ask(west, { want: 60 })
+  expect(tokens).toBeGreaterThan(0)
+  expect(tokens).toBeLessThan(30)
+  expect(againMs).toBe(0)
+  expect((await ask(east, { want: 100 })).tokens).toBeLessThanOrEqual(30 - tokens)
+})
+
+test('of a rate nothing is let through twice by an object that has lost its memory', async () => {
+  const mesh = await start(rate)
+  const east = await connect(mesh, 'east')
+  expect(await ask(east, { want: 100 })).toMatchObject({ tokens: 100 })
+  await evictDurableObject(mesh.stub)
+  const back = await TestAgent.connect(east.cluster)
+  const { tokens, againMs } = await ask(back, { want: 100 })
+  expect(tokens).toBe(0)
+  expect(againMs).toBeGreaterThan(0)
+})
+
+test('what is used of a quota is kept, also by an object that has lost its memory; each consumer has one', async () => {
+  const mesh = await start(quota)
+  const east = await connect(mesh, 'east')
+  const first = await ask(east, { ...ofDay, want: 40 })
+  expect(first).toMatchObject({ tokens: 40, day: Math.floor(Date.now() / 86_400_000) })
+  expect(await ask(east, { ...ofDay, back: 10, day: first.day, want: 0 })).toMatchObject({ tokens: 0, againMs: 0 })
+  await evictDurableObject(mesh.stub)
+  const back = await TestAgent.connect(east.cluster)
+  expect(await ask(back, { ...ofDay, want: 100 })).toMatchObject({ tokens: 35 })
+  expect(await ask(back, { ...ofDay, ahead: 40, day: first.day, want: 100 })).toMatchObject({ tokens: 0 })
+  const { againMs } = await ask(back, { ...ofDay, want: 1 })
+  expect(againMs).toBeGreaterThan(1000)
+  expect(await ask(back, { ...ofDay, consumer: 'bob', want: 10 })).toMatchObject({ tokens: 10 })
+})
+
+test('a limit that is changed holds as it is now, and of one that is not there nothing is counted', async () => {
+  const mesh = await start(rate)
+  const east = await connect(mesh, 'east')
+  expect(await ask(east, { want: 10 })).toMatchObject({ tokens: 10 })
+  await mesh.send('POST', '/configuration', { yaml: toLimits('name: all, scope: MESH, requests: 5, per: 1h', own) })
+  expect((await ask(east, { want: 10 })).tokens).toBeLessThanOrEqual(5)
+  expect(await ask(east, { limit: 'RateLimit/default/shop/own', want: 1 })).toMatchObject({ none: 'gone' })
+  await mesh.send('DELETE', '/configuration/RateLimit/default/shop')
+  expect(await ask(east, { want: 10 })).toMatchObject({ tokens: 0, none: 'gone' })
+})
+
+test('an agent that leases nothing is told the other limits alone, and the status says where limits over the mesh do not hold', async () => {
+  const mesh = await start(rate, own)
+  const old = await connect(
+    mesh,
+    'old',
+    UPLINK_CAPABILITIES.filter((each) => each !== 'leases'),
+  )
+  const east = await connect(mesh, 'east')
+  const toldTo = (agent: TestAgent) => agent.state.get('config/RateLimit/default/shop')
+  await expect
+    .poll(() => toldTo(east))
+    .toMatchObject({ value: { spec: { limits: [{ name: 'all' }, { name: 'own' }] } } })
+  await expect.poll(() => toldTo(old)).toMatchObject({ value: { spec: { limits: [{ name: 'own' }] } } })
+  const { body } = await mesh.send<{ status: ObjectStatus[] }>('GET', '/configuration/RateLimit/default/shop')
+  expect(body.status).toMatchObject([
+    { cluster: 'old', conditions: [{ type: 'atoll.dev/Effective', status: 'False', reason: 'AgentTooOld' }] },
+  ])
+  await mesh.send('POST', '/configuration', { yaml: toLimits(rate) })
+  await expect.poll(() => toldTo(old)).toBeUndefined()
+})

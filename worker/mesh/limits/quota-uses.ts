@@ -1,0 +1,42 @@
+import { firstRow } from '../context.ts'
+
+/** What is used of quotas: a row for each limit, consumer and day. */
+
+/** Of all days that are kept. */
+export const MAX_QUOTA_USES = 100_000
+/** Beside the one that is going on. */
+export const KEPT_DAYS = 7
+
+export interface QuotaUse {
+  readonly limit: string
+  readonly consumer: string
+  readonly day: number
+}
+
+export const readQuotaUse = (sql: SqlStorage, { limit, consumer, day }: QuotaUse): number | undefined =>
+  firstRow(
+    sql.exec<{ used: number }>(
+      'SELECT used FROM quota_uses WHERE day = ? AND limit_name = ? AND consumer = ?',
+      day,
+      limit,
+      consumer,
+    ),
+  )?.used
+
+export const writeQuotaUse = (sql: SqlStorage, { limit, consumer, day }: QuotaUse, used: number): void => {
+  sql.exec(
+    `INSERT INTO quota_uses (day, limit_name, consumer, used) VALUES (?, ?, ?, ?)
+     ON CONFLICT (day, limit_name, consumer) DO UPDATE SET used = excluded.used`,
+    day,
+    limit,
+    consumer,
+    used,
+  )
+}
+
+export const countQuotaUses = (sql: SqlStorage): number =>
+  sql.exec<{ uses: number }>('SELECT count(*) AS uses FROM quota_uses').one().uses
+
+export const pruneQuotaUses = (sql: SqlStorage, today: number): void => {
+  sql.exec('DELETE FROM quota_uses WHERE day < ?', today - KEPT_DAYS)
+}
