@@ -8,6 +8,10 @@ export const keyEncryption = z
     current: z.string().describe('Names the key-encryption key that seals now.'),
     previous: z.string().nullable().describe('… and the one that only opens; null = there is none.'),
     ...counts,
+    signIn: z
+      .object(counts)
+      .optional()
+      .describe("Of the org's identity provider: its client secret, which is sealed anew by this question."),
     meshes: z.array(z.object({ mesh: meshName, ...counts })),
   })
   .meta({ id: 'KeyEncryption' })

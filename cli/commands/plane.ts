@@ -84,7 +84,7 @@ export const definePlane = (group: Command, context: CliContext): void => {
 
 const status = async (context: CliContext): Promise<void> => {
   const found = await context.client().call(getKeyEncryption, {})
-  const { current, previous, keys, pending, meshes } = found
+  const { current, previous, keys, pending, meshes, signIn } = found
   await context.print({
     value: found,
     names: meshes.filter((each) => each.pending > 0).map(({ mesh }) => mesh),
@@ -93,9 +93,10 @@ const status = async (context: CliContext): Promise<void> => {
         toFields([
           ['Key-encryption key', current],
           ['Previous one', previous ?? 'none'],
-          ['Private keys', `${keys}, of which ${pending} are not sealed with ${current} yet`],
+          ['Sealed keys', `${keys}, of which ${pending} are not sealed with ${current} yet`],
         ]),
         ...meshes.filter((each) => each.pending > 0).map((each) => `  mesh ${each.mesh}: ${each.pending}`),
+        ...(signIn && signIn.pending > 0 ? ['  client secret of the identity provider: 1'] : []),
         ...(previous !== null && pending === 0 ? ['The previous key is not needed by this org any more'] : []),
       ].join('\n'),
   })

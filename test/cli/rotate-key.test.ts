@@ -33,7 +33,7 @@ let first: KeyEncryption
 
 it('is told, and not replaced under a plane that runs', async () => {
   first = await status()
-  expect(first).toMatchObject({ previous: null, keys: 1, pending: 0 })
+  expect(first).toMatchObject({ previous: null, keys: 1, pending: 0, signIn: { keys: 0 } })
   const secrets = await readFile(secretsFile(), 'utf8')
   expect(await rotate()).toMatchObject({ code: 6, output: expect.stringContaining('is being served') as string })
   expect(await readFile(secretsFile(), 'utf8')).toBe(secrets)

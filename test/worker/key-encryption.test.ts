@@ -4,12 +4,14 @@ import { describe, expect, test } from 'vitest'
 import type { AuditEvent } from '#api/schemas/audit.ts'
 import type { KeyEncryption } from '#api/schemas/key-encryption.ts'
 import { deriveOrgKek, openKey, toKekId } from '#worker/ca/sealed-key.ts'
+import { findProvider, storeProvider } from '#worker/directory/sign-in.ts'
 import { fromBase64, toBase64, toUtf8 } from '#worker/encode-bytes.ts'
 import { planeInitiator } from '#worker/mesh/audit.ts'
 import type { MeshContext } from '#worker/mesh/context.ts'
 import { readMeshRow } from '#worker/mesh/mesh-row.ts'
 import { countSealed, resealKeys } from '#worker/mesh/reseal-keys.ts'
 import { commitRoot, prepareRoot } from '#worker/mesh/trust.ts'
+import { openClientSecret, resealClientSecret, sealClientSecret } from '#worker/sign-in/client-secret.ts'
 import { createJoinToken, newJoinRequest } from './support/test-agent.ts'
 import { newKeys } from './support/test-identity.ts'
 import { createTestMesh, send } from './support/test-plane.ts'
@@ -162,5 +164,31 @@ describe('the key-encryption key', () => {
     expect(await runDurableObjectAlarm(mesh.stub)).toBe(true)
     expect((await read()).meshes).toContainEqual({ mesh: mesh.name, keys: 1, pending: 0 })
     expect((await join(mesh, 'east')).status).toBe(201)
+  })
+
+  test('reaches the client secret of an identity provider, which is bound to its org and client', async () => {
+    const { token } = await createTestMesh()
+    const orgId = await createTestMesh().then((mesh) => inStorage(mesh, async (_context, id) => id))
+    const name = { orgId, issuer: 'https://issuer.example.org', clientId: 'atoll' }
+    const store = async (clientSecret: string) => {
+      const provider = { ...name, clientSecret, planeUrl: 'https://plane.example.org', createdAt: 0 }
+      const facts = { action: 'sign-in.set', target: name.issuer }
+      await storeProvider(env.DB, provider, { at: Date.now(), by: planeInitiator, facts })
+      return provider
+    }
+    const stored = async () => (await findProvider(env.DB, orgId))?.clientSecret ?? ''
+    const provider = await store(await sealClientSecret({ ATOLL_KEK: B }, name, 'hunter2'))
+    await resealClientSecret({ ATOLL_KEK: C, ATOLL_KEK_PREVIOUS: B, DB: env.DB }, provider)
+    expect(await openClientSecret({ ATOLL_KEK: C }, name, await stored())).toBe('hunter2')
+    await expect(openClientSecret({ ATOLL_KEK: B }, name, await stored())).rejects.toThrow('ATOLL_KEK')
+    for (const other of [{ orgId: 'other' }, { issuer: 'https://other.example.org' }, { clientId: 'other' }])
+      await expect(openClientSecret({ ATOLL_KEK: C }, { ...name, ...other }, await stored())).rejects.toThrow('decrypt')
+
+    // The plane has A alone: it can't, and says so; then it has both.
+    const read = async () => (await send<KeyEncryption>('GET', '/v1/key-encryption', { token })).body.signIn
+    expect(await read()).toEqual({ keys: 1, pending: 1 })
+    await resealClientSecret({ ATOLL_KEK: A, ATOLL_KEK_PREVIOUS: C, DB: env.DB }, await store(await stored()))
+    expect(await read()).toEqual({ keys: 1, pending: 0 })
+    expect(await openClientSecret(env, name, await stored())).toBe('hunter2')
   })
 })

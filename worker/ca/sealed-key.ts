@@ -69,30 +69,45 @@ export const deriveOrgKek = async (secret: string | undefined, orgId: string, pr
   previous: previous === undefined ? [] : [await deriveKek('ATOLL_KEK_PREVIOUS', previous, orgId)],
 })
 
-const toAdditionalData = (version: readonly string[], { orgId, meshId, keyId }: KeyName) =>
-  toUtf8([...version, orgId, meshId, keyId].join('\n'))
+/** What is sealed, and where it belongs. */
+export interface SealedPlace {
+  /** What it is called when it can't be opened. */
+  readonly what: string
+  /** Bound into the seal: it opens nowhere else. */
+  readonly parts: readonly string[]
+}
 
-const seal = async (
-  { id, key }: Kek,
-  name: KeyName,
-  pkcs8: ArrayBuffer,
+const placeOf = ({ orgId, meshId, keyId }: KeyName): SealedPlace => ({
+  what: `key ${keyId}`,
+  parts: [orgId, meshId, keyId],
+})
+
+const toAdditionalData = (version: readonly string[], { parts }: SealedPlace) =>
+  toUtf8([...version, ...parts].join('\n'))
+
+/** Bytes as text that only the org's key-encryption key opens, in this place: AES-256-GCM. */
+export const sealBytes = async (
+  { current: { id, key } }: OrgKek,
+  place: SealedPlace,
+  bytes: BufferSource,
   random: (bytes: number) => Uint8Array<ArrayBuffer>,
 ): Promise<string> => {
   const iv = random(IV_BYTES)
-  const additionalData = toAdditionalData([VERSION, id], name)
-  const sealed = await crypto.subtle.encrypt({ name: 'AES-GCM', iv, additionalData }, key, pkcs8)
+  const additionalData = toAdditionalData([VERSION, id], place)
+  const sealed = await crypto.subtle.encrypt({ name: 'AES-GCM', iv, additionalData }, key, bytes)
   return [VERSION, id, toBase64(iv), toBase64(new Uint8Array(sealed))].join('.')
 }
 
 /** A private key as text that only the org's key-encryption key opens: AES-256-GCM over PKCS#8. */
 export const sealKey = async (
-  { current }: OrgKek,
+  kek: OrgKek,
   name: KeyName,
   privateKey: CryptoKey,
   random: (bytes: number) => Uint8Array<ArrayBuffer>,
-): Promise<string> => seal(current, name, (await crypto.subtle.exportKey('pkcs8', privateKey)) as ArrayBuffer, random)
+): Promise<string> =>
+  sealBytes(kek, placeOf(name), (await crypto.subtle.exportKey('pkcs8', privateKey)) as ArrayBuffer, random)
 
-/** Whether a sealed key is one of the current key-encryption key. */
+/** Whether something is sealed with the current key-encryption key. */
 export const isSealedWith = (currentId: string, sealed: string): boolean =>
   sealed.startsWith(`${VERSION}.${currentId}.`)
 
@@ -106,24 +121,33 @@ const parseSealed = (sealed: string) => {
   return version === VERSION && parts.length === 3 ? { version: [VERSION, id ?? ''], id, iv, bytes } : undefined
 }
 
-const open = async ({ current, previous }: OrgKek, name: KeyName, sealed: string): Promise<ArrayBuffer> => {
+/**
+ * What `sealBytes` has sealed.
+ *
+ * @throws Error when the seal is broken or was made for another place, or with a key-encryption key that is not there.
+ */
+export const openBytes = async (
+  { current, previous }: OrgKek,
+  place: SealedPlace,
+  sealed: string,
+): Promise<ArrayBuffer> => {
   const parsed = parseSealed(sealed)
-  if (!parsed) throw new Error(`the sealed key ${name.keyId} is damaged`)
+  if (!parsed) throw new Error(`the sealed ${place.what} is damaged`)
   const { version, id, iv, bytes } = parsed
   // What older versions sealed does not say by which key.
   const keks = [current, ...previous].filter((kek) => id === undefined || kek.id === id)
   if (keks.length === 0)
-    throw new Error(`the key ${name.keyId} is sealed with ${id}: neither ATOLL_KEK nor ATOLL_KEK_PREVIOUS is that one`)
+    throw new Error(`the ${place.what} is sealed with ${id}: neither ATOLL_KEK nor ATOLL_KEK_PREVIOUS is that one`)
   for (const { key } of keks) {
     try {
-      const algorithm = { name: 'AES-GCM', iv, additionalData: toAdditionalData(version, name) }
+      const algorithm = { name: 'AES-GCM', iv, additionalData: toAdditionalData(version, place) }
       return await crypto.subtle.decrypt(algorithm, key, bytes)
     } catch {
       // Not this one.
     }
   }
   throw new Error(
-    `ATOLL_KEK does not decrypt the key ${name.keyId}: it is another secret, or the sealed key is damaged`,
+    `ATOLL_KEK does not decrypt the ${place.what}: it is another secret, or the sealed ${place.what} is damaged`,
   )
 }
 
@@ -138,7 +162,9 @@ export const openKey = async (
   sealed: string,
   algorithm: KeyAlgorithm = 'ecdsa-p256',
 ): Promise<CryptoKey> =>
-  crypto.subtle.importKey('pkcs8', await open(kek, name, sealed), toKeyParameters(algorithm), false, ['sign'])
+  crypto.subtle.importKey('pkcs8', await openBytes(kek, placeOf(name), sealed), toKeyParameters(algorithm), false, [
+    'sign',
+  ])
 
 /** The same key, sealed with the current key-encryption key. Throws as `openKey` does. */
 export const resealKey = async (
@@ -146,4 +172,4 @@ export const resealKey = async (
   name: KeyName,
   sealed: string,
   random: (bytes: number) => Uint8Array<ArrayBuffer>,
-): Promise<string> => seal(kek.current, name, await open(kek, name, sealed), random)
+): Promise<string> => sealBytes(kek, placeOf(name), await openBytes(kek, placeOf(name), sealed), random)

@@ -44,6 +44,19 @@ export const storeProvider = async (db: D1Database, provider: StoredProvider, ev
   ])
 }
 
+/** The same secret, sealed anew. */
+export const replaceClientSecret = async (
+  db: D1Database,
+  orgId: string,
+  before: string,
+  clientSecret: string,
+): Promise<void> => {
+  await drizzle(db)
+    .update(signInProviders)
+    .set({ clientSecret })
+    .where(and(eq(signInProviders.orgId, orgId), eq(signInProviders.clientSecret, before)))
+}
+
 /** With the tokens that members have signed in for. */
 export const deleteProvider = async (db: D1Database, orgId: string, event: OrgEvent): Promise<void> => {
   await writeWithEvent(db, orgId, event, (database) => [

@@ -3,17 +3,20 @@ import { AtollError } from '#api/atoll-error.ts'
 import { deleteOrg, getKeyEncryption, getWhoami, health, setup } from '#api/routes/plane.ts'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { App, AppEnv } from '../app-env.ts'
-import { toKekId } from '../ca/sealed-key.ts'
+import { attempt } from '../attempt.ts'
+import { isSealedWith, toKekId } from '../ca/sealed-key.ts'
 import { deleteOrg as deleteWholeOrg } from '../delete-org.ts'
 import { isSetUp, setUpPlane } from '../directory/orgs.ts'
 import { listMeshes, MAX_MESHES } from '../directory/meshes.ts'
 import { readOrgAuditChain } from '../directory/org-audit.ts'
+import { findProvider } from '../directory/sign-in.ts'
 import { toIssuedToken } from '../directory/tokens.ts'
 import { planeInitiator } from '../mesh/audit.ts'
 import { openMeshStore } from '../mesh/mesh-store.ts'
 import { openOrg, toInitiator, toOrigin } from '../open-mesh.ts'
 import { randomBytes } from '../random-bytes.ts'
 import { equalsInConstantTime, newId, newToken, sha256Hex } from '../secret-token.ts'
+import { resealClientSecret } from '../sign-in/client-secret.ts'
 
 const OWNER_TOKEN_MS = 366 * 24 * 60 * 60 * 1000
 
@@ -63,12 +66,26 @@ const showKeyEncryption: RouteHandler<typeof getKeyEncryption, AppEnv> = async (
   const { ATOLL_KEK, ATOLL_KEK_PREVIOUS } = c.env
   const current = await toKekId(ATOLL_KEK)
   const previous = ATOLL_KEK_PREVIOUS === undefined ? null : await toKekId(ATOLL_KEK_PREVIOUS, 'ATOLL_KEK_PREVIOUS')
+  const signIn = await resealSignIn(c.env, orgId, current)
   const known = await listMeshes(c.env.DB, orgId, undefined, '', MAX_MESHES)
   const meshes = await Promise.all(
     known.map(async ({ id, name }) => ({ mesh: name, ...(await openMeshStore(c.env, id).countSealed(current)) })),
   )
-  const sum = (which: 'keys' | 'pending') => meshes.reduce((total, each) => total + each[which], 0)
-  return c.json({ current, previous, keys: sum('keys'), pending: sum('pending'), meshes }, 200)
+  const sum = (which: 'keys' | 'pending') => [...meshes, signIn].reduce((total, each) => total + each[which], 0)
+  return c.json({ current, previous, keys: sum('keys'), pending: sum('pending'), meshes, signIn }, 200)
+}
+
+/** Meshes seal theirs anew by themselves; of what an org has nobody else would. */
+const resealSignIn = async (
+  env: Cloudflare.Env,
+  orgId: string,
+  current: string,
+): Promise<{ readonly keys: number; readonly pending: number }> => {
+  const provider = await findProvider(env.DB, orgId)
+  if (provider) await attempt('client secret', () => resealClientSecret(env, provider))
+  const { clientSecret } = (await findProvider(env.DB, orgId)) ?? { clientSecret: null }
+  if (clientSecret === null) return { keys: 0, pending: 0 }
+  return { keys: 1, pending: isSealedWith(current, clientSecret) ? 0 : 1 }
 }
 
 export const addPlaneRoutes = (app: App): void => {

@@ -16,6 +16,7 @@ import { found } from '../problems.ts'
 import { randomBytes } from '../random-bytes.ts'
 import { newId, newTokenOf } from '../secret-token.ts'
 import { ProviderClient } from '../sign-in/provider-client.ts'
+import { openClientSecret, sealClientSecret } from '../sign-in/client-secret.ts'
 import { openValue, sealValue } from '../sign-in/seal-text.ts'
 
 const HANDSHAKE_SECONDS = 10 * 60
@@ -48,19 +49,12 @@ const isLoopbackOrigin = (url: URL): boolean => /^(localhost|127\.\d+\.\d+\.\d+|
 
 const toRedirectUri = (planeUrl: string): string => `${planeUrl.replace(/\/+$/, '')}${endSignIn.path}`
 
-/** Bound into the seal: one org's secret is no other's. */
-const toPurpose = ({ orgId, issuer, clientId }: Pick<StoredProvider, 'orgId' | 'issuer' | 'clientId'>): string =>
-  JSON.stringify(['client secret', orgId, issuer, clientId])
-
 const openClient = async (c: AppContext, provider: StoredProvider): Promise<ProviderClient> => {
   const { issuer, clientId, clientSecret, planeUrl } = provider
-  const secret = clientSecret === null ? undefined : await openValue(c.env, toPurpose(provider), clientSecret)
-  if (clientSecret !== null && typeof secret !== 'string')
-    throw new AtollError('unavailable', 'the client secret was sealed with another secret of the plane: set it again')
   const settings = {
     issuer,
     clientId,
-    clientSecret: typeof secret === 'string' ? secret : undefined,
+    clientSecret: clientSecret === null ? undefined : await openClientSecret(c.env, provider, clientSecret),
     redirectUri: toRedirectUri(planeUrl),
   }
   return ProviderClient.discover(settings, allowsLoopback(c))
@@ -83,7 +77,7 @@ const setProvider: RouteHandler<typeof setSignIn, AppEnv> = async (c) => {
   if (plane.protocol !== 'https:' && !isLoopbackOrigin(plane))
     throw new AtollError('invalid_request', 'planeUrl: over the network the plane is reached by https alone')
   const name = { orgId, issuer, clientId }
-  const sealed = clientSecret === undefined ? null : await sealValue(c.env.ATOLL_KEK, toPurpose(name), clientSecret)
+  const sealed = clientSecret === undefined ? null : await sealClientSecret(c.env, name, clientSecret)
   const provider = {
     ...name,
     clientSecret: sealed,

@@ -19,7 +19,10 @@ const deriveKey = async (secret: string | undefined, purpose: string): Promise<C
   )
 }
 
-/** A value as text that only this plane makes and reads, and only for this purpose: AES-256-GCM. */
+/**
+ * A value as text that only this plane makes and reads, and only for this purpose: AES-256-GCM. For what is good for minutes: what is kept is sealed with
+ * the org's own key (client-secret.ts), and anew when that is replaced.
+ */
 export const sealValue = async (secret: string | undefined, purpose: string, value: unknown): Promise<string> => {
   const iv = randomBytes(IV_BYTES)
   const key = await deriveKey(secret, purpose)

@@ -1,5 +1,5 @@
 import 'reflect-metadata'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { X509Certificate } from '@peculiar/x509'
@@ -8,8 +8,10 @@ import type { Rotation, Trust } from '#api/schemas/trust.ts'
 import { findKeyAlgorithm } from '#mesh/key-algorithm.ts'
 import { eventually } from '#test/harness/child.ts'
 import { split } from '#test/harness/manifests.ts'
+import { OfflineRoot } from '#test/harness/offline-root.ts'
 import { TwoClusters } from '#test/harness/two-clusters.ts'
-import { World } from '#test/harness/world.ts'
+import { StolenCluster, type StolenConnection } from '#test/harness/stolen-cluster.ts'
+import { World, type WorldCluster } from '#test/harness/world.ts'
 import { Load } from '#test/skew/load.ts'
 import { untilAllProxies } from '#test/skew/working-day.ts'
 
@@ -18,10 +20,12 @@ let directory: string
 let world: World
 let mesh: TwoClusters
 let load: Load
+let offline: OfflineRoot
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'atoll-rotation-'))
   world = await World.create(directory)
+  offline = await OfflineRoot.create(directory, `${world.mesh}.atoll.local`)
   await TwoClusters.startPlane(world)
   mesh = await TwoClusters.join(world)
   await untilAllProxies(world)
@@ -65,13 +69,15 @@ const tell = (told: Rotation): void => {
 }
 
 test(
-  'the root is rotated, to keys of other kinds: paused and resumed, with an agent stopped for a while',
+  'the root is rotated to what an offline one has signed, and keys to other kinds: paused and resumed, with an agent stopped for a while',
   { timeout: 300_000 },
   async () => {
     const before = (await trust()).roots.map(({ serial }) => serial)
     const keys = { root: 'ecdsa-p384', intermediate: 'rsa-2048', leaf: 'rsa-2048' }
     await world.atoll(['mesh', 'set', ...Object.entries(keys).flatMap(([of, kind]) => [`--${of}-key`, kind])])
-    await world.atoll(['trust', 'rotate'])
+    const csr = join(directory, 'mesh.csr')
+    await world.atoll(['trust', 'request', 'create', '--out', csr])
+    await world.atoll(['trust', 'rotate', '--chain', await offline.sign(csr, 'mesh-ca')])
     await writeBootstraps()
     await world.atoll(['trust', 'rotation', 'pause'])
     await world.atoll(['trust', 'rotation', 'resume'])
@@ -88,20 +94,31 @@ test(
     expect(after.intermediates).toHaveLength(2)
     const kinds = [...after.roots, ...after.intermediates].map(({ pem }) => kindOf(pem))
     expect(kinds).toEqual(['ecdsa-p384', 'rsa-2048', 'rsa-2048'])
+    expect((await world.atoll(['trust', 'verify'])).output).toMatch(/root .*sound/)
+    for (const { cluster, pem } of after.intermediates) {
+      await writeFile(offline.file(`${cluster}.pem`), pem)
+      const verify = ['-x509_strict', '-CAfile', 'root.pem', '-untrusted', 'mesh-ca.pem', `${cluster}.pem`]
+      expect(await offline.openssl('verify', ...verify)).toBe(`${cluster}.pem: OK`)
+    }
     tell(await rotation())
   },
 )
 
-test('another is rolled back when leaves are of the new root already', { timeout: 300_000 }, async () => {
-  const before = (await trust()).roots.map(({ serial }) => serial)
-  await world.atoll(['trust', 'rotate'])
-  await writeBootstraps()
-  await reach('reissue-leaves')
-  await world.atoll(['trust', 'rotation', 'rollback'])
-  await reach('done', 250_000)
-  expect((await trust()).roots.map(({ serial }) => serial)).toEqual(before)
-  tell(await rotation())
-})
+test(
+  'another, that was brought with its key, is rolled back when leaves are of it already',
+  { timeout: 300_000 },
+  async () => {
+    const before = (await trust()).roots.map(({ serial }) => serial)
+    const { chain, key } = await offline.createCa('other-ca')
+    await world.atoll(['trust', 'rotate', '--chain', chain, '--key', key])
+    await writeBootstraps()
+    await reach('reissue-leaves')
+    await world.atoll(['trust', 'rotation', 'rollback'])
+    await reach('done', 250_000)
+    expect((await trust()).roots.map(({ serial }) => serial)).toEqual(before)
+    tell(await rotation())
+  },
+)
 
 test('no request has failed', async () => {
   const { answered, failures } = await load.end()
@@ -109,3 +126,71 @@ test('no request has failed', async () => {
   expect(failures).toEqual([])
   expect(answered).toBeGreaterThan(500)
 })
+
+const httpPort = 9080
+const tcpPort = 9081
+const request = 'GET / HTTP/1.1\r\nhost: reviews\r\n\r\n'
+
+/** Lets a workload take TCP as well: for the same application, of whose protocol its proxy knows nothing. */
+const serveTcp = async (cluster: WorldCluster, name: string): Promise<void> => {
+  const text = await readFile(join(cluster.directory, `${name}.yaml`), 'utf8')
+  const [endpoint] = /defaultEndpoint: \S+/.exec(text) ?? []
+  const ingress = `  ingress:\n  - port: {number: ${tcpPort}, name: tcp, protocol: TCP}\n    ${endpoint}\n`
+  await world.writeRegistry(cluster, `${name}.yaml`, text.replace('  ingress:\n', ingress))
+}
+
+/** A connection to each proxy that takes calls. */
+const callAll = (thief: StolenCluster, port: number): Promise<StolenConnection[]> =>
+  Promise.all([mesh.east, mesh.west].map(({ prefix }) => thief.call(`${prefix}.11`, port)))
+
+/** On how many of four new connections, HTTP and TCP to both proxies, it is answered. */
+const countAnswers = async (thief: StolenCluster): Promise<number> => {
+  const connections = [...(await callAll(thief, httpPort)), ...(await callAll(thief, tcpPort))]
+  const answers = await Promise.all(connections.map((each) => each.ask(request)))
+  for (const each of connections) each.end()
+  return answers.filter(Boolean).length
+}
+
+test('an eviction is with the last proxy in a moment, closes HTTP and TCP, and holds without the plane', async () => {
+  await serveTcp(mesh.east, 'reviews-v1')
+  await serveTcp(mesh.west, 'reviews-v2')
+  const { secret } = await world.atollJson<{ secret: string }>(['token', 'create', '--role', 'owner'])
+  const runs: Record<'answered' | 'refused' | 'http' | 'tcp', number>[] = []
+  let thief: StolenCluster | undefined
+  for (const run of [1, 2, 3, 4, 5]) {
+    const stolen = await StolenCluster.join(world, `thief-${run}`)
+    thief = stolen
+    await eventually('all proxies know it', async () => (await countAnswers(stolen)) === 4)
+    const [http, tcp] = [await callAll(stolen, httpPort), await callAll(stolen, tcpPort)]
+    expect(await Promise.all([...http, ...tcp].map((each) => each.ask(request)))).toEqual([true, true, true, true])
+    const begun = Date.now()
+    const url = `${world.url}/v1/meshes/${world.mesh}/clusters/${stolen.cluster}`
+    const { status } = await fetch(url, { method: 'DELETE', headers: { authorization: `Bearer ${secret}` } })
+    const answered = Date.now() - begun
+    expect(status).toBe(204)
+    await eventually('new connections are refused', async () => (await countAnswers(stolen)) === 0, 30_000, 0)
+    const refused = Date.now() - begun
+    const untilClosed = async (connections: readonly StolenConnection[]): Promise<number> => {
+      await eventually('they are closed', () => connections.every(({ closedAt }) => closedAt !== undefined), 60_000, 5)
+      return Math.max(...connections.map(({ closedAt = 0 }) => closedAt)) - begun
+    }
+    runs.push({ answered, refused, http: await untilClosed(http), tcp: await untilClosed(tcp) })
+  }
+  const lines = runs.map((each) =>
+    Object.entries(each)
+      .map(([what, took]) => `${what} ${took} ms`)
+      .join(', '),
+  )
+  process.stdout.write(`evicted:\n${lines.join('\n')}\n`)
+  for (const { refused, http, tcp } of runs) {
+    expect(refused).toBeLessThan(5000)
+    // Proxies here have ten seconds to drain (--drain-time-s).
+    expect(Math.max(http, tcp)).toBeLessThan(20_000)
+  }
+
+  await world.plane?.kill()
+  await Promise.all([mesh.east, mesh.west].map(async ({ agent }) => agent?.stop()))
+  await Promise.all([mesh.east, mesh.west].map((cluster) => world.startAgent(cluster)))
+  await eventually('the clusters go on', async () => (await mesh.requests(10)).failed === 0)
+  expect(thief && (await countAnswers(thief))).toBe(0)
+}, 300_000)
