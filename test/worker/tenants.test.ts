@@ -36,7 +36,9 @@ const readVictim = async () => {
 /** What is the same for things of others and for things that are not there. */
 const toShape = ({ status, type, text }: RouteAnswer, values: PathValues): string => {
   let shape = text.replace(/"requestId":"[^"]*"/, '')
-  for (const value of new Set(Object.values(values))) shape = shape.replaceAll(` ${value}`, ' …')
+  // The longest first: an id may begin with what another value is.
+  const longestFirst = Object.values(values).toSorted((a, b) => b.length - a.length)
+  for (const value of longestFirst) shape = shape.replaceAll(` ${value}`, ' …')
   return `${status} ${type} ${shape}`
 }
 
