@@ -142,6 +142,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/why.ts')).defineWhy,
   },
   {
+    name: 'authz',
+    description: 'Who may call whom, by the policies that the proxies ask.',
+    load: async () => (await import('./commands/authz.ts')).defineAuthz,
+  },
+  {
     name: 'analyze',
     description: 'Check configuration here, without a plane.',
     load: async () => (await import('./commands/analyze.ts')).defineAnalyze,

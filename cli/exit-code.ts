@@ -17,11 +17,16 @@ export const exitCodes = {
   conflict: { code: 6, meaning: 'It exists already, has changed meanwhile, or is not in a state that allows this.' },
   invalid: { code: 7, meaning: 'The configuration or the request has errors; nothing was applied.' },
   unavailable: { code: 8, meaning: 'No answer: the plane, or the agent that it has to ask, is away or too busy.' },
-  notReachable: { code: 9, meaning: '`why`: the call does not arrive, or not every time.' },
+  notReachable: {
+    code: 9,
+    meaning: '`why`: the call does not arrive, or not every time; `authz check`: it gets to nobody who is asked.',
+  },
   notKnown: {
     code: 10,
-    meaning: '`why`: nothing stops the call as far as it can be followed; whether it arrives is not known.',
+    meaning:
+      '`why`: nothing stops the call as far as it can be followed; whether it arrives is not known. `authz check`: whether it is allowed is not.',
   },
+  denied: { code: 11, meaning: '`authz check`: the call is denied, or some of it is.' },
   interrupted: { code: 130, meaning: 'Interrupted by Ctrl-C.' },
 } as const
 export type ExitReason = keyof typeof exitCodes

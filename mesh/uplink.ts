@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { configObject } from './config-object.ts'
 import { clusterName, meshName, networkName } from './names.ts'
+import { proxyPolicies } from './security/proxy-policies.ts'
 import { catalogEntry, gatewayAddress } from './service.ts'
 import { stateChange } from './state.ts'
 import { condition } from './status/condition.ts'
@@ -419,6 +420,8 @@ export const proxyConfig = z.object({
   resources: z.array(
     z.object({ typeUrl: z.string(), name: z.string(), version: z.string(), body: z.record(z.string(), z.unknown()) }),
   ),
+  /** Who says what its filters of access ask; absent: its workload is not known, or the agent is of an older version. */
+  policies: proxyPolicies.optional(),
 })
 export type ProxyConfig = z.infer<typeof proxyConfig>
 

@@ -207,7 +207,8 @@ export class AdsServer implements ConnectionHost {
   /** All that a proxy has been given, secrets redacted; undefined when it is not connected here. */
   proxyConfig(name: string): ProxyConfig | undefined {
     const connection = [...this.#connections].findLast((each) => each.name === name)
-    return connection && toProxyConfig(connection, this.delivery, this.#options.reporter)
+    const { reporter, source } = this.#options
+    return connection && toProxyConfig(connection, this.delivery, reporter, source.policiesOf?.(connection.grant.proxy))
   }
 
   /** The compiler has brought the sets to this revision: pushes what changed, and follows its delivery. */

@@ -1,3 +1,4 @@
+import type { ProxyPolicies } from '#mesh/security/proxy-policies.ts'
 import { toProxyName, type Proxy } from '#xds/proxy.ts'
 import type { Attachment } from './proxy-resources.ts'
 
@@ -6,6 +7,8 @@ export interface ProxySource {
   /** The sets of a proxy, filled. They are kept up to date until `detach`. */
   attach(proxy: Proxy): Promise<Attachment>
   detach(proxy: Proxy): void
+  /** The objects that say who may call it; absent, undefined: nobody can tell. */
+  policiesOf?(proxy: Proxy): ProxyPolicies | undefined
 }
 
 /** One attachment per proxy, however many streams it has at once. */

@@ -51,10 +51,12 @@ export const toProxyStatus = (
 export const toProxyConfig = (
   connection: ProxyConnection,
   delivery: DeliveryTracker,
-  reporter: Reporter,
+  { cluster }: Reporter,
+  policies?: ProxyConfig['policies'],
 ): ProxyConfig => ({
   name: connection.name,
-  cluster: reporter.cluster,
+  cluster,
+  ...(policies && { policies }),
   revision: delivery.liveRevision(connection.stream),
   resources: [...connection.stream.subscriptions.values()].flatMap((subscription) =>
     subscription.served().map((wire) => ({

@@ -2,8 +2,8 @@ import { toProxyIdentity, type ProxySource } from '#agent/ads/attachments.ts'
 import type { Attachment } from '#agent/ads/proxy-resources.ts'
 import type { ProxyCredentials } from '#agent/credentials/proxy-credentials.ts'
 import type { ClusterIdentity, HeldSecrets } from '#agent/identity/cluster-identity.ts'
+import { findProxyPolicies, type PolicyView, type ProxyPolicies } from '#mesh/security/proxy-policies.ts'
 import { toPeerFacts, type PeerFacts } from '#mesh/telemetry/peer-facts.ts'
-import type { MeshView } from '#mesh/view.ts'
 import { toWorkloadKey } from '#mesh/workload.ts'
 import type { Compiler } from '#xds/compiler.ts'
 import type { Proxy } from '#xds/proxy.ts'
@@ -13,19 +13,19 @@ export class ProxySets implements ProxySource {
   readonly #compiler: Compiler
   readonly #identity: ClusterIdentity
   readonly #credentials: Pick<ProxyCredentials, 'setsOf' | 'attach' | 'detach'>
-  readonly #workloads: Pick<MeshView, 'workload'>
+  readonly #view: PolicyView
   readonly #held = new Map<string, HeldSecrets>()
 
   constructor(
     compiler: Compiler,
     identity: ClusterIdentity,
     credentials: Pick<ProxyCredentials, 'setsOf' | 'attach' | 'detach'>,
-    workloads: Pick<MeshView, 'workload'>,
+    view: PolicyView,
   ) {
     this.#compiler = compiler
     this.#identity = identity
     this.#credentials = credentials
-    this.#workloads = workloads
+    this.#view = view
   }
 
   async attach(proxy: Proxy): Promise<Attachment> {
@@ -51,6 +51,10 @@ export class ProxySets implements ProxySource {
     }
   }
 
+  policiesOf({ namespace, workload }: Proxy): ProxyPolicies | undefined {
+    return findProxyPolicies(this.#view, namespace, workload)
+  }
+
   detach(proxy: Proxy): void {
     this.#compiler.detach(proxy)
     this.#held.get(toProxyIdentity(proxy))?.release()
@@ -60,6 +64,6 @@ export class ProxySets implements ProxySource {
 
   /** As its workload is when it connects: labels that matter here are of its pod's template. */
   #factsOf({ namespace, workload }: Proxy): PeerFacts {
-    return toPeerFacts(this.#workloads.workload(toWorkloadKey(namespace, workload)) ?? { name: workload, labels: {} })
+    return toPeerFacts(this.#view.workload(toWorkloadKey(namespace, workload)) ?? { name: workload, labels: {} })
   }
 }

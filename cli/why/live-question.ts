@@ -14,8 +14,7 @@ import { summariseCatalog } from '#mesh/summarise-catalog.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import type { Call } from '#xds/explain/call.ts'
 import { explainCall, type Question } from '#xds/explain/explain-call.ts'
-import type { ServedProxy } from '#xds/explain/follow-targets.ts'
-import { readServed, type Served } from '#xds/explain/served.ts'
+import { readServed, type Served, type ServedProxy } from '#xds/explain/served.ts'
 import { isProxyRole } from '#xds/proxy.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
@@ -50,12 +49,13 @@ export const toLiveQuestion = async (context: CliContext, { name, call, hasProxy
   const readProxy = once(async (id: string): Promise<ServedProxy> => {
     const proxy = proxies.find((each) => toId(each) === id)
     if (!proxy) throw new CliError('notFound', `No connected proxy is called ${id}`)
-    const { resources } = await client.call(getProxyConfig, {
+    const { resources, policies } = await client.call(getProxyConfig, {
       params: { mesh, cluster: proxy.cluster, name: proxy.name },
     })
     return {
       name: `${proxy.name} in ${proxy.cluster}`,
       served: readServed(resources.map((resource) => ({ ...resource, body: resource.body as JsonObject }))),
+      policies,
     }
   })
   const store = new MeshViewStore({
@@ -79,10 +79,11 @@ export const toLiveQuestion = async (context: CliContext, { name, call, hasProxy
     client: {
       name: own?.name ?? `${name.namespace}/${name.name}`,
       namespace: caller?.namespace ?? name.namespace,
-      ...(caller && { serviceAccount: caller.serviceAccount }),
+      ...(caller && { serviceAccount: caller.serviceAccount, cluster: caller.cluster }),
       entry: own && caller ? toEntry(caller, own.served) : 'none',
     },
     served: own?.served,
+    policies: own?.policies,
     proxies: {
       at: async ({ cluster: where, address }) => {
         const [found] = [...details.values()].flatMap(({ service, endpoints }) =>

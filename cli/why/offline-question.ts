@@ -1,4 +1,5 @@
 import type { MeshSettings } from '#mesh/settings.ts'
+import { findProxyPolicies } from '#mesh/security/proxy-policies.ts'
 import { createCompiler } from '#xds/compiler.ts'
 import type { Call } from '#xds/explain/call.ts'
 import type { Question } from '#xds/explain/explain-call.ts'
@@ -41,12 +42,18 @@ export const toOfflineQuestion = (
     call,
     client: { name: toProxyName(proxy), namespace, serviceAccount, entry: hasProxy ? entry : 'none' },
     served: hasProxy ? serve(proxy) : undefined,
+    policies: findProxyPolicies(view, namespace, proxy.workload),
     proxies: {
       at: async ({ address }) => {
         const workload = [...workloads.values()].find((each) => each.address === address)
         if (!workload || workload.origin === 'service-entry') return undefined
         const server = { ...workload, role: 'sidecar' as const, workload: workload.name }
-        return { name: toProxyName(server), served: serve(server) }
+        return {
+          name: toProxyName(server),
+          served: serve(server),
+          policies: findProxyPolicies(view, server.namespace, server.workload),
+          hasMadeUpAddress: workload.origin === 'pod',
+        }
       },
       gatewayOf: async () => undefined,
     },

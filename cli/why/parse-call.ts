@@ -1,15 +1,11 @@
 import type { Call } from '#xds/explain/call.ts'
 import { CliError } from '../cli-error.ts'
-
-export interface CallOptions {
-  readonly method?: string
-  readonly header?: readonly string[]
-}
+import { parseClaims, parseSourceIp, type CallOptions } from './call-options.ts'
 
 const schemes = ['http', 'https', 'tls', 'tcp'] as const
 
 /** Reads "reviews.shop:9080" or "http://reviews.shop:9080/reviews/1?x=y". Throws CliError `usage`. */
-export const parseCall = (text: string, { method, header = [] }: CallOptions): Call => {
+export const parseCall = (text: string, { method, header = [], claim, sourceIp }: CallOptions): Call => {
   const [, name] = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text) ?? []
   const scheme = schemes.find((each) => each === name?.toLowerCase())
   if (name !== undefined && scheme === undefined) throw toFault(text, `has the scheme ${name}`)
@@ -27,6 +23,8 @@ export const parseCall = (text: string, { method, header = [] }: CallOptions): C
     method: (method ?? 'GET').toUpperCase(),
     path: `${pathname === '' ? '/' : pathname}${search}`,
     headers: Object.fromEntries(header.map(parseHeader)),
+    claims: parseClaims(claim),
+    sourceAddress: parseSourceIp(sourceIp),
   }
 }
 

@@ -1,10 +1,10 @@
+import { findProxyPolicies } from '#mesh/security/proxy-policies.ts'
 import { createCompiler } from '#xds/compiler.ts'
 import type { Call } from '#xds/explain/call.ts'
 import { explainCall } from '#xds/explain/explain-call.ts'
-import type { ServedProxy } from '#xds/explain/follow-targets.ts'
 import type { Explanation } from '#xds/explain/explanation.ts'
 import type { Client } from '#xds/explain/facts.ts'
-import { readSets } from '#xds/explain/served.ts'
+import { readSets, type ServedProxy } from '#xds/explain/served.ts'
 import { toProxyName, type Proxy } from '#xds/proxy.ts'
 import { readScene, type Scene, type SceneOptions } from './scene.ts'
 
@@ -26,7 +26,11 @@ export class ExplainedScene {
   }
 
   serve(proxy: Proxy): ServedProxy {
-    return { name: toProxyName(proxy), served: readSets(this.#compiler.attach(proxy).sets) }
+    return {
+      name: toProxyName(proxy),
+      served: readSets(this.#compiler.attach(proxy).sets),
+      policies: findProxyPolicies(this.scene.store, proxy.namespace, proxy.workload),
+    }
   }
 
   /** Of the scene's workloads the sidecar of the one with this address, if it is among its proxies. */
@@ -45,15 +49,23 @@ export class ExplainedScene {
     const [first] = this.scene.proxies
     const proxy = given.proxy ?? first
     if (!proxy) throw new Error('nobody calls')
-    const { name, served } = this.serve(proxy)
+    const { name, served, policies } = this.serve(proxy)
     const { store } = this.scene
     const isCaptured = served.listeners.some(({ useOriginalDst }) => useOriginalDst)
     const entry = proxy.role === 'gateway' ? 'gateway' : isCaptured ? 'captured' : 'explicit'
-    const client: Client = { name, namespace: proxy.namespace, serviceAccount: proxy.serviceAccount, entry, ...given }
+    const client: Client = {
+      name,
+      namespace: proxy.namespace,
+      serviceAccount: proxy.serviceAccount,
+      cluster: store.localCluster,
+      entry,
+      ...given,
+    }
     return explainCall({
       facts: store,
       client,
       served: client.entry === 'none' ? undefined : served,
+      policies,
       proxies: {
         at: async ({ cluster, address }) => (this.#others[cluster] ?? this).at(address),
         gatewayOf: async (cluster) => {

@@ -29,7 +29,7 @@ const maxToldPlaces = 16
 
 /** Looks where nobody sends anything, and believes nobody: what needs it is refused. It takes away what others set of a token. */
 const nobody = 'nobody'
-const nobodysIssuer = 'nobody.invalid'
+export const nobodysIssuer = 'nobody.invalid'
 const nobodysHeader = 'x-atoll-no-token'
 
 /** The filter of tokens in a proxy's listeners. What it refuses of that is replaced by what refuses every request. */

@@ -1,5 +1,6 @@
 import { isDryRun, type AuthorizationPolicySpec } from '#mesh/config/authorization-policy.ts'
 import { objectKeyOf, type Sourced } from '#mesh/config-object.ts'
+import { toAccessRuleName } from '#mesh/security/access-rule-name.ts'
 import { findAuthorizations, type AuthorizationKey } from '#mesh/security/select-authorizations.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { Access, AccessRule } from '#xds/model/access.ts'
@@ -81,5 +82,5 @@ const toRuleName = (policy: AuthorizationPolicy, index: number, policies: readon
   const isShared =
     policy.origin === 'cluster' &&
     policies.some((other) => other.origin !== 'cluster' && objectKeyOf(other) === objectKeyOf(policy))
-  return `ns[${namespace}]-policy[${name}]-rule[${index}]${isShared ? '-of[cluster]' : ''}`
+  return toAccessRuleName({ namespace, name, index, isOfCluster: isShared })
 }

@@ -1,3 +1,5 @@
+import type { JsonObject } from '@bufbuild/protobuf'
+
 /** What a client asks for. */
 export interface Call {
   /** As the client writes it: a short name, a host name or an IP address. */
@@ -11,6 +13,10 @@ export interface Call {
   readonly path: string
   /** By lower-case name. */
   readonly headers: Readonly<Record<string, string>>
+  /** Of a right token that it brings; {} = it brings none. Absent: as its headers and its path have it, of which none can be read. */
+  readonly claims?: JsonObject | undefined
+  /** Where its connection comes from; absent = not known. */
+  readonly sourceAddress?: string | undefined
 }
 
 /** A call of which all is known that proxies look at. */

@@ -1,3 +1,4 @@
+import type { ProxyPolicies } from '#mesh/security/proxy-policies.ts'
 import type { Call } from './call.ts'
 import { explainDirectly, explainWay } from './explain-way.ts'
 import { explainOutbound } from './explain-outbound.ts'
@@ -14,12 +15,21 @@ export interface Question {
   readonly client: Client
   /** What the client's own proxy is served; undefined = it has none. */
   readonly served: Served | undefined
+  /** Who says what its filters ask; absent = not known. */
+  readonly policies?: ProxyPolicies | undefined
   readonly proxies: Proxies
   readonly call: Call
 }
 
 /** Follows a call from the name that a client writes to the applications that answer it, or to what stops it. */
-export const explainCall = async ({ facts, client, served, proxies, call }: Question): Promise<Explanation> => {
+export const explainCall = async ({
+  facts,
+  client,
+  served,
+  policies,
+  proxies,
+  call,
+}: Question): Promise<Explanation> => {
   // A gateway's clients resolve it, whatever host they ask it for.
   const named = client.entry === 'gateway' ? settleForGateway(call) : findCallee(facts, client, call)
   if (named.stop) return stopAll(named.steps, named.stop)
@@ -29,7 +39,7 @@ export const explainCall = async ({ facts, client, served, proxies, call }: Ques
     const ways = [await explainDirectly(context)]
     return { steps: named.steps, ways, verdict: toVerdict(ways, callee, undefined) }
   }
-  const outbound = explainOutbound(served, client, callee)
+  const outbound = explainOutbound(served, client, callee, policies)
   const steps = [...named.steps, ...outbound.steps]
   if (outbound.stop) return stopAll(steps, outbound.stop)
   const { shares, aborted, limit } = outbound.value

@@ -1,16 +1,19 @@
 import { blackHoleUpstream } from '#xds/compile/resource-names.ts'
 import type { FilterChain } from '#envoy/envoy/config/listener/v3/listener_components_pb.ts'
 import type { Listener } from '#envoy/envoy/config/listener/v3/listener_pb.ts'
+import type { ProxyPolicies } from '#mesh/security/proxy-policies.ts'
 import { isPlainHttp, isTls, toAuthority, type SettledCall } from './call.ts'
 import type { End, Found, Limit, Step, Stop } from './explanation.ts'
 import type { Client } from './facts.ts'
 import { findMissingPort, type Callee } from './find-callee.ts'
 import { findHandler, type Handler, type Share } from './find-handler.ts'
 import { findListener } from './find-listener.ts'
-import { findRoute } from './find-route.ts'
+import { findRoute, type TakenRoute } from './find-route.ts'
 import { selectChain } from './select-chain.ts'
 import { toDeciders, type Served } from './served.ts'
-import { findGuards, tellPolicy, toAccessLimit } from './tell-policy.ts'
+import { findGuards, type Guards } from './find-guards.ts'
+import { judgeAtGateway } from './judge-at-gateway.ts'
+import { toMarkedRequest } from './read-request.ts'
 
 /** Where a client's own proxy sends calls. */
 export interface Outbound {
@@ -21,10 +24,17 @@ export interface Outbound {
   readonly isHttp: boolean
   /** Why it may turn them away all the same. */
   readonly limit?: Limit | undefined
+  /** A request as it is sent on to an EnvoyCluster; absent: as it came. */
+  readonly forward?: TakenRoute['forward'] | undefined
 }
 
 /** What a client's own proxy does with a call, up to the EnvoyClusters that it chooses. */
-export const explainOutbound = (served: Served, client: Client, callee: Callee): Found<Outbound> => {
+export const explainOutbound = (
+  served: Served,
+  client: Client,
+  callee: Callee,
+  policies: ProxyPolicies | undefined,
+): Found<Outbound> => {
   const { call } = callee
   const listener = findListener(served, call, client.entry)
   if (!listener) return { steps: [], stop: refine(toNoListener(client, call), served, callee) }
@@ -47,10 +57,26 @@ export const explainOutbound = (served: Served, client: Client, callee: Callee):
   const found = explainHandler(handler, chain, client, call)
   const steps = [step, ...found.steps]
   if (found.stop) return { steps, stop: refine(found.stop, served, callee) }
-  const limit = toAccessLimit(findGuards(listener, chain, handler), client.name)
-  if (!limit) return { steps, value: found.value }
-  return { steps: [...steps, tellPolicy(limit, client.name)], value: { ...found.value, limit } }
+  const guards = findGuards(listener, chain, handler)
+  if (client.entry !== 'gateway' && isUnguarded(guards)) return { steps, value: found.value }
+  const told = judgeAtGateway({ proxy: client.name, guards, policies, answer: 'closed' }, { chain, handler, call })
+  const all = [...steps, ...told.steps]
+  if (told.stop) return { steps: all, stop: told.stop }
+  const { forward } = found.value
+  return {
+    steps: all,
+    value: {
+      ...found.value,
+      ...(forward && { forward: (sent, to) => toMarkedRequest(handler, guards.tokens, forward(sent, to)) }),
+      ...(told.value && { limit: told.value }),
+    },
+  }
 }
+
+const isUnguarded = ({ judges, tokens, limits, others }: Guards): boolean =>
+  others.length + limits.length === 0 &&
+  judges.every(({ rules, trial }) => !rules && !trial) &&
+  (tokens?.rules ?? []).length === 0
 
 const toProtocols = ({ scheme }: SettledCall): readonly string[] => {
   if (scheme === 'https') return ['h2', 'http/1.1']

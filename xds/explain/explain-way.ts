@@ -1,5 +1,6 @@
 import { passthroughUpstream } from '#xds/compile/resource-names.ts'
 import { isPlainHttp } from './call.ts'
+import { toJudgedRequest, toSentRequest } from './read-request.ts'
 import type { Outbound } from './explain-outbound.ts'
 import type { Stop, Way } from './explanation.ts'
 import { findMissingPort, type Callee } from './find-callee.ts'
@@ -15,9 +16,10 @@ export const explainWay = async (
   context: Context,
   served: Served,
   { xdsCluster: name, share }: Share,
-  { isHttp }: Pick<Outbound, 'isHttp'>,
+  { isHttp, forward }: Pick<Outbound, 'isHttp' | 'forward'>,
 ): Promise<Way> => {
   const { facts, client, callee } = context
+  const request = isHttp && forward ? forward(toJudgedRequest(callee.call), name) : toSentRequest(callee.call)
   const xdsCluster = served.xdsClusters.get(name)
   const way = { share, xdsCluster: name }
   const answer = isHttp ? 503 : 'closed'
@@ -34,12 +36,12 @@ export const explainWay = async (
   const missing = name === passthroughUpstream ? findMissingPort(callee) : undefined
   const [passedTo] = found.value
   if (missing && passedTo) {
-    const rest = await followMissing(context, missing, passedTo, { share, isHttp, answer })
+    const rest = await followMissing(context, missing, passedTo, { share, isHttp, answer, request })
     return { ...way, steps: [...steps, ...rest.steps], ends: rest.ends }
   }
   const targets = name === passthroughUpstream ? toUnmanaged(context, found.value) : found.value
   if (targets.length === 0) return stopAt(steps, toNobody(context))
-  const rest = await followTargets(context, targets, { share, isHttp, answer })
+  const rest = await followTargets(context, targets, { share, isHttp, answer, request })
   return { ...way, steps: [...steps, ...rest.steps], ends: rest.ends }
 }
 
@@ -49,7 +51,7 @@ export const explainDirectly = async (context: Context): Promise<Way> => {
   const way = { share: 1, xdsCluster: undefined, steps: [] }
   const missing = findMissingPort(context.callee)
   const { call } = context.callee
-  const manner = { share: 1, isHttp: isPlainHttp(call), answer: 'closed' } as const
+  const manner = { share: 1, isHttp: isPlainHttp(call), answer: 'closed', request: toSentRequest(call) } as const
   if (missing) {
     const passedTo = { address: call.address ?? call.host, port: call.port }
     return { ...way, ...(await followMissing(context, missing, passedTo, manner)) }

@@ -1,3 +1,4 @@
+import type { Judgement } from '#xds/judge/judge-access.ts'
 import type { Decider } from './served.ts'
 
 /** Where on the way something is decided. */
@@ -19,6 +20,8 @@ export interface Step {
   readonly text: string
   readonly details?: readonly string[]
   readonly decidedBy?: readonly Decider[]
+  /** Of stage `policy`: what the rules say, whatever else is on the way. */
+  readonly judgement?: Judgement
 }
 
 /** Why a call does not come to those that it asks for. */
@@ -41,6 +44,8 @@ export type StopCode =
   | 'unexpected-certificate'
   | 'not-behind-gateway'
   | 'closed-by-inbound'
+  | 'denied-by-policy'
+  | 'token-refused'
 
 /** What the client sees of a stop: an HTTP status, or that its connection ends. */
 export type Answer = number | 'closed' | 'no-address'
@@ -58,8 +63,11 @@ export type Found<Value> =
   | { readonly steps: readonly Step[]; readonly value: Value; readonly stop?: undefined }
   | { readonly steps: readonly Step[]; readonly stop: Stop }
 
-/** Why it is not known whether a call arrives: nobody on its way could be asked, or somebody may turn it away by rules that are not looked into. */
-export type LimitCode = 'not-followed' | 'access-not-known'
+/**
+ * Why it is not known whether a call arrives: nobody on its way could be asked; somebody may turn it away by rules that are not looked into, or that look at what is not known of it; there may be
+ * too many.
+ */
+export type LimitCode = 'not-followed' | 'access-not-known' | 'rate-not-known'
 
 /** How far a call could be followed. */
 export interface Limit {

@@ -1,11 +1,13 @@
 import type { FilterChain } from '#envoy/envoy/config/listener/v3/listener_components_pb.ts'
 import type { VirtualHost } from '#envoy/envoy/config/route/v3/route_components_pb.ts'
 import {
+  HttpConnectionManager_PathWithEscapedSlashesAction as PathWithEscapedSlashesAction,
   HttpConnectionManagerSchema,
   type HttpConnectionManager,
   type HttpFilter,
 } from '#envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts'
 import { TcpProxySchema } from '#envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts'
+import type { PathRules } from '#xds/judge/normalise-path.ts'
 import { unpack, type Served } from './served.ts'
 
 /** What is taken of the calls. */
@@ -25,6 +27,11 @@ export type Handler =
       /** Whether the port that a request names counts for nothing. */
       readonly ignoresPort: boolean
       readonly filters: HttpConnectionManager['httpFilters']
+      readonly paths: PathRules
+      /** Whether its clients' word of where requests come from counts, that of the last one before it. */
+      readonly believesForwarded: boolean
+      /** How many proxies before it are believed beside. */
+      readonly trustedHops: number
     }
   | { readonly kind: 'tcp'; readonly shares: readonly Share[] }
   /** Passes TLS on to the EnvoyCluster that its SNI names. */
@@ -48,7 +55,8 @@ export const findHandler = (chain: FilterChain, served: Served): Handler => {
   return { kind: 'tcp', shares: kind === 'weightedClusters' ? toShares(value.clusters) : [] }
 }
 
-const toHttp = ({ routeSpecifier, httpFilters }: HttpConnectionManager, { routes, filters }: Served): Handler => {
+const toHttp = (manager: HttpConnectionManager, { routes, filters }: Served): Handler => {
+  const { routeSpecifier, httpFilters } = manager
   const isInline = routeSpecifier.case === 'routeConfig'
   const name = isInline
     ? routeSpecifier.value.name
@@ -63,6 +71,13 @@ const toHttp = ({ routeSpecifier, httpFilters }: HttpConnectionManager, { routes
     virtualHosts,
     ignoresPort: ignorePortInHostMatching,
     filters: httpFilters.map((filter) => toServed(filter, filters)),
+    paths: {
+      normalises: manager.normalizePath ?? false,
+      mergesSlashes: manager.mergeSlashes,
+      decodesSlashes: manager.pathWithEscapedSlashesAction === PathWithEscapedSlashesAction.UNESCAPE_AND_FORWARD,
+    },
+    believesForwarded: !manager.useRemoteAddress,
+    trustedHops: manager.xffNumTrustedHops,
   }
 }
 

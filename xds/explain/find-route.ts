@@ -13,7 +13,9 @@ import {
   type FractionalPercent,
 } from '#envoy/envoy/type/v3/percent_pb.ts'
 import { blockAllHost } from '#xds/compile/resource-names.ts'
+import type { JudgedRequest } from '#xds/judge/judged-call.ts'
 import type { End, Found, Step, Stop } from './explanation.ts'
+import { forwardRequest } from './forward-request.ts'
 import { toShares, type Handler, type Share } from './find-handler.ts'
 import { matchesRequest, selectVirtualHost, type Request } from './match-request.ts'
 import { toDeciders, unpack } from './served.ts'
@@ -26,6 +28,8 @@ export interface TakenRoute {
   readonly shares: readonly Share[]
   /** What is answered on purpose. */
   readonly aborted: (End & { readonly stop: Stop }) | undefined
+  /** The request as it is sent on to an EnvoyCluster. */
+  readonly forward: (request: JudgedRequest, xdsCluster: string) => JudgedRequest
 }
 
 /** The route that a request takes, and what the proxy does on it. */
@@ -84,7 +88,14 @@ export const findRoute = (handler: HttpHandler, request: Request, proxy: string)
   const { action } = route
   switch (action.case) {
     case 'route':
-      return { steps, value: { shares: toRouteShares(action.value, 1 - (aborted?.share ?? 0)), aborted } }
+      return {
+        steps,
+        value: {
+          shares: toRouteShares(action.value, 1 - (aborted?.share ?? 0)),
+          aborted,
+          forward: (sent, xdsCluster) => forwardRequest(sent, { virtualHost, route, xdsCluster }),
+        },
+      }
     case 'redirect':
       return {
         steps,

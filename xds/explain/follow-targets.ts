@@ -1,21 +1,18 @@
-import { toSpiffeId } from '#mesh/identity.ts'
+import { toSpiffeId, toWorkloadDnsName } from '#mesh/identity.ts'
 import type { ClusterName } from '#mesh/names.ts'
 import { serviceSniPrefix } from '#xds/compile/resource-names.ts'
+import type { JudgedCall, JudgedRequest } from '#xds/judge/judged-call.ts'
 import { isPlainHttp, isTls, type SettledCall } from './call.ts'
 import { explainInbound, type Arrival } from './explain-inbound.ts'
 import type { Answer, End, Limit, Step, Stop } from './explanation.ts'
 import type { Client, Facts } from './facts.ts'
 import type { Callee } from './find-callee.ts'
 import type { Target } from './find-endpoints.ts'
+import type { Transport } from './read-transport.ts'
 import { findHandler } from './find-handler.ts'
-import type { Served } from './served.ts'
-import { findGuards, tellPolicy, toAccessLimit } from './tell-policy.ts'
-
-/** A proxy, and all that it is served. */
-export interface ServedProxy {
-  readonly name: string
-  readonly served: Served
-}
+import { findGuards } from './find-guards.ts'
+import type { Served, ServedProxy } from './served.ts'
+import { toAccessLimit } from './tell-policy.ts'
 
 /** Where workloads' and gateways' proxies are looked up. Undefined = there is none, or it can't be asked. */
 export interface Proxies {
@@ -35,6 +32,8 @@ interface Manner {
   readonly share: number
   readonly isHttp: boolean
   readonly answer: Answer
+  /** As it comes to them, where proxies can read it. */
+  readonly request: JudgedRequest | undefined
 }
 
 interface Followed {
@@ -115,7 +114,7 @@ const followTarget = async (context: Context, target: Target, manner: Manner): P
         answer: manner.answer,
       },
     }
-  const arrival = toArrival(target, callee.call, manner)
+  const arrival = toArrival(target, callee.call, manner, toCaller(context, transport))
   if (gatewayOf !== undefined) {
     const passed = await passGateway(context, gatewayOf, arrival)
     return { ...passed, steps: [certificates, ...passed.steps] }
@@ -148,7 +147,29 @@ const notFollowed = (steps: readonly Step[], step: Step): Followed => ({
   },
 })
 
-const toArrival = ({ address, port, transport }: Target, call: SettledCall, { isHttp, answer }: Manner): Arrival => {
+/** Who calls, as it shows itself: of what a gateway sends on nothing but the gateway's name is known. */
+const toCaller = ({ facts, client, callee }: Context, { kind, showsIdentity }: Transport): Arrival['caller'] => ({
+  peer: kind === 'plaintext' || !showsIdentity ? 'nobody' : toPeer(facts, client),
+  connectedFrom: client.entry === 'gateway' ? undefined : callee.call.sourceAddress,
+})
+
+const toPeer = (facts: Facts, client: Client): JudgedCall['peer'] => {
+  const { namespace, serviceAccount, cluster } = client
+  if (serviceAccount === undefined) return undefined
+  const { trustDomain } = facts.settings()
+  const identity = { namespace, serviceAccount }
+  return {
+    spiffeId: toSpiffeId(trustDomain, identity),
+    dnsName: cluster && toWorkloadDnsName(identity, cluster, trustDomain),
+  }
+}
+
+const toArrival = (
+  { address, port, transport }: Target,
+  call: SettledCall,
+  { isHttp, answer, request }: Manner,
+  caller: Arrival['caller'],
+): Arrival => {
   const isOwnTls = isTls(call) && !isHttp
   const ownAlpn = call.scheme === 'https' ? ['h2', 'http/1.1'] : []
   return {
@@ -161,6 +182,8 @@ const toArrival = ({ address, port, transport }: Target, call: SettledCall, { is
     isHttp: isHttp || isPlainHttp(call),
     isTlsInside: isOwnTls,
     answer,
+    caller,
+    request,
   }
 }
 
@@ -179,8 +202,8 @@ const tellCertificates = ({ facts, client, callee }: Context, { transport, addre
     }
     case 'mesh':
     case 'external': {
-      const { trustDomain } = facts.settings()
       const { namespace, serviceAccount } = client
+      const { trustDomain } = facts.settings()
       const own =
         serviceAccount === undefined ? 'its own certificate' : toSpiffeId(trustDomain, { namespace, serviceAccount })
       return {
@@ -237,10 +260,14 @@ const passGateway = async (context: Context, cluster: ClusterName, arrival: Arri
     proxy: gateway.name,
     text: `${via}: passes it on unopened to ${targets.length} endpoint${targets.length === 1 ? '' : 's'} by its SNI`,
   }
-  const limit = toAccessLimit(findGatewayGuards(gateway.served), gateway.name)
+  const limit = toAccessLimit({ others: findGatewayGuards(gateway.served), limits: [] }, gateway.name)
   const arrived = await arrive(context, { cluster, address: target.address }, { ...arrival, ...target })
   return {
-    steps: [step, ...(limit ? [tellPolicy(limit, gateway.name)] : []), ...arrived.steps],
+    steps: [
+      step,
+      ...(limit ? [{ stage: 'policy' as const, proxy: gateway.name, text: limit.text }] : []),
+      ...arrived.steps,
+    ],
     stop: arrived.stop,
     limit: limit ?? arrived.limit,
   }
@@ -250,7 +277,9 @@ const findGatewayGuards = (served: Served): readonly string[] =>
   served.listeners.flatMap((listener) =>
     listener.filterChains.flatMap((chain) => {
       const handler = findHandler(chain, served)
-      return handler.kind === 'sni' ? findGuards(listener, chain, handler) : []
+      if (handler.kind !== 'sni') return []
+      const { judges, limits, others } = findGuards(listener, chain, handler)
+      return [...others, ...limits, ...(judges.length > 0 ? ['envoy.filters.network.rbac'] : [])]
     }),
   )
 
@@ -264,6 +293,6 @@ const arrive = async (
     const text = `${arrival.address}:${arrival.port} in ${place.cluster} has no proxy that can be asked`
     return notFollowed([], { stage: 'inbound', text })
   }
-  const found = explainInbound(server.served, arrival, server.name)
+  const found = explainInbound(server, arrival)
   return found.stop ? found : { steps: found.steps, limit: found.value }
 }

@@ -1,11 +1,10 @@
-import { RE2JS } from 're2js'
 import type {
   HeaderMatcher,
   QueryParameterMatcher,
   RouteMatch,
   VirtualHost,
 } from '#envoy/envoy/config/route/v3/route_components_pb.ts'
-import type { StringMatcher } from '#envoy/envoy/type/matcher/v3/string_pb.ts'
+import { matchesText, matchesWhole } from '#xds/judge/match-text.ts'
 
 /** A request as routes look at it. */
 export interface Request {
@@ -70,8 +69,6 @@ const matchesPath = ({ pathSpecifier, caseSensitive }: RouteMatch, whole: string
   }
 }
 
-const matchesWhole = (regex: string, text: string): boolean => RE2JS.compile(regex).matches(text)
-
 const readHeader = (name: string, { method, scheme, authority, path, headers }: Request): string | undefined => {
   const pseudo: Readonly<Record<string, string>> = {
     ':method': method,
@@ -111,22 +108,4 @@ const readParameter = (path: string, name: string): string | undefined => {
   const query = path.includes('?') ? path.slice(path.indexOf('?') + 1) : ''
   const pair = query.split('&').find((each) => each === name || each.startsWith(`${name}=`))
   return pair?.slice(name.length + 1)
-}
-
-const matchesText = ({ matchPattern, ignoreCase }: StringMatcher, text: string): boolean => {
-  const fold = (each: string) => (ignoreCase ? each.toLowerCase() : each)
-  switch (matchPattern.case) {
-    case 'exact':
-      return fold(text) === fold(matchPattern.value)
-    case 'prefix':
-      return fold(text).startsWith(fold(matchPattern.value))
-    case 'suffix':
-      return fold(text).endsWith(fold(matchPattern.value))
-    case 'contains':
-      return fold(text).includes(fold(matchPattern.value))
-    case 'safeRegex':
-      return matchesWhole(matchPattern.value.regex, text)
-    default:
-      return false
-  }
 }

@@ -7,6 +7,7 @@ import { ClusterLoadAssignmentSchema, type ClusterLoadAssignment } from '#envoy/
 import { ListenerSchema, type Listener } from '#envoy/envoy/config/listener/v3/listener_pb.ts'
 import { VirtualHostSchema } from '#envoy/envoy/config/route/v3/route_components_pb.ts'
 import { RouteConfigurationSchema, type RouteConfiguration } from '#envoy/envoy/config/route/v3/route_pb.ts'
+import type { ProxyPolicies } from '#mesh/security/proxy-policies.ts'
 import { atollMetadata } from '#xds/build/metadata.ts'
 import { knownTypes } from '#xds/known-types.ts'
 import { readableTypes, toResourceJson } from '#xds/resource-json.ts'
@@ -25,6 +26,16 @@ export interface Served {
   readonly assignments: ReadonlyMap<string, ClusterLoadAssignment>
   /** Of filters that are in listeners by name alone. */
   readonly filters: ReadonlyMap<string, Any>
+}
+
+/** A proxy, and all that it is served. */
+export interface ServedProxy {
+  readonly name: string
+  readonly served: Served
+  /** Who says what its filters ask; absent = not known. */
+  readonly policies?: ProxyPolicies | undefined
+  /** Whether its address is none that anybody has. */
+  readonly hasMadeUpAddress?: boolean
 }
 
 export const nothing: Served = {

@@ -1,101 +1,178 @@
-import type { Any } from '@bufbuild/protobuf/wkt'
-import type { FilterChain } from '#envoy/envoy/config/listener/v3/listener_components_pb.ts'
-import type { Listener } from '#envoy/envoy/config/listener/v3/listener_pb.ts'
-import { VirtualHost_TlsRequirementType as TlsRequirement } from '#envoy/envoy/config/route/v3/route_components_pb.ts'
-import { RBAC_Action as Action } from '#envoy/envoy/config/rbac/v3/rbac_pb.ts'
-import { JwtAuthenticationSchema } from '#envoy/envoy/extensions/filters/http/jwt_authn/v3/config_pb.ts'
-import { LocalRateLimitSchema } from '#envoy/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.ts'
-import { RateLimitSchema } from '#envoy/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.ts'
-import { RBACSchema } from '#envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts'
-import { RBACSchema as NetworkRbacSchema } from '#envoy/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts'
-import { isHarmlessFilter, toFilterName } from '#xds/patch/guards-access.ts'
-import type { Limit, Step } from './explanation.ts'
-import type { Handler } from './find-handler.ts'
-import { unpack } from './served.ts'
+import { parseAccessRuleName, toAccessRuleObject } from '#mesh/security/access-rule-name.ts'
+import type { ProxyPolicies } from '#mesh/security/proxy-policies.ts'
+import { judgeAccess, type Judgement, type Verdict } from '#xds/judge/judge-access.ts'
+import type { JudgedCall } from '#xds/judge/judged-call.ts'
+import { settleClaims, type Settled } from '#xds/judge/settle-claims.ts'
+import type { Answer, Found, Limit, Step, Stop } from './explanation.ts'
+import type { Guards } from './find-guards.ts'
+import type { Decider } from './served.ts'
 
-/** Those of the compiler's own that turn nobody away who asks for an application. */
-const own: readonly string[] = [
-  'cors',
-  'credential_injector',
-  'dynamic_forward_proxy',
-  'health_check',
-  'http_inspector',
-  'original_dst',
-  'proxy_protocol',
-  'set_filter_state',
-  'sni_cluster',
-  'sni_dynamic_forward_proxy',
-  'tls_inspector',
-]
-
-interface Filter {
-  readonly name: string
-  readonly configType: { readonly case: string | undefined; readonly value?: unknown }
+/** Who judges, and what becomes of those whom it turns away. */
+export interface Judge {
+  readonly proxy: string
+  readonly guards: Guards
+  /** Absent: the names of objects that its filters do not name are not known. */
+  readonly policies?: ProxyPolicies | undefined
+  /** What the client sees; of a request that is denied it is 403. */
+  readonly answer: Answer
 }
 
-/** The filters on a call's way through a proxy that may turn it away, as people know them: by their types, whatever they are named. */
-export const findGuards = (
-  { listenerFilters }: Pick<Listener, 'listenerFilters'>,
-  { filters }: FilterChain,
-  handler: Handler,
-): readonly string[] => {
-  // The gate before the EnvoyCluster that the SNI names lets in whoever asks for a service: whether there is one is looked at.
-  const gate =
-    handler.kind === 'sni'
-      ? filters.findIndex((each, index) => isA(each, 'rbac') && isA(filters[index + 1], 'sni_cluster'))
-      : -1
-  const all: readonly Filter[] = [
-    ...listenerFilters,
-    ...filters.filter((_, index) => index !== gate),
-    ...(handler.kind === 'http' ? handler.filters : []),
+/** What policies say of a call that got as far as a proxy: who turns it away, or whether it goes on. */
+export const tellPolicy = (judge: Judge, call: JudgedCall): Found<Limit | undefined> => {
+  const { proxy, guards } = judge
+  const settled = call.request && settleClaims(guards.tokens, call.request)
+  const limit = toAccessLimit(guards, proxy)
+  // What else is there may make another request of it.
+  const isSure = guards.others.length === 0
+  if (settled?.kind === 'refused' && isSure) return { steps: [], stop: toRefused(settled, judge) }
+  const claims = settled?.kind === 'settled' ? settled.claims : undefined
+  const judgement = judgeAccess(guards.judges, call.request ? { ...call, request: { ...call.request, claims } } : call)
+  const shown = toShownVerdict(judgement, judge)
+  const step: Step = {
+    stage: 'policy',
+    proxy,
+    text: shown.text,
+    details: [...toTokenText(settled, call), ...toMarks(judgement, judge), ...(limit ? [limit.text] : [])],
+    decidedBy: shown.decidedBy,
+    judgement,
+  }
+  if (judgement.outcome === 'denied' && isSure)
+    return {
+      steps: [step],
+      stop: {
+        code: 'denied-by-policy',
+        text: shown.text,
+        fix: 'Change the rule, or who calls, or what is asked for.',
+        answer: call.request ? 403 : judge.answer,
+        decidedBy: shown.decidedBy,
+      },
+    }
+  const open = settled?.kind === 'not-known' ? [settled.missing] : []
+  return { steps: [step], value: limit ?? toOpenLimit(judgement, open, shown.text, proxy) }
+}
+
+const toOpenLimit = (
+  { outcome, missing = [] }: Judgement,
+  open: readonly string[],
+  text: string,
+  proxy: string,
+): Limit | undefined => {
+  if (outcome === 'not-known') return { code: 'access-not-known', text: `At ${proxy}: ${text}`, fix: toFix(missing) }
+  if (open.length === 0) return undefined
+  return {
+    code: 'access-not-known',
+    text: `${proxy} looks at its token: ${open.join(', ')} is not known`,
+    fix: toFix(open),
+  }
+}
+
+const toFix = (missing: readonly string[]): string =>
+  `Say what is not known, where it can be said: --header, --claim, --source-ip, --method. Missing: ${missing.join(', ')}.`
+
+const toShownVerdict = (
+  verdict: Verdict & { readonly isAsked?: boolean },
+  { guards, policies, proxy }: Judge,
+): { readonly text: string; readonly decidedBy: readonly Decider[] } => {
+  const { outcome, rule, missing = [] } = verdict
+  if (verdict.isAsked === false)
+    return {
+      text: guards.others.length > 0 ? 'No policy is for it' : 'No policy is for it: whoever gets here is let in',
+      decidedBy: [],
+    }
+  const { named, decidedBy } = toDecider(rule)
+  switch (outcome) {
+    case 'allowed':
+      return rule === undefined
+        ? { text: 'No rule denies it, and there is no ALLOW policy: it is let in', decidedBy }
+        : { text: `Allowed by ${named}`, decidedBy }
+    case 'denied': {
+      if (rule !== undefined) return { text: `Denied by ${named}`, decidedBy }
+      const allowing = (policies?.authorizations ?? []).filter(({ action, dryRun }) => action === 'ALLOW' && !dryRun)
+      const of = allowing.length > 0 ? `: ${allowing.map(({ object }) => object).join(', ')}` : ` of ${proxy}`
+      return {
+        text: `Denied: no rule of the ALLOW policies matches it${of}`,
+        decidedBy: allowing.map(({ object }) => ({ object, path: 'rules' })),
+      }
+    }
+    case 'not-known':
+      return {
+        text: `What ${rule === undefined ? 'the rules say' : `${named} says`} depends on what is not known: ${missing.join(', ')}`,
+        decidedBy,
+      }
+  }
+}
+
+/** The object behind the name of a rule. */
+export const toDecider = (
+  rule: string | undefined,
+): { readonly named: string; readonly decidedBy: readonly Decider[] } => {
+  if (rule === undefined) return { named: '', decidedBy: [] }
+  const parsed = parseAccessRuleName(rule)
+  if (!parsed) return { named: `rule ${rule}`, decidedBy: [] }
+  const decider = toAccessRuleObject(parsed)
+  const whose = parsed.isOfCluster ? " of the cluster's" : ''
+  return { named: `${decider.object} ${decider.path}${whose}`, decidedBy: [decider] }
+}
+
+const toTokenText = (settled: Settled | undefined, { request }: JudgedCall): readonly string[] => {
+  if (settled?.kind === 'not-known') return [`its token: not known is ${settled.missing}`]
+  if (settled?.kind === 'refused') return [`its token: ${settled.text}`]
+  const isGiven = Object.keys(request?.claims ?? {}).length > 0
+  return settled && !settled.isVerified && isGiven
+    ? ['nobody verifies tokens there, as no RequestAuthentication is for it: no claim counts']
+    : []
+}
+
+const toMarks = ({ audit, trial }: Judgement, judge: Judge): readonly string[] => {
+  const toCertain = (missing: readonly string[] | undefined): string =>
+    missing ? ` perhaps (not known: ${missing.join(', ')})` : ''
+  return [
+    ...(audit ? [`AUDIT: marked${toCertain(audit.missing)} by ${toDecider(audit.rule).named}`] : []),
+    ...(trial ? [`dry run: ${toTrialText(trial, judge)}`] : []),
   ]
-  return all.flatMap((filter) => {
-    const type = readType(filter)
-    if (type !== undefined && (isHarmlessFilter(type) || own.includes(type) || hasNoRules(filter))) return []
-    return type === undefined || filter.name.endsWith(`.${type}`) ? [filter.name] : [`${filter.name} (${type})`]
-  })
 }
 
-/** The virtual hosts of a called proxy that answer some requests themselves: the compiler's pass on all of them, so somebody has patched these. */
-export const findAnswering = (handler: Handler): readonly string[] =>
-  (handler.kind === 'http' ? handler.virtualHosts : [])
-    .filter(
-      ({ requireTls, routes }) =>
-        requireTls !== TlsRequirement.NONE || routes.some(({ action }) => action.case !== 'route'),
-    )
-    .map(({ name }) => `virtual host ${name}`)
-
-/** As long as there is no policy, or one that tells and keeps nobody out, and no limit. */
-const hasNoRules = ({ configType }: Filter): boolean => {
-  const any = configType.case === 'typedConfig' ? (configType.value as Any) : undefined
-  const http = unpack(any, RBACSchema)
-  if (http && !http.rules && !http.matcher) return true
-  const limits = unpack(any, LocalRateLimitSchema)
-  if (limits && !limits.filterEnabled) return true
-  if (unpack(any, RateLimitSchema)?.rateLimits.length === 0) return true
-  const rbac = http ?? unpack(any, NetworkRbacSchema)
-  if (unpack(any, JwtAuthenticationSchema)?.rules.length === 0) return true
-  return rbac?.rules?.action === Action.LOG && !rbac.matcher
+const toTrialText = (trial: Verdict, { policies }: Judge): string => {
+  const allowing = (policies?.authorizations ?? []).filter(({ action, dryRun }) => action === 'ALLOW' && dryRun)
+  const { named } = toDecider(trial.rule)
+  switch (trial.outcome) {
+    case 'denied':
+      return trial.rule === undefined
+        ? `it would be denied, as no rule matches it of ${allowing.map(({ object }) => object).join(', ') || 'the ALLOW policies'}`
+        : `it would be denied by ${named}`
+    case 'allowed':
+      return trial.rule === undefined ? 'it would not be denied' : `it would be allowed by ${named}`
+    case 'not-known':
+      return `not known what it would be: ${(trial.missing ?? []).join(', ')}`
+  }
 }
 
-const isA = (filter: Filter | undefined, type: string): boolean => filter !== undefined && readType(filter) === type
-
-const readType = ({ configType }: Filter): string | undefined =>
-  configType.case === 'typedConfig' ? toFilterName((configType.value as Any).typeUrl) : undefined
+const toRefused = (
+  { status, text }: Extract<Settled, { readonly kind: 'refused' }>,
+  { proxy, policies }: Judge,
+): Stop => ({
+  code: 'token-refused',
+  text: `${proxy} refuses its token: ${text}`,
+  fix: 'Bring a token of an issuer that is right there, or none.',
+  answer: status,
+  decidedBy: (policies?.tokens ?? []).map((object) => ({ object, path: 'jwtRules' })),
+})
 
 /** What is not known as long as these filters are not looked into; undefined = there are none. */
-export const toAccessLimit = (guards: readonly string[], proxy: string): Limit | undefined =>
-  guards.length === 0
-    ? undefined
-    : {
-        code: 'access-not-known',
-        text: `${guards.join(', ')} of ${proxy} may turn it away, and is not looked into`,
-        fix: 'Read what it says: "atoll proxy config" shows it as the proxy is served it.',
-      }
-
-/** What policies say of a call that got as far as a workload. */
-export const tellPolicy = (limit: Limit | undefined, proxy: string): Step => ({
-  stage: 'policy',
-  proxy,
-  text: limit?.text ?? 'No policy is for it: whoever gets here is let in',
-})
+export const toAccessLimit = (
+  { limits, others }: Pick<Guards, 'limits' | 'others'>,
+  proxy: string,
+): Limit | undefined => {
+  if (others.length > 0)
+    return {
+      code: 'access-not-known',
+      text: `${[...others, ...limits].join(', ')} of ${proxy} may turn it away, and is not looked into`,
+      fix: 'Read what it says: "atoll proxy config" shows it as the proxy is served it.',
+    }
+  if (limits.length === 0) return undefined
+  return {
+    code: 'rate-not-known',
+    text: `${limits.join(', ')} of ${proxy} turns away what is more than a RateLimit lets through`,
+    fix: 'See the RateLimits that are for it.',
+  }
+}

@@ -8,10 +8,16 @@ const rule = (name: string, policy: string) => `
     kind: DestinationRule
     metadata: {name: ${name}, namespace: default}
     spec: {host: ${name}, trafficPolicy: {${policy}}}`
-const scene = (services: readonly string[], config: string, served = 'sidecar/default/client, sidecar/default/v1') =>
+const scene = (
+  services: readonly string[],
+  config: string,
+  served = 'sidecar/default/client, sidecar/default/v1',
+  meshConfig = '',
+) =>
   new ExplainedScene(
     `
 about: What becomes of the calls.
+settings: {meshConfig: {${meshConfig}}}
 services: [${services.join(', ')}]
 workloads:
   client: {address: 10.0.0.1, capture: transparent}
@@ -77,11 +83,13 @@ describe('endpoints of which none is healthy', () => {
 })
 
 describe('filters that are not looked into', () => {
+  const lua = `{name: a, typed_config: {${type('http.lua.v3.Lua')}, default_source_code: {inline_string: ''}}}`
+
   test.each([
-    ['HTTP_FILTER', denyAll],
-    ['HTTP_FILTER', `{name: a, typed_config: {${type('http.lua.v3.Lua')}, default_source_code: {inline_string: ''}}}`],
+    ['HTTP_FILTER', lua],
     ['HTTP_FILTER', `{name: a, typed_config: {${type('http.of_my_own.v3.Mine')}}}`],
-    ['NETWORK_FILTER', `{name: a, typed_config: {${type('network.rbac.v3.RBAC')}, stat_prefix: a}}`],
+    ['HTTP_FILTER', `{name: a, typed_config: {${type('http.rbac.v3.RBAC')}, matcher: {matcher_list: {matchers: []}}}}`],
+    ['NETWORK_FILTER', `{name: a, typed_config: {${type('network.ext_authz.v3.ExtAuthz')}, stat_prefix: a}}`],
   ])('make it unknown who is let in: %s %s', async (applyTo, value) => {
     const own = filter('v1', 'SIDECAR_INBOUND', applyTo, value)
     const { verdict } = await scene([service('a', v1)], own).explain({ host: 'a' })
@@ -90,11 +98,26 @@ describe('filters that are not looked into', () => {
   })
 
   test("of the client's own proxy too", async () => {
-    const own = filter('client', 'SIDECAR_OUTBOUND', 'HTTP_FILTER', denyAll)
+    const own = filter('client', 'SIDECAR_OUTBOUND', 'HTTP_FILTER', lua)
     const text = own.replace('workloadSelector: {labels: {version: client}}', '')
     const { verdict } = await scene([service('a', v1)], text).explain({ host: 'a' })
     expect(verdict).toMatchObject({ outcome: 'unknown', code: 'access-not-known' })
-    expect(verdict.text).toContain('deny-all (rbac) of sidecar/default/client')
+    expect(verdict.text).toContain('a (lua) of sidecar/default/client')
+  })
+
+  test('beside one that is not, what policies say is told, and not believed', async () => {
+    const both =
+      filter('v1', 'SIDECAR_INBOUND', 'HTTP_FILTER', denyAll) +
+      filter('v1', 'SIDECAR_INBOUND', 'HTTP_FILTER', lua).replace('name: own', 'name: more')
+    const { verdict, ways } = await scene([service('a', v1)], both).explain({ host: 'a' })
+    expect(verdict).toMatchObject({ outcome: 'unknown', code: 'access-not-known' })
+    expect(ways[0]?.steps.at(-1)).toMatchObject({ stage: 'policy', judgement: { outcome: 'denied' } })
+  })
+
+  test('those that say who may call are', async () => {
+    const own = filter('v1', 'SIDECAR_INBOUND', 'HTTP_FILTER', denyAll)
+    const { verdict } = await scene([service('a', v1)], own).explain({ host: 'a' })
+    expect(verdict).toMatchObject({ outcome: 'not-reachable', code: 'denied-by-policy', answer: 403 })
   })
 
   test.each([
@@ -122,6 +145,48 @@ describe('filters that are not looked into', () => {
       `{name: a, typed_config: {${type('http.grpc_web.v3.GrpcWeb')}}}`,
     )
     expect((await scene([service('a', v1)], own).explain({ host: 'a' })).verdict.outcome).toBe('reachable')
+  })
+})
+
+describe('what somebody else is asked about', () => {
+  const config = `
+  - apiVersion: security.istio.io/v1
+    kind: AuthorizationPolicy
+    metadata: {name: asked, namespace: default}
+    spec: {action: CUSTOM, provider: {name: authz}, rules: [{to: [{operation: {paths: [/asked]}}]}]}
+  - apiVersion: security.istio.io/v1
+    kind: AuthorizationPolicy
+    metadata: {name: closed, namespace: default}
+    spec: {action: DENY, rules: [{to: [{operation: {paths: [/closed]}}]}]}`
+  const withProvider = (provider: string) =>
+    scene(
+      [service('a', v1), service('authz', v2, '10.96.0.2')],
+      config,
+      `sidecar/default/client, sidecar/default/v1`,
+      provider,
+    )
+  const provider =
+    'extensionProviders: [{name: authz, envoyExtAuthzHttp: {service: authz.default.svc.cluster.local, port: 80}}]'
+
+  test.each([
+    [
+      '/asked',
+      'access-not-known',
+      'AuthorizationPolicy/default/asked rules[0] says depends on what is not known: what its provider says',
+    ],
+    ['/closed', 'denied-by-policy', 'Denied by AuthorizationPolicy/default/closed rules[0]'],
+    ['/other', 'reachable', 'It arrives'],
+  ])('%s: %s', async (path, code, text) => {
+    const { verdict } = await withProvider(provider).explain({ host: 'a', path })
+    expect(verdict).toMatchObject({ code, text: expect.stringContaining(text) as unknown })
+  })
+
+  test('is denied where nobody can be asked', async () => {
+    const { verdict } = await withProvider('extensionProviders: []').explain({ host: 'a', path: '/asked' })
+    expect(verdict).toMatchObject({
+      code: 'denied-by-policy',
+      decidedBy: [{ object: 'AuthorizationPolicy/default/asked' }],
+    })
   })
 })
 

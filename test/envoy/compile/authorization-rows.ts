@@ -1,3 +1,4 @@
+import type { JsonObject } from '@bufbuild/protobuf'
 import { domain } from '#test/agent/test-pki.ts'
 import type { Caller, HttpCall } from './authorization-calls.ts'
 import { serverAddress } from './theatre.ts'
@@ -25,6 +26,21 @@ interface Row {
 
 export const web: HttpCall = {}
 export const cart: HttpCall = { from: 'cart' }
+
+/** The claims of those whom the header x-token names. */
+export const tokens: Readonly<Record<string, JsonObject & { readonly iss: string }>> = {
+  alice: {
+    iss: 'https://idp.example',
+    sub: 'alice',
+    aud: ['shop', 'bank'],
+    azp: 'app',
+    groups: ['staff', 'admins'],
+    realm: { roles: ['reader'], name: 'one' },
+    scope: 'read',
+  },
+  bob: { iss: 'https://idp.example/other', sub: 'bob', aud: 'bank', realm: { name: 'two' } },
+  nobody: { iss: 'https://idp.example' },
+}
 const alice: HttpCall = { headers: { 'x-token': 'alice' } }
 const bob: HttpCall = { headers: { 'x-token': 'bob' } }
 const noSubject: HttpCall = { headers: { 'x-token': 'nobody' } }
@@ -147,6 +163,16 @@ export const requestRows: Readonly<Record<string, Row>> = {
     to({ paths: ['/a/b'] }),
     [at('/a/./b'), at('/c/../a/b'), at('/a/%62')],
     [at('/a/b/..')],
+  ),
+  'paths, as they are sent, of slashes and other letters': row(
+    to({ paths: ['/a//b', '/a%2Fb', '/c/d', '/e/', '/f;g=h'] }),
+    [at('/a//b'), at('/a%2Fb'), at('/c\\d'), at('/x/../e/.'), at('/e/x/%2e%2e'), at('/f;g=h')],
+    [at('/a/b'), at('/a%2fb'), at('/e'), at('/F;g=h')],
+  ),
+  'paths, a template and letters': row(
+    to({ paths: ['/t/{*}', '/u/{**}', '/v/{*}/w/{**}'] }),
+    [at("/t/a-._~%41!$&'()*+,;:@="), at('/u/'), at('/u/a/b/'), at('/v/a/w/'), at('/v/a/w/b/c')],
+    [at('/t/'), at('/t'), at('/u'), at('/v/a/b/w/x'), at('/v/a/w'), at('/v/w/x')],
   ),
   'paths, a template': row(
     to({ paths: ['/users/{*}/cart'] }),

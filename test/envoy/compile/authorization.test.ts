@@ -3,12 +3,26 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import type { Origin } from '#mesh/config-object.ts'
 import type { ViewChange } from '#mesh/view.ts'
+import { ExplainedScene } from '#test/compile/explain.ts'
 import { eventually } from '#test/harness/child.ts'
+import { TokenSigner, toJwks } from '#test/harness/token-signer.ts'
 import { makeObject } from '#test/mesh/records.ts'
+import type { Call } from '#xds/explain/call.ts'
 import { callers, callHttp, callTcp, describeCall, type Caller, type HttpCall } from './authorization-calls.ts'
 import { startAuthorizers, type Authorizers } from './authorizers.ts'
 import { askFor, pick, providerRows, providers, toAsk } from './authorization-providers.ts'
-import { at, cart, connectionRows, from, requestRows, to, web, type Ports, type Rule } from './authorization-rows.ts'
+import {
+  at,
+  cart,
+  connectionRows,
+  from,
+  requestRows,
+  to,
+  tokens,
+  web,
+  type Ports,
+  type Rule,
+} from './authorization-rows.ts'
 import type { Stage } from './stage.ts'
 import { ask, serverAddress, Theatre } from './theatre.ts'
 
@@ -30,16 +44,23 @@ let authorizers: Authorizers
 /** Of what the application tells. */
 const echo = z.object({ headers: z.record(z.string(), z.string()) })
 
-/** Says of a request what a filter that verifies tokens would: the fields of a header, as JSON. */
+const issuers = [...new Set(Object.values(tokens).map(({ iss }) => iss))].map(
+  (issuer) => new TokenSigner(issuer, issuer, 'ES256'),
+)
+
+/** "{a: [b]}" as Lua writes it. */
+const toLua = (value: unknown): string =>
+  JSON.stringify(value)
+    .replace(/"(\w+)":/g, '$1=')
+    .replaceAll('[', '{')
+    .replaceAll(']', '}')
+
+/** Says of a request what a filter that verifies tokens would: the claims of whom a header names. */
 const noteToken = `
 function envoy_on_request(handle)
   local name = handle:headers():get("x-token")
   if name == nil then return end
-  local tokens = {
-    alice = {iss = "https://idp.example", sub = "alice", aud = {"shop", "bank"}, azp = "app", groups = {"staff", "admins"}, realm = {roles = {"reader"}, name = "one"}, scope = "read"},
-    bob = {iss = "https://idp.example/other", sub = "bob", aud = "bank", realm = {name = "two"}},
-    nobody = {iss = "https://idp.example"},
-  }
+  local tokens = ${toLua(tokens)}
   handle:streamInfo():dynamicMetadata():set("envoy.filters.http.jwt_authn", "payload", tokens[name])
 end`
 
@@ -93,6 +114,12 @@ config:
     spec:
       workloadSelector: {labels: {app: server}}
       configPatches: ${filter('tokens', noteToken)}${filter('marks', noteMark)}
+  - apiVersion: security.istio.io/v1
+    kind: RequestAuthentication
+    metadata: {name: tokens, namespace: default}
+    spec:
+      selector: {matchLabels: {app: server}}
+      jwtRules: ${JSON.stringify(issuers.map((issuer) => ({ issuer: issuer.issuer, jwks: toJwks(issuer), fromHeaders: [{ name: 'x-unused' }] })))}
 proxies: [sidecar/default/client-1/web, sidecar/shop/client-2/cart, sidecar/default/server-1/server]
 `
 
@@ -145,6 +172,38 @@ const tellNew = async (rule: Rule, calls: readonly HttpCall[], expected: readonl
   })
 }
 
+/** What the evaluator says of the same calls, by the same rules. */
+const judgeAll = async (calls: readonly HttpCall[]) => {
+  const explained = new ExplainedScene(stage.scene)
+  return Promise.all(calls.map(async (call) => [describeCall(call), await judgeCall(explained, call)]))
+}
+
+/** As a status; of what is not known what is missing. */
+const judgeCall = async (explained: ExplainedScene, call: HttpCall) => {
+  const { from: caller = 'web', method = 'GET', host = 'server.default', path = '/', headers = {} } = call
+  const { 'x-token': token, ...others } = headers
+  const judgement = await explainPolicy(explained, caller, {
+    host: 'server.default',
+    method,
+    path,
+    headers: { ...others, host },
+    ...(token !== undefined && { claims: tokens[token] ?? {} }),
+  })
+  const { outcome, missing } = judgement
+  return outcome === 'not-known' ? missing : outcome === 'allowed' ? 200 : 403
+}
+
+const explainPolicy = async (explained: ExplainedScene, caller: Caller, call: Partial<Call> & { host: string }) => {
+  const proxy = stage.scene.proxies.find(({ serviceAccount }) => serviceAccount === caller)
+  const { ways } = await explained.explain({ ...call, sourceAddress: '127.0.0.1' }, proxy && { proxy })
+  const judgement = ways.flatMap(({ steps }) => steps).find(({ stage: at }) => at === 'policy')?.judgement
+  if (!judgement) throw new Error(`nobody judges ${JSON.stringify(ways)}`)
+  return judgement
+}
+
+/** What is missing of what other filters note. */
+const noted: unknown = expect.stringContaining('envoy.filters.http.marks')
+
 const asAllow = (rule: Rule): Rule => ({ action: 'ALLOW', rules: [rule] })
 const asDeny = (rule: Rule): Rule => ({ action: 'DENY', rules: [rule] })
 
@@ -152,14 +211,19 @@ describe('requests', () => {
   afterEach(() => apply(drop()))
   test.each(Object.entries(requestRows))(
     'are judged as ALLOW and as DENY by %s',
-    async (_, { rule, matches, leaves }) => {
+    async (title, { rule, matches, leaves }) => {
       const calls = [...matches, ...leaves]
+      // What other filters note of a request nobody knows before.
+      const foretell = (expected: readonly unknown[]) =>
+        title.includes('experimental') ? calls.map((call) => [describeCall(call), [noted]]) : expected
       await apply(put(asAllow(rule(ports))))
       const allowed = [...expectAll(matches, 200), ...expectAll(leaves, 403)]
       expect(await tellNew(rule(ports), calls, allowed)).toEqual(allowed)
+      expect(await judgeAll(calls)).toEqual(foretell(allowed))
       await apply(put(asDeny(rule(ports))))
       const denied = [...expectAll(matches, 403), ...expectAll(leaves, 200)]
       expect(await tellNew(rule(ports), calls, denied)).toEqual(denied)
+      expect(await judgeAll(calls)).toEqual(foretell(denied))
     },
   )
 })
@@ -173,13 +237,24 @@ describe('connections', () => {
     return all.flatMap(({ each, gets }) => (gets ? [each] : []))
   }
 
+  const whoIsJudgedIn = async (): Promise<readonly Caller[]> => {
+    const explained = new ExplainedScene(stage.scene)
+    const call = { host: 'server.default', port: 9000, scheme: 'tcp' } as const
+    const all = await Promise.all(
+      (['web', 'cart'] as const).map(async (each) => ({ each, ...(await explainPolicy(explained, each, call)) })),
+    )
+    return all.flatMap(({ each, outcome }) => (outcome === 'allowed' ? [each] : []))
+  }
+
   test.each(Object.entries(connectionRows))(
     'of TCP are judged as ALLOW and as DENY by %s',
     async (_, { rule, allow, deny }) => {
       await apply(put(asAllow(rule(ports))))
       expect(await whoGetsIn()).toEqual(allow)
+      expect(await whoIsJudgedIn()).toEqual(allow)
       await apply(put(asDeny(rule(ports))))
       expect(await whoGetsIn()).toEqual(deny)
+      expect(await whoIsJudgedIn()).toEqual(deny)
     },
   )
 })

@@ -17,6 +17,7 @@ import type { ClusterName, NetworkName } from '#mesh/names.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import type { MachineToken } from '#mesh/state.ts'
 import type { ExternalIssuer, TrustState } from '#mesh/trust.ts'
+import type { ProxyConfig } from '#mesh/uplink.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { createIntermediate, domain, type TestIntermediate, type TestRoot } from '#test/agent/test-pki.ts'
 import { readScene, type Scene } from '#test/compile/scene.ts'
@@ -159,6 +160,11 @@ export class Stage {
     for (const proxy of scene.proxies) await stage.#startEnvoy(proxy, options.place?.(proxy))
     for (const envoy of stage.#envoys) await envoy.untilLive()
     return stage
+  }
+
+  /** What the agent tells of a proxy. */
+  proxyConfig(name: string): ProxyConfig | undefined {
+    return this.#server.proxyConfig(name)
   }
 
   /** What the plane says of trust from now on; as an agent takes it over. */

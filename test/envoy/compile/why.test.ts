@@ -3,10 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { toServiceKey } from '#mesh/names.ts'
 import { ExplainedScene } from '#test/compile/explain.ts'
 import type { Answer } from '#xds/explain/explanation.ts'
-import { clientAddress, gatewayAddress, get, serverAddress, Theatre } from './theatre.ts'
+import type { Stage } from './stage.ts'
+import { clientAddress, gatewayAddress, get, serverAddress, stageNetwork, Theatre } from './theatre.ts'
+
+const guardedAddress = `${stageNetwork}.66`
 
 let theatre: Theatre
 let explained: ExplainedScene
+let stage: Stage
 
 const scene = (port: number) => `
 about: Calls of which some arrive, for as many reasons as there are.
@@ -14,6 +18,7 @@ settings: {meshConfig: {outboundTrafficPolicy: {mode: REGISTRY_ONLY}}}
 services:
   - {host: reviews, ports: [http:80, other:81:http], endpoints: {server-1: {ports: {http: ${port}}, address: ${serverAddress}, labels: {version: v1}}}}
   - {host: empty, ports: [http:80]}
+  - {host: guarded, ports: [http:80], endpoints: {guarded-1: {ports: {http: ${port}}, address: ${guardedAddress}, serviceAccount: guarded}}}
   - {host: plain, ports: [http:80], endpoints: {a: {ports: {http: ${port}}, address: 127.0.0.1, tls: none}}}
   - {host: ending, ports: [http:80], endpoints: {server-1: {ports: {http: ${port}}, address: ${serverAddress}, health: draining}}}
   - {host: given-up, ports: [http:80], endpoints: {server-1: {ports: {http: ${port}}, address: ${serverAddress}, health: draining}}}
@@ -25,6 +30,7 @@ services:
 workloads:
   client-1: {address: ${clientAddress}, labels: {app: client}}
   server-1: {address: ${serverAddress}}
+  guarded-1: {address: ${guardedAddress}, serviceAccount: guarded, labels: {app: guarded}}
   gw: {address: ${gatewayAddress}, labels: {app: gw}}
 config:
   - apiVersion: networking.istio.io/v1
@@ -69,7 +75,34 @@ config:
   - apiVersion: networking.istio.io/v1
     kind: Gateway
     metadata: {name: front, namespace: default}
-    spec: {selector: {app: gw}, servers: [{port: {number: 8080, name: http, protocol: HTTP}, hosts: [shop.example.com]}, {port: {number: 8082, name: http-guarded, protocol: HTTP}, hosts: [shop.example.com]}]}
+    spec: {selector: {app: gw}, servers: [{port: {number: 8080, name: http, protocol: HTTP}, hosts: [shop.example.com]}, {port: {number: 8082, name: http-script, protocol: HTTP}, hosts: [shop.example.com]}, {port: {number: 8083, name: http-guarded, protocol: HTTP}, hosts: [shop.example.com]}]}
+  - apiVersion: networking.istio.io/v1
+    kind: VirtualService
+    metadata: {name: guarded, namespace: default}
+    spec:
+      hosts: [guarded]
+      http:
+        - {match: [{uri: {prefix: /was/}}], rewrite: {uri: /open/}, route: [{destination: {host: guarded}}]}
+        - {match: [{uri: {prefix: /marked}}], headers: {request: {set: {x-mark: red}}}, route: [{destination: {host: guarded}}]}
+        - {match: [{uri: {prefix: /host}}], rewrite: {authority: other.example}, route: [{destination: {host: guarded}}]}
+        - {route: [{destination: {host: guarded}}]}
+  - apiVersion: security.istio.io/v1
+    kind: AuthorizationPolicy
+    metadata: {name: guarded, namespace: default}
+    spec:
+      selector: {matchLabels: {app: guarded}}
+      rules:
+        - {from: [{source: {serviceAccounts: [default/default]}}], to: [{operation: {paths: [/open*]}}]}
+        - {when: [{key: 'request.headers[x-mark]', values: [red]}]}
+        - {to: [{operation: {hosts: [other.example]}}]}
+  - apiVersion: security.istio.io/v1
+    kind: AuthorizationPolicy
+    metadata: {name: secrets, namespace: default}
+    spec: {selector: {matchLabels: {app: guarded}}, action: DENY, rules: [{to: [{operation: {paths: ['*/secret']}}]}]}
+  - apiVersion: security.istio.io/v1
+    kind: PeerAuthentication
+    metadata: {name: guarded, namespace: default}
+    spec: {selector: {matchLabels: {app: guarded}}, mtls: {mode: STRICT}}
   - apiVersion: networking.istio.io/v1alpha3
     kind: EnvoyFilter
     metadata: {name: guard, namespace: default}
@@ -81,15 +114,22 @@ config:
           patch:
             operation: INSERT_FIRST
             value:
+              name: script
+              typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {inline_string: "function envoy_on_request(handle) handle:respond({[':status'] = '403'}, '') end"}}
+        - applyTo: HTTP_FILTER
+          match: {context: GATEWAY, listener: {portNumber: 8083}}
+          patch:
+            operation: INSERT_FIRST
+            value:
               name: deny-all
               typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC, rules: {action: ALLOW, policies: {}}}
-proxies: [sidecar/default/client-1, sidecar/default/server-1, gateway/default/gw]
+proxies: [sidecar/default/client-1, sidecar/default/server-1, gateway/default/gw, sidecar/default/guarded-1/guarded]
 `
 
 beforeAll(async () => {
   theatre = await Theatre.open()
   const app = await theatre.startApp('reviews')
-  const stage = await theatre.start(scene(app.port))
+  stage = await theatre.start(scene(app.port))
   explained = new ExplainedScene(stage.scene)
 })
 afterAll(() => theatre.clear())
@@ -163,12 +203,44 @@ describe('what a real request gets is what was explained', () => {
     expect(await getAt(gatewayAddress, url)).toBe(verdict.reachable ? 200 : verdict.answer)
   })
 
-  test('of who is turned away by a filter that is not looked into, nothing is claimed', async () => {
+  test.each([
+    [8082, { outcome: 'unknown', code: 'access-not-known' }],
+    [8083, { outcome: 'not-reachable', code: 'denied-by-policy', answer: 403 }],
+  ])('of filters at port %d that turn away %j', async (port, expected) => {
     const [, , proxy] = explained.scene.proxies
-    const url = 'http://shop.example.com:8082/'
+    const url = `http://shop.example.com:${port}/`
     const { verdict } = await explained.explain(parse(url), proxy && { proxy })
-    expect(verdict).toMatchObject({ outcome: 'unknown', code: 'access-not-known' })
+    expect(verdict).toMatchObject(expected)
     expect(await getAt(gatewayAddress, url)).toBe(403)
+  })
+
+  test('an agent names the objects that judge', () => {
+    expect(stage.proxyConfig('sidecar/default/guarded-1')?.policies).toEqual({
+      peers: { rest: { mode: 'STRICT', object: 'PeerAuthentication/default/guarded' }, ports: {} },
+      authorizations: [
+        { object: 'AuthorizationPolicy/default/guarded', action: 'ALLOW', dryRun: false },
+        { object: 'AuthorizationPolicy/default/secrets', action: 'DENY', dryRun: false },
+      ],
+      tokens: [],
+    })
+  })
+
+  test.each([
+    ['http://guarded/open', 'reachable', undefined],
+    ['http://guarded/x', 'denied-by-policy', 'AuthorizationPolicy/default/guarded rules'],
+    ['http://guarded/open/secret', 'denied-by-policy', 'AuthorizationPolicy/default/secrets rules[0]'],
+    ['http://guarded/was/secret', 'denied-by-policy', 'AuthorizationPolicy/default/secrets rules[0]'],
+    ['http://guarded/was/', 'reachable', undefined],
+    ['http://guarded/marked', 'reachable', undefined],
+    ['http://guarded/host', 'reachable', undefined],
+  ])('of policies, with the path, host and headers that arrive, %s: %s', async (url, code, by) => {
+    const { verdict, ways } = await explained.explain(parse(url))
+    expect(verdict.code).toBe(code)
+    const [decider] = verdict.decidedBy ?? []
+    expect(decider && `${decider.object} ${decider.path}`).toBe(by)
+    const inbound = ways[0]?.steps.find(({ stage }) => stage === 'inbound')
+    expect(inbound?.decidedBy).toEqual([{ object: 'PeerAuthentication/default/guarded', path: 'mtls' }])
+    expect((await get(url)).status).toBe(verdict.reachable ? 200 : verdict.answer)
   })
 
   test('without a proxy', async () => {

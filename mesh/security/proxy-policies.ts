@@ -1,0 +1,59 @@
+import { z } from 'zod'
+import { objectKeyOf } from '../config-object.ts'
+import { isDryRun } from '../config/authorization-policy.ts'
+import type { MeshView } from '../view.ts'
+import { placeOf, toWorkloadKey } from '../workload.ts'
+import { resolvePeerModes, type PeerMode } from './peer-modes.ts'
+import { findAuthorizations, selectAuthorizations } from './select-authorizations.ts'
+import { findRequestAuthentications, selectRequestAuthentications } from './select-request-authentications.ts'
+
+const peerMode = z.object({
+  mode: z.enum(['DISABLE', 'PERMISSIVE', 'STRICT']),
+  /** Absent: the mesh's setting says it. */
+  object: z.string().optional(),
+})
+
+/** The objects by which it is judged who may call a workload: what its proxy is served has not all of their names. */
+export const proxyPolicies = z.object({
+  /** How its ports take connections. */
+  peers: z.object({ rest: peerMode, ports: z.record(z.string(), peerMode) }),
+  authorizations: z.array(z.object({ object: z.string(), action: z.string(), dryRun: z.boolean() })),
+  tokens: z.array(z.string()),
+})
+export type ProxyPolicies = z.infer<typeof proxyPolicies>
+
+export type PolicyView = Pick<
+  MeshView,
+  | 'localCluster'
+  | 'workload'
+  | 'settings'
+  | 'meshConfig'
+  | 'peerAuthentications'
+  | 'authorizationPolicies'
+  | 'requestAuthentications'
+>
+
+/** Undefined: there is no such workload. */
+export const findProxyPolicies = (view: PolicyView, namespace: string, name: string): ProxyPolicies | undefined => {
+  const workload = view.workload(toWorkloadKey(namespace, name))
+  if (!workload) return undefined
+  const place = placeOf(workload, view.localCluster)
+  const { rest, ports } = resolvePeerModes(view, { namespace, labels: place.labels })
+  return {
+    peers: {
+      rest: toShown(rest),
+      ports: Object.fromEntries([...ports].map(([port, mode]) => [port, toShown(mode)])),
+    },
+    authorizations: findAuthorizations(view, selectAuthorizations(view, namespace, place)).map((policy) => ({
+      object: objectKeyOf(policy),
+      action: policy.spec.action,
+      dryRun: isDryRun(policy),
+    })),
+    tokens: findRequestAuthentications(view, selectRequestAuthentications(view, namespace, place)).map(objectKeyOf),
+  }
+}
+
+const toShown = ({ mode, by }: PeerMode): ProxyPolicies['peers']['rest'] => ({
+  mode,
+  ...(by && { object: objectKeyOf(by) }),
+})
