@@ -22,14 +22,13 @@ import type { KeyAlgorithm } from '#mesh/key-algorithm.ts'
 import type { ClusterName, TrustDomain } from '#mesh/names.ts'
 import { exportPrivateKeyPem, generateKeyPair, signingParametersOf } from './certificate-key.ts'
 
-const minuteMilliseconds = 60_000
-const hourMilliseconds = 60 * minuteMilliseconds
+const hourMilliseconds = 60 * 60_000
 
 /** What a leaf is like, beside whom it is for. */
 const leafProfile = {
   lifetimeMilliseconds: 24 * hourMilliseconds,
-  /** How far `notBefore` lies back, for peers whose clock is slow. */
-  backdateMilliseconds: 5 * minuteMilliseconds,
+  /** How far `notBefore` lies back, for peers whose clock is slow, or where ours is fast: as far as that of intermediates. */
+  backdateMilliseconds: hourMilliseconds,
 }
 
 /** What a leaf says. */

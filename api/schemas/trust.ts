@@ -149,6 +149,18 @@ export const trust = z
     rootRequest: rootRequest.nullable().default(null).describe('The request for a root that waits to be signed.'),
     intermediates: z.array(certificate.extend({ cluster: clusterName })),
     issuers: z.array(externalIssuer).default([]).describe('External issuers.'),
+    expiring: z
+      .array(
+        z.object({
+          kind: openEnum(['root', 'intermediate', 'issuer']),
+          cluster: clusterName.nullable(),
+          serial: z.string().nullable(),
+          notAfter: timestamp.nullable().describe('null: there is none that is good.'),
+          message: z.string(),
+        }),
+      )
+      .default([])
+      .describe('What ends, or should have been renewed by now, while there is time to do something about it.'),
     epoch: z.int().min(0).describe('Raised by every eviction, and by the removal of an issuer.'),
   })
   .meta({ id: 'Trust' })

@@ -58,6 +58,7 @@ const show = async (context: CliContext, rootsOnly: boolean): Promise<void> => {
       table: () => pems.join('\n'),
     })
   }
+  for (const { message } of trust.expiring) context.note(`${context.paintNotes('yellow', 'warning')} ${message}`)
   const left = (end: string) => toRoughDuration(Date.parse(end) - context.io.now())
   const rows = [
     ...trust.roots.map((root) => ['root', '', root.notAfter, left(root.notAfter), root.fingerprint]),

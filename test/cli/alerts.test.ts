@@ -181,7 +181,7 @@ const faults: Readonly<
     series: { 'atoll_agent_certificate_expiry_seconds{certificate="intermediate"': '9999x120' },
   },
   AtollRootExpires: {
-    series: { 'atoll_agent_certificate_expiry_seconds{certificate="root"': '31535000-60x120' },
+    series: { 'atoll_agent_certificate_expiry_seconds{certificate="root"': '15551000-60x120' },
   },
   AtollIssuerExpires: {
     series: { 'atoll_agent_certificate_expiry_seconds{certificate="issuer"': '9999x120' },

@@ -66,3 +66,24 @@ describe('while a certificate is being signed', () => {
     expect(trusted).toEqual([old.cluster.joined.certificatePem, body.certificatePem])
   })
 })
+
+test('sixty are signed in a minute, of all clusters together: who comes later is told when to come again', async () => {
+  const mesh = await createTestMesh()
+  const agent = await TestAgent.connect(await joinTestCluster(mesh, 'east', 'net-a'))
+  const change = (what: string, ...values: readonly number[]) =>
+    runInDurableObject(mesh.stub, (_instance, { storage }) => {
+      storage.sql.exec(what, ...values)
+    })
+  await change(
+    `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60)
+     INSERT INTO certificates (serial, kind, cluster, issued_at, not_before, not_after, state)
+     SELECT 'of another ' || i, 'intermediate', 'other', ?, 0, 0, 'pending' FROM n`,
+    Date.now(),
+  )
+  const csrPem = await newCsr(await newKeys())
+  agent.send({ type: 'csr', request: 'now', csrPem })
+  expect(await agent.next('refused')).toMatchObject({ code: 'rate_limited', request: 'now', retryAfterSeconds: 60 })
+  await change('UPDATE certificates SET issued_at = issued_at - 60000')
+  agent.send({ type: 'csr', request: 'later', csrPem })
+  expect(await agent.next('issued')).toMatchObject({ request: 'later' })
+})

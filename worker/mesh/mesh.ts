@@ -283,7 +283,8 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   }
 
   async readTrust() {
-    return readTrust(this.#context.sql, this.#runtime.sessions)
+    const { sql, now } = this.#context
+    return readTrust(sql, this.#runtime.sessions, now())
   }
 
   async readRotation() {

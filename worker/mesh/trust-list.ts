@@ -1,6 +1,7 @@
 import type { ExternalIssuer, Trust } from '#api/schemas/trust.ts'
 import { findCertificate, listTrustedIntermediates } from './certificates.ts'
 import type { CertificateFacts } from './certificates.ts'
+import { listExpiring } from './expiring.ts'
 import { clustersOf, listIssuers } from './issuer-list.ts'
 import type { IssuerRow } from './issuer-list.ts'
 import { readMeshRow } from './mesh-row.ts'
@@ -28,7 +29,7 @@ export const toExternalIssuer = (row: IssuerRow): ExternalIssuer => ({
 })
 
 /** What is trusted, as people look at it. */
-export const readTrust = (sql: SqlStorage, sessions: Sessions): Trust => {
+export const readTrust = (sql: SqlStorage, sessions: Sessions, nowMs: number): Trust => {
   const { settings, trustEpoch } = readMeshRow(sql)
   return {
     trustDomain: settings.trustDomain,
@@ -43,6 +44,7 @@ export const readTrust = (sql: SqlStorage, sessions: Sessions): Trust => {
       cluster: row.cluster as Trust['intermediates'][number]['cluster'],
     })),
     issuers: listIssuers(sql).map(toExternalIssuer),
+    expiring: listExpiring(sql, nowMs),
     epoch: trustEpoch,
   }
 }

@@ -77,6 +77,19 @@ test('callers of clusters of the mesh are served', async () => {
   expect(await askOnce(eastIntermediate, goodNames(east))).toBe('HTTP/1.1 200 OK')
 })
 
+test.each([-10, 10])('a leaf of an agent whose clock is off by %i minutes is served', async (minutes) => {
+  const leaf = await issueLeaf(eastIntermediate, goodNames(east), Date.now() + minutes * 60_000)
+  const socket = connect({
+    host: '127.0.0.1',
+    port,
+    cert: leaf.chainPem,
+    key: leaf.privateKeyPem,
+    rejectUnauthorized: false,
+  })
+  expect(await ask(socket)).toBe('HTTP/1.1 200 OK')
+  socket.destroy()
+})
+
 test.each<[KeyAlgorithm, KeyAlgorithm, KeyAlgorithm]>([
   ['ecdsa-p384', 'ecdsa-p384', 'ecdsa-p384'],
   ['rsa-4096', 'rsa-2048', 'rsa-2048'],
