@@ -87,6 +87,7 @@ export const routeAccess: Readonly<Record<RouteName, RouteAccess>> = {
 
   listServices: { roles: readers, confined: byAll },
   getService: { roles: readers, confined: byNamespace },
+  listQuotas: { roles: readers, confined: byNamespace },
   listProxies: { roles: readers, confined: byAll },
   getProxy: { roles: readers, confined: byAll },
   getProxyConfig: { roles: readers, confined: byAll },

@@ -14,6 +14,7 @@ import * as prometheus from './routes/prometheus.ts'
 import * as proxies from './routes/proxies.ts'
 import * as publishGrants from './routes/publish-grants.ts'
 import * as revisions from './routes/revisions.ts'
+import * as quotas from './routes/quotas.ts'
 import * as services from './routes/services.ts'
 import * as signIn from './routes/sign-in.ts'
 import * as telemetry from './routes/telemetry.ts'
@@ -32,6 +33,7 @@ const resources = [
   publishGrants,
   revisions,
   services,
+  quotas,
   proxies,
   metrics,
   prometheus,

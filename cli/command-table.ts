@@ -100,6 +100,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/services.ts')).defineServices,
   },
   {
+    name: 'quotas',
+    description: 'Show what consumers have used of quotas in a day.',
+    load: async () => (await import('./commands/quotas.ts')).defineQuotas,
+  },
+  {
     name: 'proxies',
     description: 'List the connected proxies and whether each is in sync.',
     load: async () => (await import('./commands/proxies.ts')).defineProxies,

@@ -27,6 +27,7 @@ import { addPrometheusRoutes } from './routes/prometheus.ts'
 import { addProxyRoutes } from './routes/proxies.ts'
 import { addPublishGrantRoutes } from './routes/publish-grants.ts'
 import { addRevisionRoutes } from './routes/revisions.ts'
+import { addQuotaRoutes } from './routes/quotas.ts'
 import { addServiceRoutes } from './routes/services.ts'
 import { addSignInRoutes } from './routes/sign-in.ts'
 import { addTelemetryRoutes } from './routes/telemetry.ts'
@@ -79,6 +80,7 @@ export const createApp = (): App => {
     addMachineTokenRoutes,
     addConfigurationRoutes,
     addRevisionRoutes,
+    addQuotaRoutes,
     addServiceRoutes,
     addProxyRoutes,
     addPublishGrantRoutes,

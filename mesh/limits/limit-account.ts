@@ -111,7 +111,10 @@ export class LimitAccount {
   /** What to ask the plane now; undefined = nothing. */
   ask(terms: LimitTerms, plane: PlaneState, now: number): AccountAsk | undefined {
     this.#expire(now)
-    if (this.#askedAt !== undefined || now < this.#againAt) return undefined
+    const mayWant = now >= this.#againAt
+    // Whoever looks at a quota is to see what a replica was ahead by.
+    const mayTell = mayWant || (terms.kind === 'day' && this.#ahead > 0)
+    if (this.#askedAt !== undefined || !mayTell) return undefined
     const leaseMs = toLeaseMs(terms, plane.replicas)
     const isFirst = this.#lastAskAt === undefined
     const elapsedMs = now - (this.#lastAskAt ?? now)
@@ -122,7 +125,7 @@ export class LimitAccount {
     const held = this.#held(now)
     const want = isFirst ? Math.max(toFirst(terms, plane.replicas), this.#seen) : Math.max(0, target - held)
     if (isIdle) this.#giveBack()
-    const isWanted = want > 0 && (isFirst || held < target / 2 || this.#ahead > 0)
+    const isWanted = mayWant && want > 0 && (isFirst || held < target / 2 || this.#ahead > 0)
     if (!isWanted && this.#back === 0 && this.#ahead === 0) return undefined
     const ask = {
       want: isWanted ? want : 0,

@@ -69,6 +69,7 @@ const rows: readonly Row[] = [
 
   [`GET ${mesh}/services`, 200, 'OAEV', 'mcn'],
   [`GET ${mesh}/services/{namespace}/{hostname}`, 404, 'OAEV', 'mn'],
+  [`GET ${mesh}/quotas`, 200, 'OAEV', 'mn'],
   [`GET ${mesh}/proxies`, 200, 'OAEV', 'mcN'],
   [`GET ${mesh}/proxies/{cluster}/{name}`, 503, 'OAEV', 'mcn'],
   [`GET ${mesh}/proxies/{cluster}/{name}/config`, 503, 'OAEV', 'mcn'],

@@ -1,6 +1,7 @@
 import { evictDurableObject } from 'cloudflare:test'
 import { expect, test } from 'vitest'
 import type { ObjectStatus } from '#api/schemas/configuration.ts'
+import type { QuotaUse } from '#api/schemas/quotas.ts'
 import { UPLINK_CAPABILITIES, type LeaseAsk, type LeaseGrant } from '#mesh/uplink.ts'
 import { joinTestCluster, TestAgent } from './support/test-agent.ts'
 import { createTestMesh, type TestMesh } from './support/test-plane.ts'
@@ -72,6 +73,30 @@ test('what is used of a quota is kept, also by an object that has lost its memor
   const { againMs } = await ask(back, { ...ofDay, want: 1 })
   expect(againMs).toBeGreaterThan(1000)
   expect(await ask(back, { ...ofDay, consumer: 'bob', want: 10 })).toMatchObject({ tokens: 10 })
+})
+
+test('what is used of quotas is listed against what they allow, by day and namespace, page by page', async () => {
+  const mesh = await start(quota, 'name: other, scope: MESH, requests: 7, calendar: DAY')
+  const east = await connect(mesh, 'east')
+  await ask(east, { ...ofDay, want: 40 })
+  await ask(east, { ...ofDay, consumer: 'bob', want: 10, ahead: 120 })
+  await ask(east, { limit: 'RateLimit/default/shop/other', want: 1 })
+  type Page = { items: QuotaUse[]; nextCursor: string | null }
+  const list = async (query = '') => (await mesh.send<Page>('GET', `/quotas?${query}`)).body
+  const { items } = await list()
+  const common = { namespace: 'default', rateLimit: 'shop', day: new Date().toISOString().slice(0, 10) }
+  expect(items).toEqual([
+    { ...common, limit: 'day', consumer: 'ann', used: 40, requests: 100 },
+    { ...common, limit: 'day', consumer: 'bob', used: 120, requests: 100 },
+    { ...common, limit: 'other', consumer: '', used: 1, requests: 7 },
+  ])
+  const first = await list('limit=2')
+  expect(first.items).toEqual(items.slice(0, 2))
+  expect((await list(`limit=2&cursor=${first.nextCursor}`)).items).toEqual(items.slice(2))
+  expect((await list('namespace=elsewhere')).items).toEqual([])
+  expect((await list('day=2020-01-01')).items).toEqual([])
+  await mesh.send('DELETE', '/configuration/RateLimit/default/shop')
+  expect((await list()).items.map(({ requests }) => requests)).toEqual([null, null, null])
 })
 
 test('a limit that is changed holds as it is now, and of one that is not there nothing is counted', async () => {

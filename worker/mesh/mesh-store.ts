@@ -4,6 +4,7 @@ import type { ObjectChange, ObjectStatus } from '#api/schemas/configuration.ts'
 import type { MachineToken } from '#api/schemas/machine-tokens.ts'
 import type { UpdateMeshBody } from '#api/schemas/meshes.ts'
 import type { PublishGrant } from '#api/schemas/publish-grants.ts'
+import type { QuotaUse } from '#api/schemas/quotas.ts'
 import type { Revision, RevisionDelivery } from '#api/schemas/revisions.ts'
 import type { ServiceDetail, ServiceSummary } from '#api/schemas/services.ts'
 import type {
@@ -28,6 +29,7 @@ import type {
 import type { NewMesh } from './create-mesh.ts'
 import type { NewJoinToken } from './join-tokens.ts'
 import type { NewMachineToken } from './machine-tokens.ts'
+import type { QuotaFilter, QuotaPlace } from './limits/list-quota-uses.ts'
 import type { NewPublishGrant } from './publishing/publish-grants.ts'
 import type { Outcome } from './refusal.ts'
 import type { DocumentDiff } from './revisions.ts'
@@ -132,6 +134,8 @@ export interface MeshStore {
 
   listServices(filter: ServiceFilter, after: string, limit: number): Promise<ServiceSummary[]>
   findService(key: string): Promise<ServiceDetail | null>
+  /** What consumers have used of quotas in a day, by limit and consumer. */
+  listQuotaUses(filter: QuotaFilter, after: QuotaPlace, limit: number): Promise<QuotaUse[]>
   /** The keys ("<namespace>/<hostname>", the namespace being the client's) of the hosts that some cluster offers to clients there. */
   findOffered(hosts: readonly HostQuery[]): Promise<OfferedHost[]>
   /** In which namespaces some cluster has a service of these host names, wildcards as they are written. */

@@ -33,6 +33,8 @@ import { hasCandidates } from './publishing/candidates.ts'
 import { createPublishGrant, listPublishGrants, revokePublishGrant } from './publishing/publish-grants.ts'
 import type { NewPublishGrant } from './publishing/publish-grants.ts'
 import { wantPublishing } from './publishing/wanted.ts'
+import { listQuotaUses } from './limits/list-quota-uses.ts'
+import type { QuotaFilter, QuotaPlace } from './limits/list-quota-uses.ts'
 import { listUnenforced } from './limits/unenforced-limits.ts'
 import { refuse } from './refusal.ts'
 import type { Outcome } from './refusal.ts'
@@ -351,6 +353,10 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
 
   async listServices(filter: ServiceFilter, after: string, limit: number) {
     return listServices(this.#context.sql, filter, after, limit)
+  }
+
+  async listQuotaUses(filter: QuotaFilter, after: QuotaPlace, limit: number) {
+    return listQuotaUses(this.#context.sql, filter, after, limit)
   }
 
   async findService(key: string) {

@@ -1,7 +1,9 @@
+import { hash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { QuotaUse } from '#api/schemas/quotas.ts'
 import { eventually } from '#test/harness/child.ts'
 import { split } from '#test/harness/manifests.ts'
 import { TwoClusters } from '#test/harness/two-clusters.ts'
@@ -89,11 +91,14 @@ spec:
 `
 
 /** Calls from several at once, which wait for no one, until it is enough: what reviews answered, by status and application. */
-const load = async (isEnough: (answers: ReadonlyMap<string, number>) => boolean) => {
+const load = async (
+  isEnough: (answers: ReadonlyMap<string, number>) => boolean,
+  headers: Readonly<Record<string, string>> = {},
+) => {
   const answers = new Map<string, number>()
   const caller = async () => {
     while (!isEnough(answers)) {
-      const { status, body } = await mesh.call()
+      const { status, body } = await mesh.call(headers)
       const answer = status === 200 ? (JSON.parse(body) as { app: string }).app : String(status)
       answers.set(answer, (answers.get(answer) ?? 0) + 1)
     }
@@ -123,6 +128,30 @@ test(
     )
     expect(passed).toBeLessThanOrEqual(bound)
     for (const answer of ['reviews-v1', 'reviews-v2', '429']) expect(answers.get(answer)).toBeGreaterThan(rate)
-    await mesh.world.atoll(['delete', 'RateLimit', 'reviews'])
+  },
+)
+
+test(
+  'a quota of a day is used up by a consumer in both clusters together, whoever answers, and shown',
+  { timeout: 240_000 },
+  async () => {
+    const requests = 200
+    const input = limited(`requests: ${requests}, calendar: DAY, by: [{header: x-api-key}]`)
+    await mesh.world.atoll(['apply', '-f', '-', '--wait'], { input })
+    const key = { 'x-api-key': 'a secret of ann' }
+    // Refused for as long as it takes to hear of all that is leased and not used.
+    const { answers } = await load((each) => passedOf(each) >= requests || (each.get('429') ?? 0) > 20_000, key)
+    const passed = passedOf(answers)
+    console.info(`${passed} of ${requests} a day let through;`, Object.fromEntries(answers))
+    expect(passed).toBeGreaterThan(requests / 2)
+    expect(passed).toBeLessThanOrEqual(requests + 2 + 8)
+    const consumer = `sha256:${hash('sha256', key['x-api-key']).slice(0, 32)}`
+    const findUse = async () => {
+      const { items } = await mesh.world.atollJson<{ items: QuotaUse[] }>(['quotas'])
+      return items.find((each) => each.consumer === consumer)
+    }
+    await eventually('all that went through in the list', async () => ((await findUse())?.used ?? 0) >= passed)
+    expect(await findUse()).toMatchObject({ rateLimit: 'reviews', limit: 'all', requests })
+    expect((await mesh.call({ 'x-api-key': 'of another' })).status).toBe(200)
   },
 )

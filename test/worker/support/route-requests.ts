@@ -52,6 +52,7 @@ const contents: Readonly<Record<string, (values: PathValues) => Content>> = {
   }),
   [`POST ${mesh}/revisions/{revision}/rollback`]: () => ({ query: 'dryRun=true' }),
   [`GET ${mesh}/services`]: byBoth,
+  [`GET ${mesh}/quotas`]: ({ namespace = 'x' }) => ({ query: `namespace=${namespace}` }),
   [`GET ${mesh}/proxies`]: byCluster,
   [`GET ${mesh}/trust/certificates`]: byCluster,
   [`POST ${mesh}/trust/issuers`]: ({ cluster = 'x' }) => ({
