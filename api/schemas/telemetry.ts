@@ -81,6 +81,15 @@ const logFilters = z.object({
   principal: word.optional().describe('A SPIFFE ID on either side.'),
   method: word.optional(),
   path: word.optional().describe('What the path begins with.'),
+  verdict: z
+    .enum(['denied', 'trial', 'audit'])
+    .optional()
+    .describe('What a policy denied, what one of a dry run would have, what one of AUDIT matched.'),
+  policy: z
+    .string()
+    .regex(/^[^/[\]]{1,253}\/[^/[\]]{1,253}$/, 'a policy is NAMESPACE/NAME')
+    .optional()
+    .describe('Of this AuthorizationPolicy, by namespace and name: `shop/readers`.'),
   trace: z
     .string()
     .regex(/^[0-9a-f]{32}$/, 'a trace ID has 32 hexadecimal digits')

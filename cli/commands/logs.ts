@@ -49,6 +49,13 @@ export const defineLogs = (command: Command, context: CliContext): void => {
       .option('--principal <id>', 'a SPIFFE ID on either side')
       .option('--method <method>', 'of the request', parseUpperCase)
       .option('--path <path>', 'what the path begins with')
+      .addOption(
+        new Option(
+          '--verdict <verdict>',
+          'only what a policy denied, what one of a dry run would have (trial), or what one of AUDIT matched',
+        ).choices(['denied', 'trial', 'audit']),
+      )
+      .option('--policy <namespace/name>', 'only what this AuthorizationPolicy decided, or would have')
       .option('--trace <id>', 'of this trace', parseTraceId)
       .option('--limit <number>', 'at most so many, the newest', parseLimit, 100),
   ).action((options: LogsOptions) => (options.follow ? follow(context, options) : list(context, options)))
@@ -59,6 +66,7 @@ export const defineLogs = (command: Command, context: CliContext): void => {
   addExamples(command, [
     ['atoll logs --service reviews --code 5xx --since 1h', 'what failed of late'],
     ['atoll logs -f --destination reviews --reporter destination', 'each call of a service as it comes'],
+    ['atoll logs --verdict trial --policy shop/readers', 'what a dry run of a policy would have denied'],
     ['atoll logs --protocol http --min-latency 500ms -o json', 'what was slow, with all fields'],
   ])
 }

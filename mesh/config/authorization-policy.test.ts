@@ -295,7 +295,3 @@ it('says of a policy that is to ask a provider about requests what becomes of co
   expect(problems({ action: 'CUSTOM', provider, rules: toAdmin({}) })).toEqual(['warning spec.rules[0]'])
   expect(problems({ action: 'CUSTOM', provider, rules: toAdmin({ ports: ['80'] }) })).toEqual([])
 })
-
-it('says of a policy to audit by that nothing tells of it', () => {
-  expect(problems({ action: 'AUDIT', rules: [{}] })).toEqual(['warning spec.action'])
-})

@@ -259,8 +259,6 @@ export const authorizationPolicy: KindDefinition<AuthorizationPolicySpec> = {
     }
     const warn = (path: readonly PropertyKey[], text: string) =>
       report(['spec', ...path], text, { severity: 'warning' })
-    if (spec.action === 'AUDIT' && spec.rules.length > 0)
-      warn(['action'], 'is judged by proxies, and nothing tells yet what it matches')
     for (const [index, each] of spec.rules.entries()) {
       if (spec.action === 'DENY' && isForRequestsAlone(each))
         warn(

@@ -8,7 +8,8 @@ import { findAuthorizations, selectAuthorizations } from './select-authorization
 import { findRequestAuthentications, selectRequestAuthentications } from './select-request-authentications.ts'
 
 const peerMode = z.object({
-  mode: z.enum(['DISABLE', 'PERMISSIVE', 'STRICT']),
+  /** `DISABLE`, `PERMISSIVE` or `STRICT`. */
+  mode: z.string(),
   /** Absent: the mesh's setting says it. */
   object: z.string().optional(),
 })

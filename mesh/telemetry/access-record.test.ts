@@ -10,7 +10,7 @@ import { toPartyFields, toRequestFields } from './to-access-log-record.ts'
 
 const toText = (values: Partial<Record<AccessRecordValue, string>>) =>
   accessRecordValues
-    .map((name) => ({ version: '1', protocol: 'http', ...values })[name] ?? '-')
+    .map((name) => ({ version: '2', protocol: 'http', ...values })[name] ?? '-')
     .join(accessRecordSeparator)
 const read = (values: Partial<Record<AccessRecordValue, string>>) => {
   const texts = splitAccessRecord(toText(values))
@@ -22,9 +22,17 @@ describe('a record of a proxy', () => {
   test.each([
     ['a value too many', toText({ path: `/${accessRecordSeparator}x` })],
     ['a value too few', toText({}).slice(2)],
-    ['another version', toText({ version: '2' })],
+    ['another version', toText({ version: '3' })],
+    ['the values of the version before', toText({ version: '1' })],
+    ['too few values of its version', toText({}).split(accessRecordSeparator).slice(0, -3).join(accessRecordSeparator)],
     ['nothing', ''],
   ])('is none with %s', (_, text) => expect(splitAccessRecord(text)).toBeUndefined())
+
+  test('may be of the version before, while a proxy has not heard of this one', () => {
+    const text = toText({ version: '1', path: '/x' }).split(accessRecordSeparator).slice(0, -3)
+    const texts = splitAccessRecord(text.join(accessRecordSeparator))
+    expect(texts && toRequestFields(texts)).toMatchObject({ path: '/x', policy_trial: undefined })
+  })
 
   test.each([
     ['its duration in milliseconds where there is no other', { durationMs: '3' }, { duration_us: 3000 }],
@@ -53,6 +61,14 @@ describe('a record of a proxy', () => {
       { details: 'rbac_access_denied_matched_policy[ns/x]' },
       { policy_verdict: 'denied:ns/x' },
     ],
+    [
+      'what a dry run would have denied',
+      { trialDenyRule: 'ns[a]-policy[b]-rule[0]', trialAllowResult: 'denied' },
+      { policy_verdict: undefined, policy_trial: 'denied:ns[a]-policy[b]-rule[0]' },
+    ],
+    ['what a dry run would not have allowed', { trialAllowResult: 'denied' }, { policy_trial: 'denied:none' }],
+    ['nothing of a dry run that allows', { trialAllowResult: 'allowed' }, { policy_trial: undefined }],
+    ['the rule that marked it', { auditRule: 'ns[a]-policy[b]-rule[0]' }, { policy_audit: 'ns[a]-policy[b]-rule[0]' }],
     ['that a provider denied', { details: 'ext_authz_denied' }, { policy_verdict: 'denied:provider' }],
     ['that a provider failed', { details: 'ext_authz_error' }, { policy_verdict: 'denied:provider-failed' }],
     [

@@ -46,10 +46,16 @@ export const accessRecordValues = [
   'traceId',
   'traceSent',
   'traceReceived',
+  /** The rule of an AUDIT policy that matched; of a dry run the rule that would have denied, and what its ALLOW policies would have said. */
+  'auditRule',
+  'trialDenyRule',
+  'trialAllowResult',
 ] as const
 export type AccessRecordValue = (typeof accessRecordValues)[number]
 
-export const accessRecordVersion = '1'
+/** The one before it, of which proxies may still tell, ends before the last three values. */
+export const accessRecordVersion = '2'
+const previous = { version: '1', values: accessRecordValues.indexOf('auditRule') }
 export const accessRecordSeparator = '\u001F'
 
 export type AccessRecordTexts = Readonly<Record<AccessRecordValue, string>>
@@ -60,7 +66,9 @@ export type AccessRecordTexts = Readonly<Record<AccessRecordValue, string>>
  */
 export const splitAccessRecord = (text: string): AccessRecordTexts | undefined => {
   const values = text.split(accessRecordSeparator)
-  if (values.length !== accessRecordValues.length || values[0] !== accessRecordVersion) return undefined
+  const [version] = values
+  const isCurrent = version === accessRecordVersion && values.length === accessRecordValues.length
+  if (!isCurrent && (version !== previous.version || values.length !== previous.values)) return undefined
   return new Texts(values) as unknown as AccessRecordTexts
 }
 
@@ -76,6 +84,6 @@ for (const [index, name] of accessRecordValues.entries())
   Object.defineProperty(Texts.prototype, name, {
     get(this: Texts) {
       const value = this.values[index]
-      return value === '-' ? '' : value
+      return value === undefined || value === '-' ? '' : value
     },
   })

@@ -87,6 +87,10 @@ export const accessLogFields = {
   policy_verdict: text(
     '`denied:` and the policy that turned it away, `provider` where an extension provider did, `provider-failed` where it could not be asked; absent where none did.',
   ),
+  policy_trial: text(
+    '`denied:` and the policy of a dry run that would have turned it away, or `denied:none`; absent where none would.',
+  ),
+  policy_audit: text('The rule of an AUDIT policy that it matched.'),
 
   request_bytes: integer('Bytes of the body, or of the connection, that were received.'),
   response_bytes: integer('Bytes of the body, or of the connection, that were sent.'),

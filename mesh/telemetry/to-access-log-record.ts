@@ -71,6 +71,8 @@ export const toRequestFields = (texts: AccessRecordTexts): KnownFields => {
     attempts: toInteger(texts.attempts),
     transport_failure: toText(texts.upstreamFailure || texts.downstreamFailure),
     policy_verdict: toVerdict(details),
+    policy_trial: toTrial(texts),
+    policy_audit: toText(texts.auditRule),
     request_bytes: toInteger(texts.receivedBytes),
     response_bytes: toInteger(texts.sentBytes),
   }
@@ -104,4 +106,10 @@ const toVerdict = (details: string): string | undefined => {
   if (Object.hasOwn(delegated, details)) return delegated[details]
   const [, policy] = denial.exec(details) ?? []
   return policy === undefined ? undefined : `denied:${policy}`
+}
+
+/** What policies of dry runs would have done. Only what Envoy calls a denial of ALLOW is one: it is asked by who is not denied. */
+const toTrial = ({ trialDenyRule, trialAllowResult }: AccessRecordTexts): string | undefined => {
+  if (trialDenyRule !== '') return `denied:${trialDenyRule}`
+  return trialAllowResult === 'denied' ? 'denied:none' : undefined
 }

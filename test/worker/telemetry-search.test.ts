@@ -52,7 +52,12 @@ beforeAll(async () => {
   await sendLogs(east.token, [
     toLog(1, '/one', { ...reviews, duration_us: 900_000 }, { traceId: traceA, spanId: span('2') }),
     toLog(2, '/two', { ...reviews, response_code: 503, response_flags: 'UF,URX' }, { traceId: traceB }),
-    toLog(3, '/three', { destination_canonical_service: 'ratings', method: 'POST' }),
+    toLog(3, '/three', {
+      destination_canonical_service: 'ratings',
+      method: 'POST',
+      policy_verdict: 'denied:none',
+      policy_trial: 'denied:ns[shop]-policy[readers]-rule[0]',
+    }),
   ])
   await sendLogs(west.token, [
     toLog(
@@ -61,7 +66,12 @@ beforeAll(async () => {
       { ...reviews, reporter: 'source', parent_span_id: span('1') },
       { traceId: traceA, spanId: span('3') },
     ),
-    toLog(2, '/gone', { source_canonical_service: 'reviews', response_code: 404 }),
+    toLog(2, '/gone', {
+      source_canonical_service: 'reviews',
+      response_code: 404,
+      policy_verdict: 'denied:ns[shop]-policy[readers-2]-rule[0]',
+      policy_audit: 'ns[shop]-policy[readers]-rule[1]',
+    }),
     toLog(4, '/four', { source_workload: 'reviews', response_code: 0, request_protocol: 'http' }),
   ])
   await sendExport(
@@ -138,6 +148,13 @@ describe.each([
     ['protocol=http', ['/four']],
     ['protocol=tcp', []],
     ['method=POST', ['/three']],
+    ['verdict=denied', ['/three', '/gone']],
+    ['verdict=trial', ['/three']],
+    ['verdict=audit', ['/gone']],
+    ['policy=shop/readers', ['/three', '/gone']],
+    ['policy=shop/readers-2', ['/gone']],
+    ['policy=shop/readers&verdict=denied', []],
+    ['policy=shop/readers&verdict=audit', ['/gone']],
     [`trace=${traceA}`, ['/one', '/one-of-web']],
     [`from=${at(2)}&to=${at(3)}`, ['/three', '/two', '/gone']],
   ])('%s', async (query, paths) => {
@@ -218,6 +235,9 @@ test('what a search asks for is checked', async () => {
     'limit=501',
     'cursor=W10',
     'minLatencyMs=-1',
+    'verdict=allowed',
+    'policy=readers',
+    'policy=shop/a]',
   ])
     expect.soft((await mesh.send('GET', `/logs?${query}`)).status, query).toBe(400)
   expect((await mesh.send('GET', '/logs?cluster=north')).status).toBe(404)

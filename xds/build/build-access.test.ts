@@ -72,8 +72,8 @@ test('what only tells is left out first, and denies nobody', () => {
     { config: { rules: { policies: { 'refused-by-the-proxy': {} } } }, isTrial: false },
   ])
   const told = fallBack({ ...open, audit: [rule('c')] }, 'envoy.filters.http.rbac.audit', 'bad')
-  expect(told).toMatchObject([{ without: ['AuthorizationPolicy/default/c'] }])
-  expect(told?.[0]?.config).not.toHaveProperty('rules')
+  expect(told).toMatchObject([{ without: ['AuthorizationPolicy/default/c'], isTrial: true }, {}])
+  for (const each of told ?? []) expect(each.config).not.toHaveProperty('rules')
 })
 
 describe('of what somebody else is asked about', () => {

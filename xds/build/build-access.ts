@@ -29,7 +29,7 @@ interface Judgement {
 }
 
 const toJudgements = ({ audit, deny, allow, dryRun }: Access): Readonly<Record<AccessFilter, Judgement>> => ({
-  audit: { action: Action.LOG, rules: toSome(audit) },
+  audit: { action: Action.LOG, dryRun: toSome(audit) },
   deny: { action: Action.DENY, rules: toSome(deny), dryRun: toSome(dryRun.deny) },
   allow: { action: Action.ALLOW, rules: allow, dryRun: dryRun.allow },
 })
@@ -100,11 +100,11 @@ const buildFilter = (name: string, { action, rules, dryRun }: Judgement): UnitRe
     ...(dryRun && { shadowRules: buildRules(action, dryRun), shadowRulesStatPrefix: dryRunPrefix[action] }),
   })
 
-/** Istio's. */
-const dryRunPrefix: Readonly<Record<Action, string>> = {
+/** What begins the statistics of rules that are only told, and the metadata by which records tell them. Those of dry runs are Istio's. */
+export const dryRunPrefix: Readonly<Record<Action, string>> = {
   [Action.ALLOW]: 'istio_dry_run_allow_',
   [Action.DENY]: 'istio_dry_run_deny_',
-  [Action.LOG]: '',
+  [Action.LOG]: 'atoll_audit_',
 }
 
 const everybody: AccessRule = {

@@ -9,7 +9,9 @@ import {
   type AccessRecordValue,
 } from '#mesh/telemetry/access-record.ts'
 import { agentCluster } from '#xds/bootstrap.ts'
+import { RBAC_Action as Action } from '#envoy/envoy/config/rbac/v3/rbac_pb.ts'
 import { toAny } from './any.ts'
+import { dryRunPrefix } from './build-access.ts'
 import { peerOperators, toSide, type Reporter } from './peer-operators.ts'
 import { traceOperators } from './build-tracing.ts'
 import { toDuration } from './duration.ts'
@@ -70,9 +72,24 @@ const toFormat = ({ reporter, protocol }: RecordKind): string => {
     reporter: toSide(reporter),
     protocol,
     ...peerOperators[reporter],
+    ...toldOperators[protocol],
   }
   return accessRecordValues.map((name) => operators[name]).join(accessRecordSeparator)
 }
+
+/** Where Envoy's filters of access note what they only tell. */
+const toToldOperators = (filter: string) => {
+  const read = (action: Action, name: string) => `%DYNAMIC_METADATA(${filter}:${dryRunPrefix[action]}shadow_${name})%`
+  return {
+    auditRule: read(Action.LOG, 'effective_policy_id'),
+    trialDenyRule: read(Action.DENY, 'effective_policy_id'),
+    trialAllowResult: read(Action.ALLOW, 'engine_result'),
+  }
+}
+const toldOperators = {
+  http: toToldOperators('envoy.filters.http.rbac'),
+  tcp: toToldOperators('envoy.filters.network.rbac'),
+} as const
 
 /** Texts of clients are cut: one request must not cost what a thousand others do. */
 const commonOperators = {

@@ -44,11 +44,11 @@ export interface Mark {
 
 /** Asks filter after filter, as a proxy does: the same rules decide here and there. */
 export const judgeAccess = (judges: readonly AccessJudge[], call: JudgedCall): Judgement => {
-  const all = judges.flatMap(({ rules }) => rules ?? [])
+  const holding = judges.flatMap(({ rules }) => (rules && rules.action !== Action.LOG ? [rules] : []))
   const asking = judges.flatMap((judge) => judge.asking ?? [])
-  const marking = all.filter(({ action }) => action === Action.LOG)
-  const holding = all.filter(({ action }) => action !== Action.LOG)
-  const trials = judges.flatMap(({ trial }) => trial ?? [])
+  const told = judges.flatMap(({ trial }) => trial ?? [])
+  const marking = told.filter(({ action }) => action === Action.LOG)
+  const trials = told.filter(({ action }) => action !== Action.LOG)
   const [audit] = marking.flatMap((rules) => toMark(judgeRules(rules, call)))
   return {
     ...judgeInOrder(holding, call, asking),

@@ -7,7 +7,7 @@ export type Values = Partial<Record<AccessRecordValue, string>>
 
 export const toText = (values: Values) =>
   accessRecordValues
-    .map((name) => ({ version: '1', reporter: 'source', protocol: 'http', ...values })[name] ?? '-')
+    .map((name) => ({ version: '2', reporter: 'source', protocol: 'http', ...values })[name] ?? '-')
     .join(accessRecordSeparator)
 
 /** An ExportLogsServiceRequest of a proxy. */

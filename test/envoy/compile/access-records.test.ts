@@ -256,7 +256,7 @@ test('what a server says of itself that nobody has verified as one of the mesh i
   expect(record).not.toHaveProperty('source_principal')
 })
 
-test('what a policy turned away is told with the rule that did', async () => {
+test('what a policy turned away is told with the rule that did, and what dry runs would have done, and what AUDIT marks', async () => {
   const told = new Told()
   const app = await theatre.startApp('reviews')
   const echo = await theatre.listen(createServer((socket) => socket.pipe(socket)))
@@ -278,7 +278,19 @@ config:
   - apiVersion: security.istio.io/v1
     kind: AuthorizationPolicy
     metadata: {name: open, namespace: default}
-    spec: {rules: [{to: [{operation: {paths: [/a, /x]}}]}]}
+    spec: {rules: [{to: [{operation: {paths: [/a, /b, /x]}}]}]}
+  - apiVersion: security.istio.io/v1
+    kind: AuthorizationPolicy
+    metadata: {name: trial, namespace: default, annotations: {istio.io/dry-run: "true"}}
+    spec: {action: DENY, rules: [{to: [{operation: {paths: [/x, /none]}}]}, {to: [{operation: {paths: [/b], ports: ['${app.port}']}}]}]}
+  - apiVersion: security.istio.io/v1
+    kind: AuthorizationPolicy
+    metadata: {name: trial-open, namespace: default, annotations: {istio.io/dry-run: "true"}}
+    spec: {rules: [{to: [{operation: {paths: [/b]}}]}]}
+  - apiVersion: security.istio.io/v1
+    kind: AuthorizationPolicy
+    metadata: {name: marked, namespace: default}
+    spec: {action: AUDIT, rules: [{to: [{operation: {paths: [/a, /x]}}]}, {to: [{operation: {ports: ['${echo}']}}]}]}
 proxies: [sidecar/default/client-1, sidecar/default/server-1]
 `,
     { methods: told.methods },
@@ -286,18 +298,35 @@ proxies: [sidecar/default/client-1, sidecar/default/server-1]
   const { socket } = await theatre.openTunnel('reviews:81')
   expect(await exchange(socket, 'hello')).toBe('')
   const server = { reporter: 'destination' }
-  for (const [path, status, verdict] of [
-    ['/x', 403, 'denied:ns[default]-policy[closed]-rule[0]'],
-    ['/other', 403, 'denied:none'],
-    ['/a', 200, undefined],
+  for (const [path, status, verdict, trial, audit] of [
+    [
+      '/x',
+      403,
+      'denied:ns[default]-policy[closed]-rule[0]',
+      'denied:ns[default]-policy[trial]-rule[0]',
+      'ns[default]-policy[marked]-rule[0]',
+    ],
+    ['/other', 403, 'denied:none', 'denied:none', undefined],
+    ['/a', 200, undefined, 'denied:none', 'ns[default]-policy[marked]-rule[0]'],
+    ['/b', 200, undefined, 'denied:ns[default]-policy[trial]-rule[1]', undefined],
   ] as const) {
     expect((await get(`http://reviews${path}`)).status).toBe(status)
-    expect(await told.find({ ...server, path })).toMatchObject({ response_code: status, policy_verdict: verdict })
+    const { policy_verdict, policy_trial, policy_audit } = await told.find({ ...server, path, response_code: status })
+    expect({ policy_verdict, policy_trial, policy_audit }).toEqual({
+      policy_verdict: verdict,
+      policy_trial: trial,
+      policy_audit: audit,
+    })
   }
   const connection = await told.find({
     ...server,
     request_protocol: 'tcp',
     policy_verdict: 'denied:ns[default]-policy[closed]-rule[0]',
   })
-  expect(connection).toMatchObject({ source_principal: `spiffe://${domain}/ns/default/sa/default` })
+  expect(connection).toMatchObject({
+    policy_audit: 'ns[default]-policy[marked]-rule[0]',
+    // What is asked of requests is no reason not to match a connection.
+    policy_trial: 'denied:ns[default]-policy[trial]-rule[0]',
+    source_principal: `spiffe://${domain}/ns/default/sa/default`,
+  })
 })

@@ -72,7 +72,28 @@ export const toLogConditions = (filters: LogFilters): Condition[] => {
   conditions.push(...between('duration_us', toMicroseconds(minLatencyMs), toMicroseconds(maxLatencyMs)))
   if (method !== undefined) conditions.push({ kind: 'equals', field: 'method', value: method })
   if (path !== undefined) conditions.push({ kind: 'prefix', field: 'path', value: path })
+  conditions.push(...toPolicyConditions(filters))
   return conditions
+}
+
+/** Where records tell of policies, what is before the rule's name, and how all begin. */
+const policyFields = {
+  denied: { field: 'policy_verdict', before: 'denied:', any: 'denied:' },
+  trial: { field: 'policy_trial', before: 'denied:', any: 'denied:' },
+  audit: { field: 'policy_audit', before: '', any: 'ns[' },
+} as const
+
+const toPolicyConditions = ({ verdict, policy }: LogFilters): Condition[] => {
+  if (verdict === undefined && policy === undefined) return []
+  const [, namespace = '', name = ''] = /^(.+)\/(.+)$/.exec(policy ?? '') ?? []
+  const rule = `ns[${namespace}]-policy[${name}]-`
+  const told = verdict === undefined ? Object.values(policyFields) : [policyFields[verdict]]
+  const of = told.map(({ field, before, any }) => ({
+    kind: 'prefix' as const,
+    field,
+    value: policy === undefined ? any : before + rule,
+  }))
+  return [{ kind: 'any', of }]
 }
 
 const toMicroseconds = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : ms * 1000)
