@@ -30,6 +30,8 @@ declare global {
       readonly ATOLL_KEK?: string
       /** Secret: what ATOLL_KEK was before, until nothing is sealed with it any more (docs/runbooks/rotate-the-key-encryption-key.md). */
       readonly ATOLL_KEK_PREVIOUS?: string
+      /** Secret, JSON: a KMS that keeps the keys of roots (docs/trust.md). Absent: all are the plane's. */
+      readonly ATOLL_KMS?: string
       /** Secret: lower-case hex SHA-256 of the set-up token. Absent: the plane can't be set up. */
       readonly ATOLL_SETUP_TOKEN_HASH?: string
     }

@@ -6,6 +6,7 @@ import type { ApiProblemCode } from '#api/problem-details.ts'
 import type { Problem } from '#mesh/problem.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import type { AppContext } from './app-env.ts'
+import { KMS_FAILED } from './ca/kms/kms-signer.ts'
 import { KEK_SECRET } from './ca/sealed-key.ts'
 import { NEWER_SCHEMA, NOT_CREATED } from './mesh/mesh-store.ts'
 import type { Outcome } from './mesh/refusal.ts'
@@ -38,7 +39,8 @@ const toAtollError = (error: Error): AtollError => {
       `${error.message}; this is version ${packageJson.version}, and has changed nothing`,
     )
   // Nothing was changed, and nothing in it is secret.
-  if (error.message.includes(KEK_SECRET)) return new AtollError('unavailable', error.message, { cause: error })
+  if (error.message.includes(KEK_SECRET) || error.message.startsWith(KMS_FAILED) || error.message.includes('ATOLL_KMS'))
+    return new AtollError('unavailable', error.message, { cause: error })
   if (error instanceof HTTPException && error.status < 500) return new AtollError('invalid_request', error.message)
   return new AtollError('internal', 'the plane failed; its log has the reason under the request id', { cause: error })
 }

@@ -139,6 +139,9 @@ export const trust = z
           .describe(
             'Who made it: somebody who brought its key too (`uploaded`), or signed a request of the plane (`requested`).',
           ),
+        key: openEnum(['plane', 'kms'])
+          .default('plane')
+          .describe('Where its private key is: sealed in the plane, or in a KMS.'),
         above: z.array(z.string()).default([]).describe('PEM of those above it, none of which is trusted.'),
       }),
     ),

@@ -1,3 +1,5 @@
+import type { MeshKms } from '../ca/kms/kms.ts'
+
 /**
  * What the functions of this folder work with: the object's SQLite, a clock and a source of random bytes. They run inside
  * a transaction that the caller opened, so that each write of the object is one transaction, whatever it is made of.
@@ -8,6 +10,8 @@ export interface MeshContext {
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly random: (bytes: number) => Uint8Array<ArrayBuffer>
+  /** A KMS for keys of roots; undefined = the plane has none. Throws when it is not set up as it has to be. */
+  readonly kms?: () => MeshKms | undefined
 }
 
 /** Bound values may be 2 MB long; rows go in as JSON of at most this many characters at a time. */

@@ -1,6 +1,7 @@
 import { rateLimit } from '#mesh/config/rate-limit.ts'
 import { publishCandidates } from '../configuration/publish-candidates.ts'
 import { attempt } from '../attempt.ts'
+import { readKms } from '../ca/kms/kms.ts'
 import { deriveOrgKek } from '../ca/sealed-key.ts'
 import type { OrgKek } from '../ca/sealed-key.ts'
 import { Alarm } from './alarm.ts'
@@ -78,6 +79,7 @@ export class MeshRuntime {
       transaction: (body) => storage.transactionSync(body),
       now: () => Date.now(),
       random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+      kms: () => readKms(env.ATOLL_KMS),
     }
     const onDelivery = () => this.watch.notify()
     this.#alarm = new Alarm(storage)

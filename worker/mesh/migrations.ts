@@ -402,4 +402,8 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (day, limit_name, consumer)
   ) WITHOUT ROWID;
   `,
+  `
+  -- The key of a root that a KMS keeps, by its name there: then there is nothing in "sealed_key".
+  ALTER TABLE roots ADD COLUMN kms_key TEXT;
+  `,
 ]

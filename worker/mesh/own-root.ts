@@ -15,6 +15,7 @@ import { writeAudit } from './audit.ts'
 import type { Initiator } from './audit.ts'
 import { firstRow } from './context.ts'
 import type { MeshContext } from './context.ts'
+import { findKmsKeyOf } from './kms-root.ts'
 import { readMeshRow } from './mesh-row.ts'
 import { refuse } from './refusal.ts'
 import type { Outcome } from './refusal.ts'
@@ -106,11 +107,10 @@ export const prepareOwnRoot = async (
     )
   const held = await holdKey(context, kek, { authority, orgId, meshId, keyId: newId(random), privateKeyPem })
   if (!held.ok) return held
-  const { keyId, sealedKey, origin } = held.value
+  const { origin, ...key } = held.value
   return ok({
-    keyId,
+    ...key,
     serial,
-    sealedKey,
     certificate: {
       pem: certificate.toString('pem'),
       notBeforeMs: certificate.notBefore.getTime(),
@@ -135,14 +135,15 @@ interface KeyQuestion {
   readonly privateKeyPem: string | undefined
 }
 
-type HeldKey = Pick<PreparedRoot, 'keyId' | 'sealedKey'> & Pick<NonNullable<PreparedRoot['own']>, 'origin'>
+type HeldKey = Pick<PreparedRoot, 'keyId' | 'sealedKey' | 'kmsKey'> & Pick<NonNullable<PreparedRoot['own']>, 'origin'>
 
-/** The key that came with the chain, or the one that waits for it. */
+/** The key that came with the chain, the one that waits for it, or the one that a KMS keeps. */
 const holdKey = async (
-  { sql, random }: MeshContext,
+  context: MeshContext,
   kek: OrgKek,
   { authority, orgId, meshId, keyId, privateKeyPem }: KeyQuestion,
 ): Promise<Outcome<HeldKey>> => {
+  const { sql, random } = context
   if (privateKeyPem !== undefined) {
     const key = await importKeyOf(authority, privateKeyPem)
     if (!key)
@@ -152,6 +153,8 @@ const holdKey = async (
       )
     return ok({ keyId, sealedKey: await sealKey(kek, { orgId, meshId, keyId }, key, random), origin: 'uploaded' })
   }
+  const kmsKey = await findKmsKeyOf(context, authority.certificate)
+  if (kmsKey !== undefined) return ok({ keyId, sealedKey: '', kmsKey, origin: 'uploaded' })
   const waiting = findRequest(sql)
   if (!waiting)
     return refuse('root_refused', 'no request for a root is waiting: send the private key too, or make a request first')

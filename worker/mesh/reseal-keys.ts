@@ -13,7 +13,7 @@ interface SealedRow extends Record<string, SqlStorageValue> {
 const listSealed = (sql: SqlStorage): SealedRow[] =>
   sql
     .exec<SealedRow>(
-      `SELECT 'roots' AS place, key_id AS keyId, sealed_key AS sealedKey, created_at FROM roots
+      `SELECT 'roots' AS place, key_id AS keyId, sealed_key AS sealedKey, created_at FROM roots WHERE kms_key IS NULL
        UNION ALL SELECT 'root_requests', key_id, sealed_key, created_at FROM root_requests ORDER BY created_at`,
     )
     .toArray()

@@ -13,6 +13,8 @@ export interface RootRow extends Record<string, SqlStorageValue> {
   trusted: number
   /** Who made it: `uploaded` with its key, `requested` for a key of the plane's. The plane makes no successor of either by itself. */
   origin: RootOrigin
+  /** The key's name in a KMS that keeps it; null: it is sealed here. */
+  kmsKey: string | null
   /** JSON: PEM of those above it, none of which is trusted. */
   above: string
 }
@@ -21,7 +23,7 @@ export interface RootRow extends Record<string, SqlStorageValue> {
 export const listRoots = (sql: SqlStorage): RootRow[] =>
   sql
     .exec<RootRow>(
-      `SELECT key_id AS keyId, serial, sealed_key AS sealedKey, pem, created_at AS createdAt, not_after AS notAfter, signing, trusted, origin, above
+      `SELECT key_id AS keyId, serial, sealed_key AS sealedKey, pem, created_at AS createdAt, not_after AS notAfter, signing, trusted, origin, above, kms_key AS kmsKey
        FROM roots ORDER BY created_at, signing DESC`,
     )
     .toArray()

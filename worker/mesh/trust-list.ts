@@ -53,5 +53,6 @@ const toRootFacts = (root: RootRow, signing: boolean) => ({
   signing,
   origin: root.origin,
   above: JSON.parse(root.above) as string[],
+  key: root.kmsKey === null ? ('plane' as const) : ('kms' as const),
   ...(signing && renewsItself(root) && { rotatesAt: new Date(root.notAfter - ROOT_RENEWAL_MS).toISOString() }),
 })

@@ -10,6 +10,7 @@ import { newSerial } from '../ca/certificate.ts'
 import type { IssuedCertificate } from '../ca/certificate.ts'
 import { signIntermediate } from '../ca/intermediate.ts'
 import type { ClusterIdentity } from '../ca/intermediate.ts'
+import { KMS_FAILED, toKmsSigner } from '../ca/kms/kms-signer.ts'
 import { createRoot } from '../ca/root.ts'
 import { openKey, sealKey } from '../ca/sealed-key.ts'
 import type { OrgKek } from '../ca/sealed-key.ts'
@@ -43,6 +44,8 @@ export interface PreparedRoot {
   readonly serial: string
   readonly sealedKey: string
   readonly certificate: IssuedCertificate
+  /** The key's name in the KMS that keeps it; then nothing is sealed. */
+  readonly kmsKey?: string
   /** Absent: the plane made it. */
   readonly own?: { readonly origin: RootOrigin; readonly above: readonly string[] }
 }
@@ -65,7 +68,7 @@ export const commitRoot = (context: MeshContext, root: PreparedRoot, signing: bo
   reserveSerial(sql, root.serial, { kind: 'root', cluster: null, requestHash: null }, now())
   recordCertificate(sql, root.serial, root.keyId, root.certificate, now())
   sql.exec(
-    `INSERT INTO roots (key_id, serial, sealed_key, pem, created_at, not_after, signing, origin, above) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO roots (key_id, serial, sealed_key, pem, created_at, not_after, signing, origin, above, kms_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     root.keyId,
     root.serial,
     root.sealedKey,
@@ -75,6 +78,7 @@ export const commitRoot = (context: MeshContext, root: PreparedRoot, signing: bo
     signing ? 1 : 0,
     root.own?.origin ?? 'plane',
     JSON.stringify(root.own?.above ?? []),
+    root.kmsKey ?? null,
   )
   // The key that waited for this has its place now.
   sql.exec('DELETE FROM root_requests WHERE key_id = ?', root.keyId)
@@ -82,7 +86,7 @@ export const commitRoot = (context: MeshContext, root: PreparedRoot, signing: bo
   writeAudit(context, initiator, {
     action: 'root.create',
     target: root.serial,
-    detail: { signing, origin: root.own?.origin ?? 'plane' },
+    detail: { signing, origin: root.own?.origin ?? 'plane', ...(root.kmsKey !== undefined && { kmsKey: root.kmsKey }) },
   })
 }
 
@@ -222,8 +226,14 @@ const algorithmOf = (rootPem: string): KeyAlgorithm => {
 }
 
 /** The signer of a root. Its key is opened for this one signature and dropped. */
-export const openSigner = async ({ sql }: MeshContext, kek: OrgKek, root: RootRow): Promise<Signer> => {
-  const { orgId, meshId } = readMeshRow(sql)
+export const openSigner = async (context: MeshContext, kek: OrgKek, root: RootRow): Promise<Signer> => {
+  if (root.kmsKey !== null) {
+    const kms = context.kms?.()
+    if (!kms)
+      throw new Error(`${KMS_FAILED} that keeps the root's key ${root.kmsKey} is not set up (the secret ATOLL_KMS)`)
+    return toKmsSigner(kms.kms, root.kmsKey, root.pem)
+  }
+  const { orgId, meshId } = readMeshRow(context.sql)
   const algorithm = algorithmOf(root.pem)
   const key = await openKey(kek, { orgId, meshId, keyId: root.keyId }, root.sealedKey, algorithm)
   return toLocalSigner(root.pem, key, algorithm)

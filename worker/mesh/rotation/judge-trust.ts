@@ -11,6 +11,7 @@ import type { Outcome } from '../refusal.ts'
 import { ok } from '#mesh/result.ts'
 import { keyOf } from '#mesh/settings.ts'
 import { listRoots } from '../roots.ts'
+import { prepareKmsRoot } from '../kms-root.ts'
 import { prepareOwnRoot } from '../own-root.ts'
 import { commitRoot, prepareRoot, writeTrustState } from '../trust.ts'
 import type { PreparedRoot } from '../trust.ts'
@@ -70,7 +71,9 @@ export const startRotation = async (
   return ok(null)
 }
 
-const prepareNewRoot = (context: MeshContext, kek: OrgKek): Promise<PreparedRoot> => {
+const prepareNewRoot = async (context: MeshContext, kek: OrgKek): Promise<PreparedRoot> => {
+  const kept = await prepareKmsRoot(context)
+  if (kept) return kept
   const { orgId, meshId, settings } = readMeshRow(context.sql)
   const mesh = { orgId, meshId, name: settings.meshName, trustDomain: settings.trustDomain }
   return prepareRoot(mesh, kek, context, keyOf(settings, 'root'))

@@ -1,0 +1,51 @@
+import { z } from 'zod'
+import type { KeyAlgorithm } from '#mesh/key-algorithm.ts'
+import { parseJson } from '#mesh/parse-json.ts'
+import { AwsKms } from './aws-kms.ts'
+
+export interface KmsKey {
+  readonly algorithm: KeyAlgorithm
+  /** SubjectPublicKeyInfo, DER. */
+  readonly spki: Uint8Array<ArrayBuffer>
+}
+
+/** Somebody else's keeping of private keys: it signs with them and never gives them away. Rejects when it can't be reached, or refuses. */
+export interface Kms {
+  findKey(name: string): Promise<KmsKey>
+  /** As WebCrypto signs (worker/ca/signer.ts). */
+  sign(name: string, algorithm: KeyAlgorithm, toBeSigned: ArrayBuffer): Promise<ArrayBuffer>
+}
+
+/** The KMS of a plane, and which of its keys is whose: what the operator says, and no tenant. */
+export interface MeshKms {
+  readonly kms: Kms
+  /** The key for this mesh's next root; undefined = its roots' keys are the plane's. */
+  readonly keyFor: (meshId: string) => string | undefined
+}
+
+const settings = z.strictObject({
+  provider: z.literal('aws'),
+  accessKeyId: z.string().min(1),
+  secretAccessKey: z.string().min(1),
+  sessionToken: z.string().optional(),
+  endpoint: z.url().optional(),
+  /** By the mesh's id (`atoll mesh show`): the ARN of a key. An alias could be led to another. */
+  keys: z.record(z.string(), z.string()),
+})
+
+/**
+ * Reads the secret `ATOLL_KMS`.
+ *
+ * @throws Error when it is not what it has to be. The text does not contain it.
+ */
+export const readKms = (secret: string | undefined): MeshKms | undefined => {
+  if (secret === undefined || secret === '') return undefined
+  const { data, error } = settings.safeParse(parseJson(secret))
+  if (!data) {
+    const fields = [...new Set(error.issues.map(({ path }) => path[0] ?? 'all of it'))].map(String).join(', ')
+    throw new Error(`the secret ATOLL_KMS is not what it has to be: ${fields} (docs/trust.md)`)
+  }
+  const { keys, endpoint, ...credentials } = data
+  const kms = new AwsKms({ credentials, endpoint, fetch: (request) => fetch(request), nowMs: () => Date.now() })
+  return { kms, keyFor: (meshId) => (Object.hasOwn(keys, meshId) ? keys[meshId] : undefined) }
+}
