@@ -52,8 +52,12 @@ export const routeAccess: Readonly<Record<RouteName, RouteAccess>> = {
   setSignIn: { roles: owners, confined: [] },
   removeSignIn: { roles: owners, confined: [] },
   beginSignIn: 'open',
+  beginSession: 'open',
   endSignIn: 'open',
   redeemSignIn: 'open',
+  // One's own.
+  listSessions: { roles: readers, confined: byAll },
+  endSession: { roles: readers, confined: byAll },
 
   listMeshes: { roles: readers, confined: byNamespace },
   createMesh: { roles: admins, confined: [] },

@@ -17,13 +17,14 @@ type Call = { url: string } & Parameters<HttpFetch>[1]
 type Step = { status: number; body?: unknown; retryAfter?: string } | Error
 
 /** A plane that answers with the steps in turn. */
-const script = (...steps: Step[]) => {
+const script = (...steps: Step[]) => scriptAs({ token: 'atoll_token_a_b' }, ...steps)
+const scriptAs = (credential: { token: string } | { usesSession: true }, ...steps: Step[]) => {
   const calls: Call[] = []
   const delays: number[] = []
   const client = new ApiClient({
     baseUrl: 'https://plane.test/base/',
     version: '2.0.0',
-    token: 'atoll_token_a_b',
+    ...credential,
     fetch: (url, init) => {
       calls.push({ url, ...init })
       const step = steps[calls.length - 1]
@@ -63,6 +64,16 @@ const caught = async (promise: Promise<unknown>): Promise<AtollError> => {
 }
 
 describe('ApiClient.call', () => {
+  it('says at each write of a page that it means to use its session, and sends no token', async () => {
+    const { client, calls } = scriptAs({ usesSession: true }, { status: 200, body: applied }, { status: 204 })
+    await client.call(applyConfiguration, apply)
+    await client.call(evictCluster, { params: { mesh: 'shop', cluster: 'east' } })
+    expect(calls.map(({ headers }) => [headers['x-atoll-csrf'], headers['authorization']])).toEqual([
+      ['1', undefined],
+      ['1', undefined],
+    ])
+  })
+
   it('puts parameters, query, revision and body where the route wants them', async () => {
     const { client, calls } = script({ status: 200, body: applied })
     const result = await client.call(applyConfiguration, { ...apply, query: { dryRun: 'true' }, ifMatch: 6 })

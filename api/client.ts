@@ -5,6 +5,7 @@ import { AtollError } from './atoll-error.ts'
 import { problemDetails, problemTypes } from './problem-details.ts'
 import type { ApiProblemCode } from './problem-details.ts'
 import { health } from './routes/plane.ts'
+import { CSRF_HEADER } from './schemas/sessions.ts'
 import { parseServerEvents, type ServerEvent } from './server-events.ts'
 
 /** What the client needs of `fetch`; the caller adds time limits, proxies and certificates. */
@@ -29,6 +30,8 @@ export interface ApiClientOptions {
   readonly version: string
   /** Absent for the routes that need none. */
   readonly token?: string | undefined
+  /** Of a page of the plane: `fetch` sends the cookie of its session. */
+  readonly usesSession?: true
   readonly fetch: HttpFetch
   readonly sleep: (milliseconds: number) => Promise<void>
   /** In [0, 1), for jitter. */
@@ -161,10 +164,11 @@ export class ApiClient {
   }
 
   #content(route: RouteConfig, request: RequestParts): { headers: Record<string, string>; body?: string } {
-    const { token, newIdempotencyKey } = this.#options
+    const { token, usesSession, newIdempotencyKey } = this.#options
     const headers: Record<string, string> = { accept: 'application/json, application/problem+json' }
     if (token !== undefined) headers['authorization'] = `Bearer ${token}`
     if (route.method !== 'get') headers['idempotency-key'] = newIdempotencyKey()
+    if (usesSession && route.method !== 'get') headers[CSRF_HEADER.toLowerCase()] = '1'
     if (request.ifMatch !== undefined) headers['if-match'] = `"${request.ifMatch}"`
     if (request.yaml !== undefined)
       return { headers: { ...headers, 'content-type': 'application/yaml' }, body: request.yaml }

@@ -31,7 +31,7 @@ describe('the contract', () => {
 
   const isOtlp = (route: (typeof apiRoutes)[number]) => route.operationId === 'exportTelemetry'
   /** What asks for nothing by which it could refuse who asks. */
-  const open = ['getHealth', 'uplink', 'beginSignIn']
+  const open = ['getHealth', 'uplink', 'beginSignIn', 'beginSession']
   const writes = apiRoutes.filter((route) => route.method !== 'get' && route.operationId !== 'join' && !isOtlp(route))
 
   it.each(writes.map((route) => [route.operationId, route]))('%s takes an Idempotency-Key', (_, route) => {

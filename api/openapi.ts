@@ -15,17 +15,20 @@ import * as proxies from './routes/proxies.ts'
 import * as publishGrants from './routes/publish-grants.ts'
 import * as revisions from './routes/revisions.ts'
 import * as quotas from './routes/quotas.ts'
+import * as sessions from './routes/sessions.ts'
 import * as services from './routes/services.ts'
 import * as signIn from './routes/sign-in.ts'
 import * as telemetry from './routes/telemetry.ts'
 import * as tokens from './routes/tokens.ts'
 import * as trust from './routes/trust.ts'
+import { CSRF_HEADER } from './schemas/sessions.ts'
 
 const resources = [
   plane,
   tokens,
   members,
   signIn,
+  sessions,
   meshes,
   clusters,
   machineTokens,
@@ -70,6 +73,12 @@ export const buildOpenApiDocument = (version: string) => {
     type: 'http',
     scheme: 'bearer',
     description: 'A token of the org, `atoll_token_…`.',
+  })
+  document.openAPIRegistry.registerComponent('securitySchemes', 'session', {
+    type: 'apiKey',
+    in: 'cookie',
+    name: '__Host-atoll_session',
+    description: `The cookie of a browser that has signed in. Everything but GET also needs the header ${CSRF_HEADER}.`,
   })
   for (const route of apiRoutes) document.openAPIRegistry.registerPath(route)
   return document.getOpenAPI31Document({

@@ -12,6 +12,7 @@ export const problemTypes = {
   sign_in_refused: { status: 401, title: 'The sign-in is not one that the plane takes' },
   setup_refused: { status: 401, title: 'The set-up token is wrong' },
   forbidden: { status: 403, title: 'The token may not do this' },
+  cross_site_request: { status: 403, title: 'A session of a browser is for requests of the plane’s own pages' },
   not_found: { status: 404, title: 'There is no such thing, or the token may not see it' },
   already_exists: { status: 409, title: 'The name is taken' },
   already_set_up: { status: 409, title: 'The plane has been set up before' },

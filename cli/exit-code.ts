@@ -39,6 +39,7 @@ export const exitReasonOf: Readonly<Record<AtollErrorCode, ExitReason>> = {
   sign_in_refused: 'refused',
   setup_refused: 'refused',
   forbidden: 'refused',
+  cross_site_request: 'refused',
   not_found: 'notFound',
   already_exists: 'conflict',
   already_set_up: 'conflict',

@@ -4,11 +4,22 @@ import type { RequestIdVariables } from 'hono/request-id'
 import type { Access } from '#api/access.ts'
 import type { Token } from '#api/schemas/tokens.ts'
 
-/** Who calls: the token of the request, and the org that it belongs to. */
+export interface BrowserSession {
+  /** Of the pages that it is for. */
+  readonly origin: string
+  readonly expiresAtMs: number
+  readonly idleExpiresAtMs: number
+}
+
+/** Who calls: the token of the request, or the one that the session of a browser is, and the org that it belongs to. */
 export interface Caller {
   readonly orgId: string
   readonly orgName: string
   readonly token: Token
+  /** Who has signed in for it. */
+  readonly memberId: string | null
+  /** Of a browser. */
+  readonly session: BrowserSession | undefined
 }
 
 export interface AppEnv {

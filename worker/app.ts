@@ -28,6 +28,7 @@ import { addProxyRoutes } from './routes/proxies.ts'
 import { addPublishGrantRoutes } from './routes/publish-grants.ts'
 import { addRevisionRoutes } from './routes/revisions.ts'
 import { addQuotaRoutes } from './routes/quotas.ts'
+import { addSessionRoutes } from './routes/sessions.ts'
 import { addServiceRoutes } from './routes/services.ts'
 import { addSignInRoutes } from './routes/sign-in.ts'
 import { addTelemetryRoutes } from './routes/telemetry.ts'
@@ -75,6 +76,7 @@ export const createApp = (): App => {
     addTokenRoutes,
     addMemberRoutes,
     addSignInRoutes,
+    addSessionRoutes,
     addMeshRoutes,
     addClusterRoutes,
     addMachineTokenRoutes,

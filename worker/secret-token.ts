@@ -4,7 +4,7 @@ import { toBase64Url, toHex, toUtf8 } from './encode-bytes.ts'
  * The secrets that people and agents hold: `atoll_<kind>_<id>_<secret>`. The id finds the record, the secret is 256 random bits,
  * of which only the SHA-256 is stored: with that much entropy a slow hash would add nothing.
  */
-export type TokenKind = 'token' | 'join' | 'machine' | 'setup'
+export type TokenKind = 'token' | 'session' | 'join' | 'machine' | 'setup'
 
 export interface NewToken {
   readonly id: string

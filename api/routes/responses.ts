@@ -2,8 +2,8 @@ import type { z } from 'zod'
 import { PROBLEM_MEDIA_TYPE, problemDetails, problemTypes } from '../problem-details.ts'
 import type { ApiProblemCode } from '../problem-details.ts'
 
-/** What people and machines of an org authenticate with: `Authorization: Bearer atoll_token_…`. */
-export const bearer = [{ bearer: [] }]
+/** What people and machines of an org authenticate with: `Authorization: Bearer atoll_token_…`, or the cookie of a sign-in. */
+export const bearer = [{ bearer: [] }, { session: [] }]
 
 const problemBody = { [PROBLEM_MEDIA_TYPE]: { schema: problemDetails } }
 
@@ -15,7 +15,7 @@ type ProblemStatus<Code extends ApiProblemCode> = (typeof problemTypes)[Code]['s
 
 /** Any request may end in one of these. */
 const everywhere = ['invalid_request', 'rate_limited', 'internal', 'unavailable', 'newer_data'] as const
-const whereTokensAre = ['unauthenticated', 'forbidden'] as const
+const whereTokensAre = ['unauthenticated', 'forbidden', 'cross_site_request'] as const
 
 const toResponses = <Code extends ApiProblemCode>(codes: readonly Code[]) => {
   const byStatus = new Map<number, Code[]>()

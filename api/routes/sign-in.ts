@@ -2,6 +2,7 @@ import { createRoute } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { idempotencyHeaders } from '../schemas/common.ts'
 import {
+  beginSessionQuery,
   beginSignInQuery,
   redeemedSignIn,
   redeemSignInBody,
@@ -61,6 +62,21 @@ export const beginSignIn = createRoute({
   },
 })
 
+export const beginSession = createRoute({
+  method: 'get',
+  path: `${path}/browser`,
+  operationId: 'beginSession',
+  summary: 'Sign in to the console: send a browser to the identity provider of an org',
+  description:
+    'It comes back to `returnTo`, a page of this plane, with the cookie of a session; or with `signIn=refused` in the query and none.',
+  tags,
+  request: { query: beginSessionQuery },
+  responses: {
+    302: noContent('To the provider, with a cookie that the answer is bound to.'),
+    ...openProblems('not_found'),
+  },
+})
+
 export const endSignIn = createRoute({
   method: 'get',
   path: `${path}/callback`,
@@ -69,8 +85,10 @@ export const endSignIn = createRoute({
   tags,
   request: { query: z.object({ state: z.string().max(512) }).loose() },
   responses: {
-    302: noContent('To who waits for it: with a code that is good for a minute, or with `error=access_denied`.'),
-    ...openProblems('sign_in_refused'),
+    302: noContent(
+      'To the command line that waits for it: with a code that is good for a minute, or with `error=access_denied`. Or to a page, with a session.',
+    ),
+    ...openProblems('sign_in_refused', 'limit_reached'),
   },
 })
 

@@ -65,6 +65,15 @@ export const beginSignInQuery = z.object({
   state: z.string().regex(/^[A-Za-z0-9_-]{16,128}$/),
 })
 
+/** A page of the plane itself: no other origin, however a browser reads it, and not the API. */
+export const returnPath = z
+  .string()
+  .max(1024)
+  .regex(/^\/(?:[!-.0-[\]-~][!-[\]-~]*)?$/, 'returnTo is a path of a page of this plane: /…')
+  .refine((path) => !/^\/v1(?:[/?#]|$)/.test(path), 'returnTo is a page, not a route of the API')
+
+export const beginSessionQuery = z.object({ org: orgName, returnTo: returnPath.default('/') })
+
 export const redeemSignInBody = z.strictObject({
   code: z.string().min(1).max(2048),
   codeVerifier: z.string().regex(/^[A-Za-z0-9_-]{43,128}$/),

@@ -13,6 +13,7 @@ interface SignInOptions {
   readonly issuer: string
   readonly clientId: string
   readonly clientSecretStdin?: true
+  readonly planeUrl?: string
 }
 
 const defineSignIn = (group: Command, context: CliContext): void => {
@@ -23,6 +24,7 @@ const defineSignIn = (group: Command, context: CliContext): void => {
       .requiredOption('--issuer <url>', 'the provider')
       .requiredOption('--client-id <id>', 'what it calls the plane')
       .option('--client-secret-stdin', 'read the client secret from the standard input; otherwise there is none')
+      .option('--plane-url <url>', 'where browsers reach the plane, if not where you do')
       .action((options: SignInOptions) => setProvider(context, options)),
     [
       [
@@ -59,9 +61,9 @@ const toProviderView = (provider: OutputOf<typeof getSignIn>): View => ({
 })
 
 const setProvider = async (context: CliContext, options: SignInOptions): Promise<void> => {
-  const { issuer, clientId } = options
+  const { issuer, clientId, planeUrl = context.connection().url } = options
   const secret = options.clientSecretStdin === true ? await readSecret(context, 'client secret', true) : undefined
-  const json = { issuer, clientId, planeUrl: context.connection().url, ...(secret && { clientSecret: secret }) }
+  const json = { issuer, clientId, planeUrl, ...(secret && { clientSecret: secret }) }
   await context.print(toProviderView(await context.client().call(setSignIn, { json })))
 }
 

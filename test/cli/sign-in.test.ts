@@ -18,6 +18,9 @@ let server: Server
 /** Addresses that the provider has not verified. */
 const unverified = new Set<string>()
 const CLIENT_SECRET = 'the-secret-of-the-client'
+/** Where browsers reach the plane once it is behind TLS: what stands before it in these tests is `reach`. */
+const PUBLIC = 'https://atoll.example.test'
+const reach = (url: string): string => url.replace(PUBLIC, world.url)
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'atoll-sign-in-'))
@@ -28,7 +31,7 @@ beforeAll(async () => {
       {
         client_id: 'atoll',
         client_secret: CLIENT_SECRET,
-        redirect_uris: [`${world.url}/v1/sign-in/callback`],
+        redirect_uris: [`${world.url}/v1/sign-in/callback`, `${PUBLIC}/v1/sign-in/callback`],
         token_endpoint_auth_method: 'client_secret_post',
       },
     ],
@@ -69,7 +72,7 @@ const browse = async (start: string, account: string, until = 'nowhere', jar: Ja
     const cookies = jar.get(host) ?? new Map<string, string>()
     jar.set(host, cookies)
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-    const response = await fetch(url, {
+    const response = await fetch(reach(url), {
       redirect: 'manual',
       headers: { cookie },
       ...(body && { method: 'POST', body }),
@@ -102,6 +105,21 @@ const signInAs = async (account: string) => {
   const [url] = await child.waitForLine(/http\S+\/begin\?\S+/)
   const { text } = await browse(url, account)
   return { code: await child.exited(), log: child.log(), text }
+}
+
+const inBrowser = (query: Readonly<Record<string, string>>): string =>
+  `${world.url}/v1/sign-in/browser?${new URLSearchParams({ org: 'demo', ...query }).toString()}`
+
+/** What a page of the plane asks, in the browser whose cookie this is. */
+const ask = async (
+  cookie: string,
+  path = '/v1/whoami',
+  init: { method?: string; headers?: Record<string, string> } = {},
+) => {
+  const headers = { cookie, origin: world.url, 'sec-fetch-site': 'same-origin', 'x-atoll-csrf': '1', ...init.headers }
+  const response = await fetch(`${world.url}${path}`, { ...init, headers })
+  const text = await response.text()
+  return { status: response.status, body: (text === '' ? {} : JSON.parse(text)) as Record<string, unknown> }
 }
 
 const asOwner = (...args: readonly string[]) => world.atoll([...args, '--profile', 'default'], { allowFailure: true })
@@ -196,7 +214,7 @@ describe('a sign-in', () => {
   it('binds a browser by a cookie that scripts and other sites have no part in, and that tells nothing', async () => {
     const response = await fetch(toBegin(), { redirect: 'manual' })
     const [cookie = ''] = response.headers.getSetCookie()
-    expect(cookie).toMatch(/^atoll_sign_in=[\w-]+\.[\w-]+; Max-Age=600; Path=\/v1\/sign-in; HttpOnly; SameSite=Lax$/)
+    expect(cookie).toMatch(/^atoll_sign_in=[\w-]+\.[\w-]+; Max-Age=600; Path=\/; HttpOnly; SameSite=Lax$/)
     expect(response.headers.get('location')).toMatch(/code_challenge_method=S256/)
     expect(response.headers.get('cache-control')).toBe('no-store')
   })
@@ -208,6 +226,140 @@ describe('a sign-in', () => {
     [{ org: 'nobody' }, 404],
   ])('does not begin with %j', async (changes, status) => {
     expect((await fetch(toBegin(changes), { redirect: 'manual' })).status).toBe(status)
+  })
+})
+
+describe('a sign-in in a browser', () => {
+  /** Signs in as a person would who has the console open. */
+  const open = async (account: string, jar: Jar = new Map()) => {
+    const { url } = await browse(inBrowser({ returnTo: '/meshes?tab=a#b' }), account, `${world.url}/meshes`, jar)
+    const session = jar.get(new URL(world.url).host)?.get('atoll_session')
+    return { url, cookie: session === undefined ? undefined : `atoll_session=${session}` }
+  }
+
+  it('ends at the page that asked, with a session that is the member’s, until it is signed out or the member goes', async () => {
+    await asOwner('member', 'add', 'gil@example.com', '--role', 'admin')
+    const { url, cookie = '' } = await open('gil')
+    expect(url).toBe(`${world.url}/meshes?tab=a#b`)
+    const { body } = await ask(cookie)
+    const { id } = body['token'] as { id: string }
+    expect(body).toMatchObject({ org: 'demo', token: { name: 'sign-in of gil@example.com', role: 'admin' } })
+    expect((await ask(cookie, '/v1/sessions')).body).toMatchObject({ items: [{ id, kind: 'browser', current: true }] })
+    const crossSite = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }
+    const forged = await ask(cookie, `/v1/sessions/${id}`, { method: 'DELETE', headers: crossSite })
+    expect(forged).toMatchObject({ status: 403, body: { code: 'cross_site_request' } })
+    expect((await ask(cookie, `/v1/sessions/${id}`, { method: 'DELETE' })).status).toBe(204)
+    expect(await ask(cookie)).toMatchObject({ status: 401, body: { code: 'unauthenticated' } })
+    const again = await open('gil')
+    await asOwner('member', 'remove', 'gil@example.com')
+    expect(await ask(again.cookie ?? '')).toMatchObject({ status: 401, body: { code: 'unauthenticated' } })
+    expect((await asOwner('audit', '--org')).stdout).toContain('session.end')
+  })
+
+  it('gives a session that nobody knew before, whatever cookie the browser had', async () => {
+    const host = new URL(world.url).host
+    const jar: Jar = new Map([[host, new Map([['atoll_session', 'atoll_session_fixed']])]])
+    const { cookie: first } = await open('dan', jar)
+    const { cookie: second } = await open('dan', jar)
+    expect(first).toMatch(/^atoll_session=atoll_session_[0-9a-f]{16}_[\w-]{43}$/)
+    expect(second).not.toBe(first)
+    expect((await ask(second ?? '')).status).toBe(200)
+  })
+
+  it('gives none to who is no member, and says so to the page', async () => {
+    const { url, cookie } = await open('mallory')
+    expect([url, cookie]).toEqual([`${world.url}/meshes?tab=a&signIn=refused#b`, undefined])
+  })
+
+  it('is of the browser that began it, with its state, once', async () => {
+    const jar: Jar = new Map()
+    const callback = `${world.url}/v1/sign-in/callback`
+    const { url } = await browse(inBrowser({}), 'dan', callback, jar)
+    const handshake = jar.get(new URL(world.url).host)?.get('atoll_sign_in') ?? ''
+    const come = async (cookie: string, to = url) => {
+      const response = await fetch(to, { redirect: 'manual', headers: { cookie } })
+      return [
+        response.status,
+        response.headers.get('location'),
+        response.headers.getSetCookie().some((text) => text.startsWith('atoll_session=')),
+      ]
+    }
+    const refused = [401, null, false]
+    expect(await come('')).toEqual(refused)
+    expect(await come(`atoll_sign_in=${handshake.replace(/.{4}$/, 'AAAA')}`)).toEqual(refused)
+    expect(await come(`__Host-atoll_sign_in=${handshake}`)).toEqual(refused)
+    expect(await come(`atoll_sign_in=${handshake}`, url.replace(/state=[^&]*/, 'state=another'))).toEqual(refused)
+    const other: Jar = new Map()
+    await browse(inBrowser({}), 'dan', callback, other)
+    const theirs = other.get(new URL(world.url).host)?.get('atoll_sign_in') ?? ''
+    expect(await come(`atoll_sign_in=${theirs}`)).toEqual(refused)
+    expect(await come(`atoll_sign_in=${handshake}`)).toEqual([302, `${world.url}/`, true])
+    expect(await come(`atoll_sign_in=${handshake}`)).toEqual([302, `${world.url}/?signIn=refused`, false])
+  })
+
+  it.each([
+    'https://evil.example/',
+    '//evil.example',
+    '/\\evil.example',
+    '/\t/evil.example',
+    'evil.example',
+    '@evil.example',
+    '.evil.example',
+    'javascript:alert(1)',
+    '/v1/sign-in/browser?org=demo',
+    '/é',
+  ])('does not lead to %j', async (returnTo) => {
+    expect((await fetch(inBrowser({ returnTo }), { redirect: 'manual' })).status).toBe(400)
+  })
+
+  it.each(['/.//evil.example', '/%2f/evil.example', '/x/../..//evil.example'])(
+    'stays at the plane for %j',
+    async (returnTo) => {
+      const { url } = await browse(inBrowser({ returnTo }), 'dan', `${world.url}/`, new Map())
+      expect(new URL(url).origin).toBe(world.url)
+    },
+  )
+
+  it('has cookies, behind TLS, that no other host can plant and no other site has sent', async () => {
+    const set = (planeUrl: string) =>
+      world.atoll(
+        [
+          'org',
+          'sign-in',
+          'set',
+          '--issuer',
+          issuer,
+          '--client-id',
+          'atoll',
+          '--client-secret-stdin',
+          '--plane-url',
+          planeUrl,
+          '--profile',
+          'default',
+        ],
+        {
+          input: CLIENT_SECRET,
+        },
+      )
+    await set(PUBLIC)
+    const begun = await fetch(inBrowser({}), { redirect: 'manual' })
+    const [handshake = ''] = begun.headers.getSetCookie()
+    expect(handshake).toMatch(/^__Host-atoll_sign_in=[\w.-]+; Max-Age=600; Path=\/; HttpOnly; Secure; SameSite=Lax$/)
+    const jar: Jar = new Map()
+    const callback = `${PUBLIC}/v1/sign-in/callback`
+    const { url } = await browse(inBrowser({}).replace(world.url, PUBLIC), 'dan', callback, jar)
+    const kept = jar.get(new URL(PUBLIC).host)?.get('__Host-atoll_sign_in') ?? ''
+    const planted = await fetch(reach(url), { redirect: 'manual', headers: { cookie: `atoll_sign_in=${kept}` } })
+    expect(planted.status).toBe(401)
+    const ended = await fetch(reach(url), { redirect: 'manual', headers: { cookie: `__Host-atoll_sign_in=${kept}` } })
+    expect(ended.headers.get('location')).toBe(`${PUBLIC}/`)
+    const cookie = ended.headers.getSetCookie().find((text) => text.includes('atoll_session=')) ?? ''
+    expect(cookie).toMatch(/^__Host-atoll_session=\S+; Max-Age=43200; Path=\/; HttpOnly; Secure; SameSite=Strict$/)
+    const [session = ''] = cookie.split(';')
+    expect((await ask(session, '/v1/whoami', { headers: { origin: PUBLIC } })).status).toBe(200)
+    expect((await ask(session)).body['code']).toBe('cross_site_request')
+    expect((await ask(session.replace('__Host-', ''), '/v1/whoami', { headers: { origin: PUBLIC } })).status).toBe(401)
+    await set(world.url)
   })
 })
 

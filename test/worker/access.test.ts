@@ -36,6 +36,8 @@ const rows: readonly Row[] = [
   ['GET /v1/sign-in', 404, 'OAEV', ''],
   ['PUT /v1/sign-in', 400, 'O', ''],
   ['DELETE /v1/sign-in', 404, 'O', ''],
+  ['GET /v1/sessions', 200, 'OAEV', 'MCN'],
+  ['DELETE /v1/sessions/{id}', 404, 'OAEV', 'MCN'],
 
   ['GET /v1/meshes', 200, 'OAEV', 'MN'],
   ['POST /v1/meshes', 201, 'OA', ''],
@@ -119,6 +121,7 @@ const open = [
   'GET /healthz',
   'POST /v1/setup',
   'GET /v1/sign-in/begin',
+  'GET /v1/sign-in/browser',
   'GET /v1/sign-in/callback',
   'POST /v1/sign-in/token',
   'POST /v1/join',

@@ -31,6 +31,11 @@ export const tokens = sqliteTable(
     scopeNamespace: text('scope_namespace'),
     /** Whose sign-in it is of. */
     memberId: text('member_id'),
+    /** From where somebody has signed in, as JSON. */
+    client: text('client'),
+    /** Of a browser's session, which is no bearer token: the origin of the pages that it is for, and when it ends unless it is used. */
+    sessionOrigin: text('session_origin'),
+    idleExpiresAt: integer('idle_expires_at'),
     /** Lower-case hex SHA-256 of the secret part. */
     secretHash: text('secret_hash').notNull(),
     createdAt: integer('created_at').notNull(),

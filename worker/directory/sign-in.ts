@@ -1,6 +1,7 @@
-import { and, eq, isNotNull, lt } from 'drizzle-orm'
+import { and, desc, eq, isNotNull, lt, notInArray, or } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import type { Token } from '#api/schemas/tokens.ts'
+import type { BrowserSession } from '../app-env.ts'
 import { writeWithEvent } from './org-audit.ts'
 import type { OrgEvent } from './org-audit.ts'
 import type { KnownMember } from './members.ts'
@@ -71,7 +72,11 @@ export interface SignedIn {
   readonly secretHash: string
   readonly createdAtMs: number
   readonly expiresAtMs: number
+  readonly session?: Pick<BrowserSession, 'origin' | 'idleExpiresAtMs'>
 }
+
+/** Browsers in which one member is signed in; with one more, the oldest is signed out. */
+export const MAX_SESSIONS = 20
 
 /** The token of a sign-in. Undefined = there is a token of this id: the sign-in was redeemed before. */
 export const insertSignIn = async (
@@ -82,10 +87,35 @@ export const insertSignIn = async (
   event: OrgEvent,
 ): Promise<Token | undefined> => {
   if (await findToken(db, orgId, token.id)) return undefined
-  const row = toTokenRow(orgId, { ...token, name: `sign-in of ${email}`, role, scopes, memberId })
+  const name = `sign-in of ${email}`
+  const row = toTokenRow(orgId, { ...token, name, role, scopes, memberId, client: event.by.client })
+  const isSession = and(eq(tokens.memberId, memberId), isNotNull(tokens.sessionOrigin))
   await writeWithEvent(db, orgId, event, (database) => [
-    database.delete(tokens).where(and(eq(tokens.memberId, memberId), lt(tokens.expiresAt, token.createdAtMs))),
+    database
+      .delete(tokens)
+      .where(
+        and(
+          eq(tokens.memberId, memberId),
+          or(lt(tokens.expiresAt, token.createdAtMs), lt(tokens.idleExpiresAt, token.createdAtMs)),
+        ),
+      ),
     database.insert(tokens).values(row),
+    database
+      .delete(tokens)
+      .where(
+        and(
+          isSession,
+          notInArray(
+            tokens.id,
+            database
+              .select({ id: tokens.id })
+              .from(tokens)
+              .where(isSession)
+              .orderBy(desc(tokens.createdAt), desc(tokens.id))
+              .limit(MAX_SESSIONS),
+          ),
+        ),
+      ),
     database.update(members).set({ lastSignInAt: token.createdAtMs }).where(eq(members.id, memberId)),
   ])
   return findToken(db, orgId, token.id)

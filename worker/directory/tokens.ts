@@ -1,7 +1,8 @@
 import { and, count, desc, eq, gt, isNull, lt, or } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import type { Token, TokenRole, TokenScopes } from '#api/schemas/tokens.ts'
-import type { Caller } from '../app-env.ts'
+import type { BrowserSession, Caller } from '../app-env.ts'
+import type { AuditClient } from '../audit/client.ts'
 import { writeWithEvent } from './org-audit.ts'
 import type { OrgEvent } from './org-audit.ts'
 import { orgs, tokens } from './schema.ts'
@@ -9,7 +10,7 @@ import { orgs, tokens } from './schema.ts'
 /** Of one org. */
 export const MAX_TOKENS = 1_000
 
-type TokenRow = typeof tokens.$inferSelect
+export type TokenRow = typeof tokens.$inferSelect
 
 type ScopeColumns = Pick<TokenRow, 'scopeMesh' | 'scopeCluster' | 'scopeNamespace'>
 
@@ -34,6 +35,11 @@ const toToken = ({ id, name, role, createdAt, expiresAt, ...row }: TokenRow): To
   expiresAt: new Date(expiresAt).toISOString(),
 })
 
+const toSession = ({ sessionOrigin, idleExpiresAt, expiresAt }: TokenRow): BrowserSession | undefined =>
+  sessionOrigin === null
+    ? undefined
+    : { origin: sessionOrigin, expiresAtMs: expiresAt, idleExpiresAtMs: idleExpiresAt ?? 0 }
+
 /** Who a token belongs to, and the hash that its secret must have. Undefined when it has expired, too. */
 export const findCaller = async (
   db: D1Database,
@@ -44,11 +50,16 @@ export const findCaller = async (
     .select()
     .from(tokens)
     .innerJoin(orgs, eq(orgs.id, tokens.orgId))
-    .where(and(eq(tokens.id, id), gt(tokens.expiresAt, nowMs)))
-  return (
-    row && { orgId: row.orgs.id, orgName: row.orgs.name, token: toToken(row.tokens), secretHash: row.tokens.secretHash }
-  )
+    .where(and(eq(tokens.id, id), isAlive(nowMs)))
+  if (!row) return undefined
+  const { memberId, secretHash } = row.tokens
+  const { id: orgId, name: orgName } = row.orgs
+  return { orgId, orgName, token: toToken(row.tokens), memberId, session: toSession(row.tokens), secretHash }
 }
+
+/** That has not ended, neither by its age nor, of a session, because nobody has used it. */
+export const isAlive = (nowMs: number) =>
+  and(gt(tokens.expiresAt, nowMs), or(isNull(tokens.idleExpiresAt), gt(tokens.idleExpiresAt, nowMs)))
 
 export interface NewApiToken {
   readonly id: string
@@ -59,6 +70,8 @@ export interface NewApiToken {
   readonly createdAtMs: number
   readonly expiresAtMs: number
   readonly memberId?: string
+  readonly client?: AuditClient | undefined
+  readonly session?: Pick<BrowserSession, 'origin' | 'idleExpiresAtMs'> | undefined
 }
 
 export const toTokenRow = (orgId: string, token: NewApiToken): TokenRow => ({
@@ -68,6 +81,9 @@ export const toTokenRow = (orgId: string, token: NewApiToken): TokenRow => ({
   role: token.role,
   ...toScopeColumns(token.scopes),
   memberId: token.memberId ?? null,
+  client: token.client ? JSON.stringify(token.client) : null,
+  sessionOrigin: token.session?.origin ?? null,
+  idleExpiresAt: token.session?.idleExpiresAtMs ?? null,
   secretHash: token.secretHash,
   createdAt: token.createdAtMs,
   expiresAt: token.expiresAtMs,
@@ -94,22 +110,27 @@ export const countTokens = async (db: D1Database, orgId: string): Promise<number
   return row?.tokens ?? 0
 }
 
+export interface TokenPlace {
+  readonly createdAt: number
+  readonly id: string
+}
+
+/** In a list that has the newest first: behind this place. */
+export const isBefore = ({ createdAt, id }: TokenPlace) =>
+  or(lt(tokens.createdAt, createdAt), and(eq(tokens.createdAt, createdAt), lt(tokens.id, id)))
+
 /** Newest first: those made before that moment, and of those made at that moment the ones with a smaller id. `mesh`: those that are confined to it. */
 export const listTokens = async (
   db: D1Database,
   orgId: string,
   mesh: string | undefined,
-  before: { readonly createdAt: number; readonly id: string },
+  before: TokenPlace,
   limit: number,
 ): Promise<Token[]> => {
-  const isEarlier = or(
-    lt(tokens.createdAt, before.createdAt),
-    and(eq(tokens.createdAt, before.createdAt), lt(tokens.id, before.id)),
-  )
   const rows = await drizzle(db)
     .select()
     .from(tokens)
-    .where(and(eq(tokens.orgId, orgId), mesh === undefined ? undefined : eq(tokens.scopeMesh, mesh), isEarlier))
+    .where(and(eq(tokens.orgId, orgId), mesh === undefined ? undefined : eq(tokens.scopeMesh, mesh), isBefore(before)))
     .orderBy(desc(tokens.createdAt), desc(tokens.id))
     .limit(limit)
   return rows.map(toToken)

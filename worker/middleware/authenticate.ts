@@ -3,8 +3,11 @@ import { AtollError } from '#api/atoll-error.ts'
 import type { AppContext, AppEnv, Caller } from '../app-env.ts'
 import { toAuditClient } from '../audit/client.ts'
 import { countFailedAttempt } from '../directory/failed-attempts.ts'
+import { touchSession } from '../directory/sessions.ts'
 import { findCaller } from '../directory/tokens.ts'
 import { equalsInConstantTime, parseToken, sha256Hex } from '../secret-token.ts'
+import { isSentAs, readCredential, requireOwnPage } from './credential.ts'
+import type { Credential } from './credential.ts'
 import { limitRate, toClientAddress, toPolicyHeader } from './rate-limit.ts'
 
 /** Of what length a hash is, for a token that is not there: so that it takes as long to refuse. */
@@ -16,31 +19,41 @@ export type Identified =
   | { readonly kind: 'guess'; readonly orgId: string; readonly tokenId: string }
   | { readonly kind: 'stranger' }
 
-/** The caller of an `Authorization: Bearer atoll_token_…`. */
-const identify = async (db: D1Database, header: string | undefined, nowMs: number): Promise<Identified> => {
-  const token = parseToken('token', /^Bearer +(\S+)$/i.exec(header ?? '')?.[1] ?? '')
+/** The caller of an `Authorization: Bearer atoll_token_…`, or of the cookie of a session. */
+const identify = async (db: D1Database, credential: Credential | undefined, nowMs: number): Promise<Identified> => {
+  const token = credential && parseToken(credential.kind, credential.text)
   if (!token) return { kind: 'stranger' }
   const found = await findCaller(db, token.id, nowMs)
   const isRight = equalsInConstantTime(found?.secretHash ?? noHash, await sha256Hex(token.secret))
   if (!found) return { kind: 'stranger' }
-  const { orgId, orgName } = found
-  return isRight
-    ? { kind: 'caller', caller: { orgId, orgName, token: found.token } }
-    : { kind: 'guess', orgId, tokenId: token.id }
+  const { secretHash: _, ...caller } = found
+  if (!isRight) return { kind: 'guess', orgId: caller.orgId, tokenId: token.id }
+  return isSentAs(credential, caller.session) ? { kind: 'caller', caller } : { kind: 'stranger' }
 }
 
 /**
- * The caller of a request. Throws AtollError `unauthenticated`, or `rate_limited`: when too many failed from its address, or too often with this
- * token. Nobody who has the right secret is refused for what others tried.
+ * The caller of a request. Throws AtollError `unauthenticated`, `cross_site_request`, or `rate_limited`: when too many failed from its address, or
+ * too often with this token. Nobody who has the right secret is refused for what others tried.
  */
 export const identifyCaller = async (c: AppContext): Promise<Caller> => {
-  const identified = await identify(c.env.DB, c.req.header('Authorization'), Date.now())
-  if (identified.kind === 'caller') return identified.caller
+  const credential = readCredential(c)
+  const nowMs = Date.now()
+  const identified = await identify(c.env.DB, credential, nowMs)
+  if (identified.kind === 'caller') {
+    const { session, token } = identified.caller
+    if (session) {
+      requireOwnPage(c, session)
+      await touchSession(c.env.DB, token.id, session, nowMs)
+    }
+    return identified.caller
+  }
   await limitRate(c.env, 'address', toClientAddress(c))
   if (identified.kind === 'guess') await countGuess(c, identified)
   throw new AtollError(
     'unauthenticated',
-    'send "Authorization: Bearer atoll_token_…" with a token that has not expired',
+    credential?.kind === 'session'
+      ? 'the session has ended: sign in again'
+      : 'send "Authorization: Bearer atoll_token_…" with a token that has not expired',
   )
 }
 

@@ -4,6 +4,7 @@ import type { AppContext, AppEnv } from '../app-env.ts'
 import { beginRequest, endRequest, forgetRequest } from '../directory/idempotency.ts'
 import { fromBase64, toBase64, toUtf8 } from '../encode-bytes.ts'
 import { sha256Hex } from '../secret-token.ts'
+import { readCredential } from './credential.ts'
 import { toClientAddress } from './rate-limit.ts'
 import { readBodyText } from './request-body.ts'
 
@@ -30,7 +31,9 @@ export const idempotency = createMiddleware<AppEnv>(async (c, next) => {
   // Before there is a token (set-up), the request itself is what nobody else has; and one address may not use up the room of others.
   const caller = c.get('caller') as AppEnv['Variables']['caller'] | undefined
   const name = { caller: caller?.token.id ?? toClientAddress(c), key, requestHash: await sha256Hex(request) }
-  const seal = await deriveSeal(`${c.req.header('Authorization') ?? ''}\n${request}`, key)
+  // Of an open route the caller has none, whatever it sends along.
+  const secret = c.req.header('Authorization') ?? (caller?.session && readCredential(c)?.text) ?? ''
+  const seal = await deriveSeal(`${secret}\n${request}`, key)
 
   const beginning = await beginRequest(db, name, Date.now())
   switch (beginning.kind) {

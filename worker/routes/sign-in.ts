@@ -3,14 +3,25 @@ import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
 import { AtollError } from '#api/atoll-error.ts'
-import { beginSignIn, endSignIn, getSignIn, redeemSignIn, removeSignIn, setSignIn } from '#api/routes/sign-in.ts'
+import {
+  beginSession,
+  beginSignIn,
+  endSignIn,
+  getSignIn,
+  redeemSignIn,
+  removeSignIn,
+  setSignIn,
+} from '#api/routes/sign-in.ts'
 import type { App, AppContext, AppEnv } from '../app-env.ts'
 import { findIdentified, findMember } from '../directory/members.ts'
+import type { KnownMember } from '../directory/members.ts'
+import { IDLE_MS } from '../directory/sessions.ts'
 import * as directory from '../directory/sign-in.ts'
 import type { StoredProvider } from '../directory/sign-in.ts'
 import { countTokens, MAX_TOKENS } from '../directory/tokens.ts'
 import { toBase64Url, toUtf8 } from '../encode-bytes.ts'
 import { planeInitiator } from '../mesh/audit.ts'
+import { toCookieName, toSessionCookie } from '../middleware/credential.ts'
 import { openOrg, toOrgEvent, toOrigin } from '../open-mesh.ts'
 import { found } from '../problems.ts'
 import { randomBytes } from '../random-bytes.ts'
@@ -24,7 +35,6 @@ const CODE_MS = 60_000
 /** How long a person is signed in. */
 const TOKEN_MS = 12 * 60 * 60 * 1000
 const COOKIE = 'atoll_sign_in'
-const COOKIE_PATH = '/v1/sign-in'
 
 /** What the cookie holds while the browser is at the provider. Sealed: nobody else makes one, and nobody reads the verifier. */
 const handshake = z.object({
@@ -33,8 +43,13 @@ const handshake = z.object({
   nonce: z.string(),
   verifier: z.string(),
   expiresAtMs: z.int(),
-  client: z.object({ redirectUri: z.string(), codeChallenge: z.string(), state: z.string() }),
+  /** Who waits: a command line, or the browser itself, at a page of the plane. The id of the session to be is what makes that good for once. */
+  client: z.union([
+    z.object({ redirectUri: z.string(), codeChallenge: z.string(), state: z.string() }),
+    z.object({ returnTo: z.string(), tokenId: z.string() }),
+  ]),
 })
+type Handshake = z.infer<typeof handshake>
 /** What the code for who waits holds. The id of the token to be is what makes it good for once. */
 const code = z.object({
   orgId: z.string(),
@@ -97,8 +112,17 @@ const endProvider: RouteHandler<typeof removeSignIn, AppEnv> = async (c) => {
   return c.body(null, 204)
 }
 
-const begin: RouteHandler<typeof beginSignIn, AppEnv> = async (c) => {
-  const { org, redirectUri, codeChallenge, state: clientState } = c.req.valid('query')
+const begin: RouteHandler<typeof beginSignIn, AppEnv> = (c) => {
+  const { org, redirectUri, codeChallenge, state } = c.req.valid('query')
+  return sendToProvider(c, org, { redirectUri, codeChallenge, state })
+}
+
+const beginInBrowser: RouteHandler<typeof beginSession, AppEnv> = (c) => {
+  const { org, returnTo } = c.req.valid('query')
+  return sendToProvider(c, org, { returnTo, tokenId: newId(randomBytes) })
+}
+
+const sendToProvider = async (c: AppContext, org: string, waiting: Handshake['client']) => {
   const provider = found(await directory.findProviderByOrgName(c.env.DB, org), `sign-in for an org ${org}`)
   const client = await openClient(c, provider)
   const secrets = {
@@ -106,13 +130,13 @@ const begin: RouteHandler<typeof beginSignIn, AppEnv> = async (c) => {
     nonce: oauth.generateRandomNonce(),
     verifier: oauth.generateRandomCodeVerifier(),
   }
-  const kept: z.infer<typeof handshake> = {
+  const kept: Handshake = {
     orgId: provider.orgId,
     ...secrets,
     expiresAtMs: Date.now() + HANDSHAKE_SECONDS * 1000,
-    client: { redirectUri, codeChallenge, state: clientState },
+    client: waiting,
   }
-  setCookie(c, COOKIE, await sealValue(c.env.ATOLL_KEK, 'handshake', kept), {
+  setCookie(c, toCookieName(COOKIE, provider.planeUrl), await sealValue(c.env.ATOLL_KEK, 'handshake', kept), {
     ...toCookieOptions(provider),
     maxAge: HANDSHAKE_SECONDS,
   })
@@ -121,24 +145,27 @@ const begin: RouteHandler<typeof beginSignIn, AppEnv> = async (c) => {
 
 /** `Lax`: the provider's answer is a navigation from another site, and has to bring it along. */
 const toCookieOptions = ({ planeUrl }: StoredProvider) =>
-  ({ path: COOKIE_PATH, httpOnly: true, sameSite: 'Lax', secure: new URL(planeUrl).protocol === 'https:' }) as const
+  ({ path: '/', httpOnly: true, sameSite: 'Lax', secure: new URL(planeUrl).protocol === 'https:' }) as const
 
 const refuse = (reason: string): never => {
   throw new AtollError('sign_in_refused', reason)
 }
 
 const end: RouteHandler<typeof endSignIn, AppEnv> = async (c) => {
-  const { data: kept } = handshake.safeParse(await openValue(c.env, 'handshake', getCookie(c, COOKIE) ?? ''))
+  const text = getCookie(c, `__Host-${COOKIE}`) ?? getCookie(c, COOKIE) ?? ''
+  const { data: kept } = handshake.safeParse(await openValue(c.env, 'handshake', text))
   if (!kept || kept.expiresAtMs < Date.now() || c.req.query('state') !== kept.state)
     return refuse('this is no answer to a sign-in that this browser has begun in the last minutes')
   const provider = await directory.findProvider(c.env.DB, kept.orgId)
   if (!provider) return refuse('the org has no identity provider any more')
-  deleteCookie(c, COOKIE, toCookieOptions(provider))
+  const cookie = toCookieName(COOKIE, provider.planeUrl)
+  // One that anybody could have planted is not asked.
+  if (getCookie(c, cookie) !== text) return refuse('the sign-in began at another address of the plane')
+  deleteCookie(c, cookie, toCookieOptions(provider))
+  const { client } = kept
+  if ('returnTo' in client) return endInBrowser(c, provider, kept, client)
   const answer = (parameters: Record<string, string>) =>
-    c.redirect(
-      `${kept.client.redirectUri}?${new URLSearchParams({ ...parameters, state: kept.client.state }).toString()}`,
-      302,
-    )
+    c.redirect(`${client.redirectUri}?${new URLSearchParams({ ...parameters, state: client.state }).toString()}`, 302)
   const identity = await identify(c, provider, kept)
   const member = identity && (await findIdentified(c.env.DB, kept.orgId, identity))
   if (!member) {
@@ -149,10 +176,54 @@ const end: RouteHandler<typeof endSignIn, AppEnv> = async (c) => {
     orgId: kept.orgId,
     memberId: member.id,
     tokenId: newId(randomBytes),
-    codeChallenge: kept.client.codeChallenge,
+    codeChallenge: client.codeChallenge,
     expiresAtMs: Date.now() + CODE_MS,
   }
   return answer({ code: await sealValue(c.env.ATOLL_KEK, 'code', sealed) })
+}
+
+/** To the page that began, with a session that nobody has known before, or with word that there is none. */
+const endInBrowser = async (
+  c: AppContext,
+  provider: StoredProvider,
+  kept: Handshake,
+  { returnTo, tokenId }: Extract<Handshake['client'], { returnTo: string }>,
+) => {
+  const { origin } = new URL(provider.planeUrl)
+  const page = new URL(`${origin}${returnTo}`)
+  const identity = await identify(c, provider, kept)
+  const member = identity && (await findIdentified(c.env.DB, kept.orgId, identity))
+  if (!member) {
+    page.searchParams.set('signIn', 'refused')
+    return c.redirect(page.href, 302)
+  }
+  const { secret } = await issue(c, kept.orgId, member, { kind: 'session', tokenId, origin })
+  const { name, options } = toSessionCookie(origin)
+  setCookie(c, name, secret, { ...options, maxAge: TOKEN_MS / 1000 })
+  return c.redirect(page.href, 302)
+}
+
+type Issued =
+  | { readonly kind: 'token'; readonly tokenId: string }
+  | { readonly kind: 'session'; readonly tokenId: string; readonly origin: string }
+
+/** The token of a sign-in, once: bearer's, or of a browser's session. */
+const issue = async (c: AppContext, orgId: string, member: KnownMember, issued: Issued) => {
+  if ((await countTokens(c.env.DB, orgId)) >= MAX_TOKENS)
+    throw new AtollError('limit_reached', `an org may have ${MAX_TOKENS} tokens: revoke some`)
+  const { kind, tokenId: id } = issued
+  const { text: secret, secretHash } = await newTokenOf(kind, id, randomBytes)
+  const createdAtMs = Date.now()
+  const session = issued.kind === 'session' && { origin: issued.origin, idleExpiresAtMs: createdAtMs + IDLE_MS }
+  const event = {
+    at: createdAtMs,
+    by: { ...planeInitiator, ...toOrigin(c) },
+    facts: { action: 'member.sign-in', target: member.email, detail: { [kind]: id } },
+  }
+  const made = { id, secretHash, createdAtMs, expiresAtMs: createdAtMs + TOKEN_MS, ...(session && { session }) }
+  const token = await directory.insertSignIn(c.env.DB, orgId, member, made, event)
+  if (!token) return refuse('the code has been redeemed before')
+  return { token, secret }
 }
 
 /** Undefined = the provider vouches for nobody. */
@@ -172,29 +243,12 @@ const redeem: RouteHandler<typeof redeemSignIn, AppEnv> = async (c) => {
   const { code: text, codeVerifier } = c.req.valid('json')
   const { data } = code.safeParse(await openValue(c.env, 'code', text))
   const digest = await crypto.subtle.digest('SHA-256', toUtf8(codeVerifier))
-  const createdAtMs = Date.now()
-  if (!data || data.expiresAtMs < createdAtMs || toBase64Url(new Uint8Array(digest)) !== data.codeChallenge)
+  if (!data || data.expiresAtMs < Date.now() || toBase64Url(new Uint8Array(digest)) !== data.codeChallenge)
     return refuse('the code is wrong, of another sign-in, or older than a minute')
   const { orgId, memberId, tokenId } = data
   const member = await findMember(c.env.DB, orgId, memberId)
   if (!member) return refuse('the member has been removed')
-  if ((await countTokens(c.env.DB, orgId)) >= MAX_TOKENS)
-    throw new AtollError('limit_reached', `an org may have ${MAX_TOKENS} tokens: revoke some`)
-  const { text: secret, secretHash } = await newTokenOf('token', tokenId, randomBytes)
-  const expiresAtMs = createdAtMs + TOKEN_MS
-  const event = {
-    at: createdAtMs,
-    by: { ...planeInitiator, ...toOrigin(c) },
-    facts: { action: 'member.sign-in', target: member.email, detail: { token: tokenId } },
-  }
-  const token = await directory.insertSignIn(
-    c.env.DB,
-    orgId,
-    member,
-    { id: tokenId, secretHash, createdAtMs, expiresAtMs },
-    event,
-  )
-  if (!token) return refuse('the code has been redeemed before')
+  const { token, secret } = await issue(c, orgId, member, { kind: 'token', tokenId })
   return c.json({ org: await directory.readOrgName(c.env.DB, orgId), token: { ...token, secret } }, 201)
 }
 
@@ -203,6 +257,7 @@ export const addSignInRoutes = (app: App): void => {
   app.openapi(setSignIn, setProvider)
   app.openapi(removeSignIn, endProvider)
   app.openapi(beginSignIn, begin)
+  app.openapi(beginSession, beginInBrowser)
   app.openapi(endSignIn, end)
   app.openapi(redeemSignIn, redeem)
 }

@@ -18,6 +18,7 @@ export const auditedWrites: Readonly<Record<string, string | null>> = {
   deleteMesh: 'mesh.delete',
   // Whose log is gone with it: a line in the platform's own.
   deleteOrg: null,
+  endSession: 'session.end',
   evictCluster: 'cluster.evict',
   exportTelemetry: null,
   join: 'cluster.join',
@@ -46,4 +47,4 @@ export const auditedWrites: Readonly<Record<string, string | null>> = {
 }
 
 /** Those that take an identity provider: test/cli/sign-in.test.ts has one. */
-export const writesWithProvider: readonly string[] = ['redeemSignIn', 'removeSignIn', 'setSignIn']
+export const writesWithProvider: readonly string[] = ['endSession', 'redeemSignIn', 'removeSignIn', 'setSignIn']

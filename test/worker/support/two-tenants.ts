@@ -3,6 +3,7 @@ import type { PathValues } from './route-requests.ts'
 import { TestAgent } from './test-agent.ts'
 import { toTestEntry } from './test-catalog.ts'
 import { createTestMesh, makeToken, send } from './test-plane.ts'
+import { signInBrowser } from './test-session.ts'
 import { joinTelemetryCluster, sendLogs } from './test-telemetry.ts'
 
 /** In the name of everything that the victim has. */
@@ -40,6 +41,7 @@ export const createVictim = async () => {
     const body = { email: `${SECRET}@example.com`, role: 'viewer' }
     return (await send<{ id: string }>('POST', '/v1/members', { token: mesh.token, body })).body
   }
+  const memberId = (await makeMember()).id
   const machine = { role: 'sidecar', namespace: MARK, serviceAccount: MARK, workload: SECRET }
   return {
     mesh,
@@ -58,7 +60,8 @@ export const createVictim = async () => {
       meshId: mesh.id,
     } satisfies PathValues,
     ids: {
-      members: (await makeMember()).id,
+      members: memberId,
+      sessions: (await signInBrowser(memberId)).id,
       tokens: (await makeToken({ name: SECRET, role: 'viewer' })).id,
       'join-tokens': await idOf('/join-tokens', { cluster: `${MARK}-west`, network: 'net-a' }),
       'machine-tokens': await idOf(`/clusters/${cluster}/machine-tokens`, machine),

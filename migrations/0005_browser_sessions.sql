@@ -1,0 +1,3 @@
+ALTER TABLE `tokens` ADD `client` text;--> statement-breakpoint
+ALTER TABLE `tokens` ADD `session_origin` text;--> statement-breakpoint
+ALTER TABLE `tokens` ADD `idle_expires_at` integer;
