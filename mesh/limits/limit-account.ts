@@ -75,6 +75,8 @@ export class LimitAccount {
   allows(plane: PlaneState, now: number): Passing | undefined {
     if (this.#leases.some(({ tokens, untilMs }) => tokens > 0 && untilMs > now)) return 'leased'
     if (this.#isOpen) return 'open'
+    // What the plane said last holds for as long as it said, also where it went away meanwhile: that may be for a moment.
+    if (now < this.#againAt) return undefined
     if (this.#isAway(plane, now)) return this.#failOpen ? 'open' : undefined
     return this.#mayRunAhead > 0 || now >= this.#restedAt ? 'ahead' : undefined
   }

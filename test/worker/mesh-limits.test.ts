@@ -49,6 +49,15 @@ test('what a rate allows is leased to those who ask, and no more of it, and what
   expect((await ask(east, { want: 100 })).tokens).toBeLessThanOrEqual(30 - tokens)
 })
 
+test('every replica is told how many there are, and takes its part of the same', async () => {
+  const mesh = await start(rate)
+  const east = await connect(mesh, 'east')
+  const other = await TestAgent.connect(east.cluster, { replica: 'replica-2' })
+  const tokens = [await ask(east, { want: 50 }), await ask(other, { want: 90 }), await ask(east, { want: 90 })]
+  expect(tokens.reduce((sum, grant) => sum + grant.tokens, 0)).toBeLessThanOrEqual(100)
+  expect((await other.next('leases')).replicas).toBe(2)
+})
+
 test('of a rate nothing is let through twice by an object that has lost its memory', async () => {
   const mesh = await start(rate)
   const east = await connect(mesh, 'east')

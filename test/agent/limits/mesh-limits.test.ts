@@ -109,6 +109,16 @@ test('what is leased goes on without the plane, and then requests go through or 
   expect([count(9, 'open'), count(9, 'closed')]).toEqual([0, 0])
 })
 
+test('that there is no more holds for as long as the plane said, whether or not it is there', () => {
+  limits.book.setLive(true)
+  count(1, 'open')
+  answer({ againMs: 1000 })
+  limits.book.setLive(false)
+  expect(count(9, 'open')).toBe(0)
+  clock.advance(1000)
+  expect(count(9, 'open')).toBe(9)
+})
+
 test('a plane that does not answer in time is away', () => {
   limits.book.setLive(true)
   count(2, 'open', 'closed')

@@ -155,3 +155,36 @@ test(
     expect((await mesh.call({ 'x-api-key': 'of another' })).status).toBe(200)
   },
 )
+
+test(
+  'without the plane, and then without an agent, a limit over the mesh lets through or not, as it says',
+  { timeout: 240_000 },
+  async () => {
+    const input = `apiVersion: policy.atoll.dev/v1alpha1
+kind: RateLimit
+metadata: {name: reviews, namespace: default}
+spec:
+  selector: {matchLabels: {app: reviews}}
+  limits:
+  - {name: open, scope: MESH, requests: 1, per: 1s}
+  - {name: closed, scope: MESH, requests: 1000, per: 1s, failOpen: false, match: {headers: {x-closed: {}}}}
+`
+    const statusesOf = async (headers: Readonly<Record<string, string>>) => {
+      const statuses = new Set<number>()
+      for (let index = 0; index < 20; index += 1) statuses.add((await mesh.call(headers)).status)
+      return [...statuses].toSorted((one, other) => one - other)
+    }
+    const becomes = (what: string, headers: Readonly<Record<string, string>>, statuses: readonly number[]) =>
+      eventually(what, async () => String(await statusesOf(headers)) === String(statuses))
+    await mesh.world.atoll(['apply', '-f', '-', '--wait'], { input })
+    await becomes('the limit', {}, [429])
+
+    await mesh.world.plane?.stop()
+    await becomes('open without the plane', {}, [200])
+    await becomes('closed without the plane', { 'x-closed': 'yes' }, [429])
+
+    await Promise.all([mesh.east.agent?.stop(), mesh.west.agent?.stop()])
+    expect(await statusesOf({})).toEqual([200])
+    expect(await statusesOf({ 'x-closed': 'yes' })).toEqual([503])
+  },
+)

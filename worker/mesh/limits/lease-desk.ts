@@ -65,8 +65,7 @@ export class LeaseDesk {
 
   /** In a transaction, from time to time: forgets days that are over. */
   prune(): void {
-    pruneQuotaUses(this.#parts.context.sql, toDay(this.#parts.context.now()))
-    this.#quotaUses = undefined
+    if (pruneQuotaUses(this.#parts.context.sql, toDay(this.#parts.context.now()))) this.#quotaUses = undefined
   }
 
   #grant(session: string, ask: LeaseAsk, replicas: number, nowMs: number): Omit<LeaseGrant, 'limit' | 'consumer'> {

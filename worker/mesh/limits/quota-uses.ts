@@ -37,6 +37,6 @@ export const writeQuotaUse = (sql: SqlStorage, { limit, consumer, day }: QuotaUs
 export const countQuotaUses = (sql: SqlStorage): number =>
   sql.exec<{ uses: number }>('SELECT count(*) AS uses FROM quota_uses').one().uses
 
-export const pruneQuotaUses = (sql: SqlStorage, today: number): void => {
-  sql.exec('DELETE FROM quota_uses WHERE day < ?', today - KEPT_DAYS)
-}
+/** Answers whether there were any. */
+export const pruneQuotaUses = (sql: SqlStorage, today: number): boolean =>
+  sql.exec('DELETE FROM quota_uses WHERE day < ?', today - KEPT_DAYS).rowsWritten > 0
