@@ -339,6 +339,7 @@ const readAll = (view: MeshViewStore): ReadonlyMap<ViewKey, unknown> =>
       [viewKeys.telemetries(namespace), view.telemetries(namespace)],
       [viewKeys.peerAuthentications(namespace), view.peerAuthentications(namespace)],
       [viewKeys.rateLimits(namespace), view.rateLimits(namespace)],
+      [viewKeys.proxyExtensions(namespace), view.proxyExtensions(namespace)],
       [viewKeys.requestAuthentications(namespace), view.requestAuthentications(namespace)],
       [viewKeys.authorizationPolicies(namespace), view.authorizationPolicies(namespace)],
       ...objectNames.map((name): [ViewKey, unknown] => {

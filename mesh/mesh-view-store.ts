@@ -254,9 +254,9 @@ export class MeshViewStore implements MeshView {
     return this.#securityPolicies.authorizationPolicies.of(namespace)
   }
 
-  rateLimits(namespace: string) {
-    return this.#securityPolicies.rateLimits.of(namespace)
-  }
+  readonly rateLimits = (namespace: string) => this.#securityPolicies.rateLimits.of(namespace)
+
+  readonly proxyExtensions = (namespace: string) => this.#securityPolicies.proxyExtensions.of(namespace)
 
   /** ProxyConfig objects of one namespace, oldest first: for who makes proxies. */
   proxyConfigs(namespace: string): readonly Configured<ProxyConfigSpec>[] {

@@ -6,6 +6,7 @@ import type { DestinationRuleSpec } from './config/destination-rule.ts'
 import type { EnvoyFilterSpec } from './config/envoy-filter.ts'
 import type { GatewaySpec } from './config/gateway.ts'
 import type { PeerAuthenticationSpec } from './config/peer-authentication.ts'
+import type { ProxyExtensionSpec } from './config/proxy-extension.ts'
 import type { RateLimitSpec } from './config/rate-limit.ts'
 import type { RequestAuthenticationSpec } from './config/request-authentication.ts'
 import type { SidecarSpec } from './config/sidecar.ts'
@@ -125,6 +126,8 @@ export interface MeshView {
   fetchedKeys(url: string): string | undefined
   /** RateLimits of one namespace, the mesh's and the cluster's, oldest first. */
   rateLimits(namespace: string): readonly Sourced<RateLimitSpec>[]
+  /** The same of ProxyExtensions. One that was refused is there as its closed form. */
+  proxyExtensions(namespace: string): readonly Sourced<ProxyExtensionSpec>[]
   workload(workloadKey: string): Workload | undefined
   /** The services of which this workload is an endpoint, with the port numbers it serves them on, sorted by service. */
   workloadServices(
@@ -167,6 +170,7 @@ export const viewKeys = {
   requestAuthentications: (namespace: string) => key(`request-authentications:${namespace}`),
   authorizationPolicies: (namespace: string) => key(`authorization-policies:${namespace}`),
   rateLimits: (namespace: string) => key(`rate-limits:${namespace}`),
+  proxyExtensions: (namespace: string) => key(`proxy-extensions:${namespace}`),
   /** Of the store alone: what is compiled has nothing of them. */
   proxyConfigs: (namespace: string) => key(`proxy-configs:${namespace}`),
   fetchedKeys: (url: string) => key(`fetched-keys:${url}`),

@@ -12,6 +12,8 @@ import { findKind } from '../config/kind-table.ts'
 import { configuredAs } from '../config/parse-object.ts'
 import { peerAuthentication } from '../config/peer-authentication.ts'
 import type { PeerAuthenticationSpec } from '../config/peer-authentication.ts'
+import { proxyExtension } from '../config/proxy-extension.ts'
+import type { ProxyExtensionSpec } from '../config/proxy-extension.ts'
 import { rateLimit } from '../config/rate-limit.ts'
 import type { RateLimitSpec } from '../config/rate-limit.ts'
 import { requestAuthentication } from '../config/request-authentication.ts'
@@ -49,6 +51,7 @@ export interface AnalyzedObjects {
   readonly requestAuthentications: readonly MaybeSourced<RequestAuthenticationSpec>[]
   readonly authorizationPolicies: readonly MaybeSourced<AuthorizationPolicySpec>[]
   readonly rateLimits: readonly MaybeSourced<RateLimitSpec>[]
+  readonly proxyExtensions: readonly MaybeSourced<ProxyExtensionSpec>[]
 }
 
 export const toAnalyzedObjects = (objects: readonly ConfigObject[]): AnalyzedObjects => {
@@ -72,6 +75,7 @@ export const toAnalyzedObjects = (objects: readonly ConfigObject[]): AnalyzedObj
     requestAuthentications: ofKind(requestAuthentication),
     authorizationPolicies: ofKind(authorizationPolicy),
     rateLimits: ofKind(rateLimit),
+    proxyExtensions: ofKind(proxyExtension),
   }
 }
 

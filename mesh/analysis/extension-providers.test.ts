@@ -45,3 +45,25 @@ it('finds providers that nobody can ask who may call', () => {
     'stackdriver spec.provider.name: the extension provider "stackdriver" is none that is asked who may call: envoyExtAuthzHttp and envoyExtAuthzGrpc are. What the rules match is denied',
   ])
 })
+
+it('refuses extensions that a namespace may not have its proxies run', () => {
+  const code = 'x = 1'
+  const scripts = [
+    { name: 'ours', lua: { namespaces: ['default'], code } },
+    { name: 'all', lua: { namespaces: ['*'], code } },
+    { name: 'theirs', lua: { namespaces: ['bank'], code } },
+    { name: 'nobodys', lua: { code } },
+  ]
+  const defaults = toMeshDefaults(readMeshConfig({ extensionProviders: [...extensionProviders, ...scripts] }))
+  const naming = ['OURS', 'all', 'theirs', 'nobodys', 'zipkin', 'missing'].map((name) => ({
+    ...makeObject('ProxyExtension', name, { provider: { name } }),
+    apiVersion: 'policy.atoll.dev/v1alpha1',
+  }))
+  const found = findProviderProblems(toAnalyzedObjects(naming), { ...known, defaults })
+  expect(found.map(({ object, severity, code: fault }) => `${severity} ${fault} ${object?.name}`)).toEqual([
+    'error forbidden theirs',
+    'error forbidden nobodys',
+    'warning dangling_reference zipkin',
+    'warning dangling_reference missing',
+  ])
+})

@@ -8,7 +8,7 @@ import { resolveHost } from '../merge/resolve-host.ts'
 import { toServiceHostname } from '../names.ts'
 
 /**
- * Objects have to do with each other by the hosts that they name, VirtualServices by delegation and by the Gateways that they are bound to, Sidecars, Telemetry objects, and PeerAuthentications with Services by their namespace, RequestAuthentications with AuthorizationPolicies wherever they are, and WorkloadEntries by it with the ServiceEntries that may select them: no rule of the analysis looks at two
+ * Objects have to do with each other by the hosts that they name, VirtualServices by delegation and by the Gateways that they are bound to, Sidecars, Telemetry objects, ProxyExtensions, and PeerAuthentications with Services by their namespace, RequestAuthentications with AuthorizationPolicies wherever they are, and WorkloadEntries by it with the ServiceEntries that may select them: no rule of the analysis looks at two
  * objects that share neither. So a change is analysed with what it is related to and not with the whole mesh. Who adds a rule
  * of another kind adds its relation here; the property test beside this compares with the analysis of everything.
  */
@@ -68,6 +68,7 @@ const toRelation = ({ kind, metadata }: ConfigObject): string | undefined => {
   switch (kind) {
     case 'Sidecar':
     case 'Telemetry':
+    case 'ProxyExtension':
       return `${kind}/${metadata.namespace}`
     case 'PeerAuthentication':
     case 'Service':

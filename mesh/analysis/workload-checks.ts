@@ -99,7 +99,12 @@ const findIdleSelectors = (
       // Of the root namespace they select nothing in any case.
       each.metadata.namespace === rootNamespace ? [] : ofNamespace(each, each.spec.selector?.matchLabels, 'selector'),
     ),
-    ...[...objects.requestAuthentications, ...objects.authorizationPolicies, ...objects.rateLimits].flatMap((each) => {
+    ...[
+      ...objects.requestAuthentications,
+      ...objects.authorizationPolicies,
+      ...objects.rateLimits,
+      ...objects.proxyExtensions,
+    ].flatMap((each) => {
       const ofOwn = ofNamespace(each, each.spec.selector?.matchLabels, 'selector')
       return [...(each.metadata.namespace === rootNamespace ? ofOwn.map(ofEveryNamespace) : ofOwn), ...ofTargets(each)]
     }),

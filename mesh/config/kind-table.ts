@@ -7,6 +7,7 @@ import { gateway } from './gateway.ts'
 import { closestName } from './schema/closest-name.ts'
 import { peerAuthentication } from './peer-authentication.ts'
 import { proxyConfig } from './proxy-config.ts'
+import { proxyExtension } from './proxy-extension.ts'
 import { rateLimit } from './rate-limit.ts'
 import { requestAuthentication } from './request-authentication.ts'
 import { serviceEntry } from './service-entry.ts'
@@ -32,6 +33,7 @@ export const kinds: readonly KindDefinition[] = [
   requestAuthentication,
   authorizationPolicy,
   rateLimit,
+  proxyExtension,
   telemetry,
   service,
 ]
@@ -52,6 +54,13 @@ export const findKindByName = (name: string): KindDefinition | undefined => {
 /** Kinds of Istio's that Atoll has not. */
 export const unsupportedKinds: readonly string[] = ['TrafficExtension', 'WasmPlugin']
 
+/** What is there in their place. */
+const insteadOf: Readonly<Record<string, string>> = {
+  TrafficExtension: "define a provider of extProc or lua in the mesh's settings, and name it in a ProxyExtension",
+  WasmPlugin:
+    "proxies load no modules. Define a provider of extProc or lua in the mesh's settings, and name it in a ProxyExtension",
+}
+
 /** Of the Gateway API, whatever the group that somebody wrote. */
 const gatewayApiKinds: readonly string[] = [
   'BackendTLSPolicy',
@@ -71,7 +80,10 @@ export const toUnknownKind = (
   apiVersion = '',
 ): { readonly code: 'unknown_kind' | 'unsupported'; readonly message: string } =>
   apiVersion.startsWith('gateway.networking.k8s.io/') || [...unsupportedKinds, ...gatewayApiKinds].includes(kind)
-    ? { code: 'unsupported', message: `${kind} is not supported yet: nothing would follow from it` }
+    ? {
+        code: 'unsupported',
+        message: `${kind} is not supported yet: ${insteadOf[kind] ?? 'nothing would follow from it'}`,
+      }
     : { code: 'unknown_kind', message: unknownKindMessage(kind, apiVersion) }
 
 const unknownKindMessage = (kind: string, apiVersion: string): string => {

@@ -96,7 +96,9 @@ describe('the envelope', () => {
     [
       'a kind that Istio has, and Atoll has not',
       { ...rule, apiVersion: 'extensions.istio.io/v1alpha1', kind: 'WasmPlugin' },
-      ['error unsupported kind: WasmPlugin is not supported yet: nothing would follow from it'],
+      [
+        "error unsupported kind: WasmPlugin is not supported yet: proxies load no modules. Define a provider of extProc or lua in the mesh's settings, and name it in a ProxyExtension",
+      ],
     ],
     [
       'a kind in another group',

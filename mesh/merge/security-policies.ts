@@ -1,6 +1,7 @@
 import type { ConfigObject, Origin } from '../config-object.ts'
 import { authorizationPolicy, type AuthorizationPolicySpec } from '../config/authorization-policy.ts'
 import { peerAuthentication, type PeerAuthenticationSpec } from '../config/peer-authentication.ts'
+import { proxyExtension, type ProxyExtensionSpec } from '../config/proxy-extension.ts'
 import { rateLimit, type RateLimitSpec } from '../config/rate-limit.ts'
 import { requestAuthentication, type RequestAuthenticationSpec } from '../config/request-authentication.ts'
 import type { ClusterName } from '../names.ts'
@@ -16,14 +17,16 @@ export interface HeldSecurityPolicies {
   readonly requestAuthentications: readonly Holding<RequestAuthenticationSpec>[]
   readonly authorizationPolicies: readonly Holding<AuthorizationPolicySpec>[]
   readonly rateLimits: readonly Holding<RateLimitSpec>[]
+  readonly proxyExtensions: readonly Holding<ProxyExtensionSpec>[]
 }
 
-/** The objects of security.istio.io, and RateLimits: of who may call, and how often. */
+/** The objects of security.istio.io, RateLimits and ProxyExtensions: of who may call, how often, and what else looks at a call. */
 export class SecurityPolicies {
   readonly peerAuthentications: AddedKind<PeerAuthenticationSpec>
   readonly requestAuthentications: AddedKind<RequestAuthenticationSpec>
   readonly authorizationPolicies: AddedKind<AuthorizationPolicySpec>
   readonly rateLimits: AddedKind<RateLimitSpec>
+  readonly proxyExtensions: AddedKind<ProxyExtensionSpec>
 
   constructor(localCluster: ClusterName, watch: AnswerWatch) {
     const common = { localCluster, watch }
@@ -43,6 +46,11 @@ export class SecurityPolicies {
       ...common,
     })
     this.rateLimits = new AddedKind({ definition: rateLimit, toViewKey: viewKeys.rateLimits, ...common })
+    this.proxyExtensions = new AddedKind({
+      definition: proxyExtension,
+      toViewKey: viewKeys.proxyExtensions,
+      ...common,
+    })
   }
 
   /** Passes over objects of other kinds. */
@@ -60,6 +68,9 @@ export class SecurityPolicies {
       case rateLimit.kind:
         this.rateLimits.set(origin, key, object)
         break
+      case proxyExtension.kind:
+        this.proxyExtensions.set(origin, key, object)
+        break
     }
   }
 
@@ -73,6 +84,7 @@ export class SecurityPolicies {
       ...this.requestAuthentications.objects.problems(),
       ...this.authorizationPolicies.objects.problems(),
       ...this.rateLimits.objects.problems(),
+      ...this.proxyExtensions.objects.problems(),
     ]
   }
 
@@ -82,6 +94,7 @@ export class SecurityPolicies {
       requestAuthentications: this.requestAuthentications.objects.holdings(),
       authorizationPolicies: this.authorizationPolicies.objects.holdings(),
       rateLimits: this.rateLimits.objects.holdings(),
+      proxyExtensions: this.proxyExtensions.objects.holdings(),
     }
   }
 }

@@ -47,6 +47,7 @@ const ofProxies: ReadonlySet<string> = new Set([
   'RequestAuthentication',
   'AuthorizationPolicy',
   'RateLimit',
+  'ProxyExtension',
 ])
 
 /** What says for which hosts it is. */

@@ -106,6 +106,7 @@ const toObjectsInForce = (held: HeldConfiguration) => ({
   requestAuthentications: sourced(held.requestAuthentications),
   authorizationPolicies: sourced(held.authorizationPolicies),
   rateLimits: sourced(held.rateLimits),
+  proxyExtensions: sourced(held.proxyExtensions),
   services: [],
   workloadEntries: inForce(held.workloadEntries),
 })

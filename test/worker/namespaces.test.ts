@@ -97,6 +97,14 @@ describe('an editor of a namespace', () => {
       toYaml('VirtualService', '{ hosts: [a.example.org], gateways: [bank/front], http: [{ redirect: { uri: / } }] }'),
       'x spec.gateways[0]',
     ],
+    [
+      'an EnvoyFilter, which may be any code',
+      toYaml(
+        'EnvoyFilter',
+        '{ configPatches: [{ applyTo: CLUSTER, match: { context: SIDECAR_OUTBOUND }, patch: { operation: REMOVE } }] }',
+      ).replace('networking.istio.io/v1', 'networking.istio.io/v1alpha3'),
+      'x kind',
+    ],
   ])('writes nothing of %s, and is told which object and where', async (_what, yaml, fault) => {
     const before = (await mesh.send<Mesh>('GET', '')).body.revision
     const good = toYaml('Sidecar', OWN_EGRESS, { name: 'good' })
@@ -104,6 +112,30 @@ describe('an editor of a namespace', () => {
       expect(faultsOf(await apply(good + yaml, editor, query))).toEqual([403, 'forbidden', [fault]])
     expect((await mesh.send<Mesh>('GET', '')).body.revision).toBe(before)
     expect((await mesh.send('GET', '/configuration/Sidecar/team/good')).status).toBe(404)
+  })
+
+  test('has proxies run what the settings let its namespace name, and nothing else', async () => {
+    const meshConfig = {
+      extensionProviders: [
+        { name: 'ours', lua: { namespaces: ['team'], code: 'x = 1' } },
+        { name: 'theirs', lua: { namespaces: ['bank'], code: 'x = 1' } },
+      ],
+    }
+    expect((await mesh.send('PATCH', '', { body: { meshConfig }, token: editor })).status).toBe(403)
+    expect((await mesh.send('PATCH', '', { body: { meshConfig } })).status).toBe(200)
+    const naming = (provider: string) =>
+      toYaml('ProxyExtension', `{ provider: { name: ${provider} } }`, { name: 'script' }).replace(
+        'networking.istio.io/v1',
+        'policy.atoll.dev/v1alpha1',
+      )
+    expect((await apply(naming('ours'))).status).toBe(200)
+    // Nor does anybody else for it.
+    for (const token of [editor, mesh.token])
+      expect(await apply(naming('theirs'), token)).toMatchObject({
+        status: 422,
+        body: { problems: [{ code: 'forbidden', path: 'spec.provider.name' }] },
+      })
+    expect((await mesh.send('DELETE', '/configuration/ProxyExtension/team/script', { token: editor })).status).toBe(200)
   })
 
   test('may say for itself alone what is not its own', async () => {

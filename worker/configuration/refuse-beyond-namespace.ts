@@ -30,7 +30,7 @@ export const refuseBeyondNamespace = async (
     const named = parseObjectKey(key)
     const fault =
       findOutside(named?.namespace, namespace, reach.rootNamespace) ??
-      (object && findOverreach(object, { ...reach, isHeldElsewhere: holds }))
+      (object && (findCode(object) ?? findOverreach(object, { ...reach, isHeldElsewhere: holds })))
     return fault ? [{ ...fault, code: 'forbidden', severity: 'error', ...(named && { object: named }) }] : []
   }
   const problems = [
@@ -46,6 +46,16 @@ export const refuseBeyondNamespace = async (
       problems,
     })
 }
+
+/** What proxies run is not a namespace's to say: they have its identity, and what they are told of others. By providers the mesh's settings say who may. */
+const findCode = ({ kind }: ConfigObject): Overreach | undefined =>
+  kind === 'EnvoyFilter'
+    ? {
+        path: 'kind',
+        message:
+          'an EnvoyFilter may have proxies run any code: name an extension provider instead, in a ProxyExtension',
+      }
+    : undefined
 
 const findOutside = (of: string | undefined, namespace: string, rootNamespace: string): Overreach | undefined => {
   if (of !== namespace) return { path: 'metadata.namespace', message: 'it is not an object of this namespace' }

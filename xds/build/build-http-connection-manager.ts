@@ -15,6 +15,7 @@ import { accessFilters, delegationFilters } from './access-filters.ts'
 import { toAny } from './any.ts'
 import { buildHttpLogs, toCounted } from './build-logs.ts'
 import { buildInlineRouteConfiguration } from './build-route-configuration.ts'
+import { extensionFilter } from './build-extension.ts'
 import { meshLimitFilters } from './build-mesh-limits.ts'
 import { requestLimitFilter } from './build-request-limits.ts'
 import { tokenFilter } from './token-filter.ts'
@@ -64,7 +65,14 @@ export const buildHttpConnectionManager = (handler: HttpHandler, defaults: Liste
       ...(handler.healthPaths ?? []).map(buildHealthPath),
       ...buildGrpcStats(toCounted(defaults, reporter)),
       ...(handler.isGuarded
-        ? [...delegationFilters, tokenFilter, ...accessFilters, requestLimitFilter, ...meshLimitFilters]
+        ? [
+            ...delegationFilters,
+            tokenFilter,
+            ...accessFilters,
+            requestLimitFilter,
+            ...meshLimitFilters,
+            extensionFilter,
+          ]
         : []),
       ...(handler.routes.kind === 'rds' ? routeFilters : []),
       ...(handler.isForwardProxy ? [forwardProxy] : []),

@@ -7,7 +7,7 @@ import { err, ok, type Result } from '#mesh/result.ts'
 import { findProvider, providerFault, toKnownProviders } from '#mesh/telemetry/find-provider.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { Authorizer, HttpCheck, NamePattern } from '#xds/model/authorizer.ts'
-import { findProviderServer } from './find-provider-server.ts'
+import { findGrpcServer, findProviderServer } from './find-provider-server.ts'
 import type { Report } from './report.ts'
 
 type Policy = Sourced<AuthorizationPolicySpec>
@@ -50,14 +50,10 @@ const findAuthorizer = (view: MeshView, name: string, clientNamespace: string): 
   const provider = findProvider(extensionProviders, name)
   const asked = provider === 'own' ? undefined : toAsked(provider)
   if (fault !== undefined || !asked) return err(fault ?? `there is no extension provider "${name}"`)
-  const server = findProviderServer(view, asked, clientNamespace)
+  const find = asked.kind === 'grpc' ? findGrpcServer : findProviderServer
+  const server = find(view, asked, clientNamespace)
   if (!server.ok) return err(`the extension provider "${name}" can not be asked: ${server.error}`)
-  const { service, upstream, authority } = server.value
-  const protocol = service.ports.find(({ number }) => number === asked.port)?.protocol
-  if (asked.kind === 'grpc' && protocol !== 'grpc' && protocol !== 'http2')
-    return err(
-      `the extension provider "${name}" can not be asked: port ${asked.port} of ${asked.service} is ${protocol ?? 'not known'}, which must be grpc`,
-    )
+  const { upstream, authority } = server.value
   const { timeout, failOpen, statusOnError, clearRouteCache, includeRequestBodyInCheck: body } = asked
   return ok({
     upstream,

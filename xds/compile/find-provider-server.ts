@@ -41,3 +41,17 @@ export const findProviderServer = (
   if (!service.ports.some(({ number }) => number === port)) return err(`${text} has no port ${port}`)
   return ok({ service, upstream: toUpstreamName(port, '', service.hostname), authority: host })
 }
+
+/** One that has to speak gRPC: over anything else it could not be asked, and who fails open would let everybody through. */
+export const findGrpcServer = (
+  view: MeshView,
+  asked: ProviderService,
+  clientNamespace: string,
+): Result<ProviderServer, string> => {
+  const server = findProviderServer(view, asked, clientNamespace)
+  if (!server.ok) return server
+  const protocol = server.value.service.ports.find(({ number }) => number === asked.port)?.protocol ?? 'not known'
+  return protocol === 'grpc' || protocol === 'http2'
+    ? server
+    : err(`port ${asked.port} of ${asked.service} is ${protocol}, which must be grpc`)
+}

@@ -150,6 +150,10 @@ export class RecordingView implements MeshView {
     this.#reads.add(viewKeys.rateLimits(namespace))
     return this.#view.rateLimits(namespace)
   }
+  proxyExtensions(namespace: string) {
+    this.#reads.add(viewKeys.proxyExtensions(namespace))
+    return this.#view.proxyExtensions(namespace)
+  }
   workload(workloadKey: string) {
     this.#reads.add(viewKeys.workload(workloadKey))
     return this.#view.workload(workloadKey)

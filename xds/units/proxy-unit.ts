@@ -1,5 +1,6 @@
 import { selectsClient, toClientSelectorKey } from '#mesh/client-selectors.ts'
 import { selectAuthorizations, type AuthorizationKey } from '#mesh/security/select-authorizations.ts'
+import { selectProxyExtensions } from '#mesh/security/select-proxy-extensions.ts'
 import { selectRateLimits } from '#mesh/security/select-rate-limits.ts'
 import { selectRequestAuthentications } from '#mesh/security/select-request-authentications.ts'
 import { noTelemetry } from '#mesh/telemetry/select-telemetries.ts'
@@ -19,6 +20,7 @@ import { selectPatches } from '#xds/patch/select-patches.ts'
 import { toProxyName, type Proxy } from '#xds/proxy.ts'
 import { accessUnit } from './access-unit.ts'
 import { buildListeners } from './build-listeners.ts'
+import { extensionUnit } from './extension-unit.ts'
 import { toToldParts, type Client, type Told } from './client.ts'
 import { gatewayClassUnit } from './gateway-class-unit.ts'
 import { gatewayProxyClassUnit } from './gateway-proxy-unit.ts'
@@ -157,6 +159,7 @@ const toAccessUnits = (
     // Whom a provider's name means depends on the namespace; nothing else does.
     accessUnit({ namespace: asksProvider(view, policies) ? namespace : '', policies }),
     requestLimitUnit(selectRateLimits(view, namespace, place)),
+    extensionUnit(selectProxyExtensions(view, namespace, place), namespace),
   ]
 }
 

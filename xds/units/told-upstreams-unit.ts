@@ -4,6 +4,7 @@ import type { ProviderService } from '#mesh/config/schema/provider-services.ts'
 import { resolveTelemetry } from '#mesh/telemetry/resolve-telemetry.ts'
 import { findTelemetries, namesProvider } from '#mesh/telemetry/select-telemetries.ts'
 import type { MeshView } from '#mesh/view.ts'
+import { findProcessingServices } from '#xds/compile/compile-extension.ts'
 import { findAskedServices } from '#xds/compile/compile-delegation.ts'
 import { compileEgress } from '#xds/compile/compile-egress.ts'
 import { findProviderServer, toProviderHost, type ProviderServer } from '#xds/compile/find-provider-server.ts'
@@ -39,18 +40,21 @@ export const toldUpstreamsUnit = (client: Client & Told, sidecarKey?: string): U
   },
 })
 
-/** The same of those that policies of the client's namespace, and of the root namespace, ask who may call. Which cannot be asked the policies' own unit tells. */
+/** The same of those that policies and ProxyExtensions of the client's namespace, and of the root namespace, have asked. Which can not be, their own units tell. */
 export const askedUpstreamsUnit = (client: Client, sidecarKey?: string): Unit => ({
   key: `asked-upstreams|${toClientKey(client)}|${client.secretsOf}|${sidecarKey ?? 'gateway'}`,
   compile: (view) => ({
-    includes: findAskedServices(view, [...new Set([view.meshConfig().rootNamespace, client.namespace])]).flatMap(
-      (service) => {
-        const found = findProviderServer(view, service, client.namespace)
-        return found.ok ? toUpstreams(view, found.value, { service, client, sidecarKey }) : []
-      },
-    ),
+    includes: findServicesOfPolicies(view, client.namespace).flatMap((service) => {
+      const found = findProviderServer(view, service, client.namespace)
+      return found.ok ? toUpstreams(view, found.value, { service, client, sidecarKey }) : []
+    }),
   }),
 })
+
+const findServicesOfPolicies = (view: MeshView, namespace: string): readonly ProviderService[] => {
+  const namespaces = [...new Set([view.meshConfig().rootNamespace, namespace])]
+  return [...findAskedServices(view, namespaces), ...findProcessingServices(view, namespaces)]
+}
 
 interface Reacher {
   readonly service: ProviderService

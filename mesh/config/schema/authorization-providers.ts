@@ -44,16 +44,19 @@ const requestBody = (packAsBytes: z.ZodType<boolean>) =>
     packAsBytes,
   })
 
+/** What a client is answered where it can not be asked. */
+export const statusOnError = optionalText(
+  checked(z.string(), ({ value, report }) => {
+    if (!statusCodes.includes(value)) report('must be an HTTP status such as "503"', [], { known: statusCodes })
+  }),
+)
+
 const asked = {
   ...providerService,
   timeout: positiveDuration.optional(),
   failOpen: z.boolean().default(false),
   clearRouteCache: z.boolean().default(false),
-  statusOnError: optionalText(
-    checked(z.string(), ({ value, report }) => {
-      if (!statusCodes.includes(value)) report('must be an HTTP status such as "503"', [], { known: statusCodes })
-    }),
-  ),
+  statusOnError,
 }
 
 /** Istio reference: MeshConfig.ExtensionProvider, those that AuthorizationPolicies of the action CUSTOM ask. */

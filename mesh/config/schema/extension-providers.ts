@@ -3,6 +3,7 @@ import { accessLogProviders } from './access-log-providers.ts'
 import { authorizationProviders } from './authorization-providers.ts'
 import { findRepeated } from './find-repeated.ts'
 import { checked, fieldNotes, message, setFields, unsupported } from './message.ts'
+import { proxyExtensionProviders } from './proxy-extension-providers.ts'
 import { providerService } from './provider-services.ts'
 import { tracingProviders } from './tracing-providers.ts'
 
@@ -25,6 +26,7 @@ const kinds = {
   ...accessLogProviders,
   ...tracingProviders,
   ...authorizationProviders,
+  ...proxyExtensionProviders,
   /** Standard metrics. */
   prometheus: message({}),
 }

@@ -8,7 +8,15 @@ const grpc = { ...asked, port: 90 }
 /** Nobody listens there. */
 const down = { ...asked, port: 92 }
 
-/** Extension providers that policies of the action CUSTOM name. */
+const script = `
+function envoy_on_request(handle)
+  if string.find(handle:headers():get(":path"), "deny") then handle:respond({[":status"] = "418"}, "says the script") end
+end
+function envoy_on_response(handle)
+  handle:headers():add("x-script", "ran")
+end`
+
+/** Extension providers that policies of the action CUSTOM, and ProxyExtensions, name. */
 export const providers = [
   { name: 'http', envoyExtAuthzHttp: http },
   {
@@ -40,7 +48,49 @@ export const providers = [
   { name: 'no-port', envoyExtAuthzHttp: { ...asked, port: 79, failOpen: true } },
   { name: 'no-service', envoyExtAuthzGrpc: { service: 'nowhere.example', port: 80, failOpen: true } },
   { name: 'logs', envoyFileAccessLog: {} },
+  { name: 'script', lua: { namespaces: ['default'], code: script } },
+  { name: 'script-everywhere', lua: { namespaces: ['*'], code: script } },
+  { name: 'script-elsewhere', lua: { namespaces: ['shop'], code: script } },
+  { name: 'script-broken', lua: { namespaces: ['*'], code: 'function envoy_on_request(' } },
+  { name: 'processor', extProc: { ...asked, port: 94, namespaces: ['default'] } },
+  { name: 'processor-down', extProc: { ...asked, port: 93, namespaces: ['*'], statusOnError: '504' } },
+  { name: 'processor-down-open', extProc: { ...asked, port: 93, namespaces: ['*'], failOpen: true } },
+  { name: 'processor-no-grpc', extProc: { ...asked, port: 80, namespaces: ['*'], failOpen: true } },
 ]
+
+interface ExtensionRow {
+  readonly provider: string
+  readonly status: number
+  readonly answered?: Headers
+  /** Headers that the application sees. */
+  readonly seen?: Headers
+  /** What a path with "deny" in it is answered. */
+  readonly denied: number
+}
+
+/** What a provider makes of requests. */
+export const extensionRows: Readonly<Record<string, ExtensionRow>> = {
+  'a script': { provider: 'Script', status: 200, answered: { 'x-script': 'ran' }, denied: 418 },
+  'a script that all may name': {
+    provider: 'script-everywhere',
+    status: 200,
+    answered: { 'x-script': 'ran' },
+    denied: 418,
+  },
+  'a script of another namespace': { provider: 'script-elsewhere', status: 403, denied: 403 },
+  'a server': {
+    provider: 'processor',
+    status: 200,
+    answered: { 'x-processed': 'yes' },
+    seen: { 'x-processed': 'yes' },
+    denied: 451,
+  },
+  'a server that is down': { provider: 'processor-down', status: 504, denied: 504 },
+  'a server that is down and fails open': { provider: 'processor-down-open', status: 200, denied: 200 },
+  'a server that does not speak gRPC': { provider: 'processor-no-grpc', status: 403, denied: 403 },
+  'one that there is not': { provider: 'unheard-of', status: 403, denied: 403 },
+  'one that proxies can not run': { provider: 'http', status: 403, denied: 403 },
+}
 
 export interface AskedCall {
   readonly path: string

@@ -5,12 +5,11 @@ import type { Origin } from '#mesh/config-object.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { ExplainedScene } from '#test/compile/explain.ts'
 import { eventually } from '#test/harness/child.ts'
-import { TokenSigner, toJwks } from '#test/harness/token-signer.ts'
 import { makeObject } from '#test/mesh/records.ts'
 import type { Call } from '#xds/explain/call.ts'
-import { callers, callHttp, callTcp, describeCall, type Caller, type HttpCall } from './authorization-calls.ts'
+import { callHttp, callTcp, describeCall, type Caller, type HttpCall } from './authorization-calls.ts'
 import { startAuthorizers, type Authorizers } from './authorizers.ts'
-import { askFor, pick, providerRows, providers, toAsk } from './authorization-providers.ts'
+import { askFor, extensionRows, pick, providerRows, toAsk } from './authorization-providers.ts'
 import {
   at,
   cart,
@@ -23,8 +22,10 @@ import {
   type Ports,
   type Rule,
 } from './authorization-rows.ts'
+import { scene } from './authorization-scene.ts'
+import { startProcessor } from './processor.ts'
 import type { Stage } from './stage.ts'
-import { ask, serverAddress, Theatre } from './theatre.ts'
+import { ask, Theatre } from './theatre.ts'
 
 let theatre: Theatre
 let stage: Stage
@@ -33,7 +34,8 @@ beforeAll(async () => {
   const app = await theatre.startApp('web')
   const tcp = await theatre.listen(createServer((socket) => socket.pipe(socket)))
   authorizers = await startAuthorizers(theatre)
-  stage = await theatre.start(scene({ http: app.port, tcp }, authorizers))
+  const processor = await startProcessor(theatre)
+  stage = await theatre.start(scene({ http: app.port, tcp }, { ...authorizers, processor }))
   ports = { http: String(app.port), tcp: String(tcp) }
 })
 afterAll(() => theatre.clear())
@@ -43,85 +45,6 @@ let authorizers: Authorizers
 
 /** Of what the application tells. */
 const echo = z.object({ headers: z.record(z.string(), z.string()) })
-
-const issuers = [...new Set(Object.values(tokens).map(({ iss }) => iss))].map(
-  (issuer) => new TokenSigner(issuer, issuer, 'ES256'),
-)
-
-/** "{a: [b]}" as Lua writes it. */
-const toLua = (value: unknown): string =>
-  JSON.stringify(value)
-    .replace(/"(\w+)":/g, '$1=')
-    .replaceAll('[', '{')
-    .replaceAll(']', '}')
-
-/** Says of a request what a filter that verifies tokens would: the claims of whom a header names. */
-const noteToken = `
-function envoy_on_request(handle)
-  local name = handle:headers():get("x-token")
-  if name == nil then return end
-  local tokens = ${toLua(tokens)}
-  handle:streamInfo():dynamicMetadata():set("envoy.filters.http.jwt_authn", "payload", tokens[name])
-end`
-
-/** Another filter's notes. */
-const noteMark = `
-function envoy_on_request(handle)
-  local mark = handle:headers():get("x-mark")
-  if mark == nil then return end
-  handle:streamInfo():dynamicMetadata():set("envoy.filters.http.marks", "mark", mark)
-  handle:streamInfo():dynamicMetadata():set("envoy.filters.http.marks", "marks", {"any", mark})
-end`
-
-const filter = (name: string, script: string) => `
-        - applyTo: HTTP_FILTER
-          match: {context: SIDECAR_INBOUND, listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager}}}}
-          patch:
-            operation: INSERT_FIRST
-            value:
-              name: ${name}
-              typed_config:
-                '@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua
-                default_source_code: {inline_string: ${JSON.stringify(script)}}`
-
-const scene = (
-  applications: { readonly http: number; readonly tcp: number },
-  asked: Pick<Authorizers, 'http' | 'grpc'>,
-) => `
-about: ''
-settings:
-  meshConfig:
-    rootNamespace: root
-    trustDomainAliases: [old.example]
-    extensionProviders: ${JSON.stringify(providers)}
-services:
-  - host: authz
-    namespace: policy
-    ports: [http:80, grpc:90, http-down:92:http, grpc-down:93:grpc]
-    fields: {exportTo: ['.']}
-    endpoints: {authz-1: {address: 127.0.0.1, ports: {http: ${asked.http}, grpc: ${asked.grpc}, http-down: 1, grpc-down: 1}, tls: none}}
-  - host: server
-    ports: [http:80, tcp:9000]
-    endpoints: {server-1: {address: ${serverAddress}, ports: {http: ${applications.http}, tcp: ${applications.tcp}}, serviceAccount: server}}
-workloads:
-  client-1: {address: ${callers.web}, serviceAccount: web}
-  client-2: {address: ${callers.cart}, namespace: shop, serviceAccount: cart}
-  server-1: {address: ${serverAddress}, serviceAccount: server, labels: {app: server}}
-config:
-  - apiVersion: networking.istio.io/v1alpha3
-    kind: EnvoyFilter
-    metadata: {name: tokens, namespace: default}
-    spec:
-      workloadSelector: {labels: {app: server}}
-      configPatches: ${filter('tokens', noteToken)}${filter('marks', noteMark)}
-  - apiVersion: security.istio.io/v1
-    kind: RequestAuthentication
-    metadata: {name: tokens, namespace: default}
-    spec:
-      selector: {matchLabels: {app: server}}
-      jwtRules: ${JSON.stringify(issuers.map((issuer) => ({ issuer: issuer.issuer, jwks: toJwks(issuer), fromHeaders: [{ name: 'x-unused' }] })))}
-proxies: [sidecar/default/client-1/web, sidecar/shop/client-2/cart, sidecar/default/server-1/server]
-`
 
 const place = (name = 'p', namespace = 'default') => `AuthorizationPolicy/${namespace}/${name}` as const
 
@@ -407,6 +330,41 @@ describe('CUSTOM', () => {
     await apply(put(custom('grpc', { rules: [to({ ports: [ports.http] })] })))
     expect(await whoGetsIn()).toEqual(['web', 'cart'])
     expect(authorizers.takeChecks()).toEqual([])
+  })
+})
+
+describe('of ProxyExtensions', () => {
+  const load = (name: string, spec: Rule | null): ViewChange => {
+    const value = spec && { ...makeObject('ProxyExtension', name, spec), apiVersion: 'policy.atoll.dev/v1alpha1' }
+    return { kind: 'config', origin: 'mesh', key: `ProxyExtension/default/${name}`, value }
+  }
+  const naming = (name: string): Rule => ({ provider: { name }, selector: { matchLabels: { app: 'server' } } })
+  afterEach(() => apply(load('e', null), load('f', null)))
+
+  test.each(Object.entries(extensionRows))(
+    'requests are looked at by %s',
+    async (_, { provider, status, answered = {}, seen = {}, denied }) => {
+      await apply(load('e', naming(provider)))
+      const reply = await askFor({ path: '/a' })
+      expect(reply).toMatchObject({ status })
+      expect(pick(reply.headers, answered)).toEqual(answered)
+      const reached = status === 200 ? echo.parse(JSON.parse(reply.body)).headers : {}
+      expect(pick(reached, seen)).toEqual(seen)
+      expect(await askFor({ path: '/deny' })).toMatchObject({ status: denied })
+    },
+  )
+
+  test('what a proxy refuses, two that differ, and one that can not be understood let nobody in', async () => {
+    await stage.change(load('e', naming('script-broken')))
+    expect(await askFor({ path: '/a' })).toMatchObject({ status: 403 })
+    expect(stage.blamed()).toMatchObject([{ object: 'ProxyExtension/default/e' }])
+    await apply(load('e', naming('script')), load('f', naming('processor')))
+    expect(await askFor({ path: '/a' })).toMatchObject({ status: 403 })
+    await apply(load('f', null))
+    expect(await askFor({ path: '/a' })).toMatchObject({ status: 200 })
+    await apply(load('e', null))
+    await stage.change(load('e', { ...naming('script'), unheardOf: 1 }))
+    expect(await askFor({ path: '/a' })).toMatchObject({ status: 403 })
   })
 })
 

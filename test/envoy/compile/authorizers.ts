@@ -1,7 +1,7 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http'
-import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import * as grpc from '@grpc/grpc-js'
 import type { Theatre } from './theatre.ts'
+import { asItIs, header, listenGrpc, message, readFields, toText } from './wire-messages.ts'
 
 /** What an authorizer was asked. */
 export interface Check {
@@ -41,12 +41,7 @@ export const startAuthorizers = async (theatre: Theatre): Promise<Authorizers> =
     }),
   )
   const server = new grpc.Server()
-  theatre.onClear(() => server.forceShutdown())
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
-      error ? reject(error) : resolve(bound),
-    )
-  })
+  const port = await listenGrpc(theatre, server)
   const authorizers: Authorizers = { http, grpc: port, takeChecks: () => checks.splice(0), denied: undefined }
   server.addService(
     {
@@ -73,24 +68,6 @@ export const startAuthorizers = async (theatre: Theatre): Promise<Authorizers> =
   return authorizers
 }
 
-const asItIs = (bytes: Buffer): Buffer => bytes
-
-type Fields = ReadonlyMap<number, readonly Uint8Array[]>
-
-/** A message's fields that are messages, texts or bytes, by their number. */
-const readFields = (bytes: Uint8Array | undefined): Fields => {
-  const fields = new Map<number, Uint8Array[]>()
-  const reader = new BinaryReader(bytes ?? new Uint8Array())
-  while (reader.pos < reader.len) {
-    const [field, type] = reader.tag()
-    if (type === WireType.LengthDelimited) fields.set(field, [...(fields.get(field) ?? []), reader.bytes()])
-    else reader.skip(type, field)
-  }
-  return fields
-}
-
-const toText = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes)
-
 /** envoy.service.auth.v3.CheckRequest */
 const readCheck = (bytes: Uint8Array): Check => {
   const attributes = readFields(readFields(bytes).get(1)?.[0])
@@ -107,17 +84,6 @@ const readCheck = (bytes: Uint8Array): Check => {
     principal: toText(source.get(4)?.[0]),
   }
 }
-
-const message = (...fields: readonly (readonly [number, string | number | Uint8Array])[]): Uint8Array => {
-  const writer = new BinaryWriter()
-  for (const [field, value] of fields)
-    if (typeof value === 'number') writer.tag(field, WireType.Varint).int32(value)
-    else if (typeof value === 'string') writer.tag(field, WireType.LengthDelimited).string(value)
-    else writer.tag(field, WireType.LengthDelimited).bytes(value)
-  return writer.finish()
-}
-
-const header = (name: string, value: string): Uint8Array => message([1, message([1, name], [2, value])])
 
 /** envoy.service.auth.v3.CheckResponse: google.rpc's OK and PERMISSION_DENIED. */
 const allowance = Buffer.from(message([1, message()], [3, message([2, header('x-verdict-of', 'grpc')])]))
