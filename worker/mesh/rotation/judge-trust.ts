@@ -1,6 +1,7 @@
 import 'reflect-metadata'
 import { X509Certificate } from '@peculiar/x509'
 import type { OwnRoot } from '#api/schemas/trust.ts'
+import { attempt } from '../../attempt.ts'
 import type { OrgKek } from '../../ca/sealed-key.ts'
 import { planeInitiator, writeAudit } from '../audit.ts'
 import type { Initiator } from '../audit.ts'
@@ -85,7 +86,10 @@ export const judgeTrust = async (parts: AdvanceParts, kek: () => Promise<OrgKek>
   const { sql, now, transaction } = context
   const due = findDueRotation(sql, now())
   if (due.kind === 'expiring')
-    await startRotation(context, await kek(), { reason: 'expiring', graceDays: DEFAULT_GRACE_DAYS }, planeInitiator)
+    // Without the key-encryption key, or while a KMS is away, no root is made: all else goes on.
+    await attempt('root', async () =>
+      startRotation(context, await kek(), { reason: 'expiring', graceDays: DEFAULT_GRACE_DAYS }, planeInitiator),
+    )
   transaction(() => {
     if (due.kind === 'taken_over')
       beginRotation(context, due, { reason: 'taken_over', graceMs: DEFAULT_GRACE_DAYS * DAY_MS }, planeInitiator)
