@@ -1,4 +1,6 @@
 import type { ApplyResult, ChangeAction, ObjectChange } from '#api/schemas/configuration.ts'
+import { toEffectLines } from '../authz/effect-text.ts'
+import type { Effects } from '../authz/foretell-effects.ts'
 import type { CliContext } from '../cli-context.ts'
 import { requireComplete, toDeliveryText, waitForDelivery } from '../delivery/wait-for-delivery.ts'
 import { findObjectTroubles, toTroubleLine } from '../delivery/object-troubles.ts'
@@ -38,14 +40,16 @@ const toSummary = ({ revision, changes }: ApplyResult, dryRun: boolean): string 
 export const printApplyResult = async (
   context: CliContext,
   mesh: string,
-  result: ApplyResult & { readonly problems: readonly PlacedProblem[] },
+  result: ApplyResult & { readonly problems: readonly PlacedProblem[]; readonly effects?: Effects },
   options: WriteOptions,
 ): Promise<void> => {
   context.noteProblems(result.problems)
   const table = (paint: Paint) =>
-    [...result.changes.map((change) => toChangeText(change, paint)), toSummary(result, options.dryRun === true)].join(
-      '\n',
-    )
+    [
+      ...result.changes.map((change) => toChangeText(change, paint)),
+      toSummary(result, options.dryRun === true),
+      ...(result.effects ? ['', ...toEffectLines(result.effects, paint)] : []),
+    ].join('\n')
   const value = { ...result, problems: result.problems.map(toProblemFields) }
   const names = result.changes.map(({ key }) => key)
   if (options.wait !== true || options.dryRun === true || result.revision === 0) {

@@ -18,8 +18,12 @@ const peerMode = z.object({
 export const proxyPolicies = z.object({
   /** How its ports take connections. */
   peers: z.object({ rest: peerMode, ports: z.record(z.string(), peerMode) }),
-  authorizations: z.array(z.object({ object: z.string(), action: z.string(), dryRun: z.boolean() })),
+  authorizations: z.array(
+    z.object({ object: z.string(), origin: z.string(), action: z.string(), dryRun: z.boolean() }),
+  ),
   tokens: z.array(z.string()),
+  /** By which selectors choose its workload. */
+  labels: z.record(z.string(), z.string()),
 })
 export type ProxyPolicies = z.infer<typeof proxyPolicies>
 
@@ -47,10 +51,12 @@ export const findProxyPolicies = (view: PolicyView, namespace: string, name: str
     },
     authorizations: findAuthorizations(view, selectAuthorizations(view, namespace, place)).map((policy) => ({
       object: objectKeyOf(policy),
+      origin: policy.origin,
       action: policy.spec.action,
       dryRun: isDryRun(policy),
     })),
     tokens: findRequestAuthentications(view, selectRequestAuthentications(view, namespace, place)).map(objectKeyOf),
+    labels: place.labels,
   }
 }
 

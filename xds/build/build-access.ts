@@ -45,6 +45,16 @@ export const buildAccessFilters = (access: Access): readonly UnitResource[] => [
   ),
 ]
 
+/** The rules that hold, in the order in which they are asked, and those by which somebody else is. */
+export const buildAccessRules = (
+  access: Access,
+): readonly ({ readonly rules: Rules } | { readonly asking: Rules })[] => [
+  ...(access.delegated ? [{ asking: buildRules(Action.DENY, access.delegated.rules) }] : []),
+  ...Object.values(toJudgements(access)).flatMap(({ action, rules }) =>
+    rules ? [{ rules: buildRules(action, rules) }] : [],
+  ),
+]
+
 const buildJudgement = (name: string, judgement: Judgement): UnitResource => {
   const built = buildFilter(name, judgement)
   const { action, rules, dryRun } = judgement

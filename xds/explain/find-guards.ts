@@ -20,7 +20,7 @@ import { tokenFilterName } from '#xds/build/token-filter.ts'
 import type { AccessJudge } from '#xds/judge/judge-access.ts'
 import { isHarmlessFilter, toFilterName } from '#xds/patch/guards-access.ts'
 import type { Handler } from './find-handler.ts'
-import { unpack } from './served.ts'
+import { unpack, type Served } from './served.ts'
 
 /** Those of the compiler's own that turn nobody away who asks for an application. */
 const own: readonly string[] = [
@@ -69,6 +69,10 @@ export const findGuards = (
     ...filters.filter((_, index) => index !== gate),
     ...(handler.kind === 'http' ? handler.filters : []),
   ]
+  return readGuards(all)
+}
+
+const readGuards = (all: readonly Filter[]): Guards => {
   // Whom the first of its filters marks the second asks about, or turns away.
   const asks = all.some((filter) => isA(filter, 'ext_authz') && isOfMarks(toConfig(filter)))
   const judges: AccessJudge[] = []
@@ -97,6 +101,10 @@ const isOfMarks = (config: Any | undefined): boolean => {
   const asking = unpack(config, ExtAuthzSchema) ?? unpack(config, NetworkExtAuthzSchema)
   return asking?.filterEnabledMetadata?.path[0]?.segment.value?.startsWith(markPrefix) ?? false
 }
+
+/** The filters that say who may call, of all that a proxy is served by name: those of requests. */
+export const findJudges = ({ filters }: Pick<Served, 'filters'>): readonly AccessJudge[] =>
+  readGuards([...filters].map(([name, value]) => ({ name, configType: { case: 'typedConfig', value } }))).judges
 
 const toShown = ({ name }: Filter, type: string | undefined): string =>
   type === undefined || name.endsWith(`.${type}`) ? name : `${name} (${type})`

@@ -91,9 +91,9 @@ const matchesPermission = (permission: Permission, call: JudgedCall): Truth => {
     case 'destinationIp':
       return matchesAddress(value, call.address, 'address')
     case 'destinationPort':
-      return call.port === value
+      return call.port === undefined ? notKnown('port') : call.port === value
     case 'destinationPortRange':
-      return call.port >= value.start && call.port < value.end
+      return call.port === undefined ? notKnown('port') : call.port >= value.start && call.port < value.end
     case 'requestedServerName':
       return call.serverName === undefined ? notKnown('SNI') : matchesText(value, call.serverName)
     case 'uriTemplate': {

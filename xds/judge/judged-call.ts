@@ -8,7 +8,7 @@ export interface JudgedCall {
   readonly connectedFrom: string | undefined
   readonly clientAddress: string | undefined
   readonly address: string | undefined
-  readonly port: number
+  readonly port: number | undefined
   /** The SNI; "" = none. */
   readonly serverName: string | undefined
   /** Absent: it is a connection, and nothing more. */

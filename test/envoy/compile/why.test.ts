@@ -218,10 +218,11 @@ describe('what a real request gets is what was explained', () => {
     expect(stage.proxyConfig('sidecar/default/guarded-1')?.policies).toEqual({
       peers: { rest: { mode: 'STRICT', object: 'PeerAuthentication/default/guarded' }, ports: {} },
       authorizations: [
-        { object: 'AuthorizationPolicy/default/guarded', action: 'ALLOW', dryRun: false },
-        { object: 'AuthorizationPolicy/default/secrets', action: 'DENY', dryRun: false },
+        { object: 'AuthorizationPolicy/default/guarded', origin: 'mesh', action: 'ALLOW', dryRun: false },
+        { object: 'AuthorizationPolicy/default/secrets', origin: 'mesh', action: 'DENY', dryRun: false },
       ],
       tokens: [],
+      labels: { app: 'guarded' },
     })
   })
 
