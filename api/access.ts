@@ -55,6 +55,8 @@ export const routeAccess: Readonly<Record<RouteName, RouteAccess>> = {
   beginSession: 'open',
   endSignIn: 'open',
   redeemSignIn: 'open',
+  beginDeviceSignIn: 'open',
+  redeemDeviceSignIn: 'open',
   // One's own.
   listSessions: { roles: readers, confined: byAll },
   endSession: { roles: readers, confined: byAll },

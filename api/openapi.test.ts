@@ -49,7 +49,9 @@ describe('the contract', () => {
       for (const [, response] of isOtlp(route) ? [] : refusals)
         expect(response).toHaveProperty('content', { 'application/problem+json': { schema: problemDetails } })
       expect('security' in route).toBe(
-        ![...open, 'setup', 'join', 'endSignIn', 'redeemSignIn'].includes(operation ?? ''),
+        ![...open, 'setup', 'join', 'endSignIn', 'redeemSignIn', 'beginDeviceSignIn', 'redeemDeviceSignIn'].includes(
+          operation ?? '',
+        ),
       )
       expect('401' in route.responses).toBe(!open.includes(operation ?? ''))
     },

@@ -2,8 +2,12 @@ import { createRoute } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { idempotencyHeaders } from '../schemas/common.ts'
 import {
+  beginDeviceSignInBody,
   beginSessionQuery,
   beginSignInQuery,
+  deviceSignIn,
+  pendingSignIn,
+  redeemDeviceSignInBody,
   redeemedSignIn,
   redeemSignInBody,
   setSignInBody,
@@ -101,6 +105,34 @@ export const redeemSignIn = createRoute({
   tags,
   request: { headers: idempotencyHeaders, body: jsonBody(redeemSignInBody) },
   responses: {
+    201: jsonResponse('The token of the member; its secret is shown this once.', redeemedSignIn),
+    ...openProblems('sign_in_refused', 'limit_reached'),
+  },
+})
+
+export const beginDeviceSignIn = createRoute({
+  method: 'post',
+  path: `${path}/device`,
+  operationId: 'beginDeviceSignIn',
+  summary: 'Begin a sign-in on a machine without a browser (RFC 8628)',
+  description: 'If the provider offers it, and an owner has allowed it (`allowDevice`).',
+  tags,
+  request: { headers: idempotencyHeaders, body: jsonBody(beginDeviceSignInBody) },
+  responses: {
+    200: jsonResponse('What somebody types where, and what to ask with whether they have.', deviceSignIn),
+    ...openProblems('not_found', 'sign_in_refused'),
+  },
+})
+
+export const redeemDeviceSignIn = createRoute({
+  method: 'post',
+  path: `${path}/device/token`,
+  operationId: 'redeemDeviceSignIn',
+  summary: 'Ask for the token of a sign-in that somebody confirms elsewhere',
+  tags,
+  request: { headers: idempotencyHeaders, body: jsonBody(redeemDeviceSignInBody) },
+  responses: {
+    200: jsonResponse('Nobody has confirmed it yet.', pendingSignIn),
     201: jsonResponse('The token of the member; its secret is shown this once.', redeemedSignIn),
     ...openProblems('sign_in_refused', 'limit_reached'),
   },

@@ -43,6 +43,10 @@ export const signInProvider = z
     clientId: z.string(),
     redirectUri: z.string().describe('What the provider has to know the plane by.'),
     confidential: z.boolean().describe('Whether the plane has a client secret.'),
+    allowsDevice: z
+      .boolean()
+      .default(false)
+      .describe('Whether people may sign in with a code that they type elsewhere.'),
   })
   .meta({ id: 'SignInProvider' })
 
@@ -51,6 +55,12 @@ export const setSignInBody = z.strictObject({
   clientId: z.string().min(1).max(256),
   clientSecret: z.string().min(1).max(1024).optional().describe('Kept sealed; absent = a public client.'),
   planeUrl: planeUrl.describe('Where browsers reach this plane.'),
+  allowDevice: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Let people sign in with a code that they type at the provider, on another device (RFC 8628). Somebody can be talked into typing a code that is not their own.',
+    ),
 })
 
 export const beginSignInQuery = z.object({
@@ -78,4 +88,18 @@ export const redeemSignInBody = z.strictObject({
   code: z.string().min(1).max(2048),
   codeVerifier: z.string().regex(/^[A-Za-z0-9_-]{43,128}$/),
 })
+export const beginDeviceSignInBody = z.strictObject({ org: orgName })
+export const deviceSignIn = z.object({
+  deviceCode: z.string().describe('For who waits; nobody else may have it.'),
+  userCode: z.string().describe('What somebody types at `verificationUri`.'),
+  verificationUri: z.string(),
+  verificationUriComplete: z.string().optional().describe('The same with the code in it.'),
+  expiresAt: timestamp,
+  intervalSeconds: z.int().describe('Between two questions.'),
+})
+export const redeemDeviceSignInBody = z.strictObject({ deviceCode: z.string().min(1).max(4096) })
+export const pendingSignIn = z.object({
+  slowDown: z.boolean().describe('Ask five seconds more seldom from now on (RFC 8628 §3.5).'),
+})
+
 export const redeemedSignIn = z.object({ org: z.string(), token: issuedToken })

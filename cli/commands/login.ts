@@ -14,6 +14,7 @@ interface LoginOptions {
   readonly setup?: true
   readonly org?: string
   readonly oidc?: true
+  readonly device?: true
 }
 
 export const defineLogin = (command: Command, context: CliContext): void => {
@@ -22,11 +23,13 @@ export const defineLogin = (command: Command, context: CliContext): void => {
     .option('--setup', 'make the first org of a new plane with its set-up token, which is asked for')
     .option('--setup-token-stdin', 'the same, with the set-up token from the standard input')
     .option('--oidc', 'sign in at the identity provider of the org, in a browser')
+    .option('--device', 'with --oidc: in a browser anywhere, with a code that is shown here')
     .option('--org <name>', 'name of the first org, or of the one to sign in to with --oidc')
     .action((options: LoginOptions) => logIn(context, options))
   addExamples(command, [
     ['atoll login --url https://atoll.example.com', 'asks for a token, without echo'],
     ['atoll login --url https://atoll.example.com --oidc --org acme', 'at the org’s identity provider'],
+    ['atoll login --url https://atoll.example.com --oidc --device --org acme', 'on a machine without a browser'],
     ['atoll login --url http://127.0.0.1:8787 --setup --org acme', 'the first time'],
     ['atoll login --url "$URL" --token-stdin < token', 'in a script'],
     [
@@ -41,6 +44,8 @@ const logIn = async (context: CliContext, options: LoginOptions): Promise<void> 
   const given = context.options.url ?? context.io.env['ATOLL_URL'] ?? profile?.url
   if (given === undefined) throw new CliError('usage', 'Which plane?', { remedy: 'Say --url https://…' })
   const url = toOrigin(given, context.options.url === undefined ? undefined : '--url')
+  if (options.device === true && options.oidc !== true)
+    throw new CliError('usage', '--device is a way to sign in with --oidc', { remedy: 'Say --oidc --device.' })
   context.profiles.ensureWritable()
   const isSetup = options.setup === true || options.setupTokenStdin === true
   const { org, token, secret } = isSetup
@@ -73,8 +78,12 @@ const setUp = async (context: CliContext, url: string, options: LoginOptions) =>
   return { org: made.org, token: made.token, secret: made.token.secret }
 }
 
-const signIn = async (context: CliContext, url: string, { org }: LoginOptions) => {
+const signIn = async (context: CliContext, url: string, { org, device }: LoginOptions) => {
   if (org === undefined) throw new CliError('usage', 'Which org?', { remedy: 'Say --org NAME.' })
+  if (device === true) {
+    const { signInByDevice } = await import('../device-sign-in.ts')
+    return signInByDevice(context, url, org)
+  }
   const { signInByBrowser } = await import('../browser-sign-in.ts')
   return signInByBrowser(context, url, org)
 }

@@ -14,6 +14,7 @@ interface SignInOptions {
   readonly clientId: string
   readonly clientSecretStdin?: true
   readonly planeUrl?: string
+  readonly allowDevice?: true
 }
 
 const defineSignIn = (group: Command, context: CliContext): void => {
@@ -24,6 +25,10 @@ const defineSignIn = (group: Command, context: CliContext): void => {
       .requiredOption('--issuer <url>', 'the provider')
       .requiredOption('--client-id <id>', 'what it calls the plane')
       .option('--client-secret-stdin', 'read the client secret from the standard input; otherwise there is none')
+      .option(
+        '--allow-device',
+        'also with a code that people type in a browser elsewhere: "atoll login --oidc --device"',
+      )
       .option('--plane-url <url>', 'where browsers reach the plane, if not where you do')
       .action((options: SignInOptions) => setProvider(context, options)),
     [
@@ -57,13 +62,20 @@ const toProviderView = (provider: OutputOf<typeof getSignIn>): View => ({
       ['Issuer', provider.issuer],
       ['Client', `${provider.clientId} (${provider.confidential ? 'confidential' : 'public'})`],
       ['Redirect URI', provider.redirectUri],
+      ['Other devices', provider.allowsDevice ? 'allowed' : 'not allowed'],
     ]),
 })
 
 const setProvider = async (context: CliContext, options: SignInOptions): Promise<void> => {
   const { issuer, clientId, planeUrl = context.connection().url } = options
   const secret = options.clientSecretStdin === true ? await readSecret(context, 'client secret', true) : undefined
-  const json = { issuer, clientId, planeUrl, ...(secret && { clientSecret: secret }) }
+  const json = {
+    issuer,
+    clientId,
+    allowDevice: options.allowDevice === true,
+    planeUrl,
+    ...(secret && { clientSecret: secret }),
+  }
   await context.print(toProviderView(await context.client().call(setSignIn, { json })))
 }
 

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
-import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import Provider from 'oidc-provider'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Child } from '#test/harness/child.ts'
+import { browseTo, serveProvider } from '#test/harness/identity-provider.ts'
+import type { Jar } from '#test/harness/identity-provider.ts'
 import { ownPrograms } from '#test/harness/programs.ts'
 import { freePort, World } from '#test/harness/world.ts'
 
@@ -26,29 +26,11 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'atoll-sign-in-'))
   world = await World.create(folder)
   issuer = `http://127.0.0.1:${await freePort()}`
-  const provider = new Provider(issuer, {
-    clients: [
-      {
-        client_id: 'atoll',
-        client_secret: CLIENT_SECRET,
-        redirect_uris: [`${world.url}/v1/sign-in/callback`, `${PUBLIC}/v1/sign-in/callback`],
-        token_endpoint_auth_method: 'client_secret_post',
-      },
-    ],
-    claims: { openid: ['sub'], email: ['email', 'email_verified'] },
-    findAccount: (_, id) => ({
-      accountId: id,
-      claims: () => ({
-        sub: id,
-        email: `${id.replace(/-again$/, '')}@example.com`,
-        email_verified: !unverified.has(id),
-      }),
-    }),
-    cookies: { keys: ['keys of this test'] },
+  server = await serveProvider(issuer, {
+    secret: CLIENT_SECRET,
+    redirectUris: [`${world.url}/v1/sign-in/callback`, `${PUBLIC}/v1/sign-in/callback`],
+    isVerified: (id) => !unverified.has(id),
   })
-  const answer = provider.callback()
-  server = createServer((request, response) => void answer(request, response))
-  await new Promise<void>((resolve) => server.listen(Number(new URL(issuer).port), '127.0.0.1', resolve))
   await world.startPlane()
   await world.signIn()
   await world.atoll(['org', 'sign-in', 'set', '--issuer', issuer, '--client-id', 'atoll', '--client-secret-stdin'], {
@@ -62,36 +44,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-type Jar = Map<string, Map<string, string>>
-
-/** What a browser does: it keeps cookies by host, follows redirects up to `until`, and somebody fills in the provider's forms. */
-const browse = async (start: string, account: string, until = 'nowhere', jar: Jar = new Map()) => {
-  const visit = async (url: string, body?: URLSearchParams): Promise<{ url: string; status: number; text: string }> => {
-    if (url.startsWith(until)) return { url, status: 0, text: '' }
-    const { host } = new URL(url)
-    const cookies = jar.get(host) ?? new Map<string, string>()
-    jar.set(host, cookies)
-    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-    const response = await fetch(reach(url), {
-      redirect: 'manual',
-      headers: { cookie },
-      ...(body && { method: 'POST', body }),
-    })
-    for (const text of response.headers.getSetCookie()) {
-      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(text) ?? []
-      if (value === '') cookies.delete(name)
-      else cookies.set(name, value)
-    }
-    const location = response.headers.get('location')
-    if (location !== null) return visit(new URL(location, url).href)
-    const text = await response.text()
-    const [, action] = /<form[^>]*action="([^"]+)"/.exec(text) ?? []
-    if (!url.startsWith(issuer) || action === undefined) return { url, status: response.status, text }
-    const [, prompt = ''] = /name="prompt" value="([^"]+)"/.exec(text) ?? []
-    return visit(new URL(action, url).href, new URLSearchParams({ prompt, login: account, password: 'any' }))
-  }
-  return visit(start)
-}
+const browse = (start: string, account: string, until?: string, jar?: Jar) =>
+  browseTo(start, { account, issuer, reach, until, jar })
 
 /** Signs in as a person would. */
 const signInAs = async (account: string) => {
@@ -360,6 +314,80 @@ describe('a sign-in in a browser', () => {
     expect((await ask(session)).body['code']).toBe('cross_site_request')
     expect((await ask(session.replace('__Host-', ''), '/v1/whoami', { headers: { origin: PUBLIC } })).status).toBe(401)
     await set(world.url)
+  })
+})
+
+describe('a sign-in on another device', () => {
+  const allow = (...options: readonly string[]) =>
+    world.atoll(
+      `org sign-in set --issuer ${issuer} --client-id atoll --client-secret-stdin --profile default`
+        .split(' ')
+        .concat(options),
+      { input: CLIENT_SECRET },
+    )
+  const post = async (path: string, body: unknown) => {
+    const headers = { 'Content-Type': 'application/json' }
+    const response = await fetch(`${world.url}/v1/sign-in/${path}`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+    })
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+  }
+  const login = (profile: string) =>
+    new Child({
+      name: 'atoll login --device',
+      command: process.execPath,
+      args: [
+        ownPrograms.atoll,
+        'login',
+        '--profile',
+        profile,
+        '--url',
+        world.url,
+        '--oidc',
+        '--device',
+        '--org',
+        'demo',
+      ],
+      env: world.userEnvironment(),
+    })
+
+  it('is for an owner to allow', async () => {
+    expect(await post('device', { org: 'demo' })).toMatchObject({ status: 401, body: { code: 'sign_in_refused' } })
+    expect((await allow('--allow-device')).stdout).toMatch(/Other devices +allowed/)
+    expect((await post('device', { org: 'demo' })).status).toBe(200)
+    expect((await post('device', { org: 'nobody' })).status).toBe(404)
+  })
+
+  it('waits until somebody has typed the code, and is theirs', async () => {
+    await asOwner('member', 'add', 'hal@example.com', '--role', 'viewer')
+    const child = login('hal')
+    const [, uri = '', userCode = ''] =
+      /Open (\S+) in a browser, and type there: (\S+)/.exec((await child.waitForLine(/Open \S+ in a browser.*/))[0]) ??
+      []
+    await browse(`${uri}?user_code=${userCode}`, 'hal')
+    expect({ code: await child.exited(), log: child.log() }).toMatchObject({ code: 0 })
+    expect((await as('hal', 'whoami')).stdout).toMatch(/sign-in of hal@example\.com[^]*Role +viewer/)
+  }, 60_000)
+
+  it('gives a token once, to who has the code of this plane, and none to who is no member', async () => {
+    const begin = async () =>
+      (await post('device', { org: 'demo' })).body as { deviceCode: string; verificationUriComplete: string }
+    const refused = { status: 401, body: { code: 'sign_in_refused' } }
+    const { deviceCode, verificationUriComplete } = await begin()
+    const redeem = (text = deviceCode) => post('device/token', { deviceCode: text })
+    expect(await redeem()).toMatchObject({ status: 200, body: { slowDown: false } })
+    expect(await redeem(deviceCode.replace(/.{4}$/, 'AAAA'))).toMatchObject(refused)
+    await browse(verificationUriComplete, 'hal')
+    expect(await redeem()).toMatchObject({ status: 201, body: { org: 'demo', token: { role: 'viewer' } } })
+    expect(await redeem()).toMatchObject(refused)
+    const theirs = await begin()
+    await browse(theirs.verificationUriComplete, 'mallory')
+    expect(await redeem(theirs.deviceCode)).toMatchObject(refused)
+    const late = await begin()
+    await allow()
+    expect(await redeem(late.deviceCode)).toMatchObject(refused)
   })
 })
 

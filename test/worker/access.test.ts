@@ -124,6 +124,8 @@ const open = [
   'GET /v1/sign-in/browser',
   'GET /v1/sign-in/callback',
   'POST /v1/sign-in/token',
+  'POST /v1/sign-in/device',
+  'POST /v1/sign-in/device/token',
   'POST /v1/join',
   'GET /v1/uplink/{meshId}',
 ]

@@ -171,7 +171,13 @@ describe('the key-encryption key', () => {
     const orgId = await createTestMesh().then((mesh) => inStorage(mesh, async (_context, id) => id))
     const name = { orgId, issuer: 'https://issuer.example.org', clientId: 'atoll' }
     const store = async (clientSecret: string) => {
-      const provider = { ...name, clientSecret, planeUrl: 'https://plane.example.org', createdAt: 0 }
+      const provider = {
+        ...name,
+        clientSecret,
+        planeUrl: 'https://plane.example.org',
+        allowsDevice: false,
+        createdAt: 0,
+      }
       const facts = { action: 'sign-in.set', target: name.issuer }
       await storeProvider(env.DB, provider, { at: Date.now(), by: planeInitiator, facts })
       return provider

@@ -79,6 +79,8 @@ export const signInProviders = sqliteTable('sign_in_providers', {
   /** Sealed; null = a public client. */
   clientSecret: text('client_secret'),
   planeUrl: text('plane_url').notNull(),
+  /** Whether people may sign in with a code that they type elsewhere (RFC 8628). */
+  allowsDevice: integer('allows_device', { mode: 'boolean' }).notNull().default(false),
   createdAt: integer('created_at').notNull(),
 })
 

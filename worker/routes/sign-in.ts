@@ -4,10 +4,12 @@ import * as oauth from 'oauth4webapi'
 import { z } from 'zod'
 import { AtollError } from '#api/atoll-error.ts'
 import {
+  beginDeviceSignIn,
   beginSession,
   beginSignIn,
   endSignIn,
   getSignIn,
+  redeemDeviceSignIn,
   redeemSignIn,
   removeSignIn,
   setSignIn,
@@ -59,6 +61,9 @@ const code = z.object({
   expiresAtMs: z.int(),
 })
 
+/** What who waits for somebody at another device asks with. */
+const deviceCode = z.object({ orgId: z.string(), tokenId: z.string(), code: z.string(), expiresAtMs: z.int() })
+
 const allowsLoopback = (c: AppContext): boolean => c.env.SIGN_IN_ISSUERS === 'loopback'
 const isLoopbackOrigin = (url: URL): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname)
 
@@ -75,11 +80,12 @@ const openClient = async (c: AppContext, provider: StoredProvider): Promise<Prov
   return ProviderClient.discover(settings, allowsLoopback(c))
 }
 
-const toShown = ({ issuer, clientId, clientSecret, planeUrl }: StoredProvider) => ({
+const toShown = ({ issuer, clientId, clientSecret, planeUrl, allowsDevice }: StoredProvider) => ({
   issuer,
   clientId,
   redirectUri: toRedirectUri(planeUrl),
   confidential: clientSecret !== null,
+  allowsDevice,
 })
 
 const showProvider: RouteHandler<typeof getSignIn, AppEnv> = async (c) =>
@@ -87,7 +93,7 @@ const showProvider: RouteHandler<typeof getSignIn, AppEnv> = async (c) =>
 
 const setProvider: RouteHandler<typeof setSignIn, AppEnv> = async (c) => {
   const orgId = openOrg(c)
-  const { issuer, clientId, clientSecret, planeUrl } = c.req.valid('json')
+  const { issuer, clientId, clientSecret, planeUrl, allowDevice } = c.req.valid('json')
   const plane = new URL(planeUrl)
   if (plane.protocol !== 'https:' && !isLoopbackOrigin(plane))
     throw new AtollError('invalid_request', 'planeUrl: over the network the plane is reached by https alone')
@@ -97,10 +103,13 @@ const setProvider: RouteHandler<typeof setSignIn, AppEnv> = async (c) => {
     ...name,
     clientSecret: sealed,
     planeUrl: `${plane.origin}${plane.pathname}`,
+    allowsDevice: allowDevice,
     createdAt: Date.now(),
   }
-  await openClient(c, provider)
-  const event = toOrgEvent(c, { action: 'sign-in.set', target: issuer, detail: { clientId, planeUrl } })
+  const client = await openClient(c, provider)
+  if (allowDevice && !client.offersDevice)
+    throw new AtollError('invalid_request', `allowDevice: ${issuer} has no device_authorization_endpoint`)
+  const event = toOrgEvent(c, { action: 'sign-in.set', target: issuer, detail: { clientId, planeUrl, allowDevice } })
   await directory.storeProvider(c.env.DB, provider, event)
   return c.json(toShown(provider), 200)
 }
@@ -227,9 +236,13 @@ const issue = async (c: AppContext, orgId: string, member: KnownMember, issued: 
 }
 
 /** Undefined = the provider vouches for nobody. */
-const identify = async (c: AppContext, provider: StoredProvider, kept: z.infer<typeof handshake>) => {
+const identify = (c: AppContext, provider: StoredProvider, kept: Handshake) =>
+  vouch(c, async () => (await openClient(c, provider)).identify(new URL(c.req.url), kept))
+
+/** What the provider answers; undefined = it vouches for nobody. Why is for the log. */
+const vouch = async <Answer>(c: AppContext, ask: () => Promise<Answer>): Promise<Answer | undefined> => {
   try {
-    return await (await openClient(c, provider)).identify(new URL(c.req.url), kept)
+    return await ask()
   } catch (error) {
     // eslint-disable-next-line no-console -- the platform's log
     console.warn(
@@ -252,6 +265,43 @@ const redeem: RouteHandler<typeof redeemSignIn, AppEnv> = async (c) => {
   return c.json({ org: await directory.readOrgName(c.env.DB, orgId), token: { ...token, secret } }, 201)
 }
 
+const beginDevice: RouteHandler<typeof beginDeviceSignIn, AppEnv> = async (c) => {
+  const { org } = c.req.valid('json')
+  const provider = found(await directory.findProviderByOrgName(c.env.DB, org), `sign-in for an org ${org}`)
+  if (!provider.allowsDevice) return refuse('an owner of the org has to allow sign-ins on other devices (allowDevice)')
+  const begun = await (await openClient(c, provider)).beginDevice()
+  const expiresAtMs = Date.now() + Math.min(begun.expires_in, HANDSHAKE_SECONDS) * 1000
+  const kept: z.infer<typeof deviceCode> = {
+    orgId: provider.orgId,
+    tokenId: newId(randomBytes),
+    code: begun.device_code,
+    expiresAtMs,
+  }
+  const shown = {
+    deviceCode: await sealValue(c.env.ATOLL_KEK, 'device', kept),
+    userCode: begun.user_code,
+    verificationUri: begun.verification_uri,
+    ...(begun.verification_uri_complete !== undefined && { verificationUriComplete: begun.verification_uri_complete }),
+    expiresAt: new Date(expiresAtMs).toISOString(),
+    intervalSeconds: begun.interval ?? 5,
+  }
+  return c.json(shown, 200)
+}
+
+const redeemDevice: RouteHandler<typeof redeemDeviceSignIn, AppEnv> = async (c) => {
+  const { deviceCode: text } = c.req.valid('json')
+  const { data: kept } = deviceCode.safeParse(await openValue(c.env, 'device', text))
+  if (!kept || kept.expiresAtMs < Date.now()) return refuse('the code is wrong, or nobody has confirmed it in time')
+  const provider = await directory.findProvider(c.env.DB, kept.orgId)
+  if (!provider?.allowsDevice) return refuse('the org does not allow sign-ins on other devices any more')
+  const identity = await vouch(c, async () => (await openClient(c, provider)).askDevice(kept.code))
+  if (identity === 'pending' || identity === 'slow_down') return c.json({ slowDown: identity === 'slow_down' }, 200)
+  const member = identity && (await findIdentified(c.env.DB, kept.orgId, identity))
+  if (!member) return refuse('who has confirmed it is no member of the org, or has refused')
+  const { token, secret } = await issue(c, kept.orgId, member, { kind: 'token', tokenId: kept.tokenId })
+  return c.json({ org: await directory.readOrgName(c.env.DB, kept.orgId), token: { ...token, secret } }, 201)
+}
+
 export const addSignInRoutes = (app: App): void => {
   app.openapi(getSignIn, showProvider)
   app.openapi(setSignIn, setProvider)
@@ -260,4 +310,6 @@ export const addSignInRoutes = (app: App): void => {
   app.openapi(beginSession, beginInBrowser)
   app.openapi(endSignIn, end)
   app.openapi(redeemSignIn, redeem)
+  app.openapi(beginDeviceSignIn, beginDevice)
+  app.openapi(redeemDeviceSignIn, redeemDevice)
 }

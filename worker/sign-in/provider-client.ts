@@ -83,14 +83,13 @@ export class ProviderClient {
 
   /** Whom the provider's answer vouches for. Throws when it is not one to this handshake, or no valid one. */
   async identify(callback: URL, { state, nonce, verifier }: Handshake): Promise<Identity> {
-    const { clientId, clientSecret, redirectUri } = this.#settings
-    const client = { client_id: clientId }
+    const { redirectUri } = this.#settings
+    const client = this.#client
     const parameters = oauth.validateAuthResponse(this.#server, client, callback, state)
-    const authentication = clientSecret === undefined ? oauth.None() : oauth.ClientSecretPost(clientSecret)
     const response = await oauth.authorizationCodeGrantRequest(
       this.#server,
       client,
-      authentication,
+      this.#authentication,
       parameters,
       redirectUri,
       verifier,
@@ -100,10 +99,68 @@ export class ProviderClient {
       expectedNonce: nonce,
       requireIdToken: true,
     })
+    return this.#toIdentity(response, answer)
+  }
+
+  /** Whether the provider lets people confirm a sign-in on another device. */
+  get offersDevice(): boolean {
+    return this.#server.device_authorization_endpoint !== undefined
+  }
+
+  /** Has the provider make a code that somebody types there (RFC 8628 §3.1). Throws when it does not, or sends people to where they are not to go. */
+  async beginDevice(): Promise<oauth.DeviceAuthorizationResponse> {
+    const parameters = { scope: 'openid email' }
+    const response = await oauth.deviceAuthorizationRequest(
+      this.#server,
+      this.#client,
+      this.#authentication,
+      parameters,
+      this.#options,
+    )
+    const answer = await oauth.processDeviceAuthorizationResponse(this.#server, this.#client, response)
+    const allowsLoopback = this.#options[oauth.allowInsecureRequests]
+    for (const uri of [answer.verification_uri, answer.verification_uri_complete ?? answer.verification_uri]) {
+      const url = URL.parse(uri)
+      if (!url || !isPublicUrl(url, allowsLoopback)) throw new Error('its verification_uri is no public https address')
+    }
+    if (!/^[\x20-\x7e]{1,64}$/.test(answer.user_code)) throw new Error('its user_code is not printable')
+    return answer
+  }
+
+  /** Whom the provider vouches for, once somebody has typed the code; before that, how to go on (RFC 8628 §3.5). Throws when nobody will. */
+  async askDevice(deviceCode: string): Promise<Identity | 'pending' | 'slow_down'> {
+    const response = await oauth.deviceCodeGrantRequest(
+      this.#server,
+      this.#client,
+      this.#authentication,
+      deviceCode,
+      this.#options,
+    )
+    try {
+      const answer = await oauth.processDeviceCodeResponse(this.#server, this.#client, response)
+      return await this.#toIdentity(response, answer)
+    } catch (error) {
+      if (!(error instanceof oauth.ResponseBodyError)) throw error
+      if (error.error === 'authorization_pending') return 'pending'
+      if (error.error === 'slow_down') return 'slow_down'
+      throw error
+    }
+  }
+
+  get #client(): oauth.Client {
+    return { client_id: this.#settings.clientId }
+  }
+
+  get #authentication(): oauth.ClientAuth {
+    const { clientSecret } = this.#settings
+    return clientSecret === undefined ? oauth.None() : oauth.ClientSecretPost(clientSecret)
+  }
+
+  async #toIdentity(response: Response, answer: oauth.TokenEndpointResponse): Promise<Identity> {
     await oauth.validateApplicationLevelSignature(this.#server, response, this.#options)
     const claims = oauth.getValidatedIdTokenClaims(answer)
     if (!claims) throw new Error('there are no claims')
-    return { subject: claims.sub, email: findEmail(claims) ?? (await this.#askEmail(client, claims.sub, answer)) }
+    return { subject: claims.sub, email: findEmail(claims) ?? (await this.#askEmail(this.#client, claims.sub, answer)) }
   }
 
   /** Providers may tell of a person's address apart (OpenID Connect Core §5.4). */

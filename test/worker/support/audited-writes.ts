@@ -5,6 +5,7 @@
 export const auditedWrites: Readonly<Record<string, string | null>> = {
   addIssuer: 'issuer.add',
   applyConfiguration: 'configuration.apply',
+  beginDeviceSignIn: null,
   confirmHold: 'hold.confirm',
   continueRotation: 'rotation.continue',
   createJoinToken: 'join-token.create',
@@ -27,6 +28,7 @@ export const auditedWrites: Readonly<Record<string, string | null>> = {
   postPrometheusQuery: null,
   postPrometheusQueryRange: null,
   postPrometheusSeries: null,
+  redeemDeviceSignIn: 'member.sign-in',
   redeemSignIn: 'member.sign-in',
   removeIssuer: 'issuer.remove',
   resumeRotation: 'rotation.resume',
@@ -47,4 +49,10 @@ export const auditedWrites: Readonly<Record<string, string | null>> = {
 }
 
 /** Those that take an identity provider: test/cli/sign-in.test.ts has one. */
-export const writesWithProvider: readonly string[] = ['endSession', 'redeemSignIn', 'removeSignIn', 'setSignIn']
+export const writesWithProvider: readonly string[] = [
+  'endSession',
+  'redeemDeviceSignIn',
+  'redeemSignIn',
+  'removeSignIn',
+  'setSignIn',
+]
