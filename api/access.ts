@@ -36,6 +36,7 @@ export const routeAccess: Readonly<Record<RouteName, RouteAccess>> = {
   health: 'open',
   setup: 'open',
   getWhoami: { roles: everybody, confined: byAll },
+  getUsage: { roles: readers, confined: [] },
   deleteOrg: { roles: owners, confined: [] },
   getKeyEncryption: { roles: admins, confined: [] },
 

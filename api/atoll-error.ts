@@ -9,8 +9,8 @@ export interface AtollErrorFacts {
   readonly status?: number | undefined
   readonly problems?: readonly ShownProblem[] | undefined
   readonly requestId?: string | undefined
-  /** Of `rate_limited`: which limit, and when to try again. */
-  readonly limit?: { readonly name: string; readonly retryAfterSeconds: number } | undefined
+  /** Which limit: of `rate_limited`, with when to try again; of `limit_reached`, which quota. */
+  readonly limit?: { readonly name: string; readonly retryAfterSeconds?: number } | undefined
   readonly cause?: unknown
 }
 

@@ -268,9 +268,15 @@ const answerSchema = (route: RouteConfig, status: number): z.ZodType | undefined
 const toError = (status: number, text: string): AtollError => {
   const parsed = anyProblemDetails.safeParse(parseJson(text))
   if (!parsed.success) return badAnswer(status, 'this is no answer of an Atoll plane')
-  const { code, title, detail, problems, requestId } = parsed.data
+  const { code, title, detail, problems, requestId, limit } = parsed.data
   const message = detail ?? title
-  if (isApiProblemCode(code)) return new AtollError(code, message, { status, problems, requestId })
+  if (isApiProblemCode(code))
+    return new AtollError(code, message, {
+      status,
+      problems,
+      requestId,
+      ...(limit !== undefined && { limit: { name: limit } }),
+    })
   return new AtollError('bad_answer', `${message} (${code}, which this version does not know)`, {
     status,
     problems,

@@ -56,7 +56,7 @@ export const problemDetails = z
       .string()
       .optional()
       .describe(
-        'Of `rate_limited`, which limit: `token`, `org`, `address`, `failed-attempts`, `idempotency-keys`, `join-token`.',
+        'Of `rate_limited`, which limit: `token`, `org`, `address`, `failed-attempts`, `idempotency-keys`, `join-token`. Of `limit_reached`, which quota: `meshes`, `tokens`, `members`, `clusters`.',
       ),
     requestId: z.string().describe("Names this request in the plane's log."),
   })

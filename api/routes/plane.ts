@@ -2,6 +2,7 @@ import { createRoute } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { idempotencyHeaders } from '../schemas/common.ts'
 import { keyEncryption } from '../schemas/key-encryption.ts'
+import { usage } from '../schemas/usage.ts'
 import { orgName, setupBody, setupResult, whoami } from '../schemas/tokens.ts'
 import { openEnum } from '../open-enum.ts'
 import { bearer, jsonBody, jsonResponse, noContent, openProblems, problems } from './responses.ts'
@@ -55,6 +56,16 @@ export const getKeyEncryption = createRoute({
   tags,
   security: bearer,
   responses: { 200: jsonResponse('The keys, by mesh.', keyEncryption), ...problems() },
+})
+
+export const getUsage = createRoute({
+  method: 'get',
+  path: '/v1/usage',
+  operationId: 'getUsage',
+  summary: 'Show how much of its limits the org uses',
+  tags,
+  security: bearer,
+  responses: { 200: jsonResponse('Quotas, and requests of the last minute.', usage), ...problems() },
 })
 
 export const deleteOrg = createRoute({

@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
 import type { OutputOf } from '#api/client.ts'
-import { deleteOrg } from '#api/routes/plane.ts'
+import { deleteOrg, getUsage } from '#api/routes/plane.ts'
 import { getSignIn, removeSignIn, setSignIn } from '#api/routes/sign-in.ts'
 import type { CliContext } from '../cli-context.ts'
 import { confirmByName } from '../confirm.ts'
 import { addExamples } from '../examples.ts'
-import { toFields } from '../output/table.ts'
+import { toFields, toTable } from '../output/table.ts'
 import type { View } from '../output/view.ts'
 import { readSecret } from '../secret-input.ts'
 
@@ -91,6 +91,13 @@ export const defineOrg = (group: Command, context: CliContext): void => {
   )
   addExamples(
     group
+      .command('usage')
+      .description('Show how much of its limits the org uses: meshes, clusters, tokens, members, requests.')
+      .action(async () => context.print(toUsageView(await context.client().call(getUsage, {})))),
+    [['atoll org usage', 'requests are those of the last minute']],
+  )
+  addExamples(
+    group
       .command('delete')
       .description('Delete the org with its tokens, audit and archive. The plane can be set up again then.')
       .argument('<name>')
@@ -99,6 +106,29 @@ export const defineOrg = (group: Command, context: CliContext): void => {
     [['atoll org delete acme', 'after its meshes were deleted']],
   )
 }
+
+const toUsageView = (shown: OutputOf<typeof getUsage>): View => ({
+  value: shown,
+  names: shown.quotas.map(({ name }) => name),
+  table: () =>
+    toTable(
+      ['WHAT', 'USED', 'LIMIT', 'BEYOND IT'],
+      [
+        ...shown.quotas.map(({ name, mesh, used, limit }) => [
+          mesh === undefined ? name : `${name} of ${mesh}`,
+          String(used),
+          String(limit),
+          'limit_reached',
+        ]),
+        ...shown.requests.map(({ name, used, limit, windowSeconds }) => [
+          name === 'token' ? 'requests of this token' : `requests of the ${name}`,
+          String(used),
+          `${limit} in ${windowSeconds} s`,
+          'rate_limited',
+        ]),
+      ],
+    ),
+})
 
 const remove = async (context: CliContext, name: string, options: { readonly yes?: true }): Promise<void> => {
   const consequence = `Org ${name} will be gone with its tokens, the one that you are signed in with too, its audit and its archive`

@@ -22,6 +22,7 @@ const prometheus = `${mesh}/prometheus/api/v1`
 
 const rows: readonly Row[] = [
   ['GET /v1/whoami', 200, 'OAEVT', 'MCN'],
+  ['GET /v1/usage', 200, 'OAEV', ''],
   ['DELETE /v1/org', 400, 'O', ''],
   ['GET /v1/key-encryption', 200, 'OA', ''],
 

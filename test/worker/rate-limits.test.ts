@@ -48,6 +48,44 @@ describe('too many requests', () => {
   })
 })
 
+describe('what an org uses of its limits', () => {
+  interface Usage {
+    readonly quotas: readonly { name: string; mesh?: string; limit: number; used: number }[]
+    readonly requests: readonly { name: string; used: number }[]
+  }
+  const readUsage = async () => (await send<Usage>('GET', '/v1/usage', { token: await setUpPlane() })).body
+
+  test('is counted, by mesh where it is one’s, and requests by token and org', async () => {
+    const before = await readUsage()
+    const mesh = await createTestMesh()
+    await makeToken({ role: 'viewer' })
+    const after = await readUsage()
+    const used = (usage: Usage, name: string) => usage.quotas.find((quota) => quota.name === name)?.used ?? 0
+    for (const name of ['meshes', 'tokens']) expect(used(after, name)).toBe(used(before, name) + 1)
+    expect(after.quotas).toContainEqual({ name: 'clusters', mesh: mesh.name, limit: 250, used: 0 })
+    for (const [index, { name, used: requests }] of after.requests.entries()) {
+      expect(name).toBe(['token', 'org'][index])
+      expect(requests).toBeGreaterThan(2)
+    }
+  })
+
+  test('is a quota that is told apart from a rate, by code, status and name', async () => {
+    const token = await setUpPlane()
+    const { total } = (await env.DB.prepare('SELECT count(*) AS total FROM tokens').first<{ total: number }>()) ?? {
+      total: 0,
+    }
+    await env.DB.prepare(
+      `INSERT INTO tokens (id, org_id, name, role, secret_hash, created_at, expires_at)
+       SELECT 'filling-' || value, (SELECT id FROM orgs LIMIT 1), 'x', 'viewer', '', 0, 0 FROM json_each(?)`,
+    )
+      .bind(JSON.stringify(Array.from({ length: 1_000 - total }, (_, index) => index)))
+      .run()
+    const { status, body, headers } = await send('POST', '/v1/tokens', { token, body: { name: 'x', role: 'viewer' } })
+    await env.DB.prepare(`DELETE FROM tokens WHERE id LIKE 'filling-%'`).run()
+    expect([status, body.code, body.limit, headers.get('Retry-After')]).toEqual([422, 'limit_reached', 'tokens', null])
+  })
+})
+
 describe('a token with another secret', () => {
   const attempt = (token: string, address: string) =>
     send('GET', '/v1/whoami', { token, headers: { 'CF-Connecting-IP': address } })

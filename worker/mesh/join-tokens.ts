@@ -77,7 +77,8 @@ export const createJoinToken = (
     .one()
   if (open >= MAX_OPEN_TOKENS)
     return refuse('limit_reached', `a mesh may have ${MAX_OPEN_TOKENS} join tokens that wait to be used`)
-  if (!hasRoomFor(sql, token.cluster)) return refuse('limit_reached', `a mesh may have ${MAX_CLUSTERS} clusters`)
+  if (!hasRoomFor(sql, token.cluster))
+    return refuse('limit_reached', `a mesh may have ${MAX_CLUSTERS} clusters`, { name: 'clusters' })
   const row = sql
     .exec<JoinTokenRow>(
       `INSERT INTO join_tokens (id, secret_hash, cluster, network, kind, created_at, expires_at)

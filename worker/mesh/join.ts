@@ -113,7 +113,8 @@ export const joinCluster = async (
 /** From here on the token is good for this request only, also when the plane stops before it has answered. */
 const reserveToken = ({ sql, now }: MeshContext, { id, cluster }: JoinTokenRow, usedFor: string): Outcome<null> => {
   // Others may have joined since the token was made.
-  if (!hasRoomFor(sql, cluster)) return refuse('limit_reached', `a mesh may have ${MAX_CLUSTERS} clusters`)
+  if (!hasRoomFor(sql, cluster))
+    return refuse('limit_reached', `a mesh may have ${MAX_CLUSTERS} clusters`, { name: 'clusters' })
   const { rowsWritten } = sql.exec(
     'UPDATE join_tokens SET used_at = coalesce(used_at, ?1), used_for = ?2 WHERE id = ?3 AND (used_for IS NULL OR used_for = ?2)',
     now(),

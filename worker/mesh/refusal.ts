@@ -7,7 +7,7 @@ import type { Result } from '#mesh/result.ts'
 export interface Refusal {
   readonly code: ApiProblemCode
   readonly detail: string
-  /** Of `rate_limited`: which limit, and when to try again. */
+  /** Which limit; of `rate_limited`, when to try again. */
   readonly limit?: AtollErrorFacts['limit']
 }
 

@@ -1,12 +1,18 @@
 import { AtollError } from '#api/atoll-error.ts'
 import type { AppContext } from '../app-env.ts'
+import { RequestCounts } from './request-counts.ts'
 import { requestLimits } from './request-limits.ts'
 import type { RequestLimit } from './request-limits.ts'
 
 /** Who sends a request that has no token: its address, as the platform tells it. */
 export const toClientAddress = (c: AppContext): string => c.req.header('CF-Connecting-IP') ?? 'local'
 
-const WINDOW_SECONDS = 60
+export const WINDOW_SECONDS = 60
+const counts = new RequestCounts(WINDOW_SECONDS)
+
+/** Of the last minute, as this process has counted them. */
+export const countRequests = (limit: RequestLimit, key: string, nowMs: number): number =>
+  counts.read(`${limit} ${key}`, nowMs)
 
 const limiterOf = (env: Cloudflare.Env, limit: RequestLimit): RateLimit =>
   ({ token: env.API_RATE_LIMIT, org: env.ORG_RATE_LIMIT, address: env.OPEN_RATE_LIMIT })[limit]
@@ -16,6 +22,7 @@ const limiterOf = (env: Cloudflare.Env, limit: RequestLimit): RateLimit =>
  * The platform counts in each of its locations by itself (docs/limits.md).
  */
 export const limitRate = async (env: Cloudflare.Env, limit: RequestLimit, key: string): Promise<void> => {
+  counts.add(`${limit} ${key}`, Date.now())
   const { success } = await limiterOf(env, limit).limit({ key })
   if (!success)
     throw new AtollError('rate_limited', `too many requests of this ${limit}: ${requestLimits[limit]} in a minute`, {

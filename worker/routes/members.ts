@@ -39,7 +39,9 @@ const addMember: RouteHandler<typeof createMember, AppEnv> = async (c) => {
   const { email, role, scopes } = c.req.valid('json')
   requireWithin(c, { role, scopes })
   if ((await directory.countMembers(c.env.DB, orgId)) >= directory.MAX_MEMBERS)
-    throw new AtollError('limit_reached', `an org may have ${directory.MAX_MEMBERS} members`)
+    throw new AtollError('limit_reached', `an org may have ${directory.MAX_MEMBERS} members`, {
+      limit: { name: 'members' },
+    })
   const member = { id: newId(randomBytes), email, role, scopes, createdAt: Date.now() }
   const event = toOrgEvent(c, { action: 'member.create', target: email, detail: toDetail(member) })
   const made = await directory.insertMember(c.env.DB, orgId, member, event)

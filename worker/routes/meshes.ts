@@ -61,7 +61,9 @@ const makeMesh: RouteHandler<typeof createMesh, AppEnv> = async (c) => {
   const orgId = openOrg(c)
   const { name, trustDomain: domain, ...changes } = c.req.valid('json')
   if ((await directory.countMeshes(c.env.DB, orgId)) >= directory.MAX_MESHES) {
-    throw new AtollError('limit_reached', `an org may have ${directory.MAX_MESHES} meshes`)
+    throw new AtollError('limit_reached', `an org may have ${directory.MAX_MESHES} meshes`, {
+      limit: { name: 'meshes' },
+    })
   }
   const meshId = newId(randomBytes)
   const settings = meshSettings.parse({

@@ -1,18 +1,23 @@
 import type { RouteHandler } from '@hono/zod-openapi'
 import { AtollError } from '#api/atoll-error.ts'
-import { deleteOrg, getKeyEncryption, getWhoami, health, setup } from '#api/routes/plane.ts'
+import { deleteOrg, getKeyEncryption, getUsage, getWhoami, health, setup } from '#api/routes/plane.ts'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { App, AppEnv } from '../app-env.ts'
 import { attempt } from '../attempt.ts'
 import { isSealedWith, toKekId } from '../ca/sealed-key.ts'
 import { deleteOrg as deleteWholeOrg } from '../delete-org.ts'
 import { isSetUp, setUpPlane } from '../directory/orgs.ts'
-import { listMeshes, MAX_MESHES } from '../directory/meshes.ts'
+import { countMembers, MAX_MEMBERS } from '../directory/members.ts'
+import { countMeshes, listMeshes, MAX_MESHES } from '../directory/meshes.ts'
 import { readOrgAuditChain } from '../directory/org-audit.ts'
 import { findProvider } from '../directory/sign-in.ts'
-import { toIssuedToken } from '../directory/tokens.ts'
+import { countTokens, MAX_TOKENS, toIssuedToken } from '../directory/tokens.ts'
 import { planeInitiator } from '../mesh/audit.ts'
+import { MAX_CLUSTERS } from '../mesh/clusters.ts'
 import { openMeshStore } from '../mesh/mesh-store.ts'
+import { countRequests, WINDOW_SECONDS } from '../middleware/rate-limit.ts'
+import { requestLimits } from '../middleware/request-limits.ts'
+import type { RequestLimit } from '../middleware/request-limits.ts'
 import { openOrg, toInitiator, toOrigin } from '../open-mesh.ts'
 import { randomBytes } from '../random-bytes.ts'
 import { equalsInConstantTime, newId, newToken, sha256Hex } from '../secret-token.ts'
@@ -45,6 +50,34 @@ const setUp: RouteHandler<typeof setup, AppEnv> = async (c) => {
 const showCaller: RouteHandler<typeof getWhoami, AppEnv> = (c) => {
   const { orgName, token } = c.get('caller')
   return c.json({ org: orgName, token }, 200)
+}
+
+const showUsage: RouteHandler<typeof getUsage, AppEnv> = async (c) => {
+  const orgId = openOrg(c)
+  const { token } = c.get('caller')
+  const [known, meshes, tokens, members] = await Promise.all([
+    listMeshes(c.env.DB, orgId, undefined, '', MAX_MESHES),
+    countMeshes(c.env.DB, orgId),
+    countTokens(c.env.DB, orgId),
+    countMembers(c.env.DB, orgId),
+  ])
+  const nowMs = Date.now()
+  const toRequests = (name: RequestLimit, key: string) => ({
+    name,
+    limit: requestLimits[name],
+    windowSeconds: WINDOW_SECONDS,
+    used: countRequests(name, key, nowMs),
+  })
+  const shown = {
+    quotas: [
+      { name: 'meshes', limit: MAX_MESHES, used: meshes },
+      { name: 'tokens', limit: MAX_TOKENS, used: tokens },
+      { name: 'members', limit: MAX_MEMBERS, used: members },
+      ...known.map(({ name: mesh, clusters }) => ({ name: 'clusters', mesh, limit: MAX_CLUSTERS, used: clusters })),
+    ],
+    requests: [toRequests('token', token.id), toRequests('org', orgId)],
+  }
+  return c.json(shown, 200)
 }
 
 const removeOrg: RouteHandler<typeof deleteOrg, AppEnv> = async (c) => {
@@ -93,5 +126,6 @@ export const addPlaneRoutes = (app: App): void => {
   app.openapi(setup, setUp)
   app.openapi(getWhoami, showCaller)
   app.openapi(getKeyEncryption, showKeyEncryption)
+  app.openapi(getUsage, showUsage)
   app.openapi(deleteOrg, removeOrg)
 }

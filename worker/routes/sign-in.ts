@@ -219,7 +219,9 @@ type Issued =
 /** The token of a sign-in, once: bearer's, or of a browser's session. */
 const issue = async (c: AppContext, orgId: string, member: KnownMember, issued: Issued) => {
   if ((await countTokens(c.env.DB, orgId)) >= MAX_TOKENS)
-    throw new AtollError('limit_reached', `an org may have ${MAX_TOKENS} tokens: revoke some`)
+    throw new AtollError('limit_reached', `an org may have ${MAX_TOKENS} tokens: revoke some`, {
+      limit: { name: 'tokens' },
+    })
   const { kind, tokenId: id } = issued
   const { text: secret, secretHash } = await newTokenOf(kind, id, randomBytes)
   const createdAtMs = Date.now()

@@ -38,7 +38,9 @@ const makeToken: RouteHandler<typeof createToken, AppEnv> = async (c) => {
   if (!isWithin({ role, scopes }, c.get('caller').token))
     throw new AtollError('forbidden', 'a token can’t make one with more power than it has')
   if ((await directory.countTokens(c.env.DB, orgId)) >= directory.MAX_TOKENS) {
-    throw new AtollError('limit_reached', `an org may have ${directory.MAX_TOKENS} tokens: revoke some`)
+    throw new AtollError('limit_reached', `an org may have ${directory.MAX_TOKENS} tokens: revoke some`, {
+      limit: { name: 'tokens' },
+    })
   }
   const { id, text, secretHash } = await newToken('token', randomBytes)
   const createdAtMs = Date.now()
