@@ -10,8 +10,8 @@ import { requestThroughProxy, type ProxyReply } from '#test/harness/proxy-reques
 import { network1, network2 } from '#test/mesh/records.ts'
 import { createMember, Stage, type Member, type StageOptions } from './stage.ts'
 
-/** The first three numbers of loopback addresses that no other test uses which runs at the same time. */
-export const stageNetwork = `127.0.${78 + 100 * (Number(process.env['VITEST_POOL_ID'] ?? 1) - 1)}`
+/** The first three numbers of loopback addresses that no other test uses which runs at the same time, of four at most. */
+export const stageNetwork = `127.0.${78 + 50 * (Number(process.env['VITEST_POOL_ID'] ?? 1) - 1)}`
 
 /** Applications are on 127.0.0.1, their sidecars on these. */
 export const clientAddress = `${stageNetwork}.1`
