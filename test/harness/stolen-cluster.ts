@@ -80,12 +80,17 @@ export class StolenConnection {
     socket.on('close', () => (this.closedAt ??= Date.now()))
   }
 
-  /** Whether something is answered to this. */
+  /** Whether something is answered to this, before long: a connection that nobody takes out of a listener's queue is neither answered nor closed. */
   ask(text: string): Promise<boolean> {
     return new Promise((resolve) => {
       if (this.closedAt !== undefined) return resolve(false)
-      this.#socket.once('data', () => resolve(true))
-      this.#socket.once('close', () => resolve(false))
+      const giveUp = setTimeout(() => resolve(false), 5000)
+      const settle = (isAnswered: boolean) => () => {
+        clearTimeout(giveUp)
+        resolve(isAnswered)
+      }
+      this.#socket.once('data', settle(true))
+      this.#socket.once('close', settle(false))
       this.#socket.write(text)
     })
   }
