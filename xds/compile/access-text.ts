@@ -57,15 +57,15 @@ export const compileServiceAccount = (account: string, ownNamespace: string): Ac
 }
 
 /**
- * The DNS name of a workload of this cluster, which its intermediate alone may sign (docs/decisions/0003). Of letters that are in such names alone: Envoy compares a text with whatever a certificate says, and
- * the path of a URI and the subject are bound by no constraint.
+ * The DNS name of this cluster, or of a workload of it, which its intermediate alone may sign (docs/decisions/0003). The cluster's own as well: it is the one that proxies ask for, and a cluster in somebody's hands may leave the
+ * other out. Of letters that are in such names alone: Envoy compares a text with whatever a certificate says, and the path of a URI and the subject are bound by no constraint.
  */
 export const compileCluster = (
   cluster: string,
   { trustDomain }: OwnDomains,
 ): AccessText & { readonly kind: 'regex' } => ({
   kind: 'regex',
-  text: `[a-z0-9._-]+\\.${cluster.split('*').map(escapeRegex).join('[a-z0-9-]*')}\\.${escapeRegex(toClustersDnsName(trustDomain))}`,
+  text: `(?:[a-z0-9._-]+\\.)?${cluster.split('*').map(escapeRegex).join('[a-z0-9-]*')}\\.${escapeRegex(toClustersDnsName(trustDomain))}`,
 })
 
 const anySegment = '[^/]+'

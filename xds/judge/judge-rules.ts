@@ -112,7 +112,7 @@ const matchesPermission = (permission: Permission, call: JudgedCall): Truth => {
 
 /** How what the compiler asks of names begins: those of accounts and those of clusters. */
 const ofAccounts = 'spiffe://'
-const ofClusters = '[a-z0-9._-]+.'
+const ofClusters = '(?:[a-z0-9._-]+.)?'
 
 /** Beside these names Envoy looks at the subject of a certificate, of which nothing is known here: what may mean it is not known. */
 const matchesPeer = (matcher: StringMatcher | undefined, peer: JudgedCall['peer']): Truth => {

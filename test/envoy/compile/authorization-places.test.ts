@@ -1,8 +1,12 @@
 import { once } from 'node:events'
 import { request, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import { createServer } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { afterEach, beforeAll, expect, test } from 'vitest'
+import { issueLeaf, toWorkloadNames } from '#agent/identity/issue-leaf.ts'
+import { toClusterDnsName } from '#mesh/identity.ts'
 import type { ViewChange } from '#mesh/view.ts'
+import { domain } from '#test/agent/test-pki.ts'
 import { makeObject, network1 } from '#test/mesh/records.ts'
 import { startAuthorizers } from './authorizers.ts'
 import { clientAddress, gatewayAddress, get, serverAddress, stageNetwork, Theatre } from './theatre.ts'
@@ -25,6 +29,20 @@ const apply = async (stage: Stage, spec: Parameters<typeof put>[0]): Promise<voi
 }
 
 const from = (source: object, action = 'ALLOW') => ({ action, rules: [{ from: [{ source }] }] })
+
+/** What a sidecar answers to a cluster in somebody's hands, whose certificates say no more than they have to. */
+const callAsThief = async ({ cluster, intermediate }: Theatre['east'], port: number): Promise<number> => {
+  const names = toWorkloadNames({ namespace: 'default', serviceAccount: 'web' }, cluster, domain)
+  if ('problem' in names) throw new Error(names.problem)
+  const least = { ...names, dnsNames: [toClusterDnsName(cluster, domain)] }
+  const { chainPem: cert, privateKeyPem: key } = await issueLeaf(intermediate, least, Date.now())
+  const tls = { cert, key, rejectUnauthorized: false, ALPNProtocols: ['istio'] }
+  const socket = connectTls({ host: serverAddress, port, ...tls })
+  socket.write('GET / HTTP/1.1\r\nhost: reviews\r\nconnection: close\r\n\r\n')
+  const [data] = (await once(socket, 'data')) as [Buffer]
+  socket.destroy()
+  return Number(data.toString().split(' ')[1])
+}
 
 test('between clusters on two networks the callee judges who calls, by what gets through the gateway', async () => {
   const app = await theatre.startApp('reviews')
@@ -79,6 +97,13 @@ proxies: [sidecar/default/client-1/web]
     const when = [{ key: 'source.cluster', notValues: [allowed] }]
     await apply(west, { action: 'DENY', rules: [{ from: [{ source: { namespaces: ['default'] } }], when }] })
     expect([allowed, await call()]).toEqual([allowed, status])
+  }
+  for (const [denied, status] of [
+    ['west', 200],
+    ['east', 403],
+  ] as const) {
+    await apply(west, { action: 'DENY', rules: [{ when: [{ key: 'source.cluster', values: [denied] }] }] })
+    expect([denied, await call(), await callAsThief(theatre.east, app.port)]).toEqual([denied, status, status])
   }
   await apply(west, { action: 'CUSTOM', provider: { name: 'authz' }, rules: [{}] })
   expect(await call()).toBe(200)
