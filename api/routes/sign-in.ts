@@ -72,12 +72,12 @@ export const beginSession = createRoute({
   operationId: 'beginSession',
   summary: 'Sign in to the console: send a browser to the identity provider of an org',
   description:
-    'It comes back to `returnTo`, a page of this plane, with the cookie of a session; or with `signIn=refused` in the query and none.',
+    'It comes back to `returnTo`, a page of this plane, with the cookie of a session; or with `signIn=refused` in the query and none. From a page of the plane alone, or typed.',
   tags,
   request: { query: beginSessionQuery },
   responses: {
     302: noContent('To the provider, with a cookie that the answer is bound to.'),
-    ...openProblems('not_found'),
+    ...openProblems('not_found', 'cross_site_request'),
   },
 })
 

@@ -252,6 +252,16 @@ describe('a sign-in in a browser', () => {
   })
 
   it.each([
+    ['cross-site', 403, false],
+    ['same-site', 403, false],
+    ['same-origin', 302, true],
+    ['none', 302, true],
+  ])('begins at a page of the plane, or where the address is typed: %s', async (site, status, isBegun) => {
+    const response = await fetch(inBrowser({}), { redirect: 'manual', headers: { 'sec-fetch-site': site } })
+    expect([response.status, response.headers.getSetCookie().length > 0]).toEqual([status, isBegun])
+  })
+
+  it.each([
     'https://evil.example/',
     '//evil.example',
     '/\\evil.example',

@@ -43,6 +43,22 @@ export const readCredential = (c: AppContext): Credential | undefined => {
 export const isSentAs = ({ cookie }: Credential, session: BrowserSession | undefined): boolean =>
   cookie === (session && toSessionCookie(session.origin).name)
 
+/** Whether the browser says that a page of another site has it ask. `none`: somebody has typed the address. */
+const isFromElsewhere = (site: string | undefined, isWrite: boolean): site is string =>
+  site !== undefined && site !== 'same-origin' && (isWrite || site !== 'none')
+
+const toFromElsewhere = (site: string): AtollError =>
+  new AtollError('cross_site_request', `the browser says that another site asks (Sec-Fetch-Site: ${site.slice(0, 20)})`)
+
+/**
+ * Lets through who begins to sign in at a page of the plane, or has typed the address: another site's page could send somebody to the provider of an
+ * org of its own, which signs him in as somebody else. Throws AtollError `cross_site_request`.
+ */
+export const requireOwnBeginning = (c: AppContext): void => {
+  const site = c.req.header('Sec-Fetch-Site')
+  if (isFromElsewhere(site, false)) throw toFromElsewhere(site)
+}
+
 /**
  * Browsers send cookies along with what other sites' pages make them ask. Lets through what a page of the plane itself asks; a write has to prove it.
  * Throws AtollError `cross_site_request`. docs/decisions/0031-sessions-of-browsers.md
@@ -51,12 +67,7 @@ export const requireOwnPage = (c: AppContext, { origin }: BrowserSession): void 
   const isWrite = c.req.method !== 'GET' && c.req.method !== 'HEAD'
   const site = c.req.header('Sec-Fetch-Site')
   const from = c.req.header('Origin')
-  // `none`: somebody has typed the address.
-  if (site !== undefined && site !== 'same-origin' && (isWrite || site !== 'none'))
-    throw new AtollError(
-      'cross_site_request',
-      `the browser says that another site asks (Sec-Fetch-Site: ${site.slice(0, 20)})`,
-    )
+  if (isFromElsewhere(site, isWrite)) throw toFromElsewhere(site)
   if (from === undefined ? isWrite : from !== origin)
     throw new AtollError('cross_site_request', `with a session, "Origin" has to be ${origin}`)
   if (isWrite && c.req.header(CSRF_HEADER) === undefined)

@@ -23,7 +23,7 @@ import type { StoredProvider } from '../directory/sign-in.ts'
 import { countTokens, MAX_TOKENS } from '../directory/tokens.ts'
 import { toBase64Url, toUtf8 } from '../encode-bytes.ts'
 import { planeInitiator } from '../mesh/audit.ts'
-import { toCookieName, toSessionCookie } from '../middleware/credential.ts'
+import { requireOwnBeginning, toCookieName, toSessionCookie } from '../middleware/credential.ts'
 import { openOrg, toOrgEvent, toOrigin } from '../open-mesh.ts'
 import { found } from '../problems.ts'
 import { randomBytes } from '../random-bytes.ts'
@@ -127,6 +127,7 @@ const begin: RouteHandler<typeof beginSignIn, AppEnv> = (c) => {
 }
 
 const beginInBrowser: RouteHandler<typeof beginSession, AppEnv> = (c) => {
+  requireOwnBeginning(c)
   const { org, returnTo } = c.req.valid('query')
   return sendToProvider(c, org, { returnTo, tokenId: newId(randomBytes) })
 }
