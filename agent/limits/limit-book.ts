@@ -1,6 +1,6 @@
 import type { Clock } from '#agent/clock.ts'
 import { LimitAccount, type Passing, type PlaneState } from '#mesh/limits/limit-account.ts'
-import type { LimitTerms } from '#mesh/limits/limit-terms.ts'
+import { toLimitNamespace, type LimitTerms } from '#mesh/limits/limit-terms.ts'
 import { UPLINK_MAX_LEASE_ASKS, type LeaseAsk, type LeaseGrant } from '#mesh/uplink.ts'
 
 /** A limit of the scope MESH, as the mesh's configuration has it. */
@@ -37,6 +37,8 @@ interface Entry extends LimitUse, MeshLimitTerms {
 }
 
 export const maxAccounts = 10_000
+/** Those of one namespace's limits: whoever makes up consumers of one keeps nobody out of the others'. */
+export const maxAccountsOfNamespace = maxAccounts / 2
 const roundMs = 250
 /** What becomes urgent within this time is asked for together. */
 const urgentMs = 50
@@ -50,6 +52,7 @@ export class LimitBook {
   readonly #options: LimitBookOptions
   /** By `toKey`, who came last at the end. */
   readonly #entries = new Map<string, Entry>()
+  readonly #accountsOf = new Map<string, number>()
   #plane: PlaneState = { isLive: false, replicas: assumedReplicas }
   #askedAt = 0
   #isUrgent = false
@@ -107,7 +110,7 @@ export class LimitBook {
     const asks: LeaseAsk[] = []
     for (const [key, { limit, consumer, terms, account }] of this.#entries) {
       if (account.isIdle(terms, this.#plane, now)) {
-        this.#entries.delete(key)
+        this.#forget(key, limit)
         continue
       }
       const ask = account.ask(terms, this.#plane, now)
@@ -133,7 +136,7 @@ export class LimitBook {
   limitsChanged(): void {
     for (const [key, { limit, terms, failOpen }] of this.#entries) {
       const found = this.#options.findLimit(limit)
-      if (!found || JSON.stringify(found) !== JSON.stringify({ terms, failOpen })) this.#entries.delete(key)
+      if (!found || JSON.stringify(found) !== JSON.stringify({ terms, failOpen })) this.#forget(key, limit)
     }
   }
 
@@ -157,7 +160,8 @@ export class LimitBook {
     const limit = this.#options.findLimit(use.limit)
     // It was taken away a moment ago: the proxy has yet to hear of it.
     if (!limit) return { passing: 'open' }
-    if (this.#entries.size >= maxAccounts && !this.#makeRoom(now)) {
+    const namespace = toLimitNamespace(use.limit)
+    if (!this.#hasRoom(namespace) && !this.#makeRoom(namespace, now)) {
       this.#unaccounted += 1
       return { passing: limit.failOpen ? 'open' : undefined }
     }
@@ -165,18 +169,40 @@ export class LimitBook {
     const account = new LimitAccount(terms, failOpen, this.#plane.replicas, now)
     const entry = { ...use, terms, failOpen, account }
     this.#entries.set(key, entry)
+    this.#accountsOf.set(namespace, this.#countOf(namespace) + 1)
     return { entry, passing: account.allows(this.#plane, now) }
   }
 
-  /** Forgets one that may be forgotten, of those that did not come for the longest. */
-  #makeRoom(now: number): boolean {
+  #countOf(namespace: string): number {
+    return this.#accountsOf.get(namespace) ?? 0
+  }
+
+  #hasRoom(namespace: string): boolean {
+    return this.#entries.size < maxAccounts && this.#countOf(namespace) < maxAccountsOfNamespace
+  }
+
+  /** Forgets one that may be forgotten, of those that did not come for the longest: where that is how much one namespace has, one of its own. */
+  #makeRoom(namespace: string, now: number): boolean {
+    const isOwn = this.#countOf(namespace) >= maxAccountsOfNamespace
     let searched = 0
-    for (const [key, { terms, account }] of this.#entries) {
-      if (account.isIdle(terms, this.#plane, now)) return this.#entries.delete(key)
+    for (const [key, { limit, terms, account }] of this.#entries) {
+      const fits = !isOwn || toLimitNamespace(limit) === namespace
+      if (fits && account.isIdle(terms, this.#plane, now)) {
+        this.#forget(key, limit)
+        return true
+      }
       searched += 1
       if (searched >= maxSearched) break
     }
     return false
+  }
+
+  #forget(key: string, limit: string): void {
+    const namespace = toLimitNamespace(limit)
+    const left = this.#countOf(namespace) - 1
+    if (left > 0) this.#accountsOf.set(namespace, left)
+    else this.#accountsOf.delete(namespace)
+    this.#entries.delete(key)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { RequestLimit } from '../config/rate-limit.ts'
 import { toMilliseconds } from '../config/schema/duration.ts'
-import type { ObjectKey } from '../config-object.ts'
+import { parseObjectKey, type ObjectKey } from '../config-object.ts'
 
 /**
  * What a limit of the scope MESH allows (docs/decisions/0030). `rate`: it holds `burst` at most and is filled with `requests` in `periodMs`. `day`: so
@@ -22,6 +22,10 @@ export const toLimitTerms = ({ requests, per, burst }: Written): LimitTerms =>
 
 /** What a limit is called between agents and the plane: "RateLimit/<namespace>/<object>/<limit>". */
 export const toLimitName = (object: ObjectKey, limit: string): string => `${object}/${limit}`
+
+/** Whose limit it is, by its name. */
+export const toLimitNamespace = (limit: string): string =>
+  parseObjectKey(limit.slice(0, limit.lastIndexOf('/')))?.namespace ?? ''
 
 /** How often a replica tells the plane what it needs of one limit at most, so that many of them are not too many for it. */
 export const toAskMs = (terms: LimitTerms, replicas: number): number =>

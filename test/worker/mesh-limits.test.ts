@@ -1,18 +1,21 @@
-import { evictDurableObject } from 'cloudflare:test'
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { expect, test } from 'vitest'
 import type { ObjectStatus } from '#api/schemas/configuration.ts'
 import type { QuotaUse } from '#api/schemas/quotas.ts'
 import { UPLINK_CAPABILITIES, type LeaseAsk, type LeaseGrant } from '#mesh/uplink.ts'
+import { LeaseDesk, MAX_COUNTS_OF_NAMESPACE } from '#worker/mesh/limits/lease-desk.ts'
+import { MAX_QUOTA_USES, MAX_QUOTA_USES_OF_NAMESPACE } from '#worker/mesh/limits/quota-uses.ts'
 import { joinTestCluster, TestAgent } from './support/test-agent.ts'
 import { createTestMesh, type TestMesh } from './support/test-plane.ts'
 
-const toLimits = (...limits: readonly string[]) => `apiVersion: policy.atoll.dev/v1alpha1
+const toLimitsOf = (namespace: string, ...limits: readonly string[]) => `apiVersion: policy.atoll.dev/v1alpha1
 kind: RateLimit
-metadata: {name: shop, namespace: default}
+metadata: {name: shop, namespace: ${namespace}}
 spec:
   limits:
 ${limits.map((limit) => `  - {${limit}}`).join('\n')}
 `
+const toLimits = (...limits: readonly string[]) => toLimitsOf('default', ...limits)
 const rate = 'name: all, scope: MESH, requests: 100, per: 1h'
 const quota = 'name: day, scope: MESH, requests: 100, calendar: DAY, by: [{claim: sub}]'
 const own = 'name: own, requests: 5, per: 1s'
@@ -138,4 +141,49 @@ test('an agent that leases nothing is told the other limits alone, and the statu
   ])
   await mesh.send('POST', '/configuration', { yaml: toLimits(rate) })
   await expect.poll(() => toldTo(old)).toBeUndefined()
+})
+
+const today = () => Math.floor(Date.now() / 86_400_000)
+
+/** So many consumers of a quota have come on a day. */
+const fill = (mesh: TestMesh, day: number, count: number) =>
+  runInDurableObject(mesh.stub, (_instance, { storage: { sql } }) => {
+    sql.exec(
+      `WITH RECURSIVE consumers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM consumers WHERE n < ?1)
+       INSERT INTO quota_uses SELECT ?2, 'RateLimit/default/shop/day', 'consumer-' || n, 1 FROM consumers`,
+      count,
+      day,
+    )
+  })
+
+test('days that are over give way to who comes today', async () => {
+  const mesh = await start(quota)
+  const east = await connect(mesh, 'east')
+  await fill(mesh, today() - 2, MAX_QUOTA_USES)
+  expect(await ask(east, { ...ofDay, want: 10 })).toMatchObject({ tokens: 10 })
+})
+
+test('consumers of one namespace, however many, leave room for those of others', async () => {
+  const mesh = await start(quota)
+  await mesh.send('POST', '/configuration', { yaml: toLimitsOf('bank', quota) })
+  const east = await connect(mesh, 'east')
+  await fill(mesh, today(), MAX_QUOTA_USES_OF_NAMESPACE)
+  expect(await ask(east, { ...ofDay, want: 10 })).toMatchObject({ tokens: 0, none: 'full' })
+  expect(await ask(east, { ...ofDay, consumer: 'consumer-1', want: 10 })).toMatchObject({ tokens: 10 })
+  const { tokens, none } = await ask(east, { ...ofDay, limit: 'RateLimit/bank/shop/day', want: 10 })
+  expect([tokens, none]).toEqual([10, undefined])
+})
+
+test('so do counts of rates, which are in memory', async () => {
+  const mesh = await start(rate)
+  await mesh.send('POST', '/configuration', { yaml: toLimitsOf('bank', rate) })
+  const answers = await runInDurableObject(mesh.stub, (_instance, { storage: { sql } }) => {
+    const desk = new LeaseDesk({ context: { sql, now: () => 1_000_000 }, countReplicas: () => 1 })
+    const lease = (limit: string, consumer: string) =>
+      desk.lease('session', [{ limit, consumer, want: 1, back: 0, ahead: 0 }]).grants[0]
+    const own = 'RateLimit/default/shop/all'
+    for (let index = 0; index < MAX_COUNTS_OF_NAMESPACE; index += 1) lease(own, String(index))
+    return [lease(own, 'one more'), lease(own, '0'), lease('RateLimit/bank/shop/all', 'one more')]
+  })
+  expect(answers).toMatchObject([{ none: 'full' }, { tokens: 1 }, { tokens: 1 }])
 })

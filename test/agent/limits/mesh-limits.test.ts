@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { beforeEach, expect, test } from 'vitest'
-import { maxAccounts } from '#agent/limits/limit-book.ts'
+import { maxAccountsOfNamespace } from '#agent/limits/limit-book.ts'
 import { MeshLimits } from '#agent/limits/mesh-limits.ts'
 import {
   RateLimitRequestSchema,
@@ -153,12 +153,16 @@ test('a proxy can use up nothing of another namespace but the root namespace', (
   expect(request([toDescriptor(`${defaultMeshConfig.rootNamespace}/limits/all`)], 'elsewhere')).toBe(true)
 })
 
-test('of more consumers than there is room for each limit says itself what becomes, and it is counted', () => {
+test('of more consumers than there is room for each limit says itself what becomes, and it is counted; other namespaces have room', () => {
+  objects.push(toObject('bank', { name: 'closed', ...perHour, failOpen: false }))
   limits.book.setLive(true)
-  for (let index = 0; index < maxAccounts; index += 1) request([toDescriptor('open', ['claim0', String(index)])])
+  for (let index = 0; index < maxAccountsOfNamespace; index += 1)
+    request([toDescriptor('open', ['claim0', String(index)])])
   expect(request([toDescriptor('open', ['claim0', 'one more'])])).toBe(true)
   expect(request([toDescriptor('closed', ['claim0', 'one more'])])).toBe(false)
-  expect(limits.book.statistics()).toMatchObject({ accounts: maxAccounts, unaccounted: 2 })
+  expect(limits.book.statistics()).toMatchObject({ accounts: maxAccountsOfNamespace, unaccounted: 2 })
+  expect(request([toDescriptor('bank/limits/closed', ['claim0', 'one more'])], 'bank')).toBe(true)
+  expect(limits.book.statistics()).toMatchObject({ accounts: maxAccountsOfNamespace + 1, unaccounted: 2 })
 })
 
 test('a limit that was taken away a moment ago turns nobody away, one that was changed begins anew', () => {

@@ -1,14 +1,17 @@
 import { drawOnDay, toDay, toEndOfDayMs } from '#mesh/limits/day-quota.ts'
-import { toLeaseMs, toAskMs, type LimitTerms, type RateTerms } from '#mesh/limits/limit-terms.ts'
+import { toAskMs, toLeaseMs, toLimitNamespace, type LimitTerms, type RateTerms } from '#mesh/limits/limit-terms.ts'
 import { drawOnRate, isUntouched, newRatePool, toRefillMs, type RatePool } from '#mesh/limits/rate-pool.ts'
 import type { LeaseAsk, LeaseGrant, PlaneMessage } from '#mesh/uplink.ts'
 import type { MeshContext } from '../context.ts'
 import { findMeshLimit } from './find-mesh-limit.ts'
-import { countQuotaUses, MAX_QUOTA_USES, pruneQuotaUses, readQuotaUse, writeQuotaUse } from './quota-uses.ts'
+import { QuotaRows } from './quota-rows.ts'
+import { readQuotaUse, writeQuotaUse } from './quota-uses.ts'
 import { readRatesUntil, writeRatesUntil } from './rate-mark.ts'
 
 /** Counts that are held in memory at once. */
 export const MAX_COUNTS = 20_000
+/** Those of one namespace's limits: whoever makes up consumers of one keeps nobody out of the others'. */
+export const MAX_COUNTS_OF_NAMESPACE = MAX_COUNTS / 2
 /** What was leased of rates is not on disk: only until when it may have been, which is told ahead by so much. */
 const MARK_MS = 10_000
 /** Between two looks for counts that may be forgotten. */
@@ -22,7 +25,7 @@ interface Count {
 }
 
 export interface LeaseDeskParts {
-  readonly context: MeshContext
+  readonly context: Pick<MeshContext, 'sql' | 'now'>
   /** Sessions of agents that ask for leases. */
   readonly countReplicas: () => number
 }
@@ -34,15 +37,17 @@ export interface LeaseDeskParts {
 export class LeaseDesk {
   readonly #parts: LeaseDeskParts
   readonly #counts = new Map<string, Count>()
+  readonly #countsOf = new Map<string, number>()
+  readonly #rows: QuotaRows
   readonly #limits = new Map<string, LimitTerms | undefined>()
   /** When rates may have been leased before this object remembers; undefined = never. */
   readonly #leasedBefore: number | undefined
   #markedUntil = 0
   #sweptAt = 0
-  #quotaUses: number | undefined
 
   constructor(parts: LeaseDeskParts) {
     this.#parts = parts
+    this.#rows = new QuotaRows(parts.context.sql)
     this.#leasedBefore = readRatesUntil(parts.context.sql)
   }
 
@@ -65,7 +70,7 @@ export class LeaseDesk {
 
   /** In a transaction, from time to time: forgets days that are over. */
   prune(): void {
-    if (pruneQuotaUses(this.#parts.context.sql, toDay(this.#parts.context.now()))) this.#quotaUses = undefined
+    this.#rows.prune(toDay(this.#parts.context.now()))
   }
 
   #grant(session: string, ask: LeaseAsk, replicas: number, nowMs: number): Omit<LeaseGrant, 'limit' | 'consumer'> {
@@ -111,11 +116,7 @@ export class LeaseDesk {
       if (used !== undefined && settled !== used) writeQuotaUse(sql, { limit, consumer, day: dayOfAsk }, settled)
     }
     const before = readQuotaUse(sql, { limit, consumer, day })
-    if (before === undefined) {
-      this.#quotaUses ??= countQuotaUses(sql)
-      if (this.#quotaUses >= MAX_QUOTA_USES) return full
-      this.#quotaUses += 1
-    }
+    if (before === undefined && !this.#rows.take(limit, day)) return full
     const today = isOfToday ? request : { ...request, back: 0, ahead: 0 }
     const { used, tokens } = drawOnDay(requests, before ?? 0, today)
     if (used !== before) writeQuotaUse(sql, { limit, consumer, day }, used)
@@ -141,11 +142,26 @@ export class LeaseDesk {
     const key = `${limit}\n${consumer}`
     const known = this.#counts.get(key)
     if (known && known.terms.kind === terms.kind) return known
-    if (this.#counts.size >= MAX_COUNTS) this.#sweep(leaseMs, nowMs)
-    if (this.#counts.size >= MAX_COUNTS) return undefined
+    if (known) this.#forget(key)
+    const namespace = toLimitNamespace(limit)
+    if (this.#isFull(namespace)) this.#sweep(leaseMs, nowMs)
+    if (this.#isFull(namespace)) return undefined
     const count: Count = { pool: undefined, terms, wants: new Map() }
     this.#counts.set(key, count)
+    this.#countsOf.set(namespace, (this.#countsOf.get(namespace) ?? 0) + 1)
     return count
+  }
+
+  #isFull(namespace: string): boolean {
+    return this.#counts.size >= MAX_COUNTS || (this.#countsOf.get(namespace) ?? 0) >= MAX_COUNTS_OF_NAMESPACE
+  }
+
+  #forget(key: string): void {
+    this.#counts.delete(key)
+    const namespace = toLimitNamespace(key.slice(0, key.indexOf('\n')))
+    const left = (this.#countsOf.get(namespace) ?? 1) - 1
+    if (left > 0) this.#countsOf.set(namespace, left)
+    else this.#countsOf.delete(namespace)
   }
 
   /** Forgets counts that begin anew as they are. */
@@ -154,8 +170,7 @@ export class LeaseDesk {
     this.#sweptAt = nowMs
     for (const [key, { pool, terms, wants }] of this.#counts) {
       for (const [session, { atMs }] of wants) if (atMs <= nowMs - 2 * leaseMs) wants.delete(session)
-      if (terms.kind === 'day' ? wants.size === 0 : !pool || isUntouched(terms, pool, leaseMs, nowMs))
-        this.#counts.delete(key)
+      if (terms.kind === 'day' ? wants.size === 0 : !pool || isUntouched(terms, pool, leaseMs, nowMs)) this.#forget(key)
     }
   }
 

@@ -1,9 +1,12 @@
+import { rateLimit } from '#mesh/config/rate-limit.ts'
 import { firstRow } from '../context.ts'
 
 /** What is used of quotas: a row for each limit, consumer and day. */
 
-/** Of all days that are kept. */
+/** Of all days that are kept: beyond it the oldest are forgotten before their time. */
 export const MAX_QUOTA_USES = 100_000
+/** Of one namespace's limits in one day: whoever makes up consumers of one keeps nobody out of the others'. */
+export const MAX_QUOTA_USES_OF_NAMESPACE = MAX_QUOTA_USES / 2
 /** Beside the one that is going on. */
 export const KEPT_DAYS = 7
 
@@ -40,3 +43,19 @@ export const countQuotaUses = (sql: SqlStorage): number =>
 /** Answers whether there were any. */
 export const pruneQuotaUses = (sql: SqlStorage, today: number): boolean =>
   sql.exec('DELETE FROM quota_uses WHERE day < ?', today - KEPT_DAYS).rowsWritten > 0
+
+/** Of the limits of a namespace in a day. */
+export const countQuotaUsesOf = (sql: SqlStorage, day: number, namespace: string): number =>
+  sql
+    .exec<{ uses: number }>(
+      'SELECT count(*) AS uses FROM quota_uses WHERE day = ? AND limit_name >= ? AND limit_name < ?',
+      day,
+      `${rateLimit.kind}/${namespace}/`,
+      // The letter after "/".
+      `${rateLimit.kind}/${namespace}0`,
+    )
+    .one().uses
+
+/** Forgets the oldest day that is over. Answers whether there was one. */
+export const dropOldestQuotaUses = (sql: SqlStorage, today: number): boolean =>
+  sql.exec('DELETE FROM quota_uses WHERE day = (SELECT min(day) FROM quota_uses) AND day < ?', today).rowsWritten > 0
