@@ -25,9 +25,9 @@ export class MeshLimits {
     this.method = toLimitMethod({ book: this.book, rootNamespace: () => view.meshConfig().rootNamespace })
   }
 
-  /** What the plane says is otherwise now. */
+  /** What the plane says is otherwise now. It is looked at when the view has it, which takes what comes in a burst together (ChangeFlow), a turn later. */
   takeItems(items: readonly StateChange[]): void {
-    if (items.some(({ key }) => key.startsWith(limitKeys))) this.book.limitsChanged()
+    if (items.some(({ key }) => key.startsWith(limitKeys))) setImmediate(() => this.book.limitsChanged())
   }
 }
 

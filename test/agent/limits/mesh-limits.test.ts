@@ -165,11 +165,24 @@ test('of more consumers than there is room for each limit says itself what becom
   expect(limits.book.statistics()).toMatchObject({ accounts: maxAccountsOfNamespace + 1, unaccounted: 2 })
 })
 
-test('a limit that was taken away a moment ago turns nobody away, one that was changed begins anew', () => {
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+test('a limit that was taken away a moment ago turns nobody away, one that was changed begins anew', async () => {
   limits.book.setLive(true)
   expect(count(3, 'open')).toBe(1)
   objects = [toObject('shop', { name: 'open', requests: 40, per: '1h' })]
   limits.takeItems([{ key: 'config/RateLimit/shop/limits', item: null }])
+  await turn()
   expect(count(3, 'open')).toBe(1)
+  expect(count(3, 'closed')).toBe(3)
+})
+
+test('what a limit says now holds, also where the view has it only after what else came with it', async () => {
+  limits.book.setLive(true)
+  expect(count(3, 'closed')).toBe(1)
+  limits.takeItems([{ key: 'config/RateLimit/shop/limits', item: null }])
+  objects = [toObject('shop', { name: 'closed', ...perHour, failOpen: true })]
+  await turn()
+  limits.book.setLive(false)
   expect(count(3, 'closed')).toBe(3)
 })
