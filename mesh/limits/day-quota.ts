@@ -15,7 +15,8 @@ export const drawOnDay = (
   used: number,
   { back, ahead, want, othersWant }: PoolRequest,
 ): { readonly used: number; readonly tokens: number } => {
-  const before = Math.max(0, used - back) + ahead
+  // Whatever a replica says, it stays a number that can be told.
+  const before = Math.min(Math.max(0, used - back) + ahead, Number.MAX_SAFE_INTEGER)
   // Half of what is left at most: who asks next is to have something.
   const tokens = toShare(requests - before, Math.min(want, Math.ceil((requests - before) / 2)), othersWant)
   return { used: before + tokens, tokens }

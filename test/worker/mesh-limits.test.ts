@@ -1,7 +1,7 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { expect, test } from 'vitest'
 import type { ObjectStatus } from '#api/schemas/configuration.ts'
-import type { QuotaUse } from '#api/schemas/quotas.ts'
+import { quotaUse, type QuotaUse } from '#api/schemas/quotas.ts'
 import { UPLINK_CAPABILITIES, type LeaseAsk, type LeaseGrant } from '#mesh/uplink.ts'
 import { LeaseDesk, MAX_COUNTS_OF_NAMESPACE } from '#worker/mesh/limits/lease-desk.ts'
 import { MAX_QUOTA_USES, MAX_QUOTA_USES_OF_NAMESPACE } from '#worker/mesh/limits/quota-uses.ts'
@@ -109,6 +109,15 @@ test('what is used of quotas is listed against what they allow, by day and names
   expect((await list('day=2020-01-01')).items).toEqual([])
   await mesh.send('DELETE', '/configuration/RateLimit/default/shop')
   expect((await list()).items.map(({ requests }) => requests)).toEqual([null, null, null])
+})
+
+test('what an agent says that nobody can have used is told as a number all the same', async () => {
+  const mesh = await start(quota)
+  const east = await connect(mesh, 'east')
+  const { day } = await ask(east, { ...ofDay, want: 1 })
+  for (let times = 0; times < 3; times += 1) await ask(east, { ...ofDay, day, ahead: Number.MAX_SAFE_INTEGER })
+  const { body } = await mesh.send<{ items: unknown[] }>('GET', '/quotas')
+  expect(body.items.map((item) => quotaUse.safeParse(item).success)).toEqual([true])
 })
 
 test('a limit that is changed holds as it is now, and of one that is not there nothing is counted', async () => {
