@@ -167,6 +167,13 @@ export const providerRows: Readonly<Record<string, Row>> = {
       'x-envoy-auth-partial-body': 'true',
     },
   },
+  'HTTP, without a header that its client has sent instead': {
+    provider: 'http-all',
+    call: { path: '/ask/a', headers: { 'x-verdict-more': 'me' } },
+    status: 200,
+    seen: { 'x-verdict-of': 'http', 'x-verdict-more': 'me' },
+    check: { path: '/check/ask/a' },
+  },
   'HTTP with every field, which denies': {
     provider: 'http-all',
     call: { path: '/ask/deny' },
