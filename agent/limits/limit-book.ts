@@ -1,7 +1,7 @@
 import type { Clock } from '#agent/clock.ts'
 import { LimitAccount, type Passing, type PlaneState } from '#mesh/limits/limit-account.ts'
 import { toLimitNamespace, type LimitTerms } from '#mesh/limits/limit-terms.ts'
-import { UPLINK_MAX_LEASE_ASKS, type LeaseAsk, type LeaseGrant } from '#mesh/uplink.ts'
+import { UPLINK_CHUNK_CHARS, UPLINK_MAX_LEASE_ASKS, type LeaseAsk, type LeaseGrant } from '#mesh/uplink.ts'
 
 /** A limit of the scope MESH, as the mesh's configuration has it. */
 export interface MeshLimitTerms {
@@ -108,14 +108,19 @@ export class LimitBook {
     this.#askedAt = now
     this.#isUrgent = false
     const asks: LeaseAsk[] = []
+    let chars = 0
     for (const [key, { limit, consumer, terms, account }] of this.#entries) {
       if (account.isIdle(terms, this.#plane, now)) {
         this.#forget(key, limit)
         continue
       }
       const ask = account.ask(terms, this.#plane, now)
-      if (ask) asks.push({ limit, consumer, ...ask })
-      if (asks.length >= UPLINK_MAX_LEASE_ASKS) {
+      if (ask) {
+        asks.push({ limit, consumer, ...ask })
+        chars += JSON.stringify(asks.at(-1)).length
+      }
+      // Consumers are named by who calls: a message that is too long would end the session.
+      if (asks.length >= UPLINK_MAX_LEASE_ASKS || chars >= UPLINK_CHUNK_CHARS) {
         this.#isUrgent = true
         break
       }

@@ -11,7 +11,7 @@ import {
 import type { Sourced } from '#mesh/config-object.ts'
 import { rateLimit, type RateLimitSpec } from '#mesh/config/rate-limit.ts'
 import { defaultMeshConfig } from '#mesh/config/mesh-config.ts'
-import type { LeaseGrant } from '#mesh/uplink.ts'
+import { UPLINK_MAX_MESSAGE_CHARS, type LeaseGrant } from '#mesh/uplink.ts'
 import { VirtualClock } from '../virtual-clock.ts'
 
 const toObject = (namespace: string, ...limits: readonly object[]): Sourced<RateLimitSpec> => ({
@@ -163,6 +163,19 @@ test('of more consumers than there is room for each limit says itself what becom
   expect(limits.book.statistics()).toMatchObject({ accounts: maxAccountsOfNamespace, unaccounted: 2 })
   expect(request([toDescriptor('bank/limits/closed', ['claim0', 'one more'])], 'bank')).toBe(true)
   expect(limits.book.statistics()).toMatchObject({ accounts: maxAccountsOfNamespace + 1, unaccounted: 2 })
+})
+
+test('what is asked at once is no longer than a message may be, whatever consumers call themselves', () => {
+  limits.book.setLive(true)
+  for (let index = 0; index < 600; index += 1)
+    request([toDescriptor('open', ['claim0', `${'\u0001'.repeat(250)}${index}`])])
+  const asked: string[] = []
+  for (let asks = answer({ tokens: 2 }); asks.length > 0; asks = answer({ tokens: 2 })) {
+    expect(JSON.stringify(asks).length).toBeLessThan(UPLINK_MAX_MESSAGE_CHARS / 2)
+    asked.push(...asks.map(({ consumer }) => consumer))
+    clock.advance(100)
+  }
+  expect(new Set(asked).size).toBe(600)
 })
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
