@@ -23,10 +23,11 @@ import { GatewayProber } from './probes/gateway-prober.ts'
 import { tcpConnect } from './probes/tcp-connect.ts'
 import { ChangeFlow } from './programming/change-flow.ts'
 import { prewarm } from './programming/prewarm.ts'
-import type { Credential } from './credentials/parse-credential.ts'
+import type { TlsCredential } from './credentials/parse-credential.ts'
 import { ProxyCredentials } from './credentials/proxy-credentials.ts'
 import { createNobodysCredential } from './identity/nobody.ts'
 import { ProxySets } from './programming/proxy-sets.ts'
+import { settlingSink } from './programming/settling-sink.ts'
 import { clusterOfKey, isMachineTokenKey, toViewChanges } from './programming/to-view-changes.ts'
 import { MachineTokenAuthenticator } from './proxy-auth/machine-token-authenticator.ts'
 import { toReadiness } from './readiness.ts'
@@ -105,7 +106,7 @@ export class JoinedAgent {
     replica: PlaneReplica,
     journal: StateJournal,
     identity: ClusterIdentity,
-    nobody: Required<Credential>,
+    nobody: TlsCredential,
   ) {
     const { record, connection, clock, log } = parts
     const { cluster, mesh, meshId } = record.membership
@@ -186,7 +187,7 @@ export class JoinedAgent {
       onBlame: () => this.#objects.changed(),
       startedProxies: () => this.#platform.startedProxies()?.map(toProxyName).toSorted(),
     })
-    this.#flow = new ChangeFlow(this.#view, this.#compiler, this.#ads, log)
+    this.#flow = new ChangeFlow(this.#view, this.#compiler, settlingSink(this.#credentials, this.#ads), log)
     this.#trust = new TrustFlow({
       membership: record.membership,
       identity,

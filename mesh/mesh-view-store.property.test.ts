@@ -1,8 +1,7 @@
 import { east, network1, network2, north, settings, trust, west } from '#test/mesh/records.ts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { ConfigObject } from './config-object.ts'
-import { toObjectKey } from './config-object.ts'
+import { toObjectKey, type ConfigObject } from './config-object.ts'
 import { MeshViewStore } from './mesh-view-store.ts'
 import { toServiceKey } from './names.ts'
 import type { CatalogEntry, CatalogSummary, Endpoint, Service } from './service.ts'
@@ -340,6 +339,7 @@ const readAll = (view: MeshViewStore): ReadonlyMap<ViewKey, unknown> =>
       [viewKeys.peerAuthentications(namespace), view.peerAuthentications(namespace)],
       [viewKeys.rateLimits(namespace), view.rateLimits(namespace)],
       [viewKeys.proxyExtensions(namespace), view.proxyExtensions(namespace)],
+      [viewKeys.clientAuthentications(namespace), view.clientAuthentications(namespace)],
       [viewKeys.requestAuthentications(namespace), view.requestAuthentications(namespace)],
       [viewKeys.authorizationPolicies(namespace), view.authorizationPolicies(namespace)],
       ...objectNames.map((name): [ViewKey, unknown] => {

@@ -258,6 +258,8 @@ export class MeshViewStore implements MeshView {
 
   readonly proxyExtensions = (namespace: string) => this.#securityPolicies.proxyExtensions.of(namespace)
 
+  readonly clientAuthentications = (namespace: string) => this.#securityPolicies.clientAuthentications.of(namespace)
+
   /** ProxyConfig objects of one namespace, oldest first: for who makes proxies. */
   proxyConfigs(namespace: string): readonly Configured<ProxyConfigSpec>[] {
     return this.#proxyConfigs.of(namespace)

@@ -6,6 +6,7 @@ import type { DestinationRuleSpec } from './config/destination-rule.ts'
 import type { EnvoyFilterSpec } from './config/envoy-filter.ts'
 import type { GatewaySpec } from './config/gateway.ts'
 import type { PeerAuthenticationSpec } from './config/peer-authentication.ts'
+import type { ClientAuthenticationSpec } from './config/client-authentication.ts'
 import type { ProxyExtensionSpec } from './config/proxy-extension.ts'
 import type { RateLimitSpec } from './config/rate-limit.ts'
 import type { RequestAuthenticationSpec } from './config/request-authentication.ts'
@@ -128,6 +129,8 @@ export interface MeshView {
   rateLimits(namespace: string): readonly Sourced<RateLimitSpec>[]
   /** The same of ProxyExtensions. One that was refused is there as its closed form. */
   proxyExtensions(namespace: string): readonly Sourced<ProxyExtensionSpec>[]
+  /** The same of ClientAuthentications. */
+  clientAuthentications(namespace: string): readonly Sourced<ClientAuthenticationSpec>[]
   workload(workloadKey: string): Workload | undefined
   /** The services of which this workload is an endpoint, with the port numbers it serves them on, sorted by service. */
   workloadServices(
@@ -171,6 +174,7 @@ export const viewKeys = {
   authorizationPolicies: (namespace: string) => key(`authorization-policies:${namespace}`),
   rateLimits: (namespace: string) => key(`rate-limits:${namespace}`),
   proxyExtensions: (namespace: string) => key(`proxy-extensions:${namespace}`),
+  clientAuthentications: (namespace: string) => key(`client-authentications:${namespace}`),
   /** Of the store alone: what is compiled has nothing of them. */
   proxyConfigs: (namespace: string) => key(`proxy-configs:${namespace}`),
   fetchedKeys: (url: string) => key(`fetched-keys:${url}`),

@@ -1,3 +1,4 @@
+import { admissionFilterName } from '#xds/build/build-admission.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import type { EncodedResource, ResourceSet } from '#xds/resource-set.ts'
 import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
@@ -16,7 +17,7 @@ export interface Attachment {
 /** Below, putting a response together costs less than looking whether it can be shared. */
 const sharedResources = 64
 
-/** What one proxy may have, looked up over its sets. A name of a type is in one of them at most. */
+/** What one proxy may have, looked up over its sets. A name of a type is in one of them at most, but for a moment, when the first counts. */
 export class ProxyResources {
   /** Of the proxy: whom the quarantine knows by it. */
   readonly #identity: string
@@ -72,6 +73,12 @@ export class ProxyResources {
     return this.#blockedBy !== undefined && type !== typeUrls.secret
   }
 
+  /** Whether the proxy asks, by these names, for what comes later: what it has until then is not what it is to have. */
+  awaits(type: TypeUrl, names: ReadonlySet<string>): boolean {
+    const name = admissionFilterName
+    return isGivenLater(type, name) && names.has(name) && this.current(type, name) === undefined
+  }
+
   /** The resource as it should be. */
   current(type: TypeUrl, name: string): EncodedResource | undefined {
     for (const set of this.sets) {
@@ -94,7 +101,7 @@ export class ProxyResources {
       const served = this.#quarantine.servedTo(this.#identity, set, wire)
       return served ? toWireResource(type, served) : 'kept'
     }
-    return this.withholds(type) ? 'kept' : 'gone'
+    return this.withholds(type) || isGivenLater(type, name) ? 'kept' : 'gone'
   }
 
   /** The set that holds most of a type, when all that it holds is among these names and nothing of it was refused. */
@@ -148,6 +155,10 @@ export class ProxyResources {
     return this.sets.find((set) => set.get(type, name) !== undefined)
   }
 }
+
+/** Every proxy has one, and it comes of what its compiler or its credentials say: where there is none, one of them does not know yet. */
+const isGivenLater = (type: TypeUrl, name: string): boolean =>
+  type === typeUrls.extensionConfig && name === admissionFilterName
 
 const isWithin = (all: ReadonlyMap<string, unknown>, names: ReadonlySet<string>): boolean => {
   for (const name of all.keys()) if (!names.has(name)) return false

@@ -201,7 +201,7 @@ export class Subscription {
 
   /** Everything that was due at this tick is ACKed, but for removals that were put off; Infinity = everything is; -1 = nobody knows what is due. */
   get settledTick(): number {
-    if (this.#resources.withholds(this.type)) return -1
+    if (this.#resources.withholds(this.type) || this.#resources.awaits(this.type, this.names)) return -1
     return this.isAccepted ? Infinity : this.#settledTick
   }
 

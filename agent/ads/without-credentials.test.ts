@@ -64,6 +64,16 @@ test('what lets a proxy in at who is asked who may call is not shown', () => {
   expect(withoutCredentials(toShown('let-me-in'))).toEqual(toShown('[redacted]'))
 })
 
+test('what clients are let in by is not shown', () => {
+  const toShown = (key: string) => ({
+    name: 'atoll.client-authentication',
+    typed_config: { credentials: [{ key, client: 'ann' }], key_sources: [{ header: 'x-api-key' }] },
+  })
+  expect(withoutCredentials(toShown('let-me-in'))).toEqual(toShown('[redacted]'))
+  const users = { typed_config: { users: { inline_string: 'ann:{SHA}hash' }, forward_username_header: 'x-consumer' } }
+  expect(JSON.stringify(withoutCredentials(users))).not.toContain('hash')
+})
+
 test('headers that a route adds are shown', () => {
   const route = { request_headers_to_add: [{ header: { key: 'a', value: 'b' } }] }
   expect(withoutCredentials({ virtual_hosts: [{ routes: [route] }] })).toEqual({ virtual_hosts: [{ routes: [route] }] })

@@ -6,7 +6,7 @@ export const redacted = '[redacted]'
 
 /**
  * A resource in protobuf's JSON form without what lets a proxy in at collectors of telemetry and other services of its own: metadata of gRPC, headers that
- * are added to what Envoy itself sends over HTTP, SkyWalking's token. Headers that routes add are configuration, and stay.
+ * are added to what Envoy itself sends over HTTP, SkyWalking's token. Nor what lets clients in: their keys, and the hashes of their passwords. Headers that routes add are configuration, and stay.
  */
 export const withoutCredentials = (resource: JsonObject): JsonObject => redactFields(resource, '')
 
@@ -15,6 +15,8 @@ const redactFields = (value: JsonObject, within: string): JsonObject =>
 
 const redactField = (name: string, field: JsonValue, within: string): JsonValue => {
   if (name === 'backend_token') return redacted
+  if (name === 'credentials' && within === 'typed_config') return mapObjects(field, redactKey)
+  if (name === 'users' && within === 'typed_config') return redacted
   if (name === 'initial_metadata') return mapObjects(field, redactHeader)
   if (name === 'headers_to_add' && within === 'authorization_request') return mapObjects(field, redactHeader)
   if (name === 'request_headers_to_add' && ownServices.has(within)) return mapObjects(field, redactAdded)
@@ -30,6 +32,8 @@ const redact = (value: JsonValue, within: string): JsonValue => {
 }
 
 const redactHeader = (header: JsonObject): JsonObject => ('value' in header ? { ...header, value: redacted } : header)
+
+const redactKey = (client: JsonObject): JsonObject => ('key' in client ? { ...client, key: redacted } : client)
 
 const redactAdded = (added: JsonObject): JsonObject => {
   const { header } = added

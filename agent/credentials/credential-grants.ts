@@ -3,23 +3,27 @@ import { parseCredentialKey } from '#mesh/config/schema/credential-name.ts'
 import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { Proxy } from '#xds/proxy.ts'
 import { ResourceSet, type EncodedResource } from '#xds/resource-set.ts'
-import { typeUrls } from '#xds/type-url.ts'
+import { admissionFilterName } from '#xds/build/build-admission.ts'
+import type { Admission } from '#xds/model/admission.ts'
+import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
 import { buildCredentialSecret, toPartName } from './build-credential-secret.ts'
-import { isServed } from './credential-parts.ts'
+import { buildClients } from './build-clients.ts'
+import { isOfClients, isServed } from './credential-parts.ts'
 import { toKnownAccess, type CredentialSource } from './credential-source.ts'
 import type { KnownSecrets } from './known-secrets.ts'
 import type { NamedCredential } from './named-credentials.ts'
-import type { Credential } from './parse-credential.ts'
+import type { Credential, TlsCredential } from './parse-credential.ts'
 
 export interface CredentialGrantsOptions {
   readonly secrets: Pick<KnownSecrets, 'credentialOf'>
-  readonly source: Pick<CredentialSource, 'isReading' | 'failureOf' | 'accessOf'> | undefined
+  readonly source: Pick<CredentialSource, 'isReading' | 'failureOf' | 'isForbidden' | 'accessOf'> | undefined
   /** What nobody vouches for, and what vouches for nobody. */
-  readonly nobody: Required<Credential>
+  readonly nobody: TlsCredential
 }
 
-/** One secret of SDS. */
-interface Part extends Pick<NamedCredential, 'secret' | 'part' | 'reader'> {
+/** One secret of SDS, or what the filter of clients does. */
+interface Part extends NamedCredential {
+  readonly type: TypeUrl
   readonly name: string
 }
 
@@ -31,7 +35,7 @@ interface Grant {
 /**
  * What proxies are given of Secrets: each what is named for it, and no more. In place of what a client may not have, or not any more, it
  * gets what is of no use to it: Envoy takes no notice of a secret that is removed, and would go on with it. A server gets nothing: it would
- * show what nobody believes, where it is to answer nobody.
+ * show what nobody believes, where it is to answer nobody. By what is not to be had no client is let in.
  */
 export class CredentialGrants {
   readonly #options: CredentialGrantsOptions
@@ -76,17 +80,32 @@ export class CredentialGrants {
       set.apply(
         parts.flatMap((part) => {
           const resource = this.#toResource(part)
-          return resource === undefined ? [] : { type: typeUrls.secret, name: part.name, resource }
+          return resource === undefined ? [] : { type: part.type, name: part.name, resource }
         }),
       )
   }
 
   /** undefined = nobody knows yet: what it has goes on. */
   #toResource(part: Part): EncodedResource | null | undefined {
+    const { admission } = part
+    if (admission) return this.#toAdmission(part, admission)
     const credential = this.#find(part)
     if (credential === undefined) return undefined
     if (credential === null && isServed(part.part)) return null
     return this.#build(credential ?? this.#options.nobody, part)
+  }
+
+  /** As long as Secrets are read for the first time nobody knows; when they can not be, nobody is let in. */
+  #toAdmission({ name, secret, part, reader }: Part, admission: Admission): EncodedResource | undefined {
+    const { source, secrets } = this.#options
+    const access = reader === undefined || !source ? 'allowed' : source.accessOf(reader)
+    if (access === 'asked') return undefined
+    const { namespace } = parseCredentialKey(secret)
+    const credential = secrets.credentialOf(secret, part)
+    if (!credential && source?.isReading(namespace)) return undefined
+    const mayBeHad = toKnownAccess(access) === 'allowed' && source?.isForbidden(namespace) !== true
+    if (!credential || !mayBeHad) return buildClients(admission, undefined)
+    return this.#once(credential, `${name} ${JSON.stringify(admission)}`, () => buildClients(admission, credential))
   }
 
   /** null = it is not to be had. */
@@ -103,20 +122,30 @@ export class CredentialGrants {
   }
 
   #build(credential: Credential, { name, part }: Part): EncodedResource | undefined {
+    if (isOfClients(part)) return undefined
     // It is here as long as the agent is, and so would be all names that were ever refused.
     if (credential === this.#options.nobody) return buildCredentialSecret(name, credential, part)
+    return this.#once(credential, name, () => buildCredentialSecret(name, credential, part))
+  }
+
+  #once(credential: Credential, key: string, build: () => EncodedResource | undefined): EncodedResource | undefined {
     const built = getOrAdd(this.#built, credential, () => new Map<string, EncodedResource | undefined>())
-    return getOrAdd(built, name, () => buildCredentialSecret(name, credential, part))
+    return getOrAdd(built, key, build)
   }
 }
 
 const toParts = (named: readonly NamedCredential[]): readonly Part[] => {
   const parts = new Map<string, Part>()
-  for (const { secret, part, reader } of named) {
-    const name = toPartName(secret, part)
-    parts.set(name, { name, secret, part, ...(reader !== undefined && { reader }) })
+  for (const each of named) {
+    const { type, name } = toResourceName(each)
+    parts.set(name, { ...each, type, name })
   }
   return [...parts.values()]
 }
+
+const toResourceName = ({ secret, part }: NamedCredential): Pick<Part, 'type' | 'name'> =>
+  isOfClients(part)
+    ? { type: typeUrls.extensionConfig, name: admissionFilterName }
+    : { type: typeUrls.secret, name: toPartName(secret, part) }
 
 const none: readonly ResourceSet[] = []

@@ -1,19 +1,21 @@
 import { parseCredentialKey } from '#mesh/config/schema/credential-name.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
+import { isOfClients } from './credential-parts.ts'
 import type { CredentialSource } from './credential-source.ts'
 import type { KnownSecrets } from './known-secrets.ts'
 import type { NamedCredential } from './named-credentials.ts'
 
 type Source = Pick<CredentialSource, 'isReading' | 'failureOf' | 'isForbidden' | 'accessOf'>
 
-/** What is wrong with what Gateways and DestinationRules name, at these. Of what is being read nothing is wrong yet. */
+/** What is wrong with what Gateways, DestinationRules and ClientAuthentications name, at these. Of what is being read nothing is wrong yet. */
 export const findCredentialProblems = (
   named: readonly NamedCredential[],
   secrets: Pick<KnownSecrets, 'faultOf'>,
   source: Source | undefined,
 ): readonly CompileProblem[] => {
   const problems = named.flatMap(({ object, place, secret, part, reader }) => {
-    const text = toFault(secret, secrets.faultOf(secret, part), source) ?? (reader && toRefusal(reader, source))
+    const fault = toFault(secret, secrets.faultOf(secret, part), source, isOfClients(part))
+    const text = fault ?? (reader && toRefusal(reader, source))
     return text === undefined ? [] : [{ object, message: `${place}: Secret ${secret} ${text}` }]
   })
   return [...new Map(problems.map((problem) => [`${problem.object} ${problem.message}`, problem])).values()]
@@ -23,16 +25,18 @@ const toFault = (
   secret: string,
   fault: ReturnType<KnownSecrets['faultOf']>,
   source: Source | undefined,
+  letsIn: boolean,
 ): string | undefined => {
+  const nobody = letsIn ? ': nobody is let in' : ''
   const { namespace } = parseCredentialKey(secret)
   const failure = source?.failureOf(namespace)
   if (fault === 'missing') {
     if (source?.isReading(namespace)) return undefined
-    return failure === undefined ? 'is not there' : `can not be read: ${failure}`
+    return failure === undefined ? `is not there${nobody}` : `can not be read${nobody}: ${failure}`
   }
   if (fault) return fault.reason
   return failure !== undefined && source?.isForbidden(namespace)
-    ? `can not be read any more, and what it said goes on: ${failure}`
+    ? `can not be read any more${nobody || ', and what it said goes on'}: ${failure}`
     : undefined
 }
 

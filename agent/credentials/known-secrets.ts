@@ -1,8 +1,8 @@
 import type { Log } from '#agent/log.ts'
 import { authoritiesSuffix } from '#mesh/config/schema/credential-name.ts'
-import type { CredentialPart } from '#xds/proxy.ts'
+import { clientSecretTypes } from '#mesh/kubernetes/client-secrets.ts'
 import { isSecretOfUse } from './authorities-secret.ts'
-import { toHeld } from './credential-parts.ts'
+import { isOfClients, toHeld, type NamedPart } from './credential-parts.ts'
 import type { CredentialChanges } from './credential-source.ts'
 import type { Credential } from './parse-credential.ts'
 
@@ -37,15 +37,18 @@ export class KnownSecrets {
   }
 
   /** What a Secret says, or for authorities the Secret of its own, where there is one (Istio: "<name>-cacert"); undefined = it has no such part. */
-  credentialOf(secret: string, part: CredentialPart): Credential | undefined {
+  credentialOf(secret: string, part: NamedPart): Credential | undefined {
+    // By what is of no use now nobody is let in that was before.
+    if (isOfClients(part) && this.#faults.has(secret)) return undefined
     const held = toHeld(part)
     const beside = held === 'authorities' ? this.#credentials.get(`${secret}${authoritiesSuffix}`) : undefined
     return [beside, this.#credentials.get(secret)].find((credential) => credential?.[held])
   }
 
-  /** What is wrong with a Secret as a certificate, or as authorities; undefined = nothing. */
-  faultOf(secret: string, part: CredentialPart): CredentialFault | undefined {
+  /** What is wrong with a Secret as a certificate, as authorities, or as what clients are known by; undefined = nothing. */
+  faultOf(secret: string, part: NamedPart): CredentialFault | undefined {
     const held = toHeld(part)
+    if (isOfClients(part)) return this.#faultOfClients(secret, part)
     const besideKey = `${secret}${authoritiesSuffix}`
     const beside = held === 'authorities' ? this.#credentials.get(besideKey) : undefined
     const besideFault = held === 'authorities' ? this.#faults.get(besideKey) : undefined
@@ -56,6 +59,15 @@ export class KnownSecrets {
     const own = this.#credentials.get(secret)
     if (own?.[held]) return undefined
     return own || beside ? { reason: `has no ${held}` } : 'missing'
+  }
+
+  #faultOfClients(secret: string, part: 'api-keys' | 'users'): CredentialFault | undefined {
+    const held = part === 'api-keys' ? 'apiKeys' : 'users'
+    const own = this.#credentials.get(secret)
+    if (!own && !this.#faults.has(secret)) return 'missing'
+    const clients = this.#faults.has(secret) ? undefined : own?.[held]
+    if (!clients) return { reason: `is not of the type ${clientSecretTypes[held]}: nobody is let in` }
+    return clients.faults.length > 0 ? { reason: `has what lets nobody in: ${clients.faults.join('; ')}` } : undefined
   }
 
   /** One line each, for people, of Secrets that are of no use and not `named`; they say nothing of what the Secrets hold. */

@@ -1,3 +1,4 @@
+import { findClientAuthentications, selectClientAuthentications } from '#mesh/security/select-client-authentications.ts'
 import { selectsClient, toRuleSelector } from '#mesh/client-selectors.ts'
 import { toObjectKey, type Configured } from '#mesh/config-object.ts'
 import type { DestinationRuleSpec } from '#mesh/config/destination-rule.ts'
@@ -9,12 +10,15 @@ import { distinctData } from '#mesh/merge/distinct-data.ts'
 import { isExportedTo } from '#mesh/merge/is-exported-to.ts'
 import { toPolicyLevels } from '#mesh/policy-levels.ts'
 import { placeOf, toWorkloadKey, type Workload } from '#mesh/workload.ts'
+import { compileAdmission } from '#xds/compile/compile-admission.ts'
 import { selectGateways } from '#xds/compile/select-gateways.ts'
-import type { CredentialPart, Proxy } from '#xds/proxy.ts'
+import type { Admission } from '#xds/model/admission.ts'
+import type { Proxy } from '#xds/proxy.ts'
+import type { NamedPart } from './credential-parts.ts'
 
 type Rule = Configured<DestinationRuleSpec>
 
-/** What a Gateway that selects a proxy here, or a DestinationRule that holds for one, names by `credentialName`. */
+/** What a Gateway that selects a proxy here, or a DestinationRule that holds for one, names by `credentialName`; what a ClientAuthentication names. */
 export interface NamedCredential {
   /** "<kind>/<namespace>/<name>" of who names it. */
   readonly object: string
@@ -22,9 +26,11 @@ export interface NamedCredential {
   readonly place: string
   /** "<namespace>/<name>" of the Secret. */
   readonly secret: string
-  readonly part: CredentialPart
+  readonly part: NamedPart
   /** "<namespace>/<name>" of the service account that has to be one that may read Secrets; absent = whoever the proxy is. */
   readonly reader?: string
+  /** Of what clients are known by: what is done with it. */
+  readonly admission?: Admission
 }
 
 /**
@@ -32,17 +38,24 @@ export interface NamedCredential {
  * these. Whether it calls the host of a DestinationRule is left open.
  */
 export const findNamedCredentials = (
-  view: Pick<MeshView, 'localCluster' | 'workload' | 'gatewaySelectors' | 'gatewayObject' | 'meshConfig'>,
+  view: Pick<
+    MeshView,
+    'localCluster' | 'workload' | 'gatewaySelectors' | 'gatewayObject' | 'meshConfig' | 'clientAuthentications'
+  >,
   rules: readonly Rule[],
   proxy: Proxy,
 ): readonly NamedCredential[] => {
   const { role, namespace } = proxy
-  if (role === 'east-west-gateway' || (role === 'sidecar' && rules.length === 0)) return []
+  const mayBeNamed = role === 'gateway' || rules.length > 0 || view.clientAuthentications(namespace).length > 0
+  if (role === 'east-west-gateway' || !mayBeNamed) return []
   const workload = view.workload(toWorkloadKey(namespace, proxy.workload))
   if (!workload) return []
   const named =
     role === 'gateway' ? findForGateway(view, rules, workload) : findForSidecar(view, rules, workload, proxy)
-  return distinctData(named.filter(({ secret }) => parseCredentialKey(secret).namespace === namespace))
+  return distinctData([
+    ...named.filter(({ secret }) => parseCredentialKey(secret).namespace === namespace),
+    ...findForClients(view, workload, proxy),
+  ])
 }
 
 const findForGateway = (
@@ -67,6 +80,31 @@ const findForSidecar = (
     .map((each) =>
       each.part === 'client-authorities' ? each : { ...each, reader: `${workload.namespace}/${serviceAccount}` },
     )
+
+/** A sidecar has the keys of clients only where its account may read them: an object that selects its workload need not be of who runs it. */
+const findForClients = (
+  view: Pick<MeshView, 'localCluster' | 'clientAuthentications'>,
+  workload: Workload,
+  { role, serviceAccount }: Proxy,
+): NamedCredential[] => {
+  const { namespace } = workload
+  const place = placeOf(workload, view.localCluster)
+  const admission = compileAdmission(
+    findClientAuthentications(view, selectClientAuthentications(view, namespace, place)),
+  )
+  if (admission === undefined || admission === 'closed') return []
+  const { object, secretName, keys } = admission
+  return [
+    {
+      object,
+      place: keys ? 'apiKeys' : 'basic',
+      secret: `${namespace}/${secretName}`,
+      part: keys ? 'api-keys' : 'users',
+      ...(role === 'sidecar' && { reader: `${namespace}/${serviceAccount}` }),
+      admission,
+    },
+  ]
+}
 
 const isSelecting = (
   { localCluster: cluster }: Pick<MeshView, 'localCluster'>,

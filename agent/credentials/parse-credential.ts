@@ -2,19 +2,29 @@ import 'reflect-metadata'
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { X509Crl } from '@peculiar/x509'
 import { z } from 'zod'
+import { clientSecretTypes } from '#mesh/kubernetes/client-secrets.ts'
 import { credentialKeys, toHeldParts } from '#mesh/kubernetes/credential-keys.ts'
 import { err, ok, type Result } from '#mesh/result.ts'
+import { parseApiKeys, parseUsers, type Clients } from './parse-clients.ts'
 
-/** What a Secret holds of use for TLS. Never in logs or reports. */
+/** What a Secret holds of use for proxies. Never in logs or reports. */
 export interface Credential {
   readonly certificate?: { readonly chainPem: string; readonly keyPem: string }
   /** By whom clients are verified. */
   readonly authorities?: { readonly caPem: string; readonly crlPem?: string }
+  /** Clients by their keys. */
+  readonly apiKeys?: Clients
+  /** Clients by their passwords. */
+  readonly users?: Clients
 }
+
+/** Of TLS, both that there are. */
+export type TlsCredential = Required<Pick<Credential, 'certificate' | 'authorities'>>
 
 /** Kubernetes reference: Secret v1 core. */
 export const secretObject = z.object({
   kind: z.literal('Secret'),
+  type: z.string().default('Opaque'),
   metadata: z.object({ name: z.string().min(1), namespace: z.string().min(1).default('default') }),
   /** Base64. */
   data: z.record(z.string(), z.string()).default({}),
@@ -25,6 +35,8 @@ export const secretObject = z.object({
 export const parseCredential = (secret: z.output<typeof secretObject>): Result<Credential, string> => {
   const decoded = Object.entries(secret.data).map(([name, text]) => [name, Buffer.from(text, 'base64').toString()])
   const values: Readonly<Record<string, string>> = { ...Object.fromEntries(decoded), ...secret.stringData }
+  if (secret.type === clientSecretTypes.apiKeys) return ok({ apiKeys: parseApiKeys(values) })
+  if (secret.type === clientSecretTypes.users) return ok({ users: parseUsers(values) })
   const held = toHeldParts(Object.keys(values).filter((name) => values[name]))
   if (!held.ok) return held
   const find = (part: keyof typeof credentialKeys) =>

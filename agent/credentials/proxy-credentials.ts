@@ -11,7 +11,7 @@ import { findCredentialProblems } from './credential-problems.ts'
 import type { CredentialSource } from './credential-source.ts'
 import { KnownSecrets } from './known-secrets.ts'
 import type { NamedCredential } from './named-credentials.ts'
-import type { Credential } from './parse-credential.ts'
+import type { TlsCredential } from './parse-credential.ts'
 
 export interface ProxyCredentialsOptions {
   readonly view: CredentialDemandOptions['view']
@@ -20,12 +20,12 @@ export interface ProxyCredentialsOptions {
   readonly clock: Pick<Clock, 'after'>
   readonly log: Log
   /** What nobody vouches for, and what vouches for nobody. */
-  readonly nobody: Required<Credential>
+  readonly nobody: TlsCredential
   /** Proxies may be due something else, and something else may be wrong. */
   readonly onChange: () => void
 }
 
-/** What `credentialName` of Gateways and DestinationRules means to the proxies that are connected. */
+/** What `credentialName` of Gateways and DestinationRules, and the Secrets of ClientAuthentications, mean to the proxies that are connected. */
 export class ProxyCredentials {
   readonly #source: CredentialSource | undefined
   readonly #onChange: () => void

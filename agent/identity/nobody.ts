@@ -1,7 +1,7 @@
 import 'reflect-metadata'
 import type { webcrypto } from 'node:crypto'
 import { BasicConstraintsExtension, X509CertificateGenerator, type X509Certificate } from '@peculiar/x509'
-import type { Credential } from '#agent/credentials/parse-credential.ts'
+import type { TlsCredential } from '#agent/credentials/parse-credential.ts'
 import { ecdsaP256, exportPrivateKeyPem, generateKeyPair } from './certificate-key.ts'
 
 let nobody: Promise<X509Certificate> | undefined
@@ -14,7 +14,7 @@ export const createNobody = (): Promise<X509Certificate> =>
   (nobody ??= generateKeyPair(false).then((keys) => toNobody(keys, true)))
 
 /** Nobody as a CA, and a certificate with its key that nobody vouches for: they take the place of what a proxy is to have no more. */
-export const createNobodysCredential = async (): Promise<Required<Credential>> => {
+export const createNobodysCredential = async (): Promise<TlsCredential> => {
   const keys = await generateKeyPair(true)
   const certificate = await toNobody(keys, false)
   return {

@@ -1,6 +1,8 @@
 import type { ConfigObject, Configured, Origin } from '../config-object.ts'
 import { authorizationPolicy } from '../config/authorization-policy.ts'
 import type { AuthorizationPolicySpec } from '../config/authorization-policy.ts'
+import { clientAuthentication } from '../config/client-authentication.ts'
+import type { ClientAuthenticationSpec } from '../config/client-authentication.ts'
 import { destinationRule } from '../config/destination-rule.ts'
 import type { DestinationRuleSpec } from '../config/destination-rule.ts'
 import { envoyFilter } from '../config/envoy-filter.ts'
@@ -50,6 +52,7 @@ export interface AnalyzedObjects {
   readonly peerAuthentications: readonly MaybeSourced<PeerAuthenticationSpec>[]
   readonly requestAuthentications: readonly MaybeSourced<RequestAuthenticationSpec>[]
   readonly authorizationPolicies: readonly MaybeSourced<AuthorizationPolicySpec>[]
+  readonly clientAuthentications: readonly MaybeSourced<ClientAuthenticationSpec>[]
   readonly rateLimits: readonly MaybeSourced<RateLimitSpec>[]
   readonly proxyExtensions: readonly MaybeSourced<ProxyExtensionSpec>[]
 }
@@ -74,6 +77,7 @@ export const toAnalyzedObjects = (objects: readonly ConfigObject[]): AnalyzedObj
     peerAuthentications: ofKind(peerAuthentication),
     requestAuthentications: ofKind(requestAuthentication),
     authorizationPolicies: ofKind(authorizationPolicy),
+    clientAuthentications: ofKind(clientAuthentication),
     rateLimits: ofKind(rateLimit),
     proxyExtensions: ofKind(proxyExtension),
   }

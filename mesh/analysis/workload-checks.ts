@@ -99,6 +99,10 @@ const findIdleSelectors = (
       // Of the root namespace they select nothing in any case.
       each.metadata.namespace === rootNamespace ? [] : ofNamespace(each, each.spec.selector?.matchLabels, 'selector'),
     ),
+    ...objects.clientAuthentications.flatMap((each) => [
+      ...ofNamespace(each, each.spec.selector?.matchLabels, 'selector'),
+      ...ofTargets(each),
+    ]),
     ...[
       ...objects.requestAuthentications,
       ...objects.authorizationPolicies,

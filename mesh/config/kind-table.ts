@@ -1,4 +1,5 @@
 import { authorizationPolicy } from './authorization-policy.ts'
+import { clientAuthentication } from './client-authentication.ts'
 import { destinationRule } from './destination-rule.ts'
 import { envoyFilter } from './envoy-filter.ts'
 import { toApiVersion } from './kind-definition.ts'
@@ -32,6 +33,7 @@ export const kinds: readonly KindDefinition[] = [
   peerAuthentication,
   requestAuthentication,
   authorizationPolicy,
+  clientAuthentication,
   rateLimit,
   proxyExtension,
   telemetry,

@@ -34,7 +34,7 @@ const configurationKinds = {
   ],
   'security.istio.io': ['peerauthentications', 'requestauthentications', 'authorizationpolicies'],
   'telemetry.istio.io': ['telemetries'],
-  'policy.atoll.dev': ['ratelimits', 'proxyextensions'],
+  'policy.atoll.dev': ['clientauthentications', 'ratelimits', 'proxyextensions'],
 }
 
 const ofConfiguration = Object.entries(configurationKinds).flatMap(([group, resources]): AgentRule[] => [

@@ -1,5 +1,6 @@
 import type { ConfigObject, Origin } from '../config-object.ts'
 import { authorizationPolicy, type AuthorizationPolicySpec } from '../config/authorization-policy.ts'
+import { clientAuthentication, type ClientAuthenticationSpec } from '../config/client-authentication.ts'
 import { peerAuthentication, type PeerAuthenticationSpec } from '../config/peer-authentication.ts'
 import { proxyExtension, type ProxyExtensionSpec } from '../config/proxy-extension.ts'
 import { rateLimit, type RateLimitSpec } from '../config/rate-limit.ts'
@@ -16,15 +17,17 @@ export interface HeldSecurityPolicies {
   readonly peerAuthentications: readonly Holding<PeerAuthenticationSpec>[]
   readonly requestAuthentications: readonly Holding<RequestAuthenticationSpec>[]
   readonly authorizationPolicies: readonly Holding<AuthorizationPolicySpec>[]
+  readonly clientAuthentications: readonly Holding<ClientAuthenticationSpec>[]
   readonly rateLimits: readonly Holding<RateLimitSpec>[]
   readonly proxyExtensions: readonly Holding<ProxyExtensionSpec>[]
 }
 
-/** The objects of security.istio.io, RateLimits and ProxyExtensions: of who may call, how often, and what else looks at a call. */
+/** The objects of security.istio.io, ClientAuthentications, RateLimits and ProxyExtensions: of who may call, how often, and what else looks at a call. */
 export class SecurityPolicies {
   readonly peerAuthentications: AddedKind<PeerAuthenticationSpec>
   readonly requestAuthentications: AddedKind<RequestAuthenticationSpec>
   readonly authorizationPolicies: AddedKind<AuthorizationPolicySpec>
+  readonly clientAuthentications: AddedKind<ClientAuthenticationSpec>
   readonly rateLimits: AddedKind<RateLimitSpec>
   readonly proxyExtensions: AddedKind<ProxyExtensionSpec>
 
@@ -43,6 +46,11 @@ export class SecurityPolicies {
     this.authorizationPolicies = new AddedKind({
       definition: authorizationPolicy,
       toViewKey: viewKeys.authorizationPolicies,
+      ...common,
+    })
+    this.clientAuthentications = new AddedKind({
+      definition: clientAuthentication,
+      toViewKey: viewKeys.clientAuthentications,
       ...common,
     })
     this.rateLimits = new AddedKind({ definition: rateLimit, toViewKey: viewKeys.rateLimits, ...common })
@@ -65,6 +73,9 @@ export class SecurityPolicies {
       case authorizationPolicy.kind:
         this.authorizationPolicies.set(origin, key, object)
         break
+      case clientAuthentication.kind:
+        this.clientAuthentications.set(origin, key, object)
+        break
       case rateLimit.kind:
         this.rateLimits.set(origin, key, object)
         break
@@ -83,6 +94,7 @@ export class SecurityPolicies {
       ...this.peerAuthentications.objects.problems(),
       ...this.requestAuthentications.objects.problems(),
       ...this.authorizationPolicies.objects.problems(),
+      ...this.clientAuthentications.objects.problems(),
       ...this.rateLimits.objects.problems(),
       ...this.proxyExtensions.objects.problems(),
     ]
@@ -93,6 +105,7 @@ export class SecurityPolicies {
       peerAuthentications: this.peerAuthentications.objects.holdings(),
       requestAuthentications: this.requestAuthentications.objects.holdings(),
       authorizationPolicies: this.authorizationPolicies.objects.holdings(),
+      clientAuthentications: this.clientAuthentications.objects.holdings(),
       rateLimits: this.rateLimits.objects.holdings(),
       proxyExtensions: this.proxyExtensions.objects.holdings(),
     }

@@ -54,7 +54,7 @@ const ofProxies: ReadonlySet<string> = new Set([
 const ofHosts: ReadonlySet<string> = new Set(['VirtualService', 'DestinationRule', 'ServiceEntry'])
 
 /** What is found by selectors of its own namespace alone. */
-const ofRecords: ReadonlySet<string> = new Set(['WorkloadEntry', 'WorkloadGroup', 'Service'])
+const ofRecords: ReadonlySet<string> = new Set(['WorkloadEntry', 'WorkloadGroup', 'Service', 'ClientAuthentication'])
 
 const toOverreach = (path: string, message: string): Overreach => ({ path, message })
 

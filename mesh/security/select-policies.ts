@@ -25,6 +25,13 @@ export const selectPolicies = (
   return selected.map(toKey).join(separator)
 }
 
+/** The same of a kind whose objects are for workloads of their own namespace alone, the root namespace's too. */
+export const selectOwnPolicies = (read: Read<PolicyTarget>, namespace: string, place: Place): string =>
+  read(namespace)
+    .filter(({ spec }) => selectsPlace(spec, place))
+    .map(toKey)
+    .join(separator)
+
 /** What `selectPolicies` has selected, in its order, of those that there still are. */
 export const findPolicies = <Spec>(read: Read<Spec>, selection: string): readonly Sourced<Spec>[] =>
   selection === ''

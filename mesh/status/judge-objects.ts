@@ -105,6 +105,7 @@ const toObjectsInForce = (held: HeldConfiguration) => ({
   peerAuthentications: sourced(held.peerAuthentications),
   requestAuthentications: sourced(held.requestAuthentications),
   authorizationPolicies: sourced(held.authorizationPolicies),
+  clientAuthentications: sourced(held.clientAuthentications),
   rateLimits: sourced(held.rateLimits),
   proxyExtensions: sourced(held.proxyExtensions),
   services: [],

@@ -1,4 +1,3 @@
-import { RBAC_Action as Action } from '#envoy/envoy/config/rbac/v3/rbac_pb.ts'
 import { ExternalProcessorSchema } from '#envoy/envoy/extensions/filters/http/ext_proc/v3/ext_proc_pb.ts'
 import {
   ProcessingMode_BodySendMode as BodySendMode,
@@ -10,6 +9,7 @@ import type { StatusCode } from '#envoy/envoy/type/v3/http_status_pb.ts'
 import type { UnitResource } from '#xds/incremental/unit.ts'
 import type { BodyMode, Extension, Processor } from '#xds/model/extension.ts'
 import type { Fallback } from '#xds/resource-set.ts'
+import { buildRefusal } from './build-refusal.ts'
 import { buildDiscovered, toDiscovered } from './discovered-filter.ts'
 import { toDuration } from './duration.ts'
 
@@ -35,17 +35,7 @@ export const buildExtension = (extension: Extension | undefined): UnitResource =
   return { ...built, resource: { ...built.resource, fallbacks } }
 }
 
-const refusal = buildDiscovered(extensionFilterName, RBACSchema, {
-  rules: {
-    action: Action.DENY,
-    policies: {
-      'extension-not-run': {
-        permissions: [{ rule: { case: 'any', value: true } }],
-        principals: [{ identifier: { case: 'any', value: true } }],
-      },
-    },
-  },
-})
+const refusal = buildRefusal(extensionFilterName, 'extension-not-run')
 
 const buildProcessor = ({ upstream, authority, timeoutMs, failsOpen, statusOnError, told }: Processor): UnitResource =>
   buildDiscovered(extensionFilterName, ExternalProcessorSchema, {

@@ -13,6 +13,7 @@ import type { ListenerDefaults } from '#xds/model/listener-defaults.ts'
 import type { HealthPath, HttpHandler } from '#xds/model/listener.ts'
 import { accessFilters, delegationFilters } from './access-filters.ts'
 import { toAny } from './any.ts'
+import { admissionFilter } from './build-admission.ts'
 import { buildHttpLogs, toCounted } from './build-logs.ts'
 import { buildInlineRouteConfiguration } from './build-route-configuration.ts'
 import { extensionFilter } from './build-extension.ts'
@@ -66,6 +67,7 @@ export const buildHttpConnectionManager = (handler: HttpHandler, defaults: Liste
       ...buildGrpcStats(toCounted(defaults, reporter)),
       ...(handler.isGuarded
         ? [
+            admissionFilter,
             ...delegationFilters,
             tokenFilter,
             ...accessFilters,

@@ -154,6 +154,10 @@ export class RecordingView implements MeshView {
     this.#reads.add(viewKeys.proxyExtensions(namespace))
     return this.#view.proxyExtensions(namespace)
   }
+  clientAuthentications(namespace: string) {
+    this.#reads.add(viewKeys.clientAuthentications(namespace))
+    return this.#view.clientAuthentications(namespace)
+  }
   workload(workloadKey: string) {
     this.#reads.add(viewKeys.workload(workloadKey))
     return this.#view.workload(workloadKey)

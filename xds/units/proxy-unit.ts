@@ -1,5 +1,6 @@
 import { selectsClient, toClientSelectorKey } from '#mesh/client-selectors.ts'
 import { selectAuthorizations, type AuthorizationKey } from '#mesh/security/select-authorizations.ts'
+import { selectClientAuthentications } from '#mesh/security/select-client-authentications.ts'
 import { selectProxyExtensions } from '#mesh/security/select-proxy-extensions.ts'
 import { selectRateLimits } from '#mesh/security/select-rate-limits.ts'
 import { selectRequestAuthentications } from '#mesh/security/select-request-authentications.ts'
@@ -19,6 +20,7 @@ import type { Unit, UnitOutput } from '#xds/incremental/unit.ts'
 import { selectPatches } from '#xds/patch/select-patches.ts'
 import { toProxyName, type Proxy } from '#xds/proxy.ts'
 import { accessUnit } from './access-unit.ts'
+import { admissionUnit } from './admission-unit.ts'
 import { buildListeners } from './build-listeners.ts'
 import { extensionUnit } from './extension-unit.ts'
 import { toToldParts, type Client, type Told } from './client.ts'
@@ -146,7 +148,7 @@ const compileGatewayProxy = (view: MeshView, proxy: Proxy, workload: Workload | 
   }
 }
 
-/** What is asked of a request before it goes on: whether its token is right, who may call, and how often. */
+/** What is asked of a request before it goes on: which client it is of, whether its token is right, who may call, and how often. */
 const toAccessUnits = (
   view: MeshView,
   namespace: string,
@@ -155,6 +157,7 @@ const toAccessUnits = (
 ): readonly Unit[] => {
   const place = placeOf(workload, view.localCluster)
   return [
+    admissionUnit(selectClientAuthentications(view, namespace, place)),
     tokenUnit(selectRequestAuthentications(view, namespace, place)),
     // Whom a provider's name means depends on the namespace; nothing else does.
     accessUnit({ namespace: asksProvider(view, policies) ? namespace : '', policies }),

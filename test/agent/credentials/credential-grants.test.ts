@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { CredentialGrants } from '#agent/credentials/credential-grants.ts'
 import type { SecretAccess } from '#agent/credentials/credential-source.ts'
 import type { NamedCredential } from '#agent/credentials/named-credentials.ts'
+import { toContentHash } from '#xds/content-hash.ts'
 import type { Proxy } from '#xds/proxy.ts'
 import { typeUrls } from '#xds/type-url.ts'
 
@@ -13,19 +14,26 @@ const collectGarbage = runInNewContext('gc') as () => void
 const toCredential = (text: string) => ({
   certificate: { chainPem: `chain of ${text}`, keyPem: `key of ${text}` },
   authorities: { caPem: `authority of ${text}` },
+  apiKeys: { known: [{ client: 'ann', proof: `key of ${text}` }], faults: [] },
 })
 
 /** Secrets of namespace shop, which a test changes, and who may read them. */
 const start = () => {
   const secrets = new Set(['shop/pair', 'shop/hidden'])
-  const state: { access: SecretAccess; isReading: boolean; failure: string | undefined } = {
+  const state: { access: SecretAccess; isReading: boolean; isForbidden: boolean; failure: string | undefined } = {
     access: 'allowed',
     isReading: false,
+    isForbidden: false,
     failure: undefined,
   }
   const credentials = new CredentialGrants({
     secrets: { credentialOf: (secret) => (secrets.has(secret) ? toCredential(secret) : undefined) },
-    source: { accessOf: () => state.access, isReading: () => state.isReading, failureOf: () => state.failure },
+    source: {
+      accessOf: () => state.access,
+      isReading: () => state.isReading,
+      failureOf: () => state.failure,
+      isForbidden: () => state.isForbidden,
+    },
     nobody: toCredential('nobody'),
   })
   return { credentials, secrets, state }
@@ -153,6 +161,69 @@ test('of a Secret that is gone a server of a Gateway goes on with what it has, a
     'client-certificate/shop/pair: nobody',
     'client-authorities/shop/pair: nobody',
   ])
+})
+
+const toKeys = (reader?: string): NamedCredential => ({
+  object: 'ClientAuthentication/shop/partners',
+  place: 'apiKeys',
+  secret: 'shop/pair',
+  part: 'api-keys',
+  ...(reader !== undefined && { reader }),
+  admission: {
+    object: 'ClientAuthentication/shop/partners',
+    secretName: 'pair',
+    clientHeader: 'x-consumer',
+    keys: { from: [{ header: 'x-api-key' }], forward: false },
+  },
+})
+/** What the filter of clients does, as Envoy would read it; undefined = the proxy is told nothing. */
+const readKeys = (credentials: CredentialGrants, proxy: Proxy): string | undefined =>
+  credentials
+    .setsOf(proxy)
+    .flatMap((set) => [...set.all(typeUrls.extensionConfig).values()])
+    .map(({ body }) => Buffer.from(body).toString('latin1'))
+    .map((text) => /key of [a-z/]+|client-not-known/.exec(text)?.[0] ?? text)[0]
+
+test.each<[string, (scene: ReturnType<typeof start>) => void, string | undefined]>([
+  ['Secrets are there', () => {}, 'key of shop/pair'],
+  ['Secrets are being read', ({ state, secrets }) => (state.isReading = secrets.delete('shop/pair')), undefined],
+  ['nobody has said yet who may read', ({ state }) => (state.access = 'asked'), undefined],
+  [
+    'nobody can tell any more who may read',
+    ({ state }) => (state.access = { failure: 'away', before: 'allowed' }),
+    'key of shop/pair',
+  ],
+  ['nobody can tell who may read', ({ state }) => (state.access = { failure: 'away' }), 'client-not-known'],
+  ['the account may not read', ({ state }) => (state.access = 'refused'), 'client-not-known'],
+  ['the agent may not read', ({ state }) => (state.isForbidden = true), 'client-not-known'],
+  ['the Secret is not there', ({ secrets }) => secrets.clear(), 'client-not-known'],
+  [
+    'Secrets can not be read, and never could',
+    ({ state, secrets }) => {
+      secrets.clear()
+      state.failure = 'away'
+    },
+    'client-not-known',
+  ],
+  ['Secrets can not be read any more', ({ state }) => (state.failure = 'away'), 'key of shop/pair'],
+])('of the keys of clients: while %s', (_, change, expected) => {
+  const scene = start()
+  change(scene)
+  scene.credentials.grant([[sleep, [toKeys('shop/sleep')]]])
+  expect(readKeys(scene.credentials, sleep)).toBe(expected)
+})
+
+test('versions of what holds keys are of this process alone, and the same for the same keys', () => {
+  const { credentials } = start()
+  credentials.grant([
+    [gateway, [toKeys()]],
+    [sleep, [toKeys('shop/sleep')]],
+  ])
+  const [one, other] = [gateway, sleep].map((proxy) => [
+    ...(credentials.setsOf(proxy)[0]?.all(typeUrls.extensionConfig).values() ?? []),
+  ])
+  expect(one?.map(({ version }) => version)).toEqual(other?.map(({ version }) => version))
+  expect(one?.map(({ version }) => version)).not.toEqual(one?.map(({ body }) => toContentHash(body)))
 })
 
 test('what is of no use is forgotten with those to whom it was given', async () => {

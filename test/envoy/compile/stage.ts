@@ -178,6 +178,7 @@ export class Stage {
   async change(...changes: readonly ViewChange[]): Promise<readonly string[]> {
     const revision = ++this.#revision
     this.#compiler.update(this.scene.store.apply(changes), revision)
+    this.#credentials.settle()
     this.#server.compiled(revision)
     return this.untilDelivered()
   }
@@ -190,12 +191,14 @@ export class Stage {
   /** Changes what Secrets say, and waits until all proxies have it. */
   changeCredentials(changes: CredentialChanges): Promise<readonly string[]> {
     this.#given.give(changes)
+    this.#server.compiled(++this.#revision)
     return this.untilDelivered()
   }
 
   /** Changes whether an account, "<namespace>/<name>", may read the Secrets of its namespace, as `changeCredentials` does. */
   changeAccess(account: string, access: SecretAccess): Promise<readonly string[]> {
     this.#given.allow(account, access)
+    this.#server.compiled(++this.#revision)
     return this.untilDelivered()
   }
 

@@ -1,0 +1,274 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { Agent, request, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { parseCredential, secretObject, type Credential } from '#agent/credentials/parse-credential.ts'
+import type { ConfigObject } from '#mesh/config-object.ts'
+import { clientSecretTypes } from '#mesh/kubernetes/client-secrets.ts'
+import type { Result } from '#mesh/result.ts'
+import type { ViewChange } from '#mesh/view.ts'
+import type { Echo } from '#test/harness/echo-app.ts'
+import { makeObject } from '#test/mesh/records.ts'
+import type { Stage } from './stage.ts'
+import { serverAddress, stageNetwork, Theatre } from './theatre.ts'
+
+const gateway = `${stageNetwork}.63`
+const proxyName = 'gateway/default/gateway-1'
+
+/** One connection to the gateway for each port, kept as long as the gateway keeps it. */
+const connections = new Agent({ keepAlive: true, maxSockets: 1 })
+
+let theatre: Theatre
+let stage: Stage
+beforeAll(async () => {
+  theatre = await Theatre.open()
+  theatre.onClear(() => connections.destroy())
+  const app = await theatre.startApp('shop')
+  stage = await theatre.start(`
+about: ''
+services:
+  - {host: shop, ports: [http:80], endpoints: {server-1: {address: ${serverAddress}, ports: {http: ${app.port}}, serviceAccount: shop}}}
+  - {host: front, ports: [http:80], endpoints: {gateway-1: {address: ${gateway}, ports: {http: 18080}}}}
+workloads:
+  gateway-1: {address: ${gateway}, labels: {istio: ingressgateway}}
+  server-1: {address: ${serverAddress}, serviceAccount: shop, labels: {app: shop}}
+config:
+  - apiVersion: networking.istio.io/v1
+    kind: Gateway
+    metadata: {name: front, namespace: default}
+    spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}
+  - apiVersion: networking.istio.io/v1
+    kind: VirtualService
+    metadata: {name: shop, namespace: default}
+    spec: {hosts: ['*'], gateways: [front], http: [{route: [{destination: {host: shop}}]}]}
+proxies: [${proxyName}, sidecar/default/server-1/shop]
+`)
+})
+afterAll(() => theatre.clear())
+
+const [ofGateway, ofSidecar] = [{ istio: 'ingressgateway' }, { app: 'shop' }].map((matchLabels) => ({
+  selector: { matchLabels },
+}))
+const apiKeys = { secretName: 'keys' }
+const sources = { from: [{ header: 'x-api-key' }, { query: 'key' }, { cookie: 'key' }] }
+
+const put = (spec: ConfigObject['spec'] | null, name = 'a', kind = 'ClientAuthentication'): ViewChange => ({
+  kind: 'config',
+  origin: 'mesh',
+  key: `${kind}/default/${name}`,
+  value: spec && { ...makeObject(kind, name, spec), apiVersion: apiVersions[kind] ?? 'policy.atoll.dev/v1alpha1' },
+})
+const apiVersions: Readonly<Record<string, string>> = { AuthorizationPolicy: 'security.istio.io/v1' }
+
+const toSecret = (stringData: Readonly<Record<string, string>>, type: string = clientSecretTypes.apiKeys) =>
+  parseCredential(secretObject.parse({ kind: 'Secret', type, metadata: { name: 'any' }, stringData }))
+
+const give = async (name: string, secret: Result<Credential, string> | null) =>
+  expect(await stage.changeCredentials(new Map([[`default/${name}`, secret]]))).toEqual([])
+
+const apply = async (...changes: readonly ViewChange[]) => expect(await stage.change(...changes)).toEqual([])
+
+interface Reply {
+  /** Of the connection, by a request before. */
+  readonly isReused: boolean
+  readonly status: number
+  readonly challenge: string | undefined
+  /** What the application saw; absent = nothing. */
+  readonly seen?: Echo
+}
+
+const ask = async (headers: OutgoingHttpHeaders = {}, path = '/'): Promise<Reply> => {
+  const outgoing = request({
+    host: gateway,
+    port: 18080,
+    path,
+    agent: connections,
+    headers: { host: 'a.example', ...headers },
+  })
+  outgoing.end()
+  const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
+  let body = ''
+  incoming.setEncoding('utf8')
+  for await (const text of incoming) body += text
+  return {
+    isReused: outgoing.reusedSocket,
+    status: incoming.statusCode ?? 0,
+    challenge: incoming.headers['www-authenticate'],
+    ...(body.startsWith('{') && { seen: JSON.parse(body) as Echo }),
+  }
+}
+
+/** The status, and who the application took the client for. */
+const whoIs = async (headers?: OutgoingHttpHeaders, path?: string): Promise<string> => {
+  const { status, seen } = await ask(headers, path)
+  return seen ? `${status} ${seen.headers['x-consumer'] ?? 'nobody'}` : String(status)
+}
+const by = (key: string) => ({ 'x-api-key': key })
+
+const expectOpen = async () => expect(await whoIs()).toBe('200 nobody')
+
+beforeEach(async () => {
+  await apply(put(null), put(null, 'b'), put(null, 'limit', 'RateLimit'), put(null, 'policy', 'AuthorizationPolicy'))
+  await stage.changeAccess('default/shop', 'allowed')
+  await give('keys', toSecret({ ann: 'ann-1\nann-2', bob: 'bob-1' }))
+  await expectOpen()
+})
+
+test('clients are let in by their keys, wherever these are looked for, and nobody else is', async () => {
+  await apply(put({ ...ofGateway, apiKeys: { ...apiKeys, ...sources } }))
+  const rows: readonly (readonly [OutgoingHttpHeaders, string, string])[] = [
+    [by('ann-1'), '/', '200 ann'],
+    [by('ann-2'), '/', '200 ann'],
+    [by('Bearer bob-1'), '/', '200 bob'],
+    [{}, '/a?key=bob-1&b=c', '200 bob'],
+    [{ cookie: 'a=b; key=ann-1' }, '/', '200 ann'],
+    // The first place in which there is something counts.
+    [by('wrong'), '/?key=ann-1', '401'],
+    [by('wrong'), '/', '401'],
+    [by('ann-1 '), '/?key=', '200 ann'],
+    [by('ANN-1'), '/', '401'],
+    [by(''), '/', '401'],
+    [by('ann'), '/', '401'],
+    [{ authorization: 'ann-1' }, '/', '401'],
+    [{}, '/', '401'],
+  ]
+  for (const [headers, path, expected] of rows)
+    expect([headers, path, await whoIs(headers, path)]).toEqual([headers, path, expected])
+})
+
+test("nobody but the proxy says in the client's header who it is", async () => {
+  await apply(put({ ...ofGateway, apiKeys, clientHeader: 'X-Consumer' }))
+  expect(await whoIs({ 'x-consumer': 'ann' })).toBe('401')
+  expect(await whoIs({ ...by('bob-1'), 'x-consumer': 'ann' })).toBe('200 bob')
+  expect(await whoIs({ ...by('bob-1'), 'x-consumer': ['ann', 'eve'] })).toBe('200 bob')
+})
+
+test('a key is taken out of the request, unless it is to go on', async () => {
+  const askAll = async () => {
+    const { seen } = await ask({ ...by('ann-1'), cookie: 'a=b; key=ann-1' }, '/x?key=ann-1&a=b')
+    return [seen?.path, seen?.headers['x-api-key'], seen?.headers['cookie']]
+  }
+  await apply(put({ ...ofGateway, apiKeys: { ...apiKeys, ...sources } }))
+  expect(await askAll()).toEqual(['/x?a=b', undefined, 'a=b'])
+  await apply(put({ ...ofGateway, apiKeys: { ...apiKeys, ...sources, forward: true } }))
+  expect(await askAll()).toEqual(['/x?key=ann-1&a=b', 'ann-1', 'a=b; key=ann-1'])
+})
+
+test('a key that comes or goes does so for the next request on connections that are open', async () => {
+  await apply(put({ ...ofGateway, apiKeys }))
+  expect(await whoIs(by('bob-1'))).toBe('200 bob')
+  await give('keys', toSecret({ ann: 'ann-1', eve: 'eve-1' }))
+  expect(await ask(by('bob-1'))).toMatchObject({ status: 401, isReused: true })
+  expect(await ask(by('ann-2'))).toMatchObject({ status: 401, isReused: true })
+  expect(await ask(by('eve-1'))).toMatchObject({ status: 200, isReused: true })
+  await apply(put(null))
+  expect(await ask(by('bob-1'))).toMatchObject({ status: 200, isReused: true })
+})
+
+test.each<[string, Result<Credential, string> | null, string]>([
+  ['is not there', null, 'is not there: nobody is let in'],
+  [
+    'is of another type',
+    toSecret({ ann: 'ann-1' }, 'Opaque'),
+    'is not of the type atoll.dev/api-keys: nobody is let in',
+  ],
+  [
+    'is of users',
+    toSecret({ auth: 'ann:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=' }, clientSecretTypes.users),
+    'is not of the type atoll.dev/api-keys: nobody is let in',
+  ],
+  ['has no keys', toSecret({ ann: '' }), 'has what lets nobody in: client ann has no key'],
+])('a Secret that %s lets nobody in until it is as it should be, and the object says so', async (_, secret, fault) => {
+  await apply(put({ ...ofGateway, apiKeys }))
+  expect(await whoIs(by('ann-1'))).toBe('200 ann')
+  await give('keys', secret)
+  expect([await whoIs(by('ann-1')), await whoIs()]).toEqual(['403', '403'])
+  expect(stage.credentialProblems()).toEqual([
+    { object: 'ClientAuthentication/default/a', message: `apiKeys: Secret default/keys ${fault}` },
+  ])
+  await give('keys', toSecret({ ann: 'ann-1' }))
+  expect(await whoIs(by('ann-1'))).toBe('200 ann')
+  expect(stage.credentialProblems()).toEqual([])
+})
+
+test('what of a Secret is wrong lets nobody in, and the rest goes on', async () => {
+  await give('keys', toSecret({ ann: 'same', bob: 'same', eve: 'two words\neve-1' }))
+  await apply(put({ ...ofGateway, apiKeys }))
+  expect([await whoIs(by('same')), await whoIs(by('eve-1')), await whoIs(by('two words'))]).toEqual([
+    '401',
+    '200 eve',
+    '401',
+  ])
+  expect(stage.credentialProblems()).toHaveLength(1)
+})
+
+test('an agent that starts again lets those in whom the Secret has now', async () => {
+  await apply(put({ ...ofGateway, apiKeys }))
+  expect(await stage.restartAgent()).toEqual([])
+  expect([await whoIs(by('ann-1')), await whoIs()]).toEqual(['200 ann', '401'])
+  expect(await stage.restartAgent(new Map([['default/keys', null]]))).toEqual([])
+  expect(await whoIs(by('ann-1'))).toBe('403')
+})
+
+test('two objects for one workload, and one that can not be understood, let nobody in', async () => {
+  await apply(put({ ...ofGateway, apiKeys }), put({ apiKeys: { secretName: 'others' } }, 'b'))
+  expect(await whoIs(by('ann-1'))).toBe('403')
+  await apply(put(null, 'b'))
+  expect(await whoIs(by('ann-1'))).toBe('200 ann')
+  await stage.change(put({ ...ofGateway, apiKeys, unheardOf: 1 }))
+  expect(await whoIs(by('ann-1'))).toBe('403')
+})
+
+test('users are let in by their passwords, and are asked for them', async () => {
+  const sha = (password: string) => `{SHA}${createHash('sha1').update(password).digest('base64')}`
+  const basic = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` })
+  await give('users', toSecret({ auth: `ann:${sha('ann:1')}\nbob:$2y$05$abc\n` }, clientSecretTypes.users))
+  await apply(put({ ...ofGateway, basic: { secretName: 'users' } }))
+  expect(await whoIs({ ...basic('ann:ann:1'), 'x-consumer': 'bob' })).toBe('200 ann')
+  for (const wrong of ['ann:ann:2', 'bob:$2y$05$abc', 'ann', ':', 'eve:ann:1'])
+    expect([wrong, await whoIs(basic(wrong))]).toEqual([wrong, '401'])
+  expect(await ask()).toMatchObject({ status: 401, challenge: expect.stringMatching(/^Basic realm=/) })
+  expect(stage.credentialProblems()).toMatchObject([{ message: expect.stringContaining('user bob has a password') }])
+})
+
+test('a sidecar asks for keys where its account may read them, and else lets nobody in', async () => {
+  await apply(put({ ...ofSidecar, apiKeys }))
+  expect([await whoIs(by('ann-1')), await whoIs()]).toEqual(['200 ann', '401'])
+  for (const access of ['refused', { failure: 'away' }] as const) {
+    expect(await stage.changeAccess('default/shop', access)).toEqual([])
+    expect(await whoIs(by('ann-1'))).toBe('403')
+    expect(stage.credentialProblems()).toMatchObject([{ object: 'ClientAuthentication/default/a' }])
+  }
+})
+
+test("policies and limits go by the client's name", async () => {
+  await apply(
+    put({ ...ofGateway, apiKeys }),
+    put(
+      { ...ofGateway, action: 'DENY', rules: [{ when: [{ key: 'request.headers[x-consumer]', values: ['bob'] }] }] },
+      'policy',
+      'AuthorizationPolicy',
+    ),
+    put(
+      { ...ofGateway, limits: [{ name: 'each', by: [{ header: 'x-consumer' }], requests: 1, per: '24h' }] },
+      'limit',
+      'RateLimit',
+    ),
+  )
+  expect(await whoIs(by('bob-1'))).toBe('403')
+  // Who is not let in is not counted.
+  expect([await whoIs({ 'x-consumer': 'ann' }), await whoIs(by('ann-1')), await whoIs(by('ann-2'))]).toEqual([
+    '401',
+    '200 ann',
+    '429',
+  ])
+})
+
+test('keys are in nothing that shows what proxies have, nor in its versions', async () => {
+  await apply(put({ ...ofGateway, apiKeys }))
+  expect(await whoIs(by('ann-1'))).toBe('200 ann')
+  const shown = JSON.stringify(stage.proxyConfig(proxyName))
+  expect(shown).toContain('"client":"ann"')
+  expect(shown).not.toMatch(/ann-\d|bob-\d/)
+  expect(await stage.configDumps()).not.toMatch(/ann-\d|bob-\d/)
+})
