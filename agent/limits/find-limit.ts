@@ -1,5 +1,5 @@
-import { objectKeyOf, parseObjectKey } from '#mesh/config-object.ts'
-import { toLimitTerms } from '#mesh/limits/limit-terms.ts'
+import { objectKeyOf } from '#mesh/config-object.ts'
+import { findLimitOfMesh, parseLimitName, toLimitTerms } from '#mesh/limits/limit-terms.ts'
 import type { MeshView } from '#mesh/view.ts'
 import type { MeshLimitTerms } from './limit-book.ts'
 
@@ -7,10 +7,11 @@ import type { MeshLimitTerms } from './limit-book.ts'
 export const toLimitFinder =
   (view: Pick<MeshView, 'rateLimits'>) =>
   (limit: string): MeshLimitTerms | undefined => {
-    const key = limit.slice(0, limit.lastIndexOf('/'))
+    const parsed = parseLimitName(limit)
+    if (!parsed) return undefined
     const object = view
-      .rateLimits(parseObjectKey(key)?.namespace ?? '')
-      .find((each) => each.origin === 'mesh' && objectKeyOf(each) === key)
-    const found = object?.spec.limits.find(({ name, scope }) => scope === 'MESH' && `${key}/${name}` === limit)
+      .rateLimits(parsed.namespace)
+      .find((each) => each.origin === 'mesh' && objectKeyOf(each) === parsed.object)
+    const found = object && findLimitOfMesh(object.spec, parsed.name)
     return found && { terms: toLimitTerms(found), failOpen: found.failOpen ?? true }
   }

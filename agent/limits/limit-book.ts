@@ -1,6 +1,7 @@
 import type { Clock } from '#agent/clock.ts'
 import { LimitAccount, type Passing, type PlaneState } from '#mesh/limits/limit-account.ts'
-import { toLimitNamespace, type LimitTerms } from '#mesh/limits/limit-terms.ts'
+import { toCountKey, toLimitNamespace, type LimitTerms } from '#mesh/limits/limit-terms.ts'
+import { SharedRoom } from '#mesh/limits/shared-room.ts'
 import { UPLINK_CHUNK_CHARS, UPLINK_MAX_LEASE_ASKS, type LeaseAsk, type LeaseGrant } from '#mesh/uplink.ts'
 
 /** A limit of the scope MESH, as the mesh's configuration has it. */
@@ -37,7 +38,7 @@ interface Entry extends LimitUse, MeshLimitTerms {
 }
 
 export const maxAccounts = 10_000
-/** Those of one namespace's limits: whoever makes up consumers of one keeps nobody out of the others'. */
+/** Those of one namespace's limits. */
 export const maxAccountsOfNamespace = maxAccounts / 2
 const roundMs = 250
 /** What becomes urgent within this time is asked for together. */
@@ -50,9 +51,9 @@ const assumedReplicas = 16
 /** What this replica may let through of each limit of the scope MESH, and what it asks the plane for (docs/decisions/0030). */
 export class LimitBook {
   readonly #options: LimitBookOptions
-  /** By `toKey`, who came last at the end. */
+  /** By `toCountKey`, who came last at the end. */
   readonly #entries = new Map<string, Entry>()
-  readonly #accountsOf = new Map<string, number>()
+  readonly #room = new SharedRoom(maxAccounts, maxAccountsOfNamespace)
   #plane: PlaneState = { isLive: false, replicas: assumedReplicas }
   #askedAt = 0
   #isUrgent = false
@@ -132,7 +133,7 @@ export class LimitBook {
     const now = this.#options.clock.now()
     this.#plane = { ...this.#plane, replicas: Math.max(1, replicas) }
     for (const grant of grants) {
-      const entry = this.#entries.get(toKey(grant))
+      const entry = this.#entries.get(toCountKey(grant))
       entry?.account.take(grant, entry.terms, this.#plane, now)
     }
   }
@@ -155,7 +156,7 @@ export class LimitBook {
   }
 
   #judge(use: LimitUse, now: number): { readonly entry?: Entry; readonly passing: Passing | undefined } {
-    const key = toKey(use)
+    const key = toCountKey(use)
     const known = this.#entries.get(key)
     if (known) {
       this.#entries.delete(key)
@@ -166,7 +167,7 @@ export class LimitBook {
     // It was taken away a moment ago: the proxy has yet to hear of it.
     if (!limit) return { passing: 'open' }
     const namespace = toLimitNamespace(use.limit)
-    if (!this.#hasRoom(namespace) && !this.#makeRoom(namespace, now)) {
+    if (this.#room.isFullFor(namespace) && !this.#makeRoom(namespace, now)) {
       this.#unaccounted += 1
       return { passing: limit.failOpen ? 'open' : undefined }
     }
@@ -174,21 +175,13 @@ export class LimitBook {
     const account = new LimitAccount(terms, failOpen, this.#plane.replicas, now)
     const entry = { ...use, terms, failOpen, account }
     this.#entries.set(key, entry)
-    this.#accountsOf.set(namespace, this.#countOf(namespace) + 1)
+    this.#room.take(namespace)
     return { entry, passing: account.allows(this.#plane, now) }
-  }
-
-  #countOf(namespace: string): number {
-    return this.#accountsOf.get(namespace) ?? 0
-  }
-
-  #hasRoom(namespace: string): boolean {
-    return this.#entries.size < maxAccounts && this.#countOf(namespace) < maxAccountsOfNamespace
   }
 
   /** Forgets one that may be forgotten, of those that did not come for the longest: where that is how much one namespace has, one of its own. */
   #makeRoom(namespace: string, now: number): boolean {
-    const isOwn = this.#countOf(namespace) >= maxAccountsOfNamespace
+    const isOwn = this.#room.isUsedUpBy(namespace)
     let searched = 0
     for (const [key, { limit, terms, account }] of this.#entries) {
       const fits = !isOwn || toLimitNamespace(limit) === namespace
@@ -203,12 +196,7 @@ export class LimitBook {
   }
 
   #forget(key: string, limit: string): void {
-    const namespace = toLimitNamespace(limit)
-    const left = this.#countOf(namespace) - 1
-    if (left > 0) this.#accountsOf.set(namespace, left)
-    else this.#accountsOf.delete(namespace)
+    this.#room.giveBack(toLimitNamespace(limit))
     this.#entries.delete(key)
   }
 }
-
-const toKey = ({ limit, consumer }: LimitUse): string => `${limit}\n${consumer}`

@@ -9,7 +9,7 @@ import {
   RateLimitService,
 } from '#envoy/envoy/service/ratelimit/v3/rls_pb.ts'
 import type { RateLimitDescriptor } from '#envoy/envoy/extensions/common/ratelimit/v3/ratelimit_pb.ts'
-import { parseObjectKey } from '#mesh/config-object.ts'
+import { parseLimitName } from '#mesh/limits/limit-terms.ts'
 import { UPLINK_MAX_CONSUMER_CHARS } from '#mesh/uplink.ts'
 import type { LimitBook, LimitUse } from './limit-book.ts'
 
@@ -42,8 +42,8 @@ const toUse = ({ entries: [limit, ...by] }: RateLimitDescriptor): LimitUse => ({
 })
 
 const isFor = (limit: string, { proxy }: ProxyGrant, rootNamespace: string): boolean => {
-  const object = parseObjectKey(limit.slice(0, limit.lastIndexOf('/')))
-  return object?.namespace === proxy.namespace || object?.namespace === rootNamespace
+  const namespace = parseLimitName(limit)?.namespace
+  return namespace === proxy.namespace || namespace === rootNamespace
 }
 
 /**

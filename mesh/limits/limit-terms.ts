@@ -1,4 +1,4 @@
-import type { RequestLimit } from '../config/rate-limit.ts'
+import type { RateLimitSpec, RequestLimit } from '../config/rate-limit.ts'
 import { toMilliseconds } from '../config/schema/duration.ts'
 import { parseObjectKey, type ObjectKey } from '../config-object.ts'
 
@@ -23,9 +23,26 @@ export const toLimitTerms = ({ requests, per, burst }: Written): LimitTerms =>
 /** What a limit is called between agents and the plane: "RateLimit/<namespace>/<object>/<limit>". */
 export const toLimitName = (object: ObjectKey, limit: string): string => `${object}/${limit}`
 
+/** What such a name is made of; undefined = it is none. */
+export const parseLimitName = (
+  text: string,
+): { readonly object: string; readonly namespace: string; readonly name: string } | undefined => {
+  const slash = text.lastIndexOf('/')
+  const object = text.slice(0, slash)
+  const parsed = parseObjectKey(object)
+  return parsed && { object, namespace: parsed.namespace, name: text.slice(slash + 1) }
+}
+
 /** Whose limit it is, by its name. */
-export const toLimitNamespace = (limit: string): string =>
-  parseObjectKey(limit.slice(0, limit.lastIndexOf('/')))?.namespace ?? ''
+export const toLimitNamespace = (limit: string): string => parseLimitName(limit)?.namespace ?? ''
+
+/** The limit of this name that counts over the mesh, of the object that has it. */
+export const findLimitOfMesh = ({ limits }: RateLimitSpec, wanted: string): RequestLimit | undefined =>
+  limits.find(({ name, scope }) => scope === 'MESH' && name === wanted)
+
+/** What one consumer's count of a limit is kept by. */
+export const toCountKey = ({ limit, consumer }: { readonly limit: string; readonly consumer: string }): string =>
+  `${limit}\n${consumer}`
 
 /** How often a replica tells the plane what it needs of one limit at most, so that many of them are not too many for it. */
 export const toAskMs = (terms: LimitTerms, replicas: number): number =>

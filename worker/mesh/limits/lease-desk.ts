@@ -1,6 +1,14 @@
 import { drawOnDay, toDay, toEndOfDayMs } from '#mesh/limits/day-quota.ts'
-import { toAskMs, toLeaseMs, toLimitNamespace, type LimitTerms, type RateTerms } from '#mesh/limits/limit-terms.ts'
+import {
+  toAskMs,
+  toCountKey,
+  toLeaseMs,
+  toLimitNamespace,
+  type LimitTerms,
+  type RateTerms,
+} from '#mesh/limits/limit-terms.ts'
 import { drawOnRate, isUntouched, newRatePool, toRefillMs, type RatePool } from '#mesh/limits/rate-pool.ts'
+import { SharedRoom } from '#mesh/limits/shared-room.ts'
 import type { LeaseAsk, LeaseGrant, PlaneMessage } from '#mesh/uplink.ts'
 import type { MeshContext } from '../context.ts'
 import { findMeshLimit } from './find-mesh-limit.ts'
@@ -10,7 +18,7 @@ import { readRatesUntil, writeRatesUntil } from './rate-mark.ts'
 
 /** Counts that are held in memory at once. */
 export const MAX_COUNTS = 20_000
-/** Those of one namespace's limits: whoever makes up consumers of one keeps nobody out of the others'. */
+/** Those of one namespace's limits. */
 export const MAX_COUNTS_OF_NAMESPACE = MAX_COUNTS / 2
 /** What was leased of rates is not on disk: only until when it may have been, which is told ahead by so much. */
 const MARK_MS = 10_000
@@ -18,6 +26,7 @@ const MARK_MS = 10_000
 const SWEEP_MS = 1000
 
 interface Count {
+  readonly namespace: string
   pool: RatePool | undefined
   readonly terms: LimitTerms
   /** What each session wanted last. */
@@ -37,7 +46,7 @@ export interface LeaseDeskParts {
 export class LeaseDesk {
   readonly #parts: LeaseDeskParts
   readonly #counts = new Map<string, Count>()
-  readonly #countsOf = new Map<string, number>()
+  readonly #room = new SharedRoom(MAX_COUNTS, MAX_COUNTS_OF_NAMESPACE)
   readonly #rows: QuotaRows
   readonly #limits = new Map<string, LimitTerms | undefined>()
   /** When rates may have been leased before this object remembers; undefined = never. */
@@ -138,39 +147,34 @@ export class LeaseDesk {
     return this.#limits.get(limit)
   }
 
-  #findCount({ limit, consumer }: LeaseAsk, terms: LimitTerms, leaseMs: number, nowMs: number): Count | undefined {
-    const key = `${limit}\n${consumer}`
+  #findCount(ask: LeaseAsk, terms: LimitTerms, leaseMs: number, nowMs: number): Count | undefined {
+    const key = toCountKey(ask)
     const known = this.#counts.get(key)
     if (known && known.terms.kind === terms.kind) return known
-    if (known) this.#forget(key)
-    const namespace = toLimitNamespace(limit)
-    if (this.#isFull(namespace)) this.#sweep(leaseMs, nowMs)
-    if (this.#isFull(namespace)) return undefined
-    const count: Count = { pool: undefined, terms, wants: new Map() }
+    if (known) this.#forget(key, known)
+    const namespace = toLimitNamespace(ask.limit)
+    if (this.#room.isFullFor(namespace)) this.#sweep(leaseMs, nowMs)
+    if (this.#room.isFullFor(namespace)) return undefined
+    const count: Count = { namespace, pool: undefined, terms, wants: new Map() }
     this.#counts.set(key, count)
-    this.#countsOf.set(namespace, (this.#countsOf.get(namespace) ?? 0) + 1)
+    this.#room.take(namespace)
     return count
   }
 
-  #isFull(namespace: string): boolean {
-    return this.#counts.size >= MAX_COUNTS || (this.#countsOf.get(namespace) ?? 0) >= MAX_COUNTS_OF_NAMESPACE
-  }
-
-  #forget(key: string): void {
+  #forget(key: string, { namespace }: Count): void {
     this.#counts.delete(key)
-    const namespace = toLimitNamespace(key.slice(0, key.indexOf('\n')))
-    const left = (this.#countsOf.get(namespace) ?? 1) - 1
-    if (left > 0) this.#countsOf.set(namespace, left)
-    else this.#countsOf.delete(namespace)
+    this.#room.giveBack(namespace)
   }
 
   /** Forgets counts that begin anew as they are. */
   #sweep(leaseMs: number, nowMs: number): void {
     if (nowMs - this.#sweptAt < SWEEP_MS && nowMs >= this.#sweptAt) return
     this.#sweptAt = nowMs
-    for (const [key, { pool, terms, wants }] of this.#counts) {
+    for (const [key, count] of this.#counts) {
+      const { pool, terms, wants } = count
       for (const [session, { atMs }] of wants) if (atMs <= nowMs - 2 * leaseMs) wants.delete(session)
-      if (terms.kind === 'day' ? wants.size === 0 : !pool || isUntouched(terms, pool, leaseMs, nowMs)) this.#forget(key)
+      const isIdle = terms.kind === 'day' ? wants.size === 0 : !pool || isUntouched(terms, pool, leaseMs, nowMs)
+      if (isIdle) this.#forget(key, count)
     }
   }
 
