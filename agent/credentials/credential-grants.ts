@@ -9,7 +9,7 @@ import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
 import { buildCredentialSecret, toPartName } from './build-credential-secret.ts'
 import { buildClients } from './build-clients.ts'
 import { isOfClients, isServed } from './credential-parts.ts'
-import { toKnownAccess, type CredentialSource } from './credential-source.ts'
+import { toKnownAccess, type CredentialSource, type SecretAccess } from './credential-source.ts'
 import type { KnownSecrets } from './known-secrets.ts'
 import type { NamedCredential } from './named-credentials.ts'
 import type { Credential, TlsCredential } from './parse-credential.ts'
@@ -98,7 +98,7 @@ export class CredentialGrants {
   /** As long as Secrets are read for the first time nobody knows; when they can not be, nobody is let in. */
   #toAdmission({ name, secret, part, reader }: Part, admission: Admission): EncodedResource | undefined {
     const { source, secrets } = this.#options
-    const access = reader === undefined || !source ? 'allowed' : source.accessOf(reader)
+    const access = this.#accessOf(reader)
     if (access === 'asked') return undefined
     const { namespace } = parseCredentialKey(secret)
     const credential = secrets.credentialOf(secret, part)
@@ -111,7 +111,7 @@ export class CredentialGrants {
   /** null = it is not to be had. */
   #find({ secret, part, reader }: Part): Credential | null | undefined {
     const { source, secrets } = this.#options
-    const access = reader === undefined || !source ? 'allowed' : toKnownAccess(source.accessOf(reader))
+    const access = toKnownAccess(this.#accessOf(reader))
     if (access !== 'allowed') return access === 'refused' ? null : undefined
     // A server is not believed for which one has no certificate: it might take whoever comes.
     const isAlone = part === 'mutual-authorities' && !secrets.credentialOf(secret, 'client-certificate')
@@ -119,6 +119,11 @@ export class CredentialGrants {
     if (credential) return credential
     const { namespace } = parseCredentialKey(secret)
     return source?.isReading(namespace) === true || source?.failureOf(namespace) !== undefined ? undefined : null
+  }
+
+  #accessOf(reader: string | undefined): SecretAccess {
+    const { source } = this.#options
+    return reader === undefined || !source ? 'allowed' : source.accessOf(reader)
   }
 
   #build(credential: Credential, { name, part }: Part): EncodedResource | undefined {

@@ -29,6 +29,7 @@ import { found } from '../problems.ts'
 import { randomBytes } from '../random-bytes.ts'
 import { newId, newTokenOf } from '../secret-token.ts'
 import { ProviderClient } from '../sign-in/provider-client.ts'
+import { isLoopback } from '../sign-in/public-host.ts'
 import { openClientSecret, sealClientSecret } from '../sign-in/client-secret.ts'
 import { openValue, sealValue } from '../sign-in/seal-text.ts'
 
@@ -65,7 +66,6 @@ const code = z.object({
 const deviceCode = z.object({ orgId: z.string(), tokenId: z.string(), code: z.string(), expiresAtMs: z.int() })
 
 const allowsLoopback = (c: AppContext): boolean => c.env.SIGN_IN_ISSUERS === 'loopback'
-const isLoopbackOrigin = (url: URL): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname)
 
 const toRedirectUri = (planeUrl: string): string => `${planeUrl.replace(/\/+$/, '')}${endSignIn.path}`
 
@@ -95,7 +95,7 @@ const setProvider: RouteHandler<typeof setSignIn, AppEnv> = async (c) => {
   const orgId = openOrg(c)
   const { issuer, clientId, clientSecret, planeUrl, allowDevice } = c.req.valid('json')
   const plane = new URL(planeUrl)
-  if (plane.protocol !== 'https:' && !isLoopbackOrigin(plane))
+  if (plane.protocol !== 'https:' && !isLoopback(plane))
     throw new AtollError('invalid_request', 'planeUrl: over the network the plane is reached by https alone')
   const name = { orgId, issuer, clientId }
   const sealed = clientSecret === undefined ? null : await sealClientSecret(c.env, name, clientSecret)
