@@ -7,6 +7,7 @@ import type { Problem } from '#mesh/problem.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import type { AppContext } from './app-env.ts'
 import { KMS_FAILED } from './ca/kms/kms-signer.ts'
+import { KMS_SECRET } from './ca/kms/kms.ts'
 import { KEK_SECRET } from './ca/sealed-key.ts'
 import { NEWER_SCHEMA, NOT_CREATED } from './mesh/mesh-store.ts'
 import type { Outcome } from './mesh/refusal.ts'
@@ -29,6 +30,11 @@ export const found = <T>(thing: T | null | undefined, what: string): T => {
 
 const isApiProblemCode = (code: string): code is ApiProblemCode => code in problemTypes
 
+const KMS_DETAIL =
+  'the KMS that keeps the key of the root did not do what it was asked for: try again later; for the operator, the plane’s log has the reason under the request id'
+
+const isOfKms = ({ message }: Error): boolean => message.startsWith(KMS_FAILED) || message.includes(KMS_SECRET)
+
 const toAtollError = (error: Error): AtollError => {
   if (error instanceof AtollError) return error
   if (error.message === NOT_CREATED)
@@ -38,9 +44,10 @@ const toAtollError = (error: Error): AtollError => {
       'newer_data',
       `${error.message}; this is version ${packageJson.version}, and has changed nothing`,
     )
+  // What it says names keys and accounts of the operator's.
+  if (isOfKms(error)) return new AtollError('unavailable', KMS_DETAIL, { cause: error })
   // Nothing was changed, and nothing in it is secret.
-  if (error.message.includes(KEK_SECRET) || error.message.startsWith(KMS_FAILED) || error.message.includes('ATOLL_KMS'))
-    return new AtollError('unavailable', error.message, { cause: error })
+  if (error.message.includes(KEK_SECRET)) return new AtollError('unavailable', error.message, { cause: error })
   if (error instanceof HTTPException && error.status < 500) return new AtollError('invalid_request', error.message)
   return new AtollError('internal', 'the plane failed; its log has the reason under the request id', { cause: error })
 }
@@ -53,7 +60,7 @@ export const judgeError = (
   const problem = toAtollError(error)
   const code = isApiProblemCode(problem.code) ? problem.code : 'internal'
   const requestId = c.get('requestId')
-  if (code === 'internal' || code === 'newer_data') {
+  if (code === 'internal' || code === 'newer_data' || isOfKms(error)) {
     // eslint-disable-next-line no-console -- the platform's log
     console.error(JSON.stringify({ level: 'error', requestId, path: c.req.path, error: error.stack ?? error.message }))
   }

@@ -2,7 +2,7 @@ import 'reflect-metadata'
 import { runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { X509Certificate } from '@peculiar/x509'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { Trust } from '#api/schemas/trust.ts'
 import { toKeyParameters } from '#mesh/key-algorithm.ts'
 import { OwnCa } from '#test/harness/own-ca.ts'
@@ -16,7 +16,9 @@ import { countSealed } from '#worker/mesh/reseal-keys.ts'
 import { listRoots } from '#worker/mesh/roots.ts'
 import { startRotation } from '#worker/mesh/rotation/judge-trust.ts'
 import { openSigner } from '#worker/mesh/trust.ts'
-import { createTestMesh } from './support/test-plane.ts'
+import { createJoinToken, newJoinRequest } from './support/test-agent.ts'
+import { newKeys } from './support/test-identity.ts'
+import { createTestMesh, send } from './support/test-plane.ts'
 import type { TestMesh } from './support/test-plane.ts'
 
 const NAME = 'arn:aws:kms:eu-central-1:123456789012:key/mesh'
@@ -98,4 +100,31 @@ test('what the operator says of it is checked, and not repeated', () => {
     expect(() => readKms(secret)).toThrow(/ATOLL_KMS/)
     expect(() => readKms(secret)).not.toThrow(/hunter2/)
   }
+})
+
+test('that it fails is told to tenants without its names, and the log has all of it', async () => {
+  const log = vi.spyOn(console, 'error').mockImplementation(() => {})
+  const mesh = await createTestMesh()
+  const request = await newJoinRequest(await createJoinToken(mesh, 'east', 'net-a'), await newKeys())
+  await runInDurableObject(mesh.stub, (_instance, { storage }) => {
+    storage.sql.exec('UPDATE roots SET kms_key = ?', NAME)
+  })
+  const answer = await send('POST', '/v1/join', { body: request })
+  expect([answer.status, answer.body.code]).toEqual([503, 'unavailable'])
+  expect(answer.body.detail).toContain('the KMS that keeps the key of the root')
+  expect(JSON.stringify(answer.body)).not.toMatch(/arn:|ATOLL_KMS|123456789012/)
+  const logged = log.mock.calls.map(([line]) => String(line)).find((line) => line.includes(NAME))
+  expect(logged).toContain(answer.body.requestId)
+  log.mockRestore()
+})
+
+test('what the audit tells of such a root names no key of the operator', async () => {
+  const mesh = await createTestMesh()
+  const { keys } = await OwnCa.create(undefined, { algorithm: 'ecdsa-p384' })
+  await rotate(mesh, toKms(keys))
+  const { body } = await mesh.send<{ items: { action: string; detail: unknown }[] }>('GET', '/audit')
+  expect(body.items.filter(({ action }) => action === 'root.create').map(({ detail }) => detail)).toContainEqual(
+    expect.objectContaining({ key: 'kms' }),
+  )
+  expect(JSON.stringify(body)).not.toContain('arn:')
 })

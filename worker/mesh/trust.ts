@@ -86,7 +86,7 @@ export const commitRoot = (context: MeshContext, root: PreparedRoot, signing: bo
   writeAudit(context, initiator, {
     action: 'root.create',
     target: root.serial,
-    detail: { signing, origin: root.own?.origin ?? 'plane', ...(root.kmsKey !== undefined && { kmsKey: root.kmsKey }) },
+    detail: { signing, origin: root.own?.origin ?? 'plane', ...(root.kmsKey !== undefined && { key: 'kms' }) },
   })
 }
 

@@ -51,7 +51,13 @@ beforeAll(async () => {
       const target = String(request.headers['x-amz-target'])
       asked.push({ target, authorization: String(request.headers.authorization), body })
       const wish = z.object({ KeyId: z.string(), Message: z.string().optional() }).parse(JSON.parse(body))
-      const key = keys[wish.KeyId.split('/').at(-1) ?? '']
+      const name = wish.KeyId.split('/').at(-1) ?? ''
+      if (name === 'told') {
+        const message = `it should have been\nx-amz-security-token:${String(request.headers['x-amz-security-token'])}\n`
+        response.writeHead(403).end(JSON.stringify({ __type: 'SignatureDoesNotMatch', message }))
+        return
+      }
+      const key = keys[name]
       if (!key) {
         response.writeHead(400).end(JSON.stringify({ __type: 'NotFoundException', message: 'no such key' }))
         return
@@ -126,4 +132,14 @@ test('a key that can not be a root’s, that is not there, or that is no key is 
   await expect(findKmsKey(kms, 'alias/mesh')).rejects.toThrow('not named by the ARN')
   const away = new AwsKms({ credentials, endpoint: 'http://127.0.0.1:9/', fetch, nowMs: () => nowMs })
   await expect(findKmsKey(away, arn('p256'))).rejects.toThrow(/^the KMS did not answer/)
+})
+
+test('what AWS repeats of the credentials is in no message', async () => {
+  const token = 'FwoGZXIvYXdzEBYaDHqa0AP'
+  const { port } = server.address() as AddressInfo
+  const whole = { ...credentials, sessionToken: token }
+  const told = new AwsKms({ credentials: whole, endpoint: `http://127.0.0.1:${port}/`, fetch, nowMs: () => nowMs })
+  const error: unknown = await findKmsKey(told, arn('told')).catch((reason: unknown) => reason)
+  expect(String(error)).toContain('403 SignatureDoesNotMatch it should have been')
+  expect(String(error)).not.toContain(token)
 })

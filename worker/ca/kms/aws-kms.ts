@@ -78,12 +78,19 @@ export class AwsKms implements Kms {
     const text = (await response.text()).slice(0, MAX_ANSWER_CHARS)
     if (response.ok) return JSON.parse(text)
     const { data } = refusal.safeParse(parse(text))
-    const reason = data?.message ?? data?.Message ?? ''
+    const reason = withoutCredentials(data?.message ?? data?.Message ?? '', credentials)
     throw new Error(
       `the KMS refused ${action} with the key ${name}: ${response.status} ${data?.__type ?? ''} ${reason}`.trim(),
     )
   }
 }
+
+/** A refused signature is answered with what was to be signed, and the token of a session is a part of that. */
+const withoutCredentials = (text: string, { secretAccessKey, sessionToken }: AwsCredentials): string =>
+  [secretAccessKey, ...(sessionToken === undefined ? [] : [sessionToken])].reduce(
+    (left, secret) => left.replaceAll(secret, '…'),
+    text,
+  )
 
 const parse = (text: string): unknown => {
   try {

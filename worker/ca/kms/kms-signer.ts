@@ -5,7 +5,7 @@ import { X509Certificate } from '@peculiar/x509'
 import type { Signer } from '../signer.ts'
 import type { Kms, KmsKey } from './kms.ts'
 
-/** What the Errors begin with that tell of a KMS: they are answered as they are (worker/problems.ts). */
+/** What the Errors begin with that tell of a KMS: callers are told that there was one, and the log what it says (worker/problems.ts). */
 export const KMS_FAILED = 'the KMS'
 
 /**

@@ -23,6 +23,9 @@ export interface MeshKms {
   readonly keyFor: (meshId: string) => string | undefined
 }
 
+/** What the Error says in which the secret is not what it has to be: callers are told that there is something, and the log what (worker/problems.ts). */
+export const KMS_SECRET = 'ATOLL_KMS'
+
 const settings = z.strictObject({
   provider: z.literal('aws'),
   accessKeyId: z.string().min(1),
@@ -43,7 +46,7 @@ export const readKms = (secret: string | undefined): MeshKms | undefined => {
   const { data, error } = settings.safeParse(parseJson(secret))
   if (!data) {
     const fields = [...new Set(error.issues.map(({ path }) => path[0] ?? 'all of it'))].map(String).join(', ')
-    throw new Error(`the secret ATOLL_KMS is not what it has to be: ${fields} (docs/trust.md)`)
+    throw new Error(`the secret ${KMS_SECRET} is not what it has to be: ${fields} (docs/trust.md)`)
   }
   const { keys, endpoint, ...credentials } = data
   const kms = new AwsKms({ credentials, endpoint, fetch: (request) => fetch(request), nowMs: () => Date.now() })
