@@ -20,6 +20,7 @@ export const definePlane = (group: Command, context: CliContext): void => {
       .option('--port <number>', 'port to listen on', parsePort, 8787)
       .option('--tls-certificate <file>', 'serve HTTPS with this chain (PEM); read at the start')
       .option('--tls-key <file>', 'its key (PEM)')
+      .option('--kms <file>', 'a KMS that keeps keys of roots (docs/trust.md); read at the start')
       .action(async (options: ServeOptions) => {
         const { servePlane } = await import('../plane/serve-plane.ts')
         await servePlane(context, options)

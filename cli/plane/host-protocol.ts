@@ -9,6 +9,8 @@ export const hostOrder = z.object({
   tls: z.object({ certificates: z.string(), key: z.string() }).optional(),
   keyEncryptionKey: z.string(),
   previousKeyEncryptionKey: z.string().optional(),
+  /** JSON, as `parseKmsSettings` reads it. */
+  kms: z.string().optional(),
   setupTokenHash: z.string(),
   generation: z.string(),
 })

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { toErrorMessage } from '#mesh/error-message.ts'
+import { parseKmsSettings } from '#mesh/kms-settings.ts'
 import { attemptRead } from '../attempt-read.ts'
 import { isLoopback } from '../cli-context.ts'
 import type { CliContext } from '../cli-context.ts'
@@ -20,12 +21,15 @@ export interface ServeOptions {
   /** Files in PEM; both or neither. */
   readonly tlsCertificate?: string
   readonly tlsKey?: string
+  /** File: what the plane is told of a KMS. */
+  readonly kms?: string
 }
 
 /** Serves a plane from this machine until it is told to stop. */
 export const servePlane = async (context: CliContext, options: ServeOptions): Promise<void> => {
   const { data, host, port } = options
   const tls = readTls(options)
+  const kms = readKms(options)
   const directory = new PlaneDirectory(resolve(data))
   await refuseBusyPort({ host, port })
   directory.lock()
@@ -36,7 +40,7 @@ export const servePlane = async (context: CliContext, options: ServeOptions): Pr
   try {
     const { secrets, newSetupToken } = directory.open()
     await supervise(
-      { host, port, state: directory.state, ...(tls && { tls }), ...secrets },
+      { host, port, state: directory.state, ...(tls && { tls }), ...secrets, kms },
       {
         report: (report) => {
           if (report.type === 'runtime-restarted') return context.note('The runtime crashed and was started again')
@@ -81,6 +85,18 @@ const readTls = ({ tlsCertificate, tlsKey }: ServeOptions): HostOrder['tls'] => 
     throw new CliError('usage', `${tlsCertificate} and ${tlsKey} are not a certificate and its key in PEM: ${reason}`)
   }
   return tls
+}
+
+/** Throws a CliError that names what is wrong, and repeats nothing of it. */
+const readKms = ({ kms }: ServeOptions): string | undefined => {
+  if (kms === undefined) return undefined
+  const text = readFile(kms)
+  const parsed = parseKmsSettings(text)
+  if (!parsed.ok)
+    throw new CliError('usage', `${kms} is not what the plane has to be told of a KMS: ${parsed.error}`, {
+      remedy: 'docs/trust.md says what is in it.',
+    })
+  return text
 }
 
 const announce = async (

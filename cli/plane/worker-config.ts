@@ -48,6 +48,7 @@ export const buildWorkerConfig = (order: HostOrder, code: string): WorkerOptions
     ...(order.previousKeyEncryptionKey !== undefined && {
       ATOLL_KEK_PREVIOUS: { type: 'text' as const, value: order.previousKeyEncryptionKey },
     }),
+    ...(order.kms !== undefined && { ATOLL_KMS: { type: 'text' as const, value: order.kms } }),
     ATOLL_SETUP_TOKEN_HASH: { type: 'text', value: order.setupTokenHash },
   },
   exports: {

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { KeyEncryption } from '#api/schemas/key-encryption.ts'
+import type { Trust } from '#api/schemas/trust.ts'
+import { AwsKmsServer, toKmsArn } from '#test/harness/aws-kms.ts'
 import { eventually } from '#test/harness/child.ts'
 import { World } from '#test/harness/world.ts'
 
@@ -75,4 +77,32 @@ it('that is another one signs nothing, says so, and is put right by the one that
   expect(await status()).toMatchObject({ keys: 1, pending: 1 })
   await restart(() => writeFile(secretsFile(), right))
   expect(await status()).toMatchObject({ keys: 1, pending: 0 })
+})
+
+it('of a root may be in a KMS, which the plane is told of by a file', async () => {
+  const kms = await AwsKmsServer.start(folder)
+  try {
+    const { id } = await world.atollJson<{ id: string }>(['mesh', 'show'])
+    const file = join(folder, 'kms.json')
+    const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'hunter2' }
+    const settings = { provider: 'aws', ...credentials, endpoint: kms.endpoint, keys: { [id]: toKmsArn('p256') } }
+    world.kms = file
+    await restart(() => writeFile(file, JSON.stringify(settings)))
+    await world.atoll(['trust', 'rotate'])
+    const { roots } = await world.atollJson<Trust>(['trust', 'show'])
+    expect(roots.at(-1)?.key).toBe('kms')
+    expect(kms.asked.map(({ target }) => target)).toContain('TrentService.Sign')
+  } finally {
+    kms.stop()
+  }
+})
+
+it('of a KMS is refused at the start when the file is not what it has to be, and is not repeated', async () => {
+  const file = join(folder, 'wrong-kms.json')
+  await writeFile(file, JSON.stringify({ provider: 'aws', accessKeyId: 'a', secretAccessKey: 'hunter2', keys: 7 }))
+  const args = ['plane', 'serve', '--data', join(folder, 'never'), '--kms', file]
+  const { code, output } = await world.atoll(args, { allowFailure: true })
+  expect(code).toBe(2)
+  expect(output).toMatch(/wrong-kms\.json.*keys/)
+  expect(output).not.toContain('hunter2')
 })

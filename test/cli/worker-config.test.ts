@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { unstable_readConfig } from 'wrangler'
@@ -33,6 +34,14 @@ it('gives the worker the same surroundings on one machine as on Cloudflare', () 
     PLANE_GENERATION: order.generation,
     CLIENT_ADDRESS_HEADER: '',
   })
+})
+
+it('can give the worker all that it reads', async () => {
+  const whole = { ...order, previousKeyEncryptionKey: 'p', kms: '{}' }
+  const declared = await readFile(join(import.meta.dirname, '../../worker/env.ts'), 'utf8')
+  const names = [...declared.matchAll(/readonly ([A-Z_]+)\??:/g)].map(([, name]) => name)
+  expect(names).toContain('ATOLL_KEK_PREVIOUS')
+  expect(new Set(Object.keys(buildWorkerConfig(whole, '').env ?? {}))).toEqual(new Set(names))
 })
 
 it('counts requests by the limits that answers tell of', () => {

@@ -44,12 +44,14 @@ export interface PlaneOptions {
   readonly host: string
   readonly port: number
   readonly certificate?: ServerCertificate | undefined
+  /** File with what it is told of a KMS. */
+  readonly kms?: string | undefined
   /** Whose plane it is; default: this clone's. */
   readonly programs?: Programs
 }
 
 /** `atoll plane serve` */
-export const toPlaneProgram = ({ data, host, port, certificate, programs = ownPrograms }: PlaneOptions) => ({
+export const toPlaneProgram = ({ data, host, port, certificate, kms, programs = ownPrograms }: PlaneOptions) => ({
   command: process.execPath,
   args: [
     programs.atoll,
@@ -62,6 +64,7 @@ export const toPlaneProgram = ({ data, host, port, certificate, programs = ownPr
     '--host',
     host,
     ...(certificate ? ['--tls-certificate', certificate.file, '--tls-key', certificate.keyFile] : []),
+    ...(kms === undefined ? [] : ['--kms', kms]),
   ],
 })
 
@@ -86,6 +89,8 @@ export class World {
   /** Which version's programs are started from now on. */
   readonly programs = { plane: ownPrograms, agents: ownPrograms, cli: ownPrograms }
   plane: Child | undefined
+  /** File with what the plane is told of a KMS, from its next start on. */
+  kms: string | undefined
   #octet = randomInt(16, 240)
 
   readonly #options: WorldOptions
@@ -131,10 +136,11 @@ export class World {
   }
 
   async startPlane(): Promise<void> {
-    const { host, port, planeData: data } = this
+    const { host, port, planeData: data, kms } = this
+    const { certificate } = this.#options
     this.plane = new Child({
       name: 'plane',
-      ...toPlaneProgram({ data, host, port, certificate: this.#options.certificate, programs: this.programs.plane }),
+      ...toPlaneProgram({ data, host, port, certificate, kms, programs: this.programs.plane }),
       env: this.userEnvironment(),
     })
     await this.plane.waitForLine(/https?:\/\/[\d.]+:\d+/, 180_000)

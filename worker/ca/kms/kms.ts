@@ -1,6 +1,5 @@
-import { z } from 'zod'
 import type { KeyAlgorithm } from '#mesh/key-algorithm.ts'
-import { parseJson } from '#mesh/parse-json.ts'
+import { parseKmsSettings } from '#mesh/kms-settings.ts'
 import { AwsKms } from './aws-kms.ts'
 
 export interface KmsKey {
@@ -26,16 +25,6 @@ export interface MeshKms {
 /** What the Error says in which the secret is not what it has to be: callers are told that there is something, and the log what (worker/problems.ts). */
 export const KMS_SECRET = 'ATOLL_KMS'
 
-const settings = z.strictObject({
-  provider: z.literal('aws'),
-  accessKeyId: z.string().min(1),
-  secretAccessKey: z.string().min(1),
-  sessionToken: z.string().optional(),
-  endpoint: z.url().optional(),
-  /** By the mesh's id (`atoll mesh show`): the ARN of a key. An alias could be led to another. */
-  keys: z.record(z.string(), z.string()),
-})
-
 /**
  * Reads the secret `ATOLL_KMS`.
  *
@@ -43,12 +32,9 @@ const settings = z.strictObject({
  */
 export const readKms = (secret: string | undefined): MeshKms | undefined => {
   if (secret === undefined || secret === '') return undefined
-  const { data, error } = settings.safeParse(parseJson(secret))
-  if (!data) {
-    const fields = [...new Set(error.issues.map(({ path }) => path[0] ?? 'all of it'))].map(String).join(', ')
-    throw new Error(`the secret ${KMS_SECRET} is not what it has to be: ${fields} (docs/trust.md)`)
-  }
-  const { keys, endpoint, ...credentials } = data
+  const parsed = parseKmsSettings(secret)
+  if (!parsed.ok) throw new Error(`the secret ${KMS_SECRET} is not what it has to be: ${parsed.error} (docs/trust.md)`)
+  const { keys, endpoint, ...credentials } = parsed.value
   const kms = new AwsKms({ credentials, endpoint, fetch: (request) => fetch(request), nowMs: () => Date.now() })
   return { kms, keyFor: (meshId) => (Object.hasOwn(keys, meshId) ? keys[meshId] : undefined) }
 }
