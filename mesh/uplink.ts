@@ -42,7 +42,8 @@ export const UPLINK_CHUNK_CHARS = 128 * 1024
  * `machine-groups`: a plane tells of machine tokens of the role `gateway`, and of WorkloadGroups, to an agent that has it. `telemetry`: a plane
  * gives an agent that has it a token for telemetry. `trust-report`: an agent says to a plane that has it how far its proxies are with the trust, and a
  * plane tells an agent that has it which intermediate it is to sign with. `leases`: an agent asks a plane that has it for parts of limits of the scope
- * MESH, and a plane tells an agent that has it of such limits.
+ * MESH, and a plane tells an agent that has it of such limits. `policies`: an agent does what objects say of who may call, and how much
+ * (mesh/agent-needs.ts); one that does not have it takes them, and does nothing.
  */
 export const UPLINK_CAPABILITIES = [
   'publish',
@@ -54,7 +55,9 @@ export const UPLINK_CAPABILITIES = [
   'telemetry',
   'trust-report',
   'leases',
+  'policies',
 ] as const
+export type UplinkCapability = (typeof UPLINK_CAPABILITIES)[number]
 /** Asks in one message: more go into the next. */
 export const UPLINK_MAX_LEASE_ASKS = 500
 export const UPLINK_MAX_CONSUMER_CHARS = 256

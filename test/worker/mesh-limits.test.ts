@@ -1,6 +1,6 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { expect, test } from 'vitest'
-import type { ObjectStatus } from '#api/schemas/configuration.ts'
+import type { ApplyResult, ObjectStatus } from '#api/schemas/configuration.ts'
 import { quotaUse, type QuotaUse } from '#api/schemas/quotas.ts'
 import { UPLINK_CAPABILITIES, type LeaseAsk, type LeaseGrant } from '#mesh/uplink.ts'
 import { LeaseDesk, MAX_COUNTS_OF_NAMESPACE } from '#worker/mesh/limits/lease-desk.ts'
@@ -148,7 +148,10 @@ test('an agent that leases nothing is told the other limits alone, and the statu
   expect(body.status).toMatchObject([
     { cluster: 'old', conditions: [{ type: 'atoll.dev/Effective', status: 'False', reason: 'AgentTooOld' }] },
   ])
-  await mesh.send('POST', '/configuration', { yaml: toLimits(rate) })
+  const { body: applied } = await mesh.send<ApplyResult>('POST', '/configuration', { yaml: toLimits(rate) })
+  expect(applied.problems.map(({ message }) => message)).toEqual([
+    expect.stringMatching(/^limits of the scope MESH don't hold in cluster old \(agent .+\): the agent there is too old/),
+  ])
   await expect.poll(() => toldTo(old)).toBeUndefined()
 })
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Cluster } from '#api/schemas/clusters.ts'
-import type { ObjectStatus } from '#api/schemas/configuration.ts'
+import type { ApplyResult, ObjectStatus } from '#api/schemas/configuration.ts'
 import type { Condition } from '#mesh/status/condition.ts'
 import type { ObjectProblems } from '#mesh/uplink.ts'
 import { joinTestCluster, TestAgent } from './support/test-agent.ts'
@@ -46,6 +46,37 @@ test('a plane says that it takes what clusters say of objects', async () => {
   const { east } = await start()
   const { capabilities } = await east.next('challenge')
   expect(capabilities).toEqual(expect.arrayContaining(['object-problems', 'objects-judged']))
+})
+
+test('an agent that is too old for a kind is named when an object of it is written, and in its status', async () => {
+  const { mesh, east } = await start()
+  const old = await TestAgent.connect(await joinTestCluster(mesh, 'old', 'net-old'), { capabilities: ['leases'] })
+  const yaml = `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: nobody, namespace: default}
+spec: {}
+`
+  const apply = async (query: string) =>
+    (await mesh.send<ApplyResult>('POST', `/configuration${query}`, { yaml })).body.problems
+  const warning = {
+    code: 'ineffective',
+    severity: 'warning',
+    object: { kind: 'AuthorizationPolicy', namespace: 'default', name: 'nobody' },
+    path: 'spec',
+    message: 'it does nothing in cluster old (agent test): the agent there is too old for it; upgrade it first',
+  }
+  expect(await apply('?dryRun=true')).toEqual([warning])
+  expect(await apply('')).toEqual([warning])
+  const statuses = async () =>
+    (await mesh.send<{ status: ObjectStatus[] }>('GET', '/configuration/AuthorizationPolicy/default/nobody')).body
+      .status
+  expect(await statuses()).toMatchObject([
+    { cluster: 'old', conditions: [{ type: 'atoll.dev/Effective', status: 'False', reason: 'AgentTooOld' }] },
+  ])
+  await TestAgent.connect(old.cluster, { replica: old.replica })
+  await expect.poll(statuses).toEqual([])
+  expect(await apply('')).toEqual([])
+  expect(east.closed).toBeUndefined()
 })
 
 test('what clusters say of an object is shown with it, until they say otherwise', async () => {

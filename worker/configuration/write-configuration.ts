@@ -17,6 +17,7 @@ import { readBaseConfiguration } from './base-configuration.ts'
 import type { BaseConfiguration } from './base-configuration.ts'
 import { refuseBeyondNamespace } from './refuse-beyond-namespace.ts'
 import { findShadowed } from './published-objects.ts'
+import { warnOfOutdatedAgents } from './warn-of-outdated-agents.ts'
 
 /** How often a write without If-Match is checked anew against a configuration that moved on meanwhile. */
 const MAX_ATTEMPTS = 5
@@ -58,7 +59,8 @@ export const writeConfiguration = async (
     if (mesh.namespace !== undefined)
       await refuseBeyondNamespace(mesh.store, base, { upserts, deletes }, mesh.namespace)
     const found = await findProblems(mesh.store, base, upserts, deletes)
-    const problems = [...warnings, ...findShadowed(base, upserts), ...found].flatMap((each) =>
+    const outdated = await warnOfOutdatedAgents(mesh.store, upserts)
+    const problems = [...warnings, ...findShadowed(base, upserts), ...found, ...outdated].flatMap((each) =>
       hideOthers(each, mesh.namespace),
     )
     if (hasErrors(problems)) {

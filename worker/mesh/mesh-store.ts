@@ -31,6 +31,7 @@ import type { NewJoinToken } from './join-tokens.ts'
 import type { NewMachineToken } from './machine-tokens.ts'
 import type { QuotaFilter, QuotaPlace } from './limits/list-quota-uses.ts'
 import type { NewPublishGrant } from './publishing/publish-grants.ts'
+import type { OutdatedAgent } from './outdated-agents.ts'
 import type { Outcome } from './refusal.ts'
 import type { DocumentDiff } from './revisions.ts'
 import type { HostQuery, OfferedHost, ServiceFilter } from './service-list.ts'
@@ -81,6 +82,8 @@ export interface MeshStore {
   findObject(key: string): Promise<StoredDocument | null>
   /** What clusters say is wrong with an object. */
   listObjectStatus(key: string): Promise<ObjectStatus[]>
+  /** Clusters whose agents, of those that are connected, do not know all that this version does. */
+  listOutdatedAgents(): Promise<readonly OutdatedAgent[]>
   listObjects(filter: ObjectFilter, after: string, limit: number): Promise<StoredDocument[]>
   commit(request: CommitRequest, by: Initiator): Promise<Outcome<CommitResult>>
 

@@ -35,7 +35,7 @@ import type { NewPublishGrant } from './publishing/publish-grants.ts'
 import { wantPublishing } from './publishing/wanted.ts'
 import { listQuotaUses } from './limits/list-quota-uses.ts'
 import type { QuotaFilter, QuotaPlace } from './limits/list-quota-uses.ts'
-import { listUnenforced } from './limits/unenforced-limits.ts'
+import { listIgnoring, listOutdatedAgents } from './outdated-agents.ts'
 import { refuse } from './refusal.ts'
 import type { Outcome } from './refusal.ts'
 import { countSealed } from './reseal-keys.ts'
@@ -126,7 +126,11 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
 
   async listObjectStatus(key: string) {
     const { sql } = this.#context
-    return [...listObjectStatus(sql, key), ...listUnenforced(sql, this.#runtime.sessions, key)]
+    return [...listObjectStatus(sql, key), ...listIgnoring(sql, this.#runtime.sessions, key)]
+  }
+
+  async listOutdatedAgents() {
+    return listOutdatedAgents(this.#context.sql, this.#runtime.sessions)
   }
 
   async listObjects(filter: ObjectFilter, after: string, limit: number) {

@@ -1,5 +1,5 @@
+import { hasMeshScope } from '#mesh/agent-needs.ts'
 import { rateLimit } from '#mesh/config/rate-limit.ts'
-import { isFields } from '#mesh/is-fields.ts'
 import { stateKeys, type StateChange } from '#mesh/state.ts'
 
 const beginning = `{"key":"${stateKeys.config(`${rateLimit.kind}/`)}`
@@ -19,5 +19,3 @@ export const withoutMeshLimits = (change: string): string => {
   }
   return JSON.stringify(left)
 }
-
-export const hasMeshScope = (limit: unknown): boolean => isFields(limit) && limit['scope'] === 'MESH'

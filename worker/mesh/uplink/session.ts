@@ -47,6 +47,8 @@ const open = z.object({
   trust: trustReport.optional(),
   /** Whether the agent asks for leases of limits of the scope MESH: others are not told of those. */
   takesLeases: z.boolean().optional(),
+  /** The capabilities that this version has and the agent does not. */
+  lacks: z.array(z.string()).optional(),
   /** Place in the state log up to which everything was sent; 0 = nothing yet: a snapshot is due. */
   sent: z.int(),
   /** Positions of the batches that were sent and not acknowledged, oldest first. */

@@ -212,6 +212,7 @@ export class UplinkServer {
       tellsTrust: hello.capabilities.includes('trust-report'),
       takesLeases: hello.capabilities.includes('leases'),
       tellsAbsent: hello.capabilities.includes('absent-proxies'),
+      lacks: UPLINK_CAPABILITIES.filter((each) => !hello.capabilities.includes(each)),
       sent: resumption.kind === 'resume' ? resumption.since : 0,
       unacknowledged: [],
       unacknowledgedSince: now,
