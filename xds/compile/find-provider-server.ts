@@ -21,8 +21,8 @@ export const toProviderHost = (service: string): { readonly host: string; readon
 }
 
 /**
- * The service of a provider: what clients of the namespace mean by the host, else what the provider names, which they need not see (Istio:
- * LookupCluster). Else why there is none.
+ * The service that a provider names, which clients need not see (Istio: LookupCluster), else why there is none. Where clients of the namespace mean another service by
+ * the host there is none either: an EnvoyCluster's name has no namespace, and whoever writes objects there is not to stand in for who is asked about them.
  */
 export const findProviderServer = (
   view: MeshView,
@@ -31,12 +31,15 @@ export const findProviderServer = (
 ): Result<ProviderServer, string> => {
   const { host, namespace } = toProviderHost(text)
   const keys = view.servicesByHostname(host)
-  const [only, ...others] = keys
-  const key = namespace === undefined ? only : toServiceKey(namespace, host)
-  const named = selectService(view, keys, clientNamespace) ?? (key === undefined ? undefined : view.service(key))
+  const candidates = namespace === undefined ? keys : [toServiceKey(namespace, host)]
+  const services = candidates.flatMap((key) => view.service(key) ?? [])
+  const named = services.find(({ source }) => source === 'service') ?? services[0]
   if (!named) return err(`${text} is no service`)
-  if (namespace === undefined && others.length > 0 && named.namespace !== clientNamespace && named.source !== 'service')
-    return err(`${text} is a service of several namespaces: name one of them, such as ${named.namespace}/${host}`)
+  if (services.length > 1 && named.source !== 'service')
+    return err(`${text} is a service of several namespaces: name one of them, such as ${named.key}`)
+  const meant = selectService(view, keys, clientNamespace) ?? named
+  if (meant.key !== named.key)
+    return err(`${clientNamespace} has another service of the host ${host}: clients there can't reach ${named.key}`)
   const service = resolveAlias(view, named, clientNamespace)
   if (!service.ports.some(({ number }) => number === port)) return err(`${text} has no port ${port}`)
   return ok({ service, upstream: toUpstreamName(port, '', service.hostname), authority: host })
