@@ -8,5 +8,7 @@ const newGroups = new Set(['policy.atoll.dev', 'security.istio.io', 'extensions.
 test('of every kind that came later it is said what an agent has to know', () => {
   const later = kinds.filter(({ group }) => newGroups.has(group))
   expect(later.length).toBeGreaterThan(3)
-  expect(later.filter(({ kind }) => findAgentNeeds({ kind, spec: {} }).length === 0).map(({ kind }) => kind)).toEqual([])
+  expect(later.filter(({ kind }) => findAgentNeeds({ kind, spec: {} }).length === 0).map(({ kind }) => kind)).toEqual(
+    [],
+  )
 })

@@ -150,7 +150,9 @@ test('an agent that leases nothing is told the other limits alone, and the statu
   ])
   const { body: applied } = await mesh.send<ApplyResult>('POST', '/configuration', { yaml: toLimits(rate) })
   expect(applied.problems.map(({ message }) => message)).toEqual([
-    expect.stringMatching(/^limits of the scope MESH don't hold in cluster old \(agent .+\): the agent there is too old/),
+    expect.stringMatching(
+      /^limits of the scope MESH don't hold in cluster old \(agent .+\): the agent there is too old/,
+    ),
   ])
   await expect.poll(() => toldTo(old)).toBeUndefined()
 })
