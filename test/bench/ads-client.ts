@@ -1,5 +1,6 @@
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
+import { accessFilterNames } from '#xds/build/access-filters.ts'
 import { secretNames } from '#xds/proxy.ts'
 import { typeUrls } from '#xds/type-url.ts'
 import { GrpcFrames, toGrpcFrame } from './grpc-frames.ts'
@@ -23,7 +24,7 @@ const path = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggreg
 const windowBytes = 64 * 1024 * 1024
 
 /**
- * Speaks delta ADS as one Envoy sidecar does: wildcard CDS and LDS, EDS for the clusters it got, RDS, VHDS, SDS; ACKs everything. On
+ * Speaks delta ADS as one Envoy sidecar does: wildcard CDS and LDS, EDS for the clusters it got, ECDS for the filters that policies are in, RDS, VHDS, SDS; ACKs everything. On
  * bare HTTP/2: N of these share two cores with the server that they measure, and a gRPC library costs them more than it does the server.
  */
 export class AdsClient {
@@ -77,7 +78,10 @@ export class AdsClient {
         .filter((name) => name.startsWith('outbound'))
       if (withEndpoints.length > 0) this.#send(typeUrls.endpoint, { subscribe: withEndpoints })
     }
-    if (response.typeUrl === typeUrls.listener) this.#send(typeUrls.route, { subscribe: this.#options.routes })
+    if (response.typeUrl === typeUrls.listener) {
+      this.#send(typeUrls.extensionConfig, { subscribe: Object.values(accessFilterNames) })
+      this.#send(typeUrls.route, { subscribe: this.#options.routes })
+    }
     if (response.typeUrl === typeUrls.route && !this.#virtualHostsAsked) {
       this.#virtualHostsAsked = true
       this.#send(typeUrls.virtualHost, {})

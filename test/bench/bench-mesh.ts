@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ApiClient } from '#api/client.ts'
 import { createMachineToken } from '#api/routes/machine-tokens.ts'
+import { getRevisionDelivery } from '#api/routes/revisions.ts'
 import { getTrust } from '#api/routes/trust.ts'
 import { toAgentDnsName } from '#mesh/identity.ts'
 import { clusterName } from '#mesh/names.ts'
@@ -22,6 +23,13 @@ export const signIn = async (world: World): Promise<ApiClient> => {
     random: Math.random,
     newIdempotencyKey: randomUUID,
   })
+}
+
+/** Throws when a revision is not live on all proxies in time. */
+export const untilLive = async (client: ApiClient, mesh: string, revision: number): Promise<void> => {
+  const answer = await client.call(getRevisionDelivery, { params: { mesh, revision }, query: { waitSeconds: 20 } })
+  if (!answer.complete)
+    throw new Error(`revision ${revision} is not live everywhere after 20 s: ${JSON.stringify(answer)}`)
 }
 
 export const agentPid = (cluster: WorldCluster): number => {

@@ -4,10 +4,13 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { setup as buildPrograms } from '#test/harness/build-programs.ts'
 import type { Size } from './measure.ts'
-import { measureTelemetry, parseTelemetryParts } from './telemetry/measure-telemetry.ts'
+import { measureParts, parseParts } from './parts.ts'
+import { policyMeasures } from './policy/measure-policy.ts'
+import { telemetryMeasures } from './telemetry/measure-telemetry.ts'
 
 const usage = `npm run bench [-- --sizes 100x5x50,1000x10x100] [--changes 100] [--out FILE]
 npm run bench -- telemetry [agent|edge|query|request|outage …] [--lines 10000000] [--seconds 20] [--out FILE]
+npm run bench -- policy [memory|request|limits …] [--seconds 20] [--out FILE]
 
 Measures real planes and agents, as they are published, and real Envoys, all on this machine, and prints JSON.
 
@@ -26,6 +29,13 @@ Telemetry; without a name all parts:
   --outage  seconds of it; default 600
   --rate    lines a second of outage, requests a second of request; default 500
   --spool   MiB that the agent may keep on disk meanwhile; default 1024
+
+Policies; without a name all parts:
+  memory   what an HTTP chain takes of Envoy's memory, with the filters that policies need and without them
+  request  what a request takes from sidecar to sidecar, and Envoys for it, under each kind of policy
+  limits   how many requests an agent decides about, of a limit over the mesh
+  --seconds of each load; default 20
+  --rate    requests a second of request; default 500
 
   --out    write the JSON to a file as well
 `
@@ -74,28 +84,41 @@ const measureConfiguration = async () => {
   return { reports }
 }
 
-const main = async (): Promise<void> => {
+const toOptions = () => ({
+  lines: Number(values.lines),
+  seconds: Number(values.seconds),
+  request: { seconds: Number(values.seconds), requestsPerSecond: Number(values.rate) },
+  outage: {
+    seconds: Number(values.outage),
+    linesPerSecond: Number(values.rate),
+    spoolMebibytes: Number(values.spool),
+  },
+})
+
+/** What is wrong with the arguments is said before anything is started. */
+const toMeasurement = (): (() => Promise<Record<string, unknown>>) => {
   const [subject, ...names] = positionals
-  if (subject !== undefined && subject !== 'telemetry') throw new Error(`there is nothing to measure of ${subject}`)
-  const parts = parseTelemetryParts(names)
+  switch (subject) {
+    case undefined:
+      return measureConfiguration
+    case 'telemetry': {
+      const parts = parseParts(subject, telemetryMeasures, names)
+      return async () => ({ telemetry: await measureParts(inFolder, telemetryMeasures, parts, toOptions()) })
+    }
+    case 'policy': {
+      const parts = parseParts(subject, policyMeasures, names)
+      return async () => ({ policy: await measureParts(inFolder, policyMeasures, parts, toOptions()) })
+    }
+    default:
+      throw new Error(`there is nothing to measure of ${subject}`)
+  }
+}
+
+const main = async (): Promise<void> => {
+  const measure = toMeasurement()
   const removePrograms = buildPrograms()
   try {
-    await print(
-      subject === undefined
-        ? await measureConfiguration()
-        : {
-            telemetry: await measureTelemetry(inFolder, parts, {
-              lines: Number(values.lines),
-              seconds: Number(values.seconds),
-              request: { seconds: Number(values.seconds), requestsPerSecond: Number(values.rate) },
-              outage: {
-                seconds: Number(values.outage),
-                linesPerSecond: Number(values.rate),
-                spoolMebibytes: Number(values.spool),
-              },
-            }),
-          },
-    )
+    await print(await measure())
   } finally {
     removePrograms?.()
   }

@@ -2,15 +2,16 @@ import { randomInt, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ApiClient } from '#api/client.ts'
 import { applyConfiguration } from '#api/routes/configuration.ts'
-import { getRevisionDelivery } from '#api/routes/revisions.ts'
 import { World, type WorldCluster } from '#test/harness/world.ts'
+import { accessFilterNames } from '#xds/build/access-filters.ts'
 import { typeUrls } from '#xds/type-url.ts'
-import { agentPid, connectOptions, makeTokens, signIn } from './bench-mesh.ts'
+import { agentPid, connectOptions, makeTokens, signIn, untilLive } from './bench-mesh.ts'
 import { LoadProcess } from './load-process.ts'
 import { readUsage } from './process-usage.ts'
 import {
   clientDocuments,
   endpointAddress,
+  policyDocument,
   routeDocument,
   serviceDocuments,
   serviceFile,
@@ -49,6 +50,11 @@ export interface Report {
   readonly crossClusterEndpointChange: Change
   /** Request sent → VHDS at the proxies of both clusters. */
   readonly routingChange: Change & {
+    readonly mebibytes: number
+    readonly agentCpuMilliseconds: number
+  }
+  /** Request sent → ECDS of a policy that is for all proxies of both clusters. */
+  readonly policyChange: Change & {
     readonly mebibytes: number
     readonly agentCpuMilliseconds: number
   }
@@ -106,6 +112,8 @@ export const measure = async (directory: string, size: Size, progress: (text: st
     const cross = await measureEndpointChanges(world, east, size, westLoad, eastAgent)
     progress(`${size.changes} routing changes`)
     const routing = await measureRouting(client, size, load, westLoad, eastAgent)
+    progress(`${size.changes} policy changes`)
+    const policy = await measurePolicy(client, size, load, westLoad, eastAgent)
 
     progress('routing changes until they are known to be live')
     const live = await measureLive(client)
@@ -125,6 +133,7 @@ export const measure = async (directory: string, size: Size, progress: (text: st
       burstOf200: burst,
       crossClusterEndpointChange: { median: cross.median, last: cross.last },
       routingChange: routing,
+      policyChange: policy,
       routingChangeKnownLive: live,
       agentPeakRssMebibytes: usage.peakRssMebibytes,
       agentTotalCpuSeconds: usage.cpuSeconds,
@@ -220,23 +229,52 @@ const measureBurst = async (world: World, east: WorldCluster, size: Size, load: 
   return toDistribution((await seen).at.map((at) => at - startedAt)).max
 }
 
-const measureRouting = async (
+const measureRouting = (
   client: ApiClient,
   size: Size,
   load: LoadProcess,
   westLoad: LoadProcess,
   agent: number,
+): Promise<Report['routingChange']> =>
+  measureApplied(client, size, [load, westLoad], agent, (change, marker) => {
+    const service = change % size.services
+    return {
+      typeUrl: typeUrls.virtualHost,
+      resource: toVirtualHostName(service),
+      yaml: routeDocument(service, marker),
+    }
+  })
+
+const measurePolicy = (
+  client: ApiClient,
+  size: Size,
+  load: LoadProcess,
+  westLoad: LoadProcess,
+  agent: number,
+): Promise<Report['policyChange']> =>
+  measureApplied(client, size, [load, westLoad], agent, (_, marker) => ({
+    typeUrl: typeUrls.extensionConfig,
+    resource: accessFilterNames.deny,
+    yaml: policyDocument(marker),
+  }))
+
+/** Applies one object after the other, each with a text of its own, which the proxies wait for in a resource. */
+const measureApplied = async (
+  client: ApiClient,
+  size: Size,
+  loads: readonly LoadProcess[],
+  agent: number,
+  toChange: (
+    change: number,
+    marker: string,
+  ) => { readonly typeUrl: string; readonly resource: string; readonly yaml: string },
 ) => {
   const { bytes, ...measured } = await measureChanges(size, agent, async (change) => {
     const marker = `bench-${randomUUID()}`
-    const service = change % size.services
-    const mark = { resource: toVirtualHostName(service), text: marker }
-    const watches = await Promise.all([load, westLoad].map((one) => one.watch(typeUrls.virtualHost, [mark])))
+    const { typeUrl, resource, yaml } = toChange(change, marker)
+    const watches = await Promise.all(loads.map((one) => one.watch(typeUrl, [{ resource, text: marker }])))
     const startedAt = now()
-    await client.call(applyConfiguration, {
-      params: { mesh: 'demo' },
-      yaml: routeDocument(service, marker),
-    })
+    await client.call(applyConfiguration, { params: { mesh: 'demo' }, yaml })
     return { startedAt, answers: await Promise.all(watches.map(({ seen }) => seen)) }
   })
   return { ...measured, mebibytes: toMebibytes(bytes) }
@@ -250,12 +288,7 @@ const measureLive = async (client: ApiClient): Promise<Distribution> => {
     const startedAt = now()
     const yaml = routeDocument(0, `live-${randomUUID()}`)
     const { revision } = await client.call(applyConfiguration, { params: { mesh: 'demo' }, yaml })
-    const answer = await client.call(getRevisionDelivery, {
-      params: { mesh: 'demo', revision },
-      query: { waitSeconds: 20 },
-    })
-    if (!answer.complete)
-      throw new Error(`revision ${revision} is not live everywhere after 20 s: ${JSON.stringify(answer)}`)
+    await untilLive(client, 'demo', revision)
     samples.push(now() - startedAt)
   }
   return toDistribution(samples)

@@ -42,6 +42,13 @@ spec:
     headers: {request: {set: {x-bench: ${marker}}}}
 `
 
+/** A policy for all of the clients, with a marker in it. */
+export const policyDocument = (marker: string): string => `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: clients, namespace: bench}
+spec: {action: DENY, rules: [{to: [{operation: {paths: [/${marker}]}}]}]}
+`
+
 /** What the resources of a service are called in xDS. */
 export const toEndpointsName = (index: number): string => `outbound|80||svc-${index}.bench.svc.cluster.local`
 export const toVirtualHostName = (index: number): string => `http-proxy/svc-${index}.bench.svc.cluster.local:80`

@@ -5,6 +5,7 @@ export interface RequestCommand {
   readonly host: string
   readonly port: number
   readonly url: string
+  readonly headers: Readonly<Record<string, string>>
   readonly seconds: number
   readonly requestsPerSecond: number
 }
@@ -15,12 +16,12 @@ export interface RequestRun {
   readonly failed: number
 }
 
-const run = async ({ host, port, url, seconds, requestsPerSecond }: RequestCommand): Promise<RequestRun> => {
+const run = async ({ host, port, url, headers, seconds, requestsPerSecond }: RequestCommand): Promise<RequestRun> => {
   const milliseconds: number[] = []
   let failed = 0
   const send = async (): Promise<void> => {
     const sentAt = performance.now()
-    const { status } = await requestThroughProxy({ host, port }, url)
+    const { status } = await requestThroughProxy({ host, port }, url, { headers })
     if (status === 200) milliseconds.push(performance.now() - sentAt)
     else failed += 1
   }
