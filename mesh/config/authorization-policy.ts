@@ -204,14 +204,12 @@ const isForRequestsAlone = ({ from, to }: AuthorizationRule): boolean => {
   return from !== undefined && from.every(({ source: asked }) => setFields(asked, connectionFields).length === 0)
 }
 
-/** Fields whose stars are more than letters at the beginning and at the end alone. */
+/** Fields whose stars are more than letters at the beginning and at the end alone; of namespaces they are anywhere (Istio). */
 const patternFields: readonly string[] = [
   'principals',
   'notPrincipals',
   'requestPrincipals',
   'notRequestPrincipals',
-  'namespaces',
-  'notNamespaces',
   'hosts',
   'notHosts',
   'methods',
@@ -274,7 +272,8 @@ export const authorizationPolicy: KindDefinition<AuthorizationPolicySpec> = {
         warnOfStars(asked, ['rules', index, 'from', place, 'source'], warn)
       for (const [place, { operation: asked }] of (each.to ?? []).entries())
         warnOfStars(asked, ['rules', index, 'to', place, 'operation'], warn)
-      for (const [place, asked] of each.when.entries()) warnOfStars(asked, ['rules', index, 'when', place], warn)
+      for (const [place, asked] of each.when.entries())
+        if (asked.key !== 'source.namespace') warnOfStars(asked, ['rules', index, 'when', place], warn)
     }
     if (spec.action === 'AUDIT' && spec.rules.length === 0) warn(['rules'], 'without rules it is for no request')
   },

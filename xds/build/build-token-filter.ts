@@ -34,6 +34,7 @@ const nobodysHeader = 'x-atoll-no-token'
 
 /** The filter of tokens in a proxy's listeners. What it refuses of that is replaced by what refuses every request. */
 export const buildTokenFilter = (check: TokenCheck): UnitResource => {
+  if (check.refusesAll) return buildFilter(buildRefusal())
   const built = buildFilter(buildTokenCheck(check))
   if (check.rules.length === 0) return built
   const fallbacks = (reason: string): readonly Fallback[] => [

@@ -47,14 +47,37 @@ export const compileAccessRule = (
   if (conditions.some((each) => each === undefined)) return undefined
   const ofCaller = conditions.flatMap((each) => each?.caller ?? [])
   const ofCalled = conditions.flatMap((each) => each?.called ?? [])
-  const sources = from.length > 0 ? from.map(({ source }) => toAskedBySource(source, place)) : [[]]
-  const operations = to.length > 0 ? to.map(({ operation }) => toAskedByOperation(operation)) : [[]]
-  const who = sources.map((asked) => compileAsked([...asked, ...ofCaller], place))
-  const what = operations.map((asked) => compileAsked([...asked, ...ofCalled], place))
-  // Istio: of a rule that has something which cannot be asked here all of it is left out, not that source or operation alone.
-  if (!isComplete(who) || !isComplete(what)) return undefined
-  return { who, what }
+  const who = compileSides(
+    from.map(({ source }) => toAskedBySource(source, place)),
+    ofCaller,
+    place,
+  )
+  const what = compileSides(
+    to.map(({ operation }) => toAskedByOperation(operation)),
+    ofCalled,
+    place,
+  )
+  return who && what && { who, what }
 }
+
+/**
+ * One of several sides, and what is asked of each of them: that is said once, as an object of many sides and many values would else be very many conditions.
+ * Undefined: something of it cannot be asked here. Istio: of such a rule all is left out, not that source or operation alone.
+ */
+const compileSides = <Fact>(
+  sides: readonly (readonly Asked<Fact>[])[],
+  common: readonly Asked<Fact>[],
+  place: RulePlace,
+): readonly Condition<Fact>[] | undefined => {
+  const [only = [], ...others] = sides
+  if (others.length === 0) return toList(compileAsked([...only, ...common], place))
+  const compiled = sides.map((asked) => compileAsked(asked, place))
+  const shared = compileAsked(common, place)
+  if (!shared || !isComplete(compiled)) return undefined
+  return shared.kind === 'any' ? compiled : [toAll([toOne(compiled), shared])]
+}
+
+const toList = <Item>(item: Item | undefined): readonly Item[] | undefined => (item === undefined ? undefined : [item])
 
 const isComplete = <Fact>(list: readonly (Fact | undefined)[]): list is readonly Fact[] => !list.includes(undefined)
 

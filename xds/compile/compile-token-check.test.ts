@@ -33,12 +33,12 @@ const compile = (objects: Readonly<Record<string, Written>>, { fetched = {}, fau
   const place = placeOf(makeWorkload('one', { labels: { app: 'one' } }), store.localCluster)
   const problems: string[] = []
   const report = (object: string, message: string): void => void problems.push(`${object}: ${message}`)
-  const { rules, objects: names } = compileTokenCheck(
-    store,
-    selectRequestAuthentications(store, 'default', place),
-    report,
-  )
-  return { rules, names, problems, issuers: rules.map(({ issuer }) => issuer) }
+  const {
+    rules,
+    objects: names,
+    refusesAll,
+  } = compileTokenCheck(store, selectRequestAuthentications(store, 'default', place), report)
+  return { rules, names, refusesAll, problems, issuers: rules.map(({ issuer }) => issuer) }
 }
 
 const rule = (issuer: string, fields: object = {}) => ({ jwtRules: [{ issuer, jwks: toJwks(key), ...fields }] })
@@ -135,4 +135,30 @@ test('refuses every token where rules look at more places than there may be', ()
   expect(problems).toEqual([
     expect.stringContaining('look at more than 512 places together: every token there is refused'),
   ])
+})
+
+test('refuses every request where rules look at more places than can be looked at', () => {
+  const names = (prefix: string) => Array.from({ length: 256 }, (_, index) => `${prefix}${index}`)
+  const { rules, refusesAll, problems } = compile({
+    one: {
+      spec: {
+        jwtRules: ['a', 'b', 'c', 'd', 'e'].map((name) => ({
+          issuer: `https://${name}.example`,
+          jwks: toJwks(key),
+          fromParams: names(name),
+        })),
+      },
+    },
+  })
+  expect({ rules, refusesAll }).toEqual({ rules: [], refusesAll: true })
+  expect(problems).toEqual([expect.stringContaining('more than 512 places together: every request is refused')])
+})
+
+test('refuses every token where the keys would be more than a proxy is given', () => {
+  const rsa = (index: number) => ({ kty: 'RSA', kid: `${index}`, n: 'w'.repeat(1300), e: 'AQAB' })
+  const jwks = toJwks(...Array.from({ length: 100 }, (_, index) => rsa(index)))
+  const fromParams = Array.from({ length: 40 }, (_, index) => `p${index}`)
+  const { rules, problems } = compile({ one: { spec: { jwtRules: [{ issuer: 'a', jwks, fromParams }] } } })
+  expect(rules).toMatchObject([{ issuer: 'refused.invalid' }])
+  expect(problems).toEqual([expect.stringContaining('more than 4 MiB of keys')])
 })

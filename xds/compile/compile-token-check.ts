@@ -1,7 +1,6 @@
 import { objectKeyOf } from '#mesh/config-object.ts'
 import type { JwtRule } from '#mesh/config/request-authentication.ts'
 import { readPublicKeys } from '#mesh/config/schema/json-web-keys.ts'
-import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { parseKeySet, toServedKeySet } from '#mesh/security/key-set.ts'
 import { toKeySource } from '#mesh/security/key-source.ts'
 import {
@@ -23,6 +22,10 @@ const spaceDelimitedClaims = ['scope', 'permission']
 
 /** Places of all rules of a workload together: each is looked at by a provider of its own, with the rule's keys. */
 const maxPlaces = 512
+/** What those keys come to: there is more room than hundreds of issuers need. */
+const maxKeyCharacters = 4 * 1024 * 1024
+/** Different places, where rules look at too many: each is a condition that all requests are held against. */
+const maxRefusedPlaces = 2 * maxPlaces
 
 /** What a workload asks of tokens: each object's rules, and a rule that several say once. */
 export const compileTokenCheck = (
@@ -35,16 +38,33 @@ export const compileTokenCheck = (
   const rules = objects.flatMap((object) =>
     object.spec.jwtRules.map((rule, index) => compileRule(view, object, { rule, index }, report)),
   )
-  const distinct = rules.filter((rule, index) => rules.findIndex((other) => isEqualData(other, rule)) === index)
-  if (distinct.reduce((sum, { places }) => sum + places.length, 0) <= maxPlaces)
-    return { rules: distinct, objects: names }
+  const distinct = toDistinct(rules)
+  const fault = findExcess(distinct)
+  if (fault === undefined) return { rules: distinct, objects: names }
+  const places = toDistinct(distinct.flatMap((rule) => rule.places))
+  const isTooMuch = places.length > maxRefusedPlaces
   const last = objects.at(-1)
   if (last)
     report(
       objectKeyOf(last),
-      `spec.jwtRules: the rules of a workload look at more than ${maxPlaces} places together: every token there is refused`,
+      `spec.jwtRules: the rules of a workload ${fault}: every ${isTooMuch ? 'request' : 'token there'} is refused`,
     )
-  return { rules: [{ ...closedRule, places: distinct.flatMap(({ places }) => places) }], objects: names }
+  if (isTooMuch) return { rules: [], objects: names, refusesAll: true }
+  return { rules: [{ ...closedRule, places }], objects: names }
+}
+
+/** Those that say the same once. */
+const toDistinct = <Item>(items: readonly Item[]): readonly Item[] => [
+  ...new Map(items.map((item) => [JSON.stringify(item), item])).values(),
+]
+
+/** What of it is more than a proxy is given. */
+const findExcess = (rules: readonly TokenRule[]): string | undefined => {
+  if (rules.reduce((sum, { places }) => sum + places.length, 0) > maxPlaces)
+    return `look at more than ${maxPlaces} places together`
+  if (rules.reduce((sum, { places, jwks }) => sum + places.length * jwks.length, 0) > maxKeyCharacters)
+    return `have more than ${maxKeyCharacters / 1024 / 1024} MiB of keys, said for each place that they look at`
+  return undefined
 }
 
 /** By which no token is right. */

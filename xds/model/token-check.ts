@@ -27,4 +27,6 @@ export interface TokenCheck {
   readonly rules: readonly TokenRule[]
   /** Who says so. */
   readonly objects: readonly string[]
+  /** So much is asked that nobody can ask it: no request passes. */
+  readonly refusesAll?: true
 }

@@ -95,7 +95,8 @@ export const requestRows: Readonly<Record<string, Row>> = {
 
   'namespaces, exact': row(from({ namespaces: ['shop'] }), [cart], [web]),
   'namespaces, prefix and suffix': row(from({ namespaces: ['sh*', '*ault'] }), [cart, web], []),
-  'namespaces, a star stays within the name': row(from({ namespaces: ['*cart', 'sho.', 's*art'] }), [], [cart, web]),
+  'namespaces, a star within': row(from({ namespaces: ['s*p'] }), [cart], [web]),
+  'namespaces, a star stays within the name': row(from({ namespaces: ['*cart', 'sho.', 's*cart'] }), [], [cart, web]),
   'namespaces, any': row(from({ namespaces: ['*'] }), [cart, web], []),
   notNamespaces: row(from({ notNamespaces: ['shop'] }), [web], [cart]),
 
@@ -253,6 +254,14 @@ export const requestRows: Readonly<Record<string, Row>> = {
     [cart],
     [web],
   ),
+  'one of several sources, and a condition': row(
+    {
+      from: [{ source: { namespaces: ['none'] } }, { source: { namespaces: ['shop'] } }],
+      ...when('request.headers[x-role]', 'admin'),
+    },
+    [{ ...cart, ...role('admin') }],
+    [cart, role('admin')],
+  ),
   'of one operation all fields': row(
     to({ methods: ['POST'], paths: ['/a'] }),
     [{ ...post, path: '/a' }],
@@ -262,6 +271,19 @@ export const requestRows: Readonly<Record<string, Row>> = {
     { to: [{ operation: { methods: ['POST'] } }, { operation: { paths: ['/a'] } }] },
     [post, at('/a')],
     [web],
+  ),
+  'one of several operations, and a condition': row(
+    ({ http }) => ({
+      to: [{ operation: { methods: ['POST'] } }, { operation: { paths: ['/a'] } }],
+      ...when('destination.port', http),
+    }),
+    [post, at('/a')],
+    [web],
+  ),
+  'one of several operations, and a condition that does not hold': row(
+    { to: [{ operation: { methods: ['POST'] } }, { operation: { paths: ['/a'] } }], ...when('destination.port', '1') },
+    [],
+    [post, at('/a'), web],
   ),
   'a source, an operation and all conditions': row(
     {
