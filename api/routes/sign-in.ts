@@ -92,7 +92,7 @@ export const endSignIn = createRoute({
     302: noContent(
       'To the command line that waits for it: with a code that is good for a minute, or with `error=access_denied`. Or to a page, with a session.',
     ),
-    ...openProblems('sign_in_refused', 'limit_reached'),
+    ...openProblems('sign_in_refused'),
   },
 })
 
@@ -106,7 +106,7 @@ export const redeemSignIn = createRoute({
   request: { headers: idempotencyHeaders, body: jsonBody(redeemSignInBody) },
   responses: {
     201: jsonResponse('The token of the member; its secret is shown this once.', redeemedSignIn),
-    ...openProblems('sign_in_refused', 'limit_reached'),
+    ...openProblems('sign_in_refused'),
   },
 })
 
@@ -134,6 +134,6 @@ export const redeemDeviceSignIn = createRoute({
   responses: {
     200: jsonResponse('Nobody has confirmed it yet.', pendingSignIn),
     201: jsonResponse('The token of the member; its secret is shown this once.', redeemedSignIn),
-    ...openProblems('sign_in_refused', 'limit_reached'),
+    ...openProblems('sign_in_refused'),
   },
 })

@@ -4,7 +4,7 @@ import type { Session } from '#api/schemas/sessions.ts'
 import type { Whoami } from '#api/schemas/tokens.ts'
 import { MAX_SESSIONS } from '#worker/directory/sign-in.ts'
 import { createTestMesh, makeToken, send, setUpPlane } from './support/test-plane.ts'
-import { addMember, CONSOLE, fromConsole, signInBrowser } from './support/test-session.ts'
+import { addMember, CONSOLE, fromConsole, signInBrowser, signInByCode } from './support/test-session.ts'
 import { makeRivalToken, RIVAL } from './support/two-tenants.ts'
 
 const setTimes = (id: string, times: { readonly expires?: number; readonly idle?: number }) =>
@@ -136,6 +136,70 @@ describe('a session of a browser', () => {
     await send('DELETE', `/v1/members/${eve}`, { token: await setUpPlane() })
     expect(await verdict(whoami(last.cookie))).toBe('unauthenticated')
   })
+})
+
+describe('the code of a sign-in', () => {
+  test('is good once, also for two who redeem it at the same time', async () => {
+    const redeem = await signInByCode(await addMember('viewer'))
+    const answers = await Promise.all([redeem(), redeem(), redeem()])
+    expect(answers.map(({ body }) => body.code ?? 'redeemed').toSorted()).toEqual([
+      'redeemed',
+      'sign_in_refused',
+      'sign_in_refused',
+    ])
+  })
+
+  test('gives what its member may do when it is redeemed', async () => {
+    const bob = await addMember('admin')
+    const redeem = await signInByCode(bob)
+    const [changed, { body }] = await Promise.all([
+      send('PATCH', `/v1/members/${bob}`, { token: await setUpPlane(), body: { role: 'viewer' } }),
+      redeem(),
+    ])
+    expect(changed.status).toBe(200)
+    const { role } = (await send<Whoami>('GET', '/v1/whoami', { token: body.token?.secret })).body.token
+    expect(role).toBe('viewer')
+  })
+
+  test('gives nothing to who is removed meanwhile, nor to whom a provider has vouched for that the org has no more', async () => {
+    const bob = await addMember('viewer')
+    const removed = await signInByCode(bob)
+    const [, { body }] = await Promise.all([
+      send('DELETE', `/v1/members/${bob}`, { token: await setUpPlane() }),
+      removed(),
+    ])
+    const token = body.token?.secret ?? 'none'
+    expect(await verdict(send('GET', '/v1/whoami', { token }))).toBe('unauthenticated')
+    const eve = await signInByCode(await addMember('owner'))
+    await env.DB.prepare(
+      `INSERT INTO sign_in_providers (org_id, issuer, client_id, plane_url, created_at) SELECT id, 'https://x.example', 'x', 'https://y', 0 FROM orgs LIMIT 1`,
+    ).run()
+    expect((await send('DELETE', '/v1/sign-in', { token: await setUpPlane() })).status).toBe(204)
+    expect(await verdict(eve())).toBe('sign_in_refused')
+  })
+
+  test('takes no room from the tokens of the org, nor from other members', async () => {
+    const bob = await addMember('viewer')
+    const count = async () =>
+      (
+        await send<{ quotas: { name: string; used: number }[] }>('GET', '/v1/usage', { token: await setUpPlane() })
+      ).body.quotas.find(({ name }) => name === 'tokens')?.used
+    const before = await count()
+    const browser = await signInBrowser(bob)
+    for (let more = 0; more <= MAX_SESSIONS; more += 1) expect((await (await signInByCode(bob))()).status).toBe(201)
+    expect(await listSessions(browser.cookie)).toHaveLength(MAX_SESSIONS + 1)
+    expect(await count()).toBe(before)
+  })
+})
+
+test('of two owners who revoke each other one is there still', async () => {
+  const [first, second] = [await makeRivalToken('owner'), await makeRivalToken('owner')]
+  const idOf = (token: string) => token.split('_')[2] ?? ''
+  const answers = await Promise.all([
+    verdict(send('DELETE', `/v1/tokens/${idOf(first)}`, { token: second })),
+    verdict(send('DELETE', `/v1/tokens/${idOf(second)}`, { token: first })),
+  ])
+  expect(answers).toEqual(expect.arrayContaining([204, 'conflict']))
 })
 
 describe('a request with the cookie of a session', () => {

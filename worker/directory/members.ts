@@ -20,6 +20,14 @@ interface Power {
 /** A member as the directory has it: with a role that this version knows. */
 export type KnownMember = Member & Power
 
+/** Of whom the org's identity provider has said that it is them. What they may do is looked up when they are given something. */
+export interface IdentifiedMember {
+  readonly id: string
+  readonly email: string
+  /** What the provider calls them for good. */
+  readonly subject: string
+}
+
 const toMember = (row: MemberRow): KnownMember => ({
   id: row.id,
   email: row.email,
@@ -66,17 +74,17 @@ export const findIdentified = async (
   db: D1Database,
   orgId: string,
   { subject, email }: { readonly subject: string; readonly email: string | undefined },
-): Promise<KnownMember | undefined> => {
+): Promise<IdentifiedMember | undefined> => {
   const database = drizzle(db)
   const [known] = await database
     .select()
     .from(members)
     .where(and(eq(members.orgId, orgId), eq(members.subject, subject)))
-  if (known) return toMember(known)
+  if (known) return { id: known.id, email: known.email, subject }
   if (email === undefined) return undefined
   const isInvited = and(eq(members.orgId, orgId), eq(members.email, email), isNull(members.subject))
   const [bound] = await database.update(members).set({ subject }).where(isInvited).returning()
-  return bound && toMember(bound)
+  return bound && { id: bound.id, email: bound.email, subject }
 }
 
 /** Undefined = there is one with this address. */

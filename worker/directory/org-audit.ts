@@ -28,23 +28,25 @@ type Statement = Parameters<DrizzleD1Database['batch']>[0][number]
 
 /**
  * Makes a write to the directory together with the event that tells of it, in one transaction. The event follows the newest one: when another
- * write came between, both are tried again.
+ * write came between, both are tried again, from `toStatements` on: what that reads, no other such write of the org has changed when its
+ * statements run.
  *
- * @throws AtollError `unavailable` when there was always another write.
+ * @throws AtollError `unavailable` when there was always another write. Whatever `toStatements` throws; then nothing was written.
  */
 export const writeWithEvent = async (
   db: D1Database,
   orgId: string,
   event: OrgEvent,
-  toStatements: (database: DrizzleD1Database) => readonly Statement[],
+  toStatements: (database: DrizzleD1Database) => readonly Statement[] | Promise<readonly Statement[]>,
 ): Promise<void> => {
   const database = drizzle(db)
   for (let attempt = 1; ; attempt += 1) {
     const chain = await readOrgAuditChain(db, orgId)
     const { head, statements } = toEventWrites(database, orgId, chain, [event])
+    const written = await toStatements(database)
     try {
       const [first, ...rest] = statements
-      await database.batch([first, ...rest, ...toStatements(database)])
+      await database.batch([first, ...rest, ...written])
       return
     } catch (error) {
       const now = await findChain(database, orgId)

@@ -1,5 +1,7 @@
 import { and, count, desc, eq, gt, isNull, lt, or } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
+import type { DrizzleD1Database } from 'drizzle-orm/d1'
+import { AtollError } from '#api/atoll-error.ts'
 import type { Token, TokenRole, TokenScopes } from '#api/schemas/tokens.ts'
 import type { BrowserSession, Caller } from '../app-env.ts'
 import type { AuditClient } from '../audit/client.ts'
@@ -7,7 +9,7 @@ import { writeWithEvent } from './org-audit.ts'
 import type { OrgEvent } from './org-audit.ts'
 import { orgs, tokens } from './schema.ts'
 
-/** Of one org. */
+/** Of one org; those of sign-ins, which end by themselves, are bounded by member. */
 export const MAX_TOKENS = 1_000
 
 export type TokenRow = typeof tokens.$inferSelect
@@ -26,7 +28,7 @@ export const toScopeColumns = ({ mesh, cluster, namespace }: TokenScopes): Scope
   scopeNamespace: namespace ?? null,
 })
 
-const toToken = ({ id, name, role, createdAt, expiresAt, ...row }: TokenRow): Token => ({
+export const toToken = ({ id, name, role, createdAt, expiresAt, ...row }: TokenRow): Token => ({
   id,
   name,
   role,
@@ -106,7 +108,8 @@ export const toIssuedToken = (orgId: string, token: NewApiToken, secret: string)
 })
 
 export const countTokens = async (db: D1Database, orgId: string): Promise<number> => {
-  const [row] = await drizzle(db).select({ tokens: count() }).from(tokens).where(eq(tokens.orgId, orgId))
+  const isMade = and(eq(tokens.orgId, orgId), isNull(tokens.memberId))
+  const [row] = await drizzle(db).select({ tokens: count() }).from(tokens).where(isMade)
   return row?.tokens ?? 0
 }
 
@@ -137,7 +140,7 @@ export const listTokens = async (
 }
 
 /** Whether nobody could manage the org any more without this token. */
-export const isLastOwner = async (db: D1Database, orgId: string, id: string, nowMs: number): Promise<boolean> => {
+const isLastOwner = async (database: DrizzleD1Database, orgId: string, id: string, nowMs: number): Promise<boolean> => {
   const isOwner = and(
     eq(tokens.orgId, orgId),
     eq(tokens.role, 'owner'),
@@ -146,7 +149,7 @@ export const isLastOwner = async (db: D1Database, orgId: string, id: string, now
     isNull(tokens.memberId),
     gt(tokens.expiresAt, nowMs),
   )
-  const owners = await drizzle(db).select({ id: tokens.id }).from(tokens).where(isOwner).limit(2)
+  const owners = await database.select({ id: tokens.id }).from(tokens).where(isOwner).limit(2)
   return owners.length === 1 && owners[0]?.id === id
 }
 
@@ -158,7 +161,13 @@ export const findToken = async (db: D1Database, orgId: string, id: string): Prom
   return row && toToken(row)
 }
 
+/** Throws AtollError `conflict` when nobody could manage the org any more without it. */
 export const deleteToken = async (db: D1Database, orgId: string, id: string, event: OrgEvent): Promise<void> => {
   const isNamed = and(eq(tokens.orgId, orgId), eq(tokens.id, id))
-  await writeWithEvent(db, orgId, event, (database) => [database.delete(tokens).where(isNamed)])
+  await writeWithEvent(db, orgId, event, async (database) => {
+    // Here, not before: of two owners who revoke each other at the same time one is to stay.
+    if (await isLastOwner(database, orgId, id, event.at))
+      throw new AtollError('conflict', 'this is the last token that can manage the org: make another one first')
+    return [database.delete(tokens).where(isNamed)]
+  })
 }

@@ -15,12 +15,12 @@ import {
   setSignIn,
 } from '#api/routes/sign-in.ts'
 import type { App, AppContext, AppEnv } from '../app-env.ts'
+import { toChanges } from '../audit/to-changes.ts'
 import { findIdentified, findMember } from '../directory/members.ts'
-import type { KnownMember } from '../directory/members.ts'
+import type { IdentifiedMember } from '../directory/members.ts'
 import { IDLE_MS } from '../directory/sessions.ts'
 import * as directory from '../directory/sign-in.ts'
 import type { StoredProvider } from '../directory/sign-in.ts'
-import { countTokens, MAX_TOKENS } from '../directory/tokens.ts'
 import { toBase64Url, toUtf8 } from '../encode-bytes.ts'
 import { planeInitiator } from '../mesh/audit.ts'
 import { requireOwnBeginning, toCookieName, toSessionCookie } from '../middleware/credential.ts'
@@ -57,6 +57,7 @@ type Handshake = z.infer<typeof handshake>
 const code = z.object({
   orgId: z.string(),
   memberId: z.string(),
+  subject: z.string(),
   tokenId: z.string(),
   codeChallenge: z.string(),
   expiresAtMs: z.int(),
@@ -88,6 +89,13 @@ const toShown = ({ issuer, clientId, clientSecret, planeUrl, allowsDevice }: Sto
   allowsDevice,
 })
 
+/** What an event tells of a provider. A client secret is sealed anew each time: that there is one is all that can be said. */
+const toDetail = (provider: StoredProvider | undefined): Readonly<Record<string, string | boolean>> => {
+  if (!provider) return {}
+  const { issuer, clientId, planeUrl, allowsDevice, clientSecret } = provider
+  return { issuer, clientId, planeUrl, allowDevice: allowsDevice, confidential: clientSecret !== null }
+}
+
 const showProvider: RouteHandler<typeof getSignIn, AppEnv> = async (c) =>
   c.json(toShown(found(await directory.findProvider(c.env.DB, openOrg(c)), 'identity provider')), 200)
 
@@ -109,7 +117,12 @@ const setProvider: RouteHandler<typeof setSignIn, AppEnv> = async (c) => {
   const client = await openClient(c, provider)
   if (allowDevice && !client.offersDevice)
     throw new AtollError('invalid_request', `allowDevice: ${issuer} has no device_authorization_endpoint`)
-  const event = toOrgEvent(c, { action: 'sign-in.set', target: issuer, detail: { clientId, planeUrl, allowDevice } })
+  const event = toOrgEvent(c, {
+    action: 'sign-in.set',
+    target: issuer,
+    detail: toDetail(provider),
+    changes: toChanges(toDetail(await directory.findProvider(c.env.DB, orgId)), toDetail(provider)),
+  })
   await directory.storeProvider(c.env.DB, provider, event)
   return c.json(toShown(provider), 200)
 }
@@ -185,6 +198,7 @@ const end: RouteHandler<typeof endSignIn, AppEnv> = async (c) => {
   const sealed: z.infer<typeof code> = {
     orgId: kept.orgId,
     memberId: member.id,
+    subject: member.subject,
     tokenId: newId(randomBytes),
     codeChallenge: client.codeChallenge,
     expiresAtMs: Date.now() + CODE_MS,
@@ -218,11 +232,7 @@ type Issued =
   | { readonly kind: 'session'; readonly tokenId: string; readonly origin: string }
 
 /** The token of a sign-in, once: bearer's, or of a browser's session. */
-const issue = async (c: AppContext, orgId: string, member: KnownMember, issued: Issued) => {
-  if ((await countTokens(c.env.DB, orgId)) >= MAX_TOKENS)
-    throw new AtollError('limit_reached', `an org may have ${MAX_TOKENS} tokens: revoke some`, {
-      limit: { name: 'tokens' },
-    })
+const issue = async (c: AppContext, orgId: string, member: IdentifiedMember, issued: Issued) => {
   const { kind, tokenId: id } = issued
   const { text: secret, secretHash } = await newTokenOf(kind, id, randomBytes)
   const createdAtMs = Date.now()
@@ -234,7 +244,6 @@ const issue = async (c: AppContext, orgId: string, member: KnownMember, issued: 
   }
   const made = { id, secretHash, createdAtMs, expiresAtMs: createdAtMs + TOKEN_MS, ...(session && { session }) }
   const token = await directory.insertSignIn(c.env.DB, orgId, member, made, event)
-  if (!token) return refuse('the code has been redeemed before')
   return { token, secret }
 }
 
@@ -261,10 +270,11 @@ const redeem: RouteHandler<typeof redeemSignIn, AppEnv> = async (c) => {
   const digest = await crypto.subtle.digest('SHA-256', toUtf8(codeVerifier))
   if (!data || data.expiresAtMs < Date.now() || toBase64Url(new Uint8Array(digest)) !== data.codeChallenge)
     return refuse('the code is wrong, of another sign-in, or older than a minute')
-  const { orgId, memberId, tokenId } = data
+  const { orgId, memberId, subject, tokenId } = data
   const member = await findMember(c.env.DB, orgId, memberId)
   if (!member) return refuse('the member has been removed')
-  const { token, secret } = await issue(c, orgId, member, { kind: 'token', tokenId })
+  const identified = { id: memberId, email: member.email, subject }
+  const { token, secret } = await issue(c, orgId, identified, { kind: 'token', tokenId })
   return c.json({ org: await directory.readOrgName(c.env.DB, orgId), token: { ...token, secret } }, 201)
 }
 

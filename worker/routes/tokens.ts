@@ -68,8 +68,6 @@ const endToken: RouteHandler<typeof revokeToken, AppEnv> = async (c) => {
     throw new AtollError('not_found', `there is no token ${id}`)
   if (!isOwn && !isWithin(token, caller))
     throw new AtollError('forbidden', 'the token has more power than the one in the request')
-  if (await directory.isLastOwner(c.env.DB, orgId, id, Date.now()))
-    throw new AtollError('conflict', 'this is the last token that can manage the org: make another one first')
   const event = toOrgEvent(c, { action: 'token.revoke', target: id, detail: toDetail(token) })
   await directory.deleteToken(c.env.DB, orgId, id, event)
   return c.body(null, 204)

@@ -3,9 +3,11 @@ import type { TokenRole, TokenScopes } from '#api/schemas/tokens.ts'
 import { findMember } from '#worker/directory/members.ts'
 import { IDLE_MS } from '#worker/directory/sessions.ts'
 import { insertSignIn } from '#worker/directory/sign-in.ts'
+import { toBase64Url } from '#worker/encode-bytes.ts'
 import { planeInitiator } from '#worker/mesh/audit.ts'
 import { randomBytes } from '#worker/random-bytes.ts'
-import { newToken } from '#worker/secret-token.ts'
+import { newId, newToken } from '#worker/secret-token.ts'
+import { sealValue } from '#worker/sign-in/seal-text.ts'
 import { send, setUpPlane } from './test-plane.ts'
 import type { RequestParts } from './test-plane.ts'
 
@@ -18,12 +20,39 @@ export const addMember = async (role: TokenRole, scopes: TokenScopes = {}): Prom
   return (await send<{ id: string }>('POST', '/v1/members', { token: await setUpPlane(), body })).body.id
 }
 
-/** A browser in which a member has signed in, without the provider: test/cli/sign-in.test.ts has a real one. */
-export const signInBrowser = async (memberId: string, origin: string = CONSOLE) => {
+/** What the browser brings to a command line when somebody has signed in, and how it is redeemed. */
+export const signInByCode = async (memberId: string) => {
+  const codeVerifier = 'v'.repeat(43)
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(codeVerifier))
+  const member = await identify(memberId)
+  const code = await sealValue(env.ATOLL_KEK, 'code', {
+    orgId: member.orgId,
+    memberId,
+    subject: member.subject,
+    tokenId: newId(randomBytes),
+    codeChallenge: toBase64Url(new Uint8Array(digest)),
+    expiresAtMs: Date.now() + HOUR_MS,
+  })
+  return () =>
+    send<{ code?: string; token?: { id: string; secret: string; role: string } }>('POST', '/v1/sign-in/token', {
+      body: { code, codeVerifier },
+    })
+}
+
+/** As after the provider has vouched for a member. */
+const identify = async (memberId: string) => {
   const orgId =
     (await env.DB.prepare('SELECT org_id FROM members WHERE id = ?').bind(memberId).first<string>('org_id')) ?? ''
-  const member = await findMember(env.DB, orgId, memberId)
-  if (!member) throw new Error(`there is no member ${memberId}`)
+  const found = await findMember(env.DB, orgId, memberId)
+  if (!found) throw new Error(`there is no member ${memberId}`)
+  const subject = `subject of ${memberId}`
+  await env.DB.prepare('UPDATE members SET subject = ? WHERE id = ?').bind(subject, memberId).run()
+  return { orgId, id: memberId, email: found.email, subject }
+}
+
+/** A browser in which a member has signed in, without the provider: test/cli/sign-in.test.ts has a real one. */
+export const signInBrowser = async (memberId: string, origin: string = CONSOLE) => {
+  const { orgId, ...member } = await identify(memberId)
   const { id, text, secretHash } = await newToken('session', randomBytes)
   const at = Date.now()
   const session = { origin, idleExpiresAtMs: at + IDLE_MS }
