@@ -325,6 +325,25 @@ describe('the audit log of an org', () => {
     })
   })
 
+  test('says what a member could do before, and can do now', async () => {
+    const token = await setUpPlane()
+    const body = { email: 'changing@example.com', role: 'admin' }
+    const { id } = (await send<{ id: string }>('POST', '/v1/members', { token, body })).body
+    const now = { role: 'viewer', scopes: { mesh: 'shop', namespace: 'team' } }
+    await send('PATCH', `/v1/members/${id}`, { token, body: now })
+    const { items } = (await send<{ items: AuditEvent[] }>('GET', '/v1/audit?limit=1', { token })).body
+    expect(items).toMatchObject([
+      {
+        action: 'member.update',
+        changes: [
+          { what: 'role', before: 'admin', after: 'viewer' },
+          { what: 'mesh', before: null, after: 'shop' },
+          { what: 'namespace', before: null, after: 'team' },
+        ],
+      },
+    ])
+  })
+
   test('takes up what an older version writes beside it, and says so', async () => {
     const token = await setUpPlane()
     const orgId = await orgIdOf(token)

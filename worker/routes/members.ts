@@ -4,6 +4,7 @@ import { AtollError } from '#api/atoll-error.ts'
 import { createMember, listMembers, removeMember, updateMember } from '#api/routes/members.ts'
 import type { Member } from '#api/schemas/members.ts'
 import type { App, AppContext, AppEnv } from '../app-env.ts'
+import { toChanges } from '../audit/to-changes.ts'
 import * as directory from '../directory/members.ts'
 import { openOrg, toOrgEvent } from '../open-mesh.ts'
 import { firstPlace, parseCursor, toPage } from '../page.ts'
@@ -19,7 +20,7 @@ const requireWithin = (c: AppContext, power: Power): void => {
     throw new AtollError('forbidden', 'a token can’t give or take more power than it has')
 }
 
-const toDetail = ({ role, scopes }: Power) => ({
+const toDetail = ({ role, scopes }: Power): Readonly<Record<string, string>> => ({
   role,
   ...Object.fromEntries(Object.entries(scopes).filter(([, value]) => value !== undefined)),
 })
@@ -56,7 +57,12 @@ const changeMember: RouteHandler<typeof updateMember, AppEnv> = async (c) => {
   const member = found(await directory.findMember(c.env.DB, orgId, id), `member ${id}`)
   requireWithin(c, member)
   requireWithin(c, power)
-  const event = toOrgEvent(c, { action: 'member.update', target: member.email, detail: toDetail(power) })
+  const event = toOrgEvent(c, {
+    action: 'member.update',
+    target: member.email,
+    detail: toDetail(power),
+    changes: toChanges(toDetail(member), toDetail(power)),
+  })
   await directory.changeMember(c.env.DB, orgId, id, power, event)
   return c.json({ ...member, ...power }, 200)
 }
