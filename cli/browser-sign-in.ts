@@ -45,11 +45,16 @@ const waitForBrowser = async (state: string) => {
     if (request.method !== 'GET' || pathname !== '/' || searchParams.get('state') !== state) {
       response.writeHead(404).end(page('This is not what is waited for.'))
     } else if (given === null) {
-      response.end(page('You may not sign in to this org.'))
+      const isAway = searchParams.get('error') === 'temporarily_unavailable'
+      response.end(page(isAway ? 'The identity provider can’t be asked now.' : 'You may not sign in to this org.'))
       reject(
-        new CliError('refused', 'The sign-in was refused', {
-          remedy: 'Ask an owner or an admin to add you: "atoll member add EMAIL".',
-        }),
+        isAway
+          ? new CliError('unavailable', 'The plane could not ask the identity provider who you are', {
+              remedy: 'Try again in a minute.',
+            })
+          : new CliError('refused', 'The sign-in was refused', {
+              remedy: 'Ask an owner or an admin to add you: "atoll member add EMAIL".',
+            }),
       )
     } else {
       response.end(page('You are signed in: go back to the terminal.'))

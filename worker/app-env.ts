@@ -28,6 +28,8 @@ export interface AppEnv {
     caller: Caller
     /** Of the route that the caller may call. */
     access: Access
+    /** Set by a write that has changed nothing: sent again, it is done again. */
+    hasNoEffect?: true
   }
 }
 

@@ -72,7 +72,7 @@ export const beginSession = createRoute({
   operationId: 'beginSession',
   summary: 'Sign in to the console: send a browser to the identity provider of an org',
   description:
-    'It comes back to `returnTo`, a page of this plane, with the cookie of a session; or with `signIn=refused` in the query and none. From a page of the plane alone, or typed.',
+    'It comes back to `returnTo`, a page of this plane, with the cookie of a session; or with `signIn=refused` (no member) or `signIn=unavailable` (the provider can’t be asked) in the query and none. From a page of the plane alone, or typed.',
   tags,
   request: { query: beginSessionQuery },
   responses: {

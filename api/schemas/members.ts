@@ -100,6 +100,7 @@ export const deviceSignIn = z.object({
 export const redeemDeviceSignInBody = z.strictObject({ deviceCode: z.string().min(1).max(4096) })
 export const pendingSignIn = z.object({
   slowDown: z.boolean().describe('Ask five seconds more seldom from now on (RFC 8628 §3.5).'),
+  trouble: z.string().optional().describe('Why the provider could not be asked this time.'),
 })
 
 export const redeemedSignIn = z.object({ org: z.string(), token: issuedToken })

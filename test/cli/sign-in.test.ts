@@ -1,51 +1,26 @@
 import { createHash } from 'node:crypto'
-import type { Server } from 'node:http'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Child } from '#test/harness/child.ts'
-import { browseTo, serveProvider } from '#test/harness/identity-provider.ts'
 import type { Jar } from '#test/harness/identity-provider.ts'
 import { ownPrograms } from '#test/harness/programs.ts'
-import { freePort, World } from '#test/harness/world.ts'
+import { CLIENT_SECRET, SignInWorld } from '#test/harness/sign-in-world.ts'
+import type { World } from '#test/harness/world.ts'
 
-/** A real OpenID provider, at which everybody has the account that they say, and a real plane that is its client. */
-let folder: string
+let scene: SignInWorld
 let world: World
-let issuer: string
-let server: Server
-/** Addresses that the provider has not verified. */
-const unverified = new Set<string>()
-const CLIENT_SECRET = 'the-secret-of-the-client'
 /** Where browsers reach the plane once it is behind TLS: what stands before it in these tests is `reach`. */
 const PUBLIC = 'https://atoll.example.test'
-const reach = (url: string): string => url.replace(PUBLIC, world.url)
+/** The same, beside others' pages. */
+const BELOW = `${PUBLIC}/atoll`
+const reach = (url: string): string => url.replace(BELOW, world.url).replace(PUBLIC, world.url)
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'atoll-sign-in-'))
-  world = await World.create(folder)
-  issuer = `http://127.0.0.1:${await freePort()}`
-  server = await serveProvider(issuer, {
-    secret: CLIENT_SECRET,
-    redirectUris: [`${world.url}/v1/sign-in/callback`, `${PUBLIC}/v1/sign-in/callback`],
-    isVerified: (id) => !unverified.has(id),
-  })
-  await world.startPlane()
-  await world.signIn()
-  await world.atoll(['org', 'sign-in', 'set', '--issuer', issuer, '--client-id', 'atoll', '--client-secret-stdin'], {
-    input: CLIENT_SECRET,
-  })
+  scene = await SignInWorld.start({ publicUrls: [PUBLIC, BELOW], reach })
+  ;({ world } = scene)
 })
-afterAll(async () => {
-  await world.stop()
-  server.close()
-  server.closeAllConnections()
-  await rm(folder, { recursive: true, force: true })
-})
-
-const browse = (start: string, account: string, until?: string, jar?: Jar) =>
-  browseTo(start, { account, issuer, reach, until, jar })
+afterAll(() => scene.stop())
 
 /** Signs in as a person would. */
 const signInAs = async (account: string) => {
@@ -57,12 +32,9 @@ const signInAs = async (account: string) => {
     env: world.userEnvironment(),
   })
   const [url] = await child.waitForLine(/http\S+\/begin\?\S+/)
-  const { text } = await browse(url, account)
+  const { text } = await scene.browse(url, account)
   return { code: await child.exited(), log: child.log(), text }
 }
-
-const inBrowser = (query: Readonly<Record<string, string>>): string =>
-  `${world.url}/v1/sign-in/browser?${new URLSearchParams({ org: 'demo', ...query }).toString()}`
 
 /** What a page of the plane asks, in the browser whose cookie this is. */
 const ask = async (
@@ -76,43 +48,39 @@ const ask = async (
   return { status: response.status, body: (text === '' ? {} : JSON.parse(text)) as Record<string, unknown> }
 }
 
-const asOwner = (...args: readonly string[]) => world.atoll([...args, '--profile', 'default'], { allowFailure: true })
-const as = (profile: string, ...args: readonly string[]) =>
-  world.atoll([...args, '--profile', profile], { allowFailure: true })
-
 describe('a member', () => {
   it('signs in at the provider, and may do what was given, until that changes or ends', async () => {
-    await asOwner('member', 'add', 'Ada@example.com', '--role', 'viewer')
+    await scene.asOwner('member', 'add', 'Ada@example.com', '--role', 'viewer')
     const { code, text, log } = await signInAs('ada')
     expect({ code, log }).toMatchObject({ code: 0 })
     expect(text).toContain('You are signed in')
-    expect((await as('ada', 'whoami')).stdout).toMatch(/sign-in of ada@example\.com[^]*Role +viewer/)
-    expect((await as('ada', 'mesh', 'create', 'second')).code).toBe(4)
-    await asOwner('member', 'set', 'ada@example.com', '--role', 'admin')
-    expect((await as('ada', 'mesh', 'create', 'second')).code).toBe(0)
-    expect((await as('ada', 'member', 'add', 'eve@example.com', '--role', 'owner')).code).toBe(4)
-    expect((await asOwner('member', 'list')).stdout).toMatch(/ada@example\.com +admin +the org +\d{4}-/)
-    expect((await asOwner('audit', '--org')).stdout).toContain('member.sign-in')
-    await asOwner('member', 'add', 'fay@example.com', '--role', 'viewer', '--for-mesh', 'second')
-    expect((await asOwner('member', 'list')).stdout).toContain('fay@example.com')
-    await asOwner('mesh', 'delete', 'second', '--yes')
-    expect((await asOwner('member', 'list')).stdout).not.toContain('fay@example.com')
-    await asOwner('member', 'remove', 'ada@example.com')
-    expect((await as('ada', 'whoami')).code).toBe(4)
+    expect((await scene.as('ada', 'whoami')).stdout).toMatch(/sign-in of ada@example\.com[^]*Role +viewer/)
+    expect((await scene.as('ada', 'mesh', 'create', 'second')).code).toBe(4)
+    await scene.asOwner('member', 'set', 'ada@example.com', '--role', 'admin')
+    expect((await scene.as('ada', 'mesh', 'create', 'second')).code).toBe(0)
+    expect((await scene.as('ada', 'member', 'add', 'eve@example.com', '--role', 'owner')).code).toBe(4)
+    expect((await scene.asOwner('member', 'list')).stdout).toMatch(/ada@example\.com +admin +the org +\d{4}-/)
+    expect((await scene.asOwner('audit', '--org')).stdout).toContain('member.sign-in')
+    await scene.asOwner('member', 'add', 'fay@example.com', '--role', 'viewer', '--for-mesh', 'second')
+    expect((await scene.asOwner('member', 'list')).stdout).toContain('fay@example.com')
+    await scene.asOwner('mesh', 'delete', 'second', '--yes')
+    expect((await scene.asOwner('member', 'list')).stdout).not.toContain('fay@example.com')
+    await scene.asOwner('member', 'remove', 'ada@example.com')
+    expect((await scene.as('ada', 'whoami')).code).toBe(4)
   })
 
   it('is who the provider called so at first, not who has the address now', async () => {
-    await asOwner('member', 'add', 'bob@example.com', '--role', 'viewer')
+    await scene.asOwner('member', 'add', 'bob@example.com', '--role', 'viewer')
     expect((await signInAs('bob')).code).toBe(0)
     expect((await signInAs('bob-again')).code).toBe(4)
     expect((await signInAs('bob')).code).toBe(0)
   })
 
   it('has an address that the provider has verified', async () => {
-    unverified.add('carol')
-    await asOwner('member', 'add', 'carol@example.com', '--role', 'viewer')
+    scene.unverified.add('carol')
+    await scene.asOwner('member', 'add', 'carol@example.com', '--role', 'viewer')
     expect((await signInAs('carol')).code).toBe(4)
-    unverified.delete('carol')
+    scene.unverified.delete('carol')
     expect((await signInAs('carol')).code).toBe(0)
   })
 
@@ -142,8 +110,8 @@ describe('a sign-in', () => {
   }
 
   it('gives a code that is good once, to who began', async () => {
-    await asOwner('member', 'add', 'dan@example.com', '--role', 'viewer')
-    const { url } = await browse(toBegin(), 'dan', redirectUri)
+    await scene.asOwner('member', 'add', 'dan@example.com', '--role', 'viewer')
+    const { url } = await scene.browse(toBegin(), 'dan', redirectUri)
     const { searchParams } = new URL(url)
     expect(searchParams.get('state')).toBe('s'.repeat(20))
     const code = searchParams.get('code') ?? ''
@@ -155,12 +123,12 @@ describe('a sign-in', () => {
 
   it('is of the browser that began it', async () => {
     const jar: Jar = new Map()
-    const { url } = await browse(toBegin(), 'dan', `${world.url}/v1/sign-in/callback`, jar)
+    const { url } = await scene.browse(toBegin(), 'dan', `${world.url}/v1/sign-in/callback`, jar)
     const elsewhere = await fetch(url, { redirect: 'manual' })
     expect([elsewhere.status, await elsewhere.json()]).toMatchObject([401, { code: 'sign_in_refused' }])
-    const forged = await browse(url.replace(/state=[^&]*/, 'state=another'), 'dan', redirectUri, jar)
+    const forged = await scene.browse(url.replace(/state=[^&]*/, 'state=another'), 'dan', redirectUri, jar)
     expect(forged.status).toBe(401)
-    const { url: answered } = await browse(url, 'dan', redirectUri, jar)
+    const { url: answered } = await scene.browse(url, 'dan', redirectUri, jar)
     expect(new URL(answered).searchParams.has('code')).toBe(true)
     expect(jar.get(new URL(world.url).host)?.has('atoll_sign_in')).toBe(false)
   })
@@ -186,13 +154,18 @@ describe('a sign-in', () => {
 describe('a sign-in in a browser', () => {
   /** Signs in as a person would who has the console open. */
   const open = async (account: string, jar: Jar = new Map()) => {
-    const { url } = await browse(inBrowser({ returnTo: '/meshes?tab=a#b' }), account, `${world.url}/meshes`, jar)
+    const { url } = await scene.browse(
+      scene.toBeginning({ returnTo: '/meshes?tab=a#b' }),
+      account,
+      `${world.url}/meshes`,
+      jar,
+    )
     const session = jar.get(new URL(world.url).host)?.get('atoll_session')
     return { url, cookie: session === undefined ? undefined : `atoll_session=${session}` }
   }
 
   it('ends at the page that asked, with a session that is the member’s, until it is signed out or the member goes', async () => {
-    await asOwner('member', 'add', 'gil@example.com', '--role', 'admin')
+    await scene.asOwner('member', 'add', 'gil@example.com', '--role', 'admin')
     const { url, cookie = '' } = await open('gil')
     expect(url).toBe(`${world.url}/meshes?tab=a#b`)
     const { body } = await ask(cookie)
@@ -205,9 +178,9 @@ describe('a sign-in in a browser', () => {
     expect((await ask(cookie, `/v1/sessions/${id}`, { method: 'DELETE' })).status).toBe(204)
     expect(await ask(cookie)).toMatchObject({ status: 401, body: { code: 'unauthenticated' } })
     const again = await open('gil')
-    await asOwner('member', 'remove', 'gil@example.com')
+    await scene.asOwner('member', 'remove', 'gil@example.com')
     expect(await ask(again.cookie ?? '')).toMatchObject({ status: 401, body: { code: 'unauthenticated' } })
-    expect((await asOwner('audit', '--org')).stdout).toContain('session.end')
+    expect((await scene.asOwner('audit', '--org')).stdout).toContain('session.end')
   })
 
   it('gives a session that nobody knew before, whatever cookie the browser had', async () => {
@@ -228,7 +201,7 @@ describe('a sign-in in a browser', () => {
   it('is of the browser that began it, with its state, once', async () => {
     const jar: Jar = new Map()
     const callback = `${world.url}/v1/sign-in/callback`
-    const { url } = await browse(inBrowser({}), 'dan', callback, jar)
+    const { url } = await scene.browse(scene.toBeginning({}), 'dan', callback, jar)
     const handshake = jar.get(new URL(world.url).host)?.get('atoll_sign_in') ?? ''
     const come = async (cookie: string, to = url) => {
       const response = await fetch(to, { redirect: 'manual', headers: { cookie } })
@@ -244,7 +217,7 @@ describe('a sign-in in a browser', () => {
     expect(await come(`__Host-atoll_sign_in=${handshake}`)).toEqual(refused)
     expect(await come(`atoll_sign_in=${handshake}`, url.replace(/state=[^&]*/, 'state=another'))).toEqual(refused)
     const other: Jar = new Map()
-    await browse(inBrowser({}), 'dan', callback, other)
+    await scene.browse(scene.toBeginning({}), 'dan', callback, other)
     const theirs = other.get(new URL(world.url).host)?.get('atoll_sign_in') ?? ''
     expect(await come(`atoll_sign_in=${theirs}`)).toEqual(refused)
     expect(await come(`atoll_sign_in=${handshake}`)).toEqual([302, `${world.url}/`, true])
@@ -257,7 +230,7 @@ describe('a sign-in in a browser', () => {
     ['same-origin', 302, true],
     ['none', 302, true],
   ])('begins at a page of the plane, or where the address is typed: %s', async (site, status, isBegun) => {
-    const response = await fetch(inBrowser({}), { redirect: 'manual', headers: { 'sec-fetch-site': site } })
+    const response = await fetch(scene.toBeginning({}), { redirect: 'manual', headers: { 'sec-fetch-site': site } })
     expect([response.status, response.headers.getSetCookie().length > 0]).toEqual([status, isBegun])
   })
 
@@ -273,45 +246,25 @@ describe('a sign-in in a browser', () => {
     '/v1/sign-in/browser?org=demo',
     '/é',
   ])('does not lead to %j', async (returnTo) => {
-    expect((await fetch(inBrowser({ returnTo }), { redirect: 'manual' })).status).toBe(400)
+    expect((await fetch(scene.toBeginning({ returnTo }), { redirect: 'manual' })).status).toBe(400)
   })
 
   it.each(['/.//evil.example', '/%2f/evil.example', '/x/../..//evil.example'])(
     'stays at the plane for %j',
     async (returnTo) => {
-      const { url } = await browse(inBrowser({ returnTo }), 'dan', `${world.url}/`, new Map())
+      const { url } = await scene.browse(scene.toBeginning({ returnTo }), 'dan', `${world.url}/`, new Map())
       expect(new URL(url).origin).toBe(world.url)
     },
   )
 
   it('has cookies, behind TLS, that no other host can plant and no other site has sent', async () => {
-    const set = (planeUrl: string) =>
-      world.atoll(
-        [
-          'org',
-          'sign-in',
-          'set',
-          '--issuer',
-          issuer,
-          '--client-id',
-          'atoll',
-          '--client-secret-stdin',
-          '--plane-url',
-          planeUrl,
-          '--profile',
-          'default',
-        ],
-        {
-          input: CLIENT_SECRET,
-        },
-      )
-    await set(PUBLIC)
-    const begun = await fetch(inBrowser({}), { redirect: 'manual' })
+    await scene.setProvider('--plane-url', PUBLIC)
+    const begun = await fetch(scene.toBeginning({}), { redirect: 'manual' })
     const [handshake = ''] = begun.headers.getSetCookie()
     expect(handshake).toMatch(/^__Host-atoll_sign_in=[\w.-]+; Max-Age=600; Path=\/; HttpOnly; Secure; SameSite=Lax$/)
     const jar: Jar = new Map()
     const callback = `${PUBLIC}/v1/sign-in/callback`
-    const { url } = await browse(inBrowser({}).replace(world.url, PUBLIC), 'dan', callback, jar)
+    const { url } = await scene.browse(scene.toBeginning({}).replace(world.url, PUBLIC), 'dan', callback, jar)
     const kept = jar.get(new URL(PUBLIC).host)?.get('__Host-atoll_sign_in') ?? ''
     const planted = await fetch(reach(url), { redirect: 'manual', headers: { cookie: `atoll_sign_in=${kept}` } })
     expect(planted.status).toBe(401)
@@ -323,87 +276,27 @@ describe('a sign-in in a browser', () => {
     expect((await ask(session, '/v1/whoami', { headers: { origin: PUBLIC } })).status).toBe(200)
     expect((await ask(session)).body['code']).toBe('cross_site_request')
     expect((await ask(session.replace('__Host-', ''), '/v1/whoami', { headers: { origin: PUBLIC } })).status).toBe(401)
-    await set(world.url)
+    await scene.setProvider()
   })
 })
 
-describe('a sign-in on another device', () => {
-  const allow = (...options: readonly string[]) =>
-    world.atoll(
-      `org sign-in set --issuer ${issuer} --client-id atoll --client-secret-stdin --profile default`
-        .split(' ')
-        .concat(options),
-      { input: CLIENT_SECRET },
-    )
-  const post = async (path: string, body: unknown) => {
-    const headers = { 'Content-Type': 'application/json' }
-    const response = await fetch(`${world.url}/v1/sign-in/${path}`, {
-      method: 'POST',
-      headers,
-      body: JSON.stringify(body),
-    })
-    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
-  }
-  const login = (profile: string) =>
-    new Child({
-      name: 'atoll login --device',
-      command: process.execPath,
-      args: [
-        ownPrograms.atoll,
-        'login',
-        '--profile',
-        profile,
-        '--url',
-        world.url,
-        '--oidc',
-        '--device',
-        '--org',
-        'demo',
-      ],
-      env: world.userEnvironment(),
-    })
+describe('a plane whose URL has a path', () => {
+  beforeAll(() => scene.setProvider('--plane-url', `${BELOW}/`))
+  afterAll(() => scene.setProvider())
 
-  it('is for an owner to allow', async () => {
-    expect(await post('device', { org: 'demo' })).toMatchObject({ status: 401, body: { code: 'sign_in_refused' } })
-    expect((await allow('--allow-device')).stdout).toMatch(/Other devices +allowed/)
-    expect((await post('device', { org: 'demo' })).status).toBe(200)
-    expect((await post('device', { org: 'nobody' })).status).toBe(404)
-  })
-
-  it('waits until somebody has typed the code, and is theirs', async () => {
-    await asOwner('member', 'add', 'hal@example.com', '--role', 'viewer')
-    const child = login('hal')
-    const [, uri = '', userCode = ''] =
-      /Open (\S+) in a browser, and type there: (\S+)/.exec((await child.waitForLine(/Open \S+ in a browser.*/))[0]) ??
-      []
-    await browse(`${uri}?user_code=${userCode}`, 'hal')
-    expect({ code: await child.exited(), log: child.log() }).toMatchObject({ code: 0 })
-    expect((await as('hal', 'whoami')).stdout).toMatch(/sign-in of hal@example\.com[^]*Role +viewer/)
-  }, 60_000)
-
-  it('gives a token once, to who has the code of this plane, and none to who is no member', async () => {
-    const begin = async () =>
-      (await post('device', { org: 'demo' })).body as { deviceCode: string; verificationUriComplete: string }
-    const refused = { status: 401, body: { code: 'sign_in_refused' } }
-    const { deviceCode, verificationUriComplete } = await begin()
-    const redeem = (text = deviceCode) => post('device/token', { deviceCode: text })
-    expect(await redeem()).toMatchObject({ status: 200, body: { slowDown: false } })
-    expect(await redeem(deviceCode.replace(/.{4}$/, 'AAAA'))).toMatchObject(refused)
-    await browse(verificationUriComplete, 'hal')
-    expect(await redeem()).toMatchObject({ status: 201, body: { org: 'demo', token: { role: 'viewer' } } })
-    expect(await redeem()).toMatchObject(refused)
-    const theirs = await begin()
-    await browse(theirs.verificationUriComplete, 'mallory')
-    expect(await redeem(theirs.deviceCode)).toMatchObject(refused)
-    const late = await begin()
-    await allow()
-    expect(await redeem(late.deviceCode)).toMatchObject(refused)
+  it.each([
+    ['/meshes?tab=a', `${BELOW}/meshes?tab=a`],
+    ['/../other', `${BELOW}/`],
+    ['/..', `${BELOW}/`],
+  ])('brings people back below it: %s', async (returnTo, page) => {
+    const start = scene.toBeginning({ returnTo }).replace(world.url, BELOW)
+    expect((await scene.browse(start, 'dan', page.replace(/\?.*/, ''), new Map())).url).toBe(page)
   })
 })
 
 describe('the provider', () => {
   it('is shown without its secret, which is sealed', async () => {
-    const { stdout } = await asOwner('org', 'sign-in', 'show')
+    const { stdout } = await scene.asOwner('org', 'sign-in', 'show')
     expect(stdout).toContain(`${world.url}/v1/sign-in/callback`)
     expect(stdout).not.toContain(CLIENT_SECRET)
     const files = (await readdir(world.planeData, { recursive: true, withFileTypes: true })).filter(({ name }) =>
@@ -421,15 +314,15 @@ describe('the provider', () => {
     'https://metadata.google.internal',
     'http://issuer.example.org',
   ])('is not at %s', async (address) => {
-    const { code, output } = await asOwner('org', 'sign-in', 'set', '--issuer', address, '--client-id', 'atoll')
+    const { code, output } = await scene.asOwner('org', 'sign-in', 'set', '--issuer', address, '--client-id', 'atoll')
     expect({ code, output }).toMatchObject({ code: 7, output: expect.stringContaining('not a public') as string })
   })
 
   it('takes the sign-ins along when it goes', async () => {
-    expect((await as('bob', 'whoami')).code).toBe(0)
-    await asOwner('org', 'sign-in', 'remove')
-    expect((await as('bob', 'whoami')).code).toBe(4)
-    const { stdout } = await asOwner('audit', '--org')
+    expect((await scene.as('bob', 'whoami')).code).toBe(0)
+    await scene.asOwner('org', 'sign-in', 'remove')
+    expect((await scene.as('bob', 'whoami')).code).toBe(4)
+    const { stdout } = await scene.asOwner('audit', '--org')
     for (const action of ['sign-in.set', 'member.sign-in', 'sign-in.remove']) expect(stdout).toContain(action)
     expect(stdout).not.toContain(CLIENT_SECRET)
   })

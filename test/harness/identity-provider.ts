@@ -9,11 +9,14 @@ export const serveProvider = async (
     secret,
     redirectUris,
     isVerified,
+    disturb = () => undefined,
   }: {
     readonly secret: string
     readonly redirectUris: readonly string[]
     /** Whether the provider has verified somebody's address. */
     readonly isVerified: (id: string) => boolean
+    /** What it answers instead of what it should. */
+    readonly disturb?: (path: string) => { readonly status: number; readonly body?: unknown } | undefined
   },
 ): Promise<Server> => {
   const provider = new Provider(issuer, {
@@ -39,14 +42,20 @@ export const serveProvider = async (
     cookies: { keys: ['keys of this test'] },
   })
   const answer = provider.callback()
-  const server = createServer((request, response) => void answer(request, response))
+  const server = createServer((request, response) => {
+    const trouble = disturb(request.url ?? '/')
+    if (!trouble) return void answer(request, response)
+    return response
+      .writeHead(trouble.status, { 'Content-Type': 'application/json' })
+      .end(trouble.body === undefined ? '' : JSON.stringify(trouble.body))
+  })
   await new Promise<void>((resolve) => server.listen(Number(new URL(issuer).port), '127.0.0.1', resolve))
   return server
 }
 
 export type Jar = Map<string, Map<string, string>>
 
-/** What a browser does: it keeps cookies by host, follows redirects up to `until`, and somebody fills in the provider's forms. */
+/** What a browser does: it keeps cookies by host, follows redirects up to `until` (with whatever query), and somebody fills in the provider's forms. */
 export const browseTo = async (
   start: string,
   {
@@ -65,7 +74,7 @@ export const browseTo = async (
   },
 ) => {
   const visit = async (url: string, body?: URLSearchParams): Promise<{ url: string; status: number; text: string }> => {
-    if (url.startsWith(until)) return { url, status: 0, text: '' }
+    if (url !== start && url.split(/[?#]/, 1)[0] === until) return { url, status: 0, text: '' }
     const { host } = new URL(url)
     const cookies = jar.get(host) ?? new Map<string, string>()
     jar.set(host, cookies)

@@ -49,7 +49,7 @@ export const idempotency = createMiddleware<AppEnv>(async (c, next) => {
     case 'new':
   }
   await next()
-  const answer = c.res.status < 500 ? await close(seal, await toAnswer(c.res)) : undefined
+  const answer = c.res.status < 500 && !c.get('hasNoEffect') ? await close(seal, await toAnswer(c.res)) : undefined
   // An answer this long lists what an apply or a rollback changed: done again, it changes nothing.
   if (answer === undefined || answer.length > MAX_ANSWER_CHARS) await forgetRequest(db, name)
   else await endRequest(db, name, c.res.status, answer, Date.now())

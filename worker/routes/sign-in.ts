@@ -14,6 +14,7 @@ import {
   removeSignIn,
   setSignIn,
 } from '#api/routes/sign-in.ts'
+import type { pendingSignIn } from '#api/schemas/members.ts'
 import type { App, AppContext, AppEnv } from '../app-env.ts'
 import { toChanges } from '../audit/to-changes.ts'
 import { findIdentified, findMember } from '../directory/members.ts'
@@ -190,6 +191,7 @@ const end: RouteHandler<typeof endSignIn, AppEnv> = async (c) => {
   const answer = (parameters: Record<string, string>) =>
     c.redirect(`${client.redirectUri}?${new URLSearchParams({ ...parameters, state: client.state }).toString()}`, 302)
   const identity = await identify(c, provider, kept)
+  if (identity === 'away') return answer({ error: 'temporarily_unavailable' })
   const member = identity && (await findIdentified(c.env.DB, kept.orgId, identity))
   if (!member) {
     // Whoever may sign in at the provider gets here: nothing of what they say is kept.
@@ -206,6 +208,13 @@ const end: RouteHandler<typeof endSignIn, AppEnv> = async (c) => {
   return answer({ code: await sealValue(c.env.ATOLL_KEK, 'code', sealed) })
 }
 
+/** A page of the plane: below its URL, which may have a path, and be beside others' there. */
+const toPage = (planeUrl: string, path: string): URL => {
+  const base = planeUrl.replace(/\/+$/, '')
+  const page = new URL(`${base}${path}`)
+  return page.href.startsWith(`${base}/`) ? page : new URL(`${base}/`)
+}
+
 /** To the page that began, with a session that nobody has known before, or with word that there is none. */
 const endInBrowser = async (
   c: AppContext,
@@ -214,11 +223,11 @@ const endInBrowser = async (
   { returnTo, tokenId }: Extract<Handshake['client'], { returnTo: string }>,
 ) => {
   const { origin } = new URL(provider.planeUrl)
-  const page = new URL(`${origin}${returnTo}`)
+  const page = toPage(provider.planeUrl, returnTo)
   const identity = await identify(c, provider, kept)
-  const member = identity && (await findIdentified(c.env.DB, kept.orgId, identity))
+  const member = identity && identity !== 'away' && (await findIdentified(c.env.DB, kept.orgId, identity))
   if (!member) {
-    page.searchParams.set('signIn', 'refused')
+    page.searchParams.set('signIn', identity === 'away' ? 'unavailable' : 'refused')
     return c.redirect(page.href, 302)
   }
   const { secret } = await issue(c, kept.orgId, member, { kind: 'session', tokenId, origin })
@@ -247,12 +256,20 @@ const issue = async (c: AppContext, orgId: string, member: IdentifiedMember, iss
   return { token, secret }
 }
 
-/** Undefined = the provider vouches for nobody. */
+/** Undefined = the provider vouches for nobody. `away`: it could not be asked. */
 const identify = (c: AppContext, provider: StoredProvider, kept: Handshake) =>
-  vouch(c, async () => (await openClient(c, provider)).identify(new URL(c.req.url), kept))
+  vouch(
+    c,
+    async () => (await openClient(c, provider)).identify(new URL(c.req.url), kept),
+    () => 'away' as const,
+  )
 
 /** What the provider answers; undefined = it vouches for nobody. Why is for the log. */
-const vouch = async <Answer>(c: AppContext, ask: () => Promise<Answer>): Promise<Answer | undefined> => {
+const vouch = async <Answer, Away>(
+  c: AppContext,
+  ask: () => Promise<Answer>,
+  toAway: (reason: string) => Away,
+): Promise<Answer | Away | undefined> => {
   try {
     return await ask()
   } catch (error) {
@@ -260,7 +277,7 @@ const vouch = async <Answer>(c: AppContext, ask: () => Promise<Answer>): Promise
     console.warn(
       JSON.stringify({ level: 'warn', message: 'sign-in failed', requestId: c.get('requestId'), error: String(error) }),
     )
-    return undefined
+    return error instanceof AtollError && error.code === 'unavailable' ? toAway(error.message) : undefined
   }
 }
 
@@ -307,12 +324,24 @@ const redeemDevice: RouteHandler<typeof redeemDeviceSignIn, AppEnv> = async (c) 
   if (!kept || kept.expiresAtMs < Date.now()) return refuse('the code is wrong, or nobody has confirmed it in time')
   const provider = await directory.findProvider(c.env.DB, kept.orgId)
   if (!provider?.allowsDevice) return refuse('the org does not allow sign-ins on other devices any more')
-  const identity = await vouch(c, async () => (await openClient(c, provider)).askDevice(kept.code))
-  if (identity === 'pending' || identity === 'slow_down') return c.json({ slowDown: identity === 'slow_down' }, 200)
+  const identity = await vouch(
+    c,
+    async () => (await openClient(c, provider)).askDevice(kept.code),
+    (trouble) => ({ trouble }),
+  )
+  if (identity === 'pending' || identity === 'slow_down') return wait(c, { slowDown: identity === 'slow_down' })
+  // Whoever waits goes on asking, more seldom (RFC 8628 §3.5).
+  if (identity && 'trouble' in identity) return wait(c, { slowDown: true, ...identity })
   const member = identity && (await findIdentified(c.env.DB, kept.orgId, identity))
   if (!member) return refuse('who has confirmed it is no member of the org, or has refused')
   const { token, secret } = await issue(c, kept.orgId, member, { kind: 'token', tokenId: kept.tokenId })
   return c.json({ org: await directory.readOrgName(c.env.DB, kept.orgId), token: { ...token, secret } }, 201)
+}
+
+/** The answers of questions that are asked every few seconds are not kept for who repeats one. */
+const wait = (c: AppContext, pending: z.infer<typeof pendingSignIn>) => {
+  c.set('hasNoEffect', true)
+  return c.json(pending, 200)
 }
 
 export const addSignInRoutes = (app: App): void => {

@@ -15,17 +15,35 @@ export type ProviderFetch = (
   },
 ) => Promise<Response>
 
-/** `fetch` for what an identity provider says of itself: to public hosts alone, to where it was sent and no further, and not for long. */
+/** Of requests that may do better when they are sent again. */
+const isPassing = (status: number): boolean => status >= 500 || status === 429 || status === 408
+
+/**
+ * `fetch` for what an identity provider says of itself: to public hosts alone, to where it was sent and no further, and not for long. Throws
+ * AtollError `unavailable` for what may pass: no answer, or one that says so.
+ */
 export const toProviderFetch =
   (allowsLoopback: boolean): ProviderFetch =>
   async (text, { method, headers, body = null }) => {
     const url = new URL(text)
     if (!isPublicUrl(url, allowsLoopback))
       throw new AtollError('invalid_request', `${url.origin} is not a public https address`)
-    const signal = AbortSignal.timeout(TIMEOUT_MS)
-    const response = await fetch(url, { method, headers, body, redirect: 'manual', signal })
-    return new Response(await readBounded(response), { status: response.status, headers: response.headers })
+    const { status, headers: answered, bytes } = await send(url, { method, headers, body })
+    if (isPassing(status)) throw new AtollError('unavailable', `${url.origin} answers HTTP ${status}`)
+    return new Response(bytes, { status, headers: answered })
   }
+
+const send = async (url: URL, init: Parameters<ProviderFetch>[1] & { readonly body: BodyInit | null }) => {
+  try {
+    const signal = AbortSignal.timeout(TIMEOUT_MS)
+    const response = await fetch(url, { ...init, redirect: 'manual', signal })
+    return { status: response.status, headers: response.headers, bytes: await readBounded(response) }
+  } catch (error) {
+    if (error instanceof AtollError) throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new AtollError('unavailable', `${url.origin} does not answer: ${reason}`, { cause: error })
+  }
+}
 
 const readBounded = async ({ body }: Response): Promise<Uint8Array<ArrayBuffer>> => {
   const parts: Uint8Array[] = []

@@ -43,7 +43,7 @@ export class ProviderClient {
     this.#options = options
   }
 
-  /** Asks the issuer what it is. Throws AtollError `invalid_request` when it is no OpenID provider that the plane may ask. */
+  /** Asks the issuer what it is. Throws AtollError: `invalid_request` when it is no OpenID provider that the plane may ask, `unavailable` when that may pass. */
   static async discover(settings: ProviderSettings, allowsLoopback: boolean): Promise<ProviderClient> {
     const issuer = new URL(settings.issuer)
     // What may be asked without TLS is on this machine: `toProviderFetch` sees to it.
@@ -107,8 +107,24 @@ export class ProviderClient {
     return this.#server.device_authorization_endpoint !== undefined
   }
 
-  /** Has the provider make a code that somebody types there (RFC 8628 §3.1). Throws when it does not, or sends people to where they are not to go. */
+  /**
+   * Has the provider make a code that somebody types there (RFC 8628 §3.1). Throws AtollError, which names the provider, when it does not, or
+   * sends people to where they are not to go: `unavailable` when that may pass, else `sign_in_refused`.
+   */
   async beginDevice(): Promise<oauth.DeviceAuthorizationResponse> {
+    try {
+      return await this.#beginDevice()
+    } catch (error) {
+      if (error instanceof AtollError) throw error
+      throw new AtollError(
+        'sign_in_refused',
+        `${this.#settings.issuer} begins no sign-in on another device: ${toReason(error)}`,
+        { cause: error },
+      )
+    }
+  }
+
+  async #beginDevice(): Promise<oauth.DeviceAuthorizationResponse> {
     const parameters = { scope: 'openid email' }
     const response = await oauth.deviceAuthorizationRequest(
       this.#server,
@@ -169,6 +185,14 @@ export class ProviderClient {
     const response = await oauth.userInfoRequest(this.#server, client, answer.access_token, this.#options)
     return findEmail(await oauth.processUserInfoResponse(this.#server, client, subject, response))
   }
+}
+
+/** For people who have no token: of what a provider says, the code alone. */
+const toReason = (error: unknown): string => {
+  if (error instanceof oauth.ResponseBodyError)
+    return `it answers HTTP ${error.status}, ${JSON.stringify(error.error.slice(0, 64))}`
+  if (error instanceof oauth.WWWAuthenticateChallengeError) return `it answers HTTP ${error.status}`
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** An address that the provider has not verified says nothing of who somebody is. */
