@@ -1,9 +1,11 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { Borrowers } from './borrowers.ts'
 import { drawOnDay } from './day-quota.ts'
 import { LimitAccount, type AccountAsk, type AccountGrant } from './limit-account.ts'
-import { toAhead, toAskMs, toLeaseMs, type LimitTerms, type RateTerms } from './limit-terms.ts'
-import { drawOnRate, newRatePool, toRefillMs } from './rate-pool.ts'
+import { toAhead, toAskMs, toLeaseMs, toMost, type LimitTerms, type RateTerms } from './limit-terms.ts'
+import { drawOnRate, newRatePool, toMostOut, toRefillMs } from './rate-pool.ts'
+import { SharedRoom } from './shared-room.ts'
 
 /** A replica's side of one count, its requests and the way to the plane. */
 interface Replica {
@@ -13,7 +15,8 @@ interface Replica {
   readonly latencyMs: number
   /** The phases in which the plane cannot be reached. */
   readonly away: readonly boolean[]
-  wants: number
+  /** Its cluster says with each ask that it has no need of a whole burst that it was given. What it lets through is its own affair. */
+  readonly lies?: boolean
   owed: number
 }
 
@@ -28,7 +31,7 @@ const phaseMs = 4000
 
 interface Scene {
   readonly terms: LimitTerms
-  readonly replicas: readonly Pick<Replica, 'demand' | 'latencyMs' | 'away'>[]
+  readonly replicas: readonly Omit<Replica, 'account' | 'owed'>[]
   /** Phases at whose beginning the plane's object loses its memory. */
   readonly forgets: readonly boolean[]
   readonly phases: number
@@ -41,7 +44,6 @@ const run = ({ terms, replicas: wanted, forgets, phases, failOpen = false }: Sce
   const replicas: Replica[] = wanted.map((each) => ({
     ...each,
     account: new LimitAccount(terms, failOpen, count, 0),
-    wants: 0,
     owed: 0,
   }))
   const events: { readonly at: number; readonly do: (now: number) => void }[] = []
@@ -51,19 +53,23 @@ const run = ({ terms, replicas: wanted, forgets, phases, failOpen = false }: Sce
   let used = 0
   let leasedAt: number | undefined
   let asked = 0
+  const borrowers = new Borrowers(new SharedRoom(100, 100))
 
   const answer = (replica: Replica, ask: AccountAsk, now: number): AccountGrant => {
-    const othersWant = replicas.reduce((sum, each) => (each === replica ? sum : sum + each.wants), 0)
-    replica.wants = ask.want
-    const request = { ...ask, othersWant }
+    const name = String(replicas.indexOf(replica))
+    const told = replica.lies ? { ...ask, back: toMost(terms) } : ask
+    const from = { session: name, cluster: name }
+    const { othersWant, back } = borrowers.hear(from, told, toLeaseMs(terms, count), now)
+    const request = { ...told, othersWant, back }
     if (!isRate) {
-      const drawn = drawOnDay(terms.requests, used, request)
+      const drawn = drawOnDay(terms.requests, used, { ...request, back: ask.back })
       used = drawn.used
       const againMs = drawn.used < terms.requests ? 0 : toLeaseMs(terms, count)
       return { tokens: drawn.tokens, forMs: toLeaseMs(terms, count), againMs, endsMs: 10_000_000 }
     }
     const drawn = drawOnRate(terms, pool ?? newRatePool(terms, leasedAt, now), request, toLeaseMs(terms, count), now)
     pool = drawn.pool
+    borrowers.lend(name, drawn.tokens, toMostOut(terms, toLeaseMs(terms, count)))
     leasedAt = now
     return {
       tokens: drawn.tokens,
@@ -89,7 +95,7 @@ const run = ({ terms, replicas: wanted, forgets, phases, failOpen = false }: Sce
         if (passing === undefined) replica.account.refuse(now)
         else {
           replica.account.pass(passing, terms, plane, now)
-          passed.push(now)
+          if (!replica.lies) passed.push(now)
         }
       }
       if (isLive && (now % 250 === 0 || (now % 50 === 0 && replica.account.isUrgent(now)))) {
@@ -126,6 +132,7 @@ const mostIn = (passed: readonly number[], windowMs: number): number => {
 }
 
 const phases = 6
+const ofSix = (demand: number) => Array.from({ length: phases }, () => demand)
 const ofPhases = <T>(each: fc.Arbitrary<T>) => fc.array(each, { minLength: phases, maxLength: phases })
 const replica = fc.record({
   demand: ofPhases(fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 400 }))),
@@ -169,6 +176,15 @@ test('of a quota no more than it and what replicas run ahead by goes through in 
     }),
     { numRuns: 200 },
   )
+})
+
+test('a cluster that gives back what it was not given lets others have no more', () => {
+  const terms: RateTerms = { kind: 'rate', requests: 50, periodMs: 1000, burst: 100 }
+  const liar = { demand: [0, 5, 0, 5, 0, 5], latencyMs: 0, away: [], lies: true }
+  const others = [300, 200].map((each) => ({ demand: ofSix(each), latencyMs: 20, away: [] }))
+  const { passed } = run({ terms, replicas: [liar, ...others], forgets: [], phases })
+  const seconds = (phases * phaseMs + toLeaseMs(terms, 3)) / 1000
+  expect(passed.length).toBeLessThanOrEqual(terms.burst + terms.requests * seconds + 2 * toAhead(terms, 3) * 3)
 })
 
 const steady = (demand: number, latencyMs = 40) => ({

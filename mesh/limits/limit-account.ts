@@ -1,4 +1,4 @@
-import { dayMs, toAhead, toAskMs, toLeaseMs, type LimitTerms } from './limit-terms.ts'
+import { dayMs, toAhead, toAskMs, toLeaseMs, toMost, type LimitTerms } from './limit-terms.ts'
 
 /** What a replica knows of the plane. */
 export interface PlaneState {
@@ -206,9 +206,6 @@ export class LimitAccount {
 /** How long it takes to fill from nothing. */
 const toFillMs = (terms: LimitTerms): number =>
   terms.kind === 'day' ? dayMs : (terms.burst / terms.requests) * terms.periodMs
-
-/** No more is asked for than there can be. */
-const toMost = (terms: LimitTerms): number => (terms.kind === 'day' ? terms.requests : terms.burst)
 
 /** What is asked for by who has seen one request, before it is known how many come. */
 const toFirst = (terms: LimitTerms, replicas: number): number =>

@@ -11,6 +11,9 @@ export type LimitTerms =
   | { readonly kind: 'day'; readonly requests: number }
 export type RateTerms = Extract<LimitTerms, { kind: 'rate' }>
 
+/** No more is asked for at once than there can be. */
+export const toMost = (terms: LimitTerms): number => (terms.kind === 'day' ? terms.requests : terms.burst)
+
 export const dayMs = 24 * 60 * 60 * 1000
 
 type Written = Pick<RequestLimit, 'requests' | 'per' | 'burst'>

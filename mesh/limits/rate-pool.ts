@@ -49,7 +49,7 @@ export const drawOnRate = (
   const atMs = Math.max(before.atMs, nowMs)
   const leased = before.leased.filter((each) => each.atMs > atMs - leaseMs)
   const outstanding = leased.reduce((sum, { tokens }) => sum + tokens, 0)
-  const room = Math.min(terms.burst, terms.burst + toRate(terms) * leaseMs - outstanding)
+  const room = Math.min(terms.burst, toMostOut(terms, leaseMs) - outstanding)
   const filled = before.level + (atMs - before.atMs) * toRate(terms) + back
   // No lower than what a whole burst is paid back from: a replica that says more than can be keeps nobody out for longer.
   const level = Math.max(-terms.burst, Math.min(filled, room) - ahead)
@@ -59,6 +59,9 @@ export const drawOnRate = (
     pool: { level: level - tokens, atMs, leased: tokens === 0 ? leased : remember(leased, tokens, atMs, leaseMs) },
   }
 }
+
+/** What can be leased within the time of one lease. */
+export const toMostOut = (terms: RateTerms, leaseMs: number): number => terms.burst + toRate(terms) * leaseMs
 
 /** In proportion to what everybody wants, in whole tokens, and one where there is one. */
 export const toShare = (left: number, want: number, othersWant: number): number => {

@@ -1,40 +1,37 @@
-/**
- * Room for counts of all namespaces' limits together, of which each namespace has a part at most: whoever makes up consumers of one keeps nobody out of
- * the others'.
- */
+/** Room for things of many owners, of which each owner has a part at most: whoever makes up many keeps nobody else out. */
 export class SharedRoom {
   readonly #most: number
-  readonly #mostOfNamespace: number
+  readonly #mostOfOwner: number
   readonly #taken = new Map<string, number>()
   #all = 0
 
-  constructor(most: number, mostOfNamespace: number) {
+  constructor(most: number, mostOfOwner: number) {
     this.#most = most
-    this.#mostOfNamespace = mostOfNamespace
+    this.#mostOfOwner = mostOfOwner
   }
 
-  isFullFor(namespace: string): boolean {
-    return this.#all >= this.#most || this.isUsedUpBy(namespace)
+  isFullFor(owner: string): boolean {
+    return this.#all >= this.#most || this.isUsedUpBy(owner)
   }
 
-  /** Whether a namespace has all that one may have. */
-  isUsedUpBy(namespace: string): boolean {
-    return this.#of(namespace) >= this.#mostOfNamespace
+  /** Whether an owner has all that one may have. */
+  isUsedUpBy(owner: string): boolean {
+    return this.#of(owner) >= this.#mostOfOwner
   }
 
-  take(namespace: string): void {
-    this.#taken.set(namespace, this.#of(namespace) + 1)
+  take(owner: string): void {
+    this.#taken.set(owner, this.#of(owner) + 1)
     this.#all += 1
   }
 
-  giveBack(namespace: string): void {
-    const left = this.#of(namespace) - 1
-    if (left > 0) this.#taken.set(namespace, left)
-    else this.#taken.delete(namespace)
+  giveBack(owner: string): void {
+    const left = this.#of(owner) - 1
+    if (left > 0) this.#taken.set(owner, left)
+    else this.#taken.delete(owner)
     this.#all -= 1
   }
 
-  #of(namespace: string): number {
-    return this.#taken.get(namespace) ?? 0
+  #of(owner: string): number {
+    return this.#taken.get(owner) ?? 0
   }
 }

@@ -1,5 +1,5 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { ApplyResult, ObjectStatus } from '#api/schemas/configuration.ts'
 import { quotaUse, type QuotaUse } from '#api/schemas/quotas.ts'
 import { UPLINK_CAPABILITIES, type LeaseAsk, type LeaseGrant } from '#mesh/uplink.ts'
@@ -59,6 +59,40 @@ test('every replica is told how many there are, and takes its part of the same',
   const tokens = [await ask(east, { want: 50 }), await ask(other, { want: 90 }), await ask(east, { want: 90 })]
   expect(tokens.reduce((sum, grant) => sum + grant.tokens, 0)).toBeLessThanOrEqual(100)
   expect((await other.next('leases')).replicas).toBe(2)
+})
+
+test('what a cluster gives back of a rate that it was not given gives others nothing more', async () => {
+  const mesh = await start(rate)
+  const tokens = await runInDurableObject(mesh.stub, (_instance, { storage: { sql } }) => {
+    let nowMs = 1_000_000
+    const desk = new LeaseDesk({ context: { sql, now: () => nowMs }, countReplicas: () => 2 })
+    const lease = (cluster: string, asked: Partial<LeaseAsk>) => {
+      const nothing = { limit: 'RateLimit/default/shop/all', consumer: '', want: 0, back: 0, ahead: 0 }
+      return desk.lease({ session: cluster, cluster }, [{ ...nothing, ...asked }]).grants[0]?.tokens
+    }
+    const first = lease('west', { want: 100 })
+    nowMs += 31_000
+    lease('east', { back: 100 })
+    const lied = lease('west', { want: 100 })
+    lease('west', { back: 30 })
+    return [first, lied, lease('west', { want: 100 })]
+  })
+  expect(tokens).toEqual([100, 0, 30])
+})
+
+test('nor of a quota, also after the object has slept', async () => {
+  const mesh = await start(quota)
+  const [east, west] = [await connect(mesh, 'east'), await connect(mesh, 'west')]
+  const { day } = await ask(west, { ...ofDay, want: 40 })
+  const used = async () => (await mesh.send<{ items: QuotaUse[] }>('GET', '/quotas')).body.items[0]?.used
+  for (const back of [40, 10]) await ask(east, { ...ofDay, back, day })
+  expect(await used()).toBe(40)
+  await evictDurableObject(mesh.stub)
+  const [liar, honest] = [await TestAgent.connect(east.cluster), await TestAgent.connect(west.cluster)]
+  await ask(liar, { ...ofDay, back: 40, day })
+  expect(await used()).toBe(40)
+  await ask(honest, { ...ofDay, back: 15, day })
+  expect(await used()).toBe(25)
 })
 
 test('of a rate nothing is let through twice by an object that has lost its memory', async () => {
@@ -164,7 +198,7 @@ const fill = (mesh: TestMesh, day: number, count: number) =>
   runInDurableObject(mesh.stub, (_instance, { storage: { sql } }) => {
     sql.exec(
       `WITH RECURSIVE consumers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM consumers WHERE n < ?1)
-       INSERT INTO quota_uses SELECT ?2, 'RateLimit/default/shop/day', 'consumer-' || n, 1 FROM consumers`,
+       INSERT INTO quota_uses (day, limit_name, consumer, used) SELECT ?2, 'RateLimit/default/shop/day', 'consumer-' || n, 1 FROM consumers`,
       count,
       day,
     )
@@ -188,13 +222,28 @@ test('consumers of one namespace, however many, leave room for those of others',
   expect([tokens, none]).toEqual([10, undefined])
 })
 
+test('replicas that are remembered are bounded, and the log says so when there are more', async () => {
+  const log = vi.spyOn(console, 'warn').mockImplementation(() => {})
+  const mesh = await start(rate)
+  await runInDurableObject(mesh.stub, (_instance, { storage: { sql } }) => {
+    const desk = new LeaseDesk({ context: { sql, now: () => 1_000_000 }, countReplicas: () => 1 })
+    for (let replica = 0; replica < 12; replica += 1)
+      for (let count = 0; count < MAX_COUNTS_OF_NAMESPACE; count += 1) {
+        const asked = { limit: 'RateLimit/default/shop/all', consumer: String(count), want: 1, back: 0, ahead: 0 }
+        desk.lease({ session: `session-${replica}`, cluster: `cluster-${replica}` }, [asked])
+      }
+  })
+  expect(log.mock.calls.map(([line]) => String(line))).toEqual([expect.stringContaining('leases: too many replicas')])
+  log.mockRestore()
+})
+
 test('so do counts of rates, which are in memory', async () => {
   const mesh = await start(rate)
   await mesh.send('POST', '/configuration', { yaml: toLimitsOf('bank', rate) })
   const answers = await runInDurableObject(mesh.stub, (_instance, { storage: { sql } }) => {
     const desk = new LeaseDesk({ context: { sql, now: () => 1_000_000 }, countReplicas: () => 1 })
     const lease = (limit: string, consumer: string) =>
-      desk.lease('session', [{ limit, consumer, want: 1, back: 0, ahead: 0 }]).grants[0]
+      desk.lease({ session: 'session', cluster: 'east' }, [{ limit, consumer, want: 1, back: 0, ahead: 0 }]).grants[0]
     const own = 'RateLimit/default/shop/all'
     for (let index = 0; index < MAX_COUNTS_OF_NAMESPACE; index += 1) lease(own, String(index))
     return [lease(own, 'one more'), lease(own, '0'), lease('RateLimit/bank/shop/all', 'one more')]

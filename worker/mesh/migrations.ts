@@ -406,4 +406,8 @@ export const migrations: readonly string[] = [
   -- The key of a root that a KMS keeps, by its name there: then there is nothing in "sealed_key".
   ALTER TABLE roots ADD COLUMN kms_key TEXT;
   `,
+  `
+  -- JSON, by cluster: how many of those that are used were given to it, and not given back.
+  ALTER TABLE quota_uses ADD COLUMN lent TEXT NOT NULL DEFAULT '{}';
+  `,
 ]

@@ -1,36 +1,42 @@
+import { Borrowers, type BorrowerName } from '#mesh/limits/borrowers.ts'
 import { drawOnDay, toDay, toEndOfDayMs } from '#mesh/limits/day-quota.ts'
 import {
   toAskMs,
   toCountKey,
   toLeaseMs,
   toLimitNamespace,
+  toMost,
   type LimitTerms,
   type RateTerms,
 } from '#mesh/limits/limit-terms.ts'
-import { drawOnRate, isUntouched, newRatePool, toRefillMs, type RatePool } from '#mesh/limits/rate-pool.ts'
+import { drawOnRate, isUntouched, newRatePool, toMostOut, toRefillMs, type RatePool } from '#mesh/limits/rate-pool.ts'
 import { SharedRoom } from '#mesh/limits/shared-room.ts'
 import type { LeaseAsk, LeaseGrant, PlaneMessage } from '#mesh/uplink.ts'
 import type { MeshContext } from '../context.ts'
 import { findMeshLimit } from './find-mesh-limit.ts'
 import { QuotaRows } from './quota-rows.ts'
-import { readQuotaUse, writeQuotaUse } from './quota-uses.ts'
+import { readQuotaUse, writeQuotaUse, type QuotaCount, type QuotaUse } from './quota-uses.ts'
 import { readRatesUntil, writeRatesUntil } from './rate-mark.ts'
 
 /** Counts that are held in memory at once. */
 export const MAX_COUNTS = 20_000
 /** Those of one namespace's limits. */
 export const MAX_COUNTS_OF_NAMESPACE = MAX_COUNTS / 2
+/** Replicas that are remembered with what they want and have, of all counts together, and those of one cluster. */
+export const MAX_REMEMBERED = 100_000
+const MAX_REMEMBERED_OF_CLUSTER = MAX_REMEMBERED / 2
 /** What was leased of rates is not on disk: only until when it may have been, which is told ahead by so much. */
 const MARK_MS = 10_000
 /** Between two looks for counts that may be forgotten. */
 const SWEEP_MS = 1000
+/** Between two lines of the log that say the same. */
+const LOG_MS = 60_000
 
 interface Count {
   readonly namespace: string
   pool: RatePool | undefined
   readonly terms: LimitTerms
-  /** What each session wanted last. */
-  readonly wants: Map<string, { readonly want: number; readonly atMs: number }>
+  readonly borrowers: Borrowers
 }
 
 export interface LeaseDeskParts {
@@ -47,27 +53,31 @@ export class LeaseDesk {
   readonly #parts: LeaseDeskParts
   readonly #counts = new Map<string, Count>()
   readonly #room = new SharedRoom(MAX_COUNTS, MAX_COUNTS_OF_NAMESPACE)
+  readonly #remembered = new SharedRoom(MAX_REMEMBERED, MAX_REMEMBERED_OF_CLUSTER)
   readonly #rows: QuotaRows
   readonly #limits = new Map<string, LimitTerms | undefined>()
   /** When rates may have been leased before this object remembers; undefined = never. */
   readonly #leasedBefore: number | undefined
+  readonly #beganAt: number
   #markedUntil = 0
   #sweptAt = 0
+  #loggedAt = 0
 
   constructor(parts: LeaseDeskParts) {
     this.#parts = parts
     this.#rows = new QuotaRows(parts.context.sql)
     this.#leasedBefore = readRatesUntil(parts.context.sql)
+    this.#beganAt = parts.context.now()
   }
 
-  /** In a transaction: answers what a session asks for. */
-  lease(session: string, asks: readonly LeaseAsk[]): Extract<PlaneMessage, { type: 'leases' }> {
+  /** In a transaction: answers what a replica asks for. */
+  lease(from: BorrowerName, asks: readonly LeaseAsk[]): Extract<PlaneMessage, { type: 'leases' }> {
     const replicas = Math.max(1, this.#parts.countReplicas())
     const nowMs = this.#parts.context.now()
     const grants = asks.map(({ limit, consumer, ...ask }) => ({
       limit,
       consumer,
-      ...this.#grant(session, { limit, consumer, ...ask }, replicas, nowMs),
+      ...this.#grant(from, { limit, consumer, ...ask }, replicas, nowMs),
     }))
     return { type: 'leases', replicas, grants }
   }
@@ -82,20 +92,25 @@ export class LeaseDesk {
     this.#rows.prune(toDay(this.#parts.context.now()))
   }
 
-  #grant(session: string, ask: LeaseAsk, replicas: number, nowMs: number): Omit<LeaseGrant, 'limit' | 'consumer'> {
+  #grant(from: BorrowerName, ask: LeaseAsk, replicas: number, nowMs: number): Omit<LeaseGrant, 'limit' | 'consumer'> {
     const terms = this.#findLimit(ask.limit)
     if (!terms) return { tokens: 0, forMs: 0, againMs: GONE_MS, none: 'gone' }
     const leaseMs = toLeaseMs(terms, replicas)
     const count = this.#findCount(ask, terms, leaseMs, nowMs)
     if (!count) return full
-    const othersWant = toOthersWant(count, session, ask.want, leaseMs, nowMs)
-    const request = { want: ask.want, back: ask.back, ahead: ask.ahead, othersWant }
-    return terms.kind === 'day'
-      ? this.#grantOfDay(ask, request, terms, leaseMs, nowMs)
-      : this.#grantOfRate(count, request, terms, { leaseMs, askMs: toAskMs(terms, replicas), nowMs })
+    // Whatever a replica says, it leaves others their part.
+    const want = Math.min(ask.want, toMost(terms))
+    const { othersWant, back, isKnown } = count.borrowers.hear(from, { want, back: ask.back }, leaseMs, nowMs)
+    if (!isKnown) this.#tellFull(from, nowMs)
+    const request = { want, ahead: ask.ahead, othersWant }
+    if (terms.kind === 'day') return this.#grantOfDay(from, ask, { ...request, back: ask.back }, terms, leaseMs, nowMs)
+    const times = { leaseMs, askMs: toAskMs(terms, replicas), nowMs }
+    const isRemembered = this.#leasedBefore === undefined || nowMs - this.#beganAt >= 2 * leaseMs
+    return this.#grantOfRate(from, count, { ...request, back: isRemembered ? back : ask.back }, terms, times)
   }
 
   #grantOfRate(
+    { session }: BorrowerName,
     count: Count,
     request: Parameters<typeof drawOnRate>[2],
     terms: RateTerms,
@@ -105,10 +120,12 @@ export class LeaseDesk {
     const before = count.pool ?? newRatePool(terms, this.#leasedBefore, nowMs)
     const { pool, tokens } = drawOnRate(terms, before, request, leaseMs, nowMs)
     count.pool = pool
+    count.borrowers.lend(session, tokens, toMostOut(terms, leaseMs))
     return { tokens, forMs: Math.floor(leaseMs), againMs: Math.ceil(toRefillMs(terms, pool, askMs, leaseMs)) }
   }
 
   #grantOfDay(
+    { cluster }: BorrowerName,
     { limit, consumer, day: dayOfAsk }: LeaseAsk,
     request: Parameters<typeof drawOnDay>[2],
     { requests }: LimitTerms,
@@ -119,16 +136,24 @@ export class LeaseDesk {
     const day = toDay(nowMs)
     const endsMs = toEndOfDayMs(day) - nowMs
     const isOfToday = dayOfAsk === undefined || dayOfAsk === day
+    const draw = (name: QuotaUse, asked: Parameters<typeof drawOnDay>[2], before: QuotaCount) => {
+      // No more than it was given: who lies gives away nothing of what others have used.
+      const lent = Object.hasOwn(before.lent, cluster) ? (before.lent[cluster] ?? 0) : 0
+      const back = Math.min(asked.back, lent)
+      const { used, tokens } = drawOnDay(requests, before.used, { ...asked, back })
+      if (used !== before.used || back > 0)
+        writeQuotaUse(sql, name, { used, lent: { ...before.lent, [cluster]: lent - back + tokens } })
+      return { used, tokens }
+    }
     if (!isOfToday && dayOfAsk === day - 1) {
-      const used = readQuotaUse(sql, { limit, consumer, day: dayOfAsk })
-      const settled = drawOnDay(requests, used ?? 0, { ...request, want: 0 }).used
-      if (used !== undefined && settled !== used) writeQuotaUse(sql, { limit, consumer, day: dayOfAsk }, settled)
+      const name = { limit, consumer, day: dayOfAsk }
+      const before = readQuotaUse(sql, name)
+      if (before) draw(name, { ...request, want: 0 }, before)
     }
     const before = readQuotaUse(sql, { limit, consumer, day })
     if (before === undefined && !this.#rows.take(limit, day)) return full
     const today = isOfToday ? request : { ...request, back: 0, ahead: 0 }
-    const { used, tokens } = drawOnDay(requests, before ?? 0, today)
-    if (used !== before) writeQuotaUse(sql, { limit, consumer, day }, used)
+    const { used, tokens } = draw({ limit, consumer, day }, today, before ?? { used: 0, lent: {} })
     return {
       tokens,
       forMs: Math.floor(Math.min(leaseMs, endsMs)),
@@ -155,14 +180,15 @@ export class LeaseDesk {
     const namespace = toLimitNamespace(ask.limit)
     if (this.#room.isFullFor(namespace)) this.#sweep(leaseMs, nowMs)
     if (this.#room.isFullFor(namespace)) return undefined
-    const count: Count = { namespace, pool: undefined, terms, wants: new Map() }
+    const count: Count = { namespace, pool: undefined, terms, borrowers: new Borrowers(this.#remembered) }
     this.#counts.set(key, count)
     this.#room.take(namespace)
     return count
   }
 
-  #forget(key: string, { namespace }: Count): void {
+  #forget(key: string, { namespace, borrowers }: Count): void {
     this.#counts.delete(key)
+    borrowers.clear()
     this.#room.giveBack(namespace)
   }
 
@@ -171,11 +197,21 @@ export class LeaseDesk {
     if (nowMs - this.#sweptAt < SWEEP_MS && nowMs >= this.#sweptAt) return
     this.#sweptAt = nowMs
     for (const [key, count] of this.#counts) {
-      const { pool, terms, wants } = count
-      for (const [session, { atMs }] of wants) if (atMs <= nowMs - 2 * leaseMs) wants.delete(session)
-      const isIdle = terms.kind === 'day' ? wants.size === 0 : !pool || isUntouched(terms, pool, leaseMs, nowMs)
+      const { pool, terms, borrowers } = count
+      borrowers.prune(leaseMs, nowMs)
+      const isIdle = terms.kind === 'day' ? borrowers.size === 0 : !pool || isUntouched(terms, pool, leaseMs, nowMs)
       if (isIdle) this.#forget(key, count)
     }
+  }
+
+  /** There is no room to remember what a replica wants and has: the log says so, now and then. */
+  #tellFull({ cluster }: BorrowerName, nowMs: number): void {
+    if (nowMs - this.#loggedAt < LOG_MS && nowMs >= this.#loggedAt) return
+    this.#loggedAt = nowMs
+    const message =
+      'leases: too many replicas ask for too many counts: shares are less fair, and what some give back is lost'
+    // eslint-disable-next-line no-console -- the platform's log
+    console.warn(JSON.stringify({ level: 'warn', message, cluster }))
   }
 
   #mark(nowMs: number): void {
@@ -188,14 +224,3 @@ export class LeaseDesk {
 const GONE_MS = 5000
 const FULL_MS = 30_000
 const full = { tokens: 0, forMs: 0, againMs: FULL_MS, none: 'full' } as const
-
-/** What others want that have asked lately; and this one is remembered for them. */
-const toOthersWant = ({ wants }: Count, session: string, want: number, leaseMs: number, nowMs: number): number => {
-  let others = 0
-  for (const [other, { want: wanted, atMs }] of wants) {
-    if (atMs <= nowMs - leaseMs) wants.delete(other)
-    else if (other !== session) others += wanted
-  }
-  wants.set(session, { want, atMs: nowMs })
-  return others
-}

@@ -16,24 +16,38 @@ export interface QuotaUse {
   readonly day: number
 }
 
-export const readQuotaUse = (sql: SqlStorage, { limit, consumer, day }: QuotaUse): number | undefined =>
-  firstRow(
-    sql.exec<{ used: number }>(
-      'SELECT used FROM quota_uses WHERE day = ? AND limit_name = ? AND consumer = ?',
+export interface QuotaCount {
+  /** What is leased included. */
+  readonly used: number
+  /** By cluster, what it was given and has not given back. */
+  readonly lent: Readonly<Record<string, number>>
+}
+
+export const readQuotaUse = (sql: SqlStorage, { limit, consumer, day }: QuotaUse): QuotaCount | undefined => {
+  const row = firstRow(
+    sql.exec<{ used: number; lent: string }>(
+      'SELECT used, lent FROM quota_uses WHERE day = ? AND limit_name = ? AND consumer = ?',
       day,
       limit,
       consumer,
     ),
-  )?.used
+  )
+  return row && { used: row.used, lent: JSON.parse(row.lent) as QuotaCount['lent'] }
+}
 
-export const writeQuotaUse = (sql: SqlStorage, { limit, consumer, day }: QuotaUse, used: number): void => {
+export const writeQuotaUse = (
+  sql: SqlStorage,
+  { limit, consumer, day }: QuotaUse,
+  { used, lent }: QuotaCount,
+): void => {
   sql.exec(
-    `INSERT INTO quota_uses (day, limit_name, consumer, used) VALUES (?, ?, ?, ?)
-     ON CONFLICT (day, limit_name, consumer) DO UPDATE SET used = excluded.used`,
+    `INSERT INTO quota_uses (day, limit_name, consumer, used, lent) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT (day, limit_name, consumer) DO UPDATE SET used = excluded.used, lent = excluded.lent`,
     day,
     limit,
     consumer,
     used,
+    JSON.stringify(lent),
   )
 }
 

@@ -102,7 +102,9 @@ export const toMessageHandler =
       case 'lease':
         sendMessage(
           session.socket,
-          parts.context.transaction(() => parts.leases.lease(session.state.id, message.asks)),
+          parts.context.transaction(() =>
+            parts.leases.lease({ session: session.state.id, cluster: cluster.name }, message.asks),
+          ),
         )
         return
       case 'csr':
