@@ -60,6 +60,8 @@ export const UPLINK_CAPABILITIES = [
 export type UplinkCapability = (typeof UPLINK_CAPABILITIES)[number]
 /** Asks in one message: more go into the next. */
 export const UPLINK_MAX_LEASE_ASKS = 500
+/** What one replica asks of leases: so many at once, and so many a second. A plane ends a session that asks for much more. */
+export const UPLINK_LEASE_PACE = { burst: 10_000, perSecond: 2_000 } as const
 export const UPLINK_MAX_CONSUMER_CHARS = 256
 /** Objects that one cluster may ask to have published, and their JSON together (characters); an agent cuts what is more. */
 export const UPLINK_MAX_PUBLISHED = 1000

@@ -2,7 +2,14 @@ import type { Clock } from '#agent/clock.ts'
 import { LimitAccount, type Passing, type PlaneState } from '#mesh/limits/limit-account.ts'
 import { toCountKey, toLimitNamespace, type LimitTerms } from '#mesh/limits/limit-terms.ts'
 import { SharedRoom } from '#mesh/limits/shared-room.ts'
-import { UPLINK_CHUNK_CHARS, UPLINK_MAX_LEASE_ASKS, type LeaseAsk, type LeaseGrant } from '#mesh/uplink.ts'
+import { TokenBucket } from '#mesh/token-bucket.ts'
+import {
+  UPLINK_CHUNK_CHARS,
+  UPLINK_LEASE_PACE,
+  UPLINK_MAX_LEASE_ASKS,
+  type LeaseAsk,
+  type LeaseGrant,
+} from '#mesh/uplink.ts'
 
 /** A limit of the scope MESH, as the mesh's configuration has it. */
 export interface MeshLimitTerms {
@@ -53,6 +60,9 @@ export class LimitBook {
   readonly #options: LimitBookOptions
   /** By `toCountKey`, who came last at the end. */
   readonly #entries = new Map<string, Entry>()
+  /** Keys of `#entries`: who asked the plane last at the end. */
+  readonly #turns = new Set<string>()
+  readonly #pace: TokenBucket
   readonly #room = new SharedRoom(maxAccounts, maxAccountsOfNamespace)
   #plane: PlaneState = { isLive: false, replicas: assumedReplicas }
   #askedAt = 0
@@ -63,6 +73,7 @@ export class LimitBook {
 
   constructor(options: LimitBookOptions) {
     this.#options = options
+    this.#pace = new TokenBucket(UPLINK_LEASE_PACE, options.clock.now())
   }
 
   /** Whether a request goes through: when all limits that it counts for let it, and then it counts for all of them. Says which of them did not. */
@@ -109,23 +120,33 @@ export class LimitBook {
     this.#askedAt = now
     this.#isUrgent = false
     const asks: LeaseAsk[] = []
+    const most = Math.min(UPLINK_MAX_LEASE_ASKS, Math.floor(this.#pace.level(now)))
     let chars = 0
-    for (const [key, { limit, consumer, terms, account }] of this.#entries) {
+    for (const key of this.#turns) {
+      const entry = this.#entries.get(key)
+      if (!entry) continue
+      const { limit, consumer, terms, account } = entry
       if (account.isIdle(terms, this.#plane, now)) {
         this.#forget(key, limit)
         continue
       }
-      const ask = account.ask(terms, this.#plane, now)
-      if (ask) {
-        asks.push({ limit, consumer, ...ask })
-        chars += JSON.stringify(asks.at(-1)).length
-      }
       // Consumers are named by who calls: a message that is too long would end the session.
-      if (asks.length >= UPLINK_MAX_LEASE_ASKS || chars >= UPLINK_CHUNK_CHARS) {
+      if (asks.length >= most || chars >= UPLINK_CHUNK_CHARS) {
         this.#isUrgent = true
         break
       }
+      const ask = account.ask(terms, this.#plane, now)
+      if (!ask) continue
+      asks.push({ limit, consumer, ...ask })
+      chars += JSON.stringify(asks.at(-1)).length
     }
+    // Who has asked comes after all others that have something to ask.
+    for (const use of asks) {
+      const key = toCountKey(use)
+      this.#turns.delete(key)
+      this.#turns.add(key)
+    }
+    this.#pace.take(asks.length, now)
     return asks.length > 0 ? asks : undefined
   }
 
@@ -175,6 +196,7 @@ export class LimitBook {
     const account = new LimitAccount(terms, failOpen, this.#plane.replicas, now)
     const entry = { ...use, terms, failOpen, account }
     this.#entries.set(key, entry)
+    this.#turns.add(key)
     this.#room.take(namespace)
     return { entry, passing: account.allows(this.#plane, now) }
   }
@@ -198,5 +220,6 @@ export class LimitBook {
   #forget(key: string, limit: string): void {
     this.#room.giveBack(toLimitNamespace(limit))
     this.#entries.delete(key)
+    this.#turns.delete(key)
   }
 }

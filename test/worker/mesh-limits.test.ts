@@ -2,7 +2,7 @@ import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { expect, test, vi } from 'vitest'
 import type { ApplyResult, ObjectStatus } from '#api/schemas/configuration.ts'
 import { quotaUse, type QuotaUse } from '#api/schemas/quotas.ts'
-import { UPLINK_CAPABILITIES, type LeaseAsk, type LeaseGrant } from '#mesh/uplink.ts'
+import { UPLINK_CAPABILITIES, UPLINK_MAX_LEASE_ASKS, type LeaseAsk, type LeaseGrant } from '#mesh/uplink.ts'
 import { LeaseDesk, MAX_COUNTS_OF_NAMESPACE } from '#worker/mesh/limits/lease-desk.ts'
 import { MAX_QUOTA_USES, MAX_QUOTA_USES_OF_NAMESPACE } from '#worker/mesh/limits/quota-uses.ts'
 import { joinTestCluster, TestAgent } from './support/test-agent.ts'
@@ -152,6 +152,21 @@ test('what an agent says that nobody can have used is told as a number all the s
   for (let times = 0; times < 3; times += 1) await ask(east, { ...ofDay, day, ahead: Number.MAX_SAFE_INTEGER })
   const { body } = await mesh.send<{ items: unknown[] }>('GET', '/quotas')
   expect(body.items.map((item) => quotaUse.safeParse(item).success)).toEqual([true])
+})
+
+test('a session that asks for far more counts than an agent does is ended', async () => {
+  const mesh = await start(rate)
+  const east = await connect(mesh, 'east')
+  const asks = Array.from({ length: UPLINK_MAX_LEASE_ASKS }, (_, index) => ({
+    ...{ limit: 'RateLimit/default/shop/all', consumer: String(index), want: 0, back: 0, ahead: 0 },
+  }))
+  const refused = () => east.messages.some(({ type }) => type === 'refused')
+  // As many messages as are no matter with little in them.
+  for (let sent = 0; sent < 800 && !refused(); sent += 1) {
+    east.send({ type: 'lease', asks })
+    if (sent % 20 === 0) await new Promise((resolve) => setTimeout(resolve))
+  }
+  expect(await east.next('refused')).toMatchObject({ code: 'rate_limited', retryAfterSeconds: 10 })
 })
 
 test('a limit that is changed holds as it is now, and of one that is not there nothing is counted', async () => {

@@ -12,6 +12,7 @@ import type { Sourced } from '#mesh/config-object.ts'
 import { rateLimit, type RateLimitSpec } from '#mesh/config/rate-limit.ts'
 import { defaultMeshConfig } from '#mesh/config/mesh-config.ts'
 import { UPLINK_MAX_MESSAGE_CHARS, type LeaseGrant } from '#mesh/uplink.ts'
+import { UplinkRateLimit } from '#worker/mesh/uplink/rate-limit.ts'
 import { VirtualClock } from '../virtual-clock.ts'
 
 const toObject = (namespace: string, ...limits: readonly object[]): Sourced<RateLimitSpec> => ({
@@ -198,4 +199,37 @@ test('what a limit says now holds, also where the view has it only after what el
   await turn()
   limits.book.setLive(false)
   expect(count(3, 'closed')).toBe(3)
+})
+
+/** All of so many consumers come, and the plane gives each that asks one request, round by round of 50 ms. */
+const comeAll = (consumers: number, rounds: number, onAsks: (asks: ReturnType<typeof answer>) => void) => {
+  objects = [toObject('shop', { name: 'fast', requests: 4, per: '1s' })]
+  limits.book.setLive(true)
+  for (let round = 0; round < rounds; round += 1) {
+    for (let index = 0; index < consumers; index += 1) request([toDescriptor('fast', ['claim0', String(index)])])
+    onAsks(answer({ tokens: 1 }))
+    clock.advance(50)
+  }
+}
+
+test('when more is to be asked than one message takes, everybody has a turn', () => {
+  const turns = new Map<string, number>()
+  comeAll(1200, 12, (asks) => {
+    for (const { consumer } of asks) turns.set(consumer, (turns.get(consumer) ?? 0) + 1)
+  })
+  expect(turns.size).toBe(1200)
+  expect(Math.max(...turns.values()) - Math.min(...turns.values())).toBeLessThanOrEqual(1)
+})
+
+test('a replica asks no more than the plane takes of one session, however many come', () => {
+  const limit = new UplinkRateLimit(clock.now())
+  let asked = 0
+  comeAll(600, 240, (asks) => {
+    asked += asks.length
+    if (asks.length === 0) return
+    const { length } = JSON.stringify(asks)
+    expect(limit.allows(length, clock.now())).toBe(true)
+    expect(limit.allowsContent({ type: 'lease', asks: [...asks] }, clock.now())).toBe(true)
+  })
+  expect(asked).toBeGreaterThan(30_000)
 })

@@ -30,6 +30,8 @@ const MAX_WAITING_MESSAGES = 256
 const POLICY_VIOLATION = 1008
 const GOING_AWAY = 1001
 
+const tooMany: UplinkRefusal = { code: 'rate_limited', message: 'too many messages' }
+
 /** What an established session's messages do: worker/mesh/uplink/session-messages.ts. */
 export type HandleMessage = (
   session: Session,
@@ -89,7 +91,7 @@ export class UplinkServer {
       })
     }
     if (flow.waiting >= MAX_WAITING_MESSAGES || !flow.rate.allows(text.length, context.now())) {
-      return this.#refuse(socket, { code: 'rate_limited', message: 'too many messages' }, 10)
+      return this.#refuse(socket, tooMany, 10)
     }
     flow.waiting += 1
     flow.tail = flow.tail
@@ -169,6 +171,7 @@ export class UplinkServer {
       return this.#refuse(socket, { code: 'bad_message', message: 'the first message is hello' })
     }
     if (message.type === 'hello') return this.#refuse(socket, { code: 'bad_message', message: 'hello is said once' })
+    if (!this.#flowOf(socket).rate.allowsContent(message, context.now())) return this.#refuse(socket, tooMany, 10)
     const session: Session = { socket, state }
     sessions.update(session, { heardAt: context.now() })
     const refusal = await handle(session, message)
