@@ -56,6 +56,9 @@ test('every replica is told how many there are, and takes its part of the same',
   const mesh = await start(rate)
   const east = await connect(mesh, 'east')
   const other = await TestAgent.connect(east.cluster, { replica: 'replica-2' })
+  // Anybody can open a socket, and an older agent asks for nothing.
+  await TestAgent.dial(east.cluster, 'replica-3')
+  await TestAgent.connect(east.cluster, { replica: 'replica-4', capabilities: [] })
   const tokens = [await ask(east, { want: 50 }), await ask(other, { want: 90 }), await ask(east, { want: 90 })]
   expect(tokens.reduce((sum, grant) => sum + grant.tokens, 0)).toBeLessThanOrEqual(100)
   expect((await other.next('leases')).replicas).toBe(2)
@@ -158,7 +161,11 @@ test('a session that asks for far more counts than an agent does is ended', asyn
   const mesh = await start(rate)
   const east = await connect(mesh, 'east')
   const asks = Array.from({ length: UPLINK_MAX_LEASE_ASKS }, (_, index) => ({
-    ...{ limit: 'RateLimit/default/shop/all', consumer: String(index), want: 0, back: 0, ahead: 0 },
+    limit: 'RateLimit/default/shop/all',
+    consumer: String(index),
+    want: 0,
+    back: 0,
+    ahead: 0,
   }))
   const refused = () => east.messages.some(({ type }) => type === 'refused')
   // As many messages as are no matter with little in them.
