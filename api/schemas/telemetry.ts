@@ -79,6 +79,10 @@ const logFilters = z.object({
   minLatencyMs: milliseconds.optional(),
   maxLatencyMs: milliseconds.optional(),
   principal: word.optional().describe('A SPIFFE ID on either side.'),
+  security: z
+    .enum(['mutual_tls', 'none'])
+    .optional()
+    .describe('How the called proxy saw the connection: by mTLS of the mesh, or (`none`) in plaintext.'),
   method: word.optional(),
   path: word.optional().describe('What the path begins with.'),
   verdict: z

@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 import { applyConfiguration } from '#api/routes/configuration.ts'
-import { foretellEffects } from '../authz/foretell-effects.ts'
+import { objectKeyOf } from '#mesh/config-object.ts'
+import { tryToForetell } from '../authz/foretell-effects.ts'
 import type { CliContext } from '../cli-context.ts'
-import { toErrorMessage } from '#mesh/error-message.ts'
+import { examineForCompiler } from '../configuration/examine-configuration.ts'
 import { readConfiguration } from '../configuration/configuration-files.ts'
 import { nameFilesOfDuplicates } from '../configuration/name-files-of-duplicates.ts'
 import { placeProblems } from '../configuration/place-problems.ts'
@@ -25,10 +26,7 @@ export const defineApply = (command: Command, context: CliContext): void => {
   ).action((options: ApplyOptions) => apply(context, options))
   addExamples(command, [
     ['atoll apply -f reviews.yaml --wait', 'and see it go live'],
-    [
-      'atoll apply -f mesh/ -f extra.yaml --dry-run',
-      'what would change; of AuthorizationPolicies, also for which calls',
-    ],
+    ['atoll apply -f mesh/ -f extra.yaml --dry-run', 'what would change; of policies, also for which calls'],
     ['kubectl get vs,dr -o yaml | atoll apply -f -', 'from somewhere else'],
   ])
 }
@@ -45,17 +43,12 @@ const apply = async (context: CliContext, options: ApplyOptions): Promise<void> 
     placeProblems(await nameFilesOfDuplicates(problems, configuration, namespace), configuration, namespace),
   )
   const problems = await placeProblems(result.problems, configuration, namespace)
-  const effects = dryRun ? await tryToForetell(context, mesh, configuration, namespace) : undefined
+  const changed = new Set<string>(result.changes.flatMap(({ key, action }) => (action === 'unchanged' ? [] : [key])))
+  const objects = dryRun
+    ? examineForCompiler(configuration, namespace)
+        .objects.map(({ object }) => object)
+        .filter((object) => changed.has(objectKeyOf(object)))
+    : []
+  const effects = await tryToForetell(context, mesh, { objects, deleted: [] }, options.since)
   await printApplyResult(context, mesh, { ...result, problems, ...(effects && { effects }) }, options)
-}
-
-/** What can't be foretold, as records or proxies may not be read, keeps nobody from the rest. */
-const tryToForetell = async (...args: Parameters<typeof foretellEffects>): ReturnType<typeof foretellEffects> => {
-  const [context] = args
-  try {
-    return await foretellEffects(...args)
-  } catch (error) {
-    context.note(`What becomes of calls is not known: ${toErrorMessage(error)}`)
-    return undefined
-  }
 }

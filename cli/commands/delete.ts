@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { deleteConfigurationObject } from '#api/routes/configuration.ts'
+import { tryToForetell } from '../authz/foretell-effects.ts'
 import type { CliContext } from '../cli-context.ts'
 import { toObjectName } from '../configuration/object-arguments.ts'
 import { printApplyResult } from '../configuration/print-apply-result.ts'
@@ -20,6 +21,7 @@ export const defineDelete = (command: Command, context: CliContext): void => {
   ).action((kind: string, name: string | undefined, options: DeleteOptions) => remove(context, kind, name, options))
   addExamples(command, [
     ['atoll delete vs reviews', 'in namespace default'],
+    ['atoll delete PeerAuthentication/shop/default --dry-run', 'which calls would be answered otherwise without it'],
     ['atoll delete VirtualService/shop/reviews --wait', 'as "atoll get -o name" names it'],
   ])
 }
@@ -37,5 +39,7 @@ const remove = async (
     query: { ...(options.dryRun && { dryRun: 'true' }) },
     ifMatch: options.ifRevision,
   })
-  await printApplyResult(context, mesh, result, options)
+  const deleted = options.dryRun ? result.changes.flatMap(({ key, action }) => (action === 'deleted' ? [key] : [])) : []
+  const effects = await tryToForetell(context, mesh, { objects: [], deleted }, options.since)
+  await printApplyResult(context, mesh, { ...result, ...(effects && { effects }) }, options)
 }

@@ -47,6 +47,12 @@ export const defineLogs = (command: Command, context: CliContext): void => {
       .option('--min-latency <duration>', 'at least so slow, such as 250ms', parseMilliseconds)
       .option('--max-latency <duration>', 'at most so slow', parseMilliseconds)
       .option('--principal <id>', 'a SPIFFE ID on either side')
+      .addOption(
+        new Option(
+          '--security <how>',
+          'only what the called proxy saw come by mTLS of the mesh, or in plaintext (none)',
+        ).choices(['mutual_tls', 'none']),
+      )
       .option('--method <method>', 'of the request', parseUpperCase)
       .option('--path <path>', 'what the path begins with')
       .addOption(
@@ -66,6 +72,7 @@ export const defineLogs = (command: Command, context: CliContext): void => {
   addExamples(command, [
     ['atoll logs --service reviews --code 5xx --since 1h', 'what failed of late'],
     ['atoll logs -f --destination reviews --reporter destination', 'each call of a service as it comes'],
+    ['atoll logs --security none --reporter destination --since 1d', 'who still calls in plaintext'],
     ['atoll logs --verdict trial --policy shop/readers', 'what a dry run of a policy would have denied'],
     ['atoll logs --protocol http --min-latency 500ms -o json', 'what was slow, with all fields'],
   ])

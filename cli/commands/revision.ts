@@ -6,7 +6,9 @@ import {
   listRevisions,
   rollBackToRevision,
 } from '#api/routes/revisions.ts'
+import type { ApplyResult } from '#api/schemas/configuration.ts'
 import type { Revision } from '#api/schemas/revisions.ts'
+import { tryToForetell } from '../authz/foretell-effects.ts'
 import type { CliContext } from '../cli-context.ts'
 import { printApplyResult } from '../configuration/print-apply-result.ts'
 import type { WriteOptions } from '../configuration/print-apply-result.ts'
@@ -125,5 +127,18 @@ const rollBack = async (context: CliContext, revision: number, options: WriteOpt
     query: { ...(options.dryRun && { dryRun: 'true' }) },
     ifMatch: options.ifRevision,
   })
-  await printApplyResult(context, mesh, result, options)
+  const proposal = options.dryRun ? await toProposal(context, mesh, revision, result) : { objects: [], deleted: [] }
+  const effects = await tryToForetell(context, mesh, proposal, options.since)
+  await printApplyResult(context, mesh, { ...result, ...(effects && { effects }) }, options)
+}
+
+/** What a rollback brings back, and what it takes away: the difference the other way round. */
+const toProposal = async (context: CliContext, mesh: string, against: number, result: ApplyResult) => {
+  if (result.changes.length === 0) return { objects: [], deleted: [] }
+  const params = { mesh, revision: result.revision }
+  const differences = await collect(context.client().list(diffRevision, { params, query: { against } }))
+  return {
+    objects: differences.flatMap(({ before }) => before ?? []),
+    deleted: differences.flatMap(({ key, before }) => (before ? [] : [key])),
+  }
 }

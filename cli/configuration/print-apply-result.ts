@@ -11,6 +11,8 @@ import type { PlacedProblem } from '../output/problem-text.ts'
 /** The options of every command that writes configuration. */
 export interface WriteOptions {
   readonly dryRun?: true
+  /** In seconds. */
+  readonly since: number
   readonly wait?: true
   readonly timeout: number
   readonly ifRevision?: number

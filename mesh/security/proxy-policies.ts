@@ -1,6 +1,8 @@
 import { z } from 'zod'
-import { objectKeyOf } from '../config-object.ts'
+import { configObject, objectKeyOf, type ConfigObject, type Sourced } from '../config-object.ts'
 import { isDryRun } from '../config/authorization-policy.ts'
+import type { PeerAuthenticationSpec } from '../config/peer-authentication.ts'
+import { selectsPlace } from '../selects-place.ts'
 import type { MeshView } from '../view.ts'
 import { placeOf, toWorkloadKey } from '../workload.ts'
 import { resolvePeerModes, type PeerMode } from './peer-modes.ts'
@@ -24,6 +26,8 @@ export const proxyPolicies = z.object({
   tokens: z.array(z.string()),
   /** By which selectors choose its workload. */
   labels: z.record(z.string(), z.string()),
+  /** PeerAuthentications of the cluster's own that count beside the mesh's. Absent: its agent does not tell. */
+  ownPeers: z.array(configObject).optional(),
 })
 export type ProxyPolicies = z.infer<typeof proxyPolicies>
 
@@ -57,8 +61,25 @@ export const findProxyPolicies = (view: PolicyView, namespace: string, name: str
     })),
     tokens: findRequestAuthentications(view, selectRequestAuthentications(view, namespace, place)).map(objectKeyOf),
     labels: place.labels,
+    ownPeers: [...new Set([view.meshConfig().rootNamespace, namespace])].flatMap((each) =>
+      view
+        .peerAuthentications(each)
+        .filter(({ origin, spec }) => origin === 'cluster' && selectsPlace(spec, place))
+        .map(toOwnPeer),
+    ),
   }
 }
+
+const toOwnPeer = ({ apiVersion, kind, metadata, spec }: Sourced<PeerAuthenticationSpec>): ConfigObject => ({
+  apiVersion,
+  kind,
+  metadata: {
+    name: metadata.name,
+    namespace: metadata.namespace,
+    ...(metadata.creationTimestamp !== undefined && { creationTimestamp: metadata.creationTimestamp }),
+  },
+  spec: { ...spec },
+})
 
 const toShown = ({ mode, by }: PeerMode): ProxyPolicies['peers']['rest'] => ({
   mode,

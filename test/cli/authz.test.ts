@@ -7,22 +7,32 @@ import { runFake } from './fake-io.ts'
 let folder: string
 let file: string
 let issuer: string
+const write = (name: string, text: string): string => {
+  const path = join(folder, name)
+  writeFileSync(path, text)
+  return path
+}
+const policy = (name: string, spec: string, metadata = '') => `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: ${name}, namespace: shop${metadata}}
+spec: {${spec}}`
+const toIssuer = (more = '') => `
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: people, namespace: shop}
+spec: {jwtRules: [{issuer: https://idp.example, audiences: [shop], jwksUri: https://idp.example/keys${more}}]}
+`
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'atoll-authz-'))
-  file = join(folder, 'mesh.yaml')
-  issuer = join(folder, 'issuer.yaml')
+  issuer = write('issuer.yaml', toIssuer())
   const pod = (name: string, account: string) => `
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: ${name}, namespace: shop}
 spec: {template: {metadata: {labels: {app: ${name}}}, spec: {serviceAccountName: ${account}, containers: [{name: app, image: a}]}}}`
-  const policy = (name: string, spec: string, metadata = '') => `
-apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: {name: ${name}, namespace: shop${metadata}}
-spec: {${spec}}`
-  writeFileSync(
-    file,
+  file = write(
+    'mesh.yaml',
     [
       `
 apiVersion: v1
@@ -58,15 +68,6 @@ spec: {hosts: [reviews], http: [
   {match: [{uri: {prefix: /as-root}}], headers: {request: {set: {x-role: root}}}, route: [{destination: {host: reviews, port: {number: 9080}}}]},
   {route: [{destination: {host: reviews, port: {number: 9080}}}]}]}`,
     ].join('\n---'),
-  )
-  writeFileSync(
-    issuer,
-    `
-apiVersion: security.istio.io/v1
-kind: RequestAuthentication
-metadata: {name: people, namespace: shop}
-spec: {jwtRules: [{issuer: https://idp.example, audiences: [shop], jwksUri: https://idp.example/keys}]}
-`,
   )
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -119,6 +120,30 @@ it.each([
 ])('of tokens, %j: %d', async (args, code, text) => {
   const result = await check(['http://reviews:9080/x', '--source-ip', '10.0.0.1', ...args], [file, issuer])
   expect({ code: result.code, stdout: result.stdout }).toEqual({ code, stdout: expect.stringContaining(text) })
+})
+
+const bearer = ['--header', 'authorization=Bearer x']
+it.each([
+  ['authorization', [], [], 0],
+  ['authorization', [], admin, 10],
+  ['authorization', [], [...admin, ...bearer], 11],
+  ['x-token', [], admin, 0],
+  ['x-token', ['x-token'], admin, 10],
+])('takes the header %s for not known where there is a token that may be in it', async (name, issuers, args, code) => {
+  const denies = write(
+    'bearer.yaml',
+    policy('bearers', `action: DENY, rules: [{when: [{key: 'request.headers[${name}]', values: ['*']}]}]`),
+  )
+  const files = [
+    file,
+    denies,
+    ...issuers.map((header) => write('header.yaml', toIssuer(`, fromHeaders: [{name: ${header}}]`))),
+  ]
+  const result = await check(['http://reviews:9080/reviews/2', '--source-ip', '10.0.0.1', ...args], files)
+  expect({ code: result.code, isMissing: result.stdout.includes(`not known: header ${name}`) }).toEqual({
+    code,
+    isMissing: code === 10,
+  })
 })
 
 it('counts no claim where nobody verifies tokens', async () => {

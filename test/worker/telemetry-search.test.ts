@@ -55,6 +55,7 @@ beforeAll(async () => {
     toLog(3, '/three', {
       destination_canonical_service: 'ratings',
       method: 'POST',
+      connection_security_policy: 'none',
       policy_verdict: 'denied:none',
       policy_trial: 'denied:ns[shop]-policy[readers]-rule[0]',
     }),
@@ -148,6 +149,8 @@ describe.each([
     ['protocol=http', ['/four']],
     ['protocol=tcp', []],
     ['method=POST', ['/three']],
+    ['security=none', ['/three']],
+    ['security=mutual_tls', []],
     ['verdict=denied', ['/three', '/gone']],
     ['verdict=trial', ['/three']],
     ['verdict=audit', ['/gone']],
@@ -236,6 +239,7 @@ test('what a search asks for is checked', async () => {
     'cursor=W10',
     'minLatencyMs=-1',
     'verdict=allowed',
+    'security=tls',
     'policy=readers',
     'policy=shop/a]',
   ])

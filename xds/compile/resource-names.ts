@@ -11,6 +11,12 @@ export const serviceSniPrefix = 'outbound_.'
 
 export const toInboundUpstreamName = (port: number): string => `inbound|${port}||`
 
+/** Undefined: it is no such name. */
+export const parseInboundUpstreamName = (name: string): number | undefined => {
+  const [, port] = /^inbound\|(\d+)\|\|$/.exec(name) ?? []
+  return port === undefined ? undefined : Number(port)
+}
+
 /** What a probe asks: `kind` says how, the rest is what probes of a port differ by. */
 export const toProbeUpstreamName = (kind: string, port: number, ...rest: readonly (string | number)[]): string =>
   ['probe', kind, port, ...rest].join('|')

@@ -20,7 +20,7 @@ import { tokenFilterName } from '#xds/build/token-filter.ts'
 import type { AccessJudge } from '#xds/judge/judge-access.ts'
 import { isHarmlessFilter, toFilterName } from '#xds/patch/guards-access.ts'
 import type { Handler } from './find-handler.ts'
-import { unpack, type Served } from './served.ts'
+import { unpack } from './served.ts'
 
 /** Those of the compiler's own that turn nobody away who asks for an application. */
 const own: readonly string[] = [
@@ -101,10 +101,6 @@ const isOfMarks = (config: Any | undefined): boolean => {
   const asking = unpack(config, ExtAuthzSchema) ?? unpack(config, NetworkExtAuthzSchema)
   return asking?.filterEnabledMetadata?.path[0]?.segment.value?.startsWith(markPrefix) ?? false
 }
-
-/** The filters that say who may call, of all that a proxy is served by name: those of requests. */
-export const findJudges = ({ filters }: Pick<Served, 'filters'>): readonly AccessJudge[] =>
-  readGuards([...filters].map(([name, value]) => ({ name, configType: { case: 'typedConfig', value } }))).judges
 
 const toShown = ({ name }: Filter, type: string | undefined): string =>
   type === undefined || name.endsWith(`.${type}`) ? name : `${name} (${type})`

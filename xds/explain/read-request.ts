@@ -4,15 +4,17 @@ import type { JudgedRequest } from '#xds/judge/judged-call.ts'
 import { isPlainHttp, toAuthority, type SettledCall } from './call.ts'
 import type { Handler } from './find-handler.ts'
 
-/** A request as its client makes it. What nobody says of it is not there, but what clients set by themselves. */
+/** A request as its client makes it. What nobody says of it is not there, but what clients set by themselves, and where they have a token. */
 export const toJudgedRequest = (call: SettledCall): JudgedRequest => ({
   method: call.method,
   authority: toAuthority(call),
   path: call.path,
-  headers: call.headers,
+  headers: bringsToken(call) ? { authorization: undefined, ...call.headers } : call.headers,
   hasAllHeaders: true,
   claims: call.claims,
 })
+
+const bringsToken = ({ claims }: Pick<SettledCall, 'claims'>): boolean => Object.keys(claims ?? {}).length > 0
 
 /** Undefined: proxies can't read it. */
 export const toSentRequest = (call: SettledCall): JudgedRequest | undefined =>

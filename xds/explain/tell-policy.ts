@@ -2,7 +2,7 @@ import { parseAccessRuleName, toAccessRuleObject } from '#mesh/security/access-r
 import type { ProxyPolicies } from '#mesh/security/proxy-policies.ts'
 import { judgeAccess, type Judgement, type Verdict } from '#xds/judge/judge-access.ts'
 import type { JudgedCall } from '#xds/judge/judged-call.ts'
-import { settleClaims, type Settled } from '#xds/judge/settle-claims.ts'
+import { settleClaims, withTokenHeaders, type Settled } from '#xds/judge/settle-claims.ts'
 import type { Answer, Found, Limit, Step, Stop } from './explanation.ts'
 import type { Guards } from './find-guards.ts'
 import type { Decider } from './served.ts'
@@ -26,7 +26,8 @@ export const tellPolicy = (judge: Judge, call: JudgedCall): Found<Limit | undefi
   const isSure = guards.others.length === 0
   if (settled?.kind === 'refused' && isSure) return { steps: [], stop: toRefused(settled, judge) }
   const claims = settled?.kind === 'settled' ? settled.claims : undefined
-  const judgement = judgeAccess(guards.judges, call.request ? { ...call, request: { ...call.request, claims } } : call)
+  const request = call.request && { ...withTokenHeaders(guards.tokens, call.request), claims }
+  const judgement = judgeAccess(guards.judges, request ? { ...call, request } : call)
   const shown = toShownVerdict(judgement, judge)
   const step: Step = {
     stage: 'policy',

@@ -21,15 +21,25 @@ export interface MatchedRules {
   readonly rule?: string
 }
 
-export const judgeRules = ({ policies, matcher, policyMatcher }: Rules, call: JudgedCall): MatchedRules => {
-  if (matcher || policyMatcher) return { matches: notKnown('what its matcher says') }
-  const judged = Object.entries(policies)
-    .toSorted(([one], [other]) => (one < other ? -1 : 1))
-    .map(([name, policy]) => ({ name, matches: matchesPolicy(policy, call) }))
+export const judgeRules = (rules: Rules, call: JudgedCall): MatchedRules => {
+  if (rules.matcher || rules.policyMatcher) return { matches: notKnown('what its matcher says') }
+  const judged = judgeEachRule(rules, call)
   const sure = judged.find(({ matches }) => matches === true)
   const found = sure ?? judged.find(({ matches }) => isUnknown(matches))
   return { matches: some(judged.map(({ matches }) => matches)), ...(found && { rule: found.name }) }
 }
+
+/** Each of them, by name. */
+export const judgeEachRule = (
+  { policies }: Rules,
+  call: JudgedCall,
+): readonly { readonly name: string; readonly matches: Truth }[] =>
+  Object.entries(policies)
+    .toSorted(([one], [other]) => (one < other ? -1 : 1))
+    .map(([name, policy]) => {
+      const matches = matchesPolicy(policy, call)
+      return { name, matches: isUnknown(matches) ? (call.learned?.(name) ?? matches) : matches }
+    })
 
 /** What of a filter's rules is judged by; a matcher in their place is not looked into. */
 export type Rules = Pick<RBAC, 'policies'> & { readonly matcher?: unknown; readonly policyMatcher?: unknown }

@@ -13,6 +13,8 @@ export interface JudgedCall {
   readonly serverName: string | undefined
   /** Absent: it is a connection, and nothing more. */
   readonly request?: JudgedRequest
+  /** Whether a rule matches of which that can't be said by all this. */
+  readonly learned?: ((rule: string) => boolean | undefined) | undefined
 }
 
 /** The names in a workload's certificate. */

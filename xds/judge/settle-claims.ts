@@ -62,6 +62,21 @@ const verify = (providers: readonly JwtProvider[], given: JsonObject): Settled =
   }
 }
 
+/** As rules look at it: of a request with a token it is not known in which of the headers that are looked at it is. */
+export const withTokenHeaders = (
+  filter: Pick<JwtAuthentication, 'providers'> | undefined,
+  request: JudgedRequest,
+): JudgedRequest => {
+  if (!filter || Object.keys(request.claims ?? {}).length === 0) return request
+  const names = Object.values(filter.providers)
+    .filter(({ issuer }) => issuer !== nobodysIssuer)
+    .flatMap(({ fromHeaders, fromCookies }) => [
+      ...fromHeaders.map(({ name }) => name.toLowerCase()),
+      ...(fromCookies.length > 0 ? ['cookie'] : []),
+    ])
+  return { ...request, headers: { ...Object.fromEntries(names.map((name) => [name, undefined])), ...request.headers } }
+}
+
 /** Whether something is where a token may be; undefined = it is not known. */
 const bringsToken = (providers: readonly JwtProvider[], request: JudgedRequest): boolean | undefined => {
   const found = providers.flatMap(({ fromHeaders, fromParams, fromCookies }) => [

@@ -56,7 +56,7 @@ const toServiceCondition = (value: string): Condition => ({
 /** What of access log records a search is about. */
 export const toLogConditions = (filters: LogFilters): Condition[] => {
   const { service, source, destination, workload, namespace, principal, trace } = filters
-  const { reporter, protocol, code, flag, minLatencyMs, maxLatencyMs, method, path } = filters
+  const { security, reporter, protocol, code, flag, minLatencyMs, maxLatencyMs, method, path } = filters
   const conditions: Condition[] = []
   if (trace !== undefined) conditions.push({ kind: 'word', group: 'trace', value: trace })
   if (service !== undefined) conditions.push(toServiceCondition(service))
@@ -65,6 +65,7 @@ export const toLogConditions = (filters: LogFilters): Condition[] => {
   if (workload !== undefined) conditions.push({ kind: 'word', group: 'workload', value: workload })
   if (namespace !== undefined) conditions.push({ kind: 'word', group: 'namespace', value: namespace })
   if (principal !== undefined) conditions.push({ kind: 'word', group: 'principal', value: principal })
+  if (security !== undefined) conditions.push({ kind: 'equals', field: 'connection_security_policy', value: security })
   if (reporter !== undefined) conditions.push({ kind: 'equals', field: 'reporter', value: reporter })
   if (protocol !== undefined) conditions.push({ kind: 'equals', field: 'request_protocol', value: protocol })
   if (code !== undefined) conditions.push(...toCodeCondition(code))

@@ -1,0 +1,78 @@
+import { authorizationPolicy } from '#mesh/config/authorization-policy.ts'
+import { clientAuthentication } from '#mesh/config/client-authentication.ts'
+import { peerAuthentication } from '#mesh/config/peer-authentication.ts'
+import { requestAuthentication } from '#mesh/config/request-authentication.ts'
+import { objectKeyOf, parseObjectKey, type ConfigObject, type Origin } from '#mesh/config-object.ts'
+import { MeshViewStore } from '#mesh/mesh-view-store.ts'
+import { networkName, type ClusterName } from '#mesh/names.ts'
+import type { MeshSettings } from '#mesh/settings.ts'
+import type { MeshView } from '#mesh/view.ts'
+
+/** The kinds of which it is foretold what they make of calls. */
+export const foretoldKinds: readonly string[] = [
+  peerAuthentication.kind,
+  requestAuthentication.kind,
+  authorizationPolicy.kind,
+  clientAuthentication.kind,
+]
+
+/** What is about to be written to the mesh's configuration, of these kinds. */
+export interface Proposal {
+  /** Objects that are new or changed, as they are then. */
+  readonly objects: readonly ConfigObject[]
+  /** Keys of those that are gone then. */
+  readonly deleted: readonly string[]
+}
+
+/** Undefined: nothing of it says who may call. */
+export const toProposal = ({ objects, deleted }: Proposal): Proposal | undefined => {
+  const proposal = {
+    objects: objects.filter(({ kind }) => foretoldKinds.includes(kind)),
+    deleted: deleted.filter((key) => foretoldKinds.includes(parseObjectKey(key)?.kind ?? '')),
+  }
+  return proposal.objects.length + proposal.deleted.length > 0 ? proposal : undefined
+}
+
+/** What the mesh says of these kinds, and is to say. */
+export interface ProposedMesh {
+  readonly settings: MeshSettings
+  readonly present: readonly ConfigObject[]
+  readonly proposal: Proposal
+}
+
+const toChangedKeys = ({ objects, deleted }: Proposal): readonly string[] => [...objects.map(objectKeyOf), ...deleted]
+
+/** Whether an object is new, changed, or gone then. */
+export const isChanged = ({ proposal }: ProposedMesh, key: string): boolean => toChangedKeys(proposal).includes(key)
+
+/** The namespaces whose workloads it may be for; undefined = all of them. */
+export const toNamespaces = (proposal: Proposal, rootNamespace: string): readonly string[] | undefined => {
+  const named = [...new Set(toChangedKeys(proposal).map((key) => parseObjectKey(key)?.namespace ?? ''))]
+  return named.includes(rootNamespace) ? undefined : named
+}
+
+/** As a cluster sees it with objects of its own. */
+export const toView = (
+  { settings }: Pick<ProposedMesh, 'settings'>,
+  cluster: ClusterName,
+  objects: Readonly<Record<Origin, readonly ConfigObject[]>>,
+): MeshView => {
+  const store = new MeshViewStore({
+    localCluster: cluster,
+    localNetwork: networkName.parse('any'),
+    settings,
+    trust: { roots: [], intermediates: [], epoch: 0 },
+  })
+  for (const origin of ['mesh', 'cluster'] as const)
+    store.apply(objects[origin].map((value) => ({ kind: 'config', origin, key: objectKeyOf(value), value })))
+  return store
+}
+
+/** The mesh's objects as they are, and as they are then. */
+export const toSides = ({ present, proposal }: ProposedMesh) => {
+  const changed = toChangedKeys(proposal)
+  return {
+    before: present,
+    after: [...present.filter((object) => !changed.includes(objectKeyOf(object))), ...proposal.objects],
+  }
+}
