@@ -57,6 +57,25 @@ export const settingsFields = z.object(fields)
 export const meshSettings = z.preprocess(withMeshConfig, settingsFields.readonly())
 export type MeshSettings = z.infer<typeof meshSettings>
 
+const toldKey = keyAlgorithm.optional().catch(undefined)
+
+/**
+ * The settings as a plane tells them, which may be newer than who reads them: what is not known here is at its default, or as strict as can be where
+ * it is about who may do what. One word that a newer version has must not take all of the settings away. Of `meshConfig` see `readMeshConfig`.
+ */
+export const toldSettings = z.preprocess(
+  withMeshConfig,
+  z
+    .object({
+      ...fields,
+      inboundMtls: fields.inboundMtls.catch('strict'),
+      logRetentionDays: fields.logRetentionDays.catch(undefined),
+      traceRetentionDays: fields.traceRetentionDays.catch(undefined),
+      keys: z.object({ root: toldKey, intermediate: toldKey, leaf: toldKey }).readonly().optional().catch(undefined),
+    })
+    .readonly(),
+)
+
 /** The settings as agents of version 0.1 understand them too. */
 export const withOlderFields = (settings: MeshSettings): MeshSettings & OlderFields => {
   const { outboundTrafficPolicy, proxyHttpPort, rootNamespace } = readMeshConfig(settings.meshConfig)

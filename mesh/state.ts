@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { configObject } from './config-object.ts'
 import { clusterName, networkName } from './names.ts'
 import { catalogEntry, catalogSummary, gatewayAddress } from './service.ts'
-import { meshSettings } from './settings.ts'
+import { toldSettings } from './settings.ts'
 import { issuance, trustState } from './trust.ts'
 
 /**
@@ -56,7 +56,7 @@ export const machineToken = z
 export type MachineToken = z.infer<typeof machineToken>
 
 export const stateItem = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('settings'), value: meshSettings }),
+  z.object({ kind: z.literal('settings'), value: toldSettings }),
   z.object({ kind: z.literal('trust'), value: trustState }),
   z.object({ kind: z.literal('cluster'), value: clusterState }),
   z.object({ kind: z.literal('config'), value: configObject }),

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { isClusterLocal } from '#mesh/cluster-local.ts'
 import { describeSchema } from '#mesh/support/describe-fields.ts'
 import { meshSettings, withOlderFields } from '#mesh/settings.ts'
+import { stateChange } from '#mesh/state.ts'
 import { examineMeshConfig } from './examine-mesh-config.ts'
 import {
   defaultMeshConfig,
@@ -348,6 +349,36 @@ describe('MeshConfig', () => {
     const before = { proxyHttpPort: 1, accessLogFile: '/a', meshMTLS: { minProtocolVersion: 'TLSV1_3' } }
     expect(withChangedFields(before, { accessLogFile: null, meshMTLS: {} })).toEqual({ proxyHttpPort: 1, meshMTLS: {} })
     expect(withChangedFields(before, undefined)).toEqual(before)
+  })
+})
+
+describe('the settings of a newer plane', () => {
+  const base = { meshId: 'm', meshName: 'prod', trustDomain: 'prod.test', domainSuffix: 'd', meshConfig: {} }
+  const tell = (value: object) => stateChange.parse({ key: 'settings', item: { kind: 'settings', value } }).item
+  it('are taken but for what is not known here, which is at its default or as strict as can be', () => {
+    const keys = { root: 'ecdsa-p384', intermediate: 'ml-dsa-65', leaf: { hybrid: true } }
+    const newer = {
+      ...base,
+      inboundMtls: 'opportunistic',
+      keys,
+      logRetentionDays: 1000,
+      traceRetentionDays: 3,
+      later: 1,
+    }
+    expect(tell(newer)).toEqual({
+      kind: 'settings',
+      value: { ...base, inboundMtls: 'strict', keys: { root: 'ecdsa-p384' }, traceRetentionDays: 3 },
+    })
+    expect(tell({ ...base, inboundMtls: 'permissive', keys: 'quantum' })).toMatchObject({
+      value: { inboundMtls: 'permissive', keys: undefined },
+    })
+  })
+  it('are refused without what nothing can be done without', () => {
+    expect(() => tell({ ...base, trustDomain: 7 })).toThrow(/trustDomain/)
+  })
+  it('of a request are taken as a whole or refused', () => {
+    expect(meshSettings.safeParse({ ...base, keys: { leaf: 'ml-dsa-65' } }).success).toBe(false)
+    expect(meshSettings.safeParse({ ...base, inboundMtls: 'opportunistic' }).success).toBe(false)
   })
 })
 
