@@ -30,7 +30,13 @@ it('looks for keys in a header of its own, and takes them out, unless told other
     { defaultNamespace: 'shop' },
   )
   expect(parsed).toMatchObject({
-    value: { spec: { apiKeys: { from: [{ header: 'x-api-key' }], forward: false }, clientHeader: 'x-consumer' } },
+    value: {
+      spec: {
+        apiKeys: { from: [{ header: 'x-api-key' }], forward: false },
+        clientHeader: 'x-consumer',
+        wrongPerMinute: 10,
+      },
+    },
   })
 })
 
@@ -55,6 +61,7 @@ it.each<[object, string]>([
   ...['authorization', ':path', 'x-forwarded-for', 'X-Envoy-Original-Path', 'x-request-id', ''].map(
     (clientHeader): [object, string] => [{ apiKeys, clientHeader }, `invalid spec.clientHeader: ${header}`],
   ),
+  [{ apiKeys, wrongPerMinute: -1 }, 'invalid spec.wrongPerMinute: must be at least 0'],
   [{ apiKeys: { ...apiKeys, keys: ['let-me-in'] } }, 'unknown_field spec.apiKeys.keys: is not a field'],
 ])('refuses %j', (spec, expected) => {
   expect(problems(spec)).toEqual([expected])
@@ -63,5 +70,5 @@ it.each<[object, string]>([
 it('one that is refused is for the same workloads, and lets nobody in', () => {
   const object = { apiVersion, kind: 'ClientAuthentication', metadata: { name: 'a', namespace: 'shop' } }
   const closed = closedAs(clientAuthentication, { ...object, spec: { selector, apiKeys: 7 } })
-  expect(closed?.spec).toEqual({ selector, clientHeader: 'x-consumer' })
+  expect(closed?.spec).toEqual({ selector, clientHeader: 'x-consumer', wrongPerMinute: 10 })
 })

@@ -76,6 +76,8 @@ const clientAuthenticationSpec = checked(
     }).optional(),
     /** In which the client's name goes on. */
     clientHeader: clientHeader.default('x-consumer'),
+    /** How many wrong keys or passwords of an address a proxy's thread looks at before it turns others away; 0 = all. */
+    wrongPerMinute: z.int().min(0).max(10_000).default(10),
   }),
   ({ value, sound, report }) => {
     if (!isOneTarget(value)) report('takes one of selector, targetRefs')

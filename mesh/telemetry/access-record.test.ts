@@ -70,6 +70,13 @@ describe('a record of a proxy', () => {
     ['nothing of a dry run that allows', { trialAllowResult: 'allowed' }, { policy_trial: undefined }],
     ['the rule that marked it', { auditRule: 'ns[a]-policy[b]-rule[0]' }, { policy_audit: 'ns[a]-policy[b]-rule[0]' }],
     ['that a provider denied', { details: 'ext_authz_denied' }, { policy_verdict: 'denied:provider' }],
+    ['that its key was wrong', { details: 'unknown_api_key' }, { policy_verdict: 'denied:client' }],
+    ['that it had no key', { details: 'missing_api_key' }, { policy_verdict: 'denied:client' }],
+    [
+      'that its password was wrong',
+      { details: 'invalid_credential_for_basic_auth' },
+      { policy_verdict: 'denied:client' },
+    ],
     ['that a provider failed', { details: 'ext_authz_error' }, { policy_verdict: 'denied:provider-failed' }],
     [
       'why a connection ended',

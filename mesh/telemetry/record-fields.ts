@@ -85,7 +85,7 @@ export const accessLogFields = {
   attempts: integer('Upstream requests that were made of it: 1 = no retry.'),
   transport_failure: text('Why no connection came about.'),
   policy_verdict: text(
-    '`denied:` and the policy that turned it away, `provider` where an extension provider did, `provider-failed` where it could not be asked; absent where none did.',
+    '`denied:` and the policy that turned it away, `provider` where an extension provider did, `provider-failed` where it could not be asked, `client` for want of a right key or password; absent where none did.',
   ),
   policy_trial: text(
     '`denied:` and the policy of a dry run that would have turned it away, or `denied:none`; absent where none would.',

@@ -102,7 +102,11 @@ const delegated: Readonly<Record<string, string>> = {
   ext_authz_error: 'denied:provider-failed',
 }
 
+/** What its filters of clients do: API keys, and users with passwords. */
+const clientDenial = /^\w+(?:_api_key|_for_basic_auth)$/
+
 const toVerdict = (details: string): string | undefined => {
+  if (clientDenial.test(details)) return 'denied:client'
   if (Object.hasOwn(delegated, details)) return delegated[details]
   const [, policy] = denial.exec(details) ?? []
   return policy === undefined ? undefined : `denied:${policy}`

@@ -14,6 +14,8 @@ import type { HealthPath, HttpHandler } from '#xds/model/listener.ts'
 import { accessFilters, delegationFilters } from './access-filters.ts'
 import { toAny } from './any.ts'
 import { admissionFilter } from './build-admission.ts'
+import { admittedFilter, attemptsFilter } from './build-client-attempts.ts'
+import { preflightFilter } from './build-preflight.ts'
 import { buildHttpLogs, toCounted } from './build-logs.ts'
 import { buildInlineRouteConfiguration } from './build-route-configuration.ts'
 import { extensionFilter } from './build-extension.ts'
@@ -67,7 +69,10 @@ export const buildHttpConnectionManager = (handler: HttpHandler, defaults: Liste
       ...buildGrpcStats(toCounted(defaults, reporter)),
       ...(handler.isGuarded
         ? [
+            ...(handler.routes.kind === 'rds' ? [preflightFilter] : []),
+            attemptsFilter,
             admissionFilter,
+            admittedFilter,
             ...delegationFilters,
             tokenFilter,
             ...accessFilters,

@@ -5,6 +5,7 @@ import { CorsPolicySchema, CorsSchema } from '#envoy/envoy/extensions/filters/ht
 import { FaultAbortSchema, HTTPFaultSchema } from '#envoy/envoy/extensions/filters/http/fault/v3/fault_pb.ts'
 import type { Cors, Fault, Route } from '#xds/model/virtual-host.ts'
 import { toAny } from './any.ts'
+import { preflightFilterName } from './build-preflight.ts'
 import { buildTextMatch } from './build-route-match.ts'
 import { toDuration } from './duration.ts'
 import { toFractionalPercent } from './fractional-percent.ts'
@@ -29,9 +30,7 @@ export const routeFilters = [
 
 /** A route's settings of the filters; undefined = it has none. */
 export const buildRouteFilters = ({ fault, cors }: Route): Record<string, Any> | undefined =>
-  fault || cors
-    ? { ...(fault && { [faultName]: buildFault(fault) }), ...(cors && { [corsName]: buildCors(cors) }) }
-    : undefined
+  fault || cors ? { ...(fault && { [faultName]: buildFault(fault) }), ...(cors && toCorsSettings(cors)) } : undefined
 
 const buildFault = ({ delay, abort }: Fault): Any =>
   toAny(HTTPFaultSchema, {
@@ -48,6 +47,12 @@ const buildFault = ({ delay, abort }: Fault): Any =>
       }),
     }),
   })
+
+/** The same for the filter that answers before clients are asked for keys. */
+const toCorsSettings = (cors: Cors): Record<string, Any> => {
+  const settings = buildCors(cors)
+  return { [corsName]: settings, [preflightFilterName]: settings }
+}
 
 const buildCors = (cors: Cors): Any =>
   toAny(CorsPolicySchema, {

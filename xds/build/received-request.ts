@@ -1,7 +1,4 @@
-import { create } from '@bufbuild/protobuf'
-import { SubstitutionFormatStringSchema } from '#envoy/envoy/config/core/v3/substitution_format_string_pb.ts'
-import { ConfigSchema as SetFilterStateSchema } from '#envoy/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state_pb.ts'
-import { toAny } from './any.ts'
+import { buildStateFilter } from './build-state-filter.ts'
 
 /** What of a request as it came is told when all else has written over it. */
 const received = {
@@ -14,25 +11,10 @@ const received = {
 const toKey = (name: string): string => `atoll.${name}`
 
 /** Before all other filters, so that it is there also where one of them answers. */
-export const receivedFilter = {
-  name: 'envoy.filters.http.set_filter_state',
-  configType: {
-    case: 'typedConfig' as const,
-    value: toAny(SetFilterStateSchema, {
-      onRequestHeaders: Object.entries(received).map(([name, format]) => ({
-        key: { case: 'objectKey' as const, value: toKey(name) },
-        factoryKey: 'envoy.string',
-        value: {
-          case: 'formatString' as const,
-          value: create(SubstitutionFormatStringSchema, {
-            format: { case: 'textFormatSource', value: { specifier: { case: 'inlineString', value: format } } },
-            omitEmptyValues: true,
-          }),
-        },
-      })),
-    }),
-  },
-}
+export const receivedFilter = buildStateFilter(
+  'envoy.filters.http.set_filter_state',
+  Object.fromEntries(Object.entries(received).map(([name, format]) => [toKey(name), format])),
+)
 
 const toOperator = (name: keyof typeof received): string => `%FILTER_STATE(${toKey(name)}:PLAIN)%`
 

@@ -24,8 +24,8 @@ export const compileAdmission = (
     return 'closed'
   }
   const { spec } = first
-  const { apiKeys, basic, clientHeader } = spec
-  const common = { object: objectKeyOf(first), clientHeader }
+  const { apiKeys, basic, clientHeader, wrongPerMinute } = spec
+  const common = { object: objectKeyOf(first), clientHeader, wrongPerMinute }
   if (apiKeys && basic) return 'closed'
   if (apiKeys) {
     const { secretName, from, forward } = apiKeys

@@ -7,6 +7,8 @@ export interface Admission {
   readonly secretName: string
   /** In which the client's name goes on. */
   readonly clientHeader: string
+  /** How many wrong keys or passwords may come from an address, at each thread of a proxy; 0 = as many as somebody likes. */
+  readonly wrongPerMinute: number
   /** By keys; absent = by users with passwords. */
   readonly keys?: {
     readonly from: readonly KeySource[]

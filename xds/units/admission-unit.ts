@@ -3,12 +3,14 @@ import {
   type ClientAuthenticationKey,
 } from '#mesh/security/select-client-authentications.ts'
 import { closedAdmission, openAdmission } from '#xds/build/build-admission.ts'
+import { buildAttempts, openAttempts } from '#xds/build/build-client-attempts.ts'
+import { answeringPreflights, ignoringPreflights } from '#xds/build/build-preflight.ts'
 import { compileAdmission } from '#xds/compile/compile-admission.ts'
 import { collectProblems } from '#xds/compile/report.ts'
 import type { Unit } from '#xds/incremental/unit.ts'
 
 /**
- * What the filter of clients does in the listeners of all proxies for which these ClientAuthentications are. Where it goes by keys these are
+ * What the filter of clients, and those before it, do in the listeners of all proxies for which these ClientAuthentications are. Where it goes by keys these are
  * beside the compiler: the agent gives it with them.
  */
 export const admissionUnit = (objects: ClientAuthenticationKey): Unit => ({
@@ -16,7 +18,8 @@ export const admissionUnit = (objects: ClientAuthenticationKey): Unit => ({
   compile(view) {
     const { problems, report } = collectProblems()
     const admission = compileAdmission(findClientAuthentications(view, objects), report)
-    if (admission === undefined) return { resources: [openAdmission], problems }
-    return { resources: admission === 'closed' ? [closedAdmission] : [], problems }
+    if (admission === undefined) return { resources: [ignoringPreflights, openAttempts, openAdmission], problems }
+    if (admission === 'closed') return { resources: [ignoringPreflights, openAttempts, closedAdmission], problems }
+    return { resources: [answeringPreflights, buildAttempts(admission)], problems }
   },
 })

@@ -172,6 +172,7 @@ const toKeys = (reader?: string): NamedCredential => ({
   admission: {
     object: 'ClientAuthentication/shop/partners',
     secretName: 'pair',
+    wrongPerMinute: 0,
     clientHeader: 'x-consumer',
     keys: { from: [{ header: 'x-api-key' }], forward: false },
   },

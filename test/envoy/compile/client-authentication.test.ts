@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { Agent, request, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { Agent, request, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { parseCredential, secretObject, type Credential } from '#agent/credentials/parse-credential.ts'
 import type { ConfigObject } from '#mesh/config-object.ts'
 import { clientSecretTypes } from '#mesh/kubernetes/client-secrets.ts'
@@ -26,6 +26,7 @@ beforeAll(async () => {
   const app = await theatre.startApp('shop')
   stage = await theatre.start(`
 about: ''
+settings: {meshConfig: {defaultConfig: {gatewayTopology: {numTrustedProxies: 1}}}}
 services:
   - {host: shop, ports: [http:80], endpoints: {server-1: {address: ${serverAddress}, ports: {http: ${app.port}}, serviceAccount: shop}}}
   - {host: front, ports: [http:80], endpoints: {gateway-1: {address: ${gateway}, ports: {http: 18080}}}}
@@ -40,7 +41,15 @@ config:
   - apiVersion: networking.istio.io/v1
     kind: VirtualService
     metadata: {name: shop, namespace: default}
-    spec: {hosts: ['*'], gateways: [front], http: [{route: [{destination: {host: shop}}]}]}
+    spec:
+      hosts: ['*']
+      gateways: [front]
+      http:
+        - {match: [{uri: {prefix: /refused}}], directResponse: {status: 401}}
+        - match: [{uri: {prefix: /cors}}]
+          corsPolicy: {allowOrigins: [{exact: 'https://a.example'}], allowMethods: [POST], allowHeaders: [x-api-key]}
+          route: [{destination: {host: shop}}]
+        - {route: [{destination: {host: shop}}]}
 proxies: [${proxyName}, sidecar/default/server-1/shop]
 `)
 })
@@ -73,15 +82,17 @@ interface Reply {
   readonly isReused: boolean
   readonly status: number
   readonly challenge: string | undefined
+  readonly headers: IncomingHttpHeaders
   /** What the application saw; absent = nothing. */
   readonly seen?: Echo
 }
 
-const ask = async (headers: OutgoingHttpHeaders = {}, path = '/'): Promise<Reply> => {
+const ask = async (headers: OutgoingHttpHeaders = {}, path = '/', method = 'GET'): Promise<Reply> => {
   const outgoing = request({
     host: gateway,
     port: 18080,
     path,
+    method,
     agent: connections,
     headers: { host: 'a.example', ...headers },
   })
@@ -94,6 +105,7 @@ const ask = async (headers: OutgoingHttpHeaders = {}, path = '/'): Promise<Reply
     isReused: outgoing.reusedSocket,
     status: incoming.statusCode ?? 0,
     challenge: incoming.headers['www-authenticate'],
+    headers: incoming.headers,
     ...(body.startsWith('{') && { seen: JSON.parse(body) as Echo }),
   }
 }
@@ -229,6 +241,96 @@ test('users are let in by their passwords, and are asked for them', async () => 
     expect([wrong, await whoIs(basic(wrong))]).toEqual([wrong, '401'])
   expect(await ask()).toMatchObject({ status: 401, challenge: expect.stringMatching(/^Basic realm=/) })
   expect(stage.credentialProblems()).toMatchObject([{ message: expect.stringContaining('user bob has a password') }])
+})
+
+describe('wrong keys', () => {
+  const statuses = async (count: number, ...asked: Parameters<typeof ask>) => {
+    const all: number[] = []
+    for (let each = 0; each < count; each++) all.push((await ask(...asked)).status)
+    return all
+  }
+  const counted = async (name: string) =>
+    (await stage.statistics(new RegExp(`lua\\.clients\\.${name}:`))).map((line) => Number(line.split(': ')[1]))
+
+  test('are slowed by the address that they come from, and nobody who was let in before is', async () => {
+    await apply(put({ ...ofGateway, apiKeys: { ...apiKeys, ...sources }, wrongPerMinute: 3 }))
+    expect(await whoIs(by('ann-1'))).toBe('200 ann')
+    const [turnedAway = 0] = await counted('turned_away')
+    expect(await statuses(5, by('wrong'))).toEqual([401, 401, 401, 429, 429])
+    const { status, headers } = await ask(by('ann-2'))
+    expect(status).toBe(429)
+    expect(Number(headers['retry-after'])).toBeGreaterThan(0)
+    expect(Number(headers['retry-after'])).toBeLessThanOrEqual(20)
+    expect(await counted('turned_away')).toEqual([turnedAway + 3])
+    // It was right before; and who brings none asks what is asked of it.
+    expect(await whoIs(by('ann-1'))).toBe('200 ann')
+    expect(await statuses(1)).toEqual([401])
+    const from = (address: string, key: string) => ({ ...by(key), 'x-forwarded-for': address })
+    expect(await statuses(2, from('192.0.2.1', 'wrong'))).toEqual([401, 401])
+    expect(await statuses(1, from('192.0.2.1', 'bob-1'))).toEqual([200])
+    for (const address of ['2001:db8::1', '2001:db8:0:0:1::2', '2001:db8::1:2:3:4'])
+      expect(await statuses(1, from(address, `wrong at ${address}`))).toEqual([401])
+    expect(await statuses(1, from('2001:db8::ffff:1:2:3', 'wrong'))).toEqual([429])
+    expect(await statuses(1, from('2001:db8:0:1::1', 'wrong'))).toEqual([401])
+    expect(await whoIs(by('bob-1'))).toBe('200 bob')
+  })
+
+  test('are those alone that the filter of clients refuses, wherever they are written', async () => {
+    await apply(put({ ...ofGateway, apiKeys: { ...apiKeys, ...sources }, wrongPerMinute: 2 }))
+    // Another filter's, and no key at all.
+    expect(await statuses(4, by('ann-1'), '/refused')).toEqual([401, 401, 401, 401])
+    expect(await statuses(4)).toEqual([401, 401, 401, 401])
+    expect(await statuses(1, {}, '/?k%65y=wrong')).toEqual([401])
+    expect(await statuses(1, { cookie: 'a=b; key=wrong' })).toEqual([401])
+    expect(await statuses(1, by('wrong'))).toEqual([429])
+    expect(await statuses(1, {}, '/?k%65y=bob-1')).toEqual([429])
+    await apply(put({ ...ofGateway, apiKeys, wrongPerMinute: 0 }))
+    expect(await statuses(4, by('wrong'))).toEqual([401, 401, 401, 401])
+  })
+
+  test('of users are wrong passwords, of a sidecar those of its own callers', async () => {
+    const basic = { authorization: `Basic ${Buffer.from('ann:wrong').toString('base64')}` }
+    await give('users', toSecret({ auth: 'ann:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=' }, clientSecretTypes.users))
+    await apply(put({ ...ofGateway, basic: { secretName: 'users' }, wrongPerMinute: 1 }))
+    expect([...(await statuses(3)), ...(await statuses(2, basic))]).toEqual([401, 401, 401, 401, 429])
+    await apply(put({ ...ofSidecar, apiKeys, wrongPerMinute: 1 }))
+    expect(await statuses(2, by('wrong'))).toEqual([401, 429])
+  })
+})
+
+describe('a preflight', () => {
+  const preflight = (path: string, origin = 'https://a.example') =>
+    ask({ origin, 'access-control-request-method': 'POST' }, path, 'OPTIONS')
+  const deny = put({ ...ofGateway, action: 'DENY', rules: [{}] }, 'policy', 'AuthorizationPolicy')
+
+  test("needs no key where its route's CORS policy answers it, and never gets to the application", async () => {
+    await apply(put({ ...ofGateway, apiKeys }))
+    const { status, headers, seen } = await preflight('/cors')
+    expect([status, seen]).toEqual([200, undefined])
+    expect(headers['access-control-allow-origin']).toBe('https://a.example')
+    const rows: readonly (readonly [string, string])[] = [
+      ['/cors', 'https://b.example'],
+      ['/', 'https://a.example'],
+    ]
+    for (const [path, origin] of rows) {
+      const reply = await preflight(path, origin)
+      expect([path, reply.status, reply.seen]).toEqual([path, 401, undefined])
+    }
+    // A page may see why it was refused.
+    const refused = await ask({ origin: 'https://a.example', ...by('wrong') }, '/cors')
+    expect([refused.status, refused.headers['access-control-allow-origin']]).toEqual([401, 'https://a.example'])
+    const taken = await ask({ origin: 'https://a.example', ...by('ann-1') }, '/cors')
+    expect([taken.status, taken.headers['access-control-allow-origin']]).toEqual([200, 'https://a.example'])
+    await apply(deny)
+    expect((await preflight('/cors')).status).toBe(200)
+  })
+
+  test('is like any other request where nobody asks for keys', async () => {
+    expect((await preflight('/cors')).status).toBe(200)
+    expect((await preflight('/')).seen?.method).toBe('OPTIONS')
+    await apply(deny)
+    expect((await preflight('/cors')).status).toBe(403)
+  })
 })
 
 test('a sidecar asks for keys where its account may read them, and else lets nobody in', async () => {
