@@ -240,12 +240,17 @@ const no: readonly string[] = ['0', 'f', 'F', 'false', 'FALSE', 'False']
 export const isDryRun = ({ metadata }: Pick<Configured<unknown>, 'metadata'>): boolean =>
   yes.includes(metadata.annotations?.[dryRunAnnotation] ?? '')
 
+/** Of a spec whatever else is wrong with it. */
+const triable = z.object({ action: z.enum(['ALLOW', 'DENY', 'AUDIT']).optional() })
+
 export const authorizationPolicy: KindDefinition<AuthorizationPolicySpec> = {
   ...istioSecurity,
   kind: 'AuthorizationPolicy',
   plural: 'authorizationpolicies',
   schema: authorizationPolicySpec,
   closed: (spec) => ({ ...toClosedTarget(spec), action: 'DENY', rules: [{}] }),
+  /** Whom somebody else was to decide about is not let in for a word that nobody understood. */
+  misplacedAnnotations: (spec) => (triable.safeParse(spec).success ? [] : [dryRunAnnotation]),
   check(object, report: Report) {
     const { spec, metadata } = object
     checkSecurityObject(object, report, { dryRun: true })

@@ -24,6 +24,8 @@ export interface KindDefinition<Spec = unknown> {
   readonly addsUp?: true
   /** A spec to be in force instead of one that is refused, where being without it would open something; of that one it has for whom it is. */
   closed?(spec: unknown): ConfigObject['spec']
+  /** Annotations that can not be of such a spec: what is in force instead of it goes without them. Absent = none. */
+  misplacedAnnotations?(spec: unknown): readonly string[]
   /** What depends on the metadata, and what is only worth a warning. Called with a spec that the schema has accepted. */
   check?(object: Configured<Spec>, report: Report): void
 }

@@ -47,6 +47,10 @@ export const findKind = (apiVersion: string, kind: string): KindDefinition | und
       definition.versions.some((version) => toApiVersion(definition, version) === apiVersion),
   )
 
+/** The same, whatever the version. */
+export const findKindOfGroup = (apiVersion: string, kind: string): KindDefinition | undefined =>
+  kinds.find((definition) => definition.kind === kind && definition.group === apiVersion.split('/', 1)[0])
+
 /** By what people type: "VirtualService", "virtualservices", "virtualservice". */
 export const findKindByName = (name: string): KindDefinition | undefined => {
   const lower = name.toLowerCase()

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { objectKeyOf, type ConfigObject } from '#mesh/config-object.ts'
-import { findKind } from '#mesh/config/kind-table.ts'
+import { findKindOfGroup } from '#mesh/config/kind-table.ts'
 import { parseObject } from '#mesh/config/parse-object.ts'
 import { toClosedObject } from '#mesh/config/to-closed-object.ts'
 import { readItems } from '#mesh/documents/read-items.ts'
@@ -148,17 +148,22 @@ const readClosed = (text: string): FileReading => {
   return { objects: toMap(objects), documents: new Map(), warnings: [], isClosed: true }
 }
 
-const named = z.looseObject({ apiVersion: z.string(), kind: z.string(), metadata: z.looseObject({}) })
+const named = z.looseObject({
+  apiVersion: z.string(),
+  kind: z.string(),
+  metadata: z.looseObject({ namespace: z.unknown().optional() }).catch({ namespace: undefined }),
+})
 
 const toSecurityObject = (value: unknown): ConfigObject | undefined => {
   const { data } = named.safeParse(value)
-  const definition = data && findKind(data.apiVersion, data.kind)
+  if (!data) return undefined
+  const definition = findKindOfGroup(data.apiVersion, data.kind)
   if (!definition?.closed) return undefined
   const parsed = parseObject(value, documentOptions)
   if (parsed.ok) return parsed.value.object
   return toClosedObject(definition, {
     ...data,
-    metadata: { namespace: documentOptions.defaultNamespace, ...data?.metadata },
+    metadata: { ...data.metadata, namespace: data.metadata.namespace ?? documentOptions.defaultNamespace },
   })
 }
 

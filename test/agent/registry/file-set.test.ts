@@ -100,3 +100,19 @@ test('of a file that was never right what is for security counts: as it is where
   files.update(new Map([['file', { kind: 'gone' }]]))
   expect(files.all()).toEqual([])
 })
+
+test.each([
+  ['a label that is a number', 'metadata: {name: a, labels: {version: 1}}', 'AuthorizationPolicy/default/a'],
+  [
+    'no namespace and an annotation that is none',
+    'metadata: {name: a, namespace: , annotations: {x: true}}',
+    'AuthorizationPolicy/default/a',
+  ],
+  ['no name', 'metadata: {namespace: shop}', 'AuthorizationPolicy/shop/(without a name)'],
+  ['no metadata', '', 'AuthorizationPolicy/default/(without a name)'],
+])('what is for security is closed whatever is wrong: %s', (_case, metadata, key) => {
+  const files = new FileSet()
+  const text = `apiVersion: security.istio.io/v1beta9\nkind: AuthorizationPolicy\n${metadata}\nspec: {rules: [{}]}\n`
+  files.update(new Map([['file', { kind: 'text', text }]]))
+  expect(files.all()).toMatchObject([{ key, value: { spec: { action: 'DENY', rules: [{}] } } }])
+})
