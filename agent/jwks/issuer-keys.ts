@@ -5,7 +5,7 @@ import type { AgentConfig } from '#agent/config.ts'
 import type { DataDirectory } from '#agent/data-directory.ts'
 import type { Log } from '#agent/log.ts'
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
-import { maxKeySources, withoutQuery, type NamedKeySource } from '#mesh/security/key-source.ts'
+import { maxKeySources, selectKeySources, withoutQuery, type NamedKeySource } from '#mesh/security/key-source.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import { fetchKeySet } from './fetch-key-set.ts'
@@ -100,14 +100,16 @@ export class IssuerKeys {
 
   #settle(): void {
     this.#sources = this.#options.view.keySources()
-    this.#sets.want(this.#sources)
+    this.#sets.want(selectKeySources(this.#sources))
     if (this.#sources.length > maxKeySources) this.#options.onProblems()
   }
 }
 
 const toMessages = (status: KeySetStatus | undefined): readonly string[] => {
   if (!status)
-    return [`is not asked for: an agent fetches from ${maxKeySources} places at most. No token by it is accepted`]
+    return [
+      `is not asked for: an agent fetches from ${maxKeySources} places at most, of each namespace one in turn. No token by it is accepted`,
+    ]
   const { failure, fetchedAt, warnings } = status
   const told = warnings.map((warning) => `publishes keys that should not be there: ${warning}`)
   if (failure === undefined) return told

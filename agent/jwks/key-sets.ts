@@ -92,15 +92,10 @@ export class KeySets {
     for (const kept of this.#options.snapshot.load()?.items ?? []) this.#kept.set(kept.url, kept)
   }
 
-  /** From now on these are to be known and no others; of too many the last by name are not fetched. */
+  /** From now on these are to be known and no others, in this order; of too many the last are not fetched. */
   want(sources: readonly KeySource[]): void {
     if (this.#stopped) return
-    const wanted = new Map(
-      sources
-        .toSorted(byUrl)
-        .slice(0, maxKeySources)
-        .map((source) => [source.url, source]),
-    )
+    const wanted = new Map(sources.slice(0, maxKeySources).map((source) => [source.url, source]))
     const changes: ViewChange[] = []
     for (const [url, entry] of this.#entries) {
       if (wanted.has(url)) continue
@@ -255,5 +250,3 @@ export class KeySets {
     return [...named, ...[...this.#kept.values()].filter(({ wantedAt }) => now - wantedAt < keepMilliseconds)]
   }
 }
-
-const byUrl = (one: KeySource, other: KeySource): number => (one.url < other.url ? -1 : 1)
