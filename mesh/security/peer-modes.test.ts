@@ -24,6 +24,7 @@ const source = (said: readonly Said[], inboundMtls: 'strict' | 'permissive' = 's
     meshConfig: () => readMeshConfig({}),
   }
 }
+const at = (labels: Record<string, string>) => makeEndpoint('a', { labels, locality: 'north/one' })
 const mtls = (mode: string) => ({ mtls: { mode } })
 const selector = { matchLabels: { app: 'a' } }
 const ports = (portLevelMtls: Record<number, string>) => ({
@@ -159,7 +160,7 @@ test.each<[string, readonly Said[], string, (readonly [number, string])[]]>([
     ],
   ],
 ])('a port takes what is said by %s', (_, said, rest, named) => {
-  const modes = resolvePeerModes(source(said), { namespace: 'shop', labels: { app: 'a' } })
+  const modes = resolvePeerModes(source(said), { namespace: 'shop', place: at({ app: 'a' }) })
   const toText = (port: number) => {
     const { mode, by } = modeOf(modes, port)
     return by ? `${mode} ${by.metadata.name}` : mode
@@ -169,12 +170,28 @@ test.each<[string, readonly Said[], string, (readonly [number, string])[]]>([
 })
 
 test('what is permissive by the setting is so where nothing is said', () => {
-  const modes = resolvePeerModes(source([], 'permissive'), { namespace: 'shop', labels: {} })
+  const modes = resolvePeerModes(source([], 'permissive'), { namespace: 'shop', place: at({}) })
   expect(modes.rest).toEqual({ mode: 'PERMISSIVE' })
 })
 
+test('a selector may say where a workload is, as those of other policies', () => {
+  const modes = (wanted: Record<string, string>) =>
+    resolvePeerModes(source([['shop', { selector: { matchLabels: wanted }, ...mtls('PERMISSIVE') }]]), {
+      namespace: 'shop',
+      place: at({ app: 'a', 'topology.istio.io/cluster': 'west' }),
+    }).rest.mode
+  const zone = { 'topology.kubernetes.io/region': 'north', 'topology.kubernetes.io/zone': 'one' }
+  expect(modes({ 'topology.istio.io/cluster': 'east', 'topology.istio.io/network': 'network-1', ...zone })).toBe(
+    'PERMISSIVE',
+  )
+  expect(modes({ 'topology.istio.io/cluster': 'west' })).toBe('STRICT')
+})
+
 test('in the root namespace its object is the one of the mesh', () => {
-  const modes = resolvePeerModes(source([['root', mtls('DISABLE')]]), { namespace: 'atoll-system', labels: {} })
+  const modes = resolvePeerModes(source([['root', mtls('DISABLE')]]), {
+    namespace: 'atoll-system',
+    place: at({}),
+  })
   expect(modes.rest.mode).toBe('DISABLE')
 })
 

@@ -1,7 +1,8 @@
 import type { Configured, Origin, Sourced } from '../config-object.ts'
 import type { MutualTlsMode, PeerAuthenticationSpec } from '../config/peer-authentication.ts'
 import { isForWholeNamespace } from '../config/schema/policy-target.ts'
-import { hasLabels } from '../has-labels.ts'
+import { selectsPlace } from '../selects-place.ts'
+import type { Place } from '../topology.ts'
 import type { MeshView } from '../view.ts'
 
 type Policy = Sourced<PeerAuthenticationSpec>
@@ -21,7 +22,8 @@ export interface PeerModes {
 /** For whom it is asked. */
 export interface PeerSubject {
   readonly namespace: string
-  readonly labels: Readonly<Record<string, string>>
+  /** Of the workload. */
+  readonly place: Place
   /** Whose objects count; absent = the mesh's and the cluster's. */
   readonly whose?: Origin
 }
@@ -56,8 +58,8 @@ export const modeOf = ({ rest, ports }: PeerModes, port: number): PeerMode => po
 
 const isWide = ({ spec }: Policy): boolean => isForWholeNamespace(spec)
 
-const selects = ({ spec }: Policy, { labels }: PeerSubject): boolean =>
-  !isForWholeNamespace(spec) && hasLabels(labels, spec.selector?.matchLabels ?? {})
+const selects = ({ spec }: Policy, { place }: PeerSubject): boolean =>
+  !isForWholeNamespace(spec) && selectsPlace(spec, place)
 
 /** At most one of the mesh and one of the cluster. The policies come with the oldest first. */
 const oldestOf = (policies: readonly Policy[], { whose }: PeerSubject): readonly Policy[] =>

@@ -1,21 +1,18 @@
 import type { Endpoint } from '../service.ts'
 import { modeOf, resolvePeerModes, type PeerModeSource } from './peer-modes.ts'
 
-type Asked = Pick<Endpoint, 'ports' | 'labels' | 'tls' | 'issuer' | 'ofMesh'>
+type Asked = Pick<Endpoint, 'ports' | 'locality' | 'network' | 'cluster' | 'labels' | 'tls' | 'issuer' | 'ofMesh'>
 
 /**
  * The ports on which the proxy of an endpoint takes plaintext alone, sorted: those whose PeerAuthentication says DISABLE. Found out by the
  * cluster that has the endpoint, which tells the others. What the mesh says of its own machines all know from the mesh; Istio's sidecars
  * follow what is in their cluster.
  */
-export const findPlaintextPorts = (
-  source: PeerModeSource,
-  namespace: string,
-  { ports, labels, tls, issuer, ofMesh }: Asked,
-): readonly number[] => {
+export const findPlaintextPorts = (source: PeerModeSource, namespace: string, endpoint: Asked): readonly number[] => {
+  const { ports, tls, issuer, ofMesh } = endpoint
   if (tls === 'none') return []
   const whose = issuer === 'external' ? 'cluster' : ofMesh === undefined ? undefined : 'mesh'
-  const modes = resolvePeerModes(source, { namespace, labels, ...(whose && { whose }) })
+  const modes = resolvePeerModes(source, { namespace, place: endpoint, ...(whose && { whose }) })
   return [...new Set(Object.values(ports))]
     .filter((port) => modeOf(modes, port).mode === 'DISABLE')
     .toSorted((left, right) => left - right)

@@ -47,7 +47,7 @@ export const findProxyPolicies = (view: PolicyView, namespace: string, name: str
   const workload = view.workload(toWorkloadKey(namespace, name))
   if (!workload) return undefined
   const place = placeOf(workload, view.localCluster)
-  const { rest, ports } = resolvePeerModes(view, { namespace, labels: place.labels })
+  const { rest, ports } = resolvePeerModes(view, { namespace, place })
   return {
     peers: {
       rest: toShown(rest),

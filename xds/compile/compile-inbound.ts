@@ -8,7 +8,7 @@ import { modeOf, resolvePeerModes, type PeerMode, type PeerModes } from '#mesh/s
 import { isHttpProtocol, type Service } from '#mesh/service.ts'
 import type { AuthorizationKey } from '#mesh/security/select-authorizations.ts'
 import type { MeshView } from '#mesh/view.ts'
-import { isCaptured, toWorkloadKey, type Workload } from '#mesh/workload.ts'
+import { isCaptured, placeOf, toWorkloadKey, type Workload } from '#mesh/workload.ts'
 import type { CalledService } from '#xds/model/called-service.ts'
 import type { Listener } from '#xds/model/listener.ts'
 import type { Upstream } from '#xds/model/upstream.ts'
@@ -59,7 +59,8 @@ export const compileInbound = (
   { sidecar, policies }: { readonly sidecar: SidecarObject | undefined; readonly policies: AuthorizationKey },
   report: Report,
 ): CompiledInbound => {
-  const modes = resolvePeerModes(view, workload)
+  const { namespace } = workload
+  const modes = resolvePeerModes(view, { namespace, place: placeOf(workload, view.localCluster) })
   const ingress = sidecar?.spec.ingress ?? []
   const pool = sidecar?.spec.inboundConnectionPool
   const unmarked =
@@ -73,7 +74,7 @@ export const compileInbound = (
   })
   const { inboundTrafficPolicy, protocolDetectionTimeout } = view.meshConfig()
   const tcp = ports.filter(({ protocol }) => !isHttpProtocol(protocol) && protocol !== 'auto')
-  const place = { namespace: workload.namespace, policies, tcpPorts: tcp.map(({ port }) => port) }
+  const place = { namespace, policies, tcpPorts: tcp.map(({ port }) => port) }
   const rules: InboundRules = {
     takesExternal: takesExternalPeers(view),
     ...compileConnectionAccess(view, place, report),

@@ -3,7 +3,7 @@ import { objectKeyOf, parseObjectKey } from '#mesh/config-object.ts'
 import type { ProxyPolicies } from '#mesh/security/proxy-policies.ts'
 import { modeOf, resolvePeerModes, type PeerModes } from '#mesh/security/peer-modes.ts'
 import type { Decider } from '#xds/explain/served.ts'
-import type { CalledProxy } from './called-proxy.ts'
+import { toPlace, type CalledProxy } from './called-proxy.ts'
 import { toSides, toView, type ProposedMesh } from './proposal.ts'
 
 /** How a call comes once PeerAuthentications have changed. */
@@ -25,10 +25,11 @@ export const changePeers = (mesh: ProposedMesh, proxy: CalledProxy): PeerChange 
   if (proxy.role !== 'sidecar' || !keys.some((key) => parseObjectKey(key)?.kind === peerAuthentication.kind))
     return undefined
   const { namespace, cluster, policies } = proxy
-  const { peers, labels, ownPeers } = policies
+  const { peers, ownPeers } = policies
+  const place = toPlace(proxy)
   const sides = toSides(mesh)
   const resolve = (objects: ProposedMesh['present']) =>
-    resolvePeerModes(toView(mesh, cluster, { mesh: objects, cluster: ownPeers ?? [] }), { namespace, labels })
+    resolvePeerModes(toView(mesh, cluster, { mesh: objects, cluster: ownPeers ?? [] }), { namespace, place })
   const after = resolve(sides.after)
   // An older agent does not tell what its cluster's own objects say.
   if (!ownPeers && !isAsTold(peers, resolve(sides.before)))
