@@ -9,7 +9,7 @@ import { networkName } from '#mesh/names.ts'
 import { gatewayAddress } from '#mesh/service.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
 import { AgentError } from './agent-error.ts'
-import { allowedPlace } from './jwks/place-guard.ts'
+import { allowedPlace } from './outside/place-guard.ts'
 import { logLevels } from './log.ts'
 import { signals } from './telemetry/outbox/batch.ts'
 
@@ -70,6 +70,15 @@ export type HostPort = z.infer<typeof hostPort>
 const gateway = hostPort.transform(({ host, port }) => ({ address: host, port })).pipe(gatewayAddress)
 
 /** The agent's configuration file (docs/universal.md). Paths are relative to the folder of the file. */
+const outside = z
+  .strictObject({
+    /** Where what is fetched may be that has no public address. Default: the cluster's services, "*.svc.<suffix>". */
+    allow: z.array(allowedPlace).max(256).optional(),
+    /** PEM: what certificates there are verified against, beside the public authorities. */
+    caFile: z.string().min(1).optional(),
+  })
+  .default({})
+
 const agentSettings = z.strictObject({
   /** The control plane. */
   plane: planeUrl,
@@ -108,14 +117,9 @@ const agentSettings = z.strictObject({
     })
     .default([]),
   /** How the keys of the issuers that RequestAuthentications name are fetched (docs/security-policy.md). */
-  jwks: z
-    .strictObject({
-      /** Where issuers may be that have no public address. Default: the cluster's services, "*.svc.<suffix>". */
-      allow: z.array(allowedPlace).max(256).optional(),
-      /** PEM: what their certificates are verified against, beside the public authorities. */
-      caFile: z.string().min(1).optional(),
-    })
-    .default({}),
+  jwks: outside,
+  /** The same of the modules that WasmPlugins name (docs/extensions.md). */
+  wasm: outside,
   /** Default: this machine alone; in Kubernetes everybody. */
   xdsAddress: hostPort.optional(),
   /** /healthz, /readyz, /metrics. Default: as for xDS. */
@@ -252,8 +256,9 @@ const resolvePaths = (settings: Record<string, unknown>, base: string): Record<s
     const value = resolved[field]
     if (typeof value === 'string') resolved[field] = resolve(base, value)
   }
-  const { jwks, telemetryForward: forwards } = resolved
+  const { jwks, wasm, telemetryForward: forwards } = resolved
   if (isMapping(jwks)) resolved['jwks'] = resolvePaths(jwks, base)
+  if (isMapping(wasm)) resolved['wasm'] = resolvePaths(wasm, base)
   if (Array.isArray(forwards))
     resolved.telemetryForward = forwards.map((each: unknown) => (isMapping(each) ? resolvePaths(each, base) : each))
   return resolved

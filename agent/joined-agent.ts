@@ -8,7 +8,7 @@ import type { AgentConfig } from './config.ts'
 import type { DataDirectory } from './data-directory.ts'
 import type { AgentMeasures } from './http/agent-metrics.ts'
 import { ClusterIdentity } from './identity/cluster-identity.ts'
-import { IssuerKeys } from './jwks/issuer-keys.ts'
+import { OutsideSources } from './outside/outside-sources.ts'
 import type { JoinedRecord } from './join/agent-record.ts'
 import { createSigner } from './join/identity-key.ts'
 import { settingsOf, trustOf } from './join/known-mesh.ts'
@@ -64,6 +64,8 @@ export interface JoinedAgentParts {
   readonly connection: PlaneConnection
   /** PEM: whom issuers' servers are verified against, beside the public authorities. */
   readonly issuersCa: string | undefined
+  /** The same of registries and servers of WebAssembly modules. */
+  readonly modulesCa: string | undefined
   /** Who is sent telemetry beside the plane. */
   readonly forwards: readonly ForwardTarget[]
   readonly clock: Clock
@@ -92,7 +94,7 @@ export class JoinedAgent {
   readonly #platform: JoinedPlatform
   readonly #registry: LocalRegistry
   readonly #credentials: ProxyCredentials
-  readonly #keys: IssuerKeys
+  readonly #outside: OutsideSources
   readonly #uplink: Uplink
   readonly #telemetry: Telemetry
   readonly #limits: MeshLimits
@@ -154,7 +156,7 @@ export class JoinedAgent {
         this.#objects.changed()
       },
     })
-    this.#keys = new IssuerKeys({
+    this.#outside = new OutsideSources({
       ...parts,
       view: this.#view,
       onChanges: (changes) => this.#flow.submit(changes),
@@ -244,7 +246,7 @@ export class JoinedAgent {
     this.#objects = new ObjectOversight({
       platform: this.#platform,
       credentials: this.#credentials,
-      keys: this.#keys,
+      outside: this.#outside,
       view: this.#view,
       flow: this.#flow,
       delivery: this.#ads.delivery,
@@ -293,7 +295,7 @@ export class JoinedAgent {
     this.#prober.start()
     this.#platform.start()
     this.#credentials.start()
-    this.#keys.start()
+    this.#outside.start()
     this.#platform.updateRoots(trustOf(record.membership, this.#replica.items).roots)
     this.#trust.start(this.#replica.items)
     const readable = this.#registry.start()
@@ -301,7 +303,7 @@ export class JoinedAgent {
     this.#uplink.start()
     await readable
     // Without the addresses of other networks' gateways, proxies that come back would lose what is behind them; without keys, all with tokens.
-    await Promise.all([this.#prober.lookedUp(), this.#keys.asked()])
+    await Promise.all([this.#prober.lookedUp(), this.#outside.asked()])
     prewarm(this.#compiler, this.#replica.items.values(), this.#platform.startedProxies() ?? [])
     this.#telemetry.start()
     const port = await this.#ads.listen(config.xdsAddress)
@@ -320,7 +322,7 @@ export class JoinedAgent {
     this.#objects.stop()
     this.#identity.stop()
     this.#trust.stop()
-    await Promise.all([this.#registry.stop(), this.#platform.stop(), this.#credentials.stop(), this.#keys.stop()])
+    await Promise.all([this.#registry.stop(), this.#platform.stop(), this.#credentials.stop(), this.#outside.stop()])
     await this.#ads.close(drainMilliseconds)
     await this.#telemetry.stop()
     await this.#journal.close()
@@ -360,7 +362,7 @@ export class JoinedAgent {
       identity: this.#identity.status(),
       gateways: this.#prober.gateways,
       delivery: this.#ads.delivery.summary(),
-      keySets: this.#keys.statuses(),
+      keySets: this.#outside.keySets(),
       telemetry: this.#telemetry.status(),
       forwards: this.#telemetry.forwards(),
       meter: this.#telemetry.meter.statistics(),

@@ -18,7 +18,7 @@ export const judgeCluster = ({
   view,
   flow,
   credentials,
-  keys,
+  outside,
   delivery,
   publications,
   earlier,
@@ -27,7 +27,7 @@ export const judgeCluster = ({
     held: view.configuration(),
     ownProblems: platform.registry.problems().map(({ problem }) => problem),
     undecided: { keys: credentials.undecided, earlier },
-    leftOut: [...flow.problems, ...credentials.problems(), ...keys.problems(), ...delivery.blamed()],
+    leftOut: [...flow.problems, ...credentials.problems(), ...outside.problems(), ...delivery.blamed()],
     known: {
       domainSuffix: view.settings().domainSuffix,
       defaults: toMeshDefaults(view.meshConfig()),

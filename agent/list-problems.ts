@@ -1,7 +1,7 @@
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import type { DeliveryTracker } from './ads/delivery-tracker.ts'
 import type { ProxyCredentials } from './credentials/proxy-credentials.ts'
-import type { IssuerKeys } from './jwks/issuer-keys.ts'
+import type { OutsideSources } from './outside/outside-sources.ts'
 import type { JoinedPlatform } from './platform/cluster-platform.ts'
 import type { ChangeFlow } from './programming/change-flow.ts'
 import type { Registry } from './registry/registry.ts'
@@ -10,7 +10,7 @@ import type { PublicationReporter } from './uplink/publication-reporter.ts'
 export interface ProblemSources {
   readonly platform: Pick<JoinedPlatform, 'problems'> & { readonly registry: Pick<Registry, 'problems'> }
   readonly credentials: Pick<ProxyCredentials, 'problems' | 'unnamedProblems'>
-  readonly keys: Pick<IssuerKeys, 'problems'>
+  readonly outside: Pick<OutsideSources, 'problems'>
   readonly view: Pick<MeshViewStore, 'problems'>
   readonly flow: Pick<ChangeFlow, 'problems'>
   readonly delivery: Pick<DeliveryTracker, 'blamed'>
@@ -21,7 +21,7 @@ export interface ProblemSources {
 export function* listProblems({
   platform,
   credentials,
-  keys,
+  outside,
   view,
   flow,
   delivery,
@@ -36,7 +36,7 @@ export function* listProblems({
   for (const { object, message } of [
     ...flow.problems,
     ...credentials.problems(),
-    ...keys.problems(),
+    ...outside.problems(),
     ...delivery.blamed(),
   ])
     yield `${object}: ${message}`

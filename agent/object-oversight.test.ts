@@ -41,7 +41,7 @@ const start = () => {
   const objects = new ObjectOversight({
     platform: { registry: { problems: () => [] }, problems: () => [], takeJudgement: () => {} },
     credentials,
-    keys: { problems: () => [], namesChanged: () => {} },
+    outside: { problems: () => [], namesChanged: () => {} },
     view: store,
     flow,
     delivery: { blamed: () => [] },

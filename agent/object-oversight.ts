@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts'
 import type { ProxyCredentials } from './credentials/proxy-credentials.ts'
-import type { IssuerKeys } from './jwks/issuer-keys.ts'
+import type { OutsideSources } from './outside/outside-sources.ts'
 import { judgeCluster } from './judge-cluster.ts'
 import { listProblems, type ProblemSources } from './list-problems.ts'
 import type { Log } from './log.ts'
@@ -14,7 +14,7 @@ import type { Judgement } from '#mesh/status/judge-objects.ts'
 export interface ObjectOversightOptions extends ProblemSources {
   readonly platform: ProblemSources['platform'] & Pick<JoinedPlatform, 'takeJudgement'>
   readonly credentials: ProblemSources['credentials'] & Pick<ProxyCredentials, 'undecided' | 'namesChanged' | 'settle'>
-  readonly keys: ProblemSources['keys'] & Pick<IssuerKeys, 'namesChanged'>
+  readonly outside: ProblemSources['outside'] & Pick<OutsideSources, 'namesChanged'>
   readonly view: MeshViewStore
   readonly flow: ProblemSources['flow'] & Pick<ChangeFlow, 'revision'>
   readonly clock: Clock
@@ -28,7 +28,7 @@ export interface ObjectOversightOptions extends ProblemSources {
 /** Follows what becomes of the configuration objects in this cluster: what is wrong, what holds, which Secrets they name. */
 export class ObjectOversight {
   readonly #credentials: Pick<ProxyCredentials, 'namesChanged'>
-  readonly #keys: Pick<IssuerKeys, 'namesChanged'>
+  readonly #outside: Pick<OutsideSources, 'namesChanged'>
   readonly #problems: ProblemLog
   readonly #statuses: ObjectStatuses
   #meshTroubles: Judgement['meshTroubles'] = []
@@ -38,7 +38,7 @@ export class ObjectOversight {
   constructor(options: ObjectOversightOptions) {
     const { clock, log, platform, credentials, flow, isKnown, onMeshTroubles } = options
     this.#credentials = credentials
-    this.#keys = options.keys
+    this.#outside = options.outside
     this.#problems = new ProblemLog(clock, log, () => listProblems(options))
     this.#statuses = new ObjectStatuses({
       elapsed: () => performance.now(),
@@ -65,7 +65,7 @@ export class ObjectOversight {
     this.#problems.changed()
     this.#statuses.changed()
     this.#credentials.namesChanged()
-    this.#keys.namesChanged()
+    this.#outside.namesChanged()
   }
 
   /** Only what is wrong may be something else. */

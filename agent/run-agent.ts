@@ -44,6 +44,7 @@ export const runAgent = async (config: AgentConfig, log: Log, signal: AbortSigna
   try {
     const connection = toPlaneConnection(config, process.env)
     const issuersCa = config.jwks.caFile === undefined ? undefined : readCa(config.jwks.caFile)
+    const modulesCa = config.wasm.caFile === undefined ? undefined : readCa(config.wasm.caFile)
     const forwards = config.telemetryForward.map((forward) => toForwardTarget(forward, process.env))
     await status.listen(config.httpAddress)
     data = await openDataDirectory(config.dataDirectory, config.sealingKeyFile, reportStoreProblem)
@@ -65,6 +66,7 @@ export const runAgent = async (config: AgentConfig, log: Log, signal: AbortSigna
       data,
       connection,
       issuersCa,
+      modulesCa,
       forwards,
       clock,
       random,

@@ -300,6 +300,11 @@ const batches = fc.array(fc.array(change, { maxLength: 8, size: 'max' }), { minL
 
 // ── all answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+const ofNamespaces = [
+  ...(['sidecars', 'envoyFilters', 'telemetries', 'peerAuthentications', 'requestAuthentications'] as const),
+  ...(['authorizationPolicies', 'clientAuthentications', 'rateLimits', 'proxyExtensions', 'wasmPlugins'] as const),
+]
+
 const readAll = (view: MeshViewStore): ReadonlyMap<ViewKey, unknown> =>
   new Map<ViewKey, unknown>([
     [viewKeys.settings, view.settings()],
@@ -333,15 +338,7 @@ const readAll = (view: MeshViewStore): ReadonlyMap<ViewKey, unknown> =>
         const key = toObjectKey('VirtualService', namespace, name)
         return [viewKeys.virtualService(key), view.virtualService(key)]
       }),
-      [viewKeys.sidecars(namespace), view.sidecars(namespace)],
-      [viewKeys.envoyFilters(namespace), view.envoyFilters(namespace)],
-      [viewKeys.telemetries(namespace), view.telemetries(namespace)],
-      [viewKeys.peerAuthentications(namespace), view.peerAuthentications(namespace)],
-      [viewKeys.rateLimits(namespace), view.rateLimits(namespace)],
-      [viewKeys.proxyExtensions(namespace), view.proxyExtensions(namespace)],
-      [viewKeys.clientAuthentications(namespace), view.clientAuthentications(namespace)],
-      [viewKeys.requestAuthentications(namespace), view.requestAuthentications(namespace)],
-      [viewKeys.authorizationPolicies(namespace), view.authorizationPolicies(namespace)],
+      ...ofNamespaces.map((read): [ViewKey, unknown] => [viewKeys[read](namespace), view[read](namespace)]),
       ...objectNames.map((name): [ViewKey, unknown] => {
         const key = toObjectKey('Telemetry', namespace, name)
         return [viewKeys.telemetry(key), view.telemetry(key)]
@@ -375,7 +372,8 @@ const toSubject = (each: ViewChange): string => {
     case 'workload':
       return `workload ${each.key}`
     case 'keys':
-      return `keys ${each.url}`
+    case 'wasm-module':
+      return `${each.kind} ${'url' in each ? each.url : each.module}`
   }
 }
 

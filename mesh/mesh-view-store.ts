@@ -16,13 +16,13 @@ import { AnswerWatch } from './merge/answer-watch.ts'
 import { ClusterTable } from './merge/cluster-table.ts'
 import { DestinationRuleTable } from './merge/destination-rule-table.ts'
 import { isEqualData } from './merge/equal-data.ts'
+import { FetchedTable } from './merge/fetched-table.ts'
 import { GatewayTable } from './merge/gateway-table.ts'
 import type { DelegationSettings } from './merge/merge-delegates.ts'
 import { NamespacedKind } from './merge/namespaced-kind.ts'
 import type { Holding } from './merge/precedence-table.ts'
 import { SecurityPolicies, type HeldSecurityPolicies } from './merge/security-policies.ts'
 import { SelectorsInUse } from './merge/selectors-in-use.ts'
-import { setOrDelete } from './merge/set-or-delete.ts'
 import { ServiceTable, type WorkloadService } from './merge/service-table.ts'
 import { VirtualServiceTable } from './merge/virtual-service-table.ts'
 import { MeshCatalog } from './mesh-catalog.ts'
@@ -45,6 +45,7 @@ import {
   type ViewKey,
   viewKeys,
 } from './view.ts'
+import type { ModuleKey, NamedModule } from './wasm/module-source.ts'
 import type { Workload } from './workload.ts'
 
 interface Start {
@@ -91,7 +92,7 @@ export class MeshViewStore implements MeshView {
   readonly #watch = new AnswerWatch()
   readonly #clusters = new ClusterTable(this.#watch)
   readonly #gatewayObjects: GatewayTable
-  readonly #fetchedKeys = new Map<string, string>()
+  readonly #fetched = new FetchedTable(this.#watch)
 
   constructor({ localCluster, localNetwork, settings, trust }: Start) {
     this.localCluster = localCluster
@@ -246,9 +247,7 @@ export class MeshViewStore implements MeshView {
     return this.#securityPolicies.peerAuthentications.of(namespace)
   }
 
-  requestAuthentications(namespace: string) {
-    return this.#securityPolicies.requestAuthentications.of(namespace)
-  }
+  readonly requestAuthentications = (namespace: string) => this.#securityPolicies.requestAuthentications.of(namespace)
 
   authorizationPolicies(namespace: string): readonly Sourced<AuthorizationPolicySpec>[] {
     return this.#securityPolicies.authorizationPolicies.of(namespace)
@@ -260,14 +259,14 @@ export class MeshViewStore implements MeshView {
 
   readonly clientAuthentications = (namespace: string) => this.#securityPolicies.clientAuthentications.of(namespace)
 
-  /** ProxyConfig objects of one namespace, oldest first: for who makes proxies. */
-  proxyConfigs(namespace: string): readonly Configured<ProxyConfigSpec>[] {
-    return this.#proxyConfigs.of(namespace)
-  }
+  readonly wasmPlugins = (namespace: string) => this.#securityPolicies.wasmPlugins.of(namespace)
 
-  fetchedKeys(url: string): string | undefined {
-    return this.#fetchedKeys.get(url)
-  }
+  readonly wasmModule = (key: ModuleKey) => this.#fetched.module(key)
+
+  /** ProxyConfig objects of one namespace, oldest first: for who makes proxies. */
+  readonly proxyConfigs = (namespace: string) => this.#proxyConfigs.of(namespace)
+
+  readonly fetchedKeys = (url: string) => this.#fetched.keys(url)
 
   workload(workloadKey: string): Workload | undefined {
     return this.#meshCatalog.workload(workloadKey)
@@ -320,6 +319,9 @@ export class MeshViewStore implements MeshView {
     return this.#securityPolicies.keySources()
   }
 
+  /** What the WasmPlugins here run. */
+  readonly modules = (): readonly NamedModule[] => this.#securityPolicies.modules()
+
   /** Takes a batch of changes; the keys of the reads that answer differently after it. Never throws. */
   apply(changes: Iterable<ViewChange>): ReadonlySet<ViewKey> {
     for (const change of changes) this.#take(change)
@@ -371,8 +373,10 @@ export class MeshViewStore implements MeshView {
         this.#meshCatalog.setWorkload(change.key, change.value)
         break
       case 'keys':
-        this.#watch.note(viewKeys.fetchedKeys(change.url), () => this.fetchedKeys(change.url))
-        setOrDelete(this.#fetchedKeys, change.url, change.value)
+        this.#fetched.setKeys(change.url, change.value)
+        break
+      case 'wasm-module':
+        this.#fetched.setModule(change.module, change.value)
         break
     }
   }

@@ -13,10 +13,12 @@ import type { RequestAuthenticationSpec } from './config/request-authentication.
 import type { SidecarSpec } from './config/sidecar.ts'
 import type { TelemetrySpec } from './config/telemetry.ts'
 import type { VirtualServiceSpec } from './config/virtual-service.ts'
+import type { WasmPluginSpec } from './config/wasm-plugin.ts'
 import type { ClusterName, NetworkName, ServiceKey } from './names.ts'
 import type { CatalogSummary, Endpoint, EndpointGroup, GatewayAddress, Service } from './service.ts'
 import type { MeshSettings } from './settings.ts'
 import type { TrustState } from './trust.ts'
+import type { ModuleKey, WasmModule } from './wasm/module-source.ts'
 import type { Workload } from './workload.ts'
 
 /** What is reached without a gateway between. */
@@ -131,6 +133,10 @@ export interface MeshView {
   proxyExtensions(namespace: string): readonly Sourced<ProxyExtensionSpec>[]
   /** The same of ClientAuthentications. */
   clientAuthentications(namespace: string): readonly Sourced<ClientAuthenticationSpec>[]
+  /** The same of WasmPlugins. */
+  wasmPlugins(namespace: string): readonly Sourced<WasmPluginSpec>[]
+  /** What the agent has of a module; undefined = it is on its way. Of the plane and the command line all are. */
+  wasmModule(key: ModuleKey): WasmModule | undefined
   workload(workloadKey: string): Workload | undefined
   /** The services of which this workload is an endpoint, with the port numbers it serves them on, sorted by service. */
   workloadServices(
@@ -175,6 +181,8 @@ export const viewKeys = {
   rateLimits: (namespace: string) => key(`rate-limits:${namespace}`),
   proxyExtensions: (namespace: string) => key(`proxy-extensions:${namespace}`),
   clientAuthentications: (namespace: string) => key(`client-authentications:${namespace}`),
+  wasmPlugins: (namespace: string) => key(`wasm-plugins:${namespace}`),
+  wasmModule: (module: ModuleKey) => key(`wasm-module:${module}`),
   /** Of the store alone: what is compiled has nothing of them. */
   proxyConfigs: (namespace: string) => key(`proxy-configs:${namespace}`),
   fetchedKeys: (url: string) => key(`fetched-keys:${url}`),
@@ -213,6 +221,7 @@ export type ViewChange =
   | { readonly kind: 'workload'; readonly key: string; readonly value: Workload | null }
   /** A JWK Set. */
   | { readonly kind: 'keys'; readonly url: string; readonly value: string | null }
+  | { readonly kind: 'wasm-module'; readonly module: ModuleKey; readonly value: WasmModule | null }
   /** An address that is no longer probed is said to be alive: dead ones are remembered until then. */
   | {
       readonly kind: 'gateway-health'

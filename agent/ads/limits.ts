@@ -32,6 +32,8 @@ export const chunkBytes = 64 * 1024
 export const smallResponseBytes = 16 * 1024
 /** Bigger responses that are on their way at once, over all streams. */
 export const bigWrites = 16
+/** One that is larger counts as several: the modules of plugins are. */
+export const bigWriteBytes = 1024 * 1024
 /** When a big response that has not left does not count any more. */
 export const bigWritePatienceMilliseconds = 2000
 

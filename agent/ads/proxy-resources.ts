@@ -1,4 +1,5 @@
 import { admissionFilterName } from '#xds/build/build-admission.ts'
+import { isPluginFilterName } from '#xds/compile/resource-names.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import type { EncodedResource, ResourceSet } from '#xds/resource-set.ts'
 import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
@@ -101,7 +102,7 @@ export class ProxyResources {
       const served = this.#quarantine.servedTo(this.#identity, set, wire)
       return served ? toWireResource(type, served) : 'kept'
     }
-    return this.withholds(type) || isGivenLater(type, name) ? 'kept' : 'gone'
+    return this.withholds(type) || isGivenLater(type, name) || isKept(type, name) ? 'kept' : 'gone'
   }
 
   /** The set that holds most of a type, when all that it holds is among these names and nothing of it was refused. */
@@ -159,6 +160,12 @@ export class ProxyResources {
 /** Every proxy has one, and it comes of what its compiler or its credentials say: where there is none, one of them does not know yet. */
 const isGivenLater = (type: TypeUrl, name: string): boolean =>
   type === typeUrls.extensionConfig && name === admissionFilterName
+
+/**
+ * The filter of a plugin. A new one waits for its module, and one whose object is gone is in listeners that are drained: told that there is none,
+ * Envoy would answer 500 there.
+ */
+const isKept = (type: TypeUrl, name: string): boolean => type === typeUrls.extensionConfig && isPluginFilterName(name)
 
 const isWithin = (all: ReadonlyMap<string, unknown>, names: ReadonlySet<string>): boolean => {
   for (const name of all.keys()) if (!names.has(name)) return false

@@ -3,7 +3,7 @@ import type { CompileProblem } from '#xds/incremental/unit.ts'
 import { secretNames } from '#xds/proxy.ts'
 import { typeUrls, type TypeUrl } from '#xds/type-url.ts'
 import type { DialectStream, ResponseEncoder } from './dialect.ts'
-import { smallResponseBytes, type AdsLimits } from './limits.ts'
+import { bigWriteBytes, smallResponseBytes, type AdsLimits } from './limits.ts'
 import type { ProxyResources } from './proxy-resources.ts'
 import { routingTypes, toPushable, toRemovable } from './push-order.ts'
 import type { Rejection } from './quarantine.ts'
@@ -183,13 +183,16 @@ export class ProxyStream implements DialectStream {
     const response = this.#encoder.encode(subscription, payload, nonce)
     if (response.byteLength <= smallResponseBytes) this.#transport.write(response, () => this.#goOn())
     else
-      this.#host.bigWrites.take((giveBack) => {
-        if (this.#isClosed) return giveBack()
-        this.#transport.write(response, () => {
-          giveBack()
-          this.#goOn()
-        })
-      })
+      this.#host.bigWrites.take(
+        (giveBack) => {
+          if (this.#isClosed) return giveBack()
+          this.#transport.write(response, () => {
+            giveBack()
+            this.#goOn()
+          })
+        },
+        Math.ceil(response.byteLength / bigWriteBytes),
+      )
   }
 
   #goOn(): void {

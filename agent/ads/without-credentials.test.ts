@@ -74,6 +74,13 @@ test('what clients are let in by is not shown', () => {
   expect(JSON.stringify(withoutCredentials(users))).not.toContain('hash')
 })
 
+test('of the code of a module is shown how much it is', () => {
+  const toShown = (code: string) => ({
+    typed_config: { config: { vm_config: { code: { local: { inline_bytes: code } } } } },
+  })
+  expect(withoutCredentials(toShown('AGFzbQE='))).toEqual(toShown('[5 bytes]'))
+})
+
 test('headers that a route adds are shown', () => {
   const route = { request_headers_to_add: [{ header: { key: 'a', value: 'b' } }] }
   expect(withoutCredentials({ virtual_hosts: [{ routes: [route] }] })).toEqual({ virtual_hosts: [{ routes: [route] }] })

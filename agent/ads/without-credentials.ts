@@ -6,7 +6,7 @@ export const redacted = '[redacted]'
 
 /**
  * A resource in protobuf's JSON form without what lets a proxy in at collectors of telemetry and other services of its own: metadata of gRPC, headers that
- * are added to what Envoy itself sends over HTTP, SkyWalking's token. Nor what lets clients in: their keys, and the hashes of their passwords. Headers that routes add are configuration, and stay.
+ * are added to what Envoy itself sends over HTTP, SkyWalking's token. Nor what lets clients in: their keys, and the hashes of their passwords. Nor the code of modules, which is large. Headers that routes add are configuration, and stay.
  */
 export const withoutCredentials = (resource: JsonObject): JsonObject => redactFields(resource, '')
 
@@ -17,6 +17,7 @@ const redactField = (name: string, field: JsonValue, within: string): JsonValue 
   if (name === 'backend_token') return redacted
   if (name === 'credentials' && within === 'typed_config') return mapObjects(field, redactKey)
   if (name === 'users' && within === 'typed_config') return redacted
+  if (name === 'inline_bytes' && typeof field === 'string') return `[${Buffer.byteLength(field, 'base64')} bytes]`
   if (name === 'initial_metadata') return mapObjects(field, redactHeader)
   if (name === 'headers_to_add' && within === 'authorization_request') return mapObjects(field, redactHeader)
   if (name === 'request_headers_to_add' && ownServices.has(within)) return mapObjects(field, redactAdded)

@@ -3,7 +3,8 @@ import { z } from 'zod'
 import { discoverySuffix } from '#mesh/security/key-source.ts'
 import { parseKeySet, type KeySet } from '#mesh/security/key-set.ts'
 import { parseJson } from '#mesh/parse-json.ts'
-import { fetchDocument, type Fetching } from './fetch-document.ts'
+import type { Fetching } from '#agent/outside/fetch-bytes.ts'
+import { fetchDocument } from './fetch-document.ts'
 
 export interface FetchedKeySet extends KeySet {
   readonly maxAgeSeconds: number | undefined

@@ -10,7 +10,7 @@ import type { ViewChange } from '#mesh/view.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import { fetchKeySet } from './fetch-key-set.ts'
 import { keptKeySet, KeySets, type KeySetStatus } from './key-sets.ts'
-import { allowedPlace, PlaceGuard } from './place-guard.ts'
+import { allowedPlace, PlaceGuard } from '#agent/outside/place-guard.ts'
 
 export interface IssuerKeysOptions {
   readonly view: Pick<MeshViewStore, 'keySources' | 'settings'>

@@ -31,6 +31,7 @@ import type { TelemetrySpec } from '../config/telemetry.ts'
 import { toPathText } from '../config/to-problems.ts'
 import { virtualService } from '../config/virtual-service.ts'
 import type { VirtualServiceSpec } from '../config/virtual-service.ts'
+import { wasmPlugin, type WasmPluginSpec } from '../config/wasm-plugin.ts'
 import { workloadEntry } from '../config/workload-entry.ts'
 import type { WorkloadEntrySpec } from '../config/workload-entry.ts'
 import type { Problem, ProblemCode } from '../problem.ts'
@@ -55,6 +56,7 @@ export interface AnalyzedObjects {
   readonly clientAuthentications: readonly MaybeSourced<ClientAuthenticationSpec>[]
   readonly rateLimits: readonly MaybeSourced<RateLimitSpec>[]
   readonly proxyExtensions: readonly MaybeSourced<ProxyExtensionSpec>[]
+  readonly wasmPlugins: readonly MaybeSourced<WasmPluginSpec>[]
 }
 
 export const toAnalyzedObjects = (objects: readonly ConfigObject[]): AnalyzedObjects => {
@@ -80,6 +82,7 @@ export const toAnalyzedObjects = (objects: readonly ConfigObject[]): AnalyzedObj
     clientAuthentications: ofKind(clientAuthentication),
     rateLimits: ofKind(rateLimit),
     proxyExtensions: ofKind(proxyExtension),
+    wasmPlugins: ofKind(wasmPlugin),
   }
 }
 

@@ -69,6 +69,7 @@ const toRelation = ({ kind, metadata }: ConfigObject): string | undefined => {
     case 'Sidecar':
     case 'Telemetry':
     case 'ProxyExtension':
+    case 'WasmPlugin':
       return `${kind}/${metadata.namespace}`
     case 'PeerAuthentication':
     case 'Service':

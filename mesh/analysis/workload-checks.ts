@@ -108,6 +108,7 @@ const findIdleSelectors = (
       ...objects.authorizationPolicies,
       ...objects.rateLimits,
       ...objects.proxyExtensions,
+      ...objects.wasmPlugins,
     ].flatMap((each) => {
       const ofOwn = ofNamespace(each, each.spec.selector?.matchLabels, 'selector')
       return [...(each.metadata.namespace === rootNamespace ? ofOwn.map(ofEveryNamespace) : ofOwn), ...ofTargets(each)]

@@ -16,6 +16,7 @@ import { service } from './service.ts'
 import { sidecar } from './sidecar.ts'
 import { telemetry } from './telemetry.ts'
 import { virtualService } from './virtual-service.ts'
+import { wasmPlugin } from './wasm-plugin.ts'
 import { workloadEntry } from './workload-entry.ts'
 import { workloadGroup } from './workload-group.ts'
 
@@ -36,6 +37,7 @@ export const kinds: readonly KindDefinition[] = [
   clientAuthentication,
   rateLimit,
   proxyExtension,
+  wasmPlugin,
   telemetry,
   service,
 ]
@@ -58,13 +60,11 @@ export const findKindByName = (name: string): KindDefinition | undefined => {
 }
 
 /** Kinds of Istio's that Atoll has not. */
-export const unsupportedKinds: readonly string[] = ['TrafficExtension', 'WasmPlugin']
+export const unsupportedKinds: readonly string[] = ['TrafficExtension']
 
 /** What is there in their place. */
 const insteadOf: Readonly<Record<string, string>> = {
-  TrafficExtension: "define a provider of extProc or lua in the mesh's settings, and name it in a ProxyExtension",
-  WasmPlugin:
-    "proxies load no modules. Define a provider of extProc or lua in the mesh's settings, and name it in a ProxyExtension",
+  TrafficExtension: 'write a WasmPlugin, or for scripts a ProxyExtension',
 }
 
 /** Of the Gateway API, whatever the group that somebody wrote. */
@@ -107,7 +107,6 @@ const unknownKindMessage = (kind: string, apiVersion: string): string => {
 /** Of Istio, of the Gateway API, and of multicluster services. */
 const configurationGroups: ReadonlySet<string> = new Set([
   ...kinds.map(({ group }) => group).filter((group) => group !== ''),
-  'extensions.istio.io',
   'gateway.networking.k8s.io',
   'multicluster.x-k8s.io',
 ])

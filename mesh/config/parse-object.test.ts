@@ -95,9 +95,9 @@ describe('the envelope', () => {
     ],
     [
       'a kind that Istio has, and Atoll has not',
-      { ...rule, apiVersion: 'extensions.istio.io/v1alpha1', kind: 'WasmPlugin' },
+      { ...rule, apiVersion: 'extensions.istio.io/v1alpha1', kind: 'TrafficExtension' },
       [
-        "error unsupported kind: WasmPlugin is not supported yet: proxies load no modules. Define a provider of extProc or lua in the mesh's settings, and name it in a ProxyExtension",
+        'error unsupported kind: TrafficExtension is not supported yet: write a WasmPlugin, or for scripts a ProxyExtension',
       ],
     ],
     [

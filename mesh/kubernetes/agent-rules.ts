@@ -34,6 +34,7 @@ const configurationKinds = {
   ],
   'security.istio.io': ['peerauthentications', 'requestauthentications', 'authorizationpolicies'],
   'telemetry.istio.io': ['telemetries'],
+  'extensions.istio.io': ['wasmplugins'],
   'policy.atoll.dev': ['clientauthentications', 'ratelimits', 'proxyextensions'],
 }
 

@@ -5,10 +5,12 @@ import { peerAuthentication, type PeerAuthenticationSpec } from '../config/peer-
 import { proxyExtension, type ProxyExtensionSpec } from '../config/proxy-extension.ts'
 import { rateLimit, type RateLimitSpec } from '../config/rate-limit.ts'
 import { requestAuthentication, type RequestAuthenticationSpec } from '../config/request-authentication.ts'
+import { wasmPlugin, type WasmPluginSpec } from '../config/wasm-plugin.ts'
 import type { ClusterName } from '../names.ts'
 import type { Problem } from '../problem.ts'
 import { findKeySources, type NamedKeySource } from '../security/key-source.ts'
 import { viewKeys } from '../view.ts'
+import { findModules, type NamedModule } from '../wasm/module-source.ts'
 import { AddedKind } from './added-kind.ts'
 import type { AnswerWatch } from './answer-watch.ts'
 import type { Holding } from './precedence-table.ts'
@@ -20,9 +22,10 @@ export interface HeldSecurityPolicies {
   readonly clientAuthentications: readonly Holding<ClientAuthenticationSpec>[]
   readonly rateLimits: readonly Holding<RateLimitSpec>[]
   readonly proxyExtensions: readonly Holding<ProxyExtensionSpec>[]
+  readonly wasmPlugins: readonly Holding<WasmPluginSpec>[]
 }
 
-/** The objects of security.istio.io, ClientAuthentications, RateLimits and ProxyExtensions: of who may call, how often, and what else looks at a call. */
+/** The objects of security.istio.io, ClientAuthentications, RateLimits, ProxyExtensions and WasmPlugins: of who may call, how often, and what else looks at a call. */
 export class SecurityPolicies {
   readonly peerAuthentications: AddedKind<PeerAuthenticationSpec>
   readonly requestAuthentications: AddedKind<RequestAuthenticationSpec>
@@ -30,6 +33,7 @@ export class SecurityPolicies {
   readonly clientAuthentications: AddedKind<ClientAuthenticationSpec>
   readonly rateLimits: AddedKind<RateLimitSpec>
   readonly proxyExtensions: AddedKind<ProxyExtensionSpec>
+  readonly wasmPlugins: AddedKind<WasmPluginSpec>
 
   constructor(localCluster: ClusterName, watch: AnswerWatch) {
     const common = { localCluster, watch }
@@ -59,6 +63,7 @@ export class SecurityPolicies {
       toViewKey: viewKeys.proxyExtensions,
       ...common,
     })
+    this.wasmPlugins = new AddedKind({ definition: wasmPlugin, toViewKey: viewKeys.wasmPlugins, ...common })
   }
 
   /** Passes over objects of other kinds. */
@@ -82,11 +87,18 @@ export class SecurityPolicies {
       case proxyExtension.kind:
         this.proxyExtensions.set(origin, key, object)
         break
+      case wasmPlugin.kind:
+        this.wasmPlugins.set(origin, key, object)
+        break
     }
   }
 
   keySources(): readonly NamedKeySource[] {
     return findKeySources(this.requestAuthentications.all())
+  }
+
+  modules(): readonly NamedModule[] {
+    return findModules(this.wasmPlugins.all())
   }
 
   problems(): readonly Problem[] {
@@ -97,6 +109,7 @@ export class SecurityPolicies {
       ...this.clientAuthentications.objects.problems(),
       ...this.rateLimits.objects.problems(),
       ...this.proxyExtensions.objects.problems(),
+      ...this.wasmPlugins.objects.problems(),
     ]
   }
 
@@ -108,6 +121,7 @@ export class SecurityPolicies {
       clientAuthentications: this.clientAuthentications.objects.holdings(),
       rateLimits: this.rateLimits.objects.holdings(),
       proxyExtensions: this.proxyExtensions.objects.holdings(),
+      wasmPlugins: this.wasmPlugins.objects.holdings(),
     }
   }
 }

@@ -48,6 +48,7 @@ const ofProxies: ReadonlySet<string> = new Set([
   'AuthorizationPolicy',
   'RateLimit',
   'ProxyExtension',
+  'WasmPlugin',
 ])
 
 /** What says for which hosts it is. */

@@ -34,12 +34,14 @@ export const selectOwnPolicies = (read: Read<PolicyTarget>, namespace: string, p
 
 /** What `selectPolicies` has selected, in its order, of those that there still are. */
 export const findPolicies = <Spec>(read: Read<Spec>, selection: string): readonly Sourced<Spec>[] =>
-  selection === ''
-    ? []
-    : selection.split(separator).flatMap((each) => {
-        const [, , namespace = ''] = each.split('/')
-        return read(namespace).find((policy) => toKey(policy) === each) ?? []
-      })
+  splitPolicies(selection).flatMap((each) => {
+    const [, , namespace = ''] = each.split('/')
+    return read(namespace).find((policy) => toKey(policy) === each) ?? []
+  })
+
+/** Each of a selection alone. */
+export const splitPolicies = (selection: string): readonly string[] =>
+  selection === '' ? [] : selection.split(separator)
 
 /** "<origin>/<kind>/<namespace>/<name>" */
 const toKey = (policy: Sourced<unknown>): string => `${policy.origin}/${objectKeyOf(policy)}`

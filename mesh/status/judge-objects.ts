@@ -108,6 +108,7 @@ const toObjectsInForce = (held: HeldConfiguration) => ({
   clientAuthentications: sourced(held.clientAuthentications),
   rateLimits: sourced(held.rateLimits),
   proxyExtensions: sourced(held.proxyExtensions),
+  wasmPlugins: sourced(held.wasmPlugins),
   services: [],
   workloadEntries: inForce(held.workloadEntries),
 })

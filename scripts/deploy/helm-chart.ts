@@ -69,6 +69,9 @@ const configEdits: readonly Edit[] = [
     {{- with .Values.jwks }}
     jwks: {{ toJson . }}
     {{- end }}
+    {{- with .Values.wasm }}
+    wasm: {{ toJson . }}
+    {{- end }}
     {{- with .Values.telemetryForward }}
     telemetryForward:
     {{- range $place, $each := . }}
@@ -287,6 +290,8 @@ telemetryForward: []
 #   allow: ['*.svc.cluster.local', keycloak.corp.example]
 #   caFile: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt
 jwks: {}
+# The same of the modules that WasmPlugins name: see docs/extensions.md#where-modules-come-from.
+wasm: {}
 # What happens to new pods while no agent answers: Fail keeps them from starting, Ignore lets them start without a proxy.
 failurePolicy: Fail
 # Of the injector; another than default where Istio injects by default.
@@ -301,6 +306,15 @@ const entry = {
   properties: { name: { type: 'string', minLength: 1 }, key: { type: 'string', minLength: 1 } },
 }
 
+const outside = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    allow: { type: 'array', maxItems: 256, items: { type: 'string' } },
+    caFile: { type: 'string', minLength: 1 },
+  },
+}
+
 /** What would be taken for something else: Helm refuses it by its name. */
 const valuesSchema = {
   $schema: 'http://json-schema.org/draft-07/schema#',
@@ -311,14 +325,8 @@ const valuesSchema = {
     ingressGateway: { enum: [true, false, ingressGateway.namespace, istioNamespace] },
     egressGateway: { enum: [true, false, egressGateway.namespace, istioNamespace] },
     gatewayAddresses: { type: 'array', items: { type: 'string' } },
-    jwks: {
-      type: 'object',
-      additionalProperties: false,
-      properties: {
-        allow: { type: 'array', maxItems: 256, items: { type: 'string' } },
-        caFile: { type: 'string', minLength: 1 },
-      },
-    },
+    jwks: outside,
+    wasm: outside,
     telemetryForward: {
       type: 'array',
       maxItems: 8,

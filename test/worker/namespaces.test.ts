@@ -105,6 +105,14 @@ describe('an editor of a namespace', () => {
       ).replace('networking.istio.io/v1', 'networking.istio.io/v1alpha3'),
       'x kind',
     ],
+    [
+      'a WasmPlugin, which is any code',
+      toYaml('WasmPlugin', '{ url: https://modules.example/plugin.wasm }').replace(
+        'networking.istio.io/v1',
+        'extensions.istio.io/v1alpha1',
+      ),
+      'x kind',
+    ],
   ])('writes nothing of %s, and is told which object and where', async (_what, yaml, fault) => {
     const before = (await mesh.send<Mesh>('GET', '')).body.revision
     const good = toYaml('Sidecar', OWN_EGRESS, { name: 'good' })

@@ -48,14 +48,20 @@ export const refuseBeyondNamespace = async (
 }
 
 /** What proxies run is not a namespace's to say: they have its identity, and what they are told of others. By providers the mesh's settings say who may. */
-const findCode = ({ kind }: ConfigObject): Overreach | undefined =>
-  kind === 'EnvoyFilter'
-    ? {
+const findCode = ({ kind }: ConfigObject): Overreach | undefined => {
+  const article = codeKinds.get(kind)
+  return article === undefined
+    ? undefined
+    : {
         path: 'kind',
-        message:
-          'an EnvoyFilter may have proxies run any code: name an extension provider instead, in a ProxyExtension',
+        message: `${article} ${kind} may have proxies run any code: name an extension provider instead, in a ProxyExtension`,
       }
-    : undefined
+}
+
+const codeKinds: ReadonlyMap<string, string> = new Map([
+  ['EnvoyFilter', 'an'],
+  ['WasmPlugin', 'a'],
+])
 
 const findOutside = (of: string | undefined, namespace: string, rootNamespace: string): Overreach | undefined => {
   if (of !== namespace) return { path: 'metadata.namespace', message: 'it is not an object of this namespace' }

@@ -29,6 +29,7 @@ import { adsSource } from './config-source.ts'
 import { toDuration } from './duration.ts'
 import { forwardProxyFilter } from './forward-proxy.ts'
 import { buildGrpcStats } from './grpc-stats.ts'
+import { pluginFilters } from './build-wasm-plugin.ts'
 import type { Reporter } from './peer-operators.ts'
 import type { MessageFields } from './message-fields.ts'
 import { undeliveredHeader } from './undelivered-header.ts'
@@ -74,13 +75,21 @@ export const buildHttpConnectionManager = (handler: HttpHandler, defaults: Liste
             admissionFilter,
             admittedFilter,
             ...delegationFilters,
+            ...pluginFilters(defaults.plugins, 'authn'),
             tokenFilter,
+            ...pluginFilters(defaults.plugins, 'authz'),
             ...accessFilters,
             requestLimitFilter,
             ...meshLimitFilters,
+            ...pluginFilters(defaults.plugins, 'stats'),
             extensionFilter,
           ]
-        : []),
+        : [
+            ...pluginFilters(defaults.plugins, 'authn'),
+            ...pluginFilters(defaults.plugins, 'authz'),
+            ...pluginFilters(defaults.plugins, 'stats'),
+          ]),
+      ...pluginFilters(defaults.plugins, 'last'),
       ...(handler.routes.kind === 'rds' ? routeFilters : []),
       ...(handler.isForwardProxy ? [forwardProxy] : []),
       router,

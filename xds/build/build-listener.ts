@@ -29,6 +29,7 @@ import { toDuration } from './duration.ts'
 import { encode } from './encode.ts'
 import type { MessageFields } from './message-fields.ts'
 import { buildMetadata } from './metadata.ts'
+import { selectPlugins } from './select-plugins.ts'
 import { buildServerTls } from './server-tls-socket.ts'
 import { buildDownstreamMtls } from './transport-socket.ts'
 
@@ -59,12 +60,8 @@ export const buildListener = (listener: Listener, defaults: ListenerDefaults): U
       continueOnListenerFiltersTimeout: true,
     }),
     ...(listener.selection && { filterChainMatcher: buildChainSelection(listener.selection) }),
-    filterChains: listener.chains.map((chain) =>
-      buildFilterChain(chain, toTold(listener, defaults), toReporter(listener)),
-    ),
-    ...(listener.defaultChain && {
-      defaultFilterChain: buildFilterChain(listener.defaultChain, toTold(listener, defaults), toReporter(listener)),
-    }),
+    filterChains: listener.chains.map((chain) => buildChain(chain, listener, defaults)),
+    ...(listener.defaultChain && { defaultFilterChain: buildChain(listener.defaultChain, listener, defaults) }),
     accessLog: buildUnmatchedLogs(toTold(listener, defaults), toReporter(listener)),
     ...buildMetadata({ object: listener.scopedBy, trustEpoch: listener.trustEpoch }),
   })
@@ -89,10 +86,10 @@ const toPredicate = (
   rule: NonNullable<MessageFields<typeof ListenerFilterChainMatchPredicateSchema>['rule']>,
 ): ListenerFilterChainMatchPredicate => create(ListenerFilterChainMatchPredicateSchema, { rule })
 
-/** Nobody wants to read of every probe and every scrape. */
+/** Nobody wants to read of every probe and every scrape, and no plugin is for them. */
 const toTold = (
   { serves }: Listener,
-  { records, accessLogs, unmatchedLogs, metrics, tracing, ...defaults }: ListenerDefaults,
+  { records, accessLogs, unmatchedLogs, metrics, tracing, plugins, ...defaults }: ListenerDefaults,
 ): ListenerDefaults =>
   serves
     ? { ...defaults, accessLogs: [], unmatchedLogs: [] }
@@ -103,9 +100,16 @@ const toTold = (
         ...(records && { records }),
         ...(metrics && { metrics }),
         ...(tracing && { tracing }),
+        ...(plugins && { plugins }),
       }
 
 const toReporter = (listener: Listener): Reporter => (isCalled(listener) ? 'destination' : 'source')
+
+const buildChain = (chain: FilterChain, listener: Listener, defaults: ListenerDefaults): EnvoyFilterChain => {
+  const told = toTold(listener, defaults)
+  const plugins = told.plugins && selectPlugins(told.plugins, listener, chain)
+  return buildFilterChain(chain, plugins ? { ...told, plugins } : told, toReporter(listener))
+}
 
 const buildFilterChain = (
   { name, object, match, mtls, tls, handler }: FilterChain,

@@ -10,6 +10,7 @@ import type { ListenerDefaults } from '#xds/model/listener-defaults.ts'
 import type { FilterChain, SniHandler, TcpHandler } from '#xds/model/listener.ts'
 import { toAny } from './any.ts'
 import { buildConnectionFilters } from './build-access.ts'
+import { networkPluginFilters } from './build-wasm-plugin.ts'
 import { buildHttpConnectionManager } from './build-http-connection-manager.ts'
 import { buildTcpLogs } from './build-logs.ts'
 import { buildSniGate } from './build-sni-gate.ts'
@@ -30,9 +31,13 @@ export const buildNetworkFilters = (
   defaults: ListenerDefaults,
   { reporter, endsTls }: ChainPlace,
 ): Filter[] => {
+  const before = networkPluginFilters(defaults.plugins, 'authn', 'authz').map(toFilter)
+  const after = networkPluginFilters(defaults.plugins, 'stats', 'last').map(toFilter)
   switch (handler.kind) {
     case 'http':
       return [
+        ...before,
+        ...after,
         filter(
           'envoy.filters.network.http_connection_manager',
           buildHttpConnectionManager(handler, defaults, reporter),
@@ -40,9 +45,11 @@ export const buildNetworkFilters = (
       ]
     case 'tcp':
       return [
+        ...before,
         ...(handler.access ? buildConnectionFilters(handler.access, handler.statPrefix) : []).map(({ name, config }) =>
           filter(name, config),
         ),
+        ...after,
         ...(handler.forwardsTo
           ? [filter('envoy.filters.network.sni_dynamic_forward_proxy', toSniForwardProxy(handler.forwardsTo.port))]
           : []),
@@ -56,7 +63,9 @@ export const buildNetworkFilters = (
       ]
     case 'sni':
       return [
+        ...before,
         filter('envoy.filters.network.rbac', buildSniGate(handler)),
+        ...after,
         filter('envoy.filters.network.sni_cluster', toAny(SniClusterSchema, {})),
         filter('envoy.filters.network.tcp_proxy', buildSniProxy(handler, defaults)),
       ]
@@ -68,6 +77,8 @@ const firstBytes = 65_536
 
 const filter = (name: string, typedConfig: Any): Filter =>
   create(FilterSchema, { name, configType: { case: 'typedConfig', value: typedConfig } })
+
+const toFilter = (init: MessageFields<typeof FilterSchema>): Filter => create(FilterSchema, init)
 
 const buildTcpProxy = (
   { statPrefix, destinations, hashesSourceIp, idleTimeoutMs, maxDurationMs, tunnel }: TcpHandler,

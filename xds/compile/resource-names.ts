@@ -44,3 +44,16 @@ export const scrapeListener = 'app-metrics'
 
 /** The virtual host that answers 502 to requests for what the mesh does not know. */
 export const blockAllHost = 'block-all'
+
+/** Of the filters of WasmPlugins; Istio's. */
+const pluginFilterPrefix = 'extensions.istio.io/wasmplugin/'
+
+/** Istio's name; the mesh's and the cluster's plugin of one name are two filters, and so is a plugin for requests that becomes one for connections. */
+export const toPluginFilterName = (
+  { namespace, name }: { readonly namespace: string; readonly name: string },
+  origin: 'mesh' | 'cluster',
+  layer: 'http' | 'network',
+): string =>
+  `${pluginFilterPrefix}${origin === 'mesh' ? '' : 'cluster/'}${layer === 'http' ? '' : 'network/'}${namespace}.${name}`
+
+export const isPluginFilterName = (name: string): boolean => name.startsWith(pluginFilterPrefix)

@@ -1,4 +1,5 @@
 import type { ClusterName, ServiceKey } from '#mesh/names.ts'
+import type { ModuleKey } from '#mesh/wasm/module-source.ts'
 import { viewKeys, type MeshView, type ViewKey } from '#mesh/view.ts'
 
 /** The same view, which remembers what was read of it. */
@@ -154,6 +155,16 @@ export class RecordingView implements MeshView {
     this.#reads.add(viewKeys.proxyExtensions(namespace))
     return this.#view.proxyExtensions(namespace)
   }
+  wasmPlugins(namespace: string) {
+    this.#reads.add(viewKeys.wasmPlugins(namespace))
+    return this.#view.wasmPlugins(namespace)
+  }
+
+  wasmModule(key: ModuleKey) {
+    this.#reads.add(viewKeys.wasmModule(key))
+    return this.#view.wasmModule(key)
+  }
+
   clientAuthentications(namespace: string) {
     this.#reads.add(viewKeys.clientAuthentications(namespace))
     return this.#view.clientAuthentications(namespace)

@@ -1,6 +1,7 @@
 import type { AccessLog, RecordLog } from './access-log.ts'
 import type { StandardMetrics } from './standard-metrics.ts'
 import type { Tracing } from './tracing.ts'
+import type { PlacedPlugin } from './wasm-plugin.ts'
 
 /** What the mesh's settings say of all listeners of its proxies. */
 export interface ListenerDefaults {
@@ -13,6 +14,8 @@ export interface ListenerDefaults {
   readonly metrics?: StandardMetrics
   /** Absent = requests have no traces but what applications make themselves. */
   readonly tracing?: Tracing
+  /** In the order in which they are met within a phase; absent = none. */
+  readonly plugins?: readonly PlacedPlugin[]
   /** What is done to a request's path before it is looked at. Istio: MeshConfig.ProxyPathNormalization. */
   readonly paths: 'as-sent' | 'normalised' | 'merged-slashes' | 'decoded-slashes'
   /** Of mesh mTLS. */

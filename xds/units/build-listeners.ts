@@ -1,3 +1,4 @@
+import { findWasmPlugins } from '#mesh/security/select-wasm-plugins.ts'
 import { resolveTelemetry } from '#mesh/telemetry/resolve-telemetry.ts'
 import { findTelemetries } from '#mesh/telemetry/select-telemetries.ts'
 import type { CallSide, TelemetryForProxy } from '#mesh/telemetry/telemetry-for-proxy.ts'
@@ -9,6 +10,7 @@ import { buildListener } from '#xds/build/build-listener.ts'
 import { closeUnreadable, toFiles } from '#xds/compile/close-unreadable.ts'
 import type { FindServer } from '#xds/compile/compile-access-logs.ts'
 import { compileListenerDefaults } from '#xds/compile/compile-listener-defaults.ts'
+import { placePlugin } from '#xds/compile/compile-wasm-plugin.ts'
 import { findProviderServer } from '#xds/compile/find-provider-server.ts'
 import type { UnitResource } from '#xds/incremental/unit.ts'
 import { isCalled } from '#xds/model/is-called.ts'
@@ -17,15 +19,19 @@ import type { ListenerDefaults } from '#xds/model/listener-defaults.ts'
 import type { Fallback, LeftOut } from '#xds/resource-set.ts'
 import type { Told } from './client.ts'
 
-/** Listeners with what the mesh's settings say of all of them, and Telemetry objects of these. */
+/** Listeners with what the mesh's settings say of all of them, Telemetry objects of these, and the filters of their WasmPlugins. */
 export const buildListeners = (view: MeshView, listeners: readonly Listener[], told: Told): UnitResource[] => {
   const settings = view.meshConfig()
   const objects = findTelemetries(view, told.telemetry)
   const telemetry = resolveTelemetry(settings, objects)
   const findServer = createFindServer(view, told.namespace)
   const teller = { sender: told.sender, findServer }
+  const plugins = findWasmPlugins(view, told.plugins).map(placePlugin)
   const compile = (side: CallSide): DefaultsOfSide => {
-    const compileFor = (changed: TelemetryForProxy) => compileListenerDefaults(settings, changed, side, teller)
+    const compileFor = (changed: TelemetryForProxy): ListenerDefaults => ({
+      ...compileListenerDefaults(settings, changed, side, teller),
+      ...(plugins.length > 0 && { plugins }),
+    })
     const parts = toTelemetryParts(objects, telemetry, side)
     const less = parts.map(({ writers, without }) => ({ writers, defaults: () => compileFor(without(telemetry)) }))
     const writers = [...new Set(parts.flatMap((part) => part.writers))]

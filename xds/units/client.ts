@@ -1,4 +1,5 @@
 import type { ClientSelectorKey } from '#mesh/client-selectors.ts'
+import { noPlugins, type WasmPluginKey } from '#mesh/security/select-wasm-plugins.ts'
 import { noTelemetry, type TelemetryKey } from '#mesh/telemetry/select-telemetries.ts'
 import type { ConnectionRouting } from '#xds/compile/compile-connection-paths.ts'
 import type { TcpClient } from '#xds/compile/compile-service-tcp.ts'
@@ -21,10 +22,11 @@ export interface Client {
   readonly needsSelection: boolean
 }
 
-/** Of whose calls listeners tell. What is no listener need not know which Telemetry objects there are. */
+/** Of whose calls listeners tell, and what they run. What is no listener need not know which Telemetry objects and WasmPlugins there are. */
 export interface Told {
   readonly namespace: string
   readonly telemetry: TelemetryKey
+  readonly plugins: WasmPluginKey
   /** Who tells backends of traces; absent = nobody does. */
   readonly sender?: SpanSender | undefined
 }
@@ -39,8 +41,9 @@ export const toConnectionKey = ({ namespace, selectors, ...told }: TcpClient & T
 export const toToldClientKey = (client: Client & Told): string =>
   [toClientKey(client), ...toToldParts(client)].join('|')
 
-export const toToldParts = ({ telemetry, sender }: Omit<Told, 'namespace'>): readonly string[] => [
+export const toToldParts = ({ telemetry, plugins, sender }: Omit<Told, 'namespace'>): readonly string[] => [
   ...(telemetry === noTelemetry ? [] : [`told by ${telemetry}`]),
+  ...(plugins === noPlugins ? [] : [`runs ${plugins}`]),
   ...(sender ? [`as ${[sender.service, sender.semanticService, ...Object.values(sender.tags)].join(',')}`] : []),
 ]
 

@@ -4,6 +4,7 @@ import { selectClientAuthentications } from '#mesh/security/select-client-authen
 import { selectProxyExtensions } from '#mesh/security/select-proxy-extensions.ts'
 import { selectRateLimits } from '#mesh/security/select-rate-limits.ts'
 import { selectRequestAuthentications } from '#mesh/security/select-request-authentications.ts'
+import { noPlugins } from '#mesh/security/select-wasm-plugins.ts'
 import { noTelemetry } from '#mesh/telemetry/select-telemetries.ts'
 import type { Place } from '#mesh/topology.ts'
 import type { MeshView } from '#mesh/view.ts'
@@ -24,6 +25,7 @@ import { admissionUnit } from './admission-unit.ts'
 import { buildListeners } from './build-listeners.ts'
 import { extensionUnit } from './extension-unit.ts'
 import { toToldParts, type Client, type Told } from './client.ts'
+import { wasmPluginUnits } from './wasm-plugin-unit.ts'
 import { gatewayClassUnit } from './gateway-class-unit.ts'
 import { gatewayProxyClassUnit } from './gateway-proxy-unit.ts'
 import { outboundUnit } from './outbound-unit.ts'
@@ -64,10 +66,11 @@ const compileProxy = (view: MeshView, proxy: Proxy, workload: Workload | undefin
     ...told,
   }
   const shared = { sharedRoot: sidecarClassUnit(client, sidecarKey), ...toPlace(view, workload) }
-  if (!workload) return { ...shared, problems: [toUnknown(workloadKey)] }
+  const plugins = wasmPluginUnits(told.plugins)
+  if (!workload) return { ...shared, includes: plugins, problems: [toUnknown(workloadKey)] }
   const policies = selectAuthorizations(view, proxy.namespace, placeOf(workload, view.localCluster))
   const inbound = inboundUnit(workloadKey, sidecarKey, policies, told)
-  const filters = toAccessUnits(view, proxy.namespace, policies, workload)
+  const filters = [...plugins, ...toAccessUnits(view, proxy.namespace, policies, workload)]
   if (isCaptured(workload)) return { ...shared, includes: [inbound, ...filters] }
   const place = { ...client, loopback: toLoopback(workload) }
   return { ...shared, includes: [inbound, ...filters, outboundUnit(place, sidecarKey)] }
@@ -113,7 +116,7 @@ const compileGateway = (view: MeshView, proxy: Proxy, workload: Workload | undef
   return {
     sharedRoot: gatewayClassUnit,
     resources: buildListeners(view, compileGatewayListeners(workload), client),
-    includes: [toldUpstreamsUnit(client)],
+    includes: [toldUpstreamsUnit(client), ...wasmPluginUnits(client.plugins)],
   }
 }
 
@@ -143,8 +146,12 @@ const compileGatewayProxy = (view: MeshView, proxy: Proxy, workload: Workload | 
   return {
     sharedRoot: gatewayProxyClassUnit(client, place),
     ...toPlace(view, workload),
-    resources: buildListeners(view, [compileHealthListener(address, [])], { namespace, telemetry: noTelemetry }),
-    includes: toAccessUnits(view, namespace, place.policies, workload),
+    resources: buildListeners(view, [compileHealthListener(address, [])], {
+      namespace,
+      telemetry: noTelemetry,
+      plugins: noPlugins,
+    }),
+    includes: [...toAccessUnits(view, namespace, place.policies, workload), ...wasmPluginUnits(client.plugins)],
   }
 }
 

@@ -1,3 +1,4 @@
+import { selectWasmPlugins } from '#mesh/security/select-wasm-plugins.ts'
 import { resolveTelemetry } from '#mesh/telemetry/resolve-telemetry.ts'
 import { findTelemetries, selectTelemetries, type TelemetryKey } from '#mesh/telemetry/select-telemetries.ts'
 import type { Place } from '#mesh/topology.ts'
@@ -8,11 +9,12 @@ import type { SpanSender } from '#xds/model/span-sender.ts'
 import type { Proxy } from '#xds/proxy.ts'
 import type { Told } from './client.ts'
 
-/** Whose calls a proxy's listeners tell of, and as whom. `workload`: undefined where the registry has none. */
+/** Whose calls a proxy's listeners tell of, as whom, and which plugins they run. `workload`: undefined where the registry has none. */
 export const toTold = (view: MeshView, proxy: Proxy, place: Place, workload: Workload | undefined): Told => {
   const telemetry = selectTelemetries(view, proxy.namespace, place)
   const sender = workload && toSender(view, proxy, telemetry, workload)
-  return { namespace: proxy.namespace, telemetry, ...(sender && { sender }) }
+  const plugins = selectWasmPlugins(view, proxy.namespace, place)
+  return { namespace: proxy.namespace, telemetry, plugins, ...(sender && { sender }) }
 }
 
 /** Only where somebody is to be told of spans: else it would tell apart what is the same. */

@@ -48,3 +48,25 @@ test('giving back at once is fine', () => {
     })
   expect(written).toBe(1000)
 })
+
+test('who takes several waits until these are free, and nobody overtakes it', () => {
+  const places = new WritePlaces(new VirtualClock(), 4, 1000)
+  const started: string[] = []
+  const giveBacks = new Map<string, () => void>()
+  const take = (name: string, taken: number): void =>
+    places.take((giveBack) => {
+      started.push(name)
+      giveBacks.set(name, giveBack)
+    }, taken)
+  take('a', 2)
+  take('b', 1)
+  take('all and more', 9)
+  take('c', 1)
+  expect(started).toEqual(['a', 'b'])
+  giveBacks.get('a')?.()
+  expect(started).toEqual(['a', 'b'])
+  giveBacks.get('b')?.()
+  expect(started).toEqual(['a', 'b', 'all and more'])
+  giveBacks.get('all and more')?.()
+  expect(started).toEqual(['a', 'b', 'all and more', 'c'])
+})

@@ -24,6 +24,7 @@ import { readScene, type Scene } from '#test/compile/scene.ts'
 import { Child, eventually } from '#test/harness/child.ts'
 import { buildBootstrap } from '#xds/bootstrap.ts'
 import { createCompiler, type Compiler } from '#xds/compiler.ts'
+import type { CompileProblem } from '#xds/incremental/unit.ts'
 import { toProxyName, type Proxy } from '#xds/proxy.ts'
 import { GivenCredentials } from './given-credentials.ts'
 import { envoyPath } from '../../../scripts/envoy-path.mjs'
@@ -88,6 +89,7 @@ export class Stage {
   readonly #methods: readonly ProxyMethod[]
   #agent: AgentAddress = { host: '127.0.0.1', port: 0 }
   #revision = 1
+  #problems: readonly CompileProblem[] = []
 
   private constructor(
     scene: Scene,
@@ -177,7 +179,7 @@ export class Stage {
   /** Changes what the cluster sees, and waits until all proxies have it; tells what was refused. */
   async change(...changes: readonly ViewChange[]): Promise<readonly string[]> {
     const revision = ++this.#revision
-    this.#compiler.update(this.scene.store.apply(changes), revision)
+    this.#problems = this.#compiler.update(this.scene.store.apply(changes), revision).problems
     this.#credentials.settle()
     this.#server.compiled(revision)
     return this.untilDelivered()
@@ -200,6 +202,11 @@ export class Stage {
     this.#given.allow(account, access)
     this.#server.compiled(++this.#revision)
     return this.untilDelivered()
+  }
+
+  /** What the compiler says is wrong with objects. */
+  problems(): readonly CompileProblem[] {
+    return this.#problems
   }
 
   /** What is wrong with what is named by `credentialName`. */

@@ -30,7 +30,7 @@ const toRanges = (ranges: readonly string[]): BlockList => {
 }
 
 /**
- * Where nobody's keys are: what answers there speaks for the machine (metadata services of clouds), or is no single machine. No list
+ * Where nothing of that is: what answers there speaks for the machine (metadata services of clouds), or is no single machine. No list
  * allows them.
  */
 const never = toRanges([
@@ -73,7 +73,7 @@ const special = toRanges([
 ])
 const loopback = toRanges(['127.0.0.0/8', '::1/128'])
 
-/** Says where keys may be fetched from: it is not for who writes a RequestAuthentication to have the agent ask whatever it can reach. */
+/** Says where something may be fetched from that an object names: it is not for who writes a RequestAuthentication or a WasmPlugin to have the agent ask whatever it can reach. */
 export class PlaceGuard {
   readonly #names = new Set<string>()
   readonly #suffixes: string[] = []

@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto'
+import { lookup } from 'node:dns/promises'
+import { join } from 'node:path'
+import { getCACertificates } from 'node:tls'
+import type { Clock } from '#agent/clock.ts'
+import type { AgentConfig } from '#agent/config.ts'
+import type { DataDirectory } from '#agent/data-directory.ts'
+import type { Log } from '#agent/log.ts'
+import { allowedPlace, PlaceGuard } from '#agent/outside/place-guard.ts'
+import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
+import type { ViewChange } from '#mesh/view.ts'
+import type { NamedModule } from '#mesh/wasm/module-source.ts'
+import type { CompileProblem } from '#xds/incremental/unit.ts'
+import { fetchModule } from './fetch-module.ts'
+import { ModuleFiles } from './module-files.ts'
+import { keptModule, Modules, type ModuleStatus } from './modules.ts'
+
+export interface WasmModulesOptions {
+  readonly view: Pick<MeshViewStore, 'modules' | 'settings'>
+  readonly config: Pick<AgentConfig, 'wasm'>
+  /** PEM: whom registries and servers of modules are verified against, beside the public authorities. */
+  readonly modulesCa: string | undefined
+  readonly data: Pick<DataDirectory, 'openSnapshot' | 'path'>
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Log
+  readonly onChanges: (changes: readonly ViewChange[]) => void
+  /** Something else may be wrong. */
+  readonly onProblems: () => void
+  readonly reportStoreProblem: (problem: string) => void
+}
+
+/** Changes come in bursts. */
+const settleMilliseconds = 50
+
+/** What the WasmPlugins of this cluster need of the outside. */
+export class WasmModules {
+  readonly #options: WasmModulesOptions
+  readonly #modules: Modules
+  #named: readonly NamedModule[] = []
+  #cancel: (() => void) | undefined
+
+  constructor(options: WasmModulesOptions) {
+    const { view, config, modulesCa: ca, data, clock, random, log, onChanges, onProblems } = options
+    this.#options = options
+    const allowed = config.wasm.allow ?? [allowedPlace.parse(`*.svc.${view.settings().domainSuffix}`)]
+    const fetching = {
+      guard: new PlaceGuard(allowed),
+      clock,
+      resolve: (hostname: string) => lookup(hostname, { all: true }),
+      ca: ca === undefined ? undefined : [...getCACertificates('default'), ca],
+    }
+    this.#modules = new Modules({
+      clock,
+      random,
+      log,
+      fetch: (source) => fetchModule(source, fetching),
+      files: new ModuleFiles(join(data.path, 'wasm-modules'), options.reportStoreProblem),
+      snapshot: data.openSnapshot('wasm-modules', keptModule),
+      onChanges,
+      onProblems,
+    })
+  }
+
+  /** Has what was kept, and asks for what is named. */
+  start(): void {
+    this.#modules.load()
+    this.#settle()
+  }
+
+  /** Others may be named now. Called as often as one likes. */
+  namesChanged(): void {
+    this.#cancel ??= this.#options.clock.after(settleMilliseconds, () => {
+      this.#cancel = undefined
+      this.#settle()
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#cancel?.()
+    this.#cancel = () => {}
+    await this.#modules.stop()
+  }
+
+  /** What is wrong with modules that are there, at the objects that name them; of others the compiler says it. */
+  problems(): readonly CompileProblem[] {
+    const statuses = new Map(this.#modules.statuses().map((status) => [status.key, status]))
+    return this.#named.flatMap(({ key, objects }) => {
+      const text = toMessage(statuses.get(key))
+      return text === undefined ? [] : objects.map((object) => ({ object, message: `spec.url: ${text}` }))
+    })
+  }
+
+  #settle(): void {
+    this.#named = this.#options.view.modules()
+    this.#modules.want(
+      this.#named.map((named) => ({
+        ...named,
+        refreshedBy: named.refreshedBy && createHash('sha256').update(named.refreshedBy).digest('hex'),
+      })),
+    )
+  }
+}
+
+const toMessage = (status: ModuleStatus | undefined): string | undefined => {
+  const { failure, fetchedAt } = status ?? {}
+  return failure === undefined || fetchedAt === undefined
+    ? undefined
+    : `${failure}: the module of ${new Date(fetchedAt).toISOString()} goes on`
+}
