@@ -1,6 +1,8 @@
 import { toKeyParameters } from '#mesh/key-algorithm.ts'
 import type { KeyAlgorithm } from '#mesh/key-algorithm.ts'
 import { fromBase64, toBase64, toHex, toUtf8 } from '../encode-bytes.ts'
+import { deriveSealingKey, open, readPlaneSecret, seal } from '../seal.ts'
+import type { PlaneSecret } from '../seal.ts'
 
 /** Which key it is. Bound into the seal, so that a sealed key can't be moved to another org, mesh or row. */
 export interface KeyName {
@@ -22,8 +24,6 @@ interface Kek {
   readonly key: CryptoKey
 }
 
-const KEK_BYTES = 32
-const IV_BYTES = 12
 const ID_CHARS = 8
 /** `v2.<id of the key-encryption key>.<iv>.<sealed>`; `v1.<iv>.<sealed>` is what older versions sealed. */
 const VERSION = 'v2'
@@ -32,31 +32,19 @@ const OLDER = 'v1'
 /** What the Error says in which a key-encryption key is not there or the wrong one: it is answered as it is (worker/problems.ts). */
 export const KEK_SECRET = 'ATOLL_KEK'
 
-type SecretName = 'ATOLL_KEK' | 'ATOLL_KEK_PREVIOUS'
-
-const readSecret = (name: SecretName, secret: string | undefined): Uint8Array<ArrayBuffer> => {
-  const bytes = fromBase64(secret ?? '')
-  if (bytes?.length !== KEK_BYTES) throw new Error(`the secret ${name} must be ${KEK_BYTES} bytes in base64`)
-  return bytes
-}
-
 /** Names a secret without telling it: the beginning of a hash of its 256 random bits. */
-export const toKekId = async (secret: string | undefined, name: SecretName = KEK_SECRET): Promise<string> => {
-  const text = `atoll key-encryption key id\n${toBase64(readSecret(name, secret))}`
+export const toKekId = async (secret: string | undefined, name: PlaneSecret = KEK_SECRET): Promise<string> => {
+  const text = `atoll key-encryption key id\n${toBase64(readPlaneSecret(name, secret))}`
   return toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', toUtf8(text)))).slice(0, ID_CHARS)
 }
 
-const deriveKek = async (name: SecretName, secret: string | undefined, orgId: string): Promise<Kek> => {
-  const master = await crypto.subtle.importKey('raw', readSecret(name, secret), 'HKDF', false, ['deriveKey'])
-  const key = await crypto.subtle.deriveKey(
-    { name: 'HKDF', hash: 'SHA-256', salt: toUtf8(orgId), info: toUtf8('atoll org key-encryption key') },
-    master,
-    { name: 'AES-GCM', length: 256 },
-    false,
-    ['encrypt', 'decrypt'],
-  )
-  return { id: await toKekId(secret, name), key }
-}
+const deriveKek = async (name: PlaneSecret, secret: string | undefined, orgId: string): Promise<Kek> => ({
+  id: await toKekId(secret, name),
+  key: await deriveSealingKey(readPlaneSecret(name, secret), {
+    purpose: 'atoll org key-encryption key',
+    salt: orgId,
+  }),
+})
 
 /**
  * The key-encryption keys of one org, derived (HKDF-SHA-256) from the plane's secrets: each 32 bytes in base64. `previous`: the secret that was the
@@ -82,9 +70,6 @@ const placeOf = ({ orgId, meshId, keyId }: KeyName): SealedPlace => ({
   parts: [orgId, meshId, keyId],
 })
 
-const toAdditionalData = (version: readonly string[], { parts }: SealedPlace) =>
-  toUtf8([...version, ...parts].join('\n'))
-
 /** Bytes as text that only the org's key-encryption key opens, in this place: AES-256-GCM. */
 export const sealBytes = async (
   { current: { id, key } }: OrgKek,
@@ -92,10 +77,8 @@ export const sealBytes = async (
   bytes: BufferSource,
   random: (bytes: number) => Uint8Array<ArrayBuffer>,
 ): Promise<string> => {
-  const iv = random(IV_BYTES)
-  const additionalData = toAdditionalData([VERSION, id], place)
-  const sealed = await crypto.subtle.encrypt({ name: 'AES-GCM', iv, additionalData }, key, bytes)
-  return [VERSION, id, toBase64(iv), toBase64(new Uint8Array(sealed))].join('.')
+  const sealed = await seal(key, [VERSION, id, ...place.parts], bytes, random)
+  return [VERSION, id, toBase64(sealed.iv), toBase64(sealed.bytes)].join('.')
 }
 
 /** A private key as text that only the org's key-encryption key opens: AES-256-GCM over PKCS#8. */
@@ -139,12 +122,8 @@ export const openBytes = async (
   if (keks.length === 0)
     throw new Error(`the ${place.what} is sealed with ${id}: neither ATOLL_KEK nor ATOLL_KEK_PREVIOUS is that one`)
   for (const { key } of keks) {
-    try {
-      const algorithm = { name: 'AES-GCM', iv, additionalData: toAdditionalData(version, place) }
-      return await crypto.subtle.decrypt(algorithm, key, bytes)
-    } catch {
-      // Not this one.
-    }
+    const opened = await open(key, [...version, ...place.parts], { iv, bytes })
+    if (opened) return opened
   }
   throw new Error(
     `ATOLL_KEK does not decrypt the ${place.what}: it is another secret, or the sealed ${place.what} is damaged`,

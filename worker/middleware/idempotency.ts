@@ -2,13 +2,15 @@ import { createMiddleware } from 'hono/factory'
 import { AtollError } from '#api/atoll-error.ts'
 import type { AppContext, AppEnv } from '../app-env.ts'
 import { beginRequest, endRequest, forgetRequest } from '../directory/idempotency.ts'
-import { fromBase64, toBase64, toUtf8 } from '../encode-bytes.ts'
+import type { RequestName } from '../directory/idempotency.ts'
+import { toBase64, toUtf8 } from '../encode-bytes.ts'
+import { randomBytes } from '../random-bytes.ts'
+import { deriveSealingKey, openText, seal, toSealedText } from '../seal.ts'
 import { sha256Hex } from '../secret-token.ts'
 import { readCredential } from './credential.ts'
 import { toClientAddress } from './rate-limit.ts'
 import { readBodyText } from './request-body.ts'
 
-const IV_BYTES = 12
 /** Half of the largest row of D1 (docs/limits.md). */
 const MAX_ANSWER_CHARS = 1_000_000
 const keyShape = /^[\x21-\x7e]{8,128}$/
@@ -33,7 +35,7 @@ export const idempotency = createMiddleware<AppEnv>(async (c, next) => {
   const name = { caller: caller?.token.id ?? toClientAddress(c), key, requestHash: await sha256Hex(request) }
   // Of an open route the caller has none, whatever it sends along.
   const secret = c.req.header('Authorization') ?? (caller?.session && readCredential(c)?.text) ?? ''
-  const seal = await deriveSeal(`${secret}\n${request}`, key)
+  const sealing = await deriveSeal(`${secret}\n${request}`, key)
 
   const beginning = await beginRequest(db, name, Date.now())
   switch (beginning.kind) {
@@ -44,12 +46,13 @@ export const idempotency = createMiddleware<AppEnv>(async (c, next) => {
         limit: { name: 'idempotency-keys', retryAfterSeconds: 60 * 60 },
       })
     case 'done':
-      c.res = toResponse(beginning.status, await open(seal, beginning.answer))
+      c.res = toResponse(beginning.status, await open(sealing, name, beginning.answer))
       return
     case 'new':
   }
   await next()
-  const answer = c.res.status < 500 && !c.get('hasNoEffect') ? await close(seal, await toAnswer(c.res)) : undefined
+  const answer =
+    c.res.status < 500 && !c.get('hasNoEffect') ? await close(sealing, name, await toAnswer(c.res)) : undefined
   // An answer this long lists what an apply or a rollback changed: done again, it changes nothing.
   if (answer === undefined || answer.length > MAX_ANSWER_CHARS) await forgetRequest(db, name)
   else await endRequest(db, name, c.res.status, answer, Date.now())
@@ -76,32 +79,20 @@ const toResponse = (status: number, { contentType, body }: Answer): Response =>
     headers: contentType === null ? {} : { 'Content-Type': contentType },
   })
 
-const deriveSeal = async (secret: string, salt: string): Promise<CryptoKey> => {
-  const material = await crypto.subtle.importKey('raw', toUtf8(secret), 'HKDF', false, ['deriveKey'])
-  return crypto.subtle.deriveKey(
-    { name: 'HKDF', hash: 'SHA-256', salt: toUtf8(salt), info: toUtf8('atoll idempotency') },
-    material,
-    { name: 'AES-GCM', length: 256 },
-    false,
-    ['encrypt', 'decrypt'],
-  )
-}
+const deriveSeal = (secret: string, salt: string): Promise<CryptoKey> =>
+  deriveSealingKey(toUtf8(secret), { purpose: 'atoll idempotency', salt })
 
-const close = async (seal: CryptoKey, answer: Answer): Promise<string> => {
-  const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES))
+const placeOf = ({ caller, key }: RequestName) => ['idempotency', caller, key]
+
+const close = async (key: CryptoKey, name: RequestName, answer: Answer): Promise<string> => {
   const packed = await pipe(toUtf8(JSON.stringify(answer)), new CompressionStream('gzip'))
-  const sealed = await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, seal, packed)
-  return `${toBase64(iv)}.${toBase64(new Uint8Array(sealed))}`
+  return toSealedText(await seal(key, placeOf(name), packed, randomBytes), toBase64)
 }
 
-const open = async (seal: CryptoKey, text: string): Promise<Answer> => {
-  const [iv, sealed] = text.split('.').map((part) => fromBase64(part) ?? new Uint8Array())
-  const bytes = await crypto.subtle.decrypt(
-    { name: 'AES-GCM', iv: iv ?? new Uint8Array() },
-    seal,
-    sealed ?? new Uint8Array(),
-  )
-  return JSON.parse(new TextDecoder().decode(await pipe(bytes, new DecompressionStream('gzip')))) as Answer
+const open = async (key: CryptoKey, name: RequestName, text: string): Promise<Answer> => {
+  const packed = await openText(key, placeOf(name), text)
+  if (!packed) throw new Error('the answer that was kept does not open')
+  return JSON.parse(new TextDecoder().decode(await pipe(packed, new DecompressionStream('gzip')))) as Answer
 }
 
 const pipe = (bytes: BufferSource, through: CompressionStream | DecompressionStream): Promise<ArrayBuffer> =>

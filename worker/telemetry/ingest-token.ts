@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { parseJson } from '#mesh/parse-json.ts'
 import { fromBase64, toBase64Url, toUtf8 } from '../encode-bytes.ts'
+import { deriveMacKey, readPlaneSecret } from '../seal.ts'
 import { place, retention } from './place.ts'
 
 /**
@@ -10,22 +11,11 @@ import { place, retention } from './place.ts'
 const claims = z.object({ place, retention, issuedAtMs: z.int(), expiresAtMs: z.int() })
 export type IngestClaims = Readonly<z.infer<typeof claims>>
 
-const KEY_BYTES = 32
 const prefix = 'atoll_ingest_'
 const shape = /^atoll_ingest_([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{43})$/
 
-const deriveKey = async (secret: string | undefined): Promise<CryptoKey> => {
-  const bytes = fromBase64(secret ?? '')
-  if (bytes?.length !== KEY_BYTES) throw new Error(`the secret ATOLL_KEK must be ${KEY_BYTES} bytes in base64`)
-  const master = await crypto.subtle.importKey('raw', bytes, 'HKDF', false, ['deriveKey'])
-  return crypto.subtle.deriveKey(
-    { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(), info: toUtf8('atoll telemetry ingest') },
-    master,
-    { name: 'HMAC', hash: 'SHA-256', length: 256 },
-    false,
-    ['sign', 'verify'],
-  )
-}
+const deriveKey = (secret: string | undefined): Promise<CryptoKey> =>
+  deriveMacKey(readPlaneSecret('ATOLL_KEK', secret), { purpose: 'atoll telemetry ingest' })
 
 /** `secret`: the plane's ATOLL_KEK. */
 export const mintIngestToken = async (secret: string | undefined, token: IngestClaims): Promise<string> => {
