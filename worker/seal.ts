@@ -52,6 +52,16 @@ export const deriveMacKey = async (material: Uint8Array<ArrayBuffer>, purpose: P
   return crypto.subtle.deriveKey(toHkdf(purpose), master, kind, false, ['sign', 'verify'])
 }
 
+/** The seed of a key of another kind. */
+export const deriveBits = async (
+  material: Uint8Array<ArrayBuffer>,
+  purpose: Purpose,
+  bytes: number,
+): Promise<Uint8Array> =>
+  new Uint8Array(
+    await crypto.subtle.deriveBits(toHkdf(purpose), await importMaterial(material, 'deriveBits'), bytes * 8),
+  )
+
 export interface Sealed {
   readonly iv: Uint8Array<ArrayBuffer>
   readonly bytes: Uint8Array<ArrayBuffer>

@@ -44,6 +44,10 @@ export const auditEvent = z
     requestId: z.string().nullable(),
     previousHash: auditHash.optional().describe('`hash` of the event before it.'),
     hash: auditHash.optional(),
+    signature: z
+      .string()
+      .optional()
+      .describe('`<id of the key>.<base64url>`: Ed25519 over the log and `hash` (docs/audit.md). Absent: not signed.'),
   })
   .meta({ id: 'AuditEvent' })
 export type AuditEvent = z.infer<typeof auditEvent>
@@ -52,6 +56,13 @@ export const auditChain = z
   .object({
     anchor: auditPlace.describe('The last event that is not kept any more; sequence 0 = all are.'),
     head: auditPlace.describe('The newest event.'),
+    signing: z
+      .object({
+        log: z.string().describe('What signatures are bound to: the id of the mesh.'),
+        keys: z.array(z.string()).describe('Public keys of Ed25519 in base64url, the one that signs now first.'),
+      })
+      .optional()
+      .describe('What events are signed with, as they are written. Absent: they are not.'),
   })
   .meta({ id: 'AuditChain' })
 export type AuditChain = z.infer<typeof auditChain>

@@ -1,5 +1,6 @@
 import { hashAuditEvent, isKnownAuditHash } from '#api/audit-chain.ts'
 import type { AuditChain, AuditEvent, AuditPlace } from '#api/schemas/audit.ts'
+import type { EventSignatures, SignatureFinding } from './event-signatures.ts'
 
 /** Findings that are kept; more are counted. */
 const MAX_FINDINGS = 20
@@ -22,6 +23,7 @@ export type ChainFinding =
   | { readonly kind: 'kept-head-differs'; readonly sequence: number | null }
   /** … and can't be: it is of before the oldest event that is there. */
   | { readonly kind: 'kept-head-forgotten'; readonly sequence: number }
+  | SignatureFinding
 
 /** A place that somebody kept; without a sequence it is looked for by its hash. */
 export interface KeptHead {
@@ -34,19 +36,23 @@ export interface ChainVerdict {
   readonly first: number | null
   /** The newest event: what to keep for the next time. Null when there is none. */
   readonly head: AuditPlace | null
+  /** How many events are signed by a key that is known, and the first that has a signature. */
+  readonly signed: number
+  readonly firstSigned: number | null
   readonly findings: readonly ChainFinding[]
   readonly furtherFindings: number
 }
 
 /**
  * Goes along a chain of audit events, oldest first, and recomputes every hash: of what the plane says nothing is believed but the events
- * themselves. Who can write to the plane's storage can make a whole new chain; only a head that was kept elsewhere tells it from the old one.
+ * themselves. Who can write to the plane's storage can make a whole new chain: signatures tell it from the old one, and a head that was kept elsewhere.
  */
 export class ChainVerifier {
   readonly #sha256Hex: (text: string) => string
   /** The newest event when the reading began. */
   readonly #head: AuditPlace
   readonly #kept: KeptHead | undefined
+  readonly #signatures: EventSignatures | undefined
   readonly #findings: ChainFinding[] = []
   #furtherFindings = 0
   #events = 0
@@ -54,7 +60,8 @@ export class ChainVerifier {
   #last: AuditPlace | undefined
   #isKeptFound = false
 
-  constructor(sha256Hex: (text: string) => string, head: AuditPlace, kept?: KeptHead) {
+  constructor(sha256Hex: (text: string) => string, head: AuditPlace, kept?: KeptHead, signatures?: EventSignatures) {
+    this.#signatures = signatures
     this.#sha256Hex = sha256Hex
     this.#head = head
     this.#kept = kept
@@ -74,6 +81,8 @@ export class ChainVerifier {
     else if (hashAuditEvent(event, this.#sha256Hex) !== hash) this.#find({ kind: 'changed', sequence })
     if (sequence === this.#head.sequence && hash !== this.#head.hash) this.#find({ kind: 'other-head', sequence })
     if (this.#isKept({ sequence, hash })) this.#isKeptFound = true
+    const ofSignature = this.#signatures?.take(event)
+    if (ofSignature) this.#find(ofSignature)
     if (!before || sequence > before.sequence) this.#last = { sequence, hash }
   }
 
@@ -87,10 +96,13 @@ export class ChainVerifier {
     if (last < this.#head.sequence) this.#find({ kind: 'missing', from: last + 1, to: this.#head.sequence })
     if (last > head.sequence) this.#find({ kind: 'behind-head', sequence: head.sequence + 1 })
     if (this.#kept && !this.#isKeptFound && !this.#isKept(anchor)) this.#find(this.#missKept(this.#kept, anchor))
+    for (const finding of this.#signatures?.end() ?? []) this.#find(finding)
     return {
       events: this.#events,
       first: this.#first?.sequence ?? null,
       head: this.#last ?? null,
+      signed: this.#signatures?.signed ?? 0,
+      firstSigned: this.#signatures?.first ?? null,
       findings: this.#findings,
       furtherFindings: this.#furtherFindings,
     }
@@ -137,6 +149,12 @@ export const toFindingText = (finding: ChainFinding): string => {
       return finding.sequence === null
         ? 'no event has the hash that you kept: the log was rewritten or cut off, or has forgotten that event'
         : `event ${finding.sequence} is not the one that you kept: the log was rewritten or cut off`
+    case 'unsigned':
+      return `event ${finding.sequence} is not signed, though one before it is`
+    case 'wrong-signature':
+      return `event ${finding.sequence} is not what was signed`
+    case 'unknown-key':
+      return `event ${finding.sequence} is signed with a key that is not the plane's, or is not known any more`
     case 'kept-head-forgotten':
       return `event ${finding.sequence}, which you kept, is older than what the log still has: nothing can be said of it`
   }

@@ -32,10 +32,20 @@ const restart = async (between: () => Promise<unknown>) => {
   await world.startPlane()
 }
 let first: KeyEncryption
+interface Verified {
+  readonly whole: boolean
+  readonly events: number
+  readonly signed: number
+  readonly key: string | null
+}
+const verifyAudit = (...args: string[]) => world.atollJson<Verified>(['audit', 'verify', ...args])
+let firstAudit: Verified
 
 it('is told, and not replaced under a plane that runs', async () => {
   first = await status()
   expect(first).toMatchObject({ previous: null, keys: 1, pending: 0, signIn: { keys: 0 } })
+  firstAudit = await verifyAudit()
+  expect(firstAudit).toMatchObject({ whole: true, signed: firstAudit.events })
   const secrets = await readFile(secretsFile(), 'utf8')
   expect(await rotate()).toMatchObject({ code: 6, output: expect.stringContaining('is being served') as string })
   expect(await readFile(secretsFile(), 'utf8')).toBe(secrets)
@@ -68,6 +78,16 @@ it('is all that is needed then: without the old one the plane still signs', asyn
   if (!cluster) throw new Error('there is no cluster')
   await world.startAgent(cluster)
   expect((await world.atoll(['trust', 'verify'])).stdout).toContain('east')
+})
+
+it('that was before is vouched for by the one that signs the audit log now', async () => {
+  const now = await verifyAudit()
+  expect(now).toMatchObject({ whole: true, signed: now.events })
+  expect(now.key).not.toBe(firstAudit.key)
+  expect(await verifyAudit('--key', now.key ?? '')).toMatchObject({ whole: true })
+  const { code, output } = await world.atoll(['audit', 'verify', '--key', firstAudit.key ?? ''], { allowFailure: true })
+  expect(code).toBe(1)
+  expect(output).toContain("is signed with a key that is not the plane's")
 })
 
 it('that is another one signs nothing, says so, and is put right by the one that was', async () => {

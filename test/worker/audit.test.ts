@@ -2,54 +2,16 @@ import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
 import { AUDIT_GENESIS } from '#api/audit-chain.ts'
-import type { AuditChain, AuditEvent } from '#api/schemas/audit.ts'
-import { ChainVerifier } from '#cli/audit/verify-chain.ts'
-import type { ChainFinding, KeptHead } from '#cli/audit/verify-chain.ts'
-import { hashNow } from '#worker/hash-now.ts'
+import type { AuditEvent } from '#api/schemas/audit.ts'
+import type { ChainFinding } from '#cli/audit/verify-chain.ts'
 import { MAX_ORG_AUDIT_EVENTS } from '#worker/directory/org-audit.ts'
+import { deriveEventSigner } from '#worker/audit/event-signer.ts'
 import { planeInitiator, pruneAudit, readAuditChain, writeAudit } from '#worker/mesh/audit.ts'
 import type { MeshContext } from '#worker/mesh/context.ts'
 import { migrate } from '#worker/mesh/migrate.ts'
 import { migrations } from '#worker/mesh/migrations.ts'
+import { createBusyMesh, inStorage, verifyLog, verifyMesh } from './support/test-audit.ts'
 import { createTestMesh, makeToken, send, setUpPlane } from './support/test-plane.ts'
-import type { TestMesh } from './support/test-plane.ts'
-
-const inStorage = <T>(mesh: TestMesh, body: (context: MeshContext) => T): Promise<T> =>
-  runInDurableObject(mesh.stub, async (_instance, { storage }) =>
-    body({
-      sql: storage.sql,
-      transaction: (run) => storage.transactionSync(run),
-      now: Date.now,
-      random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
-    }),
-  )
-
-interface Page {
-  readonly items: AuditEvent[]
-  readonly nextCursor: string | null
-}
-
-/** Reads a log as the CLI does, page by page, and verifies it. */
-const verifyLog = async (path: string, token: string, kept?: KeptHead, limit = 7) => {
-  const readChain = async () => (await send<AuditChain>('GET', `${path}/chain`, { token })).body
-  const verifier = new ChainVerifier(hashNow, (await readChain()).head, kept)
-  for (let cursor: string | null = ''; cursor !== null;) {
-    const query: string = cursor === '' ? '' : `&cursor=${cursor}`
-    const { body } = await send<Page>('GET', `${path}?order=oldest&limit=${limit}${query}`, { token })
-    for (const event of body.items) verifier.take(event)
-    cursor = body.nextCursor
-  }
-  return verifier.end(await readChain())
-}
-const verifyMesh = (mesh: TestMesh, kept?: KeptHead) => verifyLog(`/v1/meshes/${mesh.name}/audit`, mesh.token, kept)
-
-/** A mesh with at least ten events. */
-const createBusyMesh = async (): Promise<TestMesh> => {
-  const mesh = await createTestMesh()
-  for (let index = 0; index < 9; index += 1)
-    await mesh.send('POST', '/join-tokens', { body: { cluster: `c-${index}`, network: 'net' } })
-  return mesh
-}
 
 const tampering: readonly { name: string; sql: string[]; found: ChainFinding[] }[] = [
   { name: 'nothing', sql: [], found: [] },
@@ -115,6 +77,7 @@ const tampering: readonly { name: string; sql: string[]; found: ChainFinding[] }
     ],
     found: [
       { kind: 'changed', sequence: 12 },
+      { kind: 'unsigned', sequence: 12 },
       { kind: 'behind-head', sequence: 12 },
     ],
   },
@@ -138,10 +101,13 @@ describe('the audit log of a mesh', () => {
     expect((await verifyMesh(mesh, head ?? undefined)).findings).toEqual([])
     await inStorage(mesh, (context) => {
       context.sql.exec(`DELETE FROM audit_chain`)
-      context.sql.exec(`UPDATE audit SET actor_name = 'somebody else', hash = NULL, previous_hash = NULL`)
+      context.sql.exec(
+        `UPDATE audit SET actor_name = 'somebody else', hash = NULL, previous_hash = NULL, signature = NULL`,
+      )
       readAuditChain(context)
     })
-    expect((await verifyMesh(mesh)).findings).toEqual([])
+    // Without signatures it is as if it had been written before there were any.
+    expect(await verifyMesh(mesh)).toMatchObject({ findings: [], signed: 0, firstSigned: null })
     expect((await verifyMesh(mesh, head ?? undefined)).findings).toEqual([{ kind: 'kept-head-differs', sequence: 11 }])
     expect((await verifyMesh(mesh, { sequence: null, hash: head?.hash ?? '' })).findings).toHaveLength(1)
   })
@@ -283,9 +249,10 @@ spec: {hosts: [reviews.example.org], http: [{timeout: ${timeout}, route: [{desti
 
   test('lists 50 changes of a write, and has a digest of all', async () => {
     const mesh = await createTestMesh()
+    const signer = await deriveEventSigner('ATOLL_KEK', env.ATOLL_KEK)
     await inStorage(mesh, (context) =>
       context.transaction(() =>
-        writeAudit(context, planeInitiator, {
+        writeAudit({ ...context, signer: () => signer }, planeInitiator, {
           action: 'configuration.apply',
           target: 'x'.repeat(10_000),
           detail: { reason: 'y'.repeat(10_000) },
@@ -403,7 +370,7 @@ describe('the audit log of an org', () => {
       .bind(orgId, MAX_ORG_AUDIT_EVENTS)
       .run()
     await makeToken({ name: 'one more' })
-    const verdict = await verifyLog('/v1/audit', token, undefined, 500)
+    const verdict = await verifyLog('/v1/audit', token, undefined, undefined, 500)
     expect(verdict).toMatchObject({ findings: [], events: MAX_ORG_AUDIT_EVENTS })
     expect(verdict.first).toBeGreaterThan(1)
     // Should what becomes the anchor be missing, it is verifying that fails and not writing.
@@ -411,6 +378,8 @@ describe('the audit log of an org', () => {
       .bind((verdict.first ?? 0) + 3)
       .run()
     await makeToken({ name: 'and another' })
-    expect((await verifyLog('/v1/audit', token, undefined, 500)).findings).toMatchObject([{ kind: 'missing' }])
+    expect((await verifyLog('/v1/audit', token, undefined, undefined, 500)).findings).toMatchObject([
+      { kind: 'missing' },
+    ])
   })
 })

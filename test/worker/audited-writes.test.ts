@@ -16,6 +16,9 @@ const secretLike = /atoll_[a-z]+_[0-9a-f]{16,32}_|PRIVATE KEY|Bearer /
 const items = async (path: string, token: string): Promise<AuditEvent[]> =>
   (await send<{ items: AuditEvent[] }>('GET', `${path}?limit=500`, { token })).body.items
 
+/** Of a token what nobody may see; its random bits may have a "_" themselves. */
+const toSecretPart = (secret: string): string => /^atoll_[a-z]+_[0-9a-f]{16}_(.+)$/.exec(secret)?.[1] ?? secret
+
 test('every write leaves an event, of the mesh or of the org, and no secret is in any', async () => {
   const token = await setUpPlane()
   const secrets: string[] = [SETUP_TOKEN, token]
@@ -113,6 +116,6 @@ test('every write leaves an event, of the mesh or of the org, and no secret is i
 
   const { results } = await env.DB.prepare('SELECT * FROM org_audit').all()
   const text = JSON.stringify([ofMesh, ofOrg, stored, results])
-  for (const secret of secrets) expect.soft(text).not.toContain(secret.split('_').at(-1))
+  for (const secret of secrets) expect.soft(text).not.toContain(toSecretPart(secret))
   expect(text).not.toMatch(secretLike)
 })

@@ -1,12 +1,15 @@
 import { AUDIT_GENESIS } from '#api/audit-chain.ts'
+import { AUDIT_KEY_ACTION } from '#api/audit-signature.ts'
 import type { Actor, AuditChain, AuditEvent, AuditPlace } from '#api/schemas/audit.ts'
 import { boundFacts } from '../audit/bound-facts.ts'
 import type { AuditFacts } from '../audit/bound-facts.ts'
 import { chainEvent } from '../audit/chain-event.ts'
 import type { ChainedEvent } from '../audit/chain-event.ts'
+import type { EventSigner } from '../audit/event-signer.ts'
 import type { AuditClient } from '../audit/client.ts'
 import { firstRow, runBulk } from './context.ts'
 import type { MeshContext } from './context.ts'
+import { findMeshRow } from './mesh-row.ts'
 
 /** Events beyond this many are forgotten, oldest first. */
 export const MAX_AUDIT_EVENTS = 50_000
@@ -31,8 +34,8 @@ export const writeAudit = (context: MeshContext, { actor, requestId, client }: I
   const { event, head } = chainEvent(chain.head, { at, actor, requestId, client: client ?? null, ...boundFacts(facts) })
   sql.exec(
     `INSERT INTO audit (number, at, actor_kind, actor_id, actor_name, action, target, cluster, outcome, detail, request_id,
-                        client, changes, previous_hash, hash)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+                        client, changes, previous_hash, hash, signature)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     head.sequence,
     nowMs,
     actor.kind,
@@ -48,9 +51,31 @@ export const writeAudit = (context: MeshContext, { actor, requestId, client }: I
     JSON.stringify(event.changes),
     event.previousHash,
     event.hash,
+    signHead(context, event.hash),
   )
   sql.exec('UPDATE audit_chain SET head_sequence = ?, head_hash = ?', head.sequence, head.hash)
   if (head.sequence % PRUNE_EVERY === 0) pruneAudit(sql, head.sequence - MAX_AUDIT_EVENTS)
+}
+
+const signHead = ({ sql, signer }: MeshContext, hash: string): string | null => {
+  const log = findMeshRow(sql)?.meshId
+  return (log !== undefined && signer?.()?.sign(log, hash)) || null
+}
+
+/** An event tells which key signs from here on, and vouches for the one before it: `previous`, where the plane still has that. */
+export const announceAuditKey = (context: MeshContext, previous: EventSigner | undefined): void => {
+  const signer = context.signer?.()
+  const { head } = readAuditChain(context)
+  if (!signer || head.sequence === 0) return
+  const row = firstRow(
+    context.sql.exec<{ signature: string | null }>('SELECT signature FROM audit WHERE number = ?', head.sequence),
+  )
+  if (row?.signature?.startsWith(`${signer.keyId}.`)) return
+  writeAudit(context, planeInitiator, {
+    action: AUDIT_KEY_ACTION,
+    target: 'audit',
+    detail: { key: signer.publicKey, ...(previous && { previous: previous.publicKey }) },
+  })
 }
 
 /** Forgets the events up to this one; the anchor keeps the hash of the last of them, so that the rest still verifies. */
@@ -154,10 +179,11 @@ interface AuditColumns extends Record<string, SqlStorageValue> {
   changes: string
   previousHash: string | null
   hash: string | null
+  signature: string | null
 }
 
 const columns = `number, at, actor_kind AS actorKind, actor_id AS actorId, actor_name AS actorName, action, target, cluster, outcome,
-  detail, request_id AS requestId, client, changes, previous_hash AS previousHash, hash`
+  detail, request_id AS requestId, client, changes, previous_hash AS previousHash, hash, signature`
 
 const toAuditEvent = (row: AuditColumns): ChainedEvent => ({
   id: String(row.number),
@@ -173,6 +199,7 @@ const toAuditEvent = (row: AuditColumns): ChainedEvent => ({
   requestId: row.requestId,
   previousHash: row.previousHash ?? '',
   hash: row.hash ?? '',
+  ...(row.signature !== null && { signature: row.signature }),
 })
 
 export const listAudit = (

@@ -1,3 +1,4 @@
+import type { EventSigner } from '../audit/event-signer.ts'
 import type { MeshKms } from '../ca/kms/kms.ts'
 
 /**
@@ -12,6 +13,8 @@ export interface MeshContext {
   readonly random: (bytes: number) => Uint8Array<ArrayBuffer>
   /** A KMS for keys of roots; undefined = the plane has none. Throws when it is not set up as it has to be. */
   readonly kms?: () => MeshKms | undefined
+  /** Signs events of the audit log; undefined = the plane has no secret. */
+  readonly signer?: () => EventSigner | undefined
 }
 
 /** Bound values may be 2 MB long; rows go in as JSON of at most this many characters at a time. */

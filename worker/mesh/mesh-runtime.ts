@@ -1,11 +1,14 @@
+import type { AuditChain } from '#api/schemas/audit.ts'
 import { rateLimit } from '#mesh/config/rate-limit.ts'
 import { publishCandidates } from '../configuration/publish-candidates.ts'
 import { attempt } from '../attempt.ts'
+import { deriveEventSigners } from '../audit/event-signer.ts'
+import type { EventSigner } from '../audit/event-signer.ts'
 import { readKms } from '../ca/kms/kms.ts'
 import { deriveOrgKek } from '../ca/sealed-key.ts'
 import type { OrgKek } from '../ca/sealed-key.ts'
 import { Alarm } from './alarm.ts'
-import { readAuditChain } from './audit.ts'
+import { announceAuditKey, readAuditChain } from './audit.ts'
 import { refreshSummaries } from './catalog.ts'
 import { readConfiguration } from './configuration.ts'
 import type { MeshContext } from './context.ts'
@@ -65,6 +68,7 @@ export class MeshRuntime {
   readonly #env: Cloudflare.Env
   readonly #fanOut: FanOut
   readonly #alarm: Alarm
+  #signers: readonly EventSigner[] = []
   #isTrustWaking = false
   /** The end of the queue of issuances. */
   #issuing: Promise<unknown> = Promise.resolve()
@@ -80,6 +84,7 @@ export class MeshRuntime {
       now: () => Date.now(),
       random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
       kms: () => readKms(env.ATOLL_KMS),
+      signer: () => this.#signers[0],
     }
     const onDelivery = () => this.watch.notify()
     this.#alarm = new Alarm(storage)
@@ -122,8 +127,10 @@ export class MeshRuntime {
   /** Goes on where the object was before it slept. */
   async wakeUp(): Promise<void> {
     await this.#alarm.load()
+    this.#signers = await deriveEventSigners(this.#env)
     if (!findMeshRow(this.context.sql)) return
     this.context.transaction(() => readAuditChain(this.context))
+    this.context.transaction(() => announceAuditKey(this.context, this.#signers[1]))
     if (this.context.transaction(() => followGeneration(this.context, this.#env.PLANE_GENERATION))) {
       this.server.endAll('the plane begins a new epoch')
     }
@@ -131,6 +138,14 @@ export class MeshRuntime {
     this.#fanOut.wake()
     this.publishing.wake()
     this.armTick()
+  }
+
+  /** Where the audit log begins and ends, and what its events are signed with. */
+  readAuditChain(): AuditChain {
+    const chain = this.context.transaction(() => readAuditChain(this.context))
+    const log = findMeshRow(this.context.sql)?.meshId
+    if (log === undefined || this.#signers.length === 0) return chain
+    return { ...chain, signing: { log, keys: this.#signers.map(({ publicKey }) => publicKey) } }
   }
 
   armTick(): void {

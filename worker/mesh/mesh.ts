@@ -380,7 +380,7 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   }
 
   async readAuditChain() {
-    return this.#context.transaction(() => readAuditChain(this.#context))
+    return this.#runtime.readAuditChain()
   }
 
   // ── What the platform calls ────────────────────────────────────────────────────────────────────────────────────

@@ -410,4 +410,8 @@ export const migrations: readonly string[] = [
   -- JSON, by cluster: how many of those that are used were given to it, and not given back.
   ALTER TABLE quota_uses ADD COLUMN lent TEXT NOT NULL DEFAULT '{}';
   `,
+  `
+  -- By a key that is not in here (worker/audit/event-signer.ts). NULL: written before there were signatures, or by a plane without its secret.
+  ALTER TABLE audit ADD COLUMN signature TEXT;
+  `,
 ]
