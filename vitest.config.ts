@@ -70,6 +70,14 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
           ...shared,
           name: 'envoy',
           include: ['test/envoy/**/*.test.ts'],

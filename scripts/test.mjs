@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { chromiumRemedy, findChromium } from './chromium-path.mjs'
 import { envoyRemedy, findEnvoy } from './envoy-path.mjs'
 import { findProgram } from './find-program.mjs'
 import { findLabObstacle } from './lab-obstacle.mjs'
@@ -38,6 +39,7 @@ const groups = [
   { name: 'worker' },
   { name: 'agent', unavailable: findOpensslObstacle },
   { name: 'cli', workers: 3, unavailable: findOpensslObstacle },
+  { name: 'browser', beside: 'worker', unavailable: findChromiumObstacle },
   { name: 'envoy', workers: 3, unavailable: () => findEnvoyObstacle() ?? findOpensslObstacle() },
   { name: 'skew', beside: 'cli', unavailable: () => findPreviousReleaseObstacle() ?? findEnvoyObstacle() },
   // The first time it builds Kubernetes.
@@ -62,6 +64,11 @@ await runGroups(groups.filter(({ name }) => positionals.length === 0 || position
 /** @returns {string | undefined} */
 function findEnvoyObstacle() {
   return findEnvoy() === undefined ? `there is no Envoy. ${envoyRemedy}` : undefined
+}
+
+/** @returns {string | undefined} */
+function findChromiumObstacle() {
+  return findChromium() === undefined ? `there is no Chromium: ${chromiumRemedy}` : undefined
 }
 
 /** It has the second word on certificates. @returns {string | undefined} */

@@ -12,6 +12,7 @@ import { authorize, findAccess } from './middleware/authorize.ts'
 import { idempotency } from './middleware/idempotency.ts'
 import { noStore } from './middleware/no-store.ts'
 import { requestBody } from './middleware/request-body.ts'
+import { answerFrontPage } from './pages/front-page.ts'
 import { answerError, toRequestProblems } from './problems.ts'
 import { addAgentRoutes } from './routes/agents.ts'
 import { addAuditRoutes } from './routes/audit.ts'
@@ -37,7 +38,7 @@ import { addTrustRoutes } from './routes/trust.ts'
 
 const { version } = packageJson
 
-/** The HTTP API: what every request goes through, and then its route. No CORS headers: other sites' pages get no answer. */
+/** The HTTP API: what every request goes through, and then its route. No CORS headers: other sites' pages get no answer, and none of the plane in a frame. */
 export const createApp = (): App => {
   const app = new OpenAPIHono<AppEnv>({
     defaultHook: (result) => {
@@ -51,7 +52,7 @@ export const createApp = (): App => {
   app.onError(answerError)
   app.notFound((c) => answerError(new AtollError('not_found', `version ${version} of the plane has no such route`), c))
   app.use(requestId())
-  app.use(secureHeaders())
+  app.use(secureHeaders({ xFrameOptions: 'DENY' }))
   // Bodies, tokens and refusals of OTLP are its own.
   addOtlpRoutes(app)
   app.use(
@@ -70,6 +71,7 @@ export const createApp = (): App => {
   app.use('/v1/*', authorize)
   app.use('/v1/*', requestBody)
   app.use('/v1/*', idempotency)
+  app.get('/', answerFrontPage)
   app.get('/openapi.json', (c) => c.json(buildOpenApiDocument(version)))
   for (const addRoutes of [
     addPlaneRoutes,

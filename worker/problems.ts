@@ -11,6 +11,7 @@ import { KMS_SECRET } from './ca/kms/kms.ts'
 import { KEK_SECRET } from './ca/sealed-key.ts'
 import { NEWER_SCHEMA, NOT_CREATED } from './mesh/mesh-store.ts'
 import type { Outcome } from './mesh/refusal.ts'
+import { answerProblemPage, isForPeople } from './pages/problem-page.ts'
 
 const MAX_PROBLEMS = 100
 const RATE_LIMIT_RETRY_SECONDS = 60
@@ -74,7 +75,7 @@ const toLimitHeaders = ({ limit }: AtollError): Record<string, string> => {
 }
 
 /** Answers what a handler threw. */
-export const answerError = (error: Error, c: AppContext): Response => {
+export const answerError = (error: Error, c: AppContext): Response | Promise<Response> => {
   const { code, problem } = judgeError(error, c)
   const details = toProblemDetails(code, {
     detail: problem.message,
@@ -82,6 +83,7 @@ export const answerError = (error: Error, c: AppContext): Response => {
     ...(problem.limit && { limit: problem.limit.name }),
     requestId: c.get('requestId'),
   })
+  if (isForPeople(c)) return answerProblemPage(c, details, problemTypes[code].status)
   return c.body(JSON.stringify(details), problemTypes[code].status, {
     'Content-Type': PROBLEM_MEDIA_TYPE,
     ...(code === 'rate_limited' && toLimitHeaders(problem)),
