@@ -29,7 +29,7 @@ import { createNobodysCredential } from './identity/nobody.ts'
 import { ProxySets } from './programming/proxy-sets.ts'
 import { settlingSink } from './programming/settling-sink.ts'
 import { clusterOfKey, isMachineTokenKey, toViewChanges } from './programming/to-view-changes.ts'
-import { MachineTokenAuthenticator } from './proxy-auth/machine-token-authenticator.ts'
+import { findFirstEnd, MachineTokenAuthenticator } from './proxy-auth/machine-token-authenticator.ts'
 import { toReadiness } from './readiness.ts'
 import { isOfWorkload } from './registry/is-of-workload.ts'
 import type { RegistryBatch } from './registry/registry.ts'
@@ -360,6 +360,7 @@ export class JoinedAgent {
       uplink: this.#uplink.status,
       ads: this.#ads.statistics(),
       identity: this.#identity.status(),
+      machineTokenNotAfter: findFirstEnd(this.#ads.connections, (id) => this.#findMachineToken(id)),
       gateways: this.#prober.gateways,
       delivery: this.#ads.delivery.summary(),
       keySets: this.#outside.keySets(),

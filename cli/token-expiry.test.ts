@@ -57,3 +57,34 @@ describe('the end of a token', () => {
     expect((await run(['token', 'list'], toToken('2026-01-01', '2026-11-20'))).stdout).toContain('(over)')
   })
 })
+
+describe('a list of tokens', () => {
+  const answers = (items: readonly unknown[]) => ({
+    'GET /v1/tokens': { status: 200, body: { items, nextCursor: null } },
+    'GET /v1/meshes/prod/clusters/east/machine-tokens': { status: 200, body: { items, nextCursor: null } },
+  })
+  const env = { ATOLL_URL: 'https://plane.test', ATOLL_TOKEN: 'atoll_token_1_x', ATOLL_MESH: 'prod' }
+  const late = { ...toToken('2026-09-26', '2026-11-26'), id: 't2', name: 'ci' }
+  const machine = { cluster: 'east', role: 'sidecar', namespace: 'shop', serviceAccount: 'x', workload: 'web' }
+
+  it('warns of the first that ends, of those made to last', async () => {
+    const hourly = { ...toToken('2026-11-21', '2026-11-22'), id: 't3' }
+    const far = toToken('2026-11-01', '2027-11-02')
+    const soon = toToken('2026-09-21', '2026-12-10')
+    const list = (...items: readonly unknown[]) => runFake(['token', 'list'], { env, answers: answers(items) })
+    expect((await list(far, hourly)).stderr).toBe('')
+    expect((await list(far, late, hourly)).stderr).toBe(
+      'warning: the token ci (t2) ends in 5d. Make another one in time: atoll token create\n',
+    )
+    expect((await list(soon, late)).stderr).toContain('ci (t2) ends in 5d, and 1 more within 30 days.')
+  })
+
+  it('says of machines how long they have, and warns', async () => {
+    const args = ['machine', 'token', 'list', '--cluster', 'east']
+    const { stdout, stderr } = await runFake(args, { env, answers: answers([{ ...late, ...machine }]) })
+    expect(stdout).toContain('2026-11-26T12:00:00Z (in 5d)')
+    expect(stderr).toBe(
+      'warning: the machine token of shop/web ends in 5d. Make another one in time: atoll machine token create --cluster east\n',
+    )
+  })
+})

@@ -19,6 +19,8 @@ export interface AgentMeasures {
   readonly uplink?: UplinkStatus
   readonly ads?: AdsStatistics
   readonly identity?: IdentityStatus
+  /** When the first token ends of those with which machines are connected. */
+  readonly machineTokenNotAfter?: number | undefined
   readonly gateways?: readonly ProbedGateway[]
   readonly delivery?: Delivery
   readonly keySets?: readonly KeySetStatus[]
@@ -148,6 +150,12 @@ export const createAgentMetrics = (measure: () => AgentMeasures): Pick<Registry,
       }).flatMap(([certificate, notAfter]) =>
         notAfter ? [{ labels: { certificate }, value: (notAfter - now) / 1000 }] : [],
       ),
+  )
+  gauge(
+    'machine_token_expiry_seconds',
+    'Seconds until a token ends with which a machine is connected, the first that does.',
+    ({ machineTokenNotAfter, now }) =>
+      machineTokenNotAfter === undefined ? undefined : (machineTokenNotAfter - now) / 1000,
   )
   labelled(
     'gateway_reachable',

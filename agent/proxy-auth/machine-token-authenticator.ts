@@ -11,6 +11,15 @@ export interface MachineTokens {
   admit?(token: MachineToken, peer: string): Result<GroupMachine, MachineRefusal>
 }
 
+/** When the first token ends of those in use; tokens that somebody has replaced are no trouble. Pods have none. */
+export const findFirstEnd = (
+  connections: Iterable<{ readonly grant: ProxyGrant }>,
+  find: MachineTokens['machineToken'],
+): number | undefined => {
+  const ends = [...connections].flatMap(({ grant }) => Date.parse(find(grant.credential)?.expiresAt ?? '') || [])
+  return ends.length === 0 ? undefined : Math.min(...ends)
+}
+
 /** What an unknown token's secret is compared with, so that it takes as long as a known one's. */
 const noSecretHash = Buffer.alloc(32)
 

@@ -8,6 +8,7 @@ import { parseDurationSeconds } from '../duration.ts'
 import { addExamples } from '../examples.ts'
 import { collect, toListView } from '../output/list-view.ts'
 import { printSecret } from '../print-secret.ts'
+import { toExpiryText, warnOfExpiries } from '../token-expiry.ts'
 
 interface CreateOptions {
   readonly cluster: string
@@ -106,6 +107,7 @@ const create = async (context: CliContext, options: CreateOptions): Promise<void
 const list = async (context: CliContext, cluster: string): Promise<void> => {
   const params = { mesh: await context.mesh(), cluster }
   const tokens = await collect(context.client().list(listMachineTokens, { params }))
+  const nowMs = context.io.now()
   await context.print(
     toListView(tokens, {
       headings: ['ID', 'ROLE', 'NAMESPACE', 'WORKLOAD', 'SERVICE ACCOUNT', 'EXPIRES'],
@@ -115,12 +117,17 @@ const list = async (context: CliContext, cluster: string): Promise<void> => {
         token.namespace,
         token.group ? `${token.workload} (group)` : token.workload,
         token.serviceAccount,
-        token.expiresAt,
+        toExpiryText(token, nowMs),
       ],
       name: (token) => token.id,
       empty: `Cluster ${cluster} has no machine tokens.`,
     }),
   )
+  warnOfExpiries(context, tokens, {
+    what: 'the machine token of',
+    name: ({ namespace, workload }) => `${namespace}/${workload}`,
+    make: `atoll machine token create --cluster ${cluster}`,
+  })
 }
 
 const revoke = async (context: CliContext, cluster: string, id: string): Promise<void> => {

@@ -8,7 +8,7 @@ import { parseDurationSeconds } from '../duration.ts'
 import { addExamples } from '../examples.ts'
 import { collect, toListView } from '../output/list-view.ts'
 import { printSecret } from '../print-secret.ts'
-import { toExpiryText } from '../token-expiry.ts'
+import { toExpiryText, warnOfExpiries } from '../token-expiry.ts'
 
 export const toScopeText = ({ mesh, cluster, namespace }: Token['scopes']): string =>
   [
@@ -94,6 +94,11 @@ const list = async (context: CliContext): Promise<void> => {
       empty: 'There are no tokens.',
     }),
   )
+  warnOfExpiries(context, tokens, {
+    what: 'the token',
+    name: ({ id, name }) => `${name} (${id})`,
+    make: 'atoll token create',
+  })
 }
 
 const revoke = async (context: CliContext, id: string): Promise<void> => {

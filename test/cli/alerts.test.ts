@@ -141,6 +141,7 @@ const healthy: Readonly<Record<string, string>> = {
   'atoll_agent_certificate_expiry_seconds{certificate="issuer",instance="a"}': '7776000-60x120',
   'atoll_agent_certificate_expiry_seconds{certificate="agent",instance="a"}': '86400-60x120',
   'atoll_agent_certificate_expiry_seconds{certificate="injector",instance="a"}': '86400-60x120',
+  'atoll_agent_machine_token_expiry_seconds{instance="a"}': '7776000-60x120',
   'atoll_agent_gateway_reachable{cluster="west",address="gw.west",port="15443",instance="a"}': '1x120',
   'atoll_agent_gateway_addresses{cluster="west",address="gw.west",port="15443",instance="a"}': '2x120',
   'atoll_agent_injector_ready{instance="a"}': '1x120',
@@ -192,6 +193,7 @@ const faults: Readonly<
   AtollServerCertificateExpires: {
     series: { 'atoll_agent_certificate_expiry_seconds{certificate="injector"': '9999x120' },
   },
+  AtollMachineTokenExpires: { series: { atoll_agent_machine_token_expiry_seconds: '1209000-60x120' } },
   AtollGatewayUnreachable: { series: { atoll_agent_gateway_reachable: '0x120' } },
   AtollGatewayUnresolved: { series: { atoll_agent_gateway_addresses: '0x120' } },
   AtollInjectorNotReady: { series: { atoll_agent_injector_ready: '0x120' } },

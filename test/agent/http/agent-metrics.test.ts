@@ -40,6 +40,7 @@ test('certificates are measured by the time that is left, those that are not the
     problems: 0,
     storeFailures: 0,
     now: 10_000,
+    machineTokenNotAfter: 70_000,
     identity: {
       intermediate: { notAfter: 20_000, renewAt: 15_000, state: 'valid' },
       leaves: 0,
@@ -53,6 +54,7 @@ test('certificates are measured by the time that is left, those that are not the
       withoutLeaf: [],
     },
   }))
+  expect(await metrics.metrics()).toMatch(/^atoll_agent_machine_token_expiry_seconds 60$/m)
   expect((await metrics.metrics()).match(/(?<=^atoll_agent_certificate_expiry_seconds).*$/gm)).toEqual([
     '{certificate="root"} 80',
     '{certificate="intermediate"} 10',

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { MachineTokenAuthenticator } from '#agent/proxy-auth/machine-token-authenticator.ts'
+import { findFirstEnd, MachineTokenAuthenticator } from '#agent/proxy-auth/machine-token-authenticator.ts'
 import type { MachineRefusal } from '#agent/proxy-auth/proxy-authenticator.ts'
 import type { GroupMachine } from '#mesh/registry-records/machine-groups.ts'
 import { err, ok, type Result } from '#mesh/result.ts'
@@ -122,4 +122,16 @@ test.each<[string, readonly MachineToken[], Result<GroupMachine, MachineRefusal>
   if (!granted.ok) throw new Error(granted.error)
   Object.assign(agent, { records, answer })
   expect(groups.isValid(granted.value)).toBe(isValid)
+})
+
+test('of the tokens in use, the first that ends is told; those of nobody, and pods, are not', async () => {
+  const records = [
+    record,
+    { ...record, id: 'later', expiresAt: '2026-03-01T00:00:00Z' },
+    { ...record, id: 'unused', expiresAt: '2026-01-01T01:00:00Z' },
+  ]
+  const grant = (credential: string) => ({ grant: { proxy: record, credential } })
+  const find = (wanted: string) => records.find((each) => each.id === wanted)
+  expect(findFirstEnd([grant('a pod'), grant('later'), grant(id)], find)).toBe(Date.parse(record.expiresAt))
+  expect(findFirstEnd([grant('a pod')], find)).toBeUndefined()
 })
