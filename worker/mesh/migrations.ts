@@ -295,22 +295,14 @@ export const migrations: readonly string[] = [
     created_at INTEGER NOT NULL
   );
   `,
-  `
-  -- What is published may be more than a grant for a namespace covers: it is worked out anew.
-  UPDATE mesh SET publish_wanted = publish_wanted + 1;
-  `,
-  `
-  -- "workload" is the name of a WorkloadGroup.
-  ALTER TABLE machine_tokens ADD COLUMN of_group INTEGER NOT NULL DEFAULT 0;
-  `,
-  `
-  -- The configuration's revision at which the cluster judged objects; null = its agent does not tell.
-  ALTER TABLE object_problem_counts ADD COLUMN revision INTEGER;
-  `,
-  `
-  -- Evicted clusters whose stores of telemetry have not heard of it yet.
-  CREATE TABLE telemetry_ends (cluster TEXT PRIMARY KEY, at INTEGER NOT NULL);
-  `,
+  // What is published may be more than a grant for a namespace covers: it is worked out anew.
+  `UPDATE mesh SET publish_wanted = publish_wanted + 1;`,
+  // "workload" is the name of a WorkloadGroup.
+  `ALTER TABLE machine_tokens ADD COLUMN of_group INTEGER NOT NULL DEFAULT 0;`,
+  // The configuration's revision at which the cluster judged objects; null = its agent does not tell.
+  `ALTER TABLE object_problem_counts ADD COLUMN revision INTEGER;`,
+  // Evicted clusters whose stores of telemetry have not heard of it yet.
+  `CREATE TABLE telemetry_ends (cluster TEXT PRIMARY KEY, at INTEGER NOT NULL);`,
   `
   -- Beside evicted clusters those that have another retention now: then "is_end" is 0.
   ALTER TABLE telemetry_ends RENAME TO telemetry_news;
@@ -402,10 +394,8 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (day, limit_name, consumer)
   ) WITHOUT ROWID;
   `,
-  `
-  -- The key of a root that a KMS keeps, by its name there: then there is nothing in "sealed_key".
-  ALTER TABLE roots ADD COLUMN kms_key TEXT;
-  `,
+  // The key of a root that a KMS keeps, by its name there: then there is nothing in "sealed_key".
+  `ALTER TABLE roots ADD COLUMN kms_key TEXT;`,
   `
   -- JSON, by cluster: how many of those that are used were given to it, and not given back.
   ALTER TABLE quota_uses ADD COLUMN lent TEXT NOT NULL DEFAULT '{}';
