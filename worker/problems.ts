@@ -83,12 +83,14 @@ export const answerError = (error: Error, c: AppContext): Response | Promise<Res
     ...(problem.limit && { limit: problem.limit.name }),
     requestId: c.get('requestId'),
   })
-  if (isForPeople(c)) return answerProblemPage(c, details, problemTypes[code].status)
-  return c.body(JSON.stringify(details), problemTypes[code].status, {
-    'Content-Type': PROBLEM_MEDIA_TYPE,
+  const headers = {
     ...(code === 'rate_limited' && toLimitHeaders(problem)),
     ...(code === 'unauthenticated' && { 'WWW-Authenticate': 'Bearer' }),
-  })
+  }
+  for (const [name, value] of Object.entries(headers)) c.header(name, value)
+  const { status } = problemTypes[code]
+  if (isForPeople(c)) return answerProblemPage(c, details, status)
+  return c.body(JSON.stringify(details), status, { 'Content-Type': PROBLEM_MEDIA_TYPE })
 }
 
 /** What zod found wrong with a request, in the words of our problems. */
