@@ -152,14 +152,19 @@ describe('a token with another secret', () => {
   })
 })
 
-test('a join token with another secret is counted in the audit log of its mesh, and keeps nobody out', async () => {
+test('a join token with another secret is told to wait longer and longer, is in the audit log of its mesh, and keeps nobody out', async () => {
   const mesh = await createTestMesh()
   const token = await createJoinToken(mesh, 'east', 'net-a')
   const wrong = await newJoinRequest(withOtherSecret(token), await newKeys())
+  const waits: (string | null)[] = []
   for (let time = 0; time < 15; time += 1) {
-    const { status, body } = await send('POST', '/v1/join', { body: wrong })
-    expect([status, body.code]).toEqual([401, 'join_refused'])
+    const { status, body, headers } = await send('POST', '/v1/join', { body: wrong })
+    waits.push(headers.get('Retry-After'))
+    expect([status, body.code, body.limit]).toEqual(
+      time < 5 ? [401, 'join_refused', undefined] : [429, 'rate_limited', 'failed-attempts'],
+    )
   }
+  expect(waits.slice(5)).toEqual(['2', '4', '8', '16', '32', '64', '128', '256', '300', '300'])
   const { body } = await mesh.send<{ items: AuditEvent[] }>('GET', '/audit?action=join-token.refuse')
   expect(body.items).toMatchObject([
     { outcome: 'refused', cluster: 'east', detail: { attempts: 1, reason: 'wrong secret' } },

@@ -1,5 +1,6 @@
 import type { ClusterKind, JoinToken } from '#api/schemas/clusters.ts'
 import { ok } from '#mesh/result.ts'
+import { toWaitSeconds } from '../directory/failed-attempts.ts'
 import { planeInitiator, writeAudit } from './audit.ts'
 import type { Initiator } from './audit.ts'
 import { hasRoomFor, MAX_CLUSTERS } from './clusters.ts'
@@ -34,11 +35,14 @@ export interface JoinTokenRow extends Record<string, SqlStorageValue> {
   guesses: number
   guessesSince: number
   guessesToldAt: number
+  /** How many came within an hour of the one before. */
+  guessStreak: number
 }
 
 const columns = `id, secret_hash AS secretHash, cluster, network, kind, created_at AS createdAt, expires_at AS expiresAt,
   used_at AS usedAt, used_for AS usedFor, serial, refusals, refusals_since AS refusalsSince,
-  guesses, guesses_since AS guessesSince, guesses_told_at AS guessesToldAt`
+  guesses, guesses_since AS guessesSince, guesses_told_at AS guessesToldAt,
+  guess_streak AS guessStreak`
 
 const toJoinToken = (row: JoinTokenRow): JoinToken => ({
   id: row.id,
@@ -157,23 +161,26 @@ const TELL_GUESSES_MS = 60 * 60 * 1000
 
 /**
  * Counts a join with a token's id and another secret. It keeps nobody out who has the token: 256 random bits are not found by guessing, and
- * who knows an id could use up the refusals of whoever it is for.
+ * who knows an id could use up the refusals of whoever it is for. Answers how long whoever guesses is told to wait.
  */
 export const countGuess = (
   context: MeshContext,
   { id }: JoinTokenRow,
   by: Pick<Initiator, 'requestId' | 'client'>,
-): void => {
+): number => {
   const { sql, now } = context
   const row = sql
     .exec<JoinTokenRow>(
-      `UPDATE join_tokens SET guesses = guesses + 1, guesses_since = iif(guesses = 0, ?1, guesses_since) WHERE id = ?2
-       RETURNING ${columns}`,
+      `UPDATE join_tokens SET guesses = guesses + 1, guesses_since = iif(guesses = 0, ?1, guesses_since),
+         guess_streak = iif(guessed_at < ?1 - ?3, 1, guess_streak + 1), guessed_at = ?1
+       WHERE id = ?2 RETURNING ${columns}`,
       now(),
       id,
+      TELL_GUESSES_MS,
     )
     .one()
   if (row.guessesToldAt <= now() - TELL_GUESSES_MS) tellGuesses(context, row, by)
+  return toWaitSeconds(row.guessStreak)
 }
 
 /** Has the audit log tell of what was guessed and not told, when that is an hour old. */

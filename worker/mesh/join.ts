@@ -27,6 +27,13 @@ const refusedTooOften = refuse('rate_limited', 'too many requests with this join
   retryAfterSeconds: 60 * 60,
 })
 
+/** Who has the right secret never hears it. */
+const toldToWait = (retryAfterSeconds: number) =>
+  refuse('rate_limited', 'too many requests with this join token and a wrong secret', {
+    name: 'failed-attempts',
+    retryAfterSeconds,
+  })
+
 export interface Joined {
   readonly response: JoinResponse
   /** Whether the cluster has a new identity by it; a repeated request changes nothing. */
@@ -50,8 +57,8 @@ export const joinCluster = async (
   const row = token && findJoinToken(sql, token.id)
   if (!token || !row) return refusedToken
   if (!equalsInConstantTime(row.secretHash, await sha256Hex(token.secret))) {
-    transaction(() => countGuess(context, row, by))
-    return refusedToken
+    const retryAfterSeconds = transaction(() => countGuess(context, row, by))
+    return retryAfterSeconds === 0 ? refusedToken : toldToWait(retryAfterSeconds)
   }
 
   const initiator: Initiator = { actor: { kind: 'agent', id: row.cluster, name: request.replica }, ...by }

@@ -404,4 +404,9 @@ export const migrations: readonly string[] = [
   -- By a key that is not in here (worker/audit/event-signer.ts). NULL: written before there were signatures, or by a plane without its secret.
   ALTER TABLE audit ADD COLUMN signature TEXT;
   `,
+  `
+  -- Joins with a token's id and another secret: how many came within an hour of the one before, and when the last did.
+  ALTER TABLE join_tokens ADD COLUMN guess_streak INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE join_tokens ADD COLUMN guessed_at INTEGER NOT NULL DEFAULT 0;
+  `,
 ]
