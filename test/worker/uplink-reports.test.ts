@@ -5,6 +5,7 @@ import type { Cluster } from '#api/schemas/clusters.ts'
 import { toServiceKey } from '#mesh/names.ts'
 import type { CatalogEntry } from '#mesh/service.ts'
 import type { Hold } from '#mesh/uplink.ts'
+import { MAX_AGENT_EVENTS_PER_HOUR } from '#worker/mesh/audit.ts'
 import { MAX_SERVICES_PER_CLUSTER } from '#worker/mesh/catalog.ts'
 import { toTestEntry } from './support/test-catalog.ts'
 import { apply, toRule } from './support/test-configuration.ts'
@@ -143,6 +144,26 @@ describe('a report', () => {
     const back = await TestAgent.connect(east, { replica: 'replica-2' })
     expect(await back.next('welcome')).toMatchObject({ reporter: { term: 4, replica: 'replica-2', connected: false } })
     expect(await back.claim(4)).toMatchObject({ granted: true })
+  })
+
+  test('by replicas that take turns without end is refused, before they have filled the audit log', async () => {
+    const mesh = await createTestMesh()
+    const east = await joinTestCluster(mesh, 'east', 'net-a')
+    const [first, second] = [await TestAgent.connect(east), await TestAgent.connect(east, { replica: 'replica-2' })]
+    const countEvents = () =>
+      runInDurableObject(
+        mesh.stub,
+        (_, { storage }) =>
+          storage.sql.exec<{ events: number }>(`SELECT count(*) AS events FROM audit WHERE actor_id = 'east'`).one()
+            .events,
+      )
+    const before = await countEvents()
+    for (let term = 1; term <= MAX_AGENT_EVENTS_PER_HOUR - before; term += 1)
+      expect(await (term % 2 === 1 ? first : second).claim(term)).toMatchObject({ granted: true })
+    const next = before % 2 === 0 ? first : second
+    next.send({ type: 'claim', term: MAX_AGENT_EVENTS_PER_HOUR })
+    expect(await next.next('refused')).toMatchObject({ code: 'rate_limited' })
+    expect(await countEvents()).toBe(MAX_AGENT_EVENTS_PER_HOUR)
   })
 
   test('in chunks is committed whole; one that is cut off is nothing', async () => {

@@ -78,6 +78,20 @@ export const announceAuditKey = (context: MeshContext, previous: EventSigner | u
   })
 }
 
+/** Events that the agents of one cluster may cause in an hour: a stolen one does not push out of the log what people have done. */
+export const MAX_AGENT_EVENTS_PER_HOUR = 200
+const HOUR_MS = 60 * 60 * 1000
+
+/** Whether a cluster's agents have caused so many events of late that they may cause no further one. */
+export const isFloodedBy = ({ sql, now }: MeshContext, cluster: string): boolean =>
+  sql
+    .exec<{ events: number }>(
+      `SELECT count(*) AS events FROM audit WHERE actor_kind = 'agent' AND actor_id = ? AND at > ?`,
+      cluster,
+      now() - HOUR_MS,
+    )
+    .one().events >= MAX_AGENT_EVENTS_PER_HOUR
+
 /** Forgets the events up to this one; the anchor keeps the hash of the last of them, so that the rest still verifies. */
 export const pruneAudit = (sql: SqlStorage, last: number): void => {
   const oldest = firstRow(

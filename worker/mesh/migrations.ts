@@ -196,4 +196,6 @@ export const migrations: readonly string[] = [
   ALTER TABLE join_tokens ADD COLUMN guess_streak INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE join_tokens ADD COLUMN guessed_at INTEGER NOT NULL DEFAULT 0;
   `,
+  // How much the agents of a cluster have had the audit log tell of late.
+  `CREATE INDEX audit_by_agent ON audit (actor_id, at) WHERE actor_kind = 'agent';`,
 ]

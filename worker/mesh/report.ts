@@ -5,7 +5,7 @@ import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { toServiceKey } from '#mesh/names.ts'
 import { UPLINK_MAX_ENTRY_CHARS } from '#mesh/uplink.ts'
 import type { ReportPosition } from '#mesh/uplink.ts'
-import { writeAudit } from './audit.ts'
+import { isFloodedBy, writeAudit } from './audit.ts'
 import type { Initiator } from './audit.ts'
 import { newId } from '../secret-token.ts'
 import { countCatalog, MAX_SERVICES_PER_CLUSTER, reprojectCatalog } from './catalog.ts'
@@ -26,9 +26,11 @@ import { applyNamespaces } from './state-log.ts'
 export type ReportOutcome =
   | { readonly kind: 'partial' | 'committed' }
   | { readonly kind: 'held'; readonly hold: string; readonly reason: string }
-  | { readonly kind: 'refused'; readonly code: 'bad_message' | 'too_large'; readonly message: string }
+  | { readonly kind: 'refused'; readonly code: ReportRefusal; readonly message: string }
 
-const refusedReport = (message: string, code: 'bad_message' | 'too_large' = 'bad_message'): ReportOutcome => ({
+type ReportRefusal = 'bad_message' | 'too_large' | 'rate_limited'
+
+const refusedReport = (message: string, code: ReportRefusal = 'bad_message'): ReportOutcome => ({
   kind: 'refused',
   code,
   message,
@@ -98,6 +100,8 @@ export const takeReport = (
     dropChunks(sql, cluster.name, session.id)
     return { kind: 'committed' }
   }
+  if (isFloodedBy(context, cluster.name))
+    return refusedReport('too many reports in an hour would have stripped this cluster', 'rate_limited')
   if (!unfinished && !stageChunk(sql, cluster.name, session.id, report)) {
     return refusedReport('the report is too large', 'too_large')
   }

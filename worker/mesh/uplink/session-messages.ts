@@ -2,7 +2,7 @@ import { ok } from '#mesh/result.ts'
 import type { AgentMessage, ReportPosition } from '#mesh/uplink.ts'
 import { sha256Hex } from '../../secret-token.ts'
 import { storeAgentHolds } from '../agent-holds.ts'
-import { writeAudit } from '../audit.ts'
+import { isFloodedBy, writeAudit } from '../audit.ts'
 import { countAllIssuedSince, countIssuedSince, findCurrentByRequest } from '../certificates.ts'
 import { findMember } from '../clusters.ts'
 import type { ClusterRow } from '../clusters.ts'
@@ -115,14 +115,26 @@ export const toMessageHandler =
     }
   }
 
+/** What would leave one more event of a cluster that has left too many: docs/limits.md. */
+const flooded: UplinkRefusal = {
+  code: 'rate_limited',
+  message: 'the agents of this cluster have filled the audit log for an hour',
+}
+
 const acknowledge = ({ context, fanOut }: MessageParts, session: Session, { position }: Of<'ack'>): void => {
   if (position.epoch === readMeshRow(context.sql).epoch) fanOut.acknowledge(session, position.sequence)
 }
 
-const claim = (parts: MessageParts, session: Session, cluster: ClusterRow, { term }: Of<'claim'>): void => {
+const claim = (
+  parts: MessageParts,
+  session: Session,
+  cluster: ClusterRow,
+  { term }: Of<'claim'>,
+): UplinkRefusal | void => {
   const { context, sessions } = parts
   const { replica } = session.state
   const granted = term > cluster.term || (term === cluster.term && replica === cluster.reporter)
+  if (granted && replica !== cluster.reporter && isFloodedBy(context, cluster.name)) return flooded
   let published: ReportPosition | null = null
   if (granted) {
     for (const other of sessions.ofCluster(cluster.name)) sessions.update(other, { reporting: false })
@@ -193,8 +205,10 @@ const publish = (
   session: Session,
   cluster: ClusterRow,
   message: Of<'publish'>,
-): void => {
+): UplinkRefusal | void => {
   if (!isReporter(session, cluster, message.term)) return
+  // It may come to a hold.
+  if (isFloodedBy(context, cluster.name)) return flooded
   const outcome = context.transaction(() => takeCandidates(context, cluster, message, toAgentInitiator(session)))
   if (outcome === 'partial') return
   sendMessage(session.socket, { type: 'publish-ack', position: message.position })
