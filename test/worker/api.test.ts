@@ -356,6 +356,22 @@ describe('an Idempotency-Key', () => {
     expect((await from('192.0.2.2')).body.code).toBe('setup_refused')
   })
 
+  test('is not counted for whom the client says it is, where nothing proves an address', async () => {
+    const header = env.CLIENT_ADDRESS_HEADER
+    Object.assign(env, { CLIENT_ADDRESS_HEADER: '' })
+    const { id } = await makeToken({ role: 'viewer' })
+    const limit = vi.spyOn(env.OPEN_RATE_LIMIT, 'limit')
+    await send('POST', '/v1/setup', {
+      body: { setupToken: 'wrong', org: 'acme' },
+      headers: { ...headers('key-in-the-name-of'), 'CF-Connecting-IP': id },
+    })
+    Object.assign(env, { CLIENT_ADDRESS_HEADER: header })
+    expect(limit).toHaveBeenCalledWith({ key: 'local' })
+    limit.mockRestore()
+    const kept = await env.DB.prepare('SELECT key FROM idempotency WHERE caller = ?').bind(id).first()
+    expect(kept).toBeNull()
+  })
+
   test('of a write that failed lets it be tried again', async () => {
     const token = await setUpPlane()
     const log = vi.spyOn(console, 'error').mockImplementation(() => {})

@@ -1,11 +1,12 @@
 import { AtollError } from '#api/atoll-error.ts'
 import type { AppContext } from '../app-env.ts'
+import { toAuditClient } from '../audit/client.ts'
 import { RequestCounts } from './request-counts.ts'
 import { requestLimits } from './request-limits.ts'
 import type { RequestLimit } from './request-limits.ts'
 
-/** Who sends a request that has no token: its address, as the platform tells it. */
-export const toClientAddress = (c: AppContext): string => c.req.header('CF-Connecting-IP') ?? 'local'
+/** Who sends a request that has no token: its address, as the platform proves it. Where nothing does, all are one: whoever could choose would be limited by nothing. */
+export const toClientAddress = (c: AppContext): string => toAuditClient(c.req.raw.headers, c.env).address ?? 'local'
 
 export const WINDOW_SECONDS = 60
 const counts = new RequestCounts(WINDOW_SECONDS)
