@@ -1,4 +1,8 @@
 import 'reflect-metadata'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Name } from '@peculiar/asn1-x509'
 import { ExtendedKeyUsage, ExtendedKeyUsageExtension, Extension } from '@peculiar/x509'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -9,6 +13,26 @@ import { importKeyOf, verifyOwnAuthority } from '#worker/ca/own-authority.ts'
 const domain = trustDomain.parse('mesh.acme.example')
 const uri = (uniformResourceIdentifier: string) => ({ uniformResourceIdentifier })
 const dns = (dNSName: string) => ({ dNSName })
+
+/** A CA of P-256 below a root that OpenSSL makes, of a kind of keys that the mesh has none of. */
+const certifyBelow = (kind: string): [ca: string, root: string] => {
+  const folder = mkdtempSync(join(tmpdir(), 'atoll-own-authority-'))
+  const openssl = (...args: readonly string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
+  try {
+    if (kind === 'dsa') openssl('dsaparam', '-genkey', '-out', 'root.key', '1024')
+    else openssl('genpkey', '-algorithm', kind, '-out', 'root.key')
+    writeFileSync(join(folder, 'ca.ext'), 'basicConstraints=critical,CA:TRUE,pathlen:1')
+    const root = ['-x509', '-new', '-key', 'root.key', '-subj', '/CN=root', '-days', '999', '-out', 'root.pem']
+    openssl('req', ...root, '-addext', 'basicConstraints=critical,CA:TRUE,pathlen:2')
+    openssl('ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', 'ca.key')
+    openssl('req', '-new', '-key', 'ca.key', '-subj', '/CN=ca', '-out', 'ca.csr')
+    const issuer = ['-CA', 'root.pem', '-CAkey', 'root.key', '-CAcreateserial', '-extfile', 'ca.ext']
+    const signed = openssl('x509', '-req', '-in', 'ca.csr', '-days', '900', ...issuer)
+    return [signed.toString(), readFileSync(join(folder, 'root.pem'), 'utf8')]
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
 
 let root: OwnCa
 beforeAll(async () => {
@@ -71,7 +95,7 @@ describe('a CA of somebody else may be the root', () => {
       { extensions: [new Extension('1.2.3.4', true, new Uint8Array([5, 0]))] },
       'critical extension 1.2.3.4',
     ],
-    ['is signed with SHA-1', { hash: 'SHA-1' }, 'SHA-1'],
+    ['is signed with SHA-1', { hash: 'SHA-1' }, 'in another way'],
   ])('not one that %s', async (_, wishes, reason) => {
     expect(await verifyCa(wishes)).toMatchObject({ ok: false, error: expect.stringContaining(reason) })
   })
@@ -95,6 +119,17 @@ describe('a CA of somebody else may be the root', () => {
     for (let depth = 0; depth < 4; depth += 1)
       deep = await OwnCa.create(deep, { name: `CN=${depth}`, pathLength: null })
     expect(await verify(deep.chainPem)).toMatchObject({ ok: false, error: expect.stringContaining('at most 4') })
+  })
+
+  test.each([
+    ['ed25519', { ok: true }],
+    ['rsa-pss', { ok: true }],
+    ['ed448', { ok: false, error: expect.stringContaining('in another way') }],
+    ['dsa', { ok: false, error: expect.stringContaining('in another way') }],
+  ])('below a root with a key of %s, of which the mesh has none', async (kind, verdict) => {
+    const [ca, above] = certifyBelow(kind)
+    expect(await verify(`${ca}\n${above}`)).toMatchObject(verdict)
+    expect(await verify(above)).toMatchObject({ ok: false })
   })
 
   test('and its key is tried', async () => {
