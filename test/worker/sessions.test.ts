@@ -2,7 +2,9 @@ import { env } from 'cloudflare:workers'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
 import type { Session } from '#api/schemas/sessions.ts'
 import type { Whoami } from '#api/schemas/tokens.ts'
+import { meshName } from '#mesh/names.ts'
 import { MAX_SESSIONS } from '#worker/directory/sign-in.ts'
+import { hasSamePower } from '#worker/middleware/authenticate.ts'
 import { createTestMesh, makeToken, send, setUpPlane } from './support/test-plane.ts'
 import { addMember, CONSOLE, fromConsole, signInBrowser, signInByCode } from './support/test-session.ts'
 import { makeRivalToken, RIVAL } from './support/two-tenants.ts'
@@ -190,6 +192,20 @@ describe('the code of a sign-in', () => {
     expect(await listSessions(browser.cookie)).toHaveLength(MAX_SESSIONS + 1)
     expect(await count()).toBe(before)
   })
+})
+
+test('what goes on for long ends when the power does with which it began', async () => {
+  const bob = await addMember('viewer', { mesh: meshName.parse('shop') })
+  const { token } = (await whoami((await signInBrowser(bob)).cookie)).body
+  const change = (power: object) => send('PATCH', `/v1/members/${bob}`, { token: owner, body: power })
+  const owner = await setUpPlane()
+  expect(await hasSamePower(env.DB, token)).toBe(true)
+  await change({ role: 'viewer', scopes: { mesh: 'shop', namespace: 'team' } })
+  expect(await hasSamePower(env.DB, token)).toBe(false)
+  await change({ role: 'viewer', scopes: { mesh: 'shop' } })
+  expect(await hasSamePower(env.DB, token)).toBe(true)
+  await send('DELETE', `/v1/members/${bob}`, { token: owner })
+  expect(await hasSamePower(env.DB, token)).toBe(false)
 })
 
 test('of two owners who revoke each other one is there still', async () => {

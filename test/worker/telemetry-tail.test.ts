@@ -6,7 +6,7 @@ import type { TailLimits } from '#worker/telemetry/search/follow-logs.ts'
 import { parseTailCursor } from '#worker/telemetry/search/tail-cursor.ts'
 import type { Tailed, TailQuery } from '#worker/telemetry/search/tail.ts'
 
-const limits: TailLimits = { asks: 900, ms: 60_000, waitMs: 20, pauseMs: 1, spacingMs: 0.05 }
+const limits: TailLimits = { asks: 900, ms: 60_000, waitMs: 20, pauseMs: 1, spacingMs: 0.05, placeMs: 15_000 }
 
 interface Told {
   readonly event: string
@@ -19,6 +19,7 @@ const createStream = () => {
   const aborts: (() => void | Promise<void>)[] = []
   return {
     told,
+    mayGoOn: () => Promise.resolve(true),
     abort: () => aborts.forEach((abort) => void abort()),
     onAbort: (listener: () => void | Promise<void>) => void aborts.push(listener),
     writeSSE: async ({ event = '', data }: { event?: string; data: string | Promise<string> }) => {
@@ -136,18 +137,19 @@ describe('a tail', () => {
   })
 
   test.each([
-    ['nobody reads it', 60_000],
-    ['its time is over', 50],
-  ])('ends when %s, whatever stores are waiting for', async (_, ms) => {
+    ['nobody reads it', 60_000, 60_000],
+    ['its time is over', 50, 60_000],
+    ['its reader may not any more', 60_000, 50],
+  ])('ends when %s, whatever stores are waiting for', async (_, ms, placeMs) => {
     const open = () => ({
       follow: ({ afterChunk }: TailQuery) =>
         afterChunk === null
           ? Promise.resolve<Tailed>({ records: [], skipped: 0, lastChunk: 7 })
           : new Promise<Tailed>(() => undefined),
     })
-    const stream = createStream()
-    if (ms > 1_000) setTimeout(stream.abort, 50)
-    await followLogs(open, names(3), [], new Map(), stream, { ...limits, ms, waitMs: 60_000 })
+    const stream = { ...createStream(), mayGoOn: () => Promise.resolve(false) }
+    if (ms > 1_000 && placeMs > 1_000) setTimeout(stream.abort, 50)
+    await followLogs(open, names(3), [], new Map(), stream, { ...limits, ms, placeMs, waitMs: 60_000 })
     const { event, data } = stream.told.at(-1) as Told
     expect(event).toBe('end')
     expect(parseTailCursor(String(data['cursor'])).get('c1')).toBe(7)

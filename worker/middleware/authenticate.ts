@@ -1,5 +1,7 @@
 import { createMiddleware } from 'hono/factory'
 import { AtollError } from '#api/atoll-error.ts'
+import type { Token } from '#api/schemas/tokens.ts'
+import { isEqualData } from '#mesh/merge/equal-data.ts'
 import type { AppContext, AppEnv, Caller } from '../app-env.ts'
 import { toAuditClient } from '../audit/client.ts'
 import { countFailedAttempt } from '../directory/failed-attempts.ts'
@@ -55,6 +57,12 @@ export const identifyCaller = async (c: AppContext): Promise<Caller> => {
       ? 'the session has ended: sign in again'
       : 'send "Authorization: Bearer atoll_token_…" with a token that has not expired',
   )
+}
+
+/** Whether a token may still do what it could when a request began that goes on for long. */
+export const hasSamePower = async (db: D1Database, { id, role, scopes }: Token): Promise<boolean> => {
+  const found = await findCaller(db, id, Date.now())
+  return found?.token.role === role && isEqualData(found.token.scopes, scopes)
 }
 
 const countGuess = async (c: AppContext, { orgId, tokenId }: { orgId: string; tokenId: string }): Promise<void> => {

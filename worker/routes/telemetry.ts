@@ -4,6 +4,7 @@ import { getTrace, listLogs, listTraces, tailLogs } from '#api/routes/telemetry.
 import type { App, AppContext, AppEnv } from '../app-env.ts'
 import type { ClusterName } from '#mesh/names.ts'
 import { listClusterNames } from '../cluster-names.ts'
+import { hasSamePower } from '../middleware/authenticate.ts'
 import { confineFilter, openMesh } from '../open-mesh.ts'
 import type { Subject } from '../open-mesh.ts'
 import { parseCursor, toCursor } from '../page.ts'
@@ -74,7 +75,15 @@ const followMeshLogs: RouteHandler<typeof tailLogs, AppEnv> = async (c) => {
   const from = parseTailCursor(cursor)
   const { mesh, clusters } = await openClusters(c, c.req.valid('param').mesh, filters)
   const open = toOpen(c, mesh)
-  return streamSSE(c, (stream) => followLogs(open, clusters, toLogConditions(filters), from, stream))
+  const { token } = c.get('caller')
+  return streamSSE(c, (stream) => {
+    const reader = {
+      writeSSE: stream.writeSSE.bind(stream),
+      onAbort: stream.onAbort.bind(stream),
+      mayGoOn: () => hasSamePower(c.env.DB, token),
+    }
+    return followLogs(open, clusters, toLogConditions(filters), from, reader)
+  })
 }
 
 const findTraces: RouteHandler<typeof listTraces, AppEnv> = async (c) => {

@@ -10,7 +10,7 @@ import type { Tailed } from './tail.ts'
 
 /** What one tail may take; when that is spent it ends, and the client comes again with the place where it was. */
 export interface TailLimits {
-  /** Requests to stores. Cloudflare lets a request make 1,000 to others, of which some are made before. */
+  /** Requests to stores. Cloudflare lets a request make 1,000 to others, of which some are made before, and some to ask whether it may go on. */
   readonly asks: number
   /** After so long the client comes again, and is authenticated again. */
   readonly ms: number
@@ -20,18 +20,29 @@ export interface TailLimits {
   readonly pauseMs: number
   /** … and between asks of all stores: so a tail over many of them lasts for a while too. */
   readonly spacingMs: number
+  /** Where it is, it says so often also when nothing comes: nobody on the way takes the stream for dead. And its reader is asked for. */
+  readonly placeMs: number
 }
 
-const defaultLimits: TailLimits = { asks: 900, ms: 15 * 60_000, waitMs: 15_000, pauseMs: 1_000, spacingMs: 50 }
+const defaultLimits: TailLimits = {
+  asks: 800,
+  ms: 15 * 60_000,
+  waitMs: 15_000,
+  pauseMs: 1_000,
+  spacingMs: 50,
+  placeMs: 15_000,
+}
 
-/** Where a tail is, it says also when nothing comes: so nobody on the way takes the stream for dead. */
-const PLACE_EVERY_MS = 15_000
 /** What a store may take beyond the time that it was told to wait. */
 const ANSWER_MS = 10_000
 /** One that failed is left alone for so many pauses. */
 const PAUSES_AFTER_FAILURE = 5
 
-type Stream = Pick<SSEStreamingApi, 'writeSSE' | 'onAbort'>
+/** Who reads a tail. */
+type Reader = Pick<SSEStreamingApi, 'writeSSE' | 'onAbort'> & {
+  /** Whether what was allowed when it began still is. */
+  readonly mayGoOn: () => Promise<boolean>
+}
 
 /** Until it is stopped, or so long. */
 interface Stop {
@@ -68,13 +79,16 @@ const createStop = (): Stop => {
   }
 }
 
-/** Writes what comes in after `from`, or from now on, until nobody reads it or the limits are reached. A reader that is slow is told what it has missed. */
+/**
+ * Writes what comes in after `from`, or from now on, until nobody reads it, its reader may not any more, or the limits are reached. A reader that is slow is told what it
+ * has missed.
+ */
 export const followLogs = async (
   open: (cluster: ClusterName) => Pick<ClusterTelemetry, 'follow'>,
   clusters: readonly ClusterName[],
   conditions: readonly Condition[],
   from: TailPlaces,
-  stream: Stream,
+  stream: Reader,
   limits: TailLimits = defaultLimits,
 ): Promise<void> => {
   const { isStopped, stop, orStopped, sleep } = createStop()
@@ -134,7 +148,9 @@ export const followLogs = async (
   const keepTelling = async (): Promise<void> => {
     while (!isStopped()) {
       await tellPlace('place')
-      await sleep(PLACE_EVERY_MS)
+      await sleep(limits.placeMs)
+      // Who comes again is told why not.
+      if (!(await stream.mayGoOn().catch(() => false))) stop()
     }
   }
 
