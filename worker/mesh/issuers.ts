@@ -38,8 +38,12 @@ export const addIssuer = async (
   if (findIssuer(sql, name))
     return refuse('already_exists', `there is an issuer ${name}: remove it, or choose another name`)
   if (listIssuers(sql).length >= MAX_ISSUERS) return refuse('limit_reached', `a mesh may have ${MAX_ISSUERS} issuers`)
-  const stranger = clusters.find((cluster) => !findMember(sql, cluster))
-  if (stranger !== undefined) return refuse('not_found', `there is no cluster ${stranger}`)
+  const refuseStranger = () => {
+    const stranger = clusters.find((cluster) => !findMember(sql, cluster))
+    return stranger === undefined ? undefined : refuse('not_found', `there is no cluster ${stranger}`)
+  }
+  const strange = refuseStranger()
+  if (strange) return strange
   if (!hasRoomForIssuer(sql, { name, clusters }))
     return refuse(
       'limit_reached',
@@ -63,6 +67,9 @@ export const addIssuer = async (
   const certificate = await signIssuer(verified.value, { mesh, trustDomain, name }, serial, signer, now())
   // 5. Record, trust and audit.
   return transaction(() => {
+    // One of them may have been evicted meanwhile.
+    const evicted = refuseStranger()
+    if (evicted) return evicted
     recordCertificate(sql, serial, root.keyId, certificate, now())
     sql.exec(
       'INSERT INTO issuers (name, clusters, serial, created_at) VALUES (?, ?, ?, ?)',

@@ -188,10 +188,8 @@ export class Mesh extends DurableObject<Cloudflare.Env> implements MeshStore {
   }
 
   async evictCluster(name: string, by: Initiator) {
-    // An issuance that is half-way would make an intermediate of the cluster trusted again.
-    if (
-      !(await this.#runtime.exclusively(async () => this.#runtime.write(() => evictCluster(this.#context, name, by))))
-    )
+    // At once: what is being signed for the cluster, for as long as a KMS takes, is judged once more before it is trusted.
+    if (!this.#runtime.write(() => evictCluster(this.#context, name, by)))
       return refuse('not_found', `there is no cluster ${name}`)
     this.#runtime.publishing.wake(true)
     this.#runtime.endSessionsOf(name, 'evicted', `the cluster ${name} is out of the mesh`)

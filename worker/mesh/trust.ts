@@ -155,7 +155,7 @@ export interface IssueRequest {
   /** Whether the agent waits until it is told that all others hold its certificate. One that does not gets one that is told them at once. */
   readonly waits: boolean
   readonly initiator: Initiator
-  /** Runs in the transaction that persists the serial; a refusal stops there. */
+  /** Runs in the transaction that persists the serial, and again in the one that records the certificate: a cluster may have been evicted meanwhile. A refusal stops there. */
   readonly reserve?: (serial: string) => Outcome<null>
   /** Runs in the transaction that records the certificate, before it becomes trusted. */
   readonly record?: (serial: string) => void
@@ -170,22 +170,19 @@ export const issueIntermediate = async (
   const { sql, now, random, transaction } = context
   const serial = newSerial(random)
   const { cluster } = request.identity
+  const permit = (judged: Outcome<null>): Outcome<null> => {
+    if (!judged.ok) {
+      const detail = { reason: judged.error.detail }
+      const facts = { action: 'certificate.issue', target: cluster, cluster, outcome: 'refused', detail } as const
+      writeAudit(context, request.initiator, facts)
+    }
+    return judged
+  }
   /** A refused request takes a serial too: it counts as one of those that a cluster may send in an hour. */
   const reserve = (judge: () => Outcome<null>): Outcome<null> =>
     transaction(() => {
       reserveSerial(sql, serial, { kind: 'intermediate', cluster, requestHash: request.requestHash }, now())
-      const judged = judge()
-      if (!judged.ok) {
-        const detail = { reason: judged.error.detail }
-        writeAudit(context, request.initiator, {
-          action: 'certificate.issue',
-          target: cluster,
-          cluster,
-          outcome: 'refused',
-          detail,
-        })
-      }
-      return judged
+      return permit(judge())
     })
   // 1. Verify the request.
   const verified = await verifyRequest(request.csrPem, request.identity)
@@ -203,7 +200,9 @@ export const issueIntermediate = async (
   // 4. Sign.
   const certificate = await signIntermediate(verified.value, request.identity, serial, signer, now())
   // 5. Record, trust and audit.
-  transaction(() => {
+  return transaction(() => {
+    const permitted = permit(request.reserve?.(serial) ?? ok(null))
+    if (!permitted.ok) return permitted
     if (place.isPrepared) recordPrepared(sql, serial, place.root.keyId, certificate)
     else recordCertificate(sql, serial, place.root.keyId, certificate, now())
     request.record?.(serial)
@@ -214,8 +213,8 @@ export const issueIntermediate = async (
       cluster,
       detail: { fingerprint: certificate.fingerprint, notAfter: new Date(certificate.notAfterMs).toISOString() },
     })
+    return ok({ certificatePem: certificate.pem })
   })
-  return ok({ certificatePem: certificate.pem })
 }
 
 /** What a root's key is: as its certificate says. */
