@@ -187,6 +187,8 @@ describe('the key-encryption key', () => {
     await resealClientSecret({ ATOLL_KEK: C, ATOLL_KEK_PREVIOUS: B, DB: env.DB }, provider)
     expect(await openClientSecret({ ATOLL_KEK: C }, name, await stored())).toBe('hunter2')
     await expect(openClientSecret({ ATOLL_KEK: B }, name, await stored())).rejects.toThrow('ATOLL_KEK')
+    const { items } = (await send<{ items: AuditEvent[] }>('GET', '/v1/audit?limit=1', { token })).body
+    expect(items).toMatchObject([{ action: 'key.reseal', detail: { with: await toKekId(C) } }])
     for (const other of [{ orgId: 'other' }, { issuer: 'https://other.example.org' }, { clientId: 'other' }])
       await expect(openClientSecret({ ATOLL_KEK: C }, { ...name, ...other }, await stored())).rejects.toThrow('decrypt')
 

@@ -1,7 +1,9 @@
 import { and, count, eq, gt, isNull } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
+import { AtollError } from '#api/atoll-error.ts'
 import type { Member } from '#api/schemas/members.ts'
 import type { TokenRole, TokenScopes } from '#api/schemas/tokens.ts'
+import type { Initiator } from '../mesh/audit.ts'
 import { writeWithEvent } from './org-audit.ts'
 import type { OrgEvent } from './org-audit.ts'
 import { members, tokens } from './schema.ts'
@@ -74,6 +76,7 @@ export const findIdentified = async (
   db: D1Database,
   orgId: string,
   { subject, email }: { readonly subject: string; readonly email: string | undefined },
+  by: Initiator,
 ): Promise<IdentifiedMember | undefined> => {
   const database = drizzle(db)
   const [known] = await database
@@ -83,8 +86,15 @@ export const findIdentified = async (
   if (known) return { id: known.id, email: known.email, subject }
   if (email === undefined) return undefined
   const isInvited = and(eq(members.orgId, orgId), eq(members.email, email), isNull(members.subject))
-  const [bound] = await database.update(members).set({ subject }).where(isInvited).returning()
-  return bound && { id: bound.id, email: bound.email, subject }
+  const [invited] = await database.select({ id: members.id }).from(members).where(isInvited)
+  if (!invited) return undefined
+  const event = { at: Date.now(), by, facts: { action: 'member.bind', target: email, detail: { subject } } }
+  await writeWithEvent(db, orgId, event, async (batch) => {
+    if ((await batch.select({ id: members.id }).from(members).where(isInvited)).length === 0)
+      throw new AtollError('sign_in_refused', `somebody else has just signed in as ${email}: sign in again`)
+    return [batch.update(members).set({ subject }).where(isInvited)]
+  })
+  return { id: invited.id, email, subject }
 }
 
 /** Undefined = there is one with this address. */

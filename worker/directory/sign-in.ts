@@ -4,6 +4,7 @@ import type { DrizzleD1Database } from 'drizzle-orm/d1'
 import { AtollError } from '#api/atoll-error.ts'
 import type { Token } from '#api/schemas/tokens.ts'
 import type { BrowserSession } from '../app-env.ts'
+import { planeInitiator } from '../mesh/audit.ts'
 import { writeWithEvent } from './org-audit.ts'
 import type { OrgEvent } from './org-audit.ts'
 import type { IdentifiedMember } from './members.ts'
@@ -48,17 +49,20 @@ export const storeProvider = async (db: D1Database, provider: StoredProvider, ev
   })
 }
 
-/** The same secret, sealed anew. */
+/** The same secret, sealed anew; `kekId` names the key-encryption key that it is sealed with now. */
 export const replaceClientSecret = async (
   db: D1Database,
   orgId: string,
   before: string,
-  clientSecret: string,
+  { clientSecret, kekId }: { readonly clientSecret: string; readonly kekId: string },
 ): Promise<void> => {
-  await drizzle(db)
-    .update(signInProviders)
-    .set({ clientSecret })
-    .where(and(eq(signInProviders.orgId, orgId), eq(signInProviders.clientSecret, before)))
+  const facts = { action: 'key.reseal', target: 'client secret of the identity provider', detail: { with: kekId } }
+  const isSame = and(eq(signInProviders.orgId, orgId), eq(signInProviders.clientSecret, before))
+  await writeWithEvent(db, orgId, { at: Date.now(), by: planeInitiator, facts }, async (database) => {
+    if ((await database.select().from(signInProviders).where(isSame)).length === 0)
+      throw new AtollError('conflict', 'the identity provider was set anew meanwhile')
+    return [database.update(signInProviders).set({ clientSecret }).where(isSame)]
+  })
 }
 
 /** With the tokens that members have signed in for. */

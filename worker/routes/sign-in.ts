@@ -192,7 +192,7 @@ const end: RouteHandler<typeof endSignIn, AppEnv> = async (c) => {
     c.redirect(`${client.redirectUri}?${new URLSearchParams({ ...parameters, state: client.state }).toString()}`, 302)
   const identity = await identify(c, provider, kept)
   if (identity === 'away') return answer({ error: 'temporarily_unavailable' })
-  const member = identity && (await findIdentified(c.env.DB, kept.orgId, identity))
+  const member = identity && (await findIdentified(c.env.DB, kept.orgId, identity, toProviderInitiator(c)))
   if (!member) {
     // Whoever may sign in at the provider gets here: nothing of what they say is kept.
     return answer({ error: 'access_denied' })
@@ -225,7 +225,8 @@ const endInBrowser = async (
   const { origin } = new URL(provider.planeUrl)
   const page = toPage(provider.planeUrl, returnTo)
   const identity = await identify(c, provider, kept)
-  const member = identity && identity !== 'away' && (await findIdentified(c.env.DB, kept.orgId, identity))
+  const member =
+    identity && identity !== 'away' && (await findIdentified(c.env.DB, kept.orgId, identity, toProviderInitiator(c)))
   if (!member) {
     page.searchParams.set('signIn', identity === 'away' ? 'unavailable' : 'refused')
     return c.redirect(page.href, 302)
@@ -235,6 +236,9 @@ const endInBrowser = async (
   setCookie(c, name, secret, { ...options, maxAge: TOKEN_MS / 1000 })
   return c.redirect(page.href, 302)
 }
+
+/** On the word of the identity provider: nobody with a token asks. */
+const toProviderInitiator = (c: AppContext) => ({ ...planeInitiator, ...toOrigin(c) })
 
 type Issued =
   | { readonly kind: 'token'; readonly tokenId: string }
@@ -248,7 +252,7 @@ const issue = async (c: AppContext, orgId: string, member: IdentifiedMember, iss
   const session = issued.kind === 'session' && { origin: issued.origin, idleExpiresAtMs: createdAtMs + IDLE_MS }
   const event = {
     at: createdAtMs,
-    by: { ...planeInitiator, ...toOrigin(c) },
+    by: toProviderInitiator(c),
     facts: { action: 'member.sign-in', target: member.email, detail: { [kind]: id } },
   }
   const made = { id, secretHash, createdAtMs, expiresAtMs: createdAtMs + TOKEN_MS, ...(session && { session }) }
@@ -332,7 +336,7 @@ const redeemDevice: RouteHandler<typeof redeemDeviceSignIn, AppEnv> = async (c) 
   if (identity === 'pending' || identity === 'slow_down') return wait(c, { slowDown: identity === 'slow_down' })
   // Whoever waits goes on asking, more seldom (RFC 8628 §3.5).
   if (identity && 'trouble' in identity) return wait(c, { slowDown: true, ...identity })
-  const member = identity && (await findIdentified(c.env.DB, kept.orgId, identity))
+  const member = identity && (await findIdentified(c.env.DB, kept.orgId, identity, toProviderInitiator(c)))
   if (!member) return refuse('who has confirmed it is no member of the org, or has refused')
   const { token, secret } = await issue(c, kept.orgId, member, { kind: 'token', tokenId: kept.tokenId })
   return c.json({ org: await directory.readOrgName(c.env.DB, kept.orgId), token: { ...token, secret } }, 201)

@@ -40,5 +40,5 @@ export const resealClientSecret = async (
   if (sealed === null || isSealedWith(kek.current.id, sealed)) return
   const place = placeOf(provider)
   const again = await sealBytes(kek, place, await openBytes(kek, place, sealed), randomBytes)
-  await replaceClientSecret(env.DB, orgId, sealed, again)
+  await replaceClientSecret(env.DB, orgId, sealed, { clientSecret: again, kekId: kek.current.id })
 }
