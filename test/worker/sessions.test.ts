@@ -5,6 +5,9 @@ import type { Whoami } from '#api/schemas/tokens.ts'
 import { meshName } from '#mesh/names.ts'
 import { MAX_SESSIONS } from '#worker/directory/sign-in.ts'
 import { hasSamePower } from '#worker/middleware/authenticate.ts'
+import { randomBytes } from '#worker/random-bytes.ts'
+import { newId } from '#worker/secret-token.ts'
+import { sealValue } from '#worker/sign-in/seal-text.ts'
 import { createTestMesh, makeToken, send, setUpPlane } from './support/test-plane.ts'
 import { addMember, CONSOLE, fromConsole, signInBrowser, signInByCode } from './support/test-session.ts'
 import { makeRivalToken, RIVAL } from './support/two-tenants.ts'
@@ -178,6 +181,25 @@ describe('the code of a sign-in', () => {
     ).run()
     expect((await send('DELETE', '/v1/sign-in', { token: await setUpPlane() })).status).toBe(204)
     expect(await verdict(eve())).toBe('sign_in_refused')
+  })
+
+  test('of a provider that the org has given up meanwhile is not shown to the one that it has now', async () => {
+    const orgId = await env.DB.prepare('SELECT org_id AS id FROM members WHERE id = ?').bind(ada).first<string>('id')
+    await env.DB.prepare(
+      `INSERT OR REPLACE INTO sign_in_providers (org_id, issuer, client_id, plane_url, created_at) VALUES (?, 'https://new.example', 'x', 'http://localhost', 0)`,
+    )
+      .bind(orgId)
+      .run()
+    const asked = vi.spyOn(globalThis, 'fetch')
+    const kept = { orgId, issuer: 'https://old.example', state: 's', nonce: 'n', verifier: 'v' }
+    const client = { returnTo: '/', tokenId: newId(randomBytes) }
+    const cookie = await sealValue(env.ATOLL_KEK, 'handshake', { ...kept, expiresAtMs: Date.now() + 60_000, client })
+    const answer = send('GET', '/v1/sign-in/callback?state=s&code=c', {
+      headers: { Cookie: `atoll_sign_in=${cookie}` },
+    })
+    expect([await verdict(answer), asked.mock.calls]).toEqual(['sign_in_refused', []])
+    asked.mockRestore()
+    await env.DB.prepare('DELETE FROM sign_in_providers').run()
   })
 
   test('takes no room from the tokens of the org, nor from other members', async () => {

@@ -43,6 +43,8 @@ const COOKIE = 'atoll_sign_in'
 /** What the cookie holds while the browser is at the provider. Sealed: nobody else makes one, and nobody reads the verifier. */
 const handshake = z.object({
   orgId: z.string(),
+  /** At which the sign-in began: another one is not shown its code. */
+  issuer: z.string(),
   state: z.string(),
   nonce: z.string(),
   verifier: z.string(),
@@ -156,6 +158,7 @@ const sendToProvider = async (c: AppContext, org: string, waiting: Handshake['cl
   }
   const kept: Handshake = {
     orgId: provider.orgId,
+    issuer: provider.issuer,
     ...secrets,
     expiresAtMs: Date.now() + HANDSHAKE_SECONDS * 1000,
     client: waiting,
@@ -181,7 +184,8 @@ const end: RouteHandler<typeof endSignIn, AppEnv> = async (c) => {
   if (!kept || kept.expiresAtMs < Date.now() || c.req.query('state') !== kept.state)
     return refuse('this is no answer to a sign-in that this browser has begun in the last minutes')
   const provider = await directory.findProvider(c.env.DB, kept.orgId)
-  if (!provider) return refuse('the org has no identity provider any more')
+  if (provider?.issuer !== kept.issuer)
+    return refuse('the org has not the identity provider any more that this began at')
   const cookie = toCookieName(COOKIE, provider.planeUrl)
   // One that anybody could have planted is not asked.
   if (getCookie(c, cookie) !== text) return refuse('the sign-in began at another address of the plane')
