@@ -1,5 +1,17 @@
+import { toErrorMessage } from '#mesh/error-message.ts'
 import type { CliContext } from './cli-context.ts'
-import { writePrivateFile } from './private-file.ts'
+import { CliError } from './cli-error.ts'
+import { ensureWritable, writePrivateFile } from './private-file.ts'
+
+/** Before something with a secret is made. Throws CliError `usage` when the file could not be written: the secret would be lost. */
+export const ensureSecretFile = (file: string | undefined): void => {
+  if (file === undefined) return
+  try {
+    ensureWritable(file)
+  } catch (error) {
+    throw new CliError('usage', `--out ${file} cannot be written: ${toErrorMessage(error)}`, { cause: error })
+  }
+}
 
 /** Shows what was made with its secret, this once; or writes the secret to a file, and then shows it nowhere. */
 export const printSecret = async (

@@ -1,10 +1,10 @@
-import { accessSync, constants, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
 import { z } from 'zod'
 import { CliError } from './cli-error.ts'
-import { writePrivateFile } from './private-file.ts'
+import { ensureWritable, writePrivateFile } from './private-file.ts'
 
 const profile = z.object({ url: z.string(), org: z.string(), token: z.string(), mesh: z.string().optional() })
 export type Profile = z.infer<typeof profile>
@@ -32,8 +32,7 @@ export class ProfileStore {
 
   /** Throws when a profile could not be saved: better before a secret is fetched than after. */
   ensureWritable(): void {
-    mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 })
-    accessSync(dirname(this.path), constants.W_OK)
+    ensureWritable(this.path)
     this.#read()
   }
 

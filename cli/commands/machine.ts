@@ -7,7 +7,7 @@ import { CliError } from '../cli-error.ts'
 import { parseDurationSeconds } from '../duration.ts'
 import { addExamples } from '../examples.ts'
 import { collect, toListView } from '../output/list-view.ts'
-import { printSecret } from '../print-secret.ts'
+import { ensureSecretFile, printSecret } from '../print-secret.ts'
 import { toExpiryText, warnOfExpiries } from '../token-expiry.ts'
 
 interface CreateOptions {
@@ -93,6 +93,7 @@ const create = async (context: CliContext, options: CreateOptions): Promise<void
     ...(group !== undefined && { group: true }),
     ...(ttl !== undefined && { ttlSeconds: ttl }),
   }
+  ensureSecretFile(out)
   const made = await context
     .client()
     .call(createMachineToken, { params: { mesh: await context.mesh(), cluster }, json })

@@ -7,7 +7,7 @@ import type { CliContext } from '../cli-context.ts'
 import { parseDurationSeconds } from '../duration.ts'
 import { addExamples } from '../examples.ts'
 import { collect, toListView } from '../output/list-view.ts'
-import { printSecret } from '../print-secret.ts'
+import { ensureSecretFile, printSecret } from '../print-secret.ts'
 import { toExpiryText, warnOfExpiries } from '../token-expiry.ts'
 
 export const toScopeText = ({ mesh, cluster, namespace }: Token['scopes']): string =>
@@ -72,6 +72,7 @@ const create = async (
     ...(forCluster && { cluster: forCluster }),
     ...(forNamespace && { namespace: forNamespace }),
   }
+  ensureSecretFile(out)
   const made = await context
     .client()
     .call(createToken, { json: { name, role, scopes, ...(ttl !== undefined && { expiresInSeconds: ttl }) } })

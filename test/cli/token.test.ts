@@ -25,6 +25,15 @@ it('makes a token of a namespace, as it was asked for', async () => {
   })
 })
 
+it('makes none whose secret could not be written', async () => {
+  const { code, stderr, calls } = await runFake(['token', 'create', '--out', `${import.meta.filename}/token`])
+  expect({ code, stderr, calls }).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/--out .* cannot/),
+    calls: [],
+  })
+})
+
 it('shows what a token is confined to, also by words of a newer plane', async () => {
   const newer = { ...token, role: 'auditor', scopes: { ...token.scopes, workload: 'web' } }
   const answers = {
