@@ -46,7 +46,7 @@ export interface ModuleStatus {
   readonly failure: string | undefined
 }
 
-const tooManyText = `is not fetched: an agent keeps ${maxModules} modules at most`
+const tooManyText = `is not fetched: an agent keeps ${maxModules} modules at most, of each namespace one in turn`
 
 const maxConcurrent = 4
 /** Within Envoy's 15 s for what a new listener waits for: a plugin that may fail is passed then, any other lets nobody past. */
@@ -99,12 +99,11 @@ export class Modules {
     for (const kept of this.#options.snapshot.load()?.items ?? []) this.#kept.set(kept.key, kept)
   }
 
-  /** From now on these are to be known and no others; of too many the last by name are not fetched. */
-  want(sources: readonly ModuleSource[]): void {
+  /** From now on these are to be known and no others, in this order; of `others`, for which there is no room, it is told so. */
+  want(sources: readonly ModuleSource[], others: readonly ModuleSource[] = []): void {
     if (this.#stopped) return
-    const sorted = sources.toSorted(byKey)
-    const wanted = new Map(sorted.slice(0, maxModules).map((source) => [source.key, source]))
-    const tooMany = new Set(sorted.slice(maxModules).map(({ key }) => key))
+    const wanted = new Map(sources.map((source) => [source.key, source]))
+    const tooMany = new Set(others.map(({ key }) => key))
     const changes: ViewChange[] = []
     for (const module of this.#tooMany)
       if (!tooMany.has(module)) changes.push({ kind: 'wasm-module', module, value: null })
@@ -291,8 +290,6 @@ export class Modules {
     return [...named, ...[...this.#kept.values()].filter(({ wantedAt }) => now - wantedAt < keepMilliseconds)]
   }
 }
-
-const byKey = (one: ModuleSource, other: ModuleSource): number => (one.key < other.key ? -1 : 1)
 
 /** A query may hold what is nobody's business. */
 const toShown = (key: ModuleKey): string => key.replace(/[?#]\S*/, '')

@@ -9,7 +9,7 @@ import type { Log } from '#agent/log.ts'
 import { allowedPlace, PlaceGuard } from '#agent/outside/place-guard.ts'
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import type { ViewChange } from '#mesh/view.ts'
-import type { NamedModule } from '#mesh/wasm/module-source.ts'
+import { selectModules, type ModuleSource, type NamedModule } from '#mesh/wasm/module-source.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import { fetchModule } from './fetch-module.ts'
 import { ModuleFiles } from './module-files.ts'
@@ -93,14 +93,19 @@ export class WasmModules {
 
   #settle(): void {
     this.#named = this.#options.view.modules()
+    const selected = new Set(selectModules(this.#named))
     this.#modules.want(
-      this.#named.map((named) => ({
-        ...named,
-        refreshedBy: named.refreshedBy && createHash('sha256').update(named.refreshedBy).digest('hex'),
-      })),
+      [...selected].map(toKept),
+      this.#named.filter((named) => !selected.has(named)),
     )
   }
 }
+
+/** What it is refreshed by is long, and only compared. */
+const toKept = ({ refreshedBy, ...source }: NamedModule): ModuleSource => ({
+  ...source,
+  refreshedBy: refreshedBy && createHash('sha256').update(refreshedBy).digest('hex'),
+})
 
 const toMessage = (status: ModuleStatus | undefined): string | undefined => {
   const { failure, fetchedAt } = status ?? {}

@@ -1,8 +1,7 @@
-import { objectKeyOf, parseObjectKey, type Configured, type ObjectKey } from '../config-object.ts'
+import { objectKeyOf, type Configured, type ObjectKey } from '../config-object.ts'
 import { jwksUriOf, type JwtRule, type RequestAuthenticationSpec } from '../config/request-authentication.ts'
 import { toMilliseconds } from '../config/schema/duration.ts'
-import { compareText } from '../merge/compare-text.ts'
-import { getOrAdd } from '../merge/get-or-add.ts'
+import { takeTurns } from '../merge/take-turns.ts'
 
 /** Below an issuer, where it says where its keys are (OpenID Connect Discovery 1.0 §4). */
 export const discoverySuffix = '/.well-known/openid-configuration'
@@ -56,29 +55,6 @@ export const findKeySources = (objects: Iterable<Configured<RequestAuthenticatio
   return [...found.values()]
 }
 
-/**
- * Those that an agent fetches: one of each namespace in turn, by URL. So who names very many keeps nobody out of another namespace, and has others' asked for no later.
- */
-export const selectKeySources = (sources: readonly NamedKeySource[]): readonly NamedKeySource[] => {
-  /** The next one is the last. */
-  const left = new Map<string, NamedKeySource[]>()
-  for (const source of sources.toSorted((one, other) => compareText(other.url, one.url)))
-    for (const namespace of new Set(source.objects.map((object) => parseObjectKey(object)?.namespace ?? '')))
-      getOrAdd(left, namespace, (): NamedKeySource[] => []).push(source)
-  const selected = new Set<NamedKeySource>()
-  let turns = [...left].toSorted(([one], [other]) => compareText(one, other)).map(([, own]) => own)
-  while (turns.length > 0 && selected.size < maxKeySources) {
-    for (const own of turns) {
-      const next = takeOther(own, selected)
-      if (next && selected.size < maxKeySources) selected.add(next)
-    }
-    turns = turns.filter((own) => own.length > 0)
-  }
-  return [...selected]
-}
-
-const takeOther = (own: NamedKeySource[], taken: ReadonlySet<NamedKeySource>): NamedKeySource | undefined => {
-  let next = own.pop()
-  while (next && taken.has(next)) next = own.pop()
-  return next
-}
+/** Those that an agent fetches, in this order. */
+export const selectKeySources = (sources: readonly NamedKeySource[]): readonly NamedKeySource[] =>
+  takeTurns(sources, { room: maxKeySources, nameOf: ({ url }) => url })

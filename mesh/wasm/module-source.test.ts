@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
 import type { Configured } from '../config-object.ts'
 import { wasmPlugin, type WasmPluginSpec } from '../config/wasm-plugin.ts'
-import { findModules } from './module-source.ts'
+import { findModules, maxModules, selectModules } from './module-source.ts'
 
-const plugin = (name: string, spec: object): Configured<WasmPluginSpec> => ({
+const plugin = (name: string, spec: object, namespace = 'shop'): Configured<WasmPluginSpec> => ({
   apiVersion: 'extensions.istio.io/v1alpha1',
   kind: 'WasmPlugin',
-  metadata: { name, namespace: 'shop' },
+  metadata: { name, namespace },
   spec: wasmPlugin.schema.parse(spec),
 })
 const image = 'registry.example/plugin'
@@ -37,4 +37,13 @@ test.each<[object, boolean]>([
 ])('%j is fetched anew when its object changes: %j', (spec, isRefreshed) => {
   const refreshedBy = (config: object) => findModules([plugin('a', { ...spec, pluginConfig: config })])[0]?.refreshedBy
   expect(refreshedBy({ a: 1 }) !== refreshedBy({ a: 2 })).toBe(isRefreshed)
+})
+
+test('who names very many modules keeps no other namespace from its own', () => {
+  const crowd = Array.from({ length: 2 * maxModules }, (_, index) =>
+    plugin(`a${index}`, { url: `https://a.example/${index}` }),
+  )
+  const selected = selectModules(findModules([...crowd, plugin('b', { url: 'https://z.example/b' }, 'bank')]))
+  expect(selected).toHaveLength(maxModules)
+  expect(selected.slice(0, 2).map(({ objects }) => objects)).toContainEqual(['WasmPlugin/bank/b'])
 })

@@ -2,6 +2,7 @@ import { toCanonicalJson } from '../canonical-json.ts'
 import { objectKeyOf, type Configured, type ObjectKey } from '../config-object.ts'
 import { parseModuleUrl, type ModulePlace } from '../config/schema/module-url.ts'
 import { unknownModule, type WasmPluginSpec } from '../config/wasm-plugin.ts'
+import { takeTurns } from '../merge/take-turns.ts'
 
 /** How many modules an agent keeps at most. */
 export const maxModules = 64
@@ -55,6 +56,10 @@ export const findModules = (objects: Iterable<Configured<WasmPluginSpec>>): read
   }
   return [...found.values()]
 }
+
+/** Those that an agent keeps. */
+export const selectModules = (modules: readonly NamedModule[]): readonly NamedModule[] =>
+  takeTurns(modules, { room: maxModules, nameOf: ({ key }) => key })
 
 /** Istio reference: WasmPlugin.imagePullPolicy: of no interest where a digest says what it is. */
 const isAlwaysPulled = ({ imagePullPolicy, sha256 }: WasmPluginSpec, place: ModulePlace): boolean => {

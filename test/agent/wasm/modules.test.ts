@@ -142,10 +142,10 @@ test('who waits for a module is told when it takes too long, and has it when it 
 test('no more modules are kept than there is room for, by number and by size', async () => {
   const many = setUp((source) => Promise.resolve(toModule(source.key)))
   const sources = Array.from({ length: maxModules + 1 }, (_, index) => toSource(`https://a.example/${index + 100}`))
-  many.modules.want(sources)
+  many.modules.want(sources.slice(0, maxModules), sources.slice(maxModules))
   await untilHolds(() => expect(many.told()).toHaveLength(maxModules + 1))
   expect(many.told().filter((text) => text.startsWith('fault'))).toEqual([
-    `fault: is not fetched: an agent keeps ${maxModules} modules at most`,
+    `fault: is not fetched: an agent keeps ${maxModules} modules at most, of each namespace one in turn`,
   ])
   many.modules.want(sources.slice(1))
   await untilHolds(() => expect(many.told().at(-1)).toContain(`https://a.example/${maxModules + 100}`))

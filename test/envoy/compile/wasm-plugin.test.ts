@@ -1,14 +1,24 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { systemClock } from '#agent/clock.ts'
+import { openDataDirectory } from '#agent/data-directory.ts'
+import { createLog } from '#agent/log.ts'
+import { allowedPlace } from '#agent/outside/place-guard.ts'
+import { WasmModules } from '#agent/wasm/wasm-modules.ts'
 import type { ConfigObject } from '#mesh/config-object.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { toModuleKey, type WasmModule } from '#mesh/wasm/module-source.ts'
+import { startIssuer } from '#test/agent/jwks/issuer.ts'
+import { temporaryDirectory } from '#test/agent/temporary-directory.ts'
 import { eventually } from '#test/harness/child.ts'
 import type { ProxyReply } from '#test/harness/proxy-request.ts'
 import { TokenSigner, toJwks } from '#test/harness/token-signer.ts'
 import { buildModule } from '#test/harness/wasm/build-module.ts'
+import { ImageRegistry } from '#test/harness/wasm/image-registry.ts'
 import { makeObject } from '#test/mesh/records.ts'
 import type { Stage } from './stage.ts'
 import { ask, clientAddress, get, proxyPort, serverAddress, Theatre } from './theatre.ts'
@@ -284,4 +294,62 @@ test('a plugin of type NETWORK meets connections, and lets none past it when it 
   expect(await tcp()).toBe('closed')
   await apply(network('FAIL_OPEN'))
   expect(await tcp()).toBe('hello')
+})
+
+test('what an agent fetches runs, also when it starts again without the registry; a changed file does not', async () => {
+  const registry = new ImageRegistry()
+  const sha256 = registry.push('team/plugin', 'v1', code)
+  const { ca, port, issuer } = await startIssuer(registry.handle)
+  const image = `oci://localhost:${port}/team/plugin:v1`
+  const directory = temporaryDirectory()
+  const plugin = (name: string) => put('a', { ...ofServer, ...told(name), url: image, sha256 })
+  /** An agent's part that fetches, and what it tells of the module. */
+  const startAgent = async (allow: readonly string[]) => {
+    const data = await openDataDirectory(directory, undefined, () => {})
+    const { promise, resolve } = Promise.withResolvers<readonly ViewChange[]>()
+    const modules = new WasmModules({
+      view: stage.scene.store,
+      config: { wasm: { allow: allow.map((place) => allowedPlace.parse(place)) } },
+      modulesCa: ca,
+      data,
+      clock: systemClock,
+      random: Math.random,
+      log: createLog('silent'),
+      onChanges: resolve,
+      onProblems: () => {},
+      reportStoreProblem: () => {},
+    })
+    modules.start()
+    await apply(...(await promise))
+    return async () => {
+      await modules.stop()
+      data.close()
+    }
+  }
+  await expectMet('none', plugin('fetched'))
+  await (
+    await startAgent([])
+  )()
+  await untilAnswered(403)
+  expect(stage.problems().at(-1)?.message).toContain('is at an address that the agent may not ask')
+  await (
+    await startAgent(['127.0.0.1', '::1'])
+  )()
+  await untilMet(said('fetched'))
+
+  issuer.handle = (_request, response) => response.writeHead(503).end()
+  await apply(give(null, { url: image, sha256 }))
+  await (
+    await startAgent(['127.0.0.1', '::1'])
+  )()
+  expect((await untilMet(said('fetched'))).status).toBe(200)
+  await stage.restartAgent()
+  await untilMet(said('fetched'))
+
+  const folder = join(directory, 'wasm-modules')
+  for (const name of readdirSync(folder)) writeFileSync(join(folder, name), 'changed')
+  await (
+    await startAgent(['127.0.0.1', '::1'])
+  )()
+  await untilAnswered(403)
 })
