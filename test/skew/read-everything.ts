@@ -27,7 +27,8 @@ const paths = [
 ]
 
 /** What a newer plane writes into the audit log when it first sees what an older one has written. */
-const isOfUpgrade = (item: unknown): boolean => isFields(item) && item['action'] === 'audit.chain'
+const isOfUpgrade = (item: unknown): boolean =>
+  isFields(item) && ['audit.chain', 'audit.key'].includes(String(item['action']))
 
 /** What goes on by itself: sessions, and when something was last seen. */
 const passing = new Set(['connected', 'lastSeenAt', 'lastUsedAt', 'replicas', 'probes'])
