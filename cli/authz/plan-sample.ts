@@ -32,6 +32,9 @@ export const maxStrata = 200
 /** Counts come later than records, and both are cut off at the edges of the time: a few more are asked for. */
 const leastOfOne = 10
 
+/** Of the newest of all, whoever calls. */
+const mostUncounted = 200
+
 type Node = MeshGraph['nodes'][number]
 
 /** Which records are looked at, so that none who calls much hides one who calls little: of everyone the newest, and more of all where few call. */
@@ -39,7 +42,12 @@ export const planSample = (frame: SampleFrame): SamplePlan => {
   const found = frame.graph && frame.graph.edges.length > 0 ? findStrata(frame.graph, frame) : undefined
   if (!found) return { strata: withShares(findAll(frame)), leftOut: 0 }
   const sorted = found.toSorted((one, other) => (other.count ?? 0) - (one.count ?? 0))
-  return { strata: withShares(sorted.slice(0, maxStrata)), leftOut: Math.max(0, sorted.length - maxStrata) }
+  // Who has only just begun to call nobody has counted yet.
+  const newest = findAll(frame).map((stratum) => ({ ...stratum, count: 0, most: mostUncounted }))
+  return {
+    strata: [...withShares(sorted.slice(0, maxStrata)), ...newest],
+    leftOut: Math.max(0, sorted.length - maxStrata),
+  }
 }
 
 type Unshared = Omit<Stratum, 'most'>

@@ -41,17 +41,27 @@ export const sampleCalls = async (
   const { strata, leftOut } = planSample({ graph, gateways, namespaces })
   const from = new Date(context.io.now() - seconds * 1000).toISOString()
   const read = await mapAtMost(atOnce, strata, (stratum) => readStratum(context, mesh, from, stratum))
-  const records = read.flatMap((each) => each.records)
+  const records = distinct(read.flatMap((each) => each.records))
   const counts = strata.map(({ count }) => count)
   const total = counts.includes(undefined) ? null : counts.reduce<number>((sum, count) => sum + (count ?? 0), 0)
   return {
     records,
     total: total === null ? null : Math.max(total, records.length),
-    isAll: leftOut === 0 && read.every((each) => each.isAll),
+    isAll: leftOut === 0 && (read.every((each) => each.isAll) || (total !== null && records.length >= total)),
     leftOut,
     unavailable: [...new Set(read.flatMap((each) => each.unavailable))].toSorted(),
   }
 }
+
+/** What is of several kinds is there once. */
+const distinct = (records: readonly AccessLog[]): readonly AccessLog[] => [
+  ...new Map(
+    records.map((record) => [
+      JSON.stringify([record.time, record.proxy, record.source_address, record.request_id, record.path]),
+      record,
+    ]),
+  ).values(),
+]
 
 const readStratum = async (context: CliContext, mesh: string, from: string, { query, has, most }: Stratum) => {
   const records: AccessLog[] = []

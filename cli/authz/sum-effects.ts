@@ -1,6 +1,6 @@
 import type { AccessLog } from '#api/schemas/telemetry.ts'
 import type { Effect } from '#xds/foretell/foretell-effect.ts'
-import { toHost, toPort } from '#xds/foretell/recorded-address.ts'
+import { toHost } from '#xds/foretell/recorded-address.ts'
 import { toPathTemplate } from './path-template.ts'
 
 /** Calls of one kind that were seen. */
@@ -62,18 +62,19 @@ export const sumEffects = (
 
 const toKey = (foretold: Foretold): string => JSON.stringify([toKind(foretold), foretold.effect])
 
-const toKind = ({ called, record }: Foretold) => ({
+const toKind = ({ called, record, effect }: Foretold) => ({
   source: record.reporter === 'source' ? 'clients' : (record.source_principal ?? toProduct(record) ?? 'somebody'),
   called,
-  request: toRequest(record),
+  request: toRequest(record, effect.port),
   plaintext: record.reporter === 'destination' && record.connection_security_policy === 'none',
 })
 
 /** "Prometheus/2.53.0 (linux)" is "Prometheus/2.53.0". */
 const toProduct = ({ user_agent: agent }: AccessLog): string | undefined => agent?.split(' ')[0]
 
-const toRequest = ({ request_protocol: protocol, upstream_host: host, method, authority, path }: AccessLog): string => {
-  if (protocol === 'tcp') return `TCP port ${toPort(host) ?? 'unknown'}`
+const toRequest = (record: AccessLog, port: number | undefined): string => {
+  const { request_protocol: protocol, method, authority, path } = record
+  if (protocol === 'tcp') return `TCP port ${port ?? record.destination_port ?? 'unknown'}`
   return `${method ?? '?'} ${authority ?? ''}${path === undefined ? '' : toPathTemplate(path)}`
 }
 

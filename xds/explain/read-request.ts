@@ -29,10 +29,23 @@ export const toClientAddress = (
   connectedFrom: string | undefined,
 ): string | undefined => {
   if (handler.kind !== 'http') return connectedFrom
-  if (handler.trustedHops > 0 || !request) return undefined
+  if (!request) return undefined
+  if (handler.trustedHops > 0) return toTrustedAddress(handler, request, connectedFrom)
   if (!handler.believesForwarded) return connectedFrom
   if (!Object.hasOwn(request.headers, forwardedFor)) return request.hasAllHeaders ? connectedFrom : undefined
   return request.headers[forwardedFor]?.split(',').at(-1)?.trim()
+}
+
+/** Envoy: xff_num_trusted_hops, use_remote_address: behind so many proxies the client is that many places from the end; where there are fewer, who has connected. */
+const toTrustedAddress = (
+  { trustedHops, believesForwarded }: Extract<Handler, { readonly kind: 'http' }>,
+  { headers, hasAllHeaders }: JudgedRequest,
+  connectedFrom: string | undefined,
+): string | undefined => {
+  const told = headers[forwardedFor]
+  if (believesForwarded || (told === undefined && (Object.hasOwn(headers, forwardedFor) || !hasAllHeaders)))
+    return undefined
+  return told?.split(',').at(-trustedHops)?.trim() ?? connectedFrom
 }
 
 /** A gateway adds where a request came from, and may take away the token that it has verified. */

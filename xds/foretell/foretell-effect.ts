@@ -20,6 +20,8 @@ export interface Effect {
   readonly by: readonly Decider[]
   /** Of what is not known: what would have to be. */
   readonly missing: readonly string[]
+  /** The port that was called, where that is known. */
+  readonly port?: number
 }
 
 interface Changes {
@@ -50,7 +52,8 @@ export const foretellEffect = (
       const call = readRecord(record, { trustDomain, role: proxy.role }, entrance)
       return foretellAt({ changes, proxy, entrance, told, record }, call)
     })
-    return merge(effects) ?? toUnplaced(told)
+    const [port, ...others] = new Set(possible.map((entrance) => entrance.port))
+    return { ...(merge(effects) ?? toUnplaced(told)), ...(port !== undefined && others.length === 0 && { port }) }
   }
 }
 

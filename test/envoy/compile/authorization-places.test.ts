@@ -6,6 +6,8 @@ import { afterEach, beforeAll, expect, test } from 'vitest'
 import { issueLeaf, toWorkloadNames } from '#agent/identity/issue-leaf.ts'
 import { toClusterDnsName } from '#mesh/identity.ts'
 import type { ViewChange } from '#mesh/view.ts'
+import type { Call } from '#xds/explain/call.ts'
+import { ExplainedScene } from '#test/compile/explain.ts'
 import { domain } from '#test/agent/test-pki.ts'
 import { makeObject, network1 } from '#test/mesh/records.ts'
 import { startAuthorizers } from './authorizers.ts'
@@ -114,6 +116,20 @@ proxies: [sidecar/default/client-1/web]
 
 const gateway = `${stageNetwork}.61`
 
+/** What the evaluator says of a call at a gateway. */
+const judge = async (stage: Stage, call: Partial<Call>) => {
+  const asked = { host: 'a.example', port: 18080, sourceAddress: clientAddress, ...call }
+  const { steps } = await new ExplainedScene(stage.scene).explain(asked)
+  return steps.find(({ stage: at }) => at === 'policy')?.judgement?.outcome
+}
+/** Of a request as it came: a status that is a policy's is what the evaluator says, too. */
+const tell = async (stage: Stage, addresses?: string): Promise<number> => {
+  const headers = addresses === undefined ? {} : { 'x-forwarded-for': addresses }
+  const status = await ask(headers)
+  expect([addresses, await judge(stage, { headers })]).toEqual([addresses, status === 403 ? 'denied' : 'allowed'])
+  return status
+}
+
 const ask = async (headers: OutgoingHttpHeaders = {}): Promise<number> => {
   const outgoing = request({ host: gateway, port: 18080, agent: false, headers: { host: 'a.example', ...headers } })
   outgoing.end()
@@ -160,30 +176,32 @@ config:
     spec: {hosts: ['*'], gateways: [front], http: [{match: [{headers: {x-verdict-of: {exact: http}}}], directResponse: {status: 418}}, {route: [{destination: {host: a}}]}], tcp: [{match: [{port: 18090}], route: [{destination: {host: t, port: {number: 90}}}]}]}
 proxies: [gateway/default/gateway-1]
 `)
-  const viaProxy = (addresses: string) => ask({ 'x-forwarded-for': addresses })
-  expect(await ask()).toBe(200)
+  const viaProxy = (addresses: string) => tell(stage, addresses)
+  expect(await tell(stage)).toBe(200)
   await apply(stage, from({ remoteIpBlocks: ['203.0.113.0/24'] }))
   expect(await viaProxy('203.0.113.7')).toBe(200)
   expect(await viaProxy('203.0.113.7, 198.51.100.1')).toBe(403)
-  expect(await ask()).toBe(403)
+  expect(await tell(stage)).toBe(403)
   await apply(stage, from({ notRemoteIpBlocks: ['203.0.113.0/24'] }))
   expect([await viaProxy('203.0.113.7'), await viaProxy('198.51.100.1')]).toEqual([403, 200])
   await apply(stage, from({ ipBlocks: ['127.0.0.0/8'] }))
   expect(await viaProxy('203.0.113.7')).toBe(200)
   await apply(stage, from({ principals: ['*'] }))
-  expect(await ask()).toBe(403)
+  expect(await tell(stage)).toBe(403)
 
   const talks = async () => {
     const socket = await theatre.dial(gateway, 18090)
     socket.write('hello')
-    return new Promise<boolean>((resolve) => {
+    const isLetIn = await new Promise<boolean>((resolve) => {
       socket.once('data', () => resolve(true))
       socket.once('close', () => resolve(false))
     })
+    expect(await judge(stage, { port: 18090, scheme: 'tcp' })).toBe(isLetIn ? 'allowed' : 'denied')
+    return isLetIn
   }
   expect(await talks()).toBe(false)
   await apply(stage, { rules: [{ to: [{ operation: { ports: ['18090'] } }] }] })
-  expect([await ask(), await talks()]).toEqual([403, true])
+  expect([await tell(stage), await talks()]).toEqual([403, true])
 
   // Whom it may ask of: requests, by which it may choose the route, and no connections.
   const asking = (name: string) => ({ action: 'CUSTOM', provider: { name }, rules: [{}] })

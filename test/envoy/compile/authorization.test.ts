@@ -9,6 +9,7 @@ import { makeObject } from '#test/mesh/records.ts'
 import type { Call } from '#xds/explain/call.ts'
 import { callHttp, callTcp, describeCall, type Caller, type HttpCall } from './authorization-calls.ts'
 import { startAuthorizers, type Authorizers } from './authorizers.ts'
+import { foretellConnections, foretellRequests } from './authorization-foretold.ts'
 import { askFor, extensionRows, pick, providerRows, toAsk } from './authorization-providers.ts'
 import {
   at,
@@ -139,12 +140,14 @@ describe('requests', () => {
       // What other filters note of a request nobody knows before.
       const foretell = (expected: readonly unknown[]) =>
         title.includes('experimental') ? calls.map((call) => [describeCall(call), [noted]]) : expected
-      await apply(put(asAllow(rule(ports))))
       const allowed = [...expectAll(matches, 200), ...expectAll(leaves, 403)]
+      const denied = [...expectAll(matches, 403), ...expectAll(leaves, 200)]
+      expect(allowed).toEqual(expect.arrayContaining(foretellRequests(stage, asAllow(rule(ports)), calls, ports.http)))
+      expect(denied).toEqual(expect.arrayContaining(foretellRequests(stage, asDeny(rule(ports)), calls, ports.http)))
+      await apply(put(asAllow(rule(ports))))
       expect(await tellNew(rule(ports), calls, allowed)).toEqual(allowed)
       expect(await judgeAll(calls)).toEqual(foretell(allowed))
       await apply(put(asDeny(rule(ports))))
-      const denied = [...expectAll(matches, 403), ...expectAll(leaves, 200)]
       expect(await tellNew(rule(ports), calls, denied)).toEqual(denied)
       expect(await judgeAll(calls)).toEqual(foretell(denied))
     },
@@ -172,6 +175,10 @@ describe('connections', () => {
   test.each(Object.entries(connectionRows))(
     'of TCP are judged as ALLOW and as DENY by %s',
     async (_, { rule, allow, deny }) => {
+      const toAll = (letIn: readonly Caller[]) => (['web', 'cart'] as const).map((each) => [each, letIn.includes(each)])
+      const [allowed, denied] = [asAllow, asDeny].map((as) => foretellConnections(stage, as(rule(ports)), ports.tcp))
+      expect(toAll(allow)).toEqual(expect.arrayContaining(allowed ?? []))
+      expect(toAll(deny)).toEqual(expect.arrayContaining(denied ?? []))
       await apply(put(asAllow(rule(ports))))
       expect(await whoGetsIn()).toEqual(allow)
       expect(await whoIsJudgedIn()).toEqual(allow)
