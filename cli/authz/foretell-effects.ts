@@ -2,7 +2,7 @@ import { listConfiguration } from '#api/routes/configuration.ts'
 import { getMesh } from '#api/routes/meshes.ts'
 import { readMeshConfig } from '#mesh/config/mesh-config.ts'
 import { meshSettings } from '#mesh/settings.ts'
-import { foretoldKinds, toNamespaces, toProposal, type Proposal } from '#xds/foretell/proposal.ts'
+import { foretoldKinds, proposeMesh, toNamespaces, toProposal, type Proposal } from '#xds/foretell/proposal.ts'
 import type { CliContext } from '../cli-context.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
 import { collect } from '../output/list-view.ts'
@@ -66,9 +66,10 @@ const foretellEffects = async (
   const all = await readCalled(context, mesh, records)
   const { foretellEffect } = await import('#xds/foretell/foretell-effect.ts')
   const present = lists.flat().map(({ object }) => object)
+  const proposed = proposeMesh(settings, present, proposal)
   let called = 0
   const foretold = all.flatMap(({ name, records: own, proxy }) => {
-    const foretell = proxy && foretellEffect({ settings, present, proposal }, proxy)
+    const foretell = proxy && foretellEffect(proposed, proxy)
     if (!foretell) return []
     called++
     return own.map((record) => ({ called: name, record, effect: foretell(record) }))

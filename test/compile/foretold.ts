@@ -2,6 +2,7 @@ import { objectKeyOf, type ConfigObject } from '#mesh/config-object.ts'
 import { makeObject } from '#test/mesh/records.ts'
 import type { CalledProxy } from '#xds/foretell/called-proxy.ts'
 import { foretellEffect } from '#xds/foretell/foretell-effect.ts'
+import { proposeMesh } from '#xds/foretell/proposal.ts'
 import type { RecordedCall } from '#xds/foretell/read-record.ts'
 import { ExplainedScene } from './explain.ts'
 
@@ -119,7 +120,7 @@ export const foretell = (
 ): string | undefined => {
   const { called, settings } = toProxy(world)
   const proposal = typeof then === 'string' ? { objects: [], deleted: [then] } : { objects: then, deleted: [] }
-  const effect = foretellEffect({ settings, present: world.present ?? [], proposal }, called)?.(record)
+  const effect = foretellEffect(proposeMesh(settings, world.present ?? [], proposal), called)?.(record)
   if (!effect) return undefined
   const { before, after, by, missing } = effect
   if (after === 'not-known') return `${before}, then not known: ${missing.join('; ')}`

@@ -4,7 +4,7 @@ import { RBACSchema } from '#envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb
 import { admissionFilterName } from '#xds/build/build-admission.ts'
 import { unpack } from '#xds/explain/served.ts'
 import { toPlace, type CalledProxy } from './called-proxy.ts'
-import { isChanged, toSides, toView, type ProposedMesh } from './proposal.ts'
+import type { ProposedMesh } from './proposal.ts'
 
 /** Who asks clients for keys or passwords once ClientAuthentications have changed; none = nobody. */
 export interface ClientChange {
@@ -13,14 +13,13 @@ export interface ClientChange {
 
 /** Undefined: they change nothing for this proxy. */
 export const changeClients = (mesh: ProposedMesh, proxy: CalledProxy): ClientChange | undefined => {
-  const { before, after } = toSides(mesh)
-  const select = (objects: ProposedMesh['present']) => {
-    const view = toView(mesh, proxy.cluster, { mesh: objects, cluster: [] })
+  const select = (which: 'before' | 'after') => {
+    const view = mesh.view(proxy.cluster, which)
     const key = selectClientAuthentications(view, proxy.namespace, toPlace(proxy))
     return findClientAuthentications(view, key).map(objectKeyOf)
   }
-  const [now, then] = [select(before), select(after)]
-  if (![...now, ...then].some((name) => isChanged(mesh, name))) return undefined
+  const [now, then] = [select('before'), select('after')]
+  if (![...now, ...then].some((name) => mesh.changed.has(name))) return undefined
   // It asks though nothing of the mesh says so: its cluster does.
   const ofCluster = asksClients(proxy) && now.length === 0 ? ["a ClientAuthentication of the cluster's own"] : []
   return { objects: [...then, ...ofCluster] }

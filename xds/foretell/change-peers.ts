@@ -4,7 +4,7 @@ import type { ProxyPolicies } from '#mesh/security/proxy-policies.ts'
 import { modeOf, resolvePeerModes, type PeerModes } from '#mesh/security/peer-modes.ts'
 import type { Decider } from '#xds/explain/served.ts'
 import { toPlace, type CalledProxy } from './called-proxy.ts'
-import { toSides, toView, type ProposedMesh } from './proposal.ts'
+import { toView, type ProposedMesh } from './proposal.ts'
 
 /** How a call comes once PeerAuthentications have changed. */
 export type Coming =
@@ -20,19 +20,20 @@ export type PeerChange = (port: number | undefined, security: string | undefined
 
 /** Undefined: they change nothing for this proxy. Gateways have servers instead. */
 export const changePeers = (mesh: ProposedMesh, proxy: CalledProxy): PeerChange | undefined => {
-  const { proposal } = mesh
-  const keys = [...proposal.objects.map(objectKeyOf), ...proposal.deleted]
-  if (proxy.role !== 'sidecar' || !keys.some((key) => parseObjectKey(key)?.kind === peerAuthentication.kind))
-    return undefined
+  const isOfPeers = (key: string) => parseObjectKey(key)?.kind === peerAuthentication.kind
+  if (proxy.role !== 'sidecar' || ![...mesh.changed].some(isOfPeers)) return undefined
   const { namespace, cluster, policies } = proxy
   const { peers, ownPeers } = policies
   const place = toPlace(proxy)
-  const sides = toSides(mesh)
-  const resolve = (objects: ProposedMesh['present']) =>
-    resolvePeerModes(toView(mesh, cluster, { mesh: objects, cluster: ownPeers ?? [] }), { namespace, place })
-  const after = resolve(sides.after)
+  const resolve = (which: 'before' | 'after') => {
+    const own = ownPeers ?? []
+    const all = { mesh: mesh.objects[which].filter(({ kind }) => kind === peerAuthentication.kind), cluster: own }
+    const view = own.length > 0 ? toView(mesh.settings, cluster, all) : mesh.view(cluster, which)
+    return resolvePeerModes(view, { namespace, place })
+  }
+  const after = resolve('after')
   // An older agent does not tell what its cluster's own objects say.
-  if (!ownPeers && !isAsTold(peers, resolve(sides.before)))
+  if (!ownPeers && !isAsTold(peers, resolve('before')))
     return () => ({ kind: 'not-known', missing: "what the cluster's own PeerAuthentications say" })
   if (isAsTold(peers, after)) return undefined
   const named = new Set([...Object.keys(peers.ports).map(Number), ...after.ports.keys()])

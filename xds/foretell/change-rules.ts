@@ -8,7 +8,7 @@ import type { AccessJudge } from '#xds/judge/judge-access.ts'
 import type { Decider } from '#xds/explain/served.ts'
 import { toPlace, type CalledProxy } from './called-proxy.ts'
 import { changeAccess } from './change-access.ts'
-import { isChanged, toView, type ProposedMesh } from './proposal.ts'
+import type { ProposedMesh } from './proposal.ts'
 
 /** What AuthorizationPolicies say once they have changed. */
 export interface RuleChange {
@@ -24,11 +24,10 @@ export interface RuleChange {
 /** Undefined: they change nothing for this proxy. */
 export const changeRules = (mesh: ProposedMesh, proxy: CalledProxy): RuleChange | undefined => {
   const { namespace, cluster, policies } = proxy
-  const proposed = mesh.proposal.objects.filter(({ kind }) => kind === authorizationPolicy.kind)
-  const view = toView(mesh, cluster, { mesh: proposed, cluster: [] })
+  const view = mesh.view(cluster, 'added')
   const selected = selectAuthorizations(view, namespace, toPlace(proxy))
   const isOld = ({ object, origin }: (typeof policies.authorizations)[number]) =>
-    origin === 'mesh' && isChanged(mesh, object)
+    origin === 'mesh' && mesh.changed.has(object)
   const had = policies.authorizations.filter(isOld)
   if (selected === '' && had.length === 0) return undefined
   const kept = policies.authorizations.filter((each) => !isOld(each))

@@ -7,7 +7,7 @@ import {
 import { compileTokenCheck } from '#xds/compile/compile-token-check.ts'
 import type { TokenPlace, TokenRule } from '#xds/model/token-check.ts'
 import { toPlace, type CalledProxy } from './called-proxy.ts'
-import { isChanged, toSides, toView, type ProposedMesh } from './proposal.ts'
+import type { ProposedMesh } from './proposal.ts'
 
 /** What becomes of tokens once RequestAuthentications have changed. */
 export interface TokenChange {
@@ -20,14 +20,13 @@ export interface TokenChange {
 
 /** Undefined: they change nothing for this proxy. */
 export const changeTokens = (mesh: ProposedMesh, proxy: CalledProxy): TokenChange | undefined => {
-  const { before, after } = toSides(mesh)
-  const select = (objects: ProposedMesh['present']) => {
-    const view = toView(mesh, proxy.cluster, { mesh: objects, cluster: [] })
+  const select = (which: 'before' | 'after') => {
+    const view = mesh.view(proxy.cluster, which)
     const key = selectRequestAuthentications(view, proxy.namespace, toPlace(proxy))
     return { names: findRequestAuthentications(view, key).map(objectKeyOf), ...compileTokenCheck(view, key, () => {}) }
   }
-  const [now, then] = [select(before), select(after)]
-  if (![...now.names, ...then.names].some((name) => isChanged(mesh, name))) return undefined
+  const [now, then] = [select('before'), select('after')]
+  if (![...now.names, ...then.names].some((name) => mesh.changed.has(name))) return undefined
   const ofCluster = proxy.policies.tokens.filter((name) => !now.names.some((each) => each === name))
   const objects = [...new Set([...then.names, ...ofCluster])]
   const hadNone = proxy.policies.tokens.length === 0

@@ -5,6 +5,7 @@ import { requestAuthentication } from '#mesh/config/request-authentication.ts'
 import { objectKeyOf, parseObjectKey, type ConfigObject, type Origin } from '#mesh/config-object.ts'
 import { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import { networkName, type ClusterName } from '#mesh/names.ts'
+import { getOrAdd } from '#mesh/merge/get-or-add.ts'
 import type { MeshSettings } from '#mesh/settings.ts'
 import type { MeshView } from '#mesh/view.ts'
 
@@ -36,14 +37,34 @@ export const toProposal = ({ objects, deleted }: Proposal): Proposal | undefined
 /** What the mesh says of these kinds, and is to say. */
 export interface ProposedMesh {
   readonly settings: MeshSettings
-  readonly present: readonly ConfigObject[]
-  readonly proposal: Proposal
+  /** Keys of the objects that are new, changed, or gone then. */
+  readonly changed: ReadonlySet<string>
+  /** The mesh's objects as they are, and as they are then. */
+  readonly objects: Readonly<Record<'before' | 'after', readonly ConfigObject[]>>
+  /** As a cluster without objects of its own sees them; `added`: those alone that are new or changed. */
+  readonly view: (cluster: ClusterName, which: 'before' | 'after' | 'added') => MeshView
+}
+
+/** Views are made once: each reads all of the mesh's objects. */
+export const proposeMesh = (
+  settings: MeshSettings,
+  present: readonly ConfigObject[],
+  proposal: Proposal,
+): ProposedMesh => {
+  const changed = new Set<string>(toChangedKeys(proposal))
+  const after = [...present.filter((object) => !changed.has(objectKeyOf(object))), ...proposal.objects]
+  const all = { before: present, after, added: proposal.objects }
+  const views = new Map<string, MeshView>()
+  return {
+    settings,
+    changed,
+    objects: all,
+    view: (cluster, which) =>
+      getOrAdd(views, `${which} ${cluster}`, () => toView(settings, cluster, { mesh: all[which], cluster: [] })),
+  }
 }
 
 const toChangedKeys = ({ objects, deleted }: Proposal): readonly string[] => [...objects.map(objectKeyOf), ...deleted]
-
-/** Whether an object is new, changed, or gone then. */
-export const isChanged = ({ proposal }: ProposedMesh, key: string): boolean => toChangedKeys(proposal).includes(key)
 
 /** The namespaces whose workloads it may be for; undefined = all of them. */
 export const toNamespaces = (proposal: Proposal, rootNamespace: string): readonly string[] | undefined => {
@@ -53,7 +74,7 @@ export const toNamespaces = (proposal: Proposal, rootNamespace: string): readonl
 
 /** As a cluster sees it with objects of its own. */
 export const toView = (
-  { settings }: Pick<ProposedMesh, 'settings'>,
+  settings: MeshSettings,
   cluster: ClusterName,
   objects: Readonly<Record<Origin, readonly ConfigObject[]>>,
 ): MeshView => {
@@ -66,13 +87,4 @@ export const toView = (
   for (const origin of ['mesh', 'cluster'] as const)
     store.apply(objects[origin].map((value) => ({ kind: 'config', origin, key: objectKeyOf(value), value })))
   return store
-}
-
-/** The mesh's objects as they are, and as they are then. */
-export const toSides = ({ present, proposal }: ProposedMesh) => {
-  const changed = toChangedKeys(proposal)
-  return {
-    before: present,
-    after: [...present.filter((object) => !changed.includes(objectKeyOf(object))), ...proposal.objects],
-  }
 }

@@ -1,6 +1,7 @@
 import { ExplainedScene } from '#test/compile/explain.ts'
 import { makeObject } from '#test/mesh/records.ts'
 import { foretellEffect, type Effect } from '#xds/foretell/foretell-effect.ts'
+import { proposeMesh } from '#xds/foretell/proposal.ts'
 import type { RecordedCall } from '#xds/foretell/read-record.ts'
 import { describeCall, type Caller, type HttpCall } from './authorization-calls.ts'
 import type { Rule } from './authorization-rows.ts'
@@ -26,7 +27,7 @@ const toForetell = ({ scene }: Stage, policy: Rule): ((record: RecordedCall) => 
   const { store } = scene
   const proposal = { objects: [makeObject('AuthorizationPolicy', 'p', policy)], deleted: [] }
   const called = { role: 'sidecar', namespace: 'default', cluster: store.localCluster, revision: 1, served, policies }
-  const foretell = foretellEffect({ settings: store.settings(), present: [], proposal }, called)
+  const foretell = foretellEffect(proposeMesh(store.settings(), [], proposal), called)
   if (!foretell) throw new Error('the policy is not for the server')
   return (record) => foretell(record).after
 }
