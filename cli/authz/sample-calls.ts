@@ -47,7 +47,8 @@ export const sampleCalls = async (
   return {
     records,
     total: total === null ? null : Math.max(total, records.length),
-    isAll: leftOut === 0 && (read.every((each) => each.isAll) || (total !== null && records.length >= total)),
+    // Of what is counted and has no record, as somebody has turned records off, nobody knows anything.
+    isAll: leftOut === 0 && (total === null ? read.every((each) => each.isAll) : records.length >= total),
     leftOut,
     unavailable: [...new Set(read.flatMap((each) => each.unavailable))].toSorted(),
   }

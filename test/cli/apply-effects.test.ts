@@ -265,45 +265,48 @@ it('tells it of what is deleted, and of a rollback', async () => {
   expect(readEffects(back.stdout).changed).toMatchObject([{ source: 'curl/8', after: 'denied' }])
 })
 
+const red = {
+  errorRate: 0,
+  errorRatio: 0,
+  p50: 1,
+  p90: 1,
+  p99: 1,
+  codes: {},
+  tcp: { openedRate: 0, sentByteRate: 0, receivedByteRate: 0 },
+}
+const toNode = (workload: string) => ({
+  id: `west/shop/${workload}`,
+  workload,
+  namespace: 'shop',
+  cluster: 'west',
+  services: [],
+  requestRate: 0,
+  ...red,
+})
+const toEdge = (workload: string, requestRate: number) => ({
+  source: `west/shop/${workload}`,
+  destination: 'west/shop/reviews',
+  service: 'reviews',
+  protocol: 'http',
+  reporter: 'destination',
+  mutualTls: true,
+  requestRate,
+  ...red,
+})
+/** A graph of who calls `reviews`, and how often a second. */
+const toGraph = (rates: Readonly<Record<string, number>>) => ({
+  from: '2026-11-21T11:00:00Z',
+  to: '2026-11-21T12:00:00Z',
+  stepSeconds: 60,
+  folded: 0,
+  unavailable: [],
+  clusters: [],
+  nodes: [...Object.keys(rates), 'reviews'].map(toNode),
+  edges: Object.entries(rates).map(([workload, rate]) => toEdge(workload, rate)),
+})
+
 it('looks at some calls of everyone, however much one of them calls', async () => {
-  const red = {
-    errorRate: 0,
-    errorRatio: 0,
-    p50: 1,
-    p90: 1,
-    p99: 1,
-    codes: {},
-    tcp: { openedRate: 0, sentByteRate: 0, receivedByteRate: 0 },
-  }
-  const toNode = (workload: string) => ({
-    id: `west/shop/${workload}`,
-    workload,
-    namespace: 'shop',
-    cluster: 'west',
-    services: [],
-    requestRate: 0,
-    ...red,
-  })
-  const toEdge = (workload: string, requestRate: number) => ({
-    source: `west/shop/${workload}`,
-    destination: 'west/shop/reviews',
-    service: 'reviews',
-    protocol: 'http',
-    reporter: 'destination',
-    mutualTls: true,
-    requestRate,
-    ...red,
-  })
-  const graph = {
-    from: '2026-11-21T11:00:00Z',
-    to: '2026-11-21T12:00:00Z',
-    stepSeconds: 60,
-    folded: 0,
-    unavailable: [],
-    clusters: [],
-    nodes: ['web', 'batch', 'reviews'].map(toNode),
-    edges: [toEdge('web', 100), toEdge('batch', 2 / 3600)],
-  }
+  const graph = toGraph({ web: 100, batch: 2 / 3600 })
   const asked: string[] = []
   const toRecords = (source: string, count: number) =>
     Array.from({ length: count }, (_, index) =>
@@ -336,6 +339,13 @@ it('looks at some calls of everyone, however much one of them calls', async () =
   const text = await applyTo({ records, graph }, toPolicy('p9', 'rules: []'))
   expect(text.stdout).toContain(
     "Of 1993 of about 360002 requests and connections to shop of the last 60m, some of each caller's (less than 1 %);",
+  )
+})
+
+it('does not take what has no record for nothing', async () => {
+  const none = await applyTo({ records: () => page([]), graph: toGraph({ web: 100 }) }, toPolicy('p9', 'rules: []'))
+  expect(none.stdout).toContain(
+    "Of 0 of about 360000 requests and connections to shop of the last 60m, some of each caller's (less than 1 %);",
   )
 })
 
