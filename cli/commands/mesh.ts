@@ -7,15 +7,19 @@ import { examineMeshConfig } from '#mesh/config/examine-mesh-config.ts'
 import { readMeshConfig, withChangedFields, type WrittenMeshConfig } from '#mesh/config/mesh-config.ts'
 import { defaultKeyAlgorithm, keyAlgorithm, type KeyAlgorithm } from '#mesh/key-algorithm.ts'
 import { hasErrors } from '#mesh/problem.ts'
-import { settingsFields } from '#mesh/settings.ts'
+import { meshSettings, settingsFields } from '#mesh/settings.ts'
+import { toEffectLines } from '../authz/effect-text.ts'
+import { tryToForetell } from '../authz/foretell-effects.ts'
 import type { CliContext } from '../cli-context.ts'
 import { CliError } from '../cli-error.ts'
 import type { SubmittedMeshConfig } from '../configuration/mesh-config-file.ts'
 import { findSettingChanges, toChangeText, type SettingChange } from '../configuration/setting-changes.ts'
 import { withPlaces } from '../configuration/with-places.ts'
+import { sinceOption } from '../configuration/write-options.ts'
 import { confirmByName } from '../confirm.ts'
 import { addExamples } from '../examples.ts'
 import { parseWholeNumber } from '../number-option.ts'
+import type { Paint } from '../output/colour.ts'
 import { collect, toListView } from '../output/list-view.ts'
 import { toProblemFields } from '../output/problem-fields.ts'
 import { toFields } from '../output/table.ts'
@@ -103,7 +107,8 @@ export const defineMesh = (group: Command, context: CliContext): void => {
     addSettings(
       group.command('set').description('Change settings of a mesh.').argument('[name]', 'the mesh in use, when absent'),
     )
-      .option('--dry-run', 'check, and tell what would change; change nothing')
+      .option('--dry-run', 'check, and tell what would change, of --inbound-mtls also for which calls; change nothing')
+      .addOption(sinceOption())
       .action((name: string | undefined, options: SetOptions) => set(context, name, options)),
     [
       ['atoll mesh set prod --outbound-policy registry-only', 'unknown destinations are refused'],
@@ -179,12 +184,12 @@ const use = async (context: CliContext, name: string): Promise<void> => {
   await context.print({ ...toMeshView(mesh), table: () => `Commands are for mesh ${name} now` })
 }
 
-type SetOptions = SettingsOptions & { readonly dryRun?: true }
+type SetOptions = SettingsOptions & { readonly dryRun?: true; readonly since: number }
 
 const set = async (
   context: CliContext,
   name: string | undefined,
-  { dryRun, ...options }: SetOptions,
+  { dryRun, since, ...options }: SetOptions,
 ): Promise<void> => {
   if (Object.keys(options).length === 0)
     throw new CliError('usage', 'There is nothing to set', { remedy: 'See --help.' })
@@ -209,7 +214,18 @@ const set = async (
   if (hasErrors(placed)) throw new CliError('invalid', 'The settings have errors', { problems: placed })
   context.noteProblems(placed)
   if (dryRun === true) context.note('Dry run: nothing was changed. The mesh would be:')
-  await context.print(toMeshView(mesh, { problems: placed.map(toProblemFields), changes }))
+  const effects = dryRun === true ? await foretellSettings(context, before, mesh.settings, since) : undefined
+  const view = toMeshView(mesh, { problems: placed.map(toProblemFields), changes, ...(effects && { effects }) })
+  const table = (paint: Paint) =>
+    [view.table(paint), ...(effects ? ['', ...toEffectLines(effects, paint)] : [])].join('\n')
+  await context.print({ ...view, table })
+}
+
+/** What becomes of calls where PeerAuthentications leave it to the mesh how they may come. */
+const foretellSettings = async (context: CliContext, before: Mesh, then: Mesh['settings'], since: number) => {
+  if (before.settings.inboundMtls === then.inboundMtls) return undefined
+  const settings = meshSettings.parse(then)
+  return tryToForetell(context, before.name, { objects: [], deleted: [], settings }, since)
 }
 
 const isOpening = ({ field, before, after }: SettingChange): boolean =>

@@ -82,13 +82,22 @@ interface Plane {
   /** Specs of AuthorizationPolicies p0, p1 …; the mesh has them, and the proxy of `reviews` is served what follows. */
   readonly policies?: readonly string[]
   readonly mode?: 'STRICT' | 'PERMISSIVE'
+  /** The mesh's setting says so, and no object. */
+  readonly isMeshWide?: boolean
   readonly records: readonly AccessLog[] | ((url: URL) => FakeAnswer)
   readonly graph?: object
   /** Keys that the write changes. */
   readonly changes?: readonly string[]
 }
 
-const toWorld = async ({ policies = [], mode = 'STRICT', records, graph, changes = [] }: Plane): Promise<FakeWorld> => {
+const toWorld = async ({
+  policies = [],
+  mode = 'STRICT',
+  isMeshWide = false,
+  records,
+  graph,
+  changes = [],
+}: Plane): Promise<FakeWorld> => {
   const peer = `
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
@@ -96,13 +105,13 @@ metadata: {name: default, namespace: shop}
 spec: {mtls: {mode: ${mode}}}`
   const own = policies.map((spec, index) => toPolicy(`p${index}`, spec))
   const resources = await serve(write('present.yaml', [workload, peer, ...own].join('\n---')))
-  const stored = [peer, ...own].map((text) => {
+  const stored = [...(isMeshWide ? [] : [peer]), ...own].map((text) => {
     const object = parse(text) as { kind: string; metadata: { name: string } }
     const key = `${object.kind}/shop/${object.metadata.name}`
     return { key, revision: 7, updatedAt: '2026-11-21T12:00:00Z', object }
   })
   const told = {
-    peers: { rest: { mode, object: 'PeerAuthentication/shop/default' }, ports: {} },
+    peers: { rest: { mode, ...(!isMeshWide && { object: 'PeerAuthentication/shop/default' }) }, ports: {} },
     authorizations: policies.map((spec, index) => ({
       object: `AuthorizationPolicy/shop/p${index}`,
       origin: 'mesh',
@@ -118,7 +127,7 @@ spec: {mtls: {mode: ${mode}}}`
     meshName: 'shop',
     trustDomain: 'offline.example',
     domainSuffix: 'cluster.local',
-    inboundMtls: 'strict',
+    inboundMtls: isMeshWide ? mode.toLowerCase() : 'strict',
     meshConfig: {},
   }
   const result = ok({ revision: 7, changes: changes.map((key) => ({ key, action: 'updated' })), problems: [] })
@@ -247,6 +256,18 @@ it('tells who calls in plaintext and would be cut off', async () => {
   const { code, stdout } = await applyTo({ mode: 'PERMISSIVE', records }, strict)
   expect(code).toBe(0)
   expect(stdout).toMatchSnapshot()
+})
+
+it('tells it of the setting that holds where no object says anything', async () => {
+  const records = [plain('10.0.0.9:1', 'curl/8')]
+  const world = await toWorld({ mode: 'PERMISSIVE', isMeshWide: true, records })
+  const { code, stdout } = await runFake(['mesh', 'set', 'shop', '--inbound-mtls', 'strict', '--dry-run'], world)
+  expect(code).toBe(0)
+  expect(stdout).toContain(
+    "denied then: curl/8 at 10.0.0.9 calls GET reviews:9080/metrics at shop/reviews in west, in plaintext, 1 time, by the mesh's setting inboundMtls",
+  )
+  const same = await runFake(['mesh', 'set', 'shop', '--inbound-mtls', 'permissive', '--dry-run'], world)
+  expect(same.stdout).not.toContain('Of the')
 })
 
 it('tells it of what is deleted, and of a rollback', async () => {

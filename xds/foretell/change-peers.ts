@@ -21,14 +21,18 @@ export type PeerChange = (port: number | undefined, security: string | undefined
 /** Undefined: they change nothing for this proxy. Gateways have servers instead. */
 export const changePeers = (mesh: ProposedMesh, proxy: CalledProxy): PeerChange | undefined => {
   const isOfPeers = (key: string) => parseObjectKey(key)?.kind === peerAuthentication.kind
-  if (proxy.role !== 'sidecar' || ![...mesh.changed].some(isOfPeers)) return undefined
+  const isChanged = mesh.settings.inboundMtls !== mesh.settingsThen.inboundMtls || [...mesh.changed].some(isOfPeers)
+  if (proxy.role !== 'sidecar' || !isChanged) return undefined
   const { namespace, cluster, policies } = proxy
   const { peers, ownPeers } = policies
   const place = toPlace(proxy)
   const resolve = (which: 'before' | 'after') => {
     const own = ownPeers ?? []
     const all = { mesh: mesh.objects[which].filter(({ kind }) => kind === peerAuthentication.kind), cluster: own }
-    const view = own.length > 0 ? toView(mesh.settings, cluster, all) : mesh.view(cluster, which)
+    const view =
+      own.length > 0
+        ? toView(which === 'before' ? mesh.settings : mesh.settingsThen, cluster, all)
+        : mesh.view(cluster, which)
     return resolvePeerModes(view, { namespace, place })
   }
   const after = resolve('after')

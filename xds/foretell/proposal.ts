@@ -23,14 +23,17 @@ export interface Proposal {
   readonly objects: readonly ConfigObject[]
   /** Keys of those that are gone then. */
   readonly deleted: readonly string[]
+  /** The mesh's settings of then, where these change: how sidecars take connections where no object says it. */
+  readonly settings?: MeshSettings
 }
 
 /** Undefined: nothing of it says who may call. */
-export const toProposal = ({ objects, deleted }: Proposal): Proposal | undefined => {
+export const toProposal = ({ objects, deleted, settings }: Proposal): Proposal | undefined => {
   const proposal = {
     objects: objects.filter(({ kind }) => foretoldKinds.includes(kind)),
     deleted: deleted.filter((key) => foretoldKinds.includes(parseObjectKey(key)?.kind ?? '')),
   }
+  if (settings) return { ...proposal, settings }
   return proposal.objects.length + proposal.deleted.length > 0 ? proposal : undefined
 }
 
@@ -39,6 +42,8 @@ export interface ProposedMesh {
   readonly settings: MeshSettings
   /** Keys of the objects that are new, changed, or gone then. */
   readonly changed: ReadonlySet<string>
+  /** Of then. */
+  readonly settingsThen: MeshSettings
   /** The mesh's objects as they are, and as they are then. */
   readonly objects: Readonly<Record<'before' | 'after', readonly ConfigObject[]>>
   /** As a cluster without objects of its own sees them; `added`: those alone that are new or changed. */
@@ -54,13 +59,17 @@ export const proposeMesh = (
   const changed = new Set<string>(toChangedKeys(proposal))
   const after = [...present.filter((object) => !changed.has(objectKeyOf(object))), ...proposal.objects]
   const all = { before: present, after, added: proposal.objects }
+  const settingsThen = proposal.settings ?? settings
   const views = new Map<string, MeshView>()
   return {
     settings,
+    settingsThen,
     changed,
     objects: all,
     view: (cluster, which) =>
-      getOrAdd(views, `${which} ${cluster}`, () => toView(settings, cluster, { mesh: all[which], cluster: [] })),
+      getOrAdd(views, `${which} ${cluster}`, () =>
+        toView(which === 'before' ? settings : settingsThen, cluster, { mesh: all[which], cluster: [] }),
+      ),
   }
 }
 
@@ -68,6 +77,7 @@ const toChangedKeys = ({ objects, deleted }: Proposal): readonly string[] => [..
 
 /** The namespaces whose workloads it may be for; undefined = all of them. */
 export const toNamespaces = (proposal: Proposal, rootNamespace: string): readonly string[] | undefined => {
+  if (proposal.settings) return undefined
   const named = [...new Set(toChangedKeys(proposal).map((key) => parseObjectKey(key)?.namespace ?? ''))]
   return named.includes(rootNamespace) ? undefined : named
 }
