@@ -49,7 +49,10 @@ const toInspector = (kind: Inspector['kind'], ports: readonly InboundTraffic[], 
 }
 
 /** Ports that no service names: under mesh mTLS alone or, where plaintext is taken as well, as it comes. */
-const compileUnnamed = (mode: InboundMode, { access }: InboundRules): FilterChain => ({
+const compileUnnamed = (
+  mode: InboundMode,
+  { access: told, untoldAccess: access = told }: InboundRules,
+): FilterChain => ({
   match: {},
   ...(mode === 'strict' && { mtls: { alpn: [], peers: 'mesh' } }),
   handler: {

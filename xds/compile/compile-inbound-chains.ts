@@ -25,6 +25,8 @@ export interface InboundRules {
   readonly takesExternal: boolean
   /** Of connections that are none of HTTP; absent = whoever gets so far may call. */
   readonly access?: Access
+  /** The same of those that may be HTTP for all that is known, at ports whose protocol is found out or that no service names; absent = `access`. */
+  readonly untoldAccess?: Access
   /** Whether somebody is judged by the name that TLS asks for. */
   readonly asksServerName: boolean
   /** How captured connections to ports are let in that no service names; absent = they are not. */
@@ -49,12 +51,13 @@ const plaintextHttp = ['http/1.0', 'http/1.1', 'h2c']
  */
 export const compileInboundChains = (
   inbound: InboundTraffic,
-  { takesExternal, access }: Pick<InboundRules, 'takesExternal' | 'access'>,
+  { takesExternal, ...rules }: Pick<InboundRules, 'takesExternal' | 'access' | 'untoldAccess'>,
 ): FilterChain[] => {
   const { protocol, mode } = inbound
   const isPermissive = mode === 'permissive'
   const isHttp = isHttpProtocol(protocol)
   const isAuto = protocol === 'auto'
+  const access = isAuto ? (rules.untoldAccess ?? rules.access) : rules.access
   const isTlsInside = isPermissive && (protocol === 'https' || protocol === 'tls')
 
   const meshMatch: ChainMatch = {

@@ -7,8 +7,10 @@ import { selectProtocol } from '#mesh/registry-records/select-protocol.ts'
 import { modeOf, resolvePeerModes, type PeerMode, type PeerModes } from '#mesh/security/peer-modes.ts'
 import { isHttpProtocol, type Service } from '#mesh/service.ts'
 import type { AuthorizationKey } from '#mesh/security/select-authorizations.ts'
+import type { ClientAuthenticationKey } from '#mesh/security/select-client-authentications.ts'
 import type { MeshView } from '#mesh/view.ts'
 import { isCaptured, placeOf, toWorkloadKey, type Workload } from '#mesh/workload.ts'
+import type { Access } from '#xds/model/access.ts'
 import type { CalledService } from '#xds/model/called-service.ts'
 import type { Listener } from '#xds/model/listener.ts'
 import type { Upstream } from '#xds/model/upstream.ts'
@@ -52,11 +54,21 @@ export interface CompiledInbound {
   readonly upstreams: readonly Upstream[]
 }
 
+/** What is for a workload of that which people have written. */
+export interface InboundObjects {
+  readonly sidecar: SidecarObject | undefined
+  readonly policies: AuthorizationKey
+  readonly clients: ClientAuthenticationKey
+}
+
+/** Who may call without being asked for a key, where whoever calls is to be asked. */
+const nobody: Access = { audit: [], deny: [], allow: [], dryRun: { deny: [] } }
+
 /** What a sidecar serves to the mesh: the ports of the services that its workload is an endpoint of, or its Sidecar's ingress. */
 export const compileInbound = (
   view: MeshView,
   workload: Workload,
-  { sidecar, policies }: { readonly sidecar: SidecarObject | undefined; readonly policies: AuthorizationKey },
+  { sidecar, policies, clients }: InboundObjects,
   report: Report,
 ): CompiledInbound => {
   const { namespace } = workload
@@ -78,6 +90,7 @@ export const compileInbound = (
   const rules: InboundRules = {
     takesExternal: takesExternalPeers(view),
     ...compileConnectionAccess(view, place, report),
+    ...(clients !== '' && { untoldAccess: nobody }),
     asksServerName: asksServerName(view, policies),
     ...(inboundTrafficPolicy.mode === 'PASSTHROUGH' && { unnamed: toUnnamed(modes, ports) }),
     sniffTimeoutMs: toMilliseconds(protocolDetectionTimeout),

@@ -1,6 +1,9 @@
 import { selectsClient, toClientSelectorKey } from '#mesh/client-selectors.ts'
 import { selectAuthorizations, type AuthorizationKey } from '#mesh/security/select-authorizations.ts'
-import { selectClientAuthentications } from '#mesh/security/select-client-authentications.ts'
+import {
+  selectClientAuthentications,
+  type ClientAuthenticationKey,
+} from '#mesh/security/select-client-authentications.ts'
 import { selectProxyExtensions } from '#mesh/security/select-proxy-extensions.ts'
 import { selectRateLimits } from '#mesh/security/select-rate-limits.ts'
 import { selectRequestAuthentications } from '#mesh/security/select-request-authentications.ts'
@@ -69,7 +72,8 @@ const compileProxy = (view: MeshView, proxy: Proxy, workload: Workload | undefin
   const plugins = wasmPluginUnits(told.plugins)
   if (!workload) return { ...shared, includes: plugins, problems: [toUnknown(workloadKey)] }
   const policies = selectAuthorizations(view, proxy.namespace, placeOf(workload, view.localCluster))
-  const inbound = inboundUnit(workloadKey, sidecarKey, policies, told)
+  const clients = selectClientAuthentications(view, proxy.namespace, placeOf(workload, view.localCluster))
+  const inbound = inboundUnit(workloadKey, { sidecarKey, policies, clients }, told)
   const filters = [...plugins, ...toAccessUnits(view, proxy.namespace, policies, workload)]
   if (isCaptured(workload)) return { ...shared, includes: [inbound, ...filters] }
   const place = { ...client, loopback: toLoopback(workload) }
@@ -181,13 +185,19 @@ const toUnknown = (workloadKey: string) => ({
 /** Several workloads may share a machine: one that has a loopback address of its own is reached there by its application. */
 const toLoopback = ({ address }: Workload): string => (address.startsWith('127.') ? address : '127.0.0.1')
 
-const inboundUnit = (workloadKey: string, sidecarKey: string, policies: AuthorizationKey, told: Told): Unit => ({
-  key: ['inbound', workloadKey, sidecarKey, policies, ...toToldParts(told)].join('|'),
+interface InboundKeys {
+  readonly sidecarKey: string
+  readonly policies: AuthorizationKey
+  readonly clients: ClientAuthenticationKey
+}
+
+const inboundUnit = (workloadKey: string, { sidecarKey, policies, clients }: InboundKeys, told: Told): Unit => ({
+  key: ['inbound', workloadKey, sidecarKey, policies, clients, ...toToldParts(told)].join('|'),
   compile(view) {
     const workload = view.workload(workloadKey)
     if (!workload) return {}
     const { problems, report } = collectProblems()
-    const inbound = { sidecar: findSidecar(view, sidecarKey), policies }
+    const inbound = { sidecar: findSidecar(view, sidecarKey), policies, clients }
     const { listeners, upstreams } = compileInbound(view, workload, inbound, report)
     return {
       resources: [...upstreams.map(buildCluster), ...buildListeners(view, listeners, told)],

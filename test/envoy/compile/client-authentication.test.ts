@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { Agent, request, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
+import { connect } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { parseCredential, secretObject, type Credential } from '#agent/credentials/parse-credential.ts'
 import type { ConfigObject } from '#mesh/config-object.ts'
@@ -8,6 +9,7 @@ import { clientSecretTypes } from '#mesh/kubernetes/client-secrets.ts'
 import type { Result } from '#mesh/result.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import type { Echo } from '#test/harness/echo-app.ts'
+import { untilHolds } from '#test/agent/until-holds.ts'
 import { makeObject } from '#test/mesh/records.ts'
 import type { Stage } from './stage.ts'
 import { serverAddress, stageNetwork, Theatre } from './theatre.ts'
@@ -20,14 +22,19 @@ const connections = new Agent({ keepAlive: true, maxSockets: 1 })
 
 let theatre: Theatre
 let stage: Stage
+/** Of a port whose protocol is found out. */
+let soughtPort: number
 beforeAll(async () => {
   theatre = await Theatre.open()
   theatre.onClear(() => connections.destroy())
   const app = await theatre.startApp('shop')
+  const sought = await theatre.startApp('sought')
+  soughtPort = sought.port
   stage = await theatre.start(`
 about: ''
-settings: {meshConfig: {defaultConfig: {gatewayTopology: {numTrustedProxies: 1}}}}
+settings: {inboundMtls: permissive, meshConfig: {defaultConfig: {gatewayTopology: {numTrustedProxies: 1}}}}
 services:
+  - {host: sought, ports: [auto:81], endpoints: {server-1: {address: ${serverAddress}, ports: {auto: ${sought.port}}, serviceAccount: shop}}}
   - {host: shop, ports: [http:80], endpoints: {server-1: {address: ${serverAddress}, ports: {http: ${app.port}}, serviceAccount: shop}}}
   - {host: front, ports: [http:80], endpoints: {gateway-1: {address: ${gateway}, ports: {http: 18080}}}}
 workloads:
@@ -341,6 +348,23 @@ test('a sidecar asks for keys where its account may read them, and else lets nob
     expect(await whoIs(by('ann-1'))).toBe('403')
     expect(stage.credentialProblems()).toMatchObject([{ object: 'ClientAuthentication/default/a' }])
   }
+})
+
+test('what is not taken for HTTP does not get around a sidecar that asks for keys', async () => {
+  const say = async (text: string): Promise<string> => {
+    const socket = connect(soughtPort, serverAddress)
+    socket.setEncoding('utf8').write(text)
+    let answer = ''
+    for await (const part of socket) answer += part
+    return answer.split('\r\n', 1)[0] ?? ''
+  }
+  const request = 'GET / HTTP/1.1\r\nHost: sought\r\nConnection: close\r\n\r\n'
+  await untilHolds(async () => expect(await say(request)).toBe('HTTP/1.1 200 OK'))
+  // It begins with what is no method: the application, which does not mind an empty line, has it from TCP.
+  expect(await say(`\r\n${request}`)).toBe('HTTP/1.1 200 OK')
+  await apply(put({ ...ofSidecar, apiKeys }))
+  await untilHolds(async () => expect(await say(request)).toBe('HTTP/1.1 401 Unauthorized'))
+  expect(await say(`\r\n${request}`).catch((error: unknown) => error)).not.toBe('HTTP/1.1 200 OK')
 })
 
 test("policies and limits go by the client's name", async () => {
