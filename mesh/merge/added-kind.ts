@@ -1,5 +1,6 @@
 import type { ConfigObject, Origin, Sourced } from '../config-object.ts'
 import { byAge } from './by-age.ts'
+import { getOrAdd } from './get-or-add.ts'
 import { MultiMap } from './multi-map.ts'
 import type { NamespacedKindOptions } from './namespaced-kind.ts'
 import { PrecedenceTable } from './precedence-table.ts'
@@ -9,6 +10,8 @@ export class AddedKind<Spec> {
   readonly objects: PrecedenceTable<Spec>
   readonly #options: NamespacedKindOptions<Spec>
   readonly #byNamespace = new MultiMap<string, Sourced<Spec>>()
+  /** Those of a namespace that were asked for since they last changed: every proxy of it asks. */
+  readonly #sorted = new Map<string, readonly Sourced<Spec>[]>()
   readonly #inForce = new Map<string, readonly Sourced<Spec>[]>()
 
   constructor(options: NamespacedKindOptions<Spec>) {
@@ -18,8 +21,10 @@ export class AddedKind<Spec> {
 
   /** Oldest first; of one age by name, and of one key the mesh's. */
   of(namespace: string): readonly Sourced<Spec>[] {
-    return [...this.#byNamespace.get(namespace)].sort(
-      (left, right) => byAge(left, right) || Number(left.origin === 'cluster') - Number(right.origin === 'cluster'),
+    return getOrAdd(this.#sorted, namespace, () =>
+      [...this.#byNamespace.get(namespace)].sort(
+        (left, right) => byAge(left, right) || Number(left.origin === 'cluster') - Number(right.origin === 'cluster'),
+      ),
     )
   }
 
@@ -36,6 +41,7 @@ export class AddedKind<Spec> {
     const namespace = (after[0] ?? before[0])?.metadata.namespace
     if (namespace === undefined) return
     watch.note(toViewKey(namespace), () => this.of(namespace))
+    this.#sorted.delete(namespace)
     for (const each of before) this.#byNamespace.delete(namespace, each)
     for (const each of after) this.#byNamespace.add(namespace, each)
     if (after.length > 0) this.#inForce.set(key, after)

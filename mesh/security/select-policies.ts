@@ -33,11 +33,12 @@ export const selectOwnPolicies = (read: Read<PolicyTarget>, namespace: string, p
     .join(separator)
 
 /** What `selectPolicies` has selected, in its order, of those that there still are. */
-export const findPolicies = <Spec>(read: Read<Spec>, selection: string): readonly Sourced<Spec>[] =>
-  splitPolicies(selection).flatMap((each) => {
-    const [, , namespace = ''] = each.split('/')
-    return read(namespace).find((policy) => toKey(policy) === each) ?? []
-  })
+export const findPolicies = <Spec>(read: Read<Spec>, selection: string): readonly Sourced<Spec>[] => {
+  const selected = splitPolicies(selection)
+  const namespaces = new Set(selected.map((each) => each.split('/')[2] ?? ''))
+  const byKey = new Map([...namespaces].flatMap(read).map((policy) => [toKey(policy), policy]))
+  return selected.flatMap((each) => byKey.get(each) ?? [])
+}
 
 /** Each of a selection alone. */
 export const splitPolicies = (selection: string): readonly string[] =>
