@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises'
 import { getCACertificates } from 'node:tls'
 import type { Clock } from '#agent/clock.ts'
 import type { AgentConfig } from '#agent/config.ts'
@@ -10,6 +9,7 @@ import type { ViewChange } from '#mesh/view.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import { fetchKeySet } from './fetch-key-set.ts'
 import { keptKeySet, KeySets, type KeySetStatus } from './key-sets.ts'
+import { lookUp } from '#agent/outside/look-up.ts'
 import { allowedPlace, PlaceGuard } from '#agent/outside/place-guard.ts'
 
 export interface IssuerKeysOptions {
@@ -44,7 +44,7 @@ export class IssuerKeys {
     const fetching = {
       guard: new PlaceGuard(allowed),
       clock,
-      resolve: (hostname: string) => lookup(hostname, { all: true }),
+      resolve: lookUp,
       ca: ca === undefined ? undefined : [...getCACertificates('default'), ca],
     }
     this.#sets = new KeySets({

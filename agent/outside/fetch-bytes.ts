@@ -9,7 +9,7 @@ export interface Fetching {
   readonly guard: PlaceGuard
   readonly clock: Clock
   /** IP addresses of a host name; rejects when it has none. */
-  readonly resolve: (hostname: string) => Promise<readonly LookupAddress[]>
+  readonly resolve: (hostname: string, signal: AbortSignal) => Promise<readonly LookupAddress[]>
   /** PEM: whom servers are verified against; undefined = the public authorities. */
   readonly ca: readonly string[] | undefined
 }
@@ -52,7 +52,7 @@ export const fetchBytes = async (url: URL, wanted: Wanted, fetching: Fetching): 
     abort.abort(new FetchError(`did not answer within ${timeoutMilliseconds / 1000} s`)),
   )
   try {
-    const addresses = await Promise.race([findAddresses(url, fetching), rejectOn(abort.signal)])
+    const addresses = await Promise.race([findAddresses(url, fetching, abort.signal), rejectOn(abort.signal)])
     return await get(url, addresses, wanted, { ca: fetching.ca, signal: abort.signal })
   } catch (error) {
     throw abort.signal.aborted ? abort.signal.reason : toFetchError(error)
@@ -65,10 +65,11 @@ export const fetchBytes = async (url: URL, wanted: Wanted, fetching: Fetching): 
 const findAddresses = async (
   url: URL,
   { guard, resolve }: Fetching,
+  signal: AbortSignal,
 ): Promise<readonly [LookupAddress, ...LookupAddress[]]> => {
   const host = toHost(url)
   const family = isIP(host)
-  const found = family === 0 ? await resolve(host) : [{ address: host, family }]
+  const found = family === 0 ? await resolve(host, signal) : [{ address: host, family }]
   const [first, ...others] = found.filter(({ address }) => guard.allows(url, address))
   if (!first) throw new FetchError('is at an address that the agent may not ask (docs/security-policy.md)')
   return [first, ...others]

@@ -31,6 +31,8 @@ const outside = [
   '64:ff9b::a9fe:a9fe',
   '2002:a9fe:a9fe::1',
   '::127.0.0.1',
+  '::ffff:0:a9fe:a9fe',
+  '::ffff:0:127.0.0.1',
   'localhost',
   '',
 ]
@@ -46,7 +48,16 @@ test.each(inside)('asks a name that is allowed at %s', (address) => {
   expect(guardOf('other.auth.svc.cluster.local').allows(keycloak, address)).toBe(false)
 })
 
-test.each(['127.0.0.1', '::1', '169.254.169.254', 'fe80::1'])('never asks a name that is allowed at %s', (address) => {
+test.each([
+  '127.0.0.1',
+  '::1',
+  '169.254.169.254',
+  'fe80::1',
+  '::169.254.169.254',
+  '::ffff:0:a9fe:a9fe',
+  '64:ff9b::a9fe:a9fe',
+  '2002:a9fe:a9fe::1',
+])('never asks a name that is allowed at %s', (address) => {
   expect(guardOf('*.svc.cluster.local').allows(keycloak, address)).toBe(false)
 })
 

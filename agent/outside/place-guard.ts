@@ -45,6 +45,11 @@ const never = toRanges([
   // Metadata services of AWS and GCP over IPv6.
   'fd00:ec2::/32',
   'fd20:ce::/32',
+  // Link-local IPv4 addresses within those of IPv6, by which a translator would get there.
+  '::a9fe:0/112',
+  '::ffff:0:a9fe:0/112',
+  '64:ff9b::a9fe:0/112',
+  '2002:a9fe::/32',
 ])
 
 /** What is not on the internet (IANA special-purpose address registries), or would get elsewhere by translation. */
@@ -61,6 +66,7 @@ const special = toRanges([
   '203.0.113.0/24',
   '::1/128',
   '::/96',
+  '::ffff:0:0:0/96',
   '64:ff9b::/96',
   '64:ff9b:1::/48',
   '100::/64',

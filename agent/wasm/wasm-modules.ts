@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { lookup } from 'node:dns/promises'
 import { join } from 'node:path'
 import { getCACertificates } from 'node:tls'
 import type { Clock } from '#agent/clock.ts'
 import type { AgentConfig } from '#agent/config.ts'
 import type { DataDirectory } from '#agent/data-directory.ts'
 import type { Log } from '#agent/log.ts'
+import { lookUp } from '#agent/outside/look-up.ts'
 import { allowedPlace, PlaceGuard } from '#agent/outside/place-guard.ts'
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import type { ViewChange } from '#mesh/view.ts'
@@ -47,7 +47,7 @@ export class WasmModules {
     const fetching = {
       guard: new PlaceGuard(allowed),
       clock,
-      resolve: (hostname: string) => lookup(hostname, { all: true }),
+      resolve: lookUp,
       ca: ca === undefined ? undefined : [...getCACertificates('default'), ca],
     }
     this.#modules = new Modules({
