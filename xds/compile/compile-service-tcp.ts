@@ -11,7 +11,7 @@ import {
 } from './compile-connection-paths.ts'
 import { followsNames } from './compile-upstreams.ts'
 import type { HostFilter } from './host-filter.ts'
-import { isWithin } from './ip-address.ts'
+import { isWithin, toBlockLength } from './ip-address.ts'
 import type { Report } from './report.ts'
 import { selectDestinationPolicy } from './select-destination-policy.ts'
 import { resolveAlias } from './select-service.ts'
@@ -103,14 +103,9 @@ export const toTcpHandler = (
  */
 export const toPathsAt = (paths: readonly TcpPath[], address: string | undefined): TcpPath[] =>
   paths
-    .filter(({ subnets }) => address === undefined || subnets.length === 0 || toBlockLength(subnets, address) >= 0)
-    .toSorted((one, other) => toBlockLength(other.subnets, address) - toBlockLength(one.subnets, address))
+    .filter(({ subnets }) => address === undefined || subnets.length === 0 || toClosestLength(subnets, address) >= 0)
+    .toSorted((one, other) => toClosestLength(other.subnets, address) - toClosestLength(one.subnets, address))
 
 /** Of the smallest of these blocks that the address is in; -1 = in none. */
-const toBlockLength = (subnets: readonly string[], address: string | undefined): number =>
-  Math.max(
-    -1,
-    ...subnets
-      .filter((block) => address !== undefined && isWithin(address, block))
-      .map((block) => Number(block.split('/')[1] ?? 32)),
-  )
+const toClosestLength = (subnets: readonly string[], address: string | undefined): number =>
+  Math.max(-1, ...subnets.filter((block) => address !== undefined && isWithin(address, block)).map(toBlockLength))

@@ -18,7 +18,7 @@ import type {
   Matcher_MatcherTree as Tree,
   Matcher_OnMatch as OnMatch,
 } from '#envoy/xds/type/matcher/v3/matcher_pb.ts'
-import { isWithin } from '#xds/compile/ip-address.ts'
+import { isInBlock } from '#xds/compile/ip-address.ts'
 import { unpack } from './served.ts'
 
 /** What of a connection listeners look at. */
@@ -80,9 +80,8 @@ const narrow = (chains: readonly FilterChain[], seen: Connection): FilterChain |
   const criteria: readonly ((match: FilterChainMatch | undefined) => number | undefined)[] = [
     (match) => rank(match?.destinationPort, (port) => port === seen.port),
     (match) =>
-      rankList(
-        match?.prefixRanges.map(({ addressPrefix, prefixLen }) => `${addressPrefix}/${prefixLen ?? 0}`),
-        (range) => (seen.address !== undefined && isWithin(seen.address, range) ? Number(range.split('/')[1]) + 1 : 0),
+      rankList(match?.prefixRanges, (range) =>
+        seen.address !== undefined && isInBlock(seen.address, range) ? (range.prefixLen ?? 0) + 1 : 0,
       ),
     (match) => rankList(match?.serverNames, (name) => toCloseness(name, seen.serverName)),
     (match) => rank(match?.transportProtocol || undefined, (transport) => (transport === 'tls') === seen.isTls),
@@ -103,9 +102,12 @@ const narrow = (chains: readonly FilterChain[], seen: Connection): FilterChain |
 const rank = <Value>(wanted: Value | undefined, matches: (wanted: Value) => boolean): number | undefined =>
   wanted === undefined ? 0 : matches(wanted) ? 1 : undefined
 
-const rankList = (wanted: readonly string[] | undefined, toRank: (wanted: string) => number): number | undefined => {
+const rankList = <Wanted>(
+  wanted: readonly Wanted[] | undefined,
+  toRank: (wanted: Wanted) => number,
+): number | undefined => {
   if (!wanted?.length) return 0
-  const best = Math.max(...wanted.map(toRank))
+  const best = Math.max(...wanted.map((each) => toRank(each)))
   return best > 0 ? best : undefined
 }
 
@@ -131,14 +133,10 @@ const lookUp = ({ input, treeType }: Tree, seen: Connection): OnMatch | undefine
   const { address } = seen
   const ranges = unpack(treeType.value.typedConfig, IPMatcherSchema)?.rangeMatchers ?? []
   const fitting = ranges.flatMap(({ ranges: blocks, onMatch }) =>
-    blocks
-      .map(({ addressPrefix, prefixLen }) => ({ block: `${addressPrefix}/${prefixLen ?? 0}`, onMatch }))
-      .filter(({ block }) => isWithin(address, block)),
+    blocks.filter((block) => isInBlock(address, block)).map(({ prefixLen = 0 }) => ({ prefixLen, onMatch })),
   )
-  return fitting.toSorted((one, other) => toLength(other.block) - toLength(one.block))[0]?.onMatch
+  return fitting.toSorted((one, other) => other.prefixLen - one.prefixLen)[0]?.onMatch
 }
-
-const toLength = (block: string): number => Number(block.split('/')[1])
 
 const findInList = ({ case: kind, value }: Matcher['matcherType'], seen: Connection): OnMatch | undefined => {
   if (kind !== 'matcherList') return undefined

@@ -1,13 +1,11 @@
 import { create } from '@bufbuild/protobuf'
 import { describe, expect, test } from 'vitest'
-import { CidrRangeSchema } from '#envoy/envoy/config/core/v3/address_pb.ts'
 import { RBACSchema } from '#envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts'
 import { buildAccessFilters } from '#xds/build/build-access.ts'
 import type { Access, AccessRule, CalledFact, CallerFact, Condition } from '#xds/model/access.ts'
 import { readServed, unpack } from '#xds/explain/served.ts'
 import { toResourceJson } from '#xds/resource-json.ts'
 import { typeUrls } from '#xds/type-url.ts'
-import { isInBlock } from './is-in-block.ts'
 import { judgeAccess } from './judge-access.ts'
 import type { JudgedCall, JudgedRequest } from './judged-call.ts'
 import { matchesTemplate } from './match-template.ts'
@@ -124,21 +122,6 @@ test('the first by name decides, as Envoy has it, and what is only told decides 
     audit: { rule: 'm', missing: ['header x-role'] },
     trial: { outcome: 'not-known', rule: 'd' },
   })
-})
-
-test.each([
-  ['10.1.2.3', '10.0.0.0', 8, true],
-  ['11.1.2.3', '10.0.0.0', 8, false],
-  ['10.0.0.1', '10.0.0.1', 32, true],
-  ['10.0.0.1', '0.0.0.0', 0, true],
-  ['2001:db8::1', '2001:db8::', 32, true],
-  ['2001:db9::1', '2001:db8::', 32, false],
-  ['::1', '::1', 128, true],
-  ['::ffff:10.0.0.1', '::ffff:0a00:0', 112, true],
-  ['10.0.0.1', '::', 0, false],
-  ['a.example', '0.0.0.0', 0, false],
-])('%s in %s/%d: %s', (address, addressPrefix, prefixLen, expected) => {
-  expect(isInBlock(address, create(CidrRangeSchema, { addressPrefix, prefixLen }))).toBe(expected)
 })
 
 const plain = { normalises: true, mergesSlashes: false, decodesSlashes: false }

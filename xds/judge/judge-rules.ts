@@ -6,7 +6,7 @@ import { UriTemplateMatchConfigSchema } from '#envoy/envoy/extensions/path/match
 import type { PathMatcher } from '#envoy/envoy/type/matcher/v3/path_pb.ts'
 import type { StringMatcher } from '#envoy/envoy/type/matcher/v3/string_pb.ts'
 import { anyUnpack } from '@bufbuild/protobuf/wkt'
-import { isInBlock } from './is-in-block.ts'
+import { isInBlock } from '#xds/compile/ip-address.ts'
 import { readHeader, type JudgedCall } from './judged-call.ts'
 import { matchesTemplate } from './match-template.ts'
 import { matchesText } from './match-text.ts'
