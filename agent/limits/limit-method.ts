@@ -47,13 +47,17 @@ const isFor = (limit: string, { proxy }: ProxyGrant, rootNamespace: string): boo
 }
 
 /**
- * Who a count is kept of, as people are shown it. What a header says may be a secret, such as an API key: it leaves the cluster only as a fingerprint.
+ * Who a count is kept of, as people are shown it. What a header or a path says may be a secret, such as an API key: it leaves the cluster only as a fingerprint. Of addresses a
+ * fingerprint would hide nothing: all of them are soon tried.
  */
 const toConsumer = (by: RateLimitDescriptor['entries']): string => {
-  const parts = by.map(({ key, value }) => (key.startsWith('header') && value !== '' ? toFingerprint(value) : value))
+  const parts = by.map(({ key, value }) => (mayBeSecret.test(key) && value !== '' ? toFingerprint(value) : value))
   const text = parts.length === 1 ? (parts[0] ?? '') : parts.length === 0 ? '' : JSON.stringify(parts)
   return text.length > UPLINK_MAX_CONSUMER_CHARS ? toFingerprint(text) : text
 }
+
+/** As `toKeyName` of xds/build names them. */
+const mayBeSecret = /^(?:header|path)\d+$/
 
 const fingerprintLength = 32
 

@@ -23,7 +23,7 @@ it.each<[string, object]>([
           by: [{ peer: 'PRINCIPAL' }, { header: 'x-tenant' }, { request: 'PATH' }, { claim: 'realm.org' }],
           burst: 200,
         },
-        { ...limit, name: 'second', per: '24h', by: [{ peer: 'ADDRESS' }], scope: 'PROXY' },
+        { ...limit, name: 'second', per: '24h', by: [{ peer: 'ADDRESS' }], scope: 'PROXY', failOpen: false },
         { ...limit, name: 'mesh', scope: 'MESH', burst: 200, failOpen: false },
         { name: 'day', requests: 1000, calendar: 'DAY', scope: 'MESH', by: [{ header: 'x-api-key' }] },
       ],
@@ -58,7 +58,6 @@ it.each<[object, string]>([
     'invalid spec.limits[0].burst: is of limits with per',
   ],
   [inLimit({ per: '500ms', scope: 'MESH' }), 'invalid spec.limits[0].per: must be from 1s to 24h with scope MESH'],
-  [inLimit({ failOpen: true }), 'invalid spec.limits[0].failOpen: is of limits with scope MESH'],
   [inLimit({ by: [{}] }), 'invalid spec.limits[0].by[0]: takes exactly one of peer, header, request, claim'],
   [
     inLimit({ by: [{ peer: 'ADDRESS', header: 'a' }] }),

@@ -89,12 +89,12 @@ const limit = checked(
     calendar: choice(['DAY']).optional(),
     /** How many may come at once after a time without any; absent = `requests`. */
     burst: count.optional(),
-    /** Of the scope MESH: whether requests go through while it is not known how many others there were; absent = they do. */
+    /** Whether requests go through while a limit can't be held: its proxy refuses it or, with the scope MESH, it is not known how many others there were; absent = they do. */
     failOpen: z.boolean().optional(),
   }),
   ({ value, sound, report }) => {
     if (!sound) return
-    const { scope, requests, per, calendar, burst, failOpen } = value
+    const { scope, requests, per, calendar, burst } = value
     if (setFields(value, ['per', 'calendar']).length !== 1) report('takes exactly one of per, calendar')
     if (burst !== undefined && calendar !== undefined) report('is of limits with per', ['burst'])
     else if (burst !== undefined && burst < requests) report('must not be less than requests', ['burst'])
@@ -104,7 +104,6 @@ const limit = checked(
       return
     }
     if (calendar !== undefined) report('is of limits with scope MESH', ['calendar'])
-    if (failOpen !== undefined) report('is of limits with scope MESH', ['failOpen'])
   },
 )
 export type RequestLimit = z.output<typeof limit>

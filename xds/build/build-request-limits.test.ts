@@ -7,11 +7,12 @@ import type { RequestLimit } from '#xds/model/request-limit.ts'
 import type { EncodedResource } from '#xds/resource-set.ts'
 import { buildRequestLimits } from './build-request-limits.ts'
 
-const makeLimit = (object: string): RequestLimit => ({
+const makeLimit = (object: string, failOpen = true): RequestLimit => ({
   id: `mesh/${object}/all`,
   object,
   match: [],
   by: [],
+  failOpen,
   bucket: { requests: 1, periodMs: 1000, burst: 1 },
 })
 
@@ -37,6 +38,25 @@ it('what a proxy refuses is found by leaving out one object after the other, at 
       false,
     ],
   ])
+})
+
+it.each<[readonly RequestLimit[], readonly (readonly [string, readonly string[]])[]]>([
+  [[makeLimit('a', false)], [['RBAC', ['a']]]],
+  [
+    [makeLimit('a', false), makeLimit('b')],
+    [
+      ['LocalRateLimit', ['b']],
+      ['RBAC', ['a', 'b']],
+    ],
+  ],
+  [[makeLimit('a', false), makeLimit('b', false)], [['RBAC', ['a', 'b']]]],
+])('a limit that does not fail open is never left out', (limits, expected) => {
+  const fallbacks = buildRequestLimits(limits).resource.fallbacks?.('no') ?? []
+  const typeOf = ({ body }: EncodedResource) =>
+    fromBinary(TypedExtensionConfigSchema, body).typedConfig?.typeUrl.split('.').at(-1)
+  expect(fallbacks.map(({ resource, without }) => [typeOf(resource), without.map(({ object }) => object)])).toEqual(
+    expected,
+  )
 })
 
 it('without limits there is nothing to refuse', () => {

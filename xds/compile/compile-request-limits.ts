@@ -20,11 +20,16 @@ export const compileRequestLimits = (objects: readonly Sourced<RateLimitSpec>[],
   for (const object of objects) {
     const key = objectKeyOf(object)
     for (const [index, limit] of object.spec.limits.entries()) {
-      const common = { object: key, match: limit.match ? compileMatch(limit.match) : [], by: limit.by.map(toKey) }
+      const common = {
+        object: key,
+        match: limit.match ? compileMatch(limit.match) : [],
+        by: limit.by.map(toKey),
+        failOpen: limit.failOpen ?? true,
+      }
       if (limit.scope !== 'MESH') {
         own.push({ id: `${object.origin}/${key}/${limit.name}`, ...common, bucket: toBucket(limit) })
       } else if (object.origin === 'mesh') {
-        mesh.push({ id: toLimitName(key, limit.name), ...common, failOpen: limit.failOpen ?? true })
+        mesh.push({ id: toLimitName(key, limit.name), ...common })
       } else if (!objects.some((other) => other.origin === 'mesh' && objectKeyOf(other) === key)) {
         report(key, `spec.limits[${index}].scope: ${ofClusterAlone}`)
       }

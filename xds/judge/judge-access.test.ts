@@ -1,4 +1,3 @@
-import { create } from '@bufbuild/protobuf'
 import { describe, expect, test } from 'vitest'
 import { RBACSchema } from '#envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts'
 import { buildAccessFilters } from '#xds/build/build-access.ts'

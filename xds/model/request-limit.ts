@@ -10,16 +10,16 @@ export interface RequestLimit {
   readonly match: readonly HeaderMatch[]
   /** Requests are counted apart by all of these together. */
   readonly by: readonly LimitKey[]
+  /** Whether requests go through when the proxy can't hold it, or, of the scope MESH, the agent does not answer. */
+  readonly failOpen: boolean
   /** It holds `burst` at most, and is filled with `requests` in `periodMs`. */
   readonly bucket: { readonly requests: number; readonly periodMs: number; readonly burst: number }
 }
 
 /** How many requests all proxies of the mesh take together: the agent knows. */
-export interface MeshLimit extends Pick<RequestLimit, 'object' | 'match' | 'by'> {
+export interface MeshLimit extends Pick<RequestLimit, 'object' | 'match' | 'by' | 'failOpen'> {
   /** What the agent and the plane call it. */
   readonly id: string
-  /** Whether requests go through when the agent does not answer. */
-  readonly failOpen: boolean
 }
 
 /** What a request lacks counts as empty: whoever leaves it out shares one count with all who do. */

@@ -138,13 +138,18 @@ test('a request that one limit turns away counts for none of the others', () => 
   expect(limits.book.statistics().passed).toMatchObject({ leased: 2, ahead: 2 })
 })
 
-test('what a header says leaves the cluster as a fingerprint alone, and who calls as it is', () => {
+test('what a header or a path says leaves the cluster as a fingerprint alone, and who calls as it is', () => {
   limits.book.setLive(true)
   request([toDescriptor('open', ['header0', 'a secret'], ['principal1', 'spiffe://x'])])
   request([toDescriptor('two', ['claim0', 'ann'])])
+  request([toDescriptor('closed', ['path0', '/hooks/a secret'], ['remote_address', '192.0.2.1'])])
   const asks = answer({})
-  const fingerprint = `sha256:${createHash('sha256').update('a secret').digest('hex').slice(0, 32)}`
-  expect(asks.map(({ consumer }) => consumer)).toEqual([JSON.stringify([fingerprint, 'spiffe://x']), 'ann'])
+  const toFingerprint = (text: string) => `sha256:${createHash('sha256').update(text).digest('hex').slice(0, 32)}`
+  expect(asks.map(({ consumer }) => consumer)).toEqual([
+    JSON.stringify([toFingerprint('a secret'), 'spiffe://x']),
+    'ann',
+    JSON.stringify([toFingerprint('/hooks/a secret'), '192.0.2.1']),
+  ])
   expect(JSON.stringify(asks)).not.toContain('a secret')
 })
 
