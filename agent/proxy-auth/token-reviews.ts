@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Log } from '#agent/log.ts'
-import { Turns } from './turns.ts'
+import { Turns } from '#mesh/turns.ts'
 
 /** undefined = the API server does not know the token. Rejects when it can't be asked. */
 export type ReviewToken<Identity> = (token: string) => Promise<Identity | undefined>

@@ -1,4 +1,12 @@
 import { z } from 'zod'
+import {
+  base64UrlForm,
+  edwardsCurve,
+  ellipticCurves,
+  hasPrivatePart,
+  secretKeyType,
+  type EllipticCurve,
+} from '../json-web-key.ts'
 import { parseJson } from '../parse-json.ts'
 import { err, ok, type Result } from '../result.ts'
 
@@ -14,11 +22,9 @@ const maxKeys = 100
 /** NIST SP 800-131A: shorter ones don't protect; longer ones than this cost more to verify by than they are worth. */
 const rsaBits = { min: 2048, max: 8192 }
 const maxExponentBits = 33
-/** Some issuers fill it up. */
-const base64Url = /^[A-Za-z0-9_-]+={0,2}$/
 
 const text = z.string().max(2048)
-const number = text.regex(base64Url).transform((encoded) => encoded.replace(/=+$/, ''))
+const number = text.regex(base64UrlForm).transform((encoded) => encoded.replace(/=+$/, ''))
 /** The members that count (RFC 7517 §4, RFC 7518 §6); the others are let go. */
 const publicKey = z.object({
   kty: text,
@@ -34,16 +40,8 @@ const publicKey = z.object({
 })
 type PublicKey = z.output<typeof publicKey>
 
-/** RFC 7518 §6.2.2, §6.3.2, §6.4.1, RFC 8037 §2. */
-const secretMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'] as const
 const keySet = z.object({ keys: z.array(z.unknown()) })
 
-/** Octets of a coordinate, and the algorithm that goes with the curve. */
-const curves: Readonly<Partial<Record<string, { readonly octets: number; readonly alg: string }>>> = {
-  'P-256': { octets: 32, alg: 'ES256' },
-  'P-384': { octets: 48, alg: 'ES384' },
-  'P-521': { octets: 66, alg: 'ES512' },
-}
 const rsaAlgorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
 
 /**
@@ -83,9 +81,8 @@ const judge = (value: unknown): Judged => {
   if (!parsed.success) return {}
   const { kty, kid } = parsed.data
   const name = kid === undefined ? 'a key' : `key ${JSON.stringify(kid.slice(0, 100))}`
-  if (kty === 'oct') return { warning: `${name} is a shared secret: it is not used` }
-  if (secretMembers.some((member) => Object.hasOwn(value as object, member)))
-    return { warning: `${name} is published with its private part: it is not used` }
+  if (kty === secretKeyType) return { warning: `${name} is a shared secret: it is not used` }
+  if (hasPrivatePart(value as object)) return { warning: `${name} is published with its private part: it is not used` }
   if (!isForSignatures(parsed.data)) return {}
   if (kty === 'RSA') return judgeRsa(parsed.data, name)
   if (kty === 'EC') return judgeCurve(parsed.data)
@@ -105,14 +102,14 @@ const judgeRsa = ({ n, e, alg, kid }: PublicKey, name: string): Judged => {
 }
 
 const judgeCurve = ({ crv = '', x, y, alg, kid }: PublicKey): Judged => {
-  const curve = curves[crv]
+  const curve = Object.hasOwn(ellipticCurves, crv) ? ellipticCurves[crv as EllipticCurve] : undefined
   if (!curve || x === undefined || y === undefined || (alg !== undefined && alg !== curve.alg)) return {}
   if (toOctets(x) !== curve.octets || toOctets(y) !== curve.octets) return {}
   return { key: { kty: 'EC', ...named(kid, curve.alg), crv, x, y } }
 }
 
 const judgeEdwards = ({ crv, x, alg, kid }: PublicKey): Judged => {
-  if (crv !== 'Ed25519' || x === undefined || toOctets(x) !== 32) return {}
+  if (crv !== edwardsCurve || x === undefined || toOctets(x) !== 32) return {}
   if (alg !== undefined && alg !== 'EdDSA' && alg !== 'Ed25519') return {}
   return { key: { kty: 'OKP', ...named(kid, 'EdDSA'), crv, x } }
 }

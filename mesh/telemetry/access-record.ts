@@ -69,7 +69,8 @@ export const splitAccessRecord = (text: string): AccessRecordTexts | undefined =
   const [version] = values
   const isCurrent = version === accessRecordVersion && values.length === accessRecordValues.length
   if (!isCurrent && (version !== previous.version || values.length !== previous.values)) return undefined
-  return new Texts(values) as unknown as AccessRecordTexts
+  const texts = new Texts(values)
+  return hasGetters(texts) ? texts : undefined
 }
 
 /** Reads a value when it is asked for, by its place: an object with so many fields, made for each record, costs more than all else. */
@@ -80,6 +81,9 @@ class Texts {
     this.values = values
   }
 }
+/** All of them are made at once, below. */
+const hasGetters = (texts: Texts): texts is Texts & AccessRecordTexts => 'version' in texts
+
 for (const [index, name] of accessRecordValues.entries())
   Object.defineProperty(Texts.prototype, name, {
     get(this: Texts) {

@@ -1,9 +1,18 @@
 import { z } from 'zod'
+import { isFields } from '../../is-fields.ts'
+import {
+  base64UrlForm,
+  edwardsCurve,
+  ellipticCurves,
+  hasPrivatePart,
+  secretKeyType,
+  type EllipticCurve,
+} from '../../json-web-key.ts'
 import { parseJson } from '../../parse-json.ts'
 
 const maxKeys = 256
 
-const base64url = z.string().regex(/^[A-Za-z0-9_-]+={0,2}$/, 'is not base64url')
+const base64url = z.string().regex(base64UrlForm, 'is not base64url')
 const common = {
   kid: z.string().optional(),
   use: z.string().optional(),
@@ -19,11 +28,11 @@ const publicKey = z.discriminatedUnion(
     z.object({
       kty: z.literal('EC'),
       ...common,
-      crv: z.enum(['P-256', 'P-384', 'P-521']),
+      crv: z.enum(Object.keys(ellipticCurves) as [EllipticCurve, ...EllipticCurve[]]),
       x: base64url,
       y: base64url,
     }),
-    z.object({ kty: z.literal('OKP'), ...common, crv: z.literal('Ed25519'), x: base64url }),
+    z.object({ kty: z.literal('OKP'), ...common, crv: z.literal(edwardsCurve), x: base64url }),
   ],
   {
     error: ({ input }) =>
@@ -34,8 +43,7 @@ const publicKey = z.discriminatedUnion(
 )
 export type PublicKey = z.output<typeof publicKey>
 
-const isSymmetric = (key: unknown): boolean =>
-  typeof key === 'object' && key !== null && 'kty' in key && key.kty === 'oct'
+const isSymmetric = (key: unknown): boolean => isFields(key) && key['kty'] === secretKeyType
 
 const keySet = z.object({ keys: z.array(publicKey).max(maxKeys) })
 
@@ -53,10 +61,8 @@ export const jsonWebKeysFault = (text: string): string | undefined => {
 /** The keys of a set, which was checked before, with their public members alone. */
 export const readPublicKeys = (text: string): readonly PublicKey[] => keySet.safeParse(parseJson(text)).data?.keys ?? []
 
-const privateMember = z.object({ keys: z.array(z.object({ d: z.unknown().optional() })) })
+const anyKeys = z.object({ keys: z.array(z.record(z.string(), z.unknown())) })
 
 /** Places of the keys that hold their private half, too. */
 export const findPrivateKeys = (text: string): readonly number[] =>
-  (privateMember.safeParse(parseJson(text)).data?.keys ?? []).flatMap(({ d }, index) =>
-    d === undefined ? [] : [index],
-  )
+  (anyKeys.safeParse(parseJson(text)).data?.keys ?? []).flatMap((key, index) => (hasPrivatePart(key) ? [index] : []))

@@ -166,7 +166,7 @@ export class ProtobufReader {
   #decode(start: number, end: number): string {
     const own = this.#bytes.subarray(start, end)
     for (const byte of own) if (byte >= 0x80) return textDecoder.decode(own)
-    return String.fromCharCode.apply(null, own as unknown as number[])
+    return Reflect.apply(String.fromCharCode, undefined, own)
   }
 
   /** Where the value ends that begins with its length. */

@@ -8,8 +8,18 @@ export class Turns {
     this.#max = max
   }
 
+  /** How many wait. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  /** Whether who comes now has to wait. */
+  get isFull(): boolean {
+    return this.#running >= this.#max
+  }
+
   async take<T>(task: () => Promise<T>): Promise<T> {
-    if (this.#running >= this.#max) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    if (this.isFull) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     else this.#running += 1
     try {
       return await task()
