@@ -246,9 +246,9 @@ describe('matches', () => {
     ['a header without a matcher', { headers: { a: null } }, ['invalid headers.a']],
     ['a header that is none', { headers: { 'a b': {} } }, ['invalid headers["a b"]']],
     [
-      'claims of a token',
-      { headers: { '@request.auth.claims.a': { exact: 'b' } } },
-      ['unsupported headers["@request.auth.claims.a"]'],
+      'claims without a name',
+      { headers: { '@request.auth.claims': { exact: 'b' } }, withoutHeaders: { '@request.auth.claims[a': {} } },
+      ['invalid headers["@request.auth.claims"]', 'invalid withoutHeaders["@request.auth.claims[a"]'],
     ],
     ['a namespace that is none', { sourceNamespace: 'a.b' }, ['invalid sourceNamespace']],
     ['a label that is none', { sourceLabels: { 'a b': 'c' } }, ['invalid sourceLabels["a b"]']],

@@ -162,6 +162,8 @@ const buildProvider = (rule: TokenRule, place: TokenPlace): JwtProvider =>
     forwardPayloadHeader: rule.payloadHeader ?? '',
     claimToHeaders: rule.claimHeaders.map(({ header, claim }) => ({ headerName: header, claimName: claim })),
     payloadInMetadata: payloadKey,
+    // Routes may go by claims.
+    clearRouteCache: true,
     normalizePayloadInMetadata: { spaceDelimitedClaims: [...rule.spaceDelimitedClaims] },
     clockSkewSeconds,
   })

@@ -1,8 +1,9 @@
 import { toClientSelectorKey, toSourceSelector, type ClientSelectorKey } from '#mesh/client-selectors.ts'
+import { isClaimName, parseClaimName } from '#mesh/config/schema/claim-name.ts'
 import { isForSidecars, resolveGatewayName } from '#mesh/config/schema/gateway-names.ts'
 import type { HttpMatch } from '#mesh/config/schema/http-match.ts'
 import type { StringMatch } from '#mesh/config/schema/string-match.ts'
-import type { HeaderMatch, PathMatch, RouteMatch, TextMatch, ValueMatch } from '#xds/model/virtual-host.ts'
+import type { ClaimMatch, HeaderMatch, PathMatch, RouteMatch, TextMatch, ValueMatch } from '#xds/model/virtual-host.ts'
 
 /** From where requests come to a route. */
 export interface RequestOrigin {
@@ -41,25 +42,33 @@ const isForOrigin = (names: readonly string[] | undefined, { gateway }: RequestO
     : isForSidecars(names)
 
 /** Whether every request matches, so that no later route is reached. */
-export const matchesAnyRequest = ({ path, headers, queryParameters }: RouteMatch): boolean =>
-  path.kind === 'prefix' && path.text === '/' && headers.length === 0 && queryParameters.length === 0
+export const matchesAnyRequest = ({ path, headers, queryParameters, claims = [] }: RouteMatch): boolean =>
+  path.kind === 'prefix' &&
+  path.text === '/' &&
+  headers.length === 0 &&
+  queryParameters.length === 0 &&
+  claims.length === 0
 
-export const compileHttpMatch = (match: HttpMatch): RouteMatch => ({
-  path: compilePath(match),
-  headers: [
-    ...compileHeaders({
-      ...match.headers,
-      ...(match.scheme && { ':scheme': match.scheme }),
-      ...(match.method && { ':method': match.method }),
-      ...(match.authority && { ':authority': match.authority }),
-    }),
-    ...compileHeaders(match.withoutHeaders ?? {}).map((header) => ({ ...header, isInverted: true })),
-  ],
-  queryParameters: Object.entries(match.queryParams ?? {}).map(([name, value]) => ({
-    name,
-    value: compileValue(value),
-  })),
-})
+export const compileHttpMatch = (match: HttpMatch): RouteMatch => {
+  const claims = [...compileClaims(match.headers ?? {}, false), ...compileClaims(match.withoutHeaders ?? {}, true)]
+  return {
+    path: compilePath(match),
+    headers: [
+      ...compileHeaders({
+        ...match.headers,
+        ...(match.scheme && { ':scheme': match.scheme }),
+        ...(match.method && { ':method': match.method }),
+        ...(match.authority && { ':authority': match.authority }),
+      }),
+      ...compileHeaders(match.withoutHeaders ?? {}).map((header) => ({ ...header, isInverted: true })),
+    ],
+    queryParameters: Object.entries(match.queryParams ?? {}).map(([name, value]) => ({
+      name,
+      value: compileValue(value),
+    })),
+    ...(claims.length > 0 && { claims }),
+  }
+}
 
 /** Istio reference: HTTPMatchRequest.ignoreUriCase: "only in the case of exact and prefix". */
 const compilePath = ({ uri, ignoreUriCase }: HttpMatch): PathMatch => {
@@ -69,7 +78,15 @@ const compilePath = ({ uri, ignoreUriCase }: HttpMatch): PathMatch => {
 }
 
 const compileHeaders = (headers: Readonly<Record<string, StringMatch>>): HeaderMatch[] =>
-  Object.entries(headers).map(([name, value]) => ({ name, value: compileValue(value), isInverted: false }))
+  Object.entries(headers)
+    .filter(([name]) => !isClaimName(name))
+    .map(([name, value]) => ({ name, value: compileValue(value), isInverted: false }))
+
+const compileClaims = (headers: Readonly<Record<string, StringMatch>>, isInverted: boolean): ClaimMatch[] =>
+  Object.entries(headers).flatMap(([name, value]) => {
+    const path = parseClaimName(name)
+    return path ? [{ path, value: compileValue(value), isInverted }] : []
+  })
 
 /** A match without a form, and `regex: "*"`, asks for presence alone. */
 const compileValue = (match: StringMatch): ValueMatch =>

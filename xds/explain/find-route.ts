@@ -163,7 +163,14 @@ const toRouteText = ({ name, match }: Route): string => {
           : `prefix ${typeof path?.value === 'string' ? path.value : '/'}`
   const headers = (match?.headers ?? []).map((header) => header.name)
   const parameters = (match?.queryParameters ?? []).map((parameter) => `?${parameter.name}`)
-  const others = [...headers, ...parameters]
+  const claims = (match?.dynamicMetadata ?? []).map(
+    ({ path }) =>
+      `claim ${path
+        .slice(1)
+        .map(({ segment }) => segment.value ?? '')
+        .join('.')}`,
+  )
+  const others = [...headers, ...parameters, ...claims]
   return `route ${name === '' ? '' : `${name} `}(${what}${others.length > 0 ? `, by ${others.join(', ')}` : ''})`
 }
 

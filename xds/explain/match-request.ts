@@ -46,6 +46,8 @@ export const matchesRequest = (match: RouteMatch | undefined, request: Request):
   return (
     matchesPath(match, request.path) &&
     match.headers.every((matcher) => matchesHeader(matcher, request)) &&
+    // Nobody says which token there would be.
+    match.dynamicMetadata.every(({ invert }) => invert) &&
     match.queryParameters.every((matcher) => matchesParameter(matcher, request.path))
   )
 }

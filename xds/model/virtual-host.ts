@@ -51,6 +51,17 @@ export interface RouteMatch {
   readonly path: PathMatch | { readonly kind: 'connect' }
   readonly headers: readonly HeaderMatch[]
   readonly queryParameters: readonly { readonly name: string; readonly value: ValueMatch }[]
+  /** Of the token that a gateway has verified. */
+  readonly claims?: readonly ClaimMatch[]
+}
+
+export interface ClaimMatch {
+  /** From the outermost on. */
+  readonly path: readonly string[]
+  /** Of a text, or of one in a list of texts. */
+  readonly value: ValueMatch
+  /** Matches when there is no such claim or it is another one. */
+  readonly isInverted: boolean
 }
 
 export type TextMatch = { readonly kind: 'exact' | 'prefix' | 'regex'; readonly text: string }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isClaimName, parseClaimName } from './claim-name.ts'
 import { gatewayNames } from './gateway-names.ts'
 import { isMatchableHeader } from './header-operations.ts'
 import { isDnsLabel } from './host-names.ts'
@@ -10,8 +11,9 @@ import { absentHeaderMatch, stringMatch, uriMatch } from './string-match.ts'
 const headerMatches = <Match extends z.ZodType>(match: Match) =>
   checked(z.record(z.string(), match), ({ value, report }) => {
     for (const name of Object.keys(value)) {
-      if (name.startsWith('@')) report('routing by JWT claims is not supported', [name], { problem: 'unsupported' })
-      else if (!isMatchableHeader(name)) report('is not a header name', [name])
+      if (isClaimName(name)) {
+        if (!parseClaimName(name)) report('names no claims: write @request.auth.claims.realm.org', [name])
+      } else if (!isMatchableHeader(name)) report('is not a header name', [name])
     }
   }).optional()
 

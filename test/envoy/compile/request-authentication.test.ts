@@ -218,7 +218,12 @@ workloads:
   gateway-1: {address: ${gateway}, labels: {istio: ingressgateway}}
 config:
   - {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: front, namespace: default}, spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}}
-  - {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: a, namespace: default}, spec: {hosts: ['*'], gateways: [front], http: [{route: [{destination: {host: a.default.svc.cluster.local, port: {number: 80}}}]}]}}
+  - {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: a, namespace: default}, spec: {hosts: ['*'], gateways: [front], http: [
+      {match: [{uri: {prefix: /by-claim}, headers: {'@request.auth.claims.group': {exact: red}}}], directResponse: {status: 210}},
+      {match: [{uri: {prefix: /by-claim}, headers: {'@request.auth.claims[user][example.org/team]': {prefix: b}}, withoutHeaders: {'@request.auth.claims.blocked': {}}}], directResponse: {status: 211}},
+      {match: [{uri: {prefix: /by-claim}, headers: {x-sub: {exact: carol}}}], directResponse: {status: 212}},
+      {match: [{uri: {prefix: /by-claim}, withoutHeaders: {'@request.auth.claims.sub': {}}}], directResponse: {status: 213}},
+      {route: [{destination: {host: a.default.svc.cluster.local, port: {number: 80}}}]}]}}
 ${toObjects({ selector: { matchLabels: { istio: 'ingressgateway' } } })}
 proxies: [gateway/default/gateway-1]
 `)
@@ -255,6 +260,30 @@ proxies: [gateway/default/gateway-1]
     expect(pick(await headersOf([bearer(padded.sign())]))).toEqual({})
     const preflight = ['origin: https://b.example', 'access-control-request-method: GET']
     expect(pick(await headersOf(preflight, '/', 'OPTIONS'))).toEqual({})
+  })
+
+  test('routes by what a verified token says', async () => {
+    const statusOf = async (claims: Readonly<Record<string, unknown>> | undefined, signer = inline) =>
+      (await send('/by-claim', claims ? [bearer(signer.sign(claims))] : [])).status
+    expect({
+      text: await statusOf({ group: 'red' }),
+      listed: await statusOf({ group: ['blue', 'red'] }),
+      another: await statusOf({ group: 'reds' }),
+      nested: await statusOf({ user: { 'example.org/team': 'blues' } }),
+      without: await statusOf({ user: { 'example.org/team': 'blues' }, blocked: 'yes' }),
+      header: await statusOf({ sub: 'carol' }),
+      none: await statusOf(undefined),
+      untrusted: await statusOf({ group: 'red' }, impostor),
+    }).toEqual({
+      text: 210,
+      listed: 210,
+      another: 200,
+      nested: 211,
+      without: 200,
+      header: 212,
+      none: 213,
+      untrusted: 401,
+    })
   })
 
   test('takes tokens away, unless the application is to have them', async () => {
