@@ -341,7 +341,7 @@ describe('configuration', () => {
   })
 
   test('of kinds that the view does not read touches nothing', () => {
-    expect([...makeStore().apply([config('mesh', makeObject('WasmPlugin', 'a', {}))])]).toEqual([])
+    expect([...makeStore().apply([config('mesh', makeObject('TrafficExtension', 'a', {}))])]).toEqual([])
   })
 })
 
