@@ -69,6 +69,9 @@ export class StolenCluster {
   }
 }
 
+/** Where the other side refuses our certificate after the handshake, Node tells of the error and of the end, and now and then not of `close`. */
+const endings = ['error', 'end', 'close'] as const
+
 export class StolenConnection {
   readonly #socket: TLSSocket
   /** Milliseconds since the epoch; undefined = it is open. */
@@ -76,21 +79,15 @@ export class StolenConnection {
 
   constructor(socket: TLSSocket) {
     this.#socket = socket
-    socket.on('error', () => {})
-    socket.on('close', () => (this.closedAt ??= Date.now()))
+    for (const event of endings) socket.on(event, () => (this.closedAt ??= Date.now()))
   }
 
-  /** Whether something is answered to this, before long: a connection that nobody takes out of a listener's queue is neither answered nor closed. */
+  /** Whether something is answered to this. */
   ask(text: string): Promise<boolean> {
     return new Promise((resolve) => {
       if (this.closedAt !== undefined) return resolve(false)
-      const giveUp = setTimeout(() => resolve(false), 5000)
-      const settle = (isAnswered: boolean) => () => {
-        clearTimeout(giveUp)
-        resolve(isAnswered)
-      }
-      this.#socket.once('data', settle(true))
-      this.#socket.once('close', settle(false))
+      this.#socket.once('data', () => resolve(true))
+      for (const event of endings) this.#socket.once(event, () => resolve(false))
       this.#socket.write(text)
     })
   }

@@ -1,5 +1,4 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { request } from 'node:http'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,24 +8,23 @@ import { readCaptureSettings } from '#mesh/injection/capture-settings.ts'
 import { proxyUser } from '#mesh/kubernetes/conventions.ts'
 import type { ProxyPlace } from '#test/envoy/compile/stage.ts'
 import { Child } from '#test/harness/child.ts'
-import type { Echo } from '#test/harness/echo-app.ts'
 import { removeNamespaces } from '../harness/node.ts'
 import { claimNamespacePrefix, shell } from '../network-namespaces.ts'
-import type { Answer, Errand, LateApp } from './errand.ts'
+import { Puppeteer } from './puppeteer.ts'
 
 /** The address of everything that is no pod, and a second one. */
 export const outside = { address: '10.78.0.1', other: '198.51.100.1' }
 const agentPort = 15_010
 
 /** A pod, or the world outside: a network namespace with an application that also is a client. */
-export class Pod {
+export class Pod extends Puppeteer {
   readonly namespace: string
-  readonly #socket: string
   readonly #puppet: Child
 
   constructor(namespace: string, name: string, directory: string) {
+    const socketPath = join(directory, `${name}.sock`)
+    super({ socketPath })
     this.namespace = namespace
-    this.#socket = join(directory, `${name}.sock`)
     this.#puppet = new Child({
       name,
       command: 'ip',
@@ -34,7 +32,7 @@ export class Pod {
         ...inside(namespace),
         process.execPath,
         join(import.meta.dirname, 'puppet.ts'),
-        this.#socket,
+        socketPath,
         name,
         directory,
       ],
@@ -43,55 +41,6 @@ export class Pod {
 
   async untilReady(): Promise<void> {
     await this.#puppet.waitForLine(/^ready$/)
-  }
-
-  send(errand: Errand): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const outgoing = request({ socketPath: this.#socket, method: 'POST', agent: false }, (incoming) => {
-        let text = ''
-        incoming.setEncoding('utf8')
-        incoming.on('data', (chunk: string) => (text += chunk))
-        incoming.on('end', () => resolve(JSON.parse(text) as Answer))
-      })
-      outgoing.on('error', reject)
-      outgoing.end(JSON.stringify(errand))
-    })
-  }
-
-  get(url: string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
-    return this.send({ kind: 'http', url, headers })
-  }
-
-  /** What the application saw of the request. */
-  async getEcho(url: string, headers: Readonly<Record<string, string>> = {}): Promise<Echo> {
-    const { status, body, error } = await this.get(url, headers)
-    if (status !== 200) throw new Error(`${status} ${body} ${error ?? ''}`)
-    return JSON.parse(body) as Echo
-  }
-
-  /** Opens a TCP connection; gives what speaks on it: what comes back first, or "" when it is closed instead. */
-  async open(host: string, port: number): Promise<(text: string) => Promise<string>> {
-    const opened = await this.send({ kind: 'open', host, port })
-    if (opened.error !== undefined) throw new Error(opened.error)
-    return async (text) => {
-      const { body, error } = await this.send({ kind: 'say', connection: Number(opened.body), text })
-      return error ?? body
-    }
-  }
-
-  async ask(host: string, port: number, text: string): Promise<string> {
-    const say = await this.open(host, port)
-    return say(text)
-  }
-
-  /** Has an application listen from now on. */
-  async serve(app: LateApp): Promise<void> {
-    await this.send({ kind: 'serve', app })
-  }
-
-  /** Has an application listen no more. */
-  async end(app: LateApp): Promise<void> {
-    await this.send({ kind: 'end', app })
   }
 
   async stop(): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * The program of a pod in these tests: an application with ports of every kind, and a client that does what it is asked over a Unix
- * domain socket (which network namespaces don't part): `node puppet.ts <socket> <name> <scratch folder>`.
+ * domain socket (which network namespaces don't part) or a TCP port: `node puppet.ts <socket or port> <name> <scratch folder>`.
  */
 import { createServer as createHttpServer, request } from 'node:http'
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
@@ -9,7 +9,7 @@ import { EchoApp } from '#test/harness/echo-app.ts'
 import { puppetPorts, type Answer, type Errand } from './errand.ts'
 import { LateApps } from './late-apps.ts'
 
-const [socketPath = '', name = '', folder = ''] = process.argv.slice(2)
+const [place = '', name = '', folder = ''] = process.argv.slice(2)
 const lateApps = new LateApps(folder)
 
 const timeoutMs = 15_000
@@ -120,4 +120,4 @@ createHttpServer((incoming, response) => {
       (error: unknown) => response.end(JSON.stringify({ status: 0, body: '', error: String(error) })),
     )
   })
-}).listen(socketPath, () => process.stdout.write('ready\n'))
+}).listen(place, () => process.stdout.write('ready\n'))

@@ -1,35 +1,35 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemNamespace } from '#mesh/kubernetes/conventions.ts'
-import { eventually } from '#test/harness/child.ts'
-import { Lab } from '../harness/lab.ts'
-import { Client } from './client.ts'
-import { LabMesh } from './lab-mesh.ts'
-import { frontend, reviews, shopNamespace } from './shop.ts'
+import { puppetPorts } from '../capture/errand.ts'
+import { describeAccess } from '../policy/access-scenes.ts'
+import { describeEviction } from '../policy/eviction-scenes.ts'
+import { describeLimits } from '../policy/limit-scenes.ts'
+import { describePeers } from '../policy/peer-scenes.ts'
+import { account, PolicyStage, soon } from '../policy/policy-stage.ts'
 
-let lab: Lab
-let mesh: LabMesh
+// Two clusters on one flat network: where pods see each other as they are, and what policies make of that.
+let stage: PolicyStage
 
 beforeAll(async () => {
-  lab = await Lab.up({ name: 'flat', clusters: 2, network: 'flat' })
-  mesh = await LabMesh.start(lab)
-  await Promise.all(lab.clusters.map(({ name }) => mesh.join(name)))
-})
-afterAll(() => lab?.down())
+  stage = await PolicyStage.open()
+}, 600_000)
+afterAll(() => stage?.close(), 60_000)
 
 test('on one flat network a pod calls pods of another cluster directly, and is known to them', async () => {
-  const [east, west] = [lab.cluster('east'), lab.cluster('west')]
-  await Promise.all([east.apply(`${shopNamespace}---${frontend}`), west.apply(`${shopNamespace}---${reviews('v2')}`)])
-  await west.waitForPods('shop', 'app=reviews', 2)
-  const frontendOfEast = new Client(east, 'shop', ['frontend', 'app'])
-  const answer = await eventually('reviews in west answer east', async () => {
-    const [only] = await frontendOfEast.call('http://reviews:9080/', 1)
-    return only?.failure === undefined && (JSON.parse(only?.body ?? '') as unknown)
-  })
-  expect(answer).toMatchObject({
-    app: expect.stringMatching(/^reviews-v2-/),
-    caller: 'spiffe://lab.atoll.local/ns/shop/sa/frontend',
-  })
+  await expect
+    .poll(() => stage.ask('east/frontend', 'http://in-west/'), soon('guarded in west answers east'))
+    .toEqual(account('frontend'))
+  const { app, headers } = await stage.pod('east/frontend').does.getEcho('http://in-west/')
+  expect(app).toMatch(/^guarded-/)
+  expect(headers['x-forwarded-client-cert']).toContain(account('frontend'))
   // So it was no gateway that led there.
-  const { stdout } = await west.kubectl(['get', 'pods,services', '-n', systemNamespace, '-o', 'name'])
+  const { stdout } = await stage.west.kubectl(['get', 'pods,services', '-n', systemNamespace, '-o', 'name'])
   expect(stdout).not.toContain('gateway')
+  expect(await stage.talk('east/frontend', 'in-west', puppetPorts.echo)).toBe('answered')
 })
+
+const theStage = () => stage
+describePeers(theStage)
+describeAccess(theStage)
+describeLimits(theStage)
+describeEviction(theStage)
