@@ -32,6 +32,9 @@ interface Grant {
   readonly set: ResourceSet
 }
 
+/** Of a Secret, by what it was built for. */
+type Built = Map<Credential, Map<string, EncodedResource | undefined>>
+
 /**
  * What proxies are given of Secrets: each what is named for it, and no more. In place of what a client may not have, or not any more, it
  * gets what is of no use to it: Envoy takes no notice of a secret that is removed, and would go on with it. A server gets nothing: it would
@@ -39,8 +42,9 @@ interface Grant {
  */
 export class CredentialGrants {
   readonly #options: CredentialGrantsOptions
-  /** What was built of a Secret, by the name of the secret of SDS. */
-  readonly #built = new WeakMap<Credential, Map<string, EncodedResource | undefined>>()
+  /** What was built of Secrets for what is granted now, and for what was granted before. */
+  #built: Built = new Map()
+  #builtBefore: Built = new Map()
   #grants = new Map<string, Grant>()
   #sets = new Map<string, readonly ResourceSet[]>()
 
@@ -76,6 +80,8 @@ export class CredentialGrants {
 
   /** Secrets say something else, or others may read them. */
   refresh(): void {
+    this.#builtBefore = this.#built
+    this.#built = new Map()
     for (const { parts, set } of this.#grants.values())
       set.apply(
         parts.flatMap((part) => {
@@ -83,6 +89,7 @@ export class CredentialGrants {
           return resource === undefined ? [] : { type: part.type, name: part.name, resource }
         }),
       )
+    this.#builtBefore = new Map()
   }
 
   /** undefined = nobody knows yet: what it has goes on. */
@@ -135,7 +142,8 @@ export class CredentialGrants {
 
   #once(credential: Credential, key: string, build: () => EncodedResource | undefined): EncodedResource | undefined {
     const built = getOrAdd(this.#built, credential, () => new Map<string, EncodedResource | undefined>())
-    return getOrAdd(built, key, build)
+    const before = this.#builtBefore.get(credential)
+    return getOrAdd(built, key, () => (before?.has(key) ? before.get(key) : build()))
   }
 }
 
