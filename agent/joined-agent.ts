@@ -158,6 +158,7 @@ export class JoinedAgent {
     })
     this.#outside = new OutsideSources({
       ...parts,
+      credentials: this.#credentials,
       view: this.#view,
       onChanges: (changes) => this.#flow.submit(changes),
       onProblems: () => this.#objects.changed(),

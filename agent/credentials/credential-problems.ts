@@ -2,7 +2,7 @@ import { parseCredentialKey } from '#mesh/config/schema/credential-name.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import { isOfClients } from './credential-parts.ts'
 import type { CredentialSource } from './credential-source.ts'
-import type { KnownSecrets } from './known-secrets.ts'
+import type { CredentialFault, KnownSecrets } from './known-secrets.ts'
 import type { NamedCredential } from './named-credentials.ts'
 
 type Source = Pick<CredentialSource, 'isReading' | 'failureOf' | 'isForbidden' | 'accessOf'>
@@ -14,18 +14,19 @@ export const findCredentialProblems = (
   source: Source | undefined,
 ): readonly CompileProblem[] => {
   const problems = named.flatMap(({ object, place, secret, part, reader }) => {
-    const fault = toFault(secret, secrets.faultOf(secret, part), source, isOfClients(part))
+    const fault = toSecretFault(secret, secrets.faultOf(secret, part), source, isOfClients(part))
     const text = fault ?? (reader && toRefusal(reader, source))
     return text === undefined ? [] : [{ object, message: `${place}: Secret ${secret} ${text}` }]
   })
   return [...new Map(problems.map((problem) => [`${problem.object} ${problem.message}`, problem])).values()]
 }
 
-const toFault = (
+/** What is wrong with a Secret, as it is told; undefined = nothing, as far as is known yet. */
+export const toSecretFault = (
   secret: string,
-  fault: ReturnType<KnownSecrets['faultOf']>,
+  fault: CredentialFault | undefined,
   source: Source | undefined,
-  letsIn: boolean,
+  letsIn = false,
 ): string | undefined => {
   const nobody = letsIn ? ': nobody is let in' : ''
   const { namespace } = parseCredentialKey(secret)

@@ -20,7 +20,7 @@ export const toKnownAccess = (access: SecretAccess): 'allowed' | 'refused' | und
   return access === 'asked' ? undefined : access
 }
 
-/** Where the certificates of Gateways and DestinationRules, and the keys of clients, come from: they never leave the cluster. */
+/** Where the certificates of Gateways and DestinationRules, the keys of clients, and how registries of modules are signed in to, come from: they never leave the cluster. */
 export interface CredentialSource {
   /** The listener is called, also without changes, when `isReading`, `failureOf`, `isForbidden` or `accessOf` say something else than before. */
   start(listener: (changes: CredentialChanges) => void): void

@@ -5,6 +5,7 @@ import { isSecretOfUse } from './authorities-secret.ts'
 import { isOfClients, toHeld, type NamedPart } from './credential-parts.ts'
 import type { CredentialChanges } from './credential-source.ts'
 import type { Credential } from './parse-credential.ts'
+import type { RegistryLogin } from './parse-registry-logins.ts'
 
 /** Why a Secret is of no use; "missing": there is none. */
 export type CredentialFault = 'missing' | { readonly reason: string }
@@ -59,6 +60,15 @@ export class KnownSecrets {
     const own = this.#credentials.get(secret)
     if (own?.[held]) return undefined
     return own || beside ? { reason: `has no ${held}` } : 'missing'
+  }
+
+  /** How registries are signed in to by a Secret; else why it is of no use for that. By what is of no use now nobody signs in as before. */
+  loginsOf(secret: string): readonly RegistryLogin[] | CredentialFault {
+    const fault = this.#faults.get(secret)
+    if (fault !== undefined) return { reason: `is of no use: ${fault}` }
+    const own = this.#credentials.get(secret)
+    if (!own) return 'missing'
+    return own.registries ?? { reason: 'is of another type' }
   }
 
   #faultOfClients(secret: string, part: 'api-keys' | 'users'): CredentialFault | undefined {

@@ -3,11 +3,13 @@ import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { X509Crl } from '@peculiar/x509'
 import { z } from 'zod'
 import { clientSecretTypes } from '#mesh/kubernetes/client-secrets.ts'
+import { pullSecretType } from '#mesh/kubernetes/pull-secrets.ts'
 import { credentialKeys, toHeldParts } from '#mesh/kubernetes/credential-keys.ts'
 import { err, ok, type Result } from '#mesh/result.ts'
 import { parseApiKeys, parseUsers, type Clients } from './parse-clients.ts'
+import { parseRegistryLogins, type RegistryLogin } from './parse-registry-logins.ts'
 
-/** What a Secret holds of use for proxies. Never in logs or reports. */
+/** What a Secret holds of use for proxies, or for what they run. Never in logs or reports. */
 export interface Credential {
   readonly certificate?: { readonly chainPem: string; readonly keyPem: string }
   /** By whom clients are verified. */
@@ -16,6 +18,8 @@ export interface Credential {
   readonly apiKeys?: Clients
   /** Clients by their passwords. */
   readonly users?: Clients
+  /** How the agent signs in to registries of modules. */
+  readonly registries?: readonly RegistryLogin[]
 }
 
 /** Of TLS, both that there are. */
@@ -37,6 +41,10 @@ export const parseCredential = (secret: z.output<typeof secretObject>): Result<C
   const values: Readonly<Record<string, string>> = { ...Object.fromEntries(decoded), ...secret.stringData }
   if (secret.type === clientSecretTypes.apiKeys) return ok({ apiKeys: parseApiKeys(values) })
   if (secret.type === clientSecretTypes.users) return ok({ users: parseUsers(values) })
+  if (secret.type === pullSecretType) {
+    const registries = parseRegistryLogins(values)
+    return registries.ok ? ok({ registries: registries.value }) : registries
+  }
   const held = toHeldParts(Object.keys(values).filter((name) => values[name]))
   if (!held.ok) return held
   const find = (part: keyof typeof credentialKeys) =>

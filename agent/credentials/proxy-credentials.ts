@@ -1,17 +1,19 @@
 import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
 import { parseCredentialKey } from '#mesh/config/schema/credential-name.ts'
+import { isEqualData } from '#mesh/merge/equal-data.ts'
 import { distinctData } from '#mesh/merge/distinct-data.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import type { Proxy } from '#xds/proxy.ts'
 import type { ResourceSet } from '#xds/resource-set.ts'
 import { CredentialGrants } from './credential-grants.ts'
 import { CredentialDemand, type CredentialDemandOptions } from './credential-demand.ts'
-import { findCredentialProblems } from './credential-problems.ts'
+import { findCredentialProblems, toSecretFault } from './credential-problems.ts'
 import type { CredentialSource } from './credential-source.ts'
 import { KnownSecrets } from './known-secrets.ts'
 import type { NamedCredential } from './named-credentials.ts'
 import type { TlsCredential } from './parse-credential.ts'
+import type { RegistryLogin } from './parse-registry-logins.ts'
 
 export interface ProxyCredentialsOptions {
   readonly view: CredentialDemandOptions['view']
@@ -25,7 +27,10 @@ export interface ProxyCredentialsOptions {
   readonly onChange: () => void
 }
 
-/** What `credentialName` of Gateways and DestinationRules, and the Secrets of ClientAuthentications, mean to the proxies that are connected. */
+/** How registries are signed in to by a Secret, or why nobody does by it; "asked" = nobody knows yet. */
+export type RegistryLogins = { readonly logins: readonly RegistryLogin[] } | { readonly fault: string } | 'asked'
+
+/** What `credentialName` of Gateways and DestinationRules, and the Secrets of ClientAuthentications, mean to the proxies that are connected; and how registries of what these run are signed in to. */
 export class ProxyCredentials {
   readonly #source: CredentialSource | undefined
   readonly #onChange: () => void
@@ -33,6 +38,7 @@ export class ProxyCredentials {
   readonly #grants: CredentialGrants
   readonly #demand: CredentialDemand
   #named: readonly NamedCredential[] = []
+  #pulled: ReadonlySet<string> = new Set()
 
   constructor({ view, source, clock, log, nobody, onChange }: ProxyCredentialsOptions) {
     this.#source = source
@@ -78,6 +84,20 @@ export class ProxyCredentials {
     this.#demand.settle()
   }
 
+  /** From now on the registries of modules are signed in to by these Secrets, "<namespace>/<name>", and no others. */
+  wantLogins(secrets: ReadonlySet<string>): void {
+    if (isEqualData([...this.#pulled].toSorted(), [...secrets].toSorted())) return
+    this.#pulled = secrets
+    this.#wantAll()
+  }
+
+  loginsOf(secret: string): RegistryLogins {
+    const found = this.#secrets.loginsOf(secret)
+    if (found !== 'missing' && !('reason' in found)) return { logins: found }
+    const fault = toSecretFault(secret, found, this.#source)
+    return fault === undefined ? 'asked' : { fault }
+  }
+
   /** The objects that name something of which nobody knows yet if it is there, or may be had. */
   get undecided(): ReadonlySet<string> {
     const source = this.#source
@@ -101,14 +121,18 @@ export class ProxyCredentials {
   }
 
   get #names(): ReadonlySet<string> {
-    return new Set(this.#named.map(({ secret }) => secret))
+    return new Set([...this.#named.map(({ secret }) => secret), ...this.#pulled])
   }
 
   #takeNamed(): void {
     const { namedFor } = this.#demand
     this.#named = distinctData([...namedFor.values()].flat())
-    this.#source?.want?.(this.#names, new Set(this.#named.flatMap(({ reader }) => reader ?? [])))
+    this.#wantAll()
     this.#grants.grant(namedFor)
     this.#onChange()
+  }
+
+  #wantAll(): void {
+    this.#source?.want?.(this.#names, new Set(this.#named.flatMap(({ reader }) => reader ?? [])))
   }
 }

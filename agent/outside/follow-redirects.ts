@@ -1,7 +1,12 @@
 import { fetchBytes, FetchError, type FetchedBytes, type Fetching, type Wanted } from './fetch-bytes.ts'
 
 /** GETs what is there, wherever that leads. Throws an error whose message is for people. */
-export type Get = (url: URL, headers: Wanted['headers'], options: GetOptions) => Promise<FetchedBytes>
+export type Get = (url: URL, headers: Wanted['headers'], options: GetOptions) => Promise<FoundBytes>
+
+export interface FoundBytes extends FetchedBytes {
+  /** Whether it led to another origin. */
+  readonly isElsewhere: boolean
+}
 
 export interface GetOptions {
   readonly maxBytes: number
@@ -21,7 +26,7 @@ export const createGet =
       const own = url.origin === start.origin ? headers : withoutAuthorization(headers)
       const answer = await fetchBytes(url, { timeoutMilliseconds, maxBytes, headers: own }, fetching)
       const { status, headers: answered } = answer
-      if (status === 200 || status === passes) return answer
+      if (status === 200 || status === passes) return { ...answer, isElsewhere: url.origin !== start.origin }
       if (status < 300 || status >= 400 || answered.location === undefined) throw new FetchError(`answered ${status}`)
       if (hops === maxRedirects) throw new FetchError(`redirects more than ${maxRedirects} times`)
       const next = URL.parse(answered.location, url.href)

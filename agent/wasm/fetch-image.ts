@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { FetchError, type FetchedBytes } from '#agent/outside/fetch-bytes.ts'
-import type { Get } from '#agent/outside/follow-redirects.ts'
+import type { RegistryLogin } from '#agent/credentials/parse-registry-logins.ts'
+import { FetchError } from '#agent/outside/fetch-bytes.ts'
+import type { FoundBytes, Get } from '#agent/outside/follow-redirects.ts'
 import type { ModulePlace } from '#mesh/config/schema/module-url.ts'
 import { parseJson } from '#mesh/parse-json.ts'
 import { maxModuleBytes } from './module-limits.ts'
@@ -45,9 +46,17 @@ const fileName = 'plugin.wasm'
 
 const maxManifestBytes = 4 * 1024 * 1024
 
-/** The module in an image of a registry (OCI distribution specification), whoever may pull it without signing in. Each part is verified against its digest. Throws an error for people. */
-export const fetchImage = async (image: Image, wanted: string | undefined, get: Get): Promise<Buffer> => {
-  const registry = new Registry(image, get)
+/**
+ * The module in an image of a registry (OCI distribution specification): one that whoever has not signed in may pull, or by a login. Each part is
+ * verified against its digest. Throws an error for people.
+ */
+export const fetchImage = async (
+  image: Image,
+  wanted: string | undefined,
+  login: RegistryLogin | undefined,
+  get: Get,
+): Promise<Buffer> => {
+  const registry = new Registry(image, login, get)
   const named = image.digest === undefined ? (image.tag ?? 'latest') : `sha256:${image.digest}`
   const first = await registry.manifest(named)
   const firstDigest = toDigest(first)
@@ -76,15 +85,20 @@ const unreachable = (): never => {
   throw new FetchError('has an index without images')
 }
 
-/** A repository, as whoever has not signed in sees it. */
+/**
+ * A repository, as whoever signs in by the login sees it, if there is one. A password goes to the registry that it is for, and to whom that sends
+ * for a token; only when one is asked for, only by TLS, and not on to where these redirect.
+ */
 class Registry {
   readonly #get: Get
   readonly #repository: string
+  readonly #basic: string | undefined
   #origin: string
-  #token: string | undefined
+  #authorization: string | undefined
 
-  constructor({ registry, repository }: Image, get: Get) {
+  constructor({ registry, repository }: Image, login: RegistryLogin | undefined, get: Get) {
     this.#get = get
+    this.#basic = login && `Basic ${Buffer.from(`${login.user}:${login.password}`).toString('base64')}`
     this.#origin = `https://${registry}`
     this.#repository = repository
   }
@@ -95,6 +109,7 @@ class Registry {
     } catch (error) {
       // One in the cluster may have no TLS; where the agent may ask without, its guard says.
       if (!(error instanceof FetchError) || !error.isPlaintext) throw error
+      if (this.#basic !== undefined) throw new FetchError('speaks no TLS, without which nobody signs in')
       this.#origin = this.#origin.replace('https:', 'http:')
       return this.#read(`manifests/${reference}`, maxManifestBytes)
     }
@@ -109,38 +124,57 @@ class Registry {
 
   async #read(path: string, maxBytes: number): Promise<Buffer> {
     const url = new URL(`${this.#origin}/v2/${this.#repository}/${path}`)
-    const ask = (): Promise<FetchedBytes> =>
+    const ask = (): Promise<FoundBytes> =>
       this.#get(
         url,
-        { accept: accepted, ...(this.#token !== undefined && { authorization: `Bearer ${this.#token}` }) },
+        { accept: accepted, ...(this.#authorization !== undefined && { authorization: this.#authorization }) },
         { maxBytes, passes: 401 },
       )
     let answer = await ask()
-    if (answer.status === 401 && this.#token === undefined) {
-      this.#token = await this.#fetchToken(answer.headers['www-authenticate'])
+    // Whoever it redirects to does not say where a password goes.
+    if (answer.status === 401 && answer.isElsewhere) throw new FetchError('redirects to where a password is asked for')
+    if (answer.status === 401 && this.#authorization === undefined) {
+      this.#authorization = await this.#answerTo(answer.headers['www-authenticate'] ?? '')
       answer = await ask()
     }
-    if (answer.status === 401) throw new FetchError('asks for a user and a password, and the agent has none')
+    if (answer.status === 401) throw new FetchError(this.#refusal)
     return answer.body
   }
 
-  /** Docker registry v2 authentication: a token for those that have not signed in. */
-  async #fetchToken(challenge: string | undefined): Promise<string> {
+  get #refusal(): string {
+    return this.#basic === undefined
+      ? 'asks for a user and a password, and the plugin names no imagePullSecret'
+      : 'refuses the user and the password of the imagePullSecret'
+  }
+
+  async #answerTo(challenge: string): Promise<string> {
+    if (/^bearer /i.test(challenge)) return `Bearer ${await this.#fetchToken(challenge)}`
+    if (this.#basic === undefined || !/^basic\b/i.test(challenge)) throw new FetchError(this.#refusal)
+    return this.#basic
+  }
+
+  /** Docker registry v2 authentication. */
+  async #fetchToken(challenge: string): Promise<string> {
     const parameters = new Map(
-      [...(challenge ?? '').matchAll(/(\w+)="([^"]*)"/g)].map(([, name = '', value = '']) => [name, value]),
+      [...challenge.matchAll(/(\w+)="([^"]*)"/g)].map(([, name = '', value = '']) => [name, value]),
     )
     const realm = URL.parse(parameters.get('realm') ?? '')
-    if (!realm || !/^bearer /i.test(challenge ?? ''))
-      throw new FetchError('asks for a user and a password, and the agent has none')
+    if (!realm) throw new FetchError('sends for a token to what is no URL')
+    if (this.#basic !== undefined && realm.protocol !== 'https:')
+      throw new FetchError('sends for a token to a place without TLS, where nobody signs in')
     for (const name of ['service', 'scope']) {
       const value = parameters.get(name)
       if (value !== undefined) realm.searchParams.set(name, value)
     }
-    const { body, status } = await this.#get(realm, { accept: 'application/json' }, { maxBytes: 65_536, passes: 401 })
+    const { body, status } = await this.#get(
+      realm,
+      { accept: 'application/json', ...(this.#basic !== undefined && { authorization: this.#basic }) },
+      { maxBytes: 65_536, passes: 401 },
+    )
     const document = tokenDocument.safeParse(parseJson(body.toString('utf8'))).data
     const token = document?.token ?? document?.access_token
     if (status !== 200 || token === undefined || !/^[\w.~+/=-]+$/.test(token))
-      throw new FetchError('gives nobody a token who has not signed in')
+      throw new FetchError(this.#basic === undefined ? 'gives nobody a token who has not signed in' : this.#refusal)
     return token
   }
 }

@@ -1,3 +1,4 @@
+import type { RegistryLogin } from '#agent/credentials/parse-registry-logins.ts'
 import { FetchError, type Fetching } from '#agent/outside/fetch-bytes.ts'
 import { createGet } from '#agent/outside/follow-redirects.ts'
 import type { ModuleSource } from '#mesh/wasm/module-source.ts'
@@ -12,11 +13,15 @@ export interface FetchedModule {
   readonly digest: string
 }
 
-/** Fetches a module, and verifies that it is the one that is meant. Throws an error whose message is for people. */
-export const fetchModule = async ({ place, sha256 }: ModuleSource, fetching: Fetching): Promise<FetchedModule> => {
+/** Fetches a module, of an image by the login if there is one, and verifies that it is the one that is meant. Throws an error whose message is for people. */
+export const fetchModule = async (
+  { place, sha256 }: ModuleSource,
+  login: RegistryLogin | undefined,
+  fetching: Fetching,
+): Promise<FetchedModule> => {
   const get = createGet(fetching)
   if (place.kind === 'image') {
-    const code = await fetchImage(place, sha256, get)
+    const code = await fetchImage(place, sha256, login, get)
     return { code, digest: toDigest(code) }
   }
   const { body } = await get(new URL(place.url), { accept: 'application/wasm, */*' }, { maxBytes: maxModuleBytes })

@@ -38,7 +38,7 @@ export interface ModulesOptions {
   readonly onProblems: () => void
 }
 
-export interface ModuleStatus {
+interface ModuleStatus {
   readonly key: ModuleKey
   /** Milliseconds since the epoch; undefined = never yet. */
   readonly fetchedAt: number | undefined
@@ -121,6 +121,16 @@ export class Modules {
       else entry.source = source
     }
     if (changes.length > 0) this.#options.onChanges(changes)
+  }
+
+  /** What could not be had by these Secrets is asked for again at once: they say something else. */
+  retry(secrets: ReadonlySet<string>): void {
+    for (const entry of this.#entries.values()) {
+      const { pullSecret } = entry.source
+      if (entry.failure === undefined || pullSecret === undefined || !secrets.has(pullSecret)) continue
+      entry.cancel()
+      this.#enqueue(entry)
+    }
   }
 
   statuses(): readonly ModuleStatus[] {

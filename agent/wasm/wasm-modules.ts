@@ -13,11 +13,13 @@ import { selectModules, type ModuleSource, type NamedModule } from '#mesh/wasm/m
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import { fetchModule } from './fetch-module.ts'
 import { ModuleFiles } from './module-files.ts'
-import { keptModule, Modules, type ModuleStatus } from './modules.ts'
+import { PullSecrets } from './pull-secrets.ts'
+import { keptModule, Modules } from './modules.ts'
 
 export interface WasmModulesOptions {
   readonly view: Pick<MeshViewStore, 'modules' | 'settings'>
   readonly config: Pick<AgentConfig, 'wasm'>
+  readonly credentials: ConstructorParameters<typeof PullSecrets>[0]
   /** PEM: whom registries and servers of modules are verified against, beside the public authorities. */
   readonly modulesCa: string | undefined
   readonly data: Pick<DataDirectory, 'openSnapshot' | 'path'>
@@ -37,12 +39,14 @@ const settleMilliseconds = 50
 export class WasmModules {
   readonly #options: WasmModulesOptions
   readonly #modules: Modules
+  readonly #secrets: PullSecrets
   #named: readonly NamedModule[] = []
   #cancel: (() => void) | undefined
 
   constructor(options: WasmModulesOptions) {
     const { view, config, modulesCa: ca, data, clock, random, log, onChanges, onProblems } = options
     this.#options = options
+    this.#secrets = new PullSecrets(options.credentials)
     const allowed = config.wasm.allow ?? [allowedPlace.parse(`*.svc.${view.settings().domainSuffix}`)]
     const fetching = {
       guard: new PlaceGuard(allowed),
@@ -54,7 +58,7 @@ export class WasmModules {
       clock,
       random,
       log,
-      fetch: (source) => fetchModule(source, fetching),
+      fetch: async (source) => fetchModule(source, await this.#secrets.loginFor(source), fetching),
       files: new ModuleFiles(join(data.path, 'wasm-modules'), options.reportStoreProblem),
       snapshot: data.openSnapshot('wasm-modules', keptModule),
       onChanges,
@@ -68,7 +72,7 @@ export class WasmModules {
     this.#settle()
   }
 
-  /** Others may be named now. Called as often as one likes. */
+  /** Others may be named now, or Secrets say something else. Called as often as one likes. */
   namesChanged(): void {
     this.#cancel ??= this.#options.clock.after(settleMilliseconds, () => {
       this.#cancel = undefined
@@ -85,8 +89,10 @@ export class WasmModules {
   /** What is wrong with modules that are there, at the objects that name them; of others the compiler says it. */
   problems(): readonly CompileProblem[] {
     const statuses = new Map(this.#modules.statuses().map((status) => [status.key, status]))
-    return this.#named.flatMap(({ key, objects }) => {
-      const text = toMessage(statuses.get(key))
+    return this.#named.flatMap((named) => {
+      const { key, objects } = named
+      const { failure, fetchedAt } = statuses.get(key) ?? {}
+      const text = toMessage(failure ?? this.#secrets.faultOf(named), fetchedAt)
       return text === undefined ? [] : objects.map((object) => ({ object, message: `spec.url: ${text}` }))
     })
   }
@@ -94,10 +100,12 @@ export class WasmModules {
   #settle(): void {
     this.#named = this.#options.view.modules()
     const selected = new Set(selectModules(this.#named))
+    const changed = this.#secrets.want([...selected])
     this.#modules.want(
       [...selected].map(toKept),
       this.#named.filter((named) => !selected.has(named)),
     )
+    this.#modules.retry(changed)
   }
 }
 
@@ -107,9 +115,7 @@ const toKept = ({ refreshedBy, ...source }: NamedModule): ModuleSource => ({
   refreshedBy: refreshedBy && createHash('sha256').update(refreshedBy).digest('hex'),
 })
 
-const toMessage = (status: ModuleStatus | undefined): string | undefined => {
-  const { failure, fetchedAt } = status ?? {}
-  return failure === undefined || fetchedAt === undefined
+const toMessage = (failure: string | undefined, fetchedAt: number | undefined): string | undefined =>
+  failure === undefined || fetchedAt === undefined
     ? undefined
     : `${failure}: the module of ${new Date(fetchedAt).toISOString()} goes on`
-}

@@ -5,6 +5,7 @@ import { isHeaderName } from './schema/header-operations.ts'
 import { matchLabelsSelector } from './schema/labels.ts'
 import { checked, message, optionalText, setFields } from './schema/message.ts'
 import { isOneTarget, policyTargetFields, warnOfTarget } from './schema/policy-target.ts'
+import { secretName } from './schema/secret-name.ts'
 import { toClosedTarget } from './schema/security-object.ts'
 
 /** What Envoy, or who is called, takes for the proxies' own word. */
@@ -14,12 +15,6 @@ const takenHeaders = /^x-(envoy|forwarded|request-id$)/i
 const clientHeader = checked(z.string(), ({ value, report }) => {
   if (!isHeaderName(value) || !value.toLowerCase().startsWith('x-') || takenHeaders.test(value))
     report('must be a header that begins with "x-", and none of x-envoy-*, x-forwarded-* and x-request-id')
-})
-
-/** Kubernetes: DNS subdomain names. */
-const secretName = checked(z.string(), ({ value, report }) => {
-  if (value.length > 253 || !/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(value))
-    report('must be the name of a Secret of this namespace')
 })
 
 const sourceForms = ['header', 'query', 'cookie'] as const

@@ -37,6 +37,7 @@ it.each<[string, object]>([
       type: 'NETWORK',
     },
   ],
+  ['a Secret to sign in by', { url: image, imagePullSecret: 'pull' }],
   ['a target', { url, targetRefs: [gateway] }],
 ])('takes %s', (_, spec) => {
   expect(problems(spec)).toEqual([])
@@ -55,8 +56,12 @@ it.each<[object, string]>([
     'invalid spec.sha256: is another digest than that of the url',
   ],
   [
+    { url: image, imagePullSecret: 'bank/pull' },
+    'invalid spec.imagePullSecret: must be the name of a Secret of this namespace',
+  ],
+  [
     { url, imagePullSecret: 'pull' },
-    'unsupported spec.imagePullSecret: the agent signs in to no registry: it reads only Secrets of proxies. Publish the module where it can be had without',
+    'warning spec.imagePullSecret: is for images alone: nobody signs in for what is at https:// or http://',
   ],
   [
     { url, verificationKey: 'key' },

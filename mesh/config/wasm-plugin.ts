@@ -4,6 +4,7 @@ import { findRepeated } from './schema/find-repeated.ts'
 import { checked, choice, message, optionalText, unsupported } from './schema/message.ts'
 import { parseModuleUrl } from './schema/module-url.ts'
 import { isOneTarget, policyTargetFields, warnOfTarget } from './schema/policy-target.ts'
+import { secretName } from './schema/secret-name.ts'
 import { toClosedTarget } from './schema/security-object.ts'
 
 const variable = checked(
@@ -40,9 +41,8 @@ export const wasmPluginSpec = checked(
     }),
     sha256: optionalText(sha256),
     imagePullPolicy: choice(['UNSPECIFIED_POLICY', 'IfNotPresent', 'Always']).default('UNSPECIFIED_POLICY'),
-    imagePullSecret: unsupported(
-      'the agent signs in to no registry: it reads only Secrets of proxies. Publish the module where it can be had without',
-    ),
+    /** Of the type `pullSecretType`, in the namespace of this object. */
+    imagePullSecret: optionalText(secretName),
     verificationKey: unsupported('nobody verifies signatures of modules, nor does Istio: say the sha256'),
     pluginConfig: pluginConfig.optional(),
     pluginName: optionalText(z.string().max(256)),
@@ -78,6 +78,10 @@ export const wasmPlugin: KindDefinition<WasmPluginSpec> = {
     warnOfTarget(spec, report)
     if (spec.failStrategy === 'FAIL_OPEN' && (spec.phase === 'AUTHN' || spec.phase === 'AUTHZ'))
       report(['spec', 'failStrategy'], 'lets everybody past a plugin that cannot be had or fails', {
+        severity: 'warning',
+      })
+    if (/^https?:/i.test(spec.url) && spec.imagePullSecret !== undefined)
+      report(['spec', 'imagePullSecret'], 'is for images alone: nobody signs in for what is at https:// or http://', {
         severity: 'warning',
       })
     if (/^http:/i.test(spec.url) && spec.sha256 === undefined)

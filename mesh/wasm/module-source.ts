@@ -22,6 +22,8 @@ export type ModuleKey = string & { readonly __brand: 'ModuleKey' }
 export interface ModuleSource {
   readonly key: ModuleKey
   readonly place: ModulePlace
+  /** "<namespace>/<name>" of the Secret that its registry is signed in to by; undefined = nobody signs in. */
+  readonly pullSecret: string | undefined
   /** Of the code, or of the image's manifest; undefined = whatever is there. */
   readonly sha256: string | undefined
   /** What is asked for again when this changes: what there is now counts, and not what was had before. "" = never. */
@@ -33,15 +35,29 @@ export interface NamedModule extends ModuleSource {
   readonly objects: readonly ObjectKey[]
 }
 
-/** undefined = nobody can have it. */
-export const toModuleKey = ({ url, sha256 }: Pick<WasmPluginSpec, 'url' | 'sha256'>): ModuleKey | undefined =>
-  url === unknownModule ? undefined : (`${url} ${sha256 ?? ''}` as ModuleKey)
+type Named = Pick<WasmPluginSpec, 'url' | 'sha256' | 'imagePullSecret'>
+
+/** undefined = nobody can have it. What is had by a Secret is another module than what is had without, or by another one: each is fetched for those alone who could fetch it. */
+export const toModuleKey = (spec: Named, namespace: string): ModuleKey | undefined => {
+  const { url, sha256 = '' } = spec
+  const secret = toPullSecret(spec, namespace)
+  return url === unknownModule
+    ? undefined
+    : (`${url} ${sha256}${secret === undefined ? '' : ` ${secret}`}` as ModuleKey)
+}
+
+/** Istio reference: WasmPlugin.imagePullSecret: of images alone. */
+const toPullSecret = ({ url, imagePullSecret: name }: Named, namespace: string): string | undefined => {
+  const place = parseModuleUrl(url)
+  return name === undefined || typeof place === 'string' || place.kind !== 'image' ? undefined : `${namespace}/${name}`
+}
 
 /** All that these run, each once. */
 export const findModules = (objects: Iterable<Configured<WasmPluginSpec>>): readonly NamedModule[] => {
   const found = new Map<ModuleKey, NamedModule>()
   for (const object of objects) {
-    const key = toModuleKey(object.spec)
+    const { namespace } = object.metadata
+    const key = toModuleKey(object.spec, namespace)
     const place = parseModuleUrl(object.spec.url)
     if (key === undefined || typeof place === 'string') continue
     const known = found.get(key)
@@ -49,6 +65,7 @@ export const findModules = (objects: Iterable<Configured<WasmPluginSpec>>): read
     found.set(key, {
       key,
       place,
+      pullSecret: toPullSecret(object.spec, namespace),
       sha256: object.spec.sha256,
       refreshedBy: `${known?.refreshedBy ?? ''}${refreshedBy}`,
       objects: [...new Set([...(known?.objects ?? []), objectKeyOf(object)])],

@@ -44,7 +44,7 @@ export const compileWasmPlugin = (
   report: Report,
 ): RunPlugin | undefined => {
   const { metadata, spec } = plugin
-  const key = toModuleKey(spec)
+  const key = toModuleKey(spec, metadata.namespace)
   const module = key && view.wasmModule(key)
   if (key !== undefined && !module) return undefined
   const common = { ...toFilter(plugin), object: objectKeyOf(plugin), onFailure: onFailure[spec.failStrategy] }

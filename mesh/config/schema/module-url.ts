@@ -19,7 +19,7 @@ const digestForm = /^sha256:([a-f0-9]{64})$/
 const hostForm = /^[a-zA-Z0-9][a-zA-Z0-9.-]*(?::\d{1,5})?$|^\[[0-9a-fA-F:.]+\](?::\d{1,5})?$/
 
 /** Docker's own, of images that name no registry. */
-const dockerHub = 'registry-1.docker.io'
+export const dockerHub = 'registry-1.docker.io'
 
 /** A URL, or what is wrong with it. Without a scheme it names an image (Istio reference: WasmPlugin.url). */
 export const parseModuleUrl = (text: string): ModulePlace | string => {

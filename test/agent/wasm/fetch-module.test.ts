@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { RegistryLogin } from '#agent/credentials/parse-registry-logins.ts'
 import { fetchModule } from '#agent/wasm/fetch-module.ts'
 import { maxModuleBytes } from '#agent/wasm/module-limits.ts'
 import { allowedPlace, PlaceGuard } from '#agent/outside/place-guard.ts'
@@ -33,11 +34,11 @@ const setUp = async (handle: Handler, allow: readonly string[] = ['127.0.0.1']) 
     resolve: (hostname: string) =>
       Promise.resolve([{ address: hostname.startsWith('metadata') ? '169.254.169.254' : '127.0.0.1', family: 4 }]),
   }
-  const fetch = (url: string, sha256?: string) => {
+  const fetch = (url: string, sha256?: string, login?: RegistryLogin) => {
     const place = parseModuleUrl(url)
-    const key = toModuleKey({ url, sha256 })
+    const key = toModuleKey({ url, sha256 }, 'shop')
     if (typeof place === 'string' || key === undefined) throw new Error(url)
-    return fetchModule({ key, place, sha256, refreshedBy: '' }, fetching)
+    return fetchModule({ key, place, pullSecret: undefined, sha256, refreshedBy: '' }, login, fetching)
   }
   const registry = `issuer.example:${started.port}`
   return { ...started, fetch, registry, url: `${started.origin}/plugin.wasm` }
@@ -61,6 +62,12 @@ test('follows where a server leads, and tells nobody else what it was told', asy
   expect(await fetch(url)).toEqual({ code, digest })
   expect(seen).toEqual(['/plugin.wasm', '/end'])
 })
+
+const listen = async (server: Server): Promise<AddressInfo> => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  return server.address() as AddressInfo
+}
 
 const large = Buffer.concat([code, Buffer.alloc(maxModuleBytes)])
 test.each<[string, Handler, string]>([
@@ -115,10 +122,7 @@ test('asks at no address that is not allowed, and without TLS only where that is
   await expect(closed.fetch(`oci://${closed.registry}/a:v1`)).rejects.toHaveProperty('message', refused)
   expect(closed.requests).toEqual([])
   await expect(closed.fetch('http://modules.example/a')).rejects.toHaveProperty('message', 'is not https://')
-  const plain = createServer(answer(code))
-  await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => void plain.close())
-  const { port } = plain.address() as AddressInfo
+  const { port } = await listen(createServer(answer(code)))
   const named = await setUp(answer(code), ['modules.example', '127.0.0.1'])
   expect(await named.fetch(`http://modules.example:${port}/a`)).toEqual({ code, digest })
 })
@@ -157,6 +161,77 @@ test('asks for a token as anybody, and signs in nowhere', async () => {
   await expect(fetch(`oci://${host}/plugin:v1`)).rejects.toThrow('is at an address that the agent may not ask')
 })
 
+describe('signs in', () => {
+  const password = 'pass:word'
+  const login = { registry: 'issuer.example', path: '', user: 'ann', password }
+  const basic = `Basic ${Buffer.from(`ann:${password}`).toString('base64')}`
+  const setUpPrivate = async () => {
+    const registry = new ImageRegistry()
+    registry.push('plugin', 'v1', code)
+    registry.account = `ann:${password}`
+    const { fetch, registry: host, issuer } = await setUp(registry.handle)
+    const pull = (as: RegistryLogin | 'nobody' = login) =>
+      fetch(`oci://${host}/plugin:v1`, undefined, as === 'nobody' ? undefined : as)
+    return { registry, issuer, pull }
+  }
+  const refused = 'refuses the user and the password of the imagePullSecret'
+
+  test.each([
+    ['with its password', false, [undefined, basic]],
+    ['for a token', true, [undefined, basic, 'Bearer any.body']],
+  ])('%s, once it is asked', async (_, asksForToken, shown) => {
+    const { registry, pull } = await setUpPrivate()
+    registry.asksForToken = asksForToken
+    expect(await pull()).toEqual({ code, digest })
+    expect([...registry.shown]).toEqual(shown)
+    await expect(pull({ ...login, password: 'other' })).rejects.toHaveProperty('message', refused)
+    await expect(pull('nobody')).rejects.toThrow(asksForToken ? 'gives nobody a token' : 'names no imagePullSecret')
+  })
+
+  test('with nothing where nothing is asked for', async () => {
+    const { registry, pull } = await setUpPrivate()
+    registry.account = undefined
+    await pull()
+    expect([...registry.shown]).toEqual([undefined])
+  })
+
+  test('nowhere without TLS', async () => {
+    const { registry, pull } = await setUpPrivate()
+    registry.asksForToken = true
+    const plain = new ImageRegistry()
+    const { port } = await listen(createServer(plain.handle))
+    registry.realm = `http://issuer.example:${port}/token`
+    await expect(pull()).rejects.toThrow('sends for a token to a place without TLS')
+    const { fetch } = await setUp(answer(code), ['registry.example', '127.0.0.1'])
+    await expect(
+      fetch(`oci://registry.example:${port}/plugin:v1`, undefined, { ...login, registry: `registry.example:${port}` }),
+    ).rejects.toThrow('speaks no TLS, without which nobody signs in')
+    expect([...plain.shown]).toEqual([])
+  })
+
+  test.each([
+    ['where layers are', false],
+    ['who gives tokens', true],
+  ])('with nobody whom %s redirect to', async (_, asksForToken) => {
+    const { registry, issuer, pull } = await setUpPrivate()
+    registry.asksForToken = asksForToken
+    const seen: (string | undefined)[] = []
+    // The same server by another name, which asks for all that can be had.
+    issuer.handle = (request, response) => {
+      const { host = '', authorization } = request.headers
+      if (host.startsWith('localhost')) {
+        seen.push(authorization)
+        const challenge = `Bearer realm="https://${host}/token"`
+        response.writeHead(401, { 'www-authenticate': challenge }).end()
+      } else if (request.url?.startsWith('/token') || request.url?.includes('/blobs/'))
+        response.writeHead(307, { location: `https://${host.replace('issuer.example', 'localhost')}/x` }).end()
+      else registry.handle(request, response)
+    }
+    await expect(pull()).rejects.toThrow(asksForToken ? refused : 'redirects to where a password is asked for')
+    expect(seen).toEqual([undefined])
+  })
+})
+
 test('follows where a registry keeps its layers, and takes none that was changed', async () => {
   const registry = new ImageRegistry()
   registry.push('plugin', 'v1', code)
@@ -170,10 +245,7 @@ test('follows where a registry keeps its layers, and takes none that was changed
 test('fetches from a registry without TLS where the agent may', async () => {
   const registry = new ImageRegistry()
   registry.push('plugin', 'v1', code)
-  const plain = createServer(registry.handle)
-  await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => void plain.close())
-  const { port } = plain.address() as AddressInfo
+  const { port } = await listen(createServer(registry.handle))
   const { fetch } = await setUp(answer(code), ['registry.example', '127.0.0.1'])
   expect(await fetch(`oci://registry.example:${port}/plugin:v1`)).toEqual({ code, digest })
 })

@@ -20,9 +20,9 @@ const toModule = (text: string): FetchedModule => {
   return { code, digest: createHash('sha256').update(code).digest('hex') }
 }
 const toSource = (url: string, refreshedBy = ''): ModuleSource => {
-  const key = toModuleKey({ url, sha256: undefined })
+  const key = toModuleKey({ url, sha256: undefined }, 'shop')
   if (key === undefined) throw new Error(url)
-  return { key, place: { kind: 'http', url }, sha256: undefined, refreshedBy }
+  return { key, place: { kind: 'http', url }, pullSecret: undefined, sha256: undefined, refreshedBy }
 }
 
 type Fetch = (source: ModuleSource) => Promise<FetchedModule>

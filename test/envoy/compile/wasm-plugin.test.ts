@@ -15,18 +15,19 @@ import { toModuleKey, type WasmModule } from '#mesh/wasm/module-source.ts'
 import { startIssuer } from '#test/agent/jwks/issuer.ts'
 import { temporaryDirectory } from '#test/agent/temporary-directory.ts'
 import { eventually } from '#test/harness/child.ts'
-import type { ProxyReply } from '#test/harness/proxy-request.ts'
+import { requestThroughProxy, type ProxyReply } from '#test/harness/proxy-request.ts'
 import { TokenSigner, toJwks } from '#test/harness/token-signer.ts'
 import { buildModule } from '#test/harness/wasm/build-module.ts'
 import { ImageRegistry } from '#test/harness/wasm/image-registry.ts'
 import { makeObject } from '#test/mesh/records.ts'
 import type { Stage } from './stage.ts'
-import { ask, clientAddress, get, proxyPort, serverAddress, Theatre } from './theatre.ts'
+import { ask, clientAddress, gatewayAddress, get, proxyPort, serverAddress, Theatre } from './theatre.ts'
 
 const signer = new TokenSigner('https://issuer.example', 'one', 'ES256')
 const ofServer = { selector: { matchLabels: { app: 'server' } } }
 const ofClient = { selector: { matchLabels: { app: 'client' } } }
 const url = 'https://modules.example/plugin.wasm'
+const gatewayPort = 18097
 
 let theatre: Theatre
 let stage: Stage
@@ -50,6 +51,7 @@ services:
 workloads:
   client-1: {address: ${clientAddress}, serviceAccount: web, labels: {app: client}}
   server-1: {address: ${serverAddress}, serviceAccount: server, labels: {app: server}}
+  gateway-1: {address: ${gatewayAddress}, labels: {istio: ingressgateway, gateway.networking.k8s.io/gateway-name: front}}
 config:
   - apiVersion: security.istio.io/v1
     kind: RequestAuthentication
@@ -61,7 +63,19 @@ config:
     kind: AuthorizationPolicy
     metadata: {name: secret, namespace: default}
     spec: {selector: {matchLabels: {app: server}}, action: DENY, rules: [{to: [{operation: {paths: [/secret], ports: ['${app.port}']}}]}]}
-proxies: [sidecar/default/client-1/web, sidecar/default/server-1/server]
+  - apiVersion: networking.istio.io/v1
+    kind: Gateway
+    metadata: {name: front, namespace: default}
+    spec:
+      selector: {istio: ingressgateway}
+      servers:
+        - {port: {number: ${gatewayPort}, name: http, protocol: HTTP}, hosts: ['*']}
+        - {port: {number: ${gatewayPort + 1}, name: tcp, protocol: TCP}, hosts: ['*']}
+  - apiVersion: networking.istio.io/v1
+    kind: VirtualService
+    metadata: {name: front, namespace: default}
+    spec: {hosts: ['*'], gateways: [front], http: [{route: [{destination: {host: server, port: {number: 80}}}]}], tcp: [{match: [{port: ${gatewayPort + 1}}], route: [{destination: {host: server, port: {number: 9000}}}]}]}
+proxies: [sidecar/default/client-1/web, sidecar/default/server-1/server, gateway/default/gateway-1]
 `)
 })
 afterAll(() => theatre.clear())
@@ -82,7 +96,7 @@ const toModule = (bytes: Uint8Array): WasmModule => ({
   digest: createHash('sha256').update(bytes).digest('hex'),
 })
 const give = (value: WasmModule | null, of: { url: string; sha256?: string } = { url }): ViewChange => {
-  const module = toModuleKey({ url: of.url, sha256: of.sha256 })
+  const module = toModuleKey({ url: of.url, sha256: of.sha256 }, 'default')
   if (module === undefined) throw new Error('no module')
   return { kind: 'wasm-module', module, value }
 }
@@ -296,6 +310,52 @@ test('a plugin of type NETWORK meets connections, and lets none past it when it 
   expect(await tcp()).toBe('hello')
 })
 
+describe('at a gateway', () => {
+  const ofGateway = { selector: { matchLabels: { istio: 'ingressgateway' } } }
+  const ofTarget = (name: string) => ({
+    targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'Gateway', name }],
+  })
+  const enter = () => requestThroughProxy({ host: gatewayAddress, port: gatewayPort }, 'http://server/', {})
+  const untilEntered = (expected: string) =>
+    eventually(`requests meet ${expected}`, async () => {
+      const reply = await enter()
+      return (reply.status === 200 ? met(reply) : String(reply.status)) === expected
+    })
+
+  test.each([
+    ['selects it', ofGateway],
+    ['targets its Gateway', ofTarget('front')],
+  ])('a plugin that %s meets what comes in, and no call of a sidecar', async (_, target) => {
+    await apply(put('a', { ...target, ...told('one') }), put('b', { ...ofTarget('other'), ...told('other') }))
+    await untilEntered(said('one'))
+    expect(met(await call())).toBe('none')
+    await apply(put('a', { ...target, ...told('two') }))
+    expect(met(await enter())).toBe(said('two'))
+    await apply(give({ fault: 'answered 404' }))
+    expect((await enter()).status).toBe(403)
+    expect((await call()).status).toBe(200)
+    await apply(put('a', null), give(toModule(code)))
+    await untilEntered('none')
+  })
+
+  test('a plugin is for its ports, as a client, and for its connections', async () => {
+    const ports = (...numbers: number[]) => ({ ports: numbers.map((number) => ({ number })) })
+    const of = (name: string, match: object) => put(name, { ...ofGateway, ...told(name), match: [match] })
+    await apply(
+      of('client', { mode: 'CLIENT', ...ports(gatewayPort) }),
+      of('server', { mode: 'SERVER' }),
+      of('either', ports(gatewayPort + 1)),
+      put('b', { ...ofGateway, ...told('tcp'), type: 'NETWORK', match: [ports(gatewayPort + 1)] }),
+    )
+    await untilEntered(said('client'))
+    const reply = await eventually('connections meet it', async () => {
+      const answer = await ask(await theatre.dial(gatewayAddress, gatewayPort + 1), 'hello')
+      return answer !== 'hello' && answer
+    })
+    expect(reply).toBe(`${said('tcp')}hello`)
+  })
+})
+
 test('what an agent fetches runs, also when it starts again without the registry; a changed file does not', async () => {
   const registry = new ImageRegistry()
   const sha256 = registry.push('team/plugin', 'v1', code)
@@ -310,6 +370,7 @@ test('what an agent fetches runs, also when it starts again without the registry
     const modules = new WasmModules({
       view: stage.scene.store,
       config: { wasm: { allow: allow.map((place) => allowedPlace.parse(place)) } },
+      credentials: { wantLogins: () => {}, loginsOf: () => ({ fault: 'is not there' }) },
       modulesCa: ca,
       data,
       clock: systemClock,

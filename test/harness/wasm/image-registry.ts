@@ -25,6 +25,12 @@ export class ImageRegistry {
   readonly #content = new Map<string, { readonly type: string; readonly bytes: Buffer }>()
   /** Who may read: with the token that anybody is given. */
   asksForToken = false
+  /** Who is given a token, or may read: whoever sends this as Basic credentials. Undefined = anybody. */
+  account: string | undefined
+  /** Where it sends for a token; undefined = to itself. */
+  realm: string | undefined
+  /** What was sent to say who asks, each once. */
+  readonly shown = new Set<string | undefined>()
   /** Sends those that ask for a layer elsewhere. */
   redirects: string | undefined
   #origin = ''
@@ -67,12 +73,23 @@ export class ImageRegistry {
   readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
     const { pathname } = new URL(request.url ?? '/', 'https://registry')
     this.#origin = `https://${request.headers.host}`
+    const { authorization } = request.headers
+    this.shown.add(authorization)
+    const isKnown = this.account === undefined || authorization === this.#basic
+    if (pathname === '/token' && !isKnown) {
+      response.writeHead(401).end()
+      return
+    }
     if (pathname === '/token') {
       response.end(JSON.stringify({ token: 'any.body' }))
       return
     }
-    if (this.asksForToken && request.headers.authorization !== 'Bearer any.body') {
-      const challenge = `Bearer realm="${this.#origin}/token",service="registry",scope="repository:a:pull"`
+    if (!this.asksForToken && !isKnown) {
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="registry"' }).end()
+      return
+    }
+    if (this.asksForToken && authorization !== 'Bearer any.body') {
+      const challenge = `Bearer realm="${this.realm ?? `${this.#origin}/token`}",service="registry",scope="repository:a:pull"`
       response.writeHead(401, { 'www-authenticate': challenge }).end()
       return
     }
@@ -83,6 +100,10 @@ export class ImageRegistry {
     const found = this.#content.get(pathname.replace('/v2/', ''))
     if (found) response.writeHead(200, { 'content-type': found.type }).end(found.bytes)
     else response.writeHead(404).end()
+  }
+
+  get #basic(): string {
+    return `Basic ${Buffer.from(this.account ?? '').toString('base64')}`
   }
 
   #put(repository: string, type: string, document: object): Buffer {
