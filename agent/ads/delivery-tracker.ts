@@ -138,7 +138,7 @@ export class DeliveryTracker {
       target.rejections().flatMap(({ blamed, type, name }) =>
         blamed.map(({ object, reason }) => ({
           object,
-          message: `proxies refuse ${toKind(type)} ${name} as it makes it, and do without it there: ${reason.slice(0, 512)}`,
+          message: `proxies refuse ${toKind(type)} ${name} as it makes it, and do without it there, or let nobody in where it says who gets in: ${reason.slice(0, 512)}`,
         })),
       ),
     )

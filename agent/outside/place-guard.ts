@@ -79,6 +79,8 @@ const special = toRanges([
 ])
 const loopback = toRanges(['127.0.0.0/8', '::1/128'])
 
+const notHttps = "is not https://, and not allowed in the agent's configuration"
+
 /** Says where something may be fetched from that an object names: it is not for who writes a RequestAuthentication or a WasmPlugin to have the agent ask whatever it can reach. */
 export class PlaceGuard {
   readonly #names = new Set<string>()
@@ -97,7 +99,7 @@ export class PlaceGuard {
   faultOf(url: URL): string | undefined {
     const host = toHost(url)
     if (url.username !== '' || url.password !== '') return 'holds a user name or a password'
-    if (url.protocol === 'http:') return this.#isNamed(host) || this.#isListed(host) ? undefined : 'is not https://'
+    if (url.protocol === 'http:') return this.#isNamed(host) || this.#isListed(host) ? undefined : notHttps
     return url.protocol === 'https:' ? undefined : 'is neither https:// nor http://'
   }
 

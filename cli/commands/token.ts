@@ -49,7 +49,7 @@ export const defineToken = (group: Command, context: CliContext): void => {
       .description('Make a token worthless at once.')
       .argument('<id>', 'its id, as in the list')
       .action((id: string) => revoke(context, id)),
-    [['atoll token revoke tk_4f9a', 'by id']],
+    [['atoll token revoke 28563735adb2e961', 'by id']],
   )
 }
 

@@ -1,3 +1,4 @@
+import { parseConditionKey } from './schema/condition-key.ts'
 import { expect, it } from 'vitest'
 import { pathsOfProblems } from '#test/kinds/problems-of-spec.ts'
 import { authorizationPolicy, isDryRun } from './authorization-policy.ts'
@@ -187,6 +188,12 @@ it.each<[string, object, string]>([
   ['of many accounts', { key: 'source.serviceAccount', values: many(17) }, 'invalid .values'],
 ])('refuses a condition %s', (_, condition, expected) => {
   expect(problemsOfCondition(condition)).toEqual([expected])
+})
+
+it('suggests the plural of an attribute whose part is in brackets', () => {
+  expect(parseConditionKey('request.header[x-a]')).toMatchObject({
+    fault: expect.stringContaining('did you mean "request.headers[x-a]"?') as unknown,
+  })
 })
 
 it.each<[object, string]>([

@@ -105,6 +105,7 @@ it.each([
   [['tcp://reviews:9000', '--source-ip', '192.0.2.1'], 0, 'allowed', [`${readers} rules[3]`]],
   [['http://reviews:9080/reviews/2', '--no-proxy'], 11, 'denied', ['PeerAuthentication/shop/default mtls']],
   [['http://nobody/'], 9, 'not-asked', []],
+  [['http://reviws.shop:9080/'], 9, 'not-asked', []],
 ])('of files, %j: %d', async (args, code, outcome, by) => {
   const result = await check([...args, '-o', 'json'])
   const answer = JSON.parse(result.stdout) as { decidedBy: { object: string; path: string }[] }

@@ -37,13 +37,18 @@ export const tellPolicy = (judge: Judge, call: JudgedCall): Found<Limit | undefi
     decidedBy: shown.decidedBy,
     judgement,
   }
-  if (judgement.outcome === 'denied' && isSure)
+  const closed = judgement.rule === undefined ? undefined : closedFor(judgement.rule)
+  // What lets nobody in does so whatever the others make of it.
+  if (judgement.outcome === 'denied' && (isSure || closed !== undefined))
     return {
       steps: [step],
       stop: {
         code: 'denied-by-policy',
         text: shown.text,
-        fix: 'Change the rule, or who calls, or what is asked for.',
+        fix:
+          closed === undefined
+            ? 'Change the rule, or who calls, or what is asked for.'
+            : `See why in the conditions of its ${closed.kind}: "atoll get ${closed.kind}", then with its name.`,
         answer: call.request ? 403 : judge.answer,
         decidedBy: shown.decidedBy,
       },
@@ -87,7 +92,13 @@ const toShownVerdict = (
         ? { text: 'No rule denies it, and there is no ALLOW policy: it is let in', decidedBy }
         : { text: `Allowed by ${named}`, decidedBy }
     case 'denied': {
-      if (rule !== undefined) return { text: `Denied by ${named}`, decidedBy }
+      if (rule !== undefined) {
+        const closed = closedFor(rule)
+        return {
+          text: closed ? `Denied: its ${closed.kind} ${closed.why}, so nobody is let in` : `Denied by ${named}`,
+          decidedBy,
+        }
+      }
       const allowing = (policies?.authorizations ?? []).filter(({ action, dryRun }) => action === 'ALLOW' && !dryRun)
       const of = allowing.length > 0 ? `: ${allowing.map(({ object }) => object).join(', ')}` : ` of ${proxy}`
       return {
@@ -102,6 +113,16 @@ const toShownVerdict = (
       }
   }
 }
+
+/** The rules that stand where an object can not do what it says: they name no object, and let nobody in. */
+const closedRules: Readonly<Record<string, { readonly kind: string; readonly why: string }>> = {
+  'client-not-known': { kind: 'ClientAuthentication', why: 'can not tell clients apart' },
+  'extension-not-run': { kind: 'ProxyExtension', why: 'can not be run' },
+  'limit-not-held': { kind: 'RateLimit', why: 'can not be held' },
+  'plugin-not-run': { kind: 'WasmPlugin', why: 'can not be run' },
+}
+
+const closedFor = (rule: string) => (Object.hasOwn(closedRules, rule) ? closedRules[rule] : undefined)
 
 /** The object behind the name of a rule. */
 export const toDecider = (

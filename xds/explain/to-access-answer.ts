@@ -51,6 +51,8 @@ export const toAccessAnswer = ({ steps, ways, verdict }: Explanation): AccessAns
   if (stops.length > 0 || verdict.outcome === 'not-reachable') return { ...told, outcome: 'not-asked' }
   const open = ends.find(({ limit }) => limit && limit.code !== 'rate-not-known')
   if (open || ends.length === 0) return { ...told, outcome: 'not-known' }
+  // Whom the mesh does not know may be a name that was mistyped: nobody has let it in.
+  if (verdict.code === 'passed-on' && judged.length === 0) return { ...told, outcome: 'not-asked' }
   const rules = judged.map((each) => `${each.proxy}: ${each.text}`)
   const deciders = distinct(judged.flatMap((each) => each.decidedBy))
   return { outcome: 'allowed', text: rules.join('; ') || 'Nobody on the way is asked', decidedBy: deciders, judged }

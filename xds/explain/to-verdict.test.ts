@@ -114,6 +114,21 @@ describe('filters that are not looked into', () => {
     expect(ways[0]?.steps.at(-1)).toMatchObject({ stage: 'policy', judgement: { outcome: 'denied' } })
   })
 
+  test('what can not be run lets nobody in, whatever else is there, and says by which kind', async () => {
+    const extension = `
+  - apiVersion: policy.atoll.dev/v1alpha1
+    kind: ProxyExtension
+    metadata: {name: a, namespace: default}
+    spec: {provider: {name: gone}}`
+    const own = filter('v1', 'SIDECAR_INBOUND', 'HTTP_FILTER', lua)
+    const { verdict } = await scene([service('a', v1)], extension + own).explain({ host: 'a' })
+    expect(verdict).toMatchObject({
+      code: 'denied-by-policy',
+      text: expect.stringContaining('its ProxyExtension can not be run') as unknown,
+      fix: expect.stringContaining('atoll get ProxyExtension') as unknown,
+    })
+  })
+
   test('those that say who may call are', async () => {
     const own = filter('v1', 'SIDECAR_INBOUND', 'HTTP_FILTER', denyAll)
     const { verdict } = await scene([service('a', v1)], own).explain({ host: 'a' })

@@ -66,6 +66,9 @@ export const parseConditionKey = (text: string): ParsedConditionKey => {
     return { key: { attribute: 'experimental.envoy.filters', filter, key } }
   const instead = replaced.find(([attribute]) => attribute.test(text))
   if (instead) return { fault: instead[1], isUnknown: false }
+  const [, singular, part] = /^(request\.header|request\.auth\.claim)((?:\[[^[\]]+\])+)$/.exec(text) ?? []
+  if (singular !== undefined)
+    return { fault: `is not an attribute: did you mean "${singular}s${part}"?`, isUnknown: false }
   if (/^(?:request\.headers|request\.auth\.claims|experimental\.envoy\.filters\.)/.test(text))
     return { fault: 'names what it is about in brackets: request.headers[x-user]', isUnknown: false }
   return { fault: 'is not an attribute', isUnknown: true }

@@ -91,7 +91,7 @@ test.each<[string, Handler, string]>([
   [
     'leads to what is not encrypted',
     answer('', 302, { location: 'http://elsewhere.example/' }),
-    'redirects to a place that is not https://',
+    "redirects to a place that is not https://, and not allowed in the agent's configuration",
   ],
   [
     'leads to a file',
@@ -121,7 +121,10 @@ test('asks at no address that is not allowed, and without TLS only where that is
   await expect(closed.fetch(closed.url)).rejects.toHaveProperty('message', refused)
   await expect(closed.fetch(`oci://${closed.registry}/a:v1`)).rejects.toHaveProperty('message', refused)
   expect(closed.requests).toEqual([])
-  await expect(closed.fetch('http://modules.example/a')).rejects.toHaveProperty('message', 'is not https://')
+  await expect(closed.fetch('http://modules.example/a')).rejects.toHaveProperty(
+    'message',
+    "is not https://, and not allowed in the agent's configuration",
+  )
   const { port } = await listen(createServer(answer(code)))
   const named = await setUp(answer(code), ['modules.example', '127.0.0.1'])
   expect(await named.fetch(`http://modules.example:${port}/a`)).toEqual({ code, digest })
