@@ -73,7 +73,9 @@ test('takes plain HTTP for names and addresses alone that are allowed', () => {
   expect(guardOf('*.svc.cluster.local').faultOf(keycloak)).toBeUndefined()
   expect(guardOf('10.0.0.0/8').faultOf(new URL('http://10.1.2.3/'))).toBeUndefined()
   expect(guardOf().faultOf(keycloak)).toBe("is not https://, and not allowed in the agent's configuration")
-  expect(guardOf('*.svc.cluster.local').faultOf(new URL('http://svc.cluster.local/'))).toBe("is not https://, and not allowed in the agent's configuration")
+  expect(guardOf('*.svc.cluster.local').faultOf(new URL('http://svc.cluster.local/'))).toBe(
+    "is not https://, and not allowed in the agent's configuration",
+  )
   expect(guardOf().faultOf(new URL('https://anywhere.example/'))).toBeUndefined()
 })
 

@@ -1,4 +1,3 @@
-import { parseConditionKey } from './schema/condition-key.ts'
 import { expect, it } from 'vitest'
 import { pathsOfProblems } from '#test/kinds/problems-of-spec.ts'
 import { authorizationPolicy, isDryRun } from './authorization-policy.ts'

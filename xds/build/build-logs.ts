@@ -52,7 +52,10 @@ export const buildUnmatchedLogs = (defaults: ListenerDefaults, reporter: Reporte
   ...buildListenerLogs(defaults.unmatchedLogs),
 ]
 
-const hasFailedHandshake = buildExpressionFilter("connection.transport_failure_reason != '' && !has(xds.cluster_name)")
+// Of who speaks plaintext to a port that takes it, the TLS inspector's own failure stays: it is no handshake, and begins otherwise.
+const hasFailedHandshake = buildExpressionFilter(
+  "connection.transport_failure_reason != '' && !connection.transport_failure_reason.startsWith('TLS_error|') && !has(xds.cluster_name)",
+)
 
 const isShaken = buildExpressionFilter(
   "!has(connection.transport_failure_reason) || connection.transport_failure_reason == '' || has(xds.cluster_name)",

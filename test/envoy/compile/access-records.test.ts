@@ -256,6 +256,37 @@ test('what a server says of itself that nobody has verified as one of the mesh i
   expect(record).not.toHaveProperty('source_principal')
 })
 
+test('plaintext to a port that takes it is told once, and as no failure', async () => {
+  const told = new Told()
+  const app = await theatre.startApp('reviews')
+  await theatre.start(
+    `
+about: ''
+settings: {inboundMtls: permissive}
+services:
+  - host: reviews
+    ports: [http:80]
+    endpoints: {server-1: {address: ${serverAddress}, ports: {http: ${app.port}}}}
+workloads:
+  server-1: {address: ${serverAddress}}
+proxies: [sidecar/default/server-1]
+`,
+    { methods: told.methods },
+  )
+  const call = async (path: string) =>
+    exchange(
+      await theatre.dial(serverAddress, app.port),
+      `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+    )
+  expect(await call('/first')).toContain('200 OK')
+  expect(await call('/last')).toContain('200 OK')
+  await told.find({ path: '/last', response_code: 200 })
+  expect(told.records.map(({ path, transport_failure }) => [path, transport_failure])).toEqual([
+    ['/first', undefined],
+    ['/last', undefined],
+  ])
+})
+
 test('what a policy turned away is told with the rule that did, and what dry runs would have done, and what AUDIT marks', async () => {
   const told = new Told()
   const app = await theatre.startApp('reviews')
