@@ -6,7 +6,11 @@ import { toSafeWord } from '../output/safe-text.ts'
 /** Who is asked, what each says, and what comes of it. */
 export const toAccessText = (title: string, answer: AccessAnswer, paint: Paint): string => {
   const { outcome, text, fix, decidedBy, judged } = answer
-  const { word, colour } = heads[outcome]
+  // Of a call that gets to somebody by another of its ways.
+  const isInPart = outcome === 'not-asked' && judged.length > 0
+  const { word, colour } = isInPart
+    ? { word: 'Nobody is asked about some of it', colour: 'red' as const }
+    : heads[outcome]
   return [
     paint('bold', toSafeWord(title)),
     '',

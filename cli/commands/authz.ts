@@ -42,7 +42,11 @@ const check = async (context: CliContext, from: string, to: string, options: Que
     table: (paint) => toAccessText(title, answer, paint),
   })
   const failure = failures[answer.outcome]
-  if (failure) throw new CliError(failure.reason, failure.text, { isResult: true })
+  if (!failure) return
+  const isInPart = answer.outcome === 'not-asked' && answer.judged.length > 0
+  throw new CliError(failure.reason, isInPart ? 'Some of it gets to nobody who is asked' : failure.text, {
+    isResult: true,
+  })
 }
 
 const failures: Readonly<Record<AccessOutcome, { readonly reason: ExitReason; readonly text: string } | undefined>> = {

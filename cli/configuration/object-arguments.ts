@@ -35,8 +35,10 @@ export const toObjectName = async (
   const [kind = '', ...rest] = [...first.split('/'), ...(second === undefined ? [] : [second])]
   const [name, ...outer] = rest.toReversed()
   const [given] = outer
-  if (name === undefined || outer.length > 1) {
-    throw new CliError('usage', 'Which object?', { remedy: 'It reads KIND NAME, KIND/NAME or KIND/NAMESPACE/NAME.' })
+  if (name === undefined || outer.length > 1 || second?.includes('/') === true) {
+    throw new CliError('usage', 'Which object?', {
+      remedy: 'It reads KIND NAME, KIND/NAME or KIND/NAMESPACE/NAME, of one object.',
+    })
   }
   if (given !== undefined && namespace !== undefined && given !== namespace) {
     throw new CliError('usage', `The namespace is given as ${given} and as ${namespace}`)

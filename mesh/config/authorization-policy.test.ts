@@ -208,6 +208,11 @@ it.each<[object, string]>([
 it.each<[string, object, readonly string[]]>([
   ['an empty selector', { selector: {} }, ['warning spec.selector']],
   ['a target that is no proxy', { targetRef: { kind: 'Service', name: 'a' } }, ['warning spec.targetRef']],
+  [
+    'the scheme of a SPIFFE ID',
+    { rules: [{ from: [{ source: { principals: ['spiffe://a/ns/b/sa/c', 'a/ns/b/sa/c'] } }] }] },
+    ['warning spec.rules[0].from[0].source.principals[0]'],
+  ],
   ['no rules to audit by', { action: 'AUDIT' }, ['warning spec.rules']],
   [
     'what denies all of TCP',

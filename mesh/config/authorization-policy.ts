@@ -232,6 +232,18 @@ const warnOfStars = (
           warn([...path, field, index], 'a "*" is any text at the beginning or at the end alone: this is a letter')
 }
 
+/** Principals are compared without the scheme of a SPIFFE ID: with it they are nobody's. */
+const warnOfSchemes = (
+  names: unknown,
+  path: readonly PropertyKey[],
+  warn: (path: readonly PropertyKey[], text: string) => void,
+) => {
+  if (!Array.isArray(names)) return
+  for (const [index, each] of names.entries())
+    if (typeof each === 'string' && each.startsWith('spiffe://'))
+      warn([...path, index], `matches nobody: write it without its scheme, "${each.slice('spiffe://'.length)}"`)
+}
+
 /** Go's strconv.ParseBool. */
 const yes: readonly string[] = ['1', 't', 'T', 'true', 'TRUE', 'True']
 const no: readonly string[] = ['0', 'f', 'F', 'false', 'FALSE', 'False']
@@ -273,8 +285,12 @@ export const authorizationPolicy: KindDefinition<AuthorizationPolicySpec> = {
           ['rules', index],
           'asks of HTTP requests alone: of connections to ports that are not of HTTP a provider of gRPC is asked about each, and with one of HTTP all are denied. Say the ports, where that is not meant',
         )
-      for (const [place, { source: asked }] of (each.from ?? []).entries())
-        warnOfStars(asked, ['rules', index, 'from', place, 'source'], warn)
+      for (const [place, { source: asked }] of (each.from ?? []).entries()) {
+        const path = ['rules', index, 'from', place, 'source']
+        warnOfStars(asked, path, warn)
+        warnOfSchemes(asked.principals, [...path, 'principals'], warn)
+        warnOfSchemes(asked.notPrincipals, [...path, 'notPrincipals'], warn)
+      }
       for (const [place, { operation: asked }] of (each.to ?? []).entries())
         warnOfStars(asked, ['rules', index, 'to', place, 'operation'], warn)
       for (const [place, asked] of each.when.entries())
