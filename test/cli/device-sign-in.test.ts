@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { Child } from '#test/harness/child.ts'
 import type { Jar } from '#test/harness/identity-provider.ts'
@@ -35,16 +38,23 @@ const problem = (status: number, code: string, detail: string): FakeAnswer => ({
   status,
   body: { type: `urn:atoll:problem:${code}`, title: 'It is so', status, code, detail, requestId: 'r' },
 })
+/** Where a sign-in that succeeds keeps its token. */
+let profiles = ''
 const logIn = (...answers: readonly FakeAnswer[]) =>
   runFake(LOGIN, {
+    env: { XDG_CONFIG_HOME: profiles },
     answers: { 'POST /v1/sign-in/device': begun, 'POST /v1/sign-in/device/token': answers },
   })
 
 let scene: SignInWorld
 beforeAll(async () => {
+  profiles = await mkdtemp(join(tmpdir(), 'atoll-profiles-'))
   scene = await SignInWorld.start()
 })
-afterAll(() => scene.stop())
+afterAll(async () => {
+  await scene.stop()
+  await rm(profiles, { recursive: true })
+})
 
 describe('a sign-in on another device', () => {
   const login = (profile: string) =>

@@ -199,7 +199,9 @@ let tokens: readonly string[]
 
 beforeAll(async () => {
   victim = await createVictim()
-  tokens = await Promise.all(['owner', 'owner', 'owner', 'viewer', 'editor', 'admin'].map(makeRivalToken))
+  tokens = await Promise.all(
+    ['owner', 'owner', 'owner', 'viewer', 'editor', 'admin'].map((role) => makeRivalToken(role)),
+  )
 })
 
 describe(`${REQUESTS} requests of another tenant, and as many of nobody, to each of ${apiRoutes.length} operations`, () => {

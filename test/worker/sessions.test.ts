@@ -231,7 +231,7 @@ test('what goes on for long ends when the power does with which it began', async
 })
 
 test('of two owners who revoke each other one is there still', async () => {
-  const [first, second] = [await makeRivalToken('owner'), await makeRivalToken('owner')]
+  const [first, second] = [await makeRivalToken('owner', null), await makeRivalToken('owner', null)]
   const idOf = (token: string) => token.split('_')[2] ?? ''
   const answers = await Promise.all([
     verdict(send('DELETE', `/v1/tokens/${idOf(first)}`, { token: second })),

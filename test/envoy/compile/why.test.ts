@@ -223,6 +223,7 @@ describe('what a real request gets is what was explained', () => {
       ],
       tokens: [],
       labels: { app: 'guarded' },
+      ownPeers: [],
     })
   })
 

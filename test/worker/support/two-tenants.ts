@@ -83,10 +83,10 @@ export const victimValues = ({ names, ids }: Victim, path: string): PathValues =
 
 export const RIVAL = 'rival-of-the-tests'
 
-/** A token of another org of the same plane, of somebody who has signed in there. */
-export const makeRivalToken = async (role: string): Promise<string> => {
+/** A token of another org of the same plane, of somebody who has signed in there; null = of a machine. */
+export const makeRivalToken = async (role: string, member: string | null = RIVAL): Promise<string> => {
   await env.DB.prepare('INSERT OR IGNORE INTO orgs (id, name, created_at) VALUES (?1, ?1, 0)').bind(RIVAL).run()
   const { id, secret } = await makeToken({ name: 'rival', role })
-  await env.DB.prepare('UPDATE tokens SET org_id = ?1, member_id = ?1 WHERE id = ?2').bind(RIVAL, id).run()
+  await env.DB.prepare('UPDATE tokens SET org_id = ?1, member_id = ?2 WHERE id = ?3').bind(RIVAL, member, id).run()
   return secret
 }
