@@ -85,11 +85,14 @@ export class SidecarPair {
     await untilLive(this.client, mesh, revision)
   }
 
-  /** An object of the namespace default. */
-  async remove(kind: string, name: string): Promise<void> {
-    const params = { mesh, kind, namespace: 'default', name }
-    const { revision } = await this.client.call(deleteConfigurationObject, { params })
-    await untilLive(this.client, mesh, revision)
+  /** Objects of the namespace default. Resolves when the last is gone from both. */
+  async remove(objects: readonly { readonly kind: string; readonly name: string }[]): Promise<void> {
+    let newest = 0
+    for (const { kind, name } of objects) {
+      const params = { mesh, kind, namespace: 'default', name }
+      newest = (await this.client.call(deleteConfigurationObject, { params })).revision
+    }
+    if (newest > 0) await untilLive(this.client, mesh, newest)
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
 import { TokenSigner, toJwks } from '#test/harness/token-signer.ts'
 import { accessFilters, delegationFilters } from '#xds/build/access-filters.ts'
 import { admissionFilter } from '#xds/build/build-admission.ts'
+import { admittedFilter, attemptsFilter } from '#xds/build/build-client-attempts.ts'
 import { extensionFilter } from '#xds/build/build-extension.ts'
 import { meshLimitFilters } from '#xds/build/build-mesh-limits.ts'
 import { requestLimitFilter } from '#xds/build/build-request-limits.ts'
@@ -24,7 +25,9 @@ export interface PolicySide {
 }
 
 const discovered = [
+  attemptsFilter,
   admissionFilter,
+  admittedFilter,
   ...delegationFilters,
   tokenFilter,
   ...accessFilters,

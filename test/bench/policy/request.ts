@@ -36,6 +36,6 @@ export const measurePolicyRequests = async (
 const runSide = async (pair: SidecarPair, { objects, headers }: PolicySide, load: RequestLoad): Promise<Turns> => {
   await pair.apply(objects.map(toYaml))
   const turns = await pair.run(load, headers)
-  for (const { kind, name } of objects) await pair.remove(kind, name)
+  await pair.remove(objects)
   return turns
 }
