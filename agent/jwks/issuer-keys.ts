@@ -1,16 +1,14 @@
-import { getCACertificates } from 'node:tls'
 import type { Clock } from '#agent/clock.ts'
 import type { AgentConfig } from '#agent/config.ts'
 import type { DataDirectory } from '#agent/data-directory.ts'
 import type { Log } from '#agent/log.ts'
+import { toFetching } from '#agent/outside/to-fetching.ts'
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import { maxKeySources, selectKeySources, withoutQuery, type NamedKeySource } from '#mesh/security/key-source.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import type { CompileProblem } from '#xds/incremental/unit.ts'
 import { fetchKeySet } from './fetch-key-set.ts'
 import { keptKeySet, KeySets, type KeySetStatus } from './key-sets.ts'
-import { lookUp } from '#agent/outside/look-up.ts'
-import { allowedPlace, PlaceGuard } from '#agent/outside/place-guard.ts'
 
 export interface IssuerKeysOptions {
   readonly view: Pick<MeshViewStore, 'keySources' | 'settings'>
@@ -39,14 +37,7 @@ export class IssuerKeys {
   constructor(options: IssuerKeysOptions) {
     const { view, config, issuersCa: ca, data, clock, random, log, onChanges, onProblems } = options
     this.#options = options
-    // Issuers in the cluster itself are common, and have its services' names and nobody else's.
-    const allowed = config.jwks.allow ?? [allowedPlace.parse(`*.svc.${view.settings().domainSuffix}`)]
-    const fetching = {
-      guard: new PlaceGuard(allowed),
-      clock,
-      resolve: lookUp,
-      ca: ca === undefined ? undefined : [...getCACertificates('default'), ca],
-    }
+    const fetching = toFetching({ allow: config.jwks.allow, domainSuffix: view.settings().domainSuffix, ca, clock })
     this.#sets = new KeySets({
       clock,
       random,

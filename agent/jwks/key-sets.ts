@@ -1,13 +1,14 @@
 import { z } from 'zod'
 import type { Clock } from '#agent/clock.ts'
 import type { Log } from '#agent/log.ts'
+import { FetchQueue } from '#agent/outside/fetch-queue.ts'
+import { toRefreshMilliseconds, toRetryMilliseconds } from '#agent/outside/refresh-delay.ts'
 import { LateWriter } from '#agent/store/late-writer.ts'
 import type { SealedSnapshot } from '#agent/store/sealed-snapshot.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
 import { maxKeySources, withoutQuery, type KeySource } from '#mesh/security/key-source.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import type { FetchedKeySet } from './fetch-key-set.ts'
-import { toRefreshMilliseconds, toRetryMilliseconds } from './refresh-delay.ts'
 
 /** A set on disk. */
 export const keptKeySet = z.object({
@@ -73,10 +74,9 @@ export class KeySets {
   /** What no object names now. */
   readonly #kept = new Map<string, KeptKeySet>()
   readonly #writer: LateWriter
-  readonly #queue = new Set<Entry>()
+  readonly #queue = new FetchQueue<Entry>(maxConcurrent, (entry) => this.#fetch(entry))
   readonly #first = new Set<Entry>()
   #onFirst: () => void = () => {}
-  #underWay = 0
   #stopped = false
 
   constructor(options: KeySetsOptions) {
@@ -135,7 +135,7 @@ export class KeySets {
   async stop(): Promise<void> {
     this.#stopped = true
     for (const entry of this.#entries.values()) entry.cancel()
-    this.#queue.clear()
+    this.#queue.stop()
     await this.#writer.stop()
   }
 
@@ -154,7 +154,7 @@ export class KeySets {
     }
     this.#entries.set(url, entry)
     if (!kept) this.#first.add(entry)
-    this.#enqueue(entry)
+    this.#queue.add(entry)
     return kept ? [{ kind: 'keys', url, value: kept.jwks }] : []
   }
 
@@ -172,27 +172,12 @@ export class KeySets {
     this.#writer.changed()
   }
 
-  #enqueue(entry: Entry): void {
-    this.#queue.add(entry)
-    this.#next()
-  }
-
-  #next(): void {
-    for (const entry of this.#queue) {
-      if (this.#underWay >= maxConcurrent || this.#stopped) return
-      this.#queue.delete(entry)
-      void this.#fetch(entry)
-    }
-  }
-
   async #fetch(entry: Entry): Promise<void> {
     const { fetch, clock, random } = this.#options
-    this.#underWay += 1
     const outcome = await fetch(entry.source).then(
       (fetched) => ({ fetched }),
       (error: unknown) => ({ failure: toErrorMessage(error) }),
     )
-    this.#underWay -= 1
     // Meanwhile it may have been forgotten, and named anew.
     if (!this.#stopped && this.#entries.get(entry.source.url) === entry) {
       if ('fetched' in outcome) this.#take(entry, outcome.fetched)
@@ -201,10 +186,9 @@ export class KeySets {
         'fetched' in outcome
           ? toRefreshMilliseconds(outcome.fetched.maxAgeSeconds, random())
           : toRetryMilliseconds(entry.failures, random())
-      entry.cancel = clock.after(delay, () => this.#enqueue(entry))
+      entry.cancel = clock.after(delay, () => this.#queue.add(entry))
       this.#wasAsked(entry)
     }
-    this.#next()
   }
 
   #take(entry: Entry, { jwks, warnings }: FetchedKeySet): void {

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Clock } from '#agent/clock.ts'
-import { toRetryMilliseconds } from '#agent/jwks/refresh-delay.ts'
 import type { Log } from '#agent/log.ts'
+import { FetchQueue } from '#agent/outside/fetch-queue.ts'
+import { toRetryMilliseconds } from '#agent/outside/refresh-delay.ts'
 import { LateWriter } from '#agent/store/late-writer.ts'
 import type { SealedSnapshot } from '#agent/store/sealed-snapshot.ts'
 import { toErrorMessage } from '#mesh/error-message.ts'
@@ -79,9 +80,8 @@ export class Modules {
   /** What no object names now. */
   readonly #kept = new Map<ModuleKey, KeptModule>()
   readonly #writer: LateWriter
-  readonly #queue = new Set<Entry>()
+  readonly #queue = new FetchQueue<Entry>(maxConcurrent, (entry) => this.#fetch(entry))
   #tooMany: ReadonlySet<ModuleKey> = new Set()
-  #underWay = 0
   #stopped = false
 
   constructor(options: ModulesOptions) {
@@ -129,7 +129,7 @@ export class Modules {
       const { pullSecret } = entry.source
       if (entry.failure === undefined || pullSecret === undefined || !secrets.has(pullSecret)) continue
       entry.cancel()
-      this.#enqueue(entry)
+      this.#queue.add(entry)
     }
   }
 
@@ -143,7 +143,7 @@ export class Modules {
       entry.cancel()
       entry.cancelPatience()
     }
-    this.#queue.clear()
+    this.#queue.stop()
     await this.#writer.stop()
   }
 
@@ -164,7 +164,7 @@ export class Modules {
       cancelPatience: () => {},
     }
     this.#entries.set(source.key, entry)
-    if (!entry.module || entry.refreshedBy !== source.refreshedBy) this.#enqueue(entry)
+    if (!entry.module || entry.refreshedBy !== source.refreshedBy) this.#queue.add(entry)
     if (entry.module) return this.#tell(entry, entry.module)
     entry.cancelPatience = clock.after(patienceMilliseconds, () => {
       if (!entry.module && entry.failure === undefined) this.#tellNow(entry, { fault: 'is still being fetched' })
@@ -176,7 +176,7 @@ export class Modules {
   #refresh(entry: Entry, source: ModuleSource): void {
     entry.source = source
     entry.cancel()
-    if (source.refreshedBy !== '') this.#enqueue(entry)
+    if (source.refreshedBy !== '') this.#queue.add(entry)
   }
 
   #forget(key: ModuleKey, entry: Entry): void {
@@ -199,37 +199,21 @@ export class Modules {
     this.#writer.changed()
   }
 
-  #enqueue(entry: Entry): void {
-    this.#queue.add(entry)
-    this.#next()
-  }
-
-  #next(): void {
-    for (const entry of this.#queue) {
-      if (this.#underWay >= maxConcurrent || this.#stopped) return
-      this.#queue.delete(entry)
-      void this.#fetch(entry)
-    }
-  }
-
   async #fetch(entry: Entry): Promise<void> {
     const { fetch, clock, random } = this.#options
     const { source } = entry
-    this.#underWay += 1
     const outcome = await fetch(source).then(
       (module) => this.#judge(entry, module),
       (error: unknown) => ({ failure: toErrorMessage(error) }),
     )
-    this.#underWay -= 1
     // Meanwhile it may have been forgotten, and named anew.
     if (!this.#stopped && this.#entries.get(source.key) === entry) {
       if ('module' in outcome) this.#take(entry, outcome.module, source.refreshedBy)
       else {
         this.#fail(entry, outcome.failure)
-        entry.cancel = clock.after(toRetryMilliseconds(entry.failures, random()), () => this.#enqueue(entry))
+        entry.cancel = clock.after(toRetryMilliseconds(entry.failures, random()), () => this.#queue.add(entry))
       }
     }
-    this.#next()
   }
 
   #judge(entry: Entry, module: FetchedModule): { module: FetchedModule } | { failure: string } {

@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { getCACertificates } from 'node:tls'
 import type { Clock } from '#agent/clock.ts'
 import type { AgentConfig } from '#agent/config.ts'
 import type { DataDirectory } from '#agent/data-directory.ts'
 import type { Log } from '#agent/log.ts'
-import { lookUp } from '#agent/outside/look-up.ts'
-import { allowedPlace, PlaceGuard } from '#agent/outside/place-guard.ts'
+import { toFetching } from '#agent/outside/to-fetching.ts'
 import type { MeshViewStore } from '#mesh/mesh-view-store.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { selectModules, type ModuleSource, type NamedModule } from '#mesh/wasm/module-source.ts'
@@ -47,13 +45,7 @@ export class WasmModules {
     const { view, config, modulesCa: ca, data, clock, random, log, onChanges, onProblems } = options
     this.#options = options
     this.#secrets = new PullSecrets(options.credentials)
-    const allowed = config.wasm.allow ?? [allowedPlace.parse(`*.svc.${view.settings().domainSuffix}`)]
-    const fetching = {
-      guard: new PlaceGuard(allowed),
-      clock,
-      resolve: lookUp,
-      ca: ca === undefined ? undefined : [...getCACertificates('default'), ca],
-    }
+    const fetching = toFetching({ allow: config.wasm.allow, domainSuffix: view.settings().domainSuffix, ca, clock })
     this.#modules = new Modules({
       clock,
       random,

@@ -1,4 +1,5 @@
 import { requestThroughProxy } from '#test/harness/proxy-request.ts'
+import { sendSteadily } from './send-steadily.ts'
 
 /** A process of its own that sends requests through a sidecar, so many a second whatever becomes of those before. */
 export interface RequestCommand {
@@ -25,19 +26,7 @@ const run = async ({ host, port, url, headers, seconds, requestsPerSecond }: Req
     if (status === 200) milliseconds.push(performance.now() - sentAt)
     else failed += 1
   }
-  const startedAt = performance.now()
-  const sent: Promise<void>[] = []
-  await new Promise<void>((resolve) => {
-    const timer = setInterval(() => {
-      const elapsed = (performance.now() - startedAt) / 1000
-      while (sent.length < Math.min(elapsed, seconds) * requestsPerSecond)
-        sent.push(send().catch(() => void (failed += 1)))
-      if (elapsed < seconds) return
-      clearInterval(timer)
-      resolve()
-    }, 1)
-  })
-  await Promise.all(sent)
+  await sendSteadily({ seconds, perSecond: requestsPerSecond }, () => send().catch(() => void (failed += 1)))
   return { milliseconds, failed }
 }
 

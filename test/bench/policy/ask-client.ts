@@ -7,6 +7,7 @@ import {
   RateLimitService,
 } from '#envoy/envoy/service/ratelimit/v3/rls_pb.ts'
 import { GrpcFrames, toGrpcFrame } from '../grpc-frames.ts'
+import { sendSteadily } from '../send-steadily.ts'
 
 /** A process of its own that is N sidecars which ask their agent whether requests go through. Commands come over the parent's IPC channel. */
 export type AskCommand =
@@ -100,18 +101,7 @@ const run = async ({ seconds, asksPerSecond }: Extract<AskCommand, { type: 'run'
     else milliseconds.push(performance.now() - askedAt)
     if (code === Code.OVER_LIMIT) refused += 1
   }
-  const startedAt = performance.now()
-  const asked: Promise<void>[] = []
-  await new Promise<void>((resolve) => {
-    const timer = setInterval(() => {
-      const elapsed = (performance.now() - startedAt) / 1000
-      while (asked.length < Math.min(elapsed, seconds) * asksPerSecond) asked.push(askNext(asked.length))
-      if (elapsed < seconds) return
-      clearInterval(timer)
-      resolve()
-    }, 1)
-  })
-  await Promise.all(asked)
+  await sendSteadily({ seconds, perSecond: asksPerSecond }, askNext)
   return { milliseconds, refused, failed }
 }
 

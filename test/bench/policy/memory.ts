@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
-import { request } from 'node:http'
 import { join } from 'node:path'
+import { askAdmin } from '#test/harness/ask-admin.ts'
 import { eventually } from '#test/harness/child.ts'
 import { workload } from '#test/harness/manifests.ts'
 import { World, type WorldProxy } from '#test/harness/world.ts'
@@ -85,10 +85,15 @@ const readAllocated = async (world: World, proxy: WorldProxy, ports: number): Pr
   world.startEnvoy(proxy)
   try {
     await eventually(`${proxy.name} has all of its listeners`, async () => {
-      const stats = await askAdmin(proxy, '/stats?filter=^listener_manager.total_listeners')
+      const stats = await askAdmin(
+        join(proxy.directory, 'admin.sock'),
+        '/stats?filter=^listener_manager.total_listeners',
+      )
       return readStatistic(stats, 'active') > ports && readStatistic(stats, 'warming') === 0
     })
-    const { allocated } = JSON.parse(await askAdmin(proxy, '/memory')) as { allocated: string }
+    const { allocated } = JSON.parse(await askAdmin(join(proxy.directory, 'admin.sock'), '/memory')) as {
+      allocated: string
+    }
     return Number(allocated)
   } finally {
     await proxy.envoy?.stop()
@@ -97,16 +102,3 @@ const readAllocated = async (world: World, proxy: WorldProxy, ports: number): Pr
 
 const readStatistic = (stats: string, name: string): number =>
   Number(new RegExp(`total_listeners_${name}: (\\d+)`).exec(stats)?.[1] ?? Number.NaN)
-
-const askAdmin = (proxy: WorldProxy, path: string): Promise<string> =>
-  new Promise((resolve, reject) => {
-    const outgoing = request({ socketPath: join(proxy.directory, 'admin.sock'), path, agent: false }, (incoming) => {
-      let body = ''
-      incoming.setEncoding('utf8')
-      incoming.on('data', (text: string) => (body += text))
-      incoming.on('end', () => resolve(body))
-      incoming.on('error', reject)
-    })
-    outgoing.on('error', reject)
-    outgoing.end()
-  })

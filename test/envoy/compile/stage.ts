@@ -1,5 +1,4 @@
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { request } from 'node:http'
 import { createHash } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,6 +20,7 @@ import type { ProxyConfig } from '#mesh/uplink.ts'
 import type { ViewChange } from '#mesh/view.ts'
 import { createIntermediate, domain, type TestIntermediate, type TestRoot } from '#test/agent/test-pki.ts'
 import { readScene, type Scene } from '#test/compile/scene.ts'
+import { askAdmin } from '#test/harness/ask-admin.ts'
 import { Child, eventually } from '#test/harness/child.ts'
 import { buildBootstrap } from '#xds/bootstrap.ts'
 import { createCompiler, type Compiler } from '#xds/compiler.ts'
@@ -348,18 +348,7 @@ class StageEnvoy {
   }
 
   admin(path: string, method = 'GET'): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const socketPath = join(this.#directory, adminSocket)
-      const outgoing = request({ socketPath, path, method, agent: false }, (incoming) => {
-        let body = ''
-        incoming.setEncoding('utf8')
-        incoming.on('data', (text: string) => (body += text))
-        incoming.on('end', () => resolve(body))
-        incoming.on('error', reject)
-      })
-      outgoing.on('error', reject)
-      outgoing.end()
-    })
+    return askAdmin(join(this.#directory, adminSocket), path, method)
   }
 
   async stop(): Promise<void> {
